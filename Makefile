@@ -1,0 +1,51 @@
+# Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench generate clean
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# The first Python on the path that is new enough and can make virtual environments; `make PYTHON=...` chooses another.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOOP ?= asyncio
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP)  ## compile the sample contract, run its service, call it, show what happens
+	@$(BIN)/weenats demo
+
+test: $(STAMP)  ## all tests, over a real nats-server, with branch coverage
+	@$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+check: $(STAMP)  ## style, types, rooms, freshness of everything generated
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright --warnings
+	$(BIN)/lint-imports
+	$(BIN)/weenats check schemas --out generated
+	$(BIN)/python -m weenats_codegen.messages --check
+
+bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
+	@$(BIN)/python tests/benchmarks/calls.py --loop $(LOOP) $(ARGS)
+
+generate: $(STAMP)  ## write everything generated anew
+	$(BIN)/weenats generate schemas --out generated
+	$(BIN)/python -m weenats_codegen.messages
+
+clean:  ## remove the virtual environment and everything built
+	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer, with venv and pip" >&2; exit 1; }
+	@echo "setting up $(VENV) (once, about a minute)"
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
