@@ -34,7 +34,7 @@ check: $(STAMP)  ## style, types, rooms, freshness of everything generated
 	$(BIN)/python -m weenats_codegen.messages --check
 
 bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
-	@$(BIN)/python tests/benchmarks/calls.py --loop $(LOOP) $(ARGS)
+	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
 
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated

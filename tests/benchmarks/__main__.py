@@ -1,0 +1,103 @@
+"""`make bench`: a typed call beside raw nats-py and beside the same service written by hand.
+
+All contenders run in one go, in interleaved rounds, on one nats-server on loopback and on the same
+kind of event loop; what is shown are medians over the rounds. A machine that does other things at
+the same time moves the numbers, much less the ratios: these are taken within each round, then the
+median of them.
+"""
+
+import argparse
+from collections import defaultdict
+from statistics import median
+
+from weenats.testing import NatsServer
+
+from harness import Pair, Sample
+
+CONTENDERS = {"raw": "raw nats-py", "by_hand": "by hand: nats-py + pydantic", "typed": "weenats"}
+IN_FLIGHT = (1, 16, 64, 256)
+HEADINGS = (
+    "in flight",
+    "contender",
+    "req/s",
+    "x raw",
+    "x by hand",
+    "p50 ms",
+    "p99 ms",
+    "CPU us a call",
+)
+
+Samples = dict[tuple[int, str], list[Sample]]
+
+
+def run(url: str, *, rounds: int, seconds: float, loop: str) -> Samples:
+    """Measure every contender in every round, each round in another order."""
+    samples: Samples = defaultdict(list)
+    pairs = [Pair(name, url, loop) for name in CONTENDERS]
+    try:
+        for pair in pairs:
+            pair.measure(64, seconds)  # warm: imports, caches, the server's routes
+        for turn in range(rounds):
+            first = turn % len(pairs)
+            for in_flight in IN_FLIGHT:
+                for pair in pairs[first:] + pairs[:first]:
+                    samples[in_flight, pair.name].append(pair.measure(in_flight, seconds))
+    finally:
+        for pair in pairs:
+            pair.stop()
+    return samples
+
+
+def ratio(samples: Samples, in_flight: int, name: str, to: str) -> float:
+    """The median of the ratios within each round."""
+    pairs = zip(samples[in_flight, name], samples[in_flight, to], strict=True)
+    return median(ours.rate / theirs.rate for ours, theirs in pairs)
+
+
+def table(samples: Samples) -> str:
+    """The result, for a person and for the README."""
+    rows = [HEADINGS]
+    for in_flight in IN_FLIGHT:
+        for name, title in CONTENDERS.items():
+            taken = samples[in_flight, name]
+            rows.append(
+                (
+                    str(in_flight),
+                    title,
+                    f"{median(s.rate for s in taken):,.0f}",
+                    f"{ratio(samples, in_flight, name, 'raw'):.2f}",
+                    f"{ratio(samples, in_flight, name, 'by_hand'):.2f}",
+                    f"{median(s.p50 for s in taken) * 1e3:.2f}",
+                    f"{median(s.p99 for s in taken) * 1e3:.2f}",
+                    f"{median(s.cpu for s in taken) * 1e6:.0f}",
+                )
+            )
+    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
+    lines = ["| " + " | ".join(_cells(row, widths)) + " |" for row in rows]
+    rule = "|".join("-" * (w + 1) + ("-" if i == 1 else ":") for i, w in enumerate(widths))
+    return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+
+
+def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
+    """Numbers to the right, names to the left."""
+    padded = zip(row, widths, strict=True)
+    return [c.ljust(w) if i == 1 else c.rjust(w) for i, (c, w) in enumerate(padded)]
+
+
+def main() -> None:
+    """Parse the options, start a nats-server, measure, print."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.8, help="for each measurement")
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    options = parser.parse_args()
+    cells = len(CONTENDERS) * (len(IN_FLIGHT) * options.rounds + 1)
+    print(f"{options.loop}, {options.rounds} interleaved rounds", end="")
+    print(f", about {cells * options.seconds:.0f} s\n", flush=True)
+    with NatsServer() as server:
+        samples = run(server.url, rounds=options.rounds, seconds=options.seconds, loop=options.loop)
+    print(table(samples))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""A client process and a server process for each contender, driven over a pipe.
+
+One process for each side, so that the CPU of both is seen.
+"""
+
+import asyncio
+import importlib
+import multiprocessing
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Protocol
+
+Call = Callable[[], Awaitable[None]]
+
+
+class Contender(Protocol):
+    """What the module of a contender offers."""
+
+    async def serve(self, url: str) -> None:
+        """Start serving on the running loop and return."""
+        ...
+
+    async def connect(self, url: str) -> Call:
+        """Return what makes one call; it has made one already and checked the answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one round with one number of calls in flight gave."""
+
+    calls: int
+    seconds: float
+    p50: float
+    p99: float
+    client_cpu: float
+    server_cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Calls a second."""
+        return self.calls / self.seconds
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU a call, client and server together."""
+        return (self.client_cpu + self.server_cpu) / self.calls
+
+
+class Pair:
+    """The client process and the server process of one contender."""
+
+    def __init__(self, name: str, url: str, loop: str) -> None:
+        """Start both; they are ready when this returns."""
+        self.name = name
+        self._server = _start(_serve, name, url, loop)
+        self._client = _start(_drive, name, url, loop)
+
+    def measure(self, in_flight: int, seconds: float) -> Sample:
+        """Keep `in_flight` calls going for that long."""
+        before = _ask(self._server, "cpu")
+        self._client[1].send((in_flight, seconds))
+        calls, elapsed, p50, p99, client_cpu = self._client[1].recv()
+        return Sample(calls, elapsed, p50, p99, client_cpu, _ask(self._server, "cpu") - before)
+
+    def stop(self) -> None:
+        """End both processes."""
+        for process, pipe in (self._client, self._server):
+            pipe.send(None)
+            process.join(timeout=5)
+            if process.is_alive():
+                process.kill()
+
+
+def _start(
+    target: Callable[[Connection, str, str], Awaitable[None]], name: str, url: str, loop: str
+) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(target, theirs, name, url, loop), daemon=True)
+    process.start()
+    theirs.close()
+    if not ours.poll(timeout=20):
+        raise TimeoutError(f"{name}: not ready within 20 s")
+    ours.recv()
+    return process, ours
+
+
+def _run(
+    target: Callable[[Connection, str, str], Awaitable[None]],
+    pipe: Connection,
+    name: str,
+    url: str,
+    loop: str,
+) -> None:
+    factory = importlib.import_module("uvloop").new_event_loop if loop == "uvloop" else None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(target(pipe, name, url))
+
+
+def _ask(side: tuple[object, Connection], question: str) -> float:
+    side[1].send(question)
+    answer: float = side[1].recv()
+    return answer
+
+
+async def _serve(pipe: Connection, name: str, url: str) -> None:
+    contender: Contender = importlib.import_module(name)
+    await contender.serve(url)
+    stopped = asyncio.Event()
+
+    def answer() -> None:
+        if pipe.recv() is None:
+            stopped.set()
+        else:
+            pipe.send(time.process_time())
+
+    asyncio.get_running_loop().add_reader(pipe.fileno(), answer)
+    pipe.send("ready")
+    await stopped.wait()
+
+
+async def _drive(pipe: Connection, name: str, url: str) -> None:
+    contender: Contender = importlib.import_module(name)
+    call = await contender.connect(url)
+    loop = asyncio.get_running_loop()
+    orders: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
+    loop.add_reader(pipe.fileno(), lambda: orders.put_nowait(pipe.recv()))
+    pipe.send("ready")
+    while (order := await orders.get()) is not None:
+        pipe.send(await _closed_loop(call, *order))
+
+
+async def _closed_loop(
+    call: Call, in_flight: int, seconds: float
+) -> tuple[int, float, float, float, float]:
+    latencies: list[float] = []
+    clock = time.perf_counter
+    cpu, start = time.process_time(), clock()
+    end = start + seconds
+
+    async def caller() -> None:
+        before = clock()
+        while before < end:
+            await call()
+            after = clock()
+            latencies.append(after - before)
+            before = after
+
+    await asyncio.gather(*(caller() for _ in range(in_flight)))
+    elapsed, cpu = clock() - start, time.process_time() - cpu
+    latencies.sort()
+    count = len(latencies)
+    return count, elapsed, latencies[count // 2], latencies[count * 99 // 100], cpu
