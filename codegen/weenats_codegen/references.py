@@ -33,8 +33,6 @@ class RefusedReferenceError(Exception):
 
 
 _INSIDE: Final = "put the schema into a file of the contract's folder and give its relative path"
-    "put the schema into a file of the contract's folder and name it by a relative path"
-)
 
 
 def target(base: PurePosixPath, ref: str) -> Target:
