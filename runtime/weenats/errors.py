@@ -28,6 +28,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from weenats.model import Model
 
 
@@ -71,8 +73,9 @@ class ServiceError(Exception):
     details_type: ClassVar[type[Model] | None] = None
 
     details: Any
+    """A JSON object, a Model, or None."""
 
-    def __init__(self, message: str | None = None, *, details: Any = None) -> None:
+    def __init__(self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None) -> None:
         self.message = self.description if message is None else message
         self.details = details
         self.remote = False

@@ -1,0 +1,83 @@
+"""weenats: contract-first, typed services over NATS.
+
+What generated code and users need is here; the rooms behind it are named in the README.
+"""
+
+from weenats.client import CallOptions, ServiceClient
+from weenats.context import Key, MessageContext, RequestContext, Response
+from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.errors import (
+    AbortedError,
+    AlreadyExistsError,
+    CancelledError,
+    Code,
+    ConnectionLostError,
+    DeadlineExceededError,
+    FailedPreconditionError,
+    InternalError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    NoRespondersError,
+    NotFoundError,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    ServiceError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnimplementedError,
+)
+from weenats.events import EventHandler, EventSubscription, PublishOptions, ReceivedEvent, SubscribeOptions
+from weenats.interceptors import CallNext, Interceptor
+from weenats.messages import AggregateId
+from weenats.model import Model
+from weenats.nats_transport import ConnectionOptions, NatsTransport
+from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
+from weenats.transport import Transport
+
+__all__ = [
+    "AbortedError",
+    "AggregateId",
+    "AlreadyExistsError",
+    "CallNext",
+    "CallOptions",
+    "CancelledError",
+    "Code",
+    "Command",
+    "ConnectionLostError",
+    "ConnectionOptions",
+    "DeadlineExceededError",
+    "Endpoint",
+    "Entity",
+    "Event",
+    "EventHandler",
+    "EventSubscription",
+    "FailedPreconditionError",
+    "Interceptor",
+    "InternalError",
+    "InvalidArgumentError",
+    "Key",
+    "MessageContext",
+    "MessageTooLargeError",
+    "Model",
+    "NatsService",
+    "NatsServiceBuilder",
+    "NatsTransport",
+    "NoRespondersError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PublishOptions",
+    "Query",
+    "ReceivedEvent",
+    "RequestContext",
+    "ResourceExhaustedError",
+    "Response",
+    "ServiceClient",
+    "ServiceContract",
+    "ServiceError",
+    "ServiceHandlers",
+    "SubscribeOptions",
+    "Transport",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+]

@@ -1,0 +1,137 @@
+"""How many messages run at once, how many wait, and when they end: each one is a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from functools import partial
+from time import monotonic
+from typing import Final, Protocol
+
+from weenats.deadline import Clock, DeadlineTimer
+from weenats.errors import DeadlineExceededError, ResourceExhaustedError, ServiceError, UnavailableError
+from weenats.transport import Delivery
+
+_LOG: Final = logging.getLogger("weenats.admission")
+
+
+class Worker(Protocol):
+    """Whoever does the work of jobs."""
+
+    async def run(self, job: Job) -> None:
+        """Do the work; it settles the job and does not raise."""
+        ...
+
+    def refuse(self, job: Job, error: ServiceError) -> None:
+        """Settle a job that cannot be run or finished."""
+        ...
+
+
+class Job:
+    """One delivered message on its way through the service.
+
+    Attributes:
+        deadline: when its caller gives up, on the monotonic clock; None when it never does.
+        settled: True once it was answered or dropped; whatever ends later changes nothing.
+    """
+
+    __slots__ = ("deadline", "delivery", "settled", "task", "worker")
+
+    def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
+        self.worker = worker
+        self.delivery = delivery
+        self.deadline = deadline
+        self.settled = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class Admission:
+    """Runs jobs, at most `max_concurrency` at once and `max_queue` waiting in order of arrival.
+
+    A job that cannot be run or finished is refused at once: the queue is full, its deadline has passed, or the drain
+    budget is spent. The task of a job that runs already is cancelled.
+    """
+
+    def __init__(self, *, max_concurrency: int, max_queue: int, clock: Clock = monotonic) -> None:
+        self._max_concurrency = max_concurrency
+        self._max_queue = max_queue
+        self._clock = clock
+        self._running: set[Job] = set()
+        self._waiting: deque[Job] = deque()
+        self._timer = DeadlineTimer[Job](self._expire, clock)
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether the next job would be refused."""
+        return len(self._running) >= self._max_concurrency and len(self._waiting) >= self._max_queue
+
+    def offer(self, job: Job) -> None:
+        """Run the job now, let it wait, or refuse it at once."""
+        if job.deadline is not None:
+            if job.deadline <= self._clock():
+                self._settle(job, DeadlineExceededError("the deadline had passed before the request was admitted"))
+                return
+            self._timer.add(job, job.deadline)
+        if len(self._running) < self._max_concurrency:
+            self._start(job)
+        elif len(self._waiting) < self._max_queue:
+            self._waiting.append(job)
+        else:
+            self._timer.discard(job)
+            self._settle(job, ResourceExhaustedError("the service works at its limit and its queue is full"))
+
+    async def drain(self, budget: float) -> None:
+        """Wait until all is done, at most `budget` seconds; what is left is refused as UNAVAILABLE and cancelled."""
+        try:
+            async with asyncio.timeout(budget):
+                await self._idle.wait()
+        except TimeoutError:
+            self.abort()
+        finally:
+            self._timer.close()
+
+    def abort(self) -> None:
+        """Refuse all that waits or runs, now."""
+        waiting, self._waiting = self._waiting, deque()
+        for job in (*waiting, *self._running):
+            self._settle(job, UnavailableError("the service is stopping"))
+            if job.task is not None:
+                job.task.cancel()
+        self._idle.set()
+
+    def _start(self, job: Job) -> None:
+        self._running.add(job)
+        self._idle.clear()
+        # A callback, no `finally` in the task: a task cancelled before its first step never enters its body.
+        job.task = asyncio.get_running_loop().create_task(job.worker.run(job))
+        job.task.add_done_callback(partial(self._done, job))
+
+    def _done(self, job: Job, task: asyncio.Task[None]) -> None:
+        if job.deadline is not None:
+            self._timer.discard(job)
+        self._running.discard(job)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _LOG.error("a message on %s ended in a defect", job.delivery.subject, exc_info=error)
+        while self._waiting and len(self._running) < self._max_concurrency:
+            job = self._waiting.popleft()
+            if not job.settled:
+                self._start(job)
+        if not self._running:
+            self._idle.set()
+
+    def _expire(self, job: Job) -> None:
+        self._settle(job, DeadlineExceededError("the deadline passed before the service was done"))
+        if job.task is not None:
+            job.task.cancel()
+        else:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(job)
+
+    def _settle(self, job: Job, error: ServiceError) -> None:
+        if not job.settled:
+            job.settled = True
+            job.worker.refuse(job, error)

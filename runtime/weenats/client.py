@@ -1,0 +1,292 @@
+"""Calling a service: the base of generated clients, its options, and its immutable overlays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from time import monotonic
+from types import TracebackType
+from typing import Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
+
+from pydantic import JsonValue
+from typing_extensions import Unpack
+
+from weenats import discovery
+from weenats import headers as header_names
+from weenats import interceptors as chains
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, propagated_headers
+from weenats.contract import AnyOperation, Command, Query, ServiceContract
+from weenats.deadline import Duration, seconds
+from weenats.errors import DeadlineExceededError, InvalidArgumentError
+from weenats.headers import NO_HEADERS
+from weenats.identifiers import STAMPER, check_correlation
+from weenats.interceptors import Interceptor
+from weenats.messages import HealthCheck, InfoResponse, JwtAuthentication, PingResponse, StatsResponse
+from weenats.nats_transport import ConnectionOptions, NatsTransport
+from weenats.transport import Delivery, Transport
+from weenats.wire import OperationCodec
+
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+DEFAULT_TIMEOUT: Final = 5.0
+"""Seconds that a call may take when nobody says otherwise."""
+
+
+class CallOptions(TypedDict, total=False):
+    """What one call may say for itself; it wins over the client's own settings.
+
+    Attributes:
+        timeout: how long the call may take, seconds or timedelta. Inside a handler it can only shorten what is left.
+        correlation_id: default: that of the message being served, else a new one.
+        causation_id: default: the message being served.
+        token: a JWT that says who calls.
+        context: members of `metadata.context`, added to the client's.
+        headers: NATS headers, added to the client's.
+    """
+
+    timeout: Duration
+    correlation_id: str
+    causation_id: str
+    token: str
+    context: Mapping[str, JsonValue]
+    headers: Mapping[str, str]
+
+
+class ServiceClient:
+    """The base of generated clients: calls the operations of one contract.
+
+    It is immutable: every `with_*` returns a new client on the same connection. `connect` opens the connection by
+    the first call or by `async with`; leaving that closes it. A client on a given transport leaves it open.
+
+    Args:
+        transport: the connection to share.
+    """
+
+    contract: ClassVar[ServiceContract]
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._owns_transport = False
+        self._timeout = DEFAULT_TIMEOUT
+        self._authentication: JwtAuthentication | None = None
+        self._context: Mapping[str, JsonValue] = NO_CONTEXT
+        self._headers: Mapping[str, str] = NO_HEADERS
+        self._header_lines = b""
+        self._interceptors: tuple[Interceptor, ...] = ()
+        self._call = self._send
+        self._codecs: dict[AnyOperation, OperationCodec] = {}
+
+    @classmethod
+    def connect(
+        cls,
+        servers: str | Sequence[str] = "nats://localhost:4222",
+        *,
+        connection: ConnectionOptions | None = None,
+        token: str | None = None,
+        timeout: Duration = DEFAULT_TIMEOUT,
+        interceptors: Sequence[Interceptor] = (),
+    ) -> Self:
+        """Return a client with a connection of its own, opened by the first call or by `async with`.
+
+        Raises:
+            InvalidArgumentError: an option is refused.
+        """
+        client = cls(NatsTransport(servers, connection)).with_timeout(timeout)
+        if token is not None:
+            client = client.with_token(token)
+        for interceptor in interceptors:
+            client = client.with_interceptor(interceptor)
+        client._owns_transport = True
+        return client
+
+    @property
+    def transport(self) -> Transport:
+        """The connection of this client."""
+        return self._transport
+
+    async def close(self) -> None:
+        """Close the connection when it is the client's own; calls that wait end with ConnectionLostError."""
+        if self._owns_transport:
+            await self._transport.close()
+
+    async def __aenter__(self) -> Self:
+        await self._transport.connect()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def with_timeout(self, timeout: Duration) -> Self:
+        """Give calls so long, seconds or timedelta.
+
+        Raises:
+            InvalidArgumentError: it is no positive duration.
+        """
+        return self._with(_timeout=seconds(timeout))
+
+    def with_token(self, token: str) -> Self:
+        """Send a JWT with each call that says who calls.
+
+        Raises:
+            InvalidArgumentError: it is empty.
+        """
+        return self._with(_authentication=_authentication(token))
+
+    def with_header(self, name: str, value: str) -> Self:
+        """Send a NATS header with each call.
+
+        Raises:
+            InvalidArgumentError: the header is reserved or malformed.
+        """
+        header_names.check({name: value})
+        headers = {**self._headers, name: value}
+        return self._with(_headers=headers, _header_lines=header_names.encode(headers))
+
+    def with_context(self, **members: JsonValue) -> Self:
+        """Send members of `metadata.context` with each call."""
+        return self._with(_context={**self._context, **members})
+
+    def with_interceptor(self, interceptor: Interceptor) -> Self:
+        """Let an interceptor stand around each call; the first added is the outermost.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        chains.check(interceptor)
+        return self._with(_interceptors=(*self._interceptors, interceptor))
+
+    async def execute(
+        self, command: Command[PayloadT, ResultT], key: str, payload: PayloadT, **options: Unpack[CallOptions]
+    ) -> ResultT:
+        """Execute a command on the aggregate with this key.
+
+        Raises:
+            ServiceError: what the service replied with, errors of the contract as their own class; or what kept the
+                call from being answered, see Transport.request.
+            InvalidArgumentError: an option, the key or the payload cannot be sent.
+        """
+        response = await self._call(self._request(command, key, payload, options))
+        return cast("ResultT", response.result)
+
+    async def query(
+        self, query: Query[PayloadT, ResultT], key: str, parameters: PayloadT, **options: Unpack[CallOptions]
+    ) -> ResultT:
+        """Ask a query of the aggregate with this key.
+
+        Raises:
+            ServiceError: as `execute`.
+        """
+        response = await self._call(self._request(query, key, parameters, options))
+        return cast("ResultT", response.result)
+
+    async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
+        """Return what the service tells of itself (ADR-32 INFO).
+
+        Raises:
+            ServiceError: see discovery.get_service_info.
+        """
+        return await discovery.get_service_info(
+            self._transport, self.contract.name, instance_id, timeout=self._timeout
+        )
+
+    async def get_service_stats(self, instance_id: str | None = None) -> StatsResponse:
+        """Return what one instance of the service has counted (ADR-32 STATS).
+
+        Raises:
+            ServiceError: see discovery.get_service_stats.
+        """
+        return await discovery.get_service_stats(
+            self._transport, self.contract.name, instance_id, timeout=self._timeout
+        )
+
+    async def list_instances(self) -> list[PingResponse]:
+        """Return every running instance of the service (ADR-32 PING)."""
+        return await discovery.list_instances(self._transport, self.contract.name, timeout=self._timeout)
+
+    async def check_health(self) -> HealthCheck:
+        """Return the health of one instance of the service.
+
+        Raises:
+            ServiceError: see discovery.check_health.
+        """
+        return await discovery.check_health(self._transport, self.contract.name, timeout=self._timeout)
+
+    def _with(self, **changes: Any) -> Self:
+        changed = copy(self)
+        for name, value in changes.items():
+            setattr(changed, name, value)
+        changed._call = chains.chain(changed._interceptors, changed._send)
+        return changed
+
+    def _request(self, operation: AnyOperation, key: str, payload: object, options: CallOptions) -> RequestContext:
+        current = CURRENT.get()
+        message_id = STAMPER.stamp()
+        timeout = self._timeout
+        authentication = self._authentication
+        metadata_context = self._context
+        headers = self._headers
+        causation_id = None
+        correlation_id = message_id
+        if current is not None:
+            correlation_id = current.correlation_id
+            causation_id = current.message_id
+            if propagated := propagated_headers(current):
+                headers = {**headers, **propagated}
+        if options:
+            if "timeout" in options:
+                timeout = seconds(options["timeout"])
+            if "correlation_id" in options:
+                correlation_id = check_correlation(options["correlation_id"], "correlation_id")
+            if "causation_id" in options:
+                causation_id = check_correlation(options["causation_id"], "causation_id")
+            if "token" in options:
+                authentication = _authentication(options["token"])
+            if "context" in options:
+                metadata_context = {**metadata_context, **options["context"]}
+            if "headers" in options:
+                header_names.check(options["headers"])
+                headers = {**headers, **options["headers"]}
+        deadline = monotonic() + timeout
+        if current is not None and current.deadline is not None:
+            deadline = min(deadline, current.deadline)
+        return RequestContext(
+            side="client",
+            operation=operation,
+            key=key,
+            payload=payload,
+            message_id=message_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            authentication=authentication,
+            metadata_context=metadata_context,
+            headers=headers,
+            deadline=deadline,
+        )
+
+    async def _send(self, context: RequestContext) -> Response:
+        operation = context.operation
+        codec = self._codecs.get(operation)
+        if codec is None:
+            codec = self._codecs[operation] = OperationCodec(operation)
+        deadline = cast("float", context.deadline)
+        remaining = int((deadline - monotonic()) * 1000)
+        if remaining <= 0:
+            raise DeadlineExceededError("the deadline passed before the call was sent")
+        lines = self._header_lines if context.headers is self._headers else header_names.encode(context.headers)
+        reply = await self._transport.request(
+            operation.subject, codec.encode_request(context), b"%bWee-Timeout: %d\r\n" % (lines, remaining), deadline, _is_reply
+        )
+        return codec.decode_response(reply.payload)
+
+
+def _is_reply(delivery: Delivery) -> bool:
+    """Tell a service's reply from what somebody else sent who listens on the subject too, a stream for instance."""
+    return b'"success"' in delivery.payload
+
+
+def _authentication(token: str) -> JwtAuthentication:
+    if not token:
+        raise InvalidArgumentError("a token must not be empty")
+    return JwtAuthentication(type="jwt", token=token)

@@ -1,0 +1,182 @@
+"""What is known of the message at hand, and which message that is: the root of correlation, causation and deadlines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+from copy import copy
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, cast
+
+from weenats import headers as header_names
+from weenats.headers import NO_HEADERS
+from weenats.messages import AggregateId, JwtAuthentication, MessageMetadata
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from weenats.contract import AnyOperation
+    from weenats.errors import ServiceError
+
+ValueT = TypeVar("ValueT")
+NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+
+
+class Key(Generic[ValueT]):
+    """A typed slot of a context: what an interceptor puts there, later interceptors and the handler read."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"Key({self.name!r})"
+
+
+class MessageContext:
+    """What every message has: ids, headers, shared context values and a deadline.
+
+    Attributes:
+        message_id: the ULID of the message.
+        correlation_id: shared by all messages that one cause set off.
+        causation_id: the message that caused this one, when it is known.
+        metadata_context: what callers pass on with the message, read-only.
+        headers: the headers of the message; names are compared without case.
+        deadline: the point on the monotonic clock at which the caller gives up, None when it never does.
+    """
+
+    __slots__ = ("_values", "causation_id", "correlation_id", "deadline", "headers", "message_id", "metadata_context")
+
+    def __init__(  # noqa: PLR0913 - one slot each, all known at once
+        self,
+        *,
+        message_id: str,
+        correlation_id: str,
+        causation_id: str | None = None,
+        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
+        headers: Mapping[str, str] = NO_HEADERS,
+        deadline: float | None = None,
+    ) -> None:
+        self.message_id = message_id
+        self.correlation_id = correlation_id
+        self.causation_id = causation_id
+        self.metadata_context = metadata_context
+        self.headers = headers
+        self.deadline = deadline
+        self._values: dict[Key[Any], Any] | None = None
+
+    def __getitem__(self, key: Key[ValueT]) -> ValueT:
+        if self._values is None:
+            raise KeyError(key)
+        return cast("ValueT", self._values[key])
+
+    def __setitem__(self, key: Key[ValueT], value: ValueT) -> None:
+        if self._values is None:
+            self._values = {}
+        self._values[key] = value
+
+    def __contains__(self, key: Key[Any]) -> bool:
+        return self._values is not None and key in self._values
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, never negative; None when there is no deadline."""
+        return None if self.deadline is None else max(self.deadline - monotonic(), 0.0)
+
+
+class RequestContext(MessageContext):
+    """The request at hand, on either side.
+
+    Attributes:
+        side: "client" around a call that is made, "server" around one that is served.
+        operation: the descriptor of the command or query.
+        key: the key of the aggregate.
+        authentication: the token that came with the message; never shown by repr.
+    """
+
+    __slots__ = ("_payload", "authentication", "key", "operation", "payload_error", "side")
+
+    def __init__(  # noqa: PLR0913 - one slot each, all known at once
+        self,
+        *,
+        side: Literal["client", "server"],
+        operation: AnyOperation,
+        key: str,
+        payload: object,
+        message_id: str,
+        correlation_id: str,
+        causation_id: str | None = None,
+        authentication: JwtAuthentication | None = None,
+        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
+        headers: Mapping[str, str] = NO_HEADERS,
+        deadline: float | None = None,
+        payload_error: ServiceError | None = None,
+    ) -> None:
+        self.message_id = message_id
+        self.correlation_id = correlation_id
+        self.causation_id = causation_id
+        self.metadata_context = metadata_context
+        self.headers = headers
+        self.deadline = deadline
+        self._values = None
+        self.side = side
+        self.operation = operation
+        self.key = key
+        self._payload = payload
+        self.payload_error = payload_error
+        self.authentication = authentication
+
+    @property
+    def payload(self) -> object:
+        """The command's payload or the query's parameters, None when it takes none.
+
+        Raises:
+            InvalidArgumentError: what came breaks the contract. Interceptors that refuse callers do so before they
+                look at the payload, so that nobody learns of its validity who is not let in.
+        """
+        if self.payload_error is not None:
+            raise self.payload_error
+        return self._payload
+
+    @property
+    def aggregate_id(self) -> AggregateId:
+        """The identity of the aggregate: its type and its key."""
+        return AggregateId(type=self.operation.contract.aggregate, key=self.key)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with other values, for the rest of the chain."""
+        changed = copy(self)
+        for name, value in changes.items():
+            setattr(changed, "_payload" if name == "payload" else name, value)
+        return changed
+
+    def __repr__(self) -> str:
+        return f"<RequestContext {self.side} {self.operation.subject} {self.message_id}>"
+
+
+class Response:
+    """What a call ended in.
+
+    Attributes:
+        result: the typed result; None when the operation has none.
+        metadata: the metadata block of the reply, on the client when the service sent one.
+        duration: milliseconds that the service took, on the client.
+    """
+
+    __slots__ = ("duration", "metadata", "result")
+
+    def __init__(self, result: object, metadata: MessageMetadata | None = None, duration: float | None = None) -> None:
+        self.result = result
+        self.metadata = metadata
+        self.duration = duration
+
+
+CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar("weenats_current_message", default=None)
+"""The message that the running task serves; what it sends on inherits from it."""
+
+
+def propagated_headers(current: MessageContext) -> dict[str, str]:
+    """Return the trace headers of the message at hand, to be sent on with what it causes."""
+    received = current.headers
+    return {name: received[name] for name in header_names.PROPAGATED if name in received}

@@ -1,0 +1,97 @@
+"""Time as a deadline: a point on the monotonic clock, and one timer that watches over many of them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+from weenats.errors import InvalidArgumentError
+
+ItemT = TypeVar("ItemT")
+Clock = Callable[[], float]
+Duration = float | timedelta
+"""Seconds, or a timedelta."""
+
+_MAX_SECONDS: Final = 86_400.0
+_MAX_DIGITS: Final = 12
+_MIN_DELAY: Final = 0.001
+
+
+def seconds(duration: Duration, what: str = "timeout") -> float:
+    """Return a duration in seconds, at most a day.
+
+    Raises:
+        InvalidArgumentError: it is not a positive, finite amount of time.
+    """
+    value = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidArgumentError(f"{what} must be a positive number of seconds or a timedelta, not {duration!r}")
+    return min(float(value), _MAX_SECONDS)
+
+
+def from_header(text: str, clock: Clock = monotonic) -> float:
+    """Return the deadline that a `Wee-Timeout` header of so many milliseconds sets.
+
+    Raises:
+        InvalidArgumentError: the text is no whole number of milliseconds.
+    """
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_DIGITS:
+        raise InvalidArgumentError("the header Wee-Timeout must be a whole number of milliseconds")
+    return clock() + min(int(text) / 1000, _MAX_SECONDS)
+
+
+class DeadlineTimer(Generic[ItemT]):
+    """Watches the deadlines of many items with one timer, and hands over those that have passed.
+
+    Adding and discarding touch a dictionary only; the timer is set anew when an earlier deadline arrives or the
+    earliest one has passed.
+    """
+
+    def __init__(self, on_passed: Callable[[ItemT], None], clock: Clock = monotonic) -> None:
+        self._on_passed = on_passed
+        self._clock = clock
+        self._deadlines: dict[ItemT, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf
+
+    def add(self, item: ItemT, deadline: float) -> None:
+        """Watch an item until it is discarded or its deadline passes."""
+        self._deadlines[item] = deadline
+        if deadline < self._next:
+            self._set(deadline)
+
+    def discard(self, item: ItemT) -> None:
+        """Watch the item no longer; unknown items are ignored."""
+        self._deadlines.pop(item, None)
+
+    def close(self) -> None:
+        """Forget all items and the timer."""
+        self._deadlines.clear()
+        self._next = math.inf
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self, deadline: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next = deadline
+        delay = max(deadline - self._clock(), _MIN_DELAY)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        self._timer = None
+        self._next = math.inf
+        now = self._clock()
+        passed = [item for item, deadline in self._deadlines.items() if deadline <= now]
+        for item in passed:
+            del self._deadlines[item]
+        if self._deadlines:
+            self._set(min(self._deadlines.values()))
+        for item in passed:
+            self._on_passed(item)

@@ -1,0 +1,218 @@
+"""Discovery per ADR-32 revision 6, both ends: services answer PING, INFO and STATS, callers ask for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Final, TypeVar
+
+from pydantic_core import to_json
+
+from weenats import subjects
+from weenats.contract import ServiceContract
+from weenats.errors import ServiceError
+from weenats.messages import (
+    EndpointInfo,
+    EndpointStats,
+    HealthCheck,
+    InfoResponse,
+    PingResponse,
+    StatsResponse,
+)
+from weenats.model import Model
+from weenats.transport import Delivery, Subscription, Transport
+from weenats.wire import decode_model
+
+_QUIET: Final = 0.15
+ModelT = TypeVar("ModelT", bound=Model)
+
+
+@dataclass(slots=True)
+class EndpointCounters:
+    """What one endpoint of one instance has done; errors of any kind count, their text is not kept."""
+
+    requests: int = 0
+    errors: int = 0
+    last_error: str = ""
+    processing_time: int = 0
+    """Nanoseconds."""
+
+    def count(self, nanoseconds: int, error: ServiceError | None) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.processing_time += nanoseconds
+        if error is not None:
+            self.errors += 1
+            self.last_error = error.label
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointDescription:
+    """One endpoint as discovery tells of it."""
+
+    name: str
+    subject: str
+    queue_group: str
+    metadata: dict[str, str]
+    counters: EndpointCounters = field(default_factory=EndpointCounters)
+
+
+@dataclass(slots=True, kw_only=True)
+class Instance:
+    """One running service as discovery tells of it."""
+
+    contract: ServiceContract
+    instance_id: str
+    endpoints: Sequence[EndpointDescription]
+    healthy: Callable[[], bool]
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z"))
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The digest of the contract, so that callers can tell whether they speak the same one."""
+        return {"contract": self.contract.digest}
+
+    def ping(self) -> PingResponse:
+        """Answer PING."""
+        return PingResponse(
+            type="io.nats.micro.v1.ping_response",
+            name=self.contract.name,
+            id=self.instance_id,
+            version=self.contract.version,
+            metadata=self.metadata,
+        )
+
+    def info(self) -> InfoResponse:
+        """Answer INFO."""
+        return InfoResponse(
+            type="io.nats.micro.v1.info_response",
+            name=self.contract.name,
+            id=self.instance_id,
+            version=self.contract.version,
+            metadata=self.metadata,
+            description=self.contract.description,
+            endpoints=[
+                EndpointInfo(name=each.name, subject=each.subject, queue_group=each.queue_group, metadata=each.metadata)
+                for each in self.endpoints
+            ],
+        )
+
+    def stats(self) -> StatsResponse:
+        """Answer STATS."""
+        return StatsResponse(
+            type="io.nats.micro.v1.stats_response",
+            name=self.contract.name,
+            id=self.instance_id,
+            version=self.contract.version,
+            metadata=self.metadata,
+            started=self.started,
+            endpoints=[_endpoint_stats(each) for each in self.endpoints],
+        )
+
+    def health(self) -> HealthCheck:
+        """Answer HealthCheck: "error" once the instance is stopping."""
+        return HealthCheck(
+            type="io.nats.micro.v1.ping_response",
+            name=self.contract.name,
+            id=self.instance_id,
+            version=self.contract.version,
+            status="ok" if self.healthy() else "error",
+        )
+
+
+def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
+    counters = endpoint.counters
+    return EndpointStats(
+        name=endpoint.name,
+        subject=endpoint.subject,
+        queue_group=endpoint.queue_group,
+        num_requests=counters.requests,
+        num_errors=counters.errors,
+        last_error=counters.last_error,
+        processing_time=counters.processing_time,
+        average_processing_time=counters.processing_time // counters.requests if counters.requests else 0,
+    )
+
+
+def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
+    """Answer PING, INFO and STATS for all, the service and the instance, and the health subject of the service."""
+    name = instance.contract.name
+    answers: dict[str, Callable[[], Model]] = {"PING": instance.ping, "INFO": instance.info, "STATS": instance.stats}
+    subscriptions = [
+        transport.subscribe(subjects.discovery(verb, *who), _answer(transport, answer))
+        for verb, answer in answers.items()
+        for who in ((), (name,), (name, instance.instance_id))
+    ]
+    subscriptions.append(transport.subscribe(subjects.health(name), _answer(transport, instance.health), name))
+    return subscriptions
+
+
+def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:
+    def on_delivery(delivery: Delivery) -> None:
+        if delivery.reply:
+            transport.publish(delivery.reply, to_json(answer(), by_alias=True))
+
+    return on_delivery
+
+
+async def list_instances(transport: Transport, service: str | None = None, *, timeout: float = 2.0) -> list[PingResponse]:  # noqa: ASYNC109 - the whole may take so long
+    """Return every running instance, of all services or of one, sorted by name and id; [] when there is none."""
+    if service is not None:
+        subjects.check_service_name(service)
+    replies = await transport.request_many(
+        subjects.discovery("PING", service), b"", timeout=timeout, quiet=min(_QUIET, timeout)
+    )
+    found: list[PingResponse] = []
+    for reply in replies:
+        try:
+            found.append(decode_model(PingResponse, reply.payload))
+        except ServiceError:
+            continue  # a service of another make that does not keep to ADR-32
+    return sorted(found, key=lambda instance: (instance.name, instance.id))
+
+
+async def get_service_info(
+    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0  # noqa: ASYNC109 - see Transport.request
+) -> InfoResponse:
+    """Return what a service tells of itself, one instance or the one that answers first.
+
+    Raises:
+        ServiceError: as Transport.request; InternalError when the answer is none.
+    """
+    return await _ask(transport, "INFO", InfoResponse, service, instance_id, timeout)
+
+
+async def get_service_stats(
+    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0  # noqa: ASYNC109 - see Transport.request
+) -> StatsResponse:
+    """Return what one instance has counted, the named one or the one that answers first.
+
+    Raises:
+        ServiceError: as Transport.request; InternalError when the answer is none.
+    """
+    return await _ask(transport, "STATS", StatsResponse, service, instance_id, timeout)
+
+
+async def check_health(transport: Transport, service: str, *, timeout: float = 2.0) -> HealthCheck:  # noqa: ASYNC109 - see Transport.request
+    """Return the health of one instance of a service.
+
+    Raises:
+        ServiceError: as Transport.request; InternalError when the answer is none.
+    """
+    await transport.connect()
+    reply = await transport.request(subjects.health(service), b"", b"", monotonic() + timeout)
+    health: HealthCheck = decode_model(HealthCheck, reply.payload)
+    return health
+
+
+async def _ask(  # noqa: PLR0913 - one question with all it needs
+    transport: Transport, verb: str, model: type[ModelT], service: str, instance_id: str | None, timeout: float  # noqa: ASYNC109 - see Transport.request
+) -> ModelT:
+    subjects.check_service_name(service)
+    subject = subjects.discovery(verb, service, instance_id)
+    reply = await transport.request(subject, b"", b"", time.monotonic() + timeout)
+    answer: ModelT = decode_model(model, reply.payload)
+    return answer

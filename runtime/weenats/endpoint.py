@@ -1,0 +1,207 @@
+"""One operation of a running service: from a delivered message to its reply."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from time import perf_counter_ns
+from types import NoneType
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from pydantic import MISSING
+
+from weenats import headers as header_names
+from weenats.admission import Admission, Job
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
+from weenats.contract import AnyOperation, Command, Query
+from weenats.deadline import from_header
+from weenats.discovery import EndpointCounters
+from weenats.errors import CancelledError, InternalError, InvalidArgumentError, MessageTooLargeError, ServiceError
+from weenats.identifiers import STAMPER
+from weenats.interceptors import Interceptor, chain
+from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
+
+if TYPE_CHECKING:
+    from weenats.transport import Delivery, Transport
+
+_LOG: Final = logging.getLogger("weenats.service")
+_NANOSECONDS_PER_MILLISECOND: Final = 1e6
+_MAX_HEADER_TEXT: Final = 200
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+
+
+class Endpoint:
+    """An operation and the handler that serves it; generated skeletons list theirs."""
+
+    __slots__ = ("handler", "operation")
+
+    def __init__(self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]) -> None:
+        self.operation = operation
+        self.handler = handler
+
+    @classmethod
+    def command(
+        cls,
+        operation: Command[PayloadT, ResultT],
+        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Serve a command."""
+        return cls(operation, lambda context: handler(context.key, cast("PayloadT", context.payload), context))
+
+    @classmethod
+    def query(
+        cls,
+        operation: Query[PayloadT, ResultT],
+        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Serve a query that takes parameters."""
+        return cls(operation, lambda context: handler(context.key, cast("PayloadT", context.payload), context))
+
+    @classmethod
+    def plain_query(
+        cls,
+        operation: Query[NoneType, ResultT],
+        handler: Callable[[str, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Serve a query without parameters."""
+        return cls(operation, lambda context: handler(context.key, context))
+
+
+class EndpointRunner:
+    """Serves the requests of one endpoint: every one is answered once, whatever happens."""
+
+    def __init__(
+        self, endpoint: Endpoint, transport: Transport, interceptors: Iterable[Interceptor], admission: Admission
+    ) -> None:
+        self.operation = endpoint.operation
+        self.counters = EndpointCounters()
+        self._transport = transport
+        self._admission = admission
+        self._codec = OperationCodec(endpoint.operation)
+        self._handler = endpoint.handler
+        self._call = chain(interceptors, self._handle)
+
+    def on_delivery(self, delivery: Delivery) -> None:
+        """Admit a request, or refuse it at once."""
+        job = Job(self, delivery)
+        if not delivery.reply:
+            _LOG.warning("a request on %s named no reply subject and was dropped", delivery.subject)
+            self.counters.count(0, InvalidArgumentError())
+            return
+        timeout = delivery.headers.get(header_names.TIMEOUT)
+        if timeout is not None:
+            try:
+                job.deadline = from_header(timeout)
+            except InvalidArgumentError as error:
+                self.refuse(job, error)
+                return
+        self._admission.offer(job)
+
+    async def run(self, job: Job) -> None:
+        """Serve one request and answer it."""
+        started = perf_counter_ns()
+        context = None
+        try:
+            context = _context(self.operation, self._codec.decode_request(job.delivery.payload), job)
+            CURRENT.set(context)
+            response = await self._call(context)
+            elapsed = perf_counter_ns() - started
+            reply = self._codec.encode_success(response.result, elapsed / _NANOSECONDS_PER_MILLISECOND, context)
+        except asyncio.CancelledError:
+            # When it is the deadline or a stop that cancelled, the caller has its answer already.
+            self._answer_failure(job, CancelledError("the service cancelled the request"), started, context)
+        except Exception as error:  # noqa: BLE001 - a handler may raise anything, and every request is answered
+            self._answer_failure(job, self._told(error), started, context)
+        else:
+            self._answer(job, reply, elapsed)
+
+    def refuse(self, job: Job, error: ServiceError) -> None:
+        """Answer a request that cannot be run or finished."""
+        self._send_failure(job.delivery.reply, error, 0, None)
+        self.counters.count(0, error)
+
+    async def _handle(self, context: RequestContext) -> Response:
+        return Response(await self._handler(context))
+
+    def _told(self, error: Exception) -> ServiceError:
+        """Return what the caller is told of an exception; the log has all of what it is not told."""
+        if isinstance(error, ServiceError) and self._codec.declares(error):
+            return error
+        if isinstance(error, ContractBreachError):
+            _LOG.error("%s broke its contract: %s", self.operation.subject, error, exc_info=error.__cause__)
+        elif isinstance(error, ServiceError):
+            _LOG.error("%s raised %s, which its contract does not declare", self.operation.subject, error.label, exc_info=error)
+        else:
+            _LOG.error("%s failed", self.operation.subject, exc_info=error)
+        return InternalError()
+
+    def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
+        if job.settled:
+            return
+        job.settled = True
+        try:
+            self._transport.publish(job.delivery.reply, reply)
+        except ServiceError as error:
+            self._send_failure(job.delivery.reply, error, elapsed, None)
+            self.counters.count(elapsed, error)
+        else:
+            self.counters.count(elapsed, None)
+
+    def _answer_failure(self, job: Job, error: ServiceError, started: int, context: RequestContext | None) -> None:
+        if job.settled:
+            return
+        job.settled = True
+        elapsed = perf_counter_ns() - started
+        self._send_failure(job.delivery.reply, error, elapsed, context)
+        self.counters.count(elapsed, error)
+
+    def _send_failure(self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None) -> None:
+        duration = elapsed / _NANOSECONDS_PER_MILLISECOND
+        try:
+            self._transport.publish(reply, encode_failure(error, duration, context), _error_headers(error))
+        except (MessageTooLargeError, TypeError, ValueError) as failure:
+            _LOG.warning("the error of %s cannot be sent whole: %s", self.operation.subject, failure)
+            whole = failure if isinstance(failure, MessageTooLargeError) else InternalError()
+            self._transport.publish(reply, encode_failure(whole, duration, None), _error_headers(whole))
+        except ServiceError as failure:
+            _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
+
+
+def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
+    metadata = request.metadata
+    if metadata is None:
+        message_id = correlation_id = STAMPER.stamp()
+        return RequestContext(
+            side="server",
+            operation=operation,
+            key=request.key,
+            payload=request.payload,
+            payload_error=request.payload_error,
+            message_id=message_id,
+            correlation_id=correlation_id,
+            headers=job.delivery.headers,
+            deadline=job.deadline,
+        )
+    correlation = metadata.correlation
+    known = correlation is not MISSING
+    return RequestContext(
+        side="server",
+        operation=operation,
+        key=request.key,
+        payload=request.payload,
+        payload_error=request.payload_error,
+        message_id=metadata.message_id,
+        correlation_id=correlation.correlation_id if known else metadata.message_id,
+        causation_id=correlation.causation_id if known and correlation.causation_id is not MISSING else None,
+        authentication=None if metadata.authentication is MISSING else metadata.authentication,
+        metadata_context=NO_CONTEXT if metadata.context is MISSING else metadata.context,
+        headers=job.delivery.headers,
+        deadline=job.deadline,
+    )
+
+
+def _error_headers(error: ServiceError) -> bytes:
+    text = "".join(character if character.isprintable() else " " for character in error.message[:_MAX_HEADER_TEXT])
+    return header_names.encode({header_names.ERROR: text.strip() or error.code.value, header_names.ERROR_CODE: str(error.number)})

@@ -1,0 +1,216 @@
+"""Events over core NATS: typed publish and subscribe. Delivery is at most once, to whoever listens at the moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from types import TracebackType
+from typing import Any, Final, Generic, Required, Self, TypedDict, TypeVar
+
+from pydantic import MISSING, JsonValue
+from typing_extensions import Unpack
+
+from weenats import headers as header_names
+from weenats import subjects
+from weenats.admission import Admission, Job
+from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_headers
+from weenats.contract import Event
+from weenats.errors import InvalidArgumentError, ServiceError
+from weenats.identifiers import STAMPER
+from weenats.messages import EventNotification
+from weenats.model import Model
+from weenats.transport import Delivery, Subscription, Transport
+from weenats.wire import EventCodec
+
+_LOG: Final = logging.getLogger("weenats.events")
+_MAX_CONCURRENCY: Final = 1000
+_MAX_QUEUE: Final = 10_000
+_DRAIN_TIMEOUT: Final = 30.0
+DataT = TypeVar("DataT", bound=Model)
+
+
+class PublishOptions(TypedDict, total=False):
+    """What is said with an event.
+
+    Attributes:
+        revision: the revision of the aggregate that the event led to.
+        context: members of `metadata.context`.
+        headers: NATS headers.
+    """
+
+    revision: Required[int]
+    context: Mapping[str, JsonValue]
+    headers: Mapping[str, str]
+
+
+class SubscribeOptions(TypedDict, total=False):
+    """How events are taken.
+
+    Attributes:
+        queue_group: share the events with the other subscribers of this group; default: each subscriber gets all.
+        max_concurrency: how many handlers run at once, 10 if not set; 1 keeps the order of arrival.
+    """
+
+    queue_group: str
+    max_concurrency: int
+
+
+class ReceivedEvent(MessageContext, Generic[DataT]):
+    """An event as it arrived.
+
+    Attributes:
+        key: the key of the aggregate.
+        revision: the revision of the aggregate that the event led to.
+        timestamp: ISO 8601 in UTC with ms and Z.
+        data: what the contract says of the event.
+    """
+
+    __slots__ = ("data", "id", "key", "revision", "timestamp")
+
+    def __init__(self, notification: EventNotification, data: DataT, delivery: Delivery) -> None:
+        metadata = notification.metadata
+        if metadata is MISSING:
+            super().__init__(message_id=notification.id, correlation_id=notification.id, headers=delivery.headers)
+        else:
+            correlation = metadata.correlation
+            known = correlation is not MISSING
+            super().__init__(
+                message_id=metadata.message_id,
+                correlation_id=correlation.correlation_id if known else metadata.message_id,
+                causation_id=correlation.causation_id if known and correlation.causation_id is not MISSING else None,
+                metadata_context=NO_CONTEXT if metadata.context is MISSING else metadata.context,
+                headers=delivery.headers,
+            )
+        self.id = notification.id
+        self.key = notification.aggregate.key
+        self.revision = notification.revision
+        self.timestamp = notification.timestamp
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"<ReceivedEvent {self.id} {self.data!r}>"
+
+
+EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
+"""Takes an event; what it raises is logged and ends nothing."""
+
+
+async def publish(
+    transport: Transport, event: Event[DataT], key: str, data: DataT, **options: Unpack[PublishOptions]
+) -> None:
+    """Publish an event; correlation, causation and trace are those of the message being served.
+
+    Raises:
+        InvalidArgumentError: the key, the data or an option cannot be sent.
+        ServiceError: there is no connection, see Transport.publish.
+    """
+    await transport.connect()
+    user_headers = options.get("headers", {})
+    header_names.check(user_headers)
+    revision = options["revision"]
+    if isinstance(revision, bool) or revision < 0:
+        raise InvalidArgumentError(f"the revision of an event is a whole number from 0, not {revision!r}")
+    context = _outgoing(options.get("context", NO_CONTEXT), user_headers)
+    payload = _codec(event).encode(key, data, revision, context)
+    transport.publish(event.subject, payload, header_names.encode(context.headers))
+
+
+async def subscribe(
+    transport: Transport, event: Event[DataT], handler: EventHandler[DataT], **options: Unpack[SubscribeOptions]
+) -> EventSubscription:
+    """Call the handler with each event from now on.
+
+    Raises:
+        ValueError: an option is out of bounds.
+        ServiceError: there is no connection, or the server refuses the subject.
+    """
+    queue_group = options.get("queue_group", "")
+    if queue_group:
+        subjects.check_queue_group(queue_group)
+    max_concurrency = options.get("max_concurrency", 10)
+    if not 1 <= max_concurrency <= _MAX_CONCURRENCY:
+        text = f"max_concurrency must be a whole number from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
+        raise ValueError(text)
+    await transport.connect()
+    admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
+    worker = _EventWorker(event, handler)
+    interest = transport.subscribe(
+        event.subject, lambda delivery: admission.offer(Job(worker, delivery)), queue_group
+    )
+    subscription = EventSubscription(transport, interest, admission)
+    try:
+        await transport.fence()
+    except BaseException:
+        await subscription.unsubscribe()
+        raise
+    return subscription
+
+
+class EventSubscription:
+    """A running subscription; `async with` ends it."""
+
+    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
+        self._transport = transport
+        self._interest = interest
+        self._admission = admission
+
+    async def unsubscribe(self) -> None:
+        """Take no more events, and wait until those that arrived are handled, 30 seconds at most."""
+        await self._transport.unsubscribe([self._interest])
+        await self._admission.drain(_DRAIN_TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.unsubscribe()
+
+
+class _EventWorker(Generic[DataT]):
+    def __init__(self, event: Event[DataT], handler: EventHandler[DataT]) -> None:
+        self._event = event
+        self._handler = handler
+        self._codec = _codec(event)
+
+    async def run(self, job: Job) -> None:
+        try:
+            notification = self._codec.decode(job.delivery.payload)
+            received = ReceivedEvent[DataT](notification, notification.data, job.delivery)
+            CURRENT.set(received)
+            await self._handler(received)
+        except InvalidArgumentError as error:
+            _LOG.warning("a message on %s is no event of the contract: %s", self._event.subject, error.details or error)
+        except Exception:
+            _LOG.exception("the handler of %s failed", self._event.subject)
+        job.settled = True
+
+    def refuse(self, job: Job, error: ServiceError) -> None:  # noqa: ARG002 - core NATS has nobody to tell
+        _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
+
+
+def _outgoing(metadata_context: Mapping[str, JsonValue], headers: Mapping[str, str]) -> MessageContext:
+    message_id = STAMPER.stamp()
+    current = CURRENT.get()
+    if current is None:
+        return MessageContext(
+            message_id=message_id, correlation_id=message_id, metadata_context=metadata_context, headers=headers
+        )
+    return MessageContext(
+        message_id=message_id,
+        correlation_id=current.correlation_id,
+        causation_id=current.message_id,
+        metadata_context=metadata_context,
+        headers={**headers, **propagated_headers(current)},
+    )
+
+
+_CODECS: Final[dict[Event[Any], EventCodec]] = {}
+
+
+def _codec(event: Event[Any]) -> EventCodec:
+    codec = _CODECS.get(event)
+    if codec is None:
+        codec = _CODECS[event] = EventCodec(event)
+    return codec

@@ -1,0 +1,81 @@
+"""Message headers: read without regard to case, written only when they are the user's to set."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from weenats.errors import InvalidArgumentError
+
+TIMEOUT: Final = "Wee-Timeout"
+"""Milliseconds that the caller still waits."""
+ERROR: Final = "Nats-Service-Error"
+"""The text of a failure (ADR-32)."""
+ERROR_CODE: Final = "Nats-Service-Error-Code"
+"""The number of a failure (ADR-32)."""
+PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
+"""W3C trace context and baggage: what a handler sends on carries them without being told."""
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_RESERVED_PREFIXES: Final = ("nats-", "wee-")
+_RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
+_FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
+
+
+class Headers(Mapping[str, str]):
+    """Headers of a received message; names are compared without case, of a repeated name the last one holds."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = {name.lower(): value for name, value in values.items()} if values else {}
+
+    @classmethod
+    def parse(cls, block: bytes) -> Headers:
+        """Read the header block of a message; lines that are no headers are passed over."""
+        headers = cls()
+        lines = block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
+        for line in lines[1:]:
+            name, colon, value = line.partition(":")
+            if colon:
+                headers._values[name.lower()] = value.strip()
+        return headers
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self._values)})"
+
+
+NO_HEADERS: Final = Headers()
+
+
+def check(headers: Mapping[str, str]) -> None:
+    """Refuse headers that are not the user's to set, or that are no headers (RFC 7230).
+
+    Raises:
+        InvalidArgumentError: names the header.
+    """
+    for name, value in headers.items():
+        if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(f"{name!r} is no header name")
+        lowered = name.lower()
+        if lowered in _RESERVED_NAMES or lowered.startswith(_RESERVED_PREFIXES):
+            raise InvalidArgumentError(f"the header {name} is set by weenats or NATS alone")
+        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgumentError(f"the value of the header {name} must be text")
+        if not value.isprintable():
+            raise InvalidArgumentError(f"the value of the header {name} holds a character that no header may carry")
+
+
+def encode(headers: Mapping[str, str]) -> bytes:
+    """Return the header lines as they stand on the wire, each ended by CR LF."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

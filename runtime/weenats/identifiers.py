@@ -1,0 +1,75 @@
+"""Message ids (ULID) and timestamps: what changes once a millisecond is made once a millisecond."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import time_ns
+from typing import Final
+
+from ulid import ULID
+
+from weenats.errors import InvalidArgumentError
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_PREFIX_LENGTH: Final = 22
+_LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
+_NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
+_CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
+
+
+class Stamper:
+    """Makes the id and the timestamp of messages.
+
+    Within one millisecond ids count upwards from a random ULID, as the ULID specification has it for monotonic
+    ids: they are unique and sort in the order in which they were made.
+    """
+
+    __slots__ = ("_clock", "_millisecond", "_prefix", "_suffix", "timestamp")
+
+    def __init__(self, clock: Callable[[], int] = time_ns) -> None:
+        self._clock = clock
+        self._millisecond = -1
+        self._suffix = _LAST_SUFFIX
+        self._prefix = ""
+        self.timestamp = ""
+
+    def stamp(self) -> str:
+        """Return a new message id; `timestamp` is then the time of this message, ISO 8601 in UTC with ms and Z."""
+        millisecond = self._clock() // _NANOSECONDS_PER_MILLISECOND
+        if millisecond > self._millisecond or self._suffix >= _LAST_SUFFIX:
+            self._begin(max(millisecond, self._millisecond))
+        else:
+            self._suffix += 1
+        high, low = divmod(self._suffix, len(_PAIRS))
+        return self._prefix + _PAIRS[high] + _PAIRS[low]
+
+    def _begin(self, millisecond: int) -> None:
+        # Half of the suffixes stay free to count up in: the first digit of the random one is cut to below 16.
+        text = str(ULID.from_timestamp(millisecond))
+        while text[:_PREFIX_LENGTH] == self._prefix:
+            text = str(ULID.from_timestamp(millisecond))
+        self._prefix = text[:_PREFIX_LENGTH]
+        high, low = text[_PREFIX_LENGTH : _PREFIX_LENGTH + 2], text[_PREFIX_LENGTH + 2 :]
+        self._suffix = (_PAIRS.index(high) * len(_PAIRS) + _PAIRS.index(low)) // 2
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            moment = datetime.fromtimestamp(millisecond / 1000, UTC)
+            self.timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
+
+
+STAMPER: Final = Stamper()
+"""The one of this process."""
+
+
+def check_correlation(identifier: str, what: str) -> str:
+    """Return a correlation or causation id.
+
+    Raises:
+        InvalidArgumentError: it is not 1 to 128 printable ASCII characters.
+    """
+    if _CORRELATION.fullmatch(identifier) is None:
+        raise InvalidArgumentError(f"{what} must be 1 to 128 printable ASCII characters")
+    return identifier

@@ -1,0 +1,47 @@
+"""What stands around a call, on either side: one shape, composed once, the first added the outermost."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+from weenats.context import RequestContext, Response
+
+CallNext = Callable[[RequestContext], Awaitable[Response]]
+
+
+class Interceptor(Protocol):
+    """Stands around a call, on either side.
+
+    Await `call_next(context)` to go on; raise a ServiceError to refuse. A plain async function will do.
+    """
+
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+        """Handle the call."""
+        ...
+
+
+def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
+    """Compose interceptors around the innermost step; the first one is the outermost."""
+    call = innermost
+    for interceptor in reversed(tuple(interceptors)):
+        call = _around(interceptor, call)
+    return call
+
+
+def check(interceptor: object) -> None:
+    """Refuse at once what cannot be an interceptor.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if not callable(interceptor):
+        text = f"an interceptor is an async callable (context, call_next), not {type(interceptor).__name__}"
+        raise TypeError(text)
+
+
+def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:
+    async def call(context: RequestContext) -> Response:
+        return await interceptor(context, call_next)
+
+    return call

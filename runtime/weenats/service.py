@@ -1,0 +1,283 @@
+"""Serving a contract: the handlers' base, the immutable builder, and the running service."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Final, Self
+
+from weenats import interceptors as chains
+from weenats import subjects
+from weenats.admission import Admission
+from weenats.contract import ServiceContract
+from weenats.deadline import Duration, seconds
+from weenats.discovery import EndpointDescription, Instance, answer_discovery
+from weenats.endpoint import Endpoint, EndpointRunner
+from weenats.errors import UnavailableError
+from weenats.identifiers import STAMPER
+from weenats.interceptors import Interceptor
+from weenats.nats_transport import ConnectionOptions, NatsTransport
+from weenats.stop_signals import StopSignals
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from weenats.transport import Subscription, Transport
+
+__all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
+
+_LOG: Final = logging.getLogger("weenats.service")
+_MAX_CONCURRENCY: Final = 1000
+_QUEUE_FACTOR: Final = 10
+
+
+class ServiceHandlers(ABC):
+    """The base of generated skeletons: the handlers of one contract.
+
+    One object serves all requests, concurrently; what it holds is shared by them.
+    """
+
+    contract: ClassVar[ServiceContract]
+    _transport: Transport | None = None
+
+    @abstractmethod
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the operations of the contract with the handlers that serve them."""
+
+    @property
+    def transport(self) -> Transport:
+        """The connection of the service that serves these handlers; events are published on it.
+
+        Raises:
+            UnavailableError: no service serves them yet.
+        """
+        if self._transport is None:
+            raise UnavailableError("these handlers are not served yet")
+        return self._transport
+
+    @transport.setter
+    def transport(self, transport: Transport) -> None:
+        self._transport = transport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    queue_group: str
+    max_concurrency: int = 10
+    drain_timeout: float = 30.0
+    interceptors: tuple[Interceptor, ...] = ()
+
+
+class NatsServiceBuilder:
+    """Puts a service together; every `with_*` returns a new builder and refuses bad values at once.
+
+    Args:
+        handlers: the filled-in skeleton.
+        servers: the NATS servers to connect to; the service closes this connection when it stops.
+        connection: how to connect to them.
+        transport: a connection to share instead; whoever opened it closes it.
+    """
+
+    def __init__(
+        self,
+        handlers: ServiceHandlers,
+        servers: str | Sequence[str] = "nats://localhost:4222",
+        *,
+        connection: ConnectionOptions | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._handlers = handlers
+        self._servers = servers
+        self._connection = connection
+        self._transport = transport
+        self._settings = _Settings(queue_group=handlers.contract.name)
+
+    def with_queue_group(self, name: str, max_concurrency: int = 10) -> Self:
+        """Share the requests with the other instances of this queue group; default: the name of the service.
+
+        Args:
+            name: the queue group, `^[a-z][a-z0-9-]*$`.
+            max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times as many may wait;
+                beyond that callers get RESOURCE_EXHAUSTED at once.
+
+        Raises:
+            ValueError: a value is out of bounds.
+        """
+        subjects.check_queue_group(name)
+        if isinstance(max_concurrency, bool) or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
+            text = f"max_concurrency must be a whole number from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
+            raise ValueError(text)
+        return self._with(replace(self._settings, queue_group=name, max_concurrency=max_concurrency))
+
+    def with_interceptor(self, interceptor: Interceptor) -> Self:
+        """Let an interceptor stand around every request; the first added is the outermost.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        chains.check(interceptor)
+        return self._with(replace(self._settings, interceptors=(*self._settings.interceptors, interceptor)))
+
+    def with_drain_timeout(self, timeout: Duration) -> Self:
+        """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
+
+        Raises:
+            InvalidArgumentError: it is no positive duration.
+        """
+        return self._with(replace(self._settings, drain_timeout=seconds(timeout, "drain_timeout")))
+
+    def with_servers(self, servers: str | Sequence[str]) -> Self:
+        """Connect to other servers."""
+        built = self._with(self._settings)
+        built._servers = servers
+        built._transport = None
+        return built
+
+    def build(self) -> NatsService:
+        """Return the service, ready to start."""
+        transport = self._transport or NatsTransport(
+            self._servers, self._connection or ConnectionOptions(name=self._handlers.contract.name)
+        )
+        return NatsService(self._handlers, self._settings, transport, owns_transport=self._transport is None)
+
+    def _with(self, settings: _Settings) -> Self:
+        built = type(self)(self._handlers, self._servers, connection=self._connection, transport=self._transport)
+        built._settings = settings
+        return built
+
+
+class NatsService:
+    """One running instance of a service; `async with` starts and stops it."""
+
+    def __init__(
+        self, handlers: ServiceHandlers, settings: _Settings, transport: Transport, *, owns_transport: bool
+    ) -> None:
+        self.contract = handlers.contract
+        self.instance_id = STAMPER.stamp()
+        self._settings = settings
+        self._transport = transport
+        self._owns_transport = owns_transport
+        self._handlers = handlers
+        self._admission = Admission(
+            max_concurrency=settings.max_concurrency, max_queue=settings.max_concurrency * _QUEUE_FACTOR
+        )
+        self._runners = [
+            EndpointRunner(endpoint, transport, settings.interceptors, self._admission)
+            for endpoint in handlers.endpoints()
+        ]
+        self._subscriptions: list[Subscription] = []
+        self._discovery: list[Subscription] = []
+        self._state = "new"
+        self._stopping: asyncio.Task[None] | None = None
+        self._stopped = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<NatsService {self.contract.name} {self.contract.version} {self.instance_id} {self._state}>"
+
+    @property
+    def is_serving(self) -> bool:
+        """Say whether it takes requests."""
+        return self._state == "serving"
+
+    async def start(self) -> None:
+        """Connect, subscribe, and return when requests reach this instance.
+
+        Raises:
+            UnavailableError: NATS cannot be reached.
+            PermissionDeniedError: NATS refused the credentials or a subject.
+            RuntimeError: it was started before.
+        """
+        if self._state != "new":
+            text = "a service is started once; build another one"
+            raise RuntimeError(text)
+        self._state = "starting"
+        try:
+            await self._transport.connect()
+            self._handlers.transport = self._transport
+            group = self._settings.queue_group
+            self._subscriptions = [
+                self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
+                for runner in self._runners
+            ]
+            self._discovery = answer_discovery(self._transport, self._instance())
+            await self._transport.fence()
+        except BaseException:
+            await self._stop(budget=0)
+            raise
+        self._state = "serving"
+        _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
+
+    async def stop(self) -> None:
+        """Leave the queue group, finish what was admitted within the drain budget, answer the rest UNAVAILABLE, close.
+
+        Stopping twice waits for the first stop.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(self._settings.drain_timeout))
+        await asyncio.shield(self._stopping)
+
+    def abort(self) -> None:
+        """Cut a stop short: what is still admitted is answered UNAVAILABLE now."""
+        self._admission.abort()
+
+    async def wait_until_stopped(self) -> None:
+        """Serve until SIGTERM or SIGINT comes or somebody calls `stop`; a second signal cuts the drain short."""
+        with StopSignals(self._on_signal):
+            await self._stopped.wait()
+            if self._stopping is not None:
+                await asyncio.shield(self._stopping)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    def _on_signal(self) -> None:
+        if self._stopping is None:
+            _LOG.info("%s stops on a signal", self.contract.name)
+            self._stopping = asyncio.get_running_loop().create_task(self._stop(self._settings.drain_timeout))
+        else:
+            self.abort()
+
+    def _instance(self) -> Instance:
+        return Instance(
+            contract=self.contract,
+            instance_id=self.instance_id,
+            endpoints=[_describe(runner, self._settings.queue_group) for runner in self._runners],
+            healthy=lambda: self.is_serving,
+        )
+
+    async def _stop(self, budget: float) -> None:
+        self._state = "stopping"
+        try:
+            await self._transport.unsubscribe(self._subscriptions)
+            await self._admission.drain(budget)
+            await self._transport.unsubscribe(self._discovery)
+            if self._owns_transport:
+                await self._transport.close()
+        finally:
+            self._state = "stopped"
+            self._stopped.set()
+
+
+def _describe(runner: EndpointRunner, queue_group: str) -> EndpointDescription:
+    operation = runner.operation
+    return EndpointDescription(
+        name=operation.name,
+        subject=operation.subject,
+        queue_group=queue_group,
+        metadata={
+            "kind": operation.kind.value,
+            "operation": operation.name,
+            "aggregate": operation.contract.aggregate,
+            "description": operation.description,
+        },
+        counters=runner.counters,
+    )

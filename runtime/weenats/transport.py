@@ -1,0 +1,141 @@
+"""The seam to NATS: what the runtime needs of a connection, and nothing else.
+
+`NatsTransport` speaks to a real server, `testing.MemoryTransport` within one process; one suite of tests holds them equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+from weenats.errors import MessageTooLargeError
+from weenats.headers import NO_HEADERS, Headers
+
+NO_RESPONDERS: Final = "503"
+"""The inline status with which the NATS server says that nobody listens."""
+
+_STATUS_START: Final = len(b"NATS/1.0 ")
+_STATUS_END: Final = _STATUS_START + 3
+_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+
+
+class Delivery:
+    """A message as it arrived; headers are read when somebody asks for them."""
+
+    __slots__ = ("_block", "_headers", "payload", "reply", "subject")
+
+    def __init__(self, subject: str, reply: str, payload: bytes, block: bytes = b"") -> None:
+        self.subject = subject
+        self.reply = reply
+        self.payload = payload
+        self._block = block
+        self._headers: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the message."""
+        if self._headers is None:
+            self._headers = Headers.parse(self._block) if self._block else NO_HEADERS
+        return self._headers
+
+    @property
+    def status(self) -> str:
+        """The inline status of the NATS server, "" for messages that somebody sent."""
+        if not self._block.startswith(b"NATS/1.0 "):
+            return ""
+        return self._block[_STATUS_START:_STATUS_END].decode("ascii", "replace")
+
+
+OnDelivery = Callable[[Delivery], None]
+"""Takes a message at once: it must neither block nor raise."""
+Accepts = Callable[[Delivery], bool]
+"""Says whether a message is the reply that was asked for."""
+
+
+class Subscription(Protocol):
+    """Interest in a subject."""
+
+    @property
+    def subject(self) -> str:
+        """What it listens on."""
+        ...
+
+
+class Transport(Protocol):
+    """A connection to NATS, opened by the first use or by `connect`."""
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that headers and payload of a message may have together."""
+        ...
+
+    async def connect(self) -> None:
+        """Be connected, or raise in bounded time.
+
+        Raises:
+            UnavailableError: no server can be reached, or the connection was closed.
+            PermissionDeniedError: the server refused the credentials of the connection.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Send what is pending, fail what waits, and end the connection for good."""
+        ...
+
+    def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
+        """Hand a message to the connection; `headers` are encoded header lines. While reconnecting it is kept.
+
+        Raises:
+            MessageTooLargeError: it is larger than `max_payload`.
+            ResourceExhaustedError: what is kept is full.
+            ConnectionLostError: the connection was closed.
+            PermissionDeniedError: the server has refused this subject before.
+        """
+        ...
+
+    async def request(
+        self, subject: str, payload: bytes, headers: bytes, deadline: float, accepts: Accepts | None = None
+    ) -> Delivery:
+        """Send a message and wait for the first reply that is accepted, until a point on the monotonic clock.
+
+        Raises:
+            NoRespondersError: nobody listens on the subject.
+            ConnectionLostError: the connection broke while waiting, or was closed.
+            UnavailableError: there was no connection until the deadline.
+            PermissionDeniedError: the server refuses the subject, or the inbox that takes the reply.
+            MessageTooLargeError: it is larger than `max_payload`.
+            DeadlineExceededError: no reply came in time.
+        """
+        ...
+
+    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:
+        """Send a message and gather replies until none came for `quiet` seconds, `timeout` at most; [] when nobody listens."""
+        ...
+
+    def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Subscription:
+        """Register interest; `fence` tells when the server has it."""
+        ...
+
+    async def fence(self) -> None:
+        """Wait until the server has taken all that was sent, and this side all that the server sent before.
+
+        Raises:
+            PermissionDeniedError: the server refused a subscription of this transport.
+            ConnectionLostError: the connection broke meanwhile.
+        """
+        ...
+
+    async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """End interest behind a fence: what the server delivered until then has been handed over."""
+        ...
+
+
+def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None:
+    """Refuse a message before it is sent: over its limit the server would end the connection.
+
+    Raises:
+        MessageTooLargeError: names the sizes.
+    """
+    size = len(payload) + (len(headers) + _FRAMING if headers else 0)
+    if size > limit:
+        raise MessageTooLargeError(f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}")

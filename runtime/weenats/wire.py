@@ -1,0 +1,345 @@
+"""Bytes and envelopes: the only place that knows JSON.
+
+A request is validated in one pass by a model that holds the operation's own payload type. Only when the payload alone is
+at fault is the envelope read a second time, so that the interceptors can judge the caller before the payload's
+faults are told. Messages are written by splicing the serialized payload into parts made when the service or client is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from pydantic import MISSING, BaseModel, JsonValue, ValidationError, create_model
+from pydantic_core import PydanticSerializationError, to_json
+
+from weenats import messages
+from weenats.contract import AnyOperation, Entity, Event, state_type
+from weenats.context import Response
+from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
+from weenats.identifiers import STAMPER
+from weenats.model import Model
+from weenats.subjects import Kind
+
+if TYPE_CHECKING:
+    from weenats.context import MessageContext, RequestContext
+
+_MAX_VIOLATIONS: Final = 20
+_MAX_POINTER_LENGTH: Final = 200
+_NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+
+
+@dataclass(slots=True)
+class Request:
+    """A request as it came: the envelope, and the payload or what is wrong with it."""
+
+    key: str
+    payload: object
+    metadata: messages.MessageMetadata | None
+    payload_error: ServiceError | None = None
+
+
+class OperationCodec:
+    """Reads and writes the envelopes of one operation."""
+
+    def __init__(self, operation: AnyOperation) -> None:
+        self.operation = operation
+        self._member = "command" if operation.kind is Kind.COMMAND else "query"
+        self._has_payload = operation.payload is not NoneType
+        self._state = state_type(operation)
+        self._result_member = "result" if self._state is None else "entity"
+        self._request = _validator(self._request_model(operation.payload))
+        self._envelope = _validator(self._request_model(Any))
+        self._success = _validator(self._success_model())
+        self._errors = {error.name: error for error in operation.errors}
+        aggregate = to_json(operation.contract.aggregate)
+        self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
+        self._payload_head = b'},"%b":' % self._member.encode()
+        self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
+
+    def declares(self, error: ServiceError) -> bool:
+        """Say whether the contract lets this operation end in the error."""
+        return not error.name or self._errors.get(error.name) is type(error)
+
+    def encode_request(self, context: RequestContext) -> bytes:
+        """Write a request.
+
+        Raises:
+            InvalidArgumentError: the key or the payload cannot be written.
+        """
+        payload = context.payload
+        try:
+            body = self._head + to_json(context.key)
+            if self._has_payload:
+                body += self._payload_head + _dump(payload, self.operation.payload)
+            else:
+                body += b"}"
+            return b'%b,"metadata":%b}' % (body, _request_metadata(context))
+        except (TypeError, ValueError) as error:
+            text = f"the request of {self.operation.name} cannot be written: {_reason(error)}"
+            raise InvalidArgumentError(text) from None
+
+    def decode_request(self, data: bytes) -> Request:
+        """Read a request; what is wrong with the payload alone is kept beside the envelope.
+
+        Raises:
+            InvalidArgumentError: the envelope is at fault.
+        """
+        try:
+            envelope = self._request.validate_json(data, strict=True, by_alias=True, by_name=False)
+        except ValidationError as error:
+            return self._decode_envelope(data, error)
+        metadata = envelope.metadata
+        return Request(
+            envelope.aggregate_id.key,
+            getattr(envelope, self._member) if self._has_payload else None,
+            None if metadata is MISSING else metadata,
+        )
+
+    def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
+        """Write the reply of a request that succeeded; duration in milliseconds.
+
+        Raises:
+            ContractBreachError: the handler returned what the contract does not promise.
+        """
+        try:
+            if self._state is not None:
+                body = self._entity(result)
+            elif self.operation.result is NoneType:
+                if result is not None:
+                    raise ContractBreachError(self.operation, result)
+                body = b'{"success":true'
+            else:
+                body = b'{"success":true,"result":' + _dump(result, self.operation.result)
+        except (TypeError, ValueError) as error:
+            raise ContractBreachError(self.operation, result) from error
+        return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, _reply_metadata(request))
+
+    def decode_response(self, data: bytes) -> Response:
+        """Read a reply.
+
+        Raises:
+            ServiceError: the one that the service replied with, declared ones as their own class.
+            InternalError: the reply is no answer to this operation.
+        """
+        try:
+            success = self._success.validate_json(data, strict=True, by_alias=True, by_name=False)
+        except ValidationError as error:
+            raise self.decode_failure(data, error) from None
+        if self.operation.result is NoneType:
+            result = None
+        elif (result := getattr(success, self._result_member)) is MISSING:
+            raise InternalError(f"the reply of {self.operation.subject} holds no {self._result_member}")
+        return Response(result, None if success.metadata is MISSING else success.metadata, success.duration)
+
+    def decode_failure(self, data: bytes, not_success: ValidationError | None = None) -> ServiceError:
+        """Return the error that a reply holds, or an InternalError when it is no reply of this operation."""
+        try:
+            failure = _FAILURE.validate_json(data, strict=True, by_alias=True, by_name=False)
+        except ValidationError as error:
+            faults = _violations(not_success or error)
+            text = f"the reply of {self.operation.subject} breaks the contract"
+            return InternalError(text, details={"violations": faults})
+        return self._error(failure.error)
+
+    def _request_model(self, payload: Any) -> type[Any]:
+        aggregate = create_model(
+            "TypedAggregateId", __base__=messages.AggregateId, type=(Literal[self.operation.contract.aggregate], ...)
+        )
+        base = messages.CommandRequest if self._member == "command" else messages.QueryRequest
+        fields: dict[str, Any] = {"aggregate_id": (aggregate, base.model_fields["aggregate_id"])}
+        if self._has_payload:
+            fields[self._member] = (payload, ...)
+        return create_model("TypedRequest", __base__=base, **fields)
+
+    def _success_model(self) -> type[Any]:
+        base = messages.CommandSuccess if self._member == "command" else messages.QuerySuccess
+        if self.operation.result is NoneType:
+            return base
+        return create_model("TypedSuccess", __base__=base, **{self._result_member: (self.operation.result, ...)})
+
+    def _decode_envelope(self, data: bytes, error: ValidationError) -> Request:
+        faults = error.errors(include_url=False, include_input=False, include_context=False)
+        if not all(fault["loc"][:1] == (self._member,) for fault in faults):
+            outside = [fault for fault in faults if fault["loc"][:1] != (self._member,)]
+            raise _invalid("the request envelope is invalid", outside)
+        try:
+            envelope = self._envelope.validate_json(data, strict=True, by_alias=True, by_name=False)
+        except ValidationError:  # the payload is missing: there is nothing to hide
+            raise _invalid("the request envelope is invalid", faults) from None
+        metadata = envelope.metadata
+        return Request(
+            envelope.aggregate_id.key,
+            None,
+            None if metadata is MISSING else metadata,
+            _invalid(f"the payload of {self.operation.name} breaks the contract", faults),
+        )
+
+    def _entity(self, result: object) -> bytes:
+        if not isinstance(result, Entity):
+            raise ContractBreachError(self.operation, result)
+        entity = cast("Entity[Model]", result)
+        state = _dump(entity.state, cast("type[Model]", self._state))
+        return b'%b%b},"state":%b,"revision":%d}' % (self._entity_head, to_json(entity.id.key), state, entity.revision)
+
+    def _error(self, body: messages.ErrorBody) -> ServiceError:
+        details = None if body.details is MISSING else body.details
+        error = self._declared(body, details)
+        if error is None:
+            error = CLASS_OF_CODE[body.code](body.message, details=details)
+        error.remote = True
+        return error
+
+    def _declared(self, body: messages.ErrorBody, details: Any) -> ServiceError | None:
+        declared = self._errors.get(details.get("error")) if isinstance(details, dict) else None
+        if declared is None or declared.code.value != body.code:
+            return None
+        if declared.details_type is None:
+            return declared(body.message)
+        try:
+            typed = declared.details_type.model_validate_json(
+                to_json(details.get("data")), strict=True, by_alias=True, by_name=False
+            )
+        except ValidationError:
+            return None
+        return declared(body.message, details=typed)
+
+
+class EventCodec:
+    """Reads and writes the notifications of one event."""
+
+    def __init__(self, event: Event[Any]) -> None:
+        self._event = event
+        self._validator = _validator(
+            create_model("TypedNotification", __base__=messages.EventNotification, data=(event.data, ...))
+        )
+
+    def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
+        """Write a notification.
+
+        Raises:
+            InvalidArgumentError: the key or the data cannot be written.
+        """
+        try:
+            return b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}' % (
+                context.message_id.encode(),
+                self._event.name.encode(),
+                self._event.contract.aggregate.encode(),
+                to_json(key),
+                revision,
+                STAMPER.timestamp.encode(),
+                _dump(data, self._event.data),
+                _metadata(context, STAMPER.timestamp),
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentError(f"the event {self._event.name} cannot be written: {_reason(error)}") from None
+
+    def decode(self, data: bytes) -> messages.EventNotification:
+        """Read a notification; its `data` is of the event's own type.
+
+        Raises:
+            InvalidArgumentError: it breaks the contract.
+        """
+        try:
+            notification: messages.EventNotification = self._validator.validate_json(
+                data, strict=True, by_alias=True, by_name=False
+            )
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_input=False, include_context=False)
+            raise _invalid(f"the event {self._event.name} breaks the contract", faults) from None
+        return notification
+
+
+class ContractBreachError(TypeError):
+    """A handler returned what its contract does not promise: a defect of the service, told to its log only."""
+
+    def __init__(self, operation: AnyOperation, result: object) -> None:
+        super().__init__(
+            f"{operation.name} must return {operation.result.__name__} as its contract has it, not {type(result).__name__}"
+        )
+
+
+def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
+    """Write the reply of a request that failed; duration in milliseconds."""
+    details = error.details
+    if error.name:
+        details = {"error": error.name} if details is None else {"error": error.name, "data": details}
+    body = {"code": error.code.value, "message": error.message}
+    if details is not None:
+        body["details"] = details
+    metadata = b"" if request is None else b',"metadata":' + _reply_metadata(request)
+    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (to_json(body, by_alias=True), duration, metadata)
+
+
+def decode_model(model: type[Model], data: bytes) -> Any:
+    """Read a message that is one model.
+
+    Raises:
+        InternalError: it is none.
+    """
+    try:
+        return model.model_validate_json(data, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        text = f"what came is no {model.__name__}"
+        raise InternalError(text, details={"violations": _violations(error)}) from None
+
+
+def _validator(model: type[BaseModel]) -> Any:
+    return model.__pydantic_validator__
+
+
+def _dump(value: object, declared: type[Any]) -> bytes:
+    if not isinstance(value, declared):
+        text = f"expected {declared.__name__}, got {type(value).__name__}"
+        raise TypeError(text)
+    return cast("bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error"))
+
+
+def _request_metadata(context: RequestContext) -> bytes:
+    metadata = _metadata(context, STAMPER.timestamp)
+    if context.authentication is None:
+        return metadata
+    return b'%b,"authentication":%b}' % (metadata[:-1], to_json(context.authentication, by_alias=True))
+
+
+def _metadata(context: MessageContext, timestamp: str) -> bytes:
+    text = f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}","correlation":{{"correlationId":'
+    correlation = text.encode() + to_json(context.correlation_id)
+    if context.causation_id is not None:
+        correlation += b',"causationId":' + to_json(context.causation_id)
+    if not context.metadata_context:
+        return correlation + b"}}"
+    return correlation + b'},"context":' + to_json(context.metadata_context, inf_nan_mode="constants") + b"}"
+
+
+def _reply_metadata(request: MessageContext) -> bytes:
+    message_id = STAMPER.stamp()
+    head = f'{{"messageId":"{message_id}","timestamp":"{STAMPER.timestamp}","correlation":{{"correlationId":'
+    return b'%b%b,"causationId":%b}}' % (head.encode(), to_json(request.correlation_id), to_json(request.message_id))
+
+
+def _invalid(message: str, faults: list[Any]) -> InvalidArgumentError:
+    return InvalidArgumentError(message, details={"violations": [_violation(fault) for fault in faults[:_MAX_VIOLATIONS]]})
+
+
+def _violations(error: ValidationError) -> list[dict[str, str]]:
+    faults = error.errors(include_url=False, include_input=False, include_context=False)
+    return [_violation(fault) for fault in faults[:_MAX_VIOLATIONS]]
+
+
+def _violation(fault: Any) -> dict[str, str]:
+    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+    return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": fault["msg"]}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, PydanticSerializationError):
+        return "it holds a value that its type does not allow"
+    if isinstance(error, UnicodeError):
+        return "it holds text that is no valid Unicode"
+    return str(error)
+
+
+_FAILURE: Final = _validator(messages.Failure)
