@@ -1,0 +1,1 @@
+"""From contract to Python: the generator and the command line of weenats."""

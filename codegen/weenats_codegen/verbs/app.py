@@ -1,0 +1,160 @@
+"""The command line as a person types it; what the verbs do stands elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="weenats",
+    help="Contract-first, typed services over NATS.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Schemas = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="SCHEMAS",
+        help="Contract folders, or folders that hold some (default: schemas).",
+    ),
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the packages are.")]
+Servers = Annotated[
+    str,
+    typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
+]
+Timeout = Annotated[
+    float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for an answer.")
+]
+
+LOCAL = "nats://localhost:4222"
+
+
+def example(command: str) -> str:
+    """The last paragraph of a help text, on a line of its own."""
+    return f"\b\nExample:\n  {command}"
+
+
+@app.command(epilog=example("weenats new invoices"))
+def new(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
+    ],
+    root: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder that holds `schemas`.")
+    ] = Path(),
+    *,
+    json: Json = False,
+) -> None:
+    """Write a contract folder to start from."""
+    from weenats_codegen.verbs import contracts
+
+    contracts.new(name, root, as_json=json)
+
+
+@app.command(epilog=example("weenats generate schemas --out generated"))
+def generate(schemas: Schemas = None, out: Out = Path("generated"), *, json: Json = False) -> None:
+    """Write a Python package for each contract."""
+    from weenats_codegen.verbs import contracts
+
+    contracts.generate(schemas or [Path("schemas")], out, as_json=json)
+
+
+@app.command(epilog=example("weenats check schemas --out generated"))
+def check(schemas: Schemas = None, out: Out = Path("generated"), *, json: Json = False) -> None:
+    """Fail, with a diff, when generated files are stale."""
+    from weenats_codegen.verbs import contracts
+
+    contracts.check(schemas or [Path("schemas")], out, as_json=json)
+
+
+@app.command(epilog=example("weenats run receipts.handlers:Receipts --embedded"))
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODULE:NAME",
+            help="Handlers, their class, or a NatsServiceBuilder; "
+            "looked for in the working directory and `generated` too.",
+        ),
+    ],
+    servers: Annotated[
+        str | None,
+        typer.Option(
+            envvar="NATS_URL",
+            metavar="URL",
+            help=f"The NATS servers, separated by commas (default: the builder's, or {LOCAL}).",
+        ),
+    ] = None,
+    *,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a nats-server of its own for it.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Serve a contract until SIGTERM or Ctrl-C."""
+    from weenats_codegen.verbs import running
+
+    running.run(target, split(servers), embedded=embedded, as_json=json)
+
+
+@app.command(
+    epilog=example(
+        """weenats call receipts add-item r-1 '{"name": "Tea", "price": 3.5, "quantity": 2}'"""
+    )
+)
+def call(  # noqa: PLR0913, PLR0917 - what a person may say of a call
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")],
+    operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
+    payload: Annotated[
+        str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
+    ] = None,
+    servers: Servers = LOCAL,
+    timeout: Timeout = 5.0,
+    token: Annotated[
+        str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Call an operation of a running service."""
+    from weenats_codegen.verbs import calling
+
+    calling.call(
+        calling.Asked(service, operation, key, payload, timeout, token),
+        split(servers),
+        as_json=json,
+    )
+
+
+@app.command(epilog=example("weenats services --json"))
+def services(
+    service: Annotated[
+        str | None, typer.Argument(metavar="SERVICE", help="Only the instances of this one.")
+    ] = None,
+    servers: Servers = LOCAL,
+    *,
+    json: Json = False,
+) -> None:
+    """List the running services, their instances and statistics."""
+    from weenats_codegen.verbs import listing
+
+    listing.services(service, split(servers), as_json=json)
+
+
+@app.command(epilog=example("weenats demo"))
+def demo(*, json: Json = False) -> None:
+    """Show the whole path, from a contract to calls and events."""
+    from weenats_codegen.verbs import showing
+
+    showing.demo(as_json=json)
+
+
+def split(servers: str | None) -> list[str]:
+    """The URLs in a list with commas."""
+    return [url for url in (part.strip() for part in (servers or "").split(",")) if url]

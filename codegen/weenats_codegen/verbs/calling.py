@@ -1,0 +1,148 @@
+"""The verb `call`: any operation of a running service, known from what the service tells."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from pydantic import MISSING, JsonValue, TypeAdapter
+from pydantic_core import to_json
+
+from weenats import headers
+from weenats.deadline import seconds
+from weenats.discovery import get_service_info
+from weenats.errors import NoRespondersError
+from weenats.identifiers import STAMPER
+from weenats.messages import (
+    AggregateId,
+    CommandRequest,
+    CommandResponse,
+    CommandSuccess,
+    Correlation,
+    EndpointInfo,
+    Failure,
+    InfoResponse,
+    JwtAuthentication,
+    MessageMetadata,
+    QueryRequest,
+    QueryResponse,
+    QuerySuccess,
+)
+from weenats.nats_transport import NatsTransport
+from weenats.subjects import Kind
+from weenats_codegen.verbs.arguments import json_text, service_name
+from weenats_codegen.verbs.failures import VerbError
+from weenats_codegen.verbs.output import emit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Reply = CommandSuccess | QuerySuccess | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person typed; `payload` is JSON text."""
+
+    service: str
+    operation: str
+    key: str
+    payload: str | None
+    timeout: float
+    token: str | None
+
+
+def call(asked: Asked, servers: Sequence[str], *, as_json: bool) -> None:
+    """Make one call and show its reply.
+
+    Raises:
+        VerbError: the service replied with an error, or has no such operation.
+    """
+    service_name(asked.service)
+    payload = json_text(asked.payload)
+    reply = asyncio.run(ask(asked, payload, servers))
+    if as_json or not isinstance(reply, Failure):
+        data = reply.model_dump(mode="json", by_alias=True)
+        emit(data, as_json=as_json, person=lambda: drawn(data))
+    if isinstance(reply, Failure):
+        raise VerbError(failure_line(reply))
+
+
+async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply:
+    """Find the operation in the service's INFO, send an envelope, return what comes back."""
+    deadline = monotonic() + seconds(asked.timeout)
+    transport = NatsTransport(servers)
+    try:
+        await transport.connect()
+        info = await get_service_info(transport, asked.service, timeout=asked.timeout)
+        endpoint, kind = find(info, asked.operation)
+        request = envelope(asked, payload, endpoint, kind)
+        lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
+        delivery = await transport.request(
+            endpoint.subject, to_json(request, by_alias=True), lines, deadline
+        )
+        replies: TypeAdapter[Reply] = TypeAdapter(
+            CommandResponse if kind is Kind.COMMAND else QueryResponse
+        )
+        return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
+    except NoRespondersError:
+        raise VerbError(f"no instance of {asked.service} is running") from None
+    finally:
+        await transport.close()
+
+
+def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:
+    """Return the endpoint of an operation and whether it is a command or a query."""
+    known: list[str] = []
+    for endpoint in info.endpoints:
+        metadata = endpoint.metadata or {}
+        if metadata.get("kind") not in (Kind.COMMAND, Kind.QUERY):
+            continue
+        if metadata.get("operation") == operation:
+            return endpoint, Kind(metadata["kind"])
+        known.append(metadata.get("operation", ""))
+    has = f"it has {', '.join(sorted(known))}" if known else "it tells of none"
+    raise VerbError(f"{info.name} {info.version} has no operation {operation}; {has}")
+
+
+def envelope(
+    asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind
+) -> CommandRequest | QueryRequest:
+    """The request as every client sends it."""
+    metadata = endpoint.metadata or {}
+    target = AggregateId(type=metadata["aggregate"], key=asked.key)
+    message_id = STAMPER.stamp()
+    sender = MessageMetadata(
+        message_id=message_id,
+        timestamp=STAMPER.timestamp,
+        correlation=Correlation(correlation_id=message_id),
+        authentication=JwtAuthentication(type="jwt", token=asked.token) if asked.token else MISSING,
+    )
+    if kind is Kind.COMMAND:
+        return CommandRequest(aggregate_id=target, command=payload, metadata=sender)
+    return QueryRequest(aggregate_id=target, query=payload, metadata=sender)
+
+
+def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
+    """A result, or an entity, for a person."""
+    from rich.json import JSON
+
+    for member in ("entity", "result"):
+        if member in reply:
+            return JSON.from_data(reply[member])
+    return "[green]done[/]"
+
+
+def failure_line(failure: Failure) -> str:
+    """Code, declared name, message, and what was wrong where."""
+    error = failure.error
+    details = {} if error.details is MISSING else error.details
+    code = str(error.code)
+    name = f" {details['error']}" if isinstance(details.get("error"), str) else ""
+    line = f"{code}{name}: {error.message}"
+    violations = details.get("violations")
+    if isinstance(violations, list):
+        faults = [f"{v.get('pointer', '')}: {v.get('message', '')}" for v in violations]
+        line += f" ({'; '.join(faults)})"
+    return line

@@ -1,0 +1,64 @@
+"""The verbs that work on contracts: new, generate, check."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from weenats_codegen.verbs.failures import VerbError
+from weenats_codegen.verbs.output import emit
+
+
+def new(name: str, root: Path, *, as_json: bool) -> None:
+    """Write a contract folder to start from."""
+    from weenats_codegen.scaffold import scaffold
+
+    written = [path.as_posix() for path in scaffold(name, root)]
+
+    def person() -> str:
+        files = "\n".join(f"  {path}" for path in written)
+        return f"[green]wrote[/]\n{files}\n\nnext: edit the contract, then `weenats generate`"
+
+    emit({"written": written}, as_json=as_json, person=person)
+
+
+def generate(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    """Write the package of every contract."""
+    from weenats_codegen.generate import generate as generate_packages
+
+    report = generate_packages(schemas, out)
+    result = {
+        "written": [path.as_posix() for path in report.written],
+        "unchanged": [path.as_posix() for path in report.unchanged],
+        "removed": [path.as_posix() for path in report.removed],
+    }
+
+    def person() -> str:
+        lines = [f"[green]wrote[/]    {path}" for path in result["written"]]
+        lines += [f"[yellow]removed[/]  {path}" for path in result["removed"]]
+        count = len(result["unchanged"])
+        if count:
+            lines.append(f"{count} file{'s' * (count != 1)} unchanged")
+        return "\n".join(lines)
+
+    emit(result, as_json=as_json, person=person)
+
+
+def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    """Compare what is there with what would be generated.
+
+    Raises:
+        VerbError: they differ.
+    """
+    from weenats_codegen.generate import check as check_packages
+
+    diff = check_packages(schemas, out)
+
+    def person() -> object:
+        if not diff:
+            return "[green]fresh[/]: everything generated is what its contract says"
+        from rich.syntax import Syntax
+
+        return Syntax(diff.rstrip("\n"), "diff", background_color="default")
+
+    emit({"fresh": not diff, "diff": diff}, as_json=as_json, person=person)
+    if diff:
+        raise VerbError(f"generated files in {out} are stale: run `weenats generate`")

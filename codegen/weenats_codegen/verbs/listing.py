@@ -1,0 +1,79 @@
+"""The verb `services`: every running instance and what it has counted."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from weenats.discovery import get_service_info, get_service_stats, list_instances
+from weenats.nats_transport import NatsTransport
+from weenats_codegen.verbs.arguments import service_name
+from weenats_codegen.verbs.output import emit, milliseconds, plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from weenats.messages import InfoResponse, StatsResponse
+
+Found = tuple["InfoResponse", "StatsResponse"]
+
+
+def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> None:
+    """Show the running instances of all services, or of one."""
+    if service is not None:
+        service_name(service)
+    found = asyncio.run(look(service, servers))
+    emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+
+
+async def look(service: str | None, servers: str) -> list[Found]:
+    """Ask every instance for INFO and STATS."""
+    transport = NatsTransport(servers)
+    try:
+        await transport.connect()
+        return [
+            (
+                await get_service_info(transport, instance.name, instance.id),
+                await get_service_stats(transport, instance.name, instance.id),
+            )
+            for instance in await list_instances(transport, service)
+        ]
+    finally:
+        await transport.close()
+
+
+def as_data(found: Found) -> dict[str, object]:
+    """One instance as JSON: INFO, and beside each endpoint its STATS."""
+    info, stats = (part.model_dump(mode="json", by_alias=True, exclude={"type"}) for part in found)
+    counted = {endpoint["subject"]: endpoint for endpoint in stats["endpoints"]}
+    endpoints = [
+        {**endpoint, **counted.get(endpoint["subject"], {})} for endpoint in info["endpoints"]
+    ]
+    return {**info, "started": stats["started"], "endpoints": endpoints}
+
+
+def drawn(found: Sequence[Found]) -> "Table | str":
+    """The instances as a table, the operations of each below it."""
+    if not found:
+        return "no service is running"
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("service / operation", no_wrap=True)
+    table.add_column("instance / subject", style="dim", overflow="fold")
+    for title in ("requests", "errors", "average"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for info, stats in found:
+        requests = sum(endpoint.num_requests for endpoint in stats.endpoints)
+        errors = sum(endpoint.num_errors for endpoint in stats.endpoints)
+        table.add_row(
+            f"[bold]{info.name}[/] {info.version}", plain(info.id), str(requests), str(errors), ""
+        )
+        for endpoint in stats.endpoints:
+            table.add_row(
+                f"  {plain(endpoint.name)}",
+                plain(endpoint.subject),
+                str(endpoint.num_requests),
+                f"[red]{endpoint.num_errors}[/]" if endpoint.num_errors else "0",
+                milliseconds(endpoint.average_processing_time) if endpoint.num_requests else "",
+            )
+    return table

@@ -1,0 +1,48 @@
+"""The verb `run`: serve until SIGTERM or Ctrl-C, then finish what was admitted."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+
+from weenats.service import NatsServiceBuilder
+from weenats.testing import NatsServer
+from weenats_codegen.verbs.output import console
+from weenats_codegen.verbs.targets import builder_of
+
+
+def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -> None:
+    """Serve MODULE:NAME on the given servers, on an embedded one, or where its builder says."""
+    builder = builder_of(target)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    if embedded:
+        with NatsServer() as server:
+            asyncio.run(serve(builder.with_servers(server.url), server.url, as_json=as_json))
+    elif servers:
+        asyncio.run(serve(builder.with_servers(servers), ",".join(servers), as_json=as_json))
+    else:
+        asyncio.run(serve(builder, "", as_json=as_json))
+
+
+async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> None:
+    """Run one service until it is told to stop."""
+    service = builder.build()
+    async with service:
+        contract = service.contract
+        if as_json:
+            facts = {
+                "service": contract.name,
+                "version": contract.version,
+                "instance": service.instance_id,
+            }
+            sys.stdout.write(json.dumps({**facts, "servers": where or None}) + "\n")
+            sys.stdout.flush()
+        else:
+            on = f" on {where}" if where else ""
+            console().print(
+                f"[bold]{contract.name}[/] {contract.version} serves{on}; Ctrl-C stops it"
+            )
+        await service.wait_until_stopped()

@@ -1,0 +1,63 @@
+"""What `weenats run` serves: MODULE:NAME, found as a person means it."""
+
+import importlib
+import inspect
+import sys
+from pathlib import Path
+
+import typer
+
+from weenats.service import NatsServiceBuilder, ServiceHandlers
+from weenats_codegen.verbs.failures import VerbError
+
+FOLDERS = (Path(), Path("generated"))
+
+
+def find(target: str) -> object:
+    """Import MODULE and return its NAME, from the working directory and `generated` too.
+
+    Raises:
+        VerbError: there is no such module or name.
+    """
+    module_name, _, name = target.partition(":")
+    if not (module_name and name):
+        raise typer.BadParameter(
+            f"{target!r} is not MODULE:NAME, such as receipts.handlers:Receipts"
+        )
+    for folder in reversed([str(folder.resolve()) for folder in FOLDERS]):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there; what it imports is not: its traceback says where
+        looked = " and ".join(f"{folder.as_posix()}/" for folder in FOLDERS)
+        raise VerbError(
+            f"no module {error.name}; looked in {looked} and what is installed"
+        ) from None
+    try:
+        return getattr(module, name)
+    except AttributeError:
+        raise VerbError(f"{module_name} has no {name}") from None
+
+
+def builder_of(target: str) -> NatsServiceBuilder:
+    """Return what builds the service: of a handlers class, of handlers, or the builder itself.
+
+    Raises:
+        VerbError: it is none of these, or its class leaves operations open.
+    """
+    found = find(target)
+    if isinstance(found, type) and issubclass(found, ServiceHandlers):
+        if inspect.isabstract(found):
+            missing = ", ".join(sorted(found.__abstractmethods__))
+            raise VerbError(f"{target} does not handle: {missing}")
+        found = found()
+    if isinstance(found, ServiceHandlers):
+        return NatsServiceBuilder(found)
+    if isinstance(found, NatsServiceBuilder):
+        return found
+    raise VerbError(
+        f"{target} is neither handlers nor a NatsServiceBuilder but {type(found).__name__}"
+    )
