@@ -276,7 +276,7 @@ class ServiceClient:
             raise DeadlineExceededError("the deadline passed before the call was sent")
         lines = self._header_lines if context.headers is self._headers else header_names.encode(context.headers)
         reply = await self._transport.request(
-            operation.subject, codec.encode_request(context), b"%bWee-Timeout: %d\r\n" % (lines, remaining), deadline, _is_reply
+            operation.subject, codec.encode_request(context), b"Wee-Timeout: %d\r\n%b" % (remaining, lines), deadline, _is_reply
         )
         return codec.decode_response(reply.payload)
 

@@ -90,7 +90,7 @@ class EndpointRunner:
             _LOG.warning("a request on %s named no reply subject and was dropped", delivery.subject)
             self.counters.count(0, InvalidArgumentError())
             return
-        timeout = delivery.headers.get(header_names.TIMEOUT)
+        timeout = delivery.timeout
         if timeout is not None:
             try:
                 job.deadline = from_header(timeout)

@@ -20,27 +20,35 @@ PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
 _RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
+_TIMEOUT_FIRST: Final = b"NATS/1.0\r\nWee-Timeout: "
 _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
 
 
 class Headers(Mapping[str, str]):
-    """Headers of a received message; names are compared without case, of a repeated name the last one holds."""
+    """Headers of a received message; names are compared without case, of a repeated name the last one holds.
 
-    __slots__ = ("_values",)
+    Lines of the block that are no headers are passed over.
+    """
 
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        self._values = {name.lower(): value for name, value in values.items()} if values else {}
+    __slots__ = ("_block", "_known")
 
-    @classmethod
-    def parse(cls, block: bytes) -> Headers:
-        """Read the header block of a message; lines that are no headers are passed over."""
-        headers = cls()
-        lines = block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
-        for line in lines[1:]:
-            name, colon, value = line.partition(":")
-            if colon:
-                headers._values[name.lower()] = value.strip()
-        return headers
+    def __init__(self, block: bytes = b"") -> None:
+        self._block = block
+        self._known: dict[str, str] | None = None
+
+    @property
+    def _values(self) -> dict[str, str]:
+        # Most handlers never look: the block is read when somebody does.
+        if self._known is None:
+            self._known = _parse(self._block)
+        return self._known
+
+    @staticmethod
+    def timeout_of(block: bytes) -> str | None:
+        """Return the `Wee-Timeout` of a header block: at once where our clients write it, else by reading the whole."""
+        if block.startswith(_TIMEOUT_FIRST):
+            return block[len(_TIMEOUT_FIRST) : block.index(b"\r\n", len(_TIMEOUT_FIRST))].decode("ascii", "replace")
+        return Headers(block).get(TIMEOUT) if block else None
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -52,10 +60,19 @@ class Headers(Mapping[str, str]):
         return len(self._values)
 
     def __repr__(self) -> str:
-        return f"Headers({', '.join(self._values)})"
+        return f"Headers({', '.join(self)})"
 
 
 NO_HEADERS: Final = Headers()
+
+
+def _parse(block: bytes) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for line in block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            values[name.lower()] = value.strip()
+    return values
 
 
 def check(headers: Mapping[str, str]) -> None:

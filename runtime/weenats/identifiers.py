@@ -14,6 +14,7 @@ from weenats.errors import InvalidArgumentError
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
@@ -47,13 +48,10 @@ class Stamper:
         return self._prefix + _PAIRS[high] + _PAIRS[low]
 
     def _begin(self, millisecond: int) -> None:
-        # Half of the suffixes stay free to count up in: the first digit of the random one is cut to below 16.
         text = str(ULID.from_timestamp(millisecond))
-        while text[:_PREFIX_LENGTH] == self._prefix:
-            text = str(ULID.from_timestamp(millisecond))
         self._prefix = text[:_PREFIX_LENGTH]
-        high, low = text[_PREFIX_LENGTH : _PREFIX_LENGTH + 2], text[_PREFIX_LENGTH + 2 :]
-        self._suffix = (_PAIRS.index(high) * len(_PAIRS) + _PAIRS.index(low)) // 2
+        # Halved, so that at least half of the suffixes are left to count up in.
+        self._suffix = (_VALUE_OF_PAIR[text[-4:-2]] * len(_PAIRS) + _VALUE_OF_PAIR[text[-2:]]) // 2
         if millisecond != self._millisecond:
             self._millisecond = millisecond
             moment = datetime.fromtimestamp(millisecond / 1000, UTC)

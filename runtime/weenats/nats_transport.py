@@ -22,6 +22,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
+from nats.protocol.parser import Parser
 
 from weenats.deadline import Duration, seconds
 from weenats.errors import (
@@ -36,6 +37,8 @@ from weenats.transport import Accepts, Delivery, OnDelivery, check_size
 
 _LOG: Final = logging.getLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
+_M: Final = ord("M")
+_H: Final = ord("H")
 _REFUSED: Final = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"")
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _FENCE_TIMEOUT: Final = 10.0
@@ -84,6 +87,56 @@ class _Subscription:
         self.nats = nats
 
 
+class _Parser(Parser):
+    """Takes messages out of the stream by itself, and leaves control lines to nats-py's parser, one whole line a time."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._dispatch = connection.dispatch
+        super().__init__(connection)
+
+    def reset(self) -> None:
+        super().reset()
+        self._rest = bytearray()
+        self._needed_rest = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed_rest:
+                return
+            data = bytes(self._rest)
+        rest = self._rest = bytearray()
+        self._needed_rest = position = 0
+        while (end := data.find(b"\r\n", position)) >= 0:
+            first = data[position]
+            start = end + 2
+            if first == _M:
+                subject, sid, *reply, size = data[position + 4 : end].split()
+                position_after = start + int(size) + 2
+                if len(data) < position_after:
+                    self._needed_rest = position_after - position
+                    break
+                self._dispatch(int(sid), subject, reply[0] if reply else b"", data[start : position_after - 2], b"")
+                position = position_after
+            elif first == _H:
+                subject, sid, *reply, head_size, size = data[position + 5 : end].split()
+                position_after = start + int(size) + 2
+                if len(data) < position_after:
+                    self._needed_rest = position_after - position
+                    break
+                body = start + int(head_size)
+                self._dispatch(
+                    int(sid), subject, reply[0] if reply else b"", data[body : position_after - 2], data[start:body]
+                )
+                position = position_after
+            else:
+                await super().parse(data[position:start])
+                if self._rest is not rest:
+                    return  # the connection was reset: what is left belongs to the old one
+                position = start
+        rest += data[position:]
+
+
 class _Connection(Client):
     """nats-py's client with its own way of sending, dispatching and fencing."""
 
@@ -91,13 +144,24 @@ class _Connection(Client):
         super().__init__()
         self._on_refused = on_refused
         self._interests: dict[int, _Subscription] = {}
+        self._ps = _Parser(self)
+        self._loop = asyncio.get_running_loop()
+        self._write_scheduled = False
 
     def send(self, frame: bytes) -> None:
-        """Append a frame to what the flusher writes; while reconnecting it is kept."""
+        """Append a frame to what is written at the end of this turn of the loop; while reconnecting it is kept."""
         self._pending.append(frame)
         self._pending_data_size += len(frame)
-        if self._flush_queue is not None and self._flush_queue.empty() and self.is_connected:
-            self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+        if not self._write_scheduled:
+            self._write_scheduled = True
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._write_scheduled = False
+        if self._pending and self._status == Client.CONNECTED:
+            self._transport.write(b"".join(self._pending))
+            self._pending.clear()
+            self._pending_data_size = 0
 
     @property
     def is_full(self) -> bool:
@@ -126,20 +190,19 @@ class _Connection(Client):
     def ping(self) -> asyncio.Future[bool]:
         """Write all that is pending and a PING behind it; the future ends with its PONG."""
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._transport.writelines([*self._pending, _PING])
-        self._pending = []
-        self._pending_data_size = 0
+        self._write()
+        self._transport.write(_PING)
         self._pongs.append(future)
         return future
 
-    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    def dispatch(self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes) -> None:
+        """Hand a parsed message over; nats-py would end its read loop on any exception, and the connection be deaf."""
         interest = self._interests.get(sid)
         if interest is None:
             return
         try:
-            interest.on_delivery(Delivery(subject.decode(), reply.decode(), data, headers or b""))
+            interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
         except Exception:
-            # nats-py ends its read loop on any exception: the connection would be deaf from then on.
             _LOG.exception("a delivery on %s could not be taken", interest.subject)
 
     async def _process_pong(self) -> None:
@@ -214,7 +277,9 @@ class NatsTransport:
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Hand a message to the connection; see Transport."""
-        connection = self._opened()
+        connection = self._connection
+        if connection is None or self._closed is not None:
+            connection = self._opened()
         check_size(subject, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError("no connection to NATS, and what is kept for it is full")

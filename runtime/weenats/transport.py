@@ -35,8 +35,13 @@ class Delivery:
     def headers(self) -> Headers:
         """The headers of the message."""
         if self._headers is None:
-            self._headers = Headers.parse(self._block) if self._block else NO_HEADERS
+            self._headers = Headers(self._block) if self._block else NO_HEADERS
         return self._headers
+
+    @property
+    def timeout(self) -> str | None:
+        """The text of the `Wee-Timeout` header."""
+        return Headers.timeout_of(self._block)
 
     @property
     def status(self) -> str:
