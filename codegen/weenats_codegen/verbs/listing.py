@@ -57,23 +57,15 @@ def drawn(found: Sequence[Found]) -> "Table | str":
         return "no service is running"
     from rich.table import Table
 
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("service / operation", no_wrap=True)
-    table.add_column("instance / subject", style="dim", overflow="fold")
+    table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("service / operation", overflow="fold")
     for title in ("requests", "errors", "average"):
         table.add_column(title, justify="right", no_wrap=True)
     for info, stats in found:
-        requests = sum(endpoint.num_requests for endpoint in stats.endpoints)
-        errors = sum(endpoint.num_errors for endpoint in stats.endpoints)
-        table.add_row(
-            f"[bold]{info.name}[/] {info.version}", plain(info.id), str(requests), str(errors), ""
-        )
-        for endpoint in stats.endpoints:
-            table.add_row(
-                f"  {plain(endpoint.name)}",
-                plain(endpoint.subject),
-                str(endpoint.num_requests),
-                f"[red]{endpoint.num_errors}[/]" if endpoint.num_errors else "0",
-                milliseconds(endpoint.average_processing_time) if endpoint.num_requests else "",
-            )
+        who = f"[bold]{plain(info.name)}[/] {plain(info.version)}"
+        table.add_row(f"{who}  [dim]{plain(info.id)}[/]")
+        for each in stats.endpoints:
+            errors = f"[red]{each.num_errors}[/]" if each.num_errors else "0"
+            average = milliseconds(each.average_processing_time) if each.num_requests else ""
+            table.add_row(f"  {plain(each.name)}", str(each.num_requests), errors, average)
     return table

@@ -1,0 +1,83 @@
+"""The verbs new, generate and check, as a person and as a program use them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.cli import main
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The three verbs in a row lead from a name to a fresh package."""
+    assert main(["new", "orders"]) == 0
+    assert "schemas/orders/service.yaml" in capsys.readouterr().out
+    assert main(["generate"]) == 0
+    assert "generated/orders/client.py" in capsys.readouterr().out
+    assert main(["check"]) == 0
+    assert "fresh" in capsys.readouterr().out
+    assert (project / "generated/orders/handlers.py").is_file()
+
+
+def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second run leaves every file as it is."""
+    main(["new", "orders"])
+    main(["generate"])
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["generate", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["written"] == report["removed"] == []
+    assert before == {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
+
+
+def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A generated file that was changed is shown as a diff, and the exit code is 1."""
+    main(["new", "orders"])
+    main(["generate"])
+    client = project / "generated/orders/client.py"
+    client.write_text(client.read_text() + "# mine\n")
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    shown = capsys.readouterr()
+    assert "-# mine" in shown.out
+    assert shown.err == "weenats: generated files in generated are stale: run `weenats generate`\n"
+
+
+def test_check_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads whether it is fresh, and the diff."""
+    main(["new", "orders"])
+    capsys.readouterr()
+    assert main(["check", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["fresh"] is False
+    assert "client.py" in result["diff"]
+    assert project.is_dir()
+
+
+def test_every_problem_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bad contract is refused with a line for each problem, and nothing is written."""
+    main(["new", "orders", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["written"]) >= 2
+    contract = project / "schemas/orders/service.yaml"
+    text = contract.read_text().replace("version: 1.0.0", "version: one\nauthor: me")
+    contract.write_text(text)
+    assert main(["generate"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("weenats: schemas/orders/service.yaml#/") for line in lines)
+    assert not (project / "generated").exists()
+
+
+def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a contract is refused."""
+    (project / "schemas").mkdir()
+    assert main(["generate"]) == 1
+    assert capsys.readouterr().err.startswith("weenats: schemas")

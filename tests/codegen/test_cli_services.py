@@ -1,0 +1,218 @@
+"""The verbs run, call and services, over a real nats-server."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from weenats.testing import NatsServer
+from weenats_codegen.cli import main
+
+TARGET = "receipts.handlers:Receipts"
+TEA = '{"name": "Tea", "price": 0.1, "quantity": 3}'
+
+
+@contextmanager
+def running(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """A `weenats run` in a process group of its own, and what it said of itself."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "weenats_codegen", "run", *arguments, "--json"],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        assert first, process.communicate()[1]
+        yield process, json.loads(first)
+    finally:
+        process.kill() if process.poll() is None else None
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def receipts_url(repository: Path) -> Iterator[str]:
+    """Where a `weenats run` of the sample serves."""
+    with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
+        yield server.url
+
+
+def test_call_shows_the_result(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command's result is shown as JSON, without its envelope."""
+    assert main(["call", "receipts", "add-item", "r-1", TEA, "--servers", receipts_url]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] == 0.3
+
+
+def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A query is found like a command; `get` shows the entity."""
+    main(["call", "receipts", "add-item", "r-2", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["call", "receipts", "get", "r-2", "--servers", receipts_url]) == 0
+    entity = json.loads(capsys.readouterr().out)
+    assert entity["id"] == {"type": "receipt", "key": "r-2"}
+    assert entity["revision"] == 1
+
+
+def test_call_in_json_shows_the_envelope(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json a program reads the whole reply, metadata included."""
+    arguments = ["call", "receipts", "add-item", "r-3", TEA, "--servers", receipts_url, "--json"]
+    assert main(arguments) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert reply["success"] is True
+    assert set(reply["metadata"]) >= {"messageId", "timestamp", "correlation"}
+
+
+def test_call_reads_standard_input(
+    receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-` takes the payload from standard input, NATS_URL names the servers."""
+    monkeypatch.setenv("NATS_URL", receipts_url)
+    read, write = os.pipe()
+    os.write(write, TEA.encode())
+    os.close(write)
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert main(["call", "receipts", "add-item", "r-4", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] == 0.3
+
+
+def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure shows its code, its declared name and its message; exit code 1."""
+    cake = '{"name": "Cake"}'
+    main(["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["call", "receipts", "remove-item", "r-5", cake, "--servers", receipts_url]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("weenats: NOT_FOUND item-not-found: ")
+    assert shown.err.count("\n") == 1
+
+
+def test_a_bad_payload_names_every_place(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the contract refuses is named by JSON pointer, on one line; --json holds the same."""
+    bad = '{"name": "Tea", "price": -1, "quantity": "3"}'
+    arguments = ["call", "receipts", "add-item", "r-6", bad, "--servers", receipts_url, "--json"]
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert "/command/price: " in shown.err
+    assert "/command/quantity: " in shown.err
+    violations = json.loads(shown.out)["error"]["details"]["violations"]
+    assert [v["pointer"] for v in violations] == ["/command/price", "/command/quantity"]
+
+
+def test_an_unknown_operation_names_the_known(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typing error in the operation is answered with what the service has."""
+    assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
+    shown = capsys.readouterr().err
+    assert "has no operation add; it has add-item, finalize, get, remove-item" in shown
+
+
+def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody listening is told at once."""
+    assert main(["call", "orders", "get", "o-1", "--servers", receipts_url]) == 1
+    assert capsys.readouterr().err == "weenats: no instance of orders is running\n"
+
+
+def test_no_server_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unreachable server is one line, in bounded time."""
+    assert main(["services", "--servers", "nats://127.0.0.1:1"]) == 1
+    shown = capsys.readouterr().err
+    assert shown.startswith("weenats: UNAVAILABLE")
+    assert shown.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])
+def test_a_bad_service_name_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that no service can have is refused before anything is sent."""
+    assert main(arguments) == 2
+    assert "Bad.Name" in capsys.readouterr().err
+
+
+def test_bad_json_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """A payload that is no JSON is refused before anything is sent."""
+    assert main(["call", "receipts", "add-item", "r-1", "{"]) == 2
+    assert "no JSON" in capsys.readouterr().err
+
+
+def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every instance is shown with its operations and what they have counted."""
+    main(["call", "receipts", "add-item", "r-7", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["services", "--servers", receipts_url, "--json"]) == 0
+    (instance,) = json.loads(capsys.readouterr().out)
+    assert (instance["name"], instance["version"]) == ("receipts", "1.0.0")
+    counted = {each["name"]: each["num_requests"] for each in instance["endpoints"]}
+    assert counted["add-item"] >= 1
+    assert main(["services", "receipts", "--servers", receipts_url]) == 0
+    shown = capsys.readouterr().out
+    assert "receipts 1.0.0" in shown
+    assert "add-item" in shown
+
+
+def test_services_says_when_there_is_none(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No instance is an answer, not a failure."""
+    assert main(["services", "orders", "--servers", receipts_url]) == 0
+    assert capsys.readouterr().out == "no service is running\n"
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_run_stops_cleanly(stop: signal.Signals, repository: Path) -> None:
+    """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
+    with running(TARGET, "--embedded", cwd=repository) as (process, facts):
+        assert facts["service"] == "receipts"
+        os.killpg(process.pid, stop)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+def test_run_a_builder_from_the_working_directory(tmp_path: Path) -> None:
+    """A builder is served as it was built; modules are found in the working directory."""
+    (tmp_path / "shop.py").write_text(
+        "from receipts.handlers import Receipts\n"
+        "from weenats.service import NatsServiceBuilder\n"
+        "built = NatsServiceBuilder(Receipts()).with_queue_group('shop')\n"
+        "handlers = Receipts()\n"
+        "nothing = 3\n"
+    )
+    with running("shop:built", "--embedded", cwd=tmp_path) as (_, facts):
+        assert facts["service"] == "receipts"
+    with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
+        assert facts["service"] == "receipts"
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
+        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing"),
+        ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
+        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers does not handle: add_item, "),
+    ],
+)
+def test_a_bad_target_is_a_line(
+    target: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be served is refused with the reason."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["run", target]) == 1
+    assert capsys.readouterr().err.startswith(f"weenats: {message}")

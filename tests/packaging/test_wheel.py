@@ -1,0 +1,94 @@
+"""The built wheel: what is in it, and that it works where no checkout is."""
+
+import json
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+PROBE = """
+import importlib, json, pkgutil, sys, weenats
+for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
+    if module.name != "weenats.testing.plugin":  # the one that is for pytest alone
+        importlib.import_module(module.name)
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+NOT_IN_BASE = {"jinja2", "datamodel_code_generator", "ruff", "yaml", "jsonschema", "typer", "rich"}
+
+
+@pytest.fixture(scope="module")
+def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(repository))
+    (built,) = folder.glob("weenats-*.whl")
+    return built
+
+
+def pip(*arguments: str) -> None:
+    """Run pip."""
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def environment(folder: Path) -> Path:
+    """Make a virtual environment; return its interpreter."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program far from the checkout."""
+    return subprocess.run(
+        list(command), cwd=cwd, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_wheel_holds_two_packages(wheel: Path, repository: Path) -> None:
+    """Runtime and generator with templates, resources and py.typed; no sample, no tests."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        shipped = archive.read("weenats_codegen/resources/service.schema.json")
+        handlers = archive.read("weenats_codegen/resources/handlers.py")
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"weenats", "weenats_codegen"}
+    assert {"weenats/py.typed", "weenats_codegen/py.typed"} <= names
+    templates = (repository / "codegen/weenats_codegen/templates").rglob("*.jinja")
+    expected = {path.relative_to(repository / "codegen").as_posix() for path in templates}
+    assert expected
+    assert expected <= names
+    assert shipped == (repository / "schemas/service.schema.json").read_bytes()
+    assert handlers == (repository / "generated/receipts/handlers.py").read_bytes()
+
+
+def test_the_base_install_is_the_runtime(wheel: Path, tmp_path: Path) -> None:
+    """Without extras every module of the runtime imports, and none of the generator's parts."""
+    python = environment(tmp_path / "venv")
+    pip("--python", str(python), "install", str(wheel))
+    done = run(python, "-c", PROBE, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout))
+    assert not loaded & (NOT_IN_BASE | {"weenats_codegen"})
+    missing = run(tmp_path / "venv/bin/weenats", "--help", cwd=tmp_path)
+    assert missing.returncode == 1
+    assert missing.stderr == "weenats: this needs the extra `cli`: pip install 'weenats[cli]'\n"
+
+
+def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """`weenats demo` needs no checkout: what it compiles and serves is in the wheel."""
+    python = environment(tmp_path / "venv")
+    pip("--python", str(python), "install", "--no-deps", str(wheel))
+    # The dependencies are those of this environment; as a plain path, its editable weenats is not.
+    (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    place = run(python, "-c", "import weenats_codegen as w; print(w.__file__)", cwd=tmp_path)
+    assert place.stdout.startswith(str(tmp_path)), place.stderr
+    done = run(tmp_path / "venv/bin/weenats", "demo", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert any("statistics" in step for step in json.loads(done.stdout))
