@@ -5,7 +5,6 @@ import sys
 
 import typer
 from pydantic import JsonValue
-
 from weenats import subjects
 
 

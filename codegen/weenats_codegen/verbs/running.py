@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from weenats.service import NatsServiceBuilder
 from weenats.testing import NatsServer
+
 from weenats_codegen.verbs.output import console
 from weenats_codegen.verbs.targets import builder_of
 

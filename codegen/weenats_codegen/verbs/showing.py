@@ -6,10 +6,10 @@ from rich.console import RenderableType
 from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
-
 from weenats.errors import ServiceError
 from weenats.messages import EndpointStats
 from weenats.model import Model
+
 from weenats_codegen.demo import demo as tell_demo
 from weenats_codegen.verbs.output import console, emit, milliseconds
 
@@ -28,7 +28,6 @@ class Record:
     """Keeps what happened, for a program to read."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self.steps: list[dict[str, object]] = []
 
     def chapter(self, title: str) -> None:
@@ -69,7 +68,6 @@ class Show:
     """Draws what happens on the terminal, as it happens."""
 
     def __init__(self) -> None:
-        """Draw on standard output."""
         self._console = console()
         self._code = ReprHighlighter()
         self._chapters = 0
