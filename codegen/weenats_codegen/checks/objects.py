@@ -1,0 +1,75 @@
+"""Schemas of objects: which members there are, and no two with one name in Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weenats_codegen.checks.text import invisible
+from weenats_codegen.naming import field_name
+from weenats_codegen.parse import Flaw
+from weenats_codegen.problems import joined, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
+
+def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
+    """Yield what is wrong with the members of an object."""
+    properties = schema.get("properties")
+    names = properties if isinstance(properties, dict) else {}
+    yield from _names(joined(pointer, "properties"), list(names))
+    if "allOf" not in schema:
+        yield from _required(pointer, schema, names)
+    if names:
+        for key in ("patternProperties", "propertyNames", "minProperties", "maxProperties"):
+            if key in schema:
+                yield Flaw(
+                    joined(pointer, key),
+                    f"models do not enforce {key} beside properties",
+                    "move such members into an object of their own",
+                )
+    elif "patternProperties" in schema:
+        if schema.get("additionalProperties") is not False:
+            yield Flaw(
+                joined(pointer, "patternProperties"),
+                "models do not take other members beside patternProperties",
+                "add additionalProperties: false",
+            )
+    elif "additionalProperties" not in schema and "allOf" not in schema:
+        yield Flaw(
+            pointer,
+            "does not say what members the object has",
+            "add properties, or additionalProperties",
+        )
+
+
+def _required(
+    pointer: str, schema: dict[str, JsonValue], names: dict[str, JsonValue]
+) -> Iterator[Flaw]:
+    required = schema.get("required")
+    for index, name in enumerate(required if isinstance(required, list) else ()):
+        if isinstance(name, str) and name not in names:
+            yield Flaw(
+                joined(pointer, "required", index),
+                f"{shown(name)} is required and no property",
+                "add it to properties, or correct the name",
+            )
+
+
+def _names(pointer: str, names: list[str]) -> Iterator[Flaw]:
+    taken: dict[str, str] = {}
+    for name in names:
+        at = joined(pointer, name)
+        hidden = invisible(name)
+        if not name.strip() or hidden is not None:
+            yield Flaw(at, f"{shown(name)} is no valid name", "use visible characters")
+            continue
+        other = taken.setdefault(field_name(name), name)
+        if other != name:
+            yield Flaw(
+                at,
+                f"becomes {field_name(name)} in Python, and so does {shown(other)}",
+                "rename one of the two",
+            )
