@@ -19,7 +19,6 @@ from weenats.errors import ServiceError
 from weenats.messages import EndpointStats
 from weenats.model import Model
 from weenats.testing import NatsServer
-
 from weenats_codegen.generate import generate
 from weenats_codegen.resources import sample_handlers
 from weenats_codegen.scaffold import scaffold

@@ -16,10 +16,10 @@ from receipts import (
     RemoveItem,
 )
 from receipts.handlers import Receipts
+
 from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.service import NatsServiceBuilder
-
 from weenats_codegen.demo import Teller
 
 if TYPE_CHECKING:

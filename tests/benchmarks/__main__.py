@@ -10,9 +10,8 @@ import argparse
 from collections import defaultdict
 from statistics import median
 
-from weenats.testing import NatsServer
-
 from harness import Pair, Sample
+from weenats.testing import NatsServer
 
 CONTENDERS = {"raw": "raw nats-py", "by_hand": "by hand: nats-py + pydantic", "typed": "weenats"}
 IN_FLIGHT = (1, 16, 64, 256)

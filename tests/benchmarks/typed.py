@@ -8,13 +8,13 @@ from contextlib import AsyncExitStack
 from typing import ClassVar, Final, Literal
 
 from typing_extensions import override
+
+from harness import Call
 from weenats.client import ServiceClient
 from weenats.context import RequestContext
 from weenats.contract import Command, ServiceContract
 from weenats.model import Model
 from weenats.service import Endpoint, NatsServiceBuilder, ServiceHandlers
-
-from harness import Call
 from workload import CONFIRMATION, KEY, ORDER
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from weenats.testing import NatsServer
 
+from weenats.testing import NatsServer
 from weenats_codegen.cli import main
 
 TARGET = "receipts.handlers:Receipts"

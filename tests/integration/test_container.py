@@ -21,6 +21,7 @@ from receipts.handlers import Receipts
 from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
 from weenats.errors import DeadlineExceededError, UnavailableError
 from weenats.events import ReceivedEvent
 from weenats.service import NatsServiceBuilder

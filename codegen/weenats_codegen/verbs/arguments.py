@@ -5,6 +5,7 @@ import sys
 
 import typer
 from pydantic import JsonValue
+
 from weenats import subjects
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import MISSING, JsonValue, TypeAdapter
 from pydantic_core import to_json
+
 from weenats import headers
 from weenats.deadline import seconds
 from weenats.discovery import get_service_info
@@ -30,7 +31,6 @@ from weenats.messages import (
 )
 from weenats.nats_transport import NatsTransport
 from weenats.subjects import Kind
-
 from weenats_codegen.verbs.arguments import json_text, service_name
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.nats_transport import NatsTransport
-
 from weenats_codegen.verbs.arguments import service_name
 from weenats_codegen.verbs.output import emit, milliseconds, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
+
     from weenats.messages import InfoResponse, StatsResponse
 
 Found = tuple["InfoResponse", "StatsResponse"]

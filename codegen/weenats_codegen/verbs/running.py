@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from weenats.service import NatsServiceBuilder
 from weenats.testing import NatsServer
-
 from weenats_codegen.verbs.output import console
 from weenats_codegen.verbs.targets import builder_of
 

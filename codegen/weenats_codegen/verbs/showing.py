@@ -6,10 +6,10 @@ from rich.console import RenderableType
 from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
+
 from weenats.errors import ServiceError
 from weenats.messages import EndpointStats
 from weenats.model import Model
-
 from weenats_codegen.demo import demo as tell_demo
 from weenats_codegen.verbs.output import console, emit, milliseconds
 

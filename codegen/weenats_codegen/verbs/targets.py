@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import typer
-from weenats.service import NatsServiceBuilder, ServiceHandlers
 
+from weenats.service import NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.verbs.failures import VerbError
 
 FOLDERS = (Path(), Path("generated"))
