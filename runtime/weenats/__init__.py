@@ -4,6 +4,7 @@ What generated code and users need is here; the rooms behind it are named in the
 """
 
 from weenats.client import CallOptions, ServiceClient
+from weenats.connection_options import ConnectionOptions
 from weenats.context import Key, MessageContext, RequestContext, Response
 from weenats.contract import Command, Entity, Event, Query, ServiceContract
 from weenats.errors import (
@@ -26,11 +27,17 @@ from weenats.errors import (
     UnavailableError,
     UnimplementedError,
 )
-from weenats.events import EventHandler, EventSubscription, PublishOptions, ReceivedEvent, SubscribeOptions
+from weenats.events import (
+    EventHandler,
+    EventSubscription,
+    PublishOptions,
+    ReceivedEvent,
+    SubscribeOptions,
+)
 from weenats.interceptors import CallNext, Interceptor
 from weenats.messages import AggregateId
 from weenats.model import Model
-from weenats.nats_transport import ConnectionOptions, NatsTransport
+from weenats.nats_transport import NatsTransport
 from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
 from weenats.transport import Transport
 

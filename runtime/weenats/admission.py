@@ -8,11 +8,18 @@ import logging
 from collections import deque
 from functools import partial
 from time import monotonic
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from weenats.deadline import Clock, DeadlineTimer
-from weenats.errors import DeadlineExceededError, ResourceExhaustedError, ServiceError, UnavailableError
-from weenats.transport import Delivery
+from weenats.errors import (
+    DeadlineExceededError,
+    ResourceExhaustedError,
+    ServiceError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from weenats.transport import Delivery
 
 _LOG: Final = logging.getLogger("weenats.admission")
 

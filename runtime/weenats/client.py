@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from copy import copy
 from time import monotonic
-from types import TracebackType
-from typing import Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
 
-from pydantic import JsonValue
 from typing_extensions import Unpack
 
 from weenats import discovery
 from weenats import headers as header_names
 from weenats import interceptors as chains
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, propagated_headers
-from weenats.contract import AnyOperation, Command, Query, ServiceContract
 from weenats.deadline import Duration, seconds
 from weenats.errors import DeadlineExceededError, InvalidArgumentError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
-from weenats.interceptors import Interceptor
-from weenats.messages import HealthCheck, InfoResponse, JwtAuthentication, PingResponse, StatsResponse
-from weenats.nats_transport import ConnectionOptions, NatsTransport
-from weenats.transport import Delivery, Transport
+from weenats.messages import (
+    HealthCheck,
+    InfoResponse,
+    JwtAuthentication,
+    PingResponse,
+    StatsResponse,
+)
+from weenats.nats_transport import NatsTransport
 from weenats.wire import OperationCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from pydantic import JsonValue
+
+    from weenats.connection_options import ConnectionOptions
+    from weenats.contract import AnyOperation, Command, Query, ServiceContract
+    from weenats.interceptors import CallNext, Interceptor
+    from weenats.transport import Delivery, Transport
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
@@ -73,7 +84,7 @@ class ServiceClient:
         self._headers: Mapping[str, str] = NO_HEADERS
         self._header_lines = b""
         self._interceptors: tuple[Interceptor, ...] = ()
-        self._call = self._send
+        self._call: CallNext = self._send
         self._codecs: dict[AnyOperation, OperationCodec] = {}
 
     @classmethod

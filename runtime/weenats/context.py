@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar
 from copy import copy
 from time import monotonic
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, c
 
 from weenats import headers as header_names
 from weenats.headers import NO_HEADERS
-from weenats.messages import AggregateId, JwtAuthentication, MessageMetadata
+from weenats.messages import AggregateId, JwtAuthentication
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import JsonValue
 
     from weenats.contract import AnyOperation
@@ -48,7 +49,7 @@ class MessageContext:
 
     __slots__ = ("_values", "causation_id", "correlation_id", "deadline", "headers", "message_id", "metadata_context")
 
-    def __init__(  # noqa: PLR0913 - one slot each, all known at once
+    def __init__(
         self,
         *,
         message_id: str,
@@ -97,7 +98,7 @@ class RequestContext(MessageContext):
 
     __slots__ = ("_payload", "authentication", "key", "operation", "payload_error", "side")
 
-    def __init__(  # noqa: PLR0913 - one slot each, all known at once
+    def __init__(
         self,
         *,
         side: Literal["client", "server"],
@@ -160,16 +161,12 @@ class Response:
 
     Attributes:
         result: the typed result; None when the operation has none.
-        metadata: the metadata block of the reply, on the client when the service sent one.
-        duration: milliseconds that the service took, on the client.
     """
 
-    __slots__ = ("duration", "metadata", "result")
+    __slots__ = ("result",)
 
-    def __init__(self, result: object, metadata: MessageMetadata | None = None, duration: float | None = None) -> None:
+    def __init__(self, result: object) -> None:
         self.result = result
-        self.metadata = metadata
-        self.duration = duration
 
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar("weenats_current_message", default=None)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from weenats import messages, subjects
-from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.subjects import Kind
 
-PayloadT = TypeVar("PayloadT", contravariant=False)
+if TYPE_CHECKING:
+    from weenats.errors import ServiceError
+
+PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 StateT = TypeVar("StateT", bound=Model)
 DataT = TypeVar("DataT", bound=Model)
@@ -117,9 +119,10 @@ AnyOperation = Command[Any, Any] | Query[Any, Any]
 
 def state_type(operation: AnyOperation) -> type[Model] | None:
     """Return the type of the state when the operation answers an entity, else None."""
-    if operation.result is NoneType or not issubclass(operation.result, Entity):
+    result = cast("type[Any]", operation.result)
+    if result is NoneType or not issubclass(result, messages.Entity):
         return None
-    annotation = operation.result.model_fields["state"].annotation
+    annotation = result.model_fields["state"].annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Model) else None
 
 

@@ -28,7 +28,7 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
         InvalidArgumentError: it is not a positive, finite amount of time.
     """
     value = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:  # pyright: ignore[reportUnnecessaryIsInstance]
+    if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
         raise InvalidArgumentError(f"{what} must be a positive number of seconds or a timedelta, not {duration!r}")
     return min(float(value), _MAX_SECONDS)
 

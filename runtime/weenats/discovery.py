@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic_core import to_json
 
 from weenats import subjects
-from weenats.contract import ServiceContract
 from weenats.errors import ServiceError
 from weenats.messages import (
     EndpointInfo,
@@ -23,8 +21,13 @@ from weenats.messages import (
     StatsResponse,
 )
 from weenats.model import Model
-from weenats.transport import Delivery, Subscription, Transport
 from weenats.wire import decode_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from weenats.contract import ServiceContract
+    from weenats.transport import Delivery, Subscription, Transport
 
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
@@ -158,7 +161,7 @@ def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Deli
     return on_delivery
 
 
-async def list_instances(transport: Transport, service: str | None = None, *, timeout: float = 2.0) -> list[PingResponse]:  # noqa: ASYNC109 - the whole may take so long
+async def list_instances(transport: Transport, service: str | None = None, *, timeout: float = 2.0) -> list[PingResponse]:
     """Return every running instance, of all services or of one, sorted by name and id; [] when there is none."""
     if service is not None:
         subjects.check_service_name(service)
@@ -175,7 +178,7 @@ async def list_instances(transport: Transport, service: str | None = None, *, ti
 
 
 async def get_service_info(
-    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0  # noqa: ASYNC109 - see Transport.request
+    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0
 ) -> InfoResponse:
     """Return what a service tells of itself, one instance or the one that answers first.
 
@@ -186,7 +189,7 @@ async def get_service_info(
 
 
 async def get_service_stats(
-    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0  # noqa: ASYNC109 - see Transport.request
+    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0
 ) -> StatsResponse:
     """Return what one instance has counted, the named one or the one that answers first.
 
@@ -196,7 +199,7 @@ async def get_service_stats(
     return await _ask(transport, "STATS", StatsResponse, service, instance_id, timeout)
 
 
-async def check_health(transport: Transport, service: str, *, timeout: float = 2.0) -> HealthCheck:  # noqa: ASYNC109 - see Transport.request
+async def check_health(transport: Transport, service: str, *, timeout: float = 2.0) -> HealthCheck:
     """Return the health of one instance of a service.
 
     Raises:
@@ -208,8 +211,8 @@ async def check_health(transport: Transport, service: str, *, timeout: float = 2
     return health
 
 
-async def _ask(  # noqa: PLR0913 - one question with all it needs
-    transport: Transport, verb: str, model: type[ModelT], service: str, instance_id: str | None, timeout: float  # noqa: ASYNC109 - see Transport.request
+async def _ask(
+    transport: Transport, verb: str, model: type[ModelT], service: str, instance_id: str | None, timeout: float
 ) -> ModelT:
     subjects.check_service_name(service)
     subject = subjects.discovery(verb, service, instance_id)

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter_ns
-from types import NoneType
 from typing import TYPE_CHECKING, Final, TypeVar, cast
-
-from pydantic import MISSING
 
 from weenats import headers as header_names
 from weenats.admission import Admission, Job
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
-from weenats.contract import AnyOperation, Command, Query
 from weenats.deadline import from_header
 from weenats.discovery import EndpointCounters
-from weenats.errors import CancelledError, InternalError, InvalidArgumentError, MessageTooLargeError, ServiceError
+from weenats.errors import (
+    CancelledError,
+    InternalError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    ServiceError,
+)
 from weenats.identifiers import STAMPER
 from weenats.interceptors import Interceptor, chain
+from weenats.messages import JwtAuthentication
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from weenats.contract import AnyOperation, Command, Query
     from weenats.transport import Delivery, Transport
 
 _LOG: Final = logging.getLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _MAX_HEADER_TEXT: Final = 200
+_NO_CORRELATION: Final[dict[str, str]] = {}
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 
@@ -62,7 +68,7 @@ class Endpoint:
     @classmethod
     def plain_query(
         cls,
-        operation: Query[NoneType, ResultT],
+        operation: Query[None, ResultT],
         handler: Callable[[str, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a query without parameters."""
@@ -112,7 +118,7 @@ class EndpointRunner:
         except asyncio.CancelledError:
             # When it is the deadline or a stop that cancelled, the caller has its answer already.
             self._answer_failure(job, CancelledError("the service cancelled the request"), started, context)
-        except Exception as error:  # noqa: BLE001 - a handler may raise anything, and every request is answered
+        except Exception as error:
             self._answer_failure(job, self._told(error), started, context)
         else:
             self._answer(job, reply, elapsed)
@@ -184,19 +190,20 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
             headers=job.delivery.headers,
             deadline=job.deadline,
         )
-    correlation = metadata.correlation
-    known = correlation is not MISSING
+    message_id = metadata["messageId"]
+    correlation = metadata.get("correlation", _NO_CORRELATION)
+    authentication = metadata.get("authentication")
     return RequestContext(
         side="server",
         operation=operation,
         key=request.key,
         payload=request.payload,
         payload_error=request.payload_error,
-        message_id=metadata.message_id,
-        correlation_id=correlation.correlation_id if known else metadata.message_id,
-        causation_id=correlation.causation_id if known and correlation.causation_id is not MISSING else None,
-        authentication=None if metadata.authentication is MISSING else metadata.authentication,
-        metadata_context=NO_CONTEXT if metadata.context is MISSING else metadata.context,
+        message_id=message_id,
+        correlation_id=correlation.get("correlationId", message_id),
+        causation_id=correlation.get("causationId"),
+        authentication=None if authentication is None else JwtAuthentication(**authentication),
+        metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,
     )

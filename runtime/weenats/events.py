@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from types import TracebackType
-from typing import Any, Final, Generic, Required, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Required, Self, TypedDict, TypeVar
 
 from pydantic import MISSING, JsonValue
 from typing_extensions import Unpack
@@ -14,13 +13,17 @@ from weenats import headers as header_names
 from weenats import subjects
 from weenats.admission import Admission, Job
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_headers
-from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
-from weenats.messages import EventNotification
 from weenats.model import Model
-from weenats.transport import Delivery, Subscription, Transport
 from weenats.wire import EventCodec
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from weenats.contract import Event
+    from weenats.messages import Correlation, EventNotification
+    from weenats.transport import Delivery, Subscription, Transport
 
 _LOG: Final = logging.getLogger("weenats.events")
 _MAX_CONCURRENCY: Final = 1000
@@ -69,18 +72,24 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
     def __init__(self, notification: EventNotification, data: DataT, delivery: Delivery) -> None:
         metadata = notification.metadata
-        if metadata is MISSING:
-            super().__init__(message_id=notification.id, correlation_id=notification.id, headers=delivery.headers)
-        else:
+        correlation: Correlation | MISSING = MISSING
+        message_id = notification.id
+        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT
+        if metadata is not MISSING:
+            message_id = metadata.message_id
             correlation = metadata.correlation
-            known = correlation is not MISSING
-            super().__init__(
-                message_id=metadata.message_id,
-                correlation_id=correlation.correlation_id if known else metadata.message_id,
-                causation_id=correlation.causation_id if known and correlation.causation_id is not MISSING else None,
-                metadata_context=NO_CONTEXT if metadata.context is MISSING else metadata.context,
-                headers=delivery.headers,
-            )
+            metadata_context = NO_CONTEXT if metadata.context is MISSING else metadata.context
+        correlation_id, causation_id = message_id, None
+        if correlation is not MISSING:
+            correlation_id = correlation.correlation_id
+            causation_id = None if correlation.causation_id is MISSING else correlation.causation_id
+        super().__init__(
+            message_id=message_id,
+            correlation_id=correlation_id,
+            causation_id=causation_id,
+            metadata_context=metadata_context,
+            headers=delivery.headers,
+        )
         self.id = notification.id
         self.key = notification.aggregate.key
         self.revision = notification.revision
@@ -186,7 +195,7 @@ class _EventWorker(Generic[DataT]):
             _LOG.exception("the handler of %s failed", self._event.subject)
         job.settled = True
 
-    def refuse(self, job: Job, error: ServiceError) -> None:  # noqa: ARG002 - core NATS has nobody to tell
+    def refuse(self, job: Job, error: ServiceError) -> None:
         _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
 
 

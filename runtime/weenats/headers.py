@@ -82,12 +82,12 @@ def check(headers: Mapping[str, str]) -> None:
         InvalidArgumentError: names the header.
     """
     for name, value in headers.items():
-        if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if type(name) is not str or _TOKEN.fullmatch(name) is None:
             raise InvalidArgumentError(f"{name!r} is no header name")
         lowered = name.lower()
         if lowered in _RESERVED_NAMES or lowered.startswith(_RESERVED_PREFIXES):
             raise InvalidArgumentError(f"the header {name} is set by weenats or NATS alone")
-        if not isinstance(value, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if type(value) is not str:
             raise InvalidArgumentError(f"the value of the header {name} must be text")
         if not value.isprintable():
             raise InvalidArgumentError(f"the value of the header {name} holds a character that no header may carry")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from weenats.deadline import Clock, DeadlineTimer
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
 from weenats.transport import NO_RESPONDERS, Accepts, Delivery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class _Pending:
@@ -80,7 +83,7 @@ class RequestMux:
         _end(pending, DeadlineExceededError(text))
 
 
-async def gather_replies(arrived: asyncio.Queue[Delivery], *, timeout: float, quiet: float) -> list[Delivery]:  # noqa: ASYNC109 - the whole may take so long
+async def gather_replies(arrived: asyncio.Queue[Delivery], *, timeout: float, quiet: float) -> list[Delivery]:
     """Return what arrives until nothing came for `quiet` seconds, `timeout` at most."""
     replies: list[Delivery] = []
     end = monotonic() + timeout

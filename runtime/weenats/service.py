@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from weenats import interceptors as chains
 from weenats import subjects
 from weenats.admission import Admission
-from weenats.contract import ServiceContract
+from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration, seconds
 from weenats.discovery import EndpointDescription, Instance, answer_discovery
 from weenats.endpoint import Endpoint, EndpointRunner
 from weenats.errors import UnavailableError
 from weenats.identifiers import STAMPER
-from weenats.interceptors import Interceptor
-from weenats.nats_transport import ConnectionOptions, NatsTransport
+from weenats.nats_transport import NatsTransport
 from weenats.stop_signals import StopSignals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
+    from weenats.contract import ServiceContract
+    from weenats.interceptors import Interceptor
     from weenats.transport import Subscription, Transport
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]

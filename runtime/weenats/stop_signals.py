@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
-from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
@@ -41,7 +43,7 @@ class StopSignals:
             _restore(self._loop)
 
 
-_previous: dict[signal.Signals, signal._HANDLER] = {}
+_previous: dict[signal.Signals, Any] = {}
 
 
 def _install(loop: asyncio.AbstractEventLoop) -> None:

@@ -7,28 +7,32 @@ faults are told. Messages are written by splicing the serialized payload into pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, cast
 
-from pydantic import MISSING, BaseModel, JsonValue, ValidationError, create_model
+from pydantic import MISSING, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict
 
 from weenats import messages
-from weenats.contract import AnyOperation, Entity, Event, state_type
 from weenats.context import Response
+from weenats.contract import AnyOperation, Entity, Event, state_type
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
-from weenats.model import Model
+from weenats.lean import lean, validator
 from weenats.subjects import Kind
 
 if TYPE_CHECKING:
     from weenats.context import MessageContext, RequestContext
+    from weenats.model import Model
 
 _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER_LENGTH: Final = 200
-_NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+
+
+class _ReplyMetadata(TypedDict):
+    metadata: NotRequired[messages.MessageMetadata]
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Request:
 
     key: str
     payload: object
-    metadata: messages.MessageMetadata | None
+    metadata: dict[str, Any] | None
     payload_error: ServiceError | None = None
 
 
@@ -50,9 +54,9 @@ class OperationCodec:
         self._has_payload = operation.payload is not NoneType
         self._state = state_type(operation)
         self._result_member = "result" if self._state is None else "entity"
-        self._request = _validator(self._request_model(operation.payload))
-        self._envelope = _validator(self._request_model(Any))
-        self._success = _validator(self._success_model())
+        self._request = self._request_validator(operation.payload)
+        self._envelope = self._request_validator(Any)
+        self._success = self._success_validator()
         self._errors = {error.name: error for error in operation.errors}
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
@@ -71,12 +75,12 @@ class OperationCodec:
         """
         payload = context.payload
         try:
-            body = self._head + to_json(context.key)
-            if self._has_payload:
-                body += self._payload_head + _dump(payload, self.operation.payload)
-            else:
-                body += b"}"
-            return b'%b,"metadata":%b}' % (body, _request_metadata(context))
+            key = to_json(context.key)
+            metadata = _request_metadata(context)
+            if not self._has_payload:
+                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
+            body = _dump(payload, self.operation.payload)
+            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be written: {_reason(error)}"
             raise InvalidArgumentError(text) from None
@@ -91,11 +95,10 @@ class OperationCodec:
             envelope = self._request.validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             return self._decode_envelope(data, error)
-        metadata = envelope.metadata
         return Request(
-            envelope.aggregate_id.key,
-            getattr(envelope, self._member) if self._has_payload else None,
-            None if metadata is MISSING else metadata,
+            envelope["aggregateId"]["key"],
+            envelope[self._member] if self._has_payload else None,
+            envelope.get("metadata"),
         )
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
@@ -128,11 +131,8 @@ class OperationCodec:
             success = self._success.validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             raise self.decode_failure(data, error) from None
-        if self.operation.result is NoneType:
-            result = None
-        elif (result := getattr(success, self._result_member)) is MISSING:
-            raise InternalError(f"the reply of {self.operation.subject} holds no {self._result_member}")
-        return Response(result, None if success.metadata is MISSING else success.metadata, success.duration)
+        result = None if self.operation.result is NoneType else success[self._result_member]
+        return ReceivedResponse(result, success["duration"], data)
 
     def decode_failure(self, data: bytes, not_success: ValidationError | None = None) -> ServiceError:
         """Return the error that a reply holds, or an InternalError when it is no reply of this operation."""
@@ -144,21 +144,21 @@ class OperationCodec:
             return InternalError(text, details={"violations": faults})
         return self._error(failure.error)
 
-    def _request_model(self, payload: Any) -> type[Any]:
-        aggregate = create_model(
-            "TypedAggregateId", __base__=messages.AggregateId, type=(Literal[self.operation.contract.aggregate], ...)
-        )
+    def _request_validator(self, payload: Any) -> Any:
+        aggregate = lean(messages.AggregateId, type=Literal[self.operation.contract.aggregate])
         base = messages.CommandRequest if self._member == "command" else messages.QueryRequest
-        fields: dict[str, Any] = {"aggregate_id": (aggregate, base.model_fields["aggregate_id"])}
+        members: dict[str, Any] = {"aggregateId": aggregate}
         if self._has_payload:
-            fields[self._member] = (payload, ...)
-        return create_model("TypedRequest", __base__=base, **fields)
+            members[self._member] = payload
+        return validator(lean(base, **members))
 
-    def _success_model(self) -> type[Any]:
+    def _success_validator(self) -> Any:
         base = messages.CommandSuccess if self._member == "command" else messages.QuerySuccess
-        if self.operation.result is NoneType:
-            return base
-        return create_model("TypedSuccess", __base__=base, **{self._result_member: (self.operation.result, ...)})
+        # The metadata of a reply is read when somebody asks for it.
+        members: dict[str, Any] = {"metadata": None, "result": None}
+        if self.operation.result is not NoneType:
+            members[self._result_member] = self.operation.result
+        return validator(lean(base, **members))
 
     def _decode_envelope(self, data: bytes, error: ValidationError) -> Request:
         faults = error.errors(include_url=False, include_input=False, include_context=False)
@@ -169,11 +169,10 @@ class OperationCodec:
             envelope = self._envelope.validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError:  # the payload is missing: there is nothing to hide
             raise _invalid("the request envelope is invalid", faults) from None
-        metadata = envelope.metadata
         return Request(
-            envelope.aggregate_id.key,
+            envelope["aggregateId"]["key"],
             None,
-            None if metadata is MISSING else metadata,
+            envelope.get("metadata"),
             _invalid(f"the payload of {self.operation.name} breaks the contract", faults),
         )
 
@@ -192,19 +191,40 @@ class OperationCodec:
         error.remote = True
         return error
 
-    def _declared(self, body: messages.ErrorBody, details: Any) -> ServiceError | None:
-        declared = self._errors.get(details.get("error")) if isinstance(details, dict) else None
+    def _declared(self, body: messages.ErrorBody, details: dict[str, Any] | None) -> ServiceError | None:
+        declared = None if details is None else self._errors.get(str(details.get("error")))
         if declared is None or declared.code.value != body.code:
             return None
         if declared.details_type is None:
             return declared(body.message)
         try:
             typed = declared.details_type.model_validate_json(
-                to_json(details.get("data")), strict=True, by_alias=True, by_name=False
+                to_json(details and details.get("data")), strict=True, by_alias=True, by_name=False
             )
         except ValidationError:
             return None
         return declared(body.message, details=typed)
+
+
+class ReceivedResponse(Response):
+    """A reply that was received; its metadata block is read when somebody asks for it."""
+
+    __slots__ = ("_data", "duration")
+
+    def __init__(self, result: object, duration: float, data: bytes) -> None:
+        self.result = result
+        self.duration = duration
+        self._data = data
+
+    @property
+    def metadata(self) -> messages.MessageMetadata | None:
+        """The metadata block of the reply, None when there is none."""
+        try:
+            reply = _METADATA.validate_json(self._data, strict=True, by_alias=True, by_name=False)
+        except ValidationError as error:
+            raise InternalError("the metadata of the reply is invalid", details={"violations": _violations(error)}) from None
+        metadata: messages.MessageMetadata | None = reply.get("metadata")
+        return metadata
 
 
 class EventCodec:
@@ -212,9 +232,8 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        self._validator = _validator(
-            create_model("TypedNotification", __base__=messages.EventNotification, data=(event.data, ...))
-        )
+        model = create_model("TypedNotification", __base__=messages.EventNotification, data=(event.data, ...))
+        self._validator = model.__pydantic_validator__
 
     def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
         """Write a notification.
@@ -266,7 +285,7 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     details = error.details
     if error.name:
         details = {"error": error.name} if details is None else {"error": error.name, "data": details}
-    body = {"code": error.code.value, "message": error.message}
+    body: dict[str, Any] = {"code": error.code.value, "message": error.message}
     if details is not None:
         body["details"] = details
     metadata = b"" if request is None else b',"metadata":' + _reply_metadata(request)
@@ -286,10 +305,6 @@ def decode_model(model: type[Model], data: bytes) -> Any:
         raise InternalError(text, details={"violations": _violations(error)}) from None
 
 
-def _validator(model: type[BaseModel]) -> Any:
-    return model.__pydantic_validator__
-
-
 def _dump(value: object, declared: type[Any]) -> bytes:
     if not isinstance(value, declared):
         text = f"expected {declared.__name__}, got {type(value).__name__}"
@@ -305,19 +320,25 @@ def _request_metadata(context: RequestContext) -> bytes:
 
 
 def _metadata(context: MessageContext, timestamp: str) -> bytes:
-    text = f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}","correlation":{{"correlationId":'
-    correlation = text.encode() + to_json(context.correlation_id)
+    text = f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}","correlation":{{"correlationId":{_quoted(context.correlation_id)}'
     if context.causation_id is not None:
-        correlation += b',"causationId":' + to_json(context.causation_id)
+        text += f',"causationId":{_quoted(context.causation_id)}'
     if not context.metadata_context:
-        return correlation + b"}}"
-    return correlation + b'},"context":' + to_json(context.metadata_context, inf_nan_mode="constants") + b"}"
+        return f"{text}}}}}".encode()
+    return b'%b},"context":%b}' % (text.encode(), to_json(context.metadata_context, inf_nan_mode="constants"))
 
 
 def _reply_metadata(request: MessageContext) -> bytes:
     message_id = STAMPER.stamp()
-    head = f'{{"messageId":"{message_id}","timestamp":"{STAMPER.timestamp}","correlation":{{"correlationId":'
-    return b'%b%b,"causationId":%b}}' % (head.encode(), to_json(request.correlation_id), to_json(request.message_id))
+    return (
+        f'{{"messageId":"{message_id}","timestamp":"{STAMPER.timestamp}","correlation":'
+        f'{{"correlationId":{_quoted(request.correlation_id)},"causationId":"{request.message_id}"}}}}'
+    ).encode()
+
+
+def _quoted(text: str) -> str:
+    # Ids are mostly letters and digits, which nothing in JSON can be mistaken for.
+    return f'"{text}"' if text.isalnum() else to_json(text).decode()
 
 
 def _invalid(message: str, faults: list[Any]) -> InvalidArgumentError:
@@ -342,4 +363,5 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-_FAILURE: Final = _validator(messages.Failure)
+_FAILURE: Final = messages.Failure.__pydantic_validator__
+_METADATA: Final = validator(_ReplyMetadata)

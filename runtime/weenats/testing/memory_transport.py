@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from itertools import count
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError
 from weenats.identifiers import STAMPER
 from weenats.request_mux import RequestMux, gather_replies
-from weenats.transport import Accepts, Delivery, OnDelivery, check_size
+from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MAX_PAYLOAD: Final = 1_048_576
 _NO_RESPONDERS: Final = b"NATS/1.0 503\r\n\r\n"
@@ -118,7 +120,7 @@ class MemoryTransport:
         finally:
             self._mux.discard(reply)
 
-    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:  # noqa: ASYNC109 - see Transport
+    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
         arrived: asyncio.Queue[Delivery] = asyncio.Queue()
@@ -144,10 +146,11 @@ class MemoryTransport:
         asyncio.get_running_loop().call_soon(passed.set_result, None)
         await passed
 
-    async def unsubscribe(self, subscriptions: Sequence[_Subscription]) -> None:
+    async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """End interest behind a fence; see Transport."""
         for subscription in subscriptions:
-            self.broker.remove(subscription)
+            if isinstance(subscription, _Subscription):
+                self.broker.remove(subscription)
         if self._open and not self._closed:
             await self.fence()
 

@@ -8,11 +8,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
 
 _START_TIMEOUT: Final = 15.0
 _STOP_TIMEOUT: Final = 5.0
@@ -74,7 +76,7 @@ class NatsServer:
             (folder / "server.conf").write_text(self._config)
             command += ["-c", str(folder / "server.conf")]
         with (folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._arguments], stdout=log, stderr=log)  # noqa: S603 - our own binary
+            self._process = subprocess.Popen([*command, *self._arguments], stdout=log, stderr=log)
         self._wait_until_up()
         return self
 

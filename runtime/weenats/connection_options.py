@@ -1,0 +1,55 @@
+"""How to connect to NATS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weenats.deadline import Duration, seconds
+
+if TYPE_CHECKING:
+    import ssl
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionOptions:
+    """How to connect to NATS.
+
+    These credentials are the connection's. Who calls a service is told by the tokens of messages.
+
+    Attributes:
+        name: shown by NATS monitoring.
+        user: with `password`.
+        password: with `user`.
+        auth_token: the token of the NATS connection, not of messages.
+        credentials: a .creds file.
+        nkey_seed: a file that holds an nkey seed.
+        tls: a TLS context.
+        connect_timeout: how long the first connection may take, seconds or timedelta.
+        reconnect_wait: the pause between attempts to reconnect, which never end.
+        ping_interval: the pause between pings; a peer that misses two of them is dead.
+        inbox_prefix: where replies go, for servers that restrict subjects.
+
+    Raises:
+        InvalidArgumentError: a duration is none.
+    """
+
+    name: str | None = None
+    user: str | None = None
+    password: str | None = None
+    auth_token: str | None = None
+    credentials: str | Path | None = None
+    nkey_seed: str | Path | None = None
+    tls: ssl.SSLContext | None = None
+    connect_timeout: Duration = 5.0
+    reconnect_wait: Duration = 0.5
+    ping_interval: Duration = 15.0
+    inbox_prefix: str = "_INBOX"
+
+    def __post_init__(self) -> None:
+        for name in ("connect_timeout", "reconnect_wait", "ping_interval"):
+            seconds(getattr(self, name), name)
+
+    def __repr__(self) -> str:
+        return f"ConnectionOptions(name={self.name!r})"

@@ -1,0 +1,276 @@
+"""nats-py, and what stands around it: the only file that imports nats.
+
+nats-py connects, authenticates, encrypts, pings and reconnects. Messages go their own way, because its
+subscriptions serve one message at a time, its flush is no barrier and its drain loses requests: a delivery
+is handed over as it is parsed, frames are written once a turn of the loop, and a fence is a PING that is
+written behind what it fences.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.subscription import Subscription as NatsSubscription
+from nats.nuid import NUID
+from nats.protocol.parser import Parser
+
+from weenats.deadline import seconds
+from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
+from weenats.transport import Delivery, OnDelivery
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from weenats.connection_options import ConnectionOptions
+
+_LOG: Final = logging.getLogger("weenats.transport")
+_PING: Final = b"PING\r\n"
+_M: Final = ord("M")
+_H: Final = ord("H")
+_REFUSED: Final = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"")
+_MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
+_HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionEvents:
+    """What a connection tells of itself."""
+
+    refused: Callable[[str, str], None]
+    """A "publish" or "subscription" was refused, and to which subject, in lower case."""
+    disconnected: Callable[[], Awaitable[None]]
+    reconnected: Callable[[], Awaitable[None]]
+    closed: Callable[[], Awaitable[None]]
+
+
+class Interest:
+    """A subscription of a connection."""
+
+    __slots__ = ("on_delivery", "sid", "subject")
+
+    def __init__(self, subject: str, sid: int, on_delivery: OnDelivery) -> None:
+        self.subject = subject
+        self.sid = sid
+        self.on_delivery = on_delivery
+
+
+class NatsConnection(Client):
+    """nats-py's client with its own way of sending, dispatching and fencing."""
+
+    def __init__(self, events: ConnectionEvents) -> None:
+        super().__init__()
+        self._events = events
+        self._interests: dict[int, Interest] = {}
+        self._ps = _MessageParser(self)
+        self._loop = asyncio.get_running_loop()
+        self._write_scheduled = False
+        self._pongs: list[asyncio.Future[bool]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether what is kept while there is no connection has reached its limit."""
+        return not self.is_connected and self._pending_data_size > _MAX_KEPT_BYTES
+
+    def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
+        """Write a message at the end of this turn of the loop; while reconnecting it is kept."""
+        if headers:
+            size = len(headers) + _HEADER_FRAMING
+            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
+            self._append(b"%b%b\r\n%b\r\n" % (head, headers, payload))
+        else:
+            head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
+            self._append(b"%b%b\r\n" % (head, payload))
+
+    def listen(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
+        """Subscribe. nats-py keeps the subscription to replay it after a reconnect; no task of its own serves it."""
+        self._sid += 1
+        self._subs[self._sid] = NatsSubscription(self, self._sid, subject, queue=queue_group)
+        interest = self._interests[self._sid] = Interest(subject, self._sid, on_delivery)
+        self._append(f"SUB {subject} {queue_group} {self._sid}\r\n".encode())
+        return interest
+
+    def leave(self, interest: Interest) -> None:
+        """Tell the server to deliver no more; what is under way still arrives until `forget`."""
+        if self._subs.pop(interest.sid, None) is not None:
+            self._append(f"UNSUB {interest.sid}\r\n".encode())
+
+    def forget(self, interest: Interest) -> None:
+        """Hand over no more."""
+        self._interests.pop(interest.sid, None)
+
+    def listens_on(self, subject: str) -> bool:
+        """Say whether there is interest in a subject, compared without case."""
+        return any(interest.subject.lower() == subject for interest in self._interests.values())
+
+    def ping(self) -> asyncio.Future[bool]:
+        """Write all that is pending and a PING behind it; the future ends with its PONG."""
+        future: asyncio.Future[bool] = self._loop.create_future()
+        self._write()
+        if self._transport is not None:
+            self._transport.write(_PING)
+        self._pongs.append(future)
+        return future
+
+    def dispatch(self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes) -> None:
+        """Hand a message over; nats-py would end its read loop on any exception, and the connection be deaf."""
+        interest = self._interests.get(sid)
+        if interest is None:
+            return
+        try:
+            interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
+        except Exception:
+            _LOG.exception("a delivery on %s could not be taken", interest.subject)
+
+    def _append(self, frame: bytes) -> None:
+        self._pending.append(frame)
+        self._pending_data_size += len(frame)
+        if not self._write_scheduled:
+            self._write_scheduled = True
+            self._loop.call_soon(self._write)
+
+    def _write(self) -> None:
+        self._write_scheduled = False
+        if self._pending and self._status == Client.CONNECTED and self._transport is not None:
+            self._transport.write(b"".join(self._pending))
+            self._pending.clear()
+            self._pending_data_size = 0
+
+    async def _process_pong(self) -> None:
+        # nats-py sets the result of a future that was cancelled meanwhile, and ends its read loop over it.
+        self._pings_outstanding = 0
+        self._pongs_received += 1
+        if self._pongs:
+            future = self._pongs.pop(0)
+            if not future.done():
+                future.set_result(True)
+
+    async def _process_err(self, err_msg: str) -> None:
+        if (refused := _REFUSED.search(err_msg)) is not None:
+            self._events.refused(refused[1], refused[2])
+        elif self.is_connected:
+            # nats-py would close for good, over an expired credential for instance. Where the server must end
+            # the connection it does, and a new one is the way on.
+            await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
+        else:
+            await super()._process_err(err_msg)
+
+
+class _MessageParser(Parser):
+    """Takes messages out of the stream by itself; control lines go to nats-py's parser, each as a whole."""
+
+    def __init__(self, connection: NatsConnection) -> None:
+        self._dispatch = connection.dispatch
+        self._rest = bytearray()
+        self._needed = 0
+        super().__init__(connection)  # pyright: ignore[reportUnknownMemberType]
+
+    def reset(self) -> None:
+        """Forget what was read of a connection that broke."""
+        super().reset()
+        self._rest = bytearray()
+        self._needed = 0
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Dispatch what is complete, and keep the rest."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._needed:
+                return
+            data = bytes(self._rest)
+        rest = self._rest = bytearray()
+        self._needed = position = 0
+        while (line_end := data.find(b"\r\n", position)) >= 0:
+            first = data[position]
+            if first in (_M, _H):
+                after = self._take_message(data, position, line_end, has_headers=first == _H)
+                if not after:
+                    break
+                position = after
+            else:
+                await super().parse(data[position : line_end + 2])
+                position = line_end + 2
+                if self._rest is not rest:
+                    return  # the connection was reset: what is left belongs to the old one
+        rest += data[position:]
+
+    def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
+        """Dispatch the message that starts here and return where it ends, or 0 when it is not complete."""
+        head, sid, *reply, size = data[position:line_end].split()[1:]
+        block_size = int(reply.pop()) if has_headers else 0
+        start = line_end + 2
+        end = start + int(size)
+        if len(data) < end + 2:
+            self._needed = end + 2 - position
+            return 0
+        body = start + block_size
+        self._dispatch(int(sid), head, reply[0] if reply else b"", data[body:end], data[start:body])
+        return end + 2
+
+
+def new_inbox(prefix: str) -> str:
+    """Return a subject that nobody else listens on."""
+    return f"{prefix}.{NUID().next().decode()}"
+
+
+async def open_connection(
+    servers: Sequence[str], options: ConnectionOptions, events: ConnectionEvents
+) -> NatsConnection:
+    """Connect, or raise in bounded time; once connected it reconnects for ever.
+
+    Raises:
+        UnavailableError: no server can be reached.
+        PermissionDeniedError: the server refused the credentials.
+    """
+    connection = NatsConnection(events)
+    failures: list[Exception] = []
+
+    async def on_error(error: Exception) -> None:
+        failures[:] = [error]
+        _LOG.log(logging.WARNING if connection.is_connected else logging.DEBUG, "NATS: %s", error)
+
+    settings: dict[str, Any] = {
+        "servers": list(servers),
+        "error_cb": on_error,
+        "disconnected_cb": events.disconnected,
+        "reconnected_cb": events.reconnected,
+        "closed_cb": events.closed,
+        "name": options.name,
+        "user": options.user,
+        "password": options.password,
+        "token": options.auth_token,
+        "user_credentials": None if options.credentials is None else str(options.credentials),
+        "nkeys_seed": None if options.nkey_seed is None else str(options.nkey_seed),
+        "tls": options.tls,
+        "connect_timeout": seconds(options.connect_timeout),
+        "reconnect_time_wait": seconds(options.reconnect_wait),
+        "ping_interval": seconds(options.ping_interval),
+        "max_reconnect_attempts": -1,
+    }
+    try:
+        # Without a bound nats-py tries a dead server for minutes before the first connection.
+        async with asyncio.timeout(seconds(options.connect_timeout)):
+            await connection.connect(**settings)
+    except BaseException as error:
+        with contextlib.suppress(Exception):
+            await connection.close()
+        if isinstance(error, TimeoutError):
+            raise _connect_error(servers, failures) from None
+        if isinstance(error, OSError | ValueError | nats.errors.Error):
+            raise _connect_error(servers, [error]) from None
+        raise
+    return connection
+
+
+def _connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
+    shown = ", ".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
+    reason = str(failures[-1]) if failures else "no answer"
+    if "authorization violation" in reason.lower():
+        return PermissionDeniedError(f"NATS at {shown} refused the credentials of the connection")
+    return UnavailableError(f"no connection to NATS at {shown}: {reason}")
