@@ -28,7 +28,7 @@ check: $(STAMP)  ## style, types, rooms, freshness of everything generated
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pyright --warnings
+	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
 	$(BIN)/lint-imports
 	$(BIN)/weenats check schemas --out generated
 	$(BIN)/python -m weenats_codegen.messages --check

@@ -8,7 +8,7 @@ import asyncio
 import importlib
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
@@ -91,7 +91,7 @@ def compile_sample(folder: Path, teller: Teller) -> None:
 
 
 @contextmanager
-def importable(folder: Path) -> Iterator[None]:
+def importable(folder: Path) -> Generator[None]:
     """Import the demo's package from there; forget it afterwards, as if it had never been."""
     before = _forget()
     sys.path.insert(0, str(folder))

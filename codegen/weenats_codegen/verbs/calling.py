@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pydantic import MISSING, JsonValue, TypeAdapter
+from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats import headers
@@ -23,11 +23,13 @@ from weenats.messages import (
     EndpointInfo,
     Failure,
     InfoResponse,
+    InvalidArgumentDetails,
     JwtAuthentication,
     MessageMetadata,
     QueryRequest,
     QueryResponse,
     QuerySuccess,
+    Violation,
 )
 from weenats.nats_transport import NatsTransport
 from weenats.subjects import Kind
@@ -96,22 +98,26 @@ def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:
     """Return the endpoint of an operation and whether it is a command or a query."""
     known: list[str] = []
     for endpoint in info.endpoints:
-        metadata = endpoint.metadata or {}
-        if metadata.get("kind") not in (Kind.COMMAND, Kind.QUERY):
+        told = facts(endpoint)
+        if told.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
             continue
-        if metadata.get("operation") == operation:
-            return endpoint, Kind(metadata["kind"])
-        known.append(metadata.get("operation", ""))
+        if told.get("operation") == operation:
+            return endpoint, Kind(told["kind"])
+        known.append(told.get("operation", ""))
     has = f"it has {', '.join(sorted(known))}" if known else "it tells of none"
     raise VerbError(f"{info.name} {info.version} has no operation {operation}; {has}")
+
+
+def facts(endpoint: EndpointInfo) -> dict[str, str]:
+    """What an endpoint tells of itself; nothing when it is none of ours."""
+    return endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
 
 
 def envelope(
     asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind
 ) -> CommandRequest | QueryRequest:
     """The request as every client sends it."""
-    metadata = endpoint.metadata or {}
-    target = AggregateId(type=metadata["aggregate"], key=asked.key)
+    target = AggregateId(type=facts(endpoint)["aggregate"], key=asked.key)
     message_id = STAMPER.stamp()
     sender = MessageMetadata(
         message_id=message_id,
@@ -137,12 +143,17 @@ def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
 def failure_line(failure: Failure) -> str:
     """Code, declared name, message, and what was wrong where."""
     error = failure.error
-    details = {} if error.details is MISSING else error.details
-    code = str(error.code)
-    name = f" {details['error']}" if isinstance(details.get("error"), str) else ""
-    line = f"{code}{name}: {error.message}"
-    violations = details.get("violations")
-    if isinstance(violations, list):
-        faults = [f"{v.get('pointer', '')}: {v.get('message', '')}" for v in violations]
-        line += f" ({'; '.join(faults)})"
-    return line
+    details = error.details if isinstance(error.details, dict) else {}
+    declared = details.get("error")
+    name = f" {declared}" if isinstance(declared, str) else ""
+    line = f"{error.code}{name}: {error.message}"
+    faults = "; ".join(f"{fault.pointer}: {fault.message}" for fault in violations(details))
+    return f"{line} ({faults})" if faults else line
+
+
+def violations(details: dict[str, JsonValue]) -> list[Violation]:
+    """What was wrong in a request, when the details say so."""
+    try:
+        return InvalidArgumentDetails.model_validate(details).violations
+    except ValidationError:
+        return []

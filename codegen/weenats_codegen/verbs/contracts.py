@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def new(name: str, root: Path, *, as_json: bool) -> None:
@@ -52,7 +56,7 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
 
     diff = check_packages(schemas, out)
 
-    def person() -> object:
+    def person() -> "RenderableType":
         if not diff:
             return "[green]fresh[/]: everything generated is what its contract says"
         from rich.syntax import Syntax

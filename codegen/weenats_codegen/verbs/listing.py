@@ -25,7 +25,7 @@ def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> N
     emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
 
 
-async def look(service: str | None, servers: str) -> list[Found]:
+async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
     """Ask every instance for INFO and STATS."""
     transport = NatsTransport(servers)
     try:

@@ -54,9 +54,8 @@ class Record:
 
     def event(self, name: str, key: str, revision: int, data: Model) -> None:
         """An event that arrived."""
-        facts = {"name": name, "key": key, "revision": revision}
-        facts["data"] = data.model_dump(mode="json", by_alias=True)
-        self.steps.append({"event": facts})
+        told = data.model_dump(mode="json", by_alias=True)
+        self.steps.append({"event": {"name": name, "key": key, "revision": revision, "data": told}})
 
     def statistics(self, endpoints: Sequence[EndpointStats]) -> None:
         """What the service has counted."""

@@ -49,15 +49,14 @@ def builder_of(target: str) -> NatsServiceBuilder:
         VerbError: it is none of these, or its class leaves operations open.
     """
     found = find(target)
+    kind = type(found).__name__
+    if isinstance(found, NatsServiceBuilder):
+        return found
     if isinstance(found, type) and issubclass(found, ServiceHandlers):
         if inspect.isabstract(found):
             missing = ", ".join(sorted(found.__abstractmethods__))
             raise VerbError(f"{target} does not handle: {missing}")
-        found = found()
+        return NatsServiceBuilder(found())
     if isinstance(found, ServiceHandlers):
         return NatsServiceBuilder(found)
-    if isinstance(found, NatsServiceBuilder):
-        return found
-    raise VerbError(
-        f"{target} is neither handlers nor a NatsServiceBuilder but {type(found).__name__}"
-    )
+    raise VerbError(f"{target} is neither handlers nor a NatsServiceBuilder but {kind}")
