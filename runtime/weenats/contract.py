@@ -119,7 +119,7 @@ AnyOperation = Command[Any, Any] | Query[Any, Any]
 
 def state_type(operation: AnyOperation) -> type[Model] | None:
     """Return the type of the state when the operation answers an entity, else None."""
-    result = cast("type[Any]", operation.result)
+    result: Any = operation.result
     if result is NoneType or not issubclass(result, messages.Entity):
         return None
     annotation = result.model_fields["state"].annotation

@@ -1,0 +1,196 @@
+"""A service for tests: its one command does what the test tells it to."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Final
+
+from pydantic import MISSING, Field
+from weenats import (
+    CallOptions,
+    Command,
+    Endpoint,
+    Entity,
+    Event,
+    EventHandler,
+    EventSubscription,
+    FailedPreconditionError,
+    Model,
+    NotFoundError,
+    PublishOptions,
+    Query,
+    RequestContext,
+    ServiceClient,
+    ServiceContract,
+    ServiceHandlers,
+    SubscribeOptions,
+)
+from weenats.events import publish, subscribe
+from typing_extensions import Unpack
+
+
+class Run(Model):
+    """What the command takes."""
+
+    action: Annotated[str, Field(min_length=1)]
+    amount: Annotated[float, Field(ge=0)] | MISSING = MISSING
+    retry_count: Annotated[int, Field(alias="retryCount")] | MISSING = MISSING
+
+
+class Outcome(Model):
+    """What the command answers."""
+
+    text: str
+
+
+class FindParameters(Model):
+    """What the query takes."""
+
+    pattern: str
+
+
+class Thing(Model):
+    """The state of the aggregate."""
+
+    text: str
+
+
+class Happened(Model):
+    """What the event tells."""
+
+    text: Annotated[str, Field(alias="whatText")]
+
+
+class MissingDetails(Model):
+    """The details of the declared error."""
+
+    part: str
+
+
+class PartMissingError(NotFoundError):
+    """A declared error with details."""
+
+    name: ClassVar[str] = "part-missing"
+    description: ClassVar[str] = "A part is missing."
+    details_type: ClassVar[type[Model] | None] = MissingDetails
+    details: MissingDetails
+
+    def __init__(self, message: str | None = None, *, details: MissingDetails) -> None:
+        super().__init__(message, details=details)
+
+
+class NotReadyError(FailedPreconditionError):
+    """A declared error without details."""
+
+    name: ClassVar[str] = "not-ready"
+    description: ClassVar[str] = "It is not ready."
+
+
+class UndeclaredError(NotFoundError):
+    """An error of another contract."""
+
+    name: ClassVar[str] = "undeclared"
+
+
+CONTRACT: Final = ServiceContract(
+    name="probe", version="1.2.3", description="Does as it is told.", aggregate="thing", digest="sha256:probe"
+)
+HAPPENED: Final = Event(name="happened", contract=CONTRACT, data=Happened, description="It happened.")
+RUN: Final = Command(
+    name="run",
+    contract=CONTRACT,
+    payload=Run,
+    result=Outcome,
+    errors=(PartMissingError, NotReadyError),
+    emits=(HAPPENED,),
+    description="Do as told.",
+)
+FORGET: Final = Command(name="forget", contract=CONTRACT, payload=Run, result=NoneType, description="Answer nothing.")
+GET: Final = Query(name="get", contract=CONTRACT, parameters=NoneType, result=Entity[Thing], description="The thing.")
+FIND: Final = Query(
+    name="find", contract=CONTRACT, parameters=FindParameters, result=Outcome, description="Find something."
+)
+
+Action = Callable[[str, Run, RequestContext], Awaitable[Any]]
+
+
+async def echo(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Answer the action."""
+    del key, context
+    return Outcome(text=command.action)
+
+
+class Probe(ServiceHandlers):
+    """Does what `actions` has under the action of the command, and keeps the contexts it saw."""
+
+    contract: ClassVar[ServiceContract] = CONTRACT
+
+    def __init__(self, **actions: Action) -> None:
+        self.actions = actions
+        self.seen: list[RequestContext] = []
+
+    async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Do as told."""
+        self.seen.append(context)
+        outcome: Outcome = await self.actions.get(command.action, echo)(key, command, context)
+        return outcome
+
+    async def forget(self, key: str, command: Run, context: RequestContext) -> None:
+        """Answer nothing."""
+        await self.run(key, command, context)
+
+    async def get(self, key: str, context: RequestContext) -> Entity[Thing]:
+        """Answer the thing."""
+        self.seen.append(context)
+        return Entity(id=context.aggregate_id, state=Thing(text=key), revision=7)
+
+    async def find(self, key: str, query: FindParameters, context: RequestContext) -> Outcome:
+        """Answer the pattern."""
+        self.seen.append(context)
+        return Outcome(text=f"{key} {query.pattern}")
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return all operations."""
+        return (
+            Endpoint.command(RUN, self.run),
+            Endpoint.command(FORGET, self.forget),
+            Endpoint.plain_query(GET, self.get),
+            Endpoint.query(FIND, self.find),
+        )
+
+    async def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+        """Publish the event."""
+        await publish(self.transport, HAPPENED, key, data, **options)
+
+
+class ProbeClient(ServiceClient):
+    """Calls the probe as a generated client would."""
+
+    contract: ClassVar[ServiceContract] = CONTRACT
+
+    async def run(self, key: str, command: Run, **options: Unpack[CallOptions]) -> Outcome:
+        """Do as told."""
+        return await self.execute(RUN, key, command, **options)
+
+    async def forget(self, key: str, command: Run, **options: Unpack[CallOptions]) -> None:
+        """Answer nothing."""
+        await self.execute(FORGET, key, command, **options)
+
+    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Thing]:
+        """Answer the thing."""
+        return await self.query(GET, key, None, **options)
+
+    async def find(self, key: str, query: FindParameters, **options: Unpack[CallOptions]) -> Outcome:
+        """Answer the pattern."""
+        return await self.query(FIND, key, query, **options)
+
+    async def subscribe_happened(
+        self, handler: EventHandler[Happened], **options: Unpack[SubscribeOptions]
+    ) -> EventSubscription:
+        """Take the event."""
+        return await subscribe(self.transport, HAPPENED, handler, **options)
+
+    async def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+        """Publish the event."""
+        await publish(self.transport, HAPPENED, key, data, **options)
