@@ -1,0 +1,100 @@
+"""Contracts in, packages out: `generate` writes them, `check` says whether they are fresh."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weenats_codegen.build import build
+from weenats_codegen.format import format_sources
+from weenats_codegen.lint import lint
+from weenats_codegen.load import find_contracts, load
+from weenats_codegen.models import UnsupportedSchemaError
+from weenats_codegen.problems import ContractError, Problem
+from weenats_codegen.render import render
+from weenats_codegen.write import Report, diff, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from weenats_codegen.ir import Contract
+
+__all__ = ["Report", "check", "generate"]
+
+
+def generate(paths: Sequence[Path], out: Path) -> Report:
+    """Write the package of every contract.
+
+    Args:
+        paths: Contract folders, or folders that hold some.
+        out: The folder that gets the packages.
+
+    Raises:
+        ContractError: A contract is bad; nothing is written.
+        OSError: A file cannot be written; everything is as it was.
+    """
+    return write(out, package_files(paths))
+
+
+def check(paths: Sequence[Path], out: Path) -> str:
+    """Return what `generate` would change, as a diff; "" when everything is fresh.
+
+    Raises:
+        ContractError: A contract is bad.
+    """
+    return diff(out, package_files(paths))
+
+
+def package_files(paths: Sequence[Path]) -> dict[str, str]:
+    """Return every file of every package by relative path.
+
+    Raises:
+        ContractError: A contract is bad; it says everything that is wrong with all of them.
+    """
+    contracts: list[Contract] = []
+    problems: list[Problem] = []
+    for folder in find_contracts(paths):
+        try:
+            contracts.append(_read(folder))
+        except ContractError as error:
+            problems += error.problems
+    problems += _clashes(contracts)
+    files: dict[str, str] = {}
+    if not problems:
+        for contract in contracts:
+            try:
+                rendered = render(contract)
+            except UnsupportedSchemaError as error:
+                problems.append(Problem(contract.shown, "", str(error), "write the schema simpler"))
+            else:
+                files |= {f"{contract.package}/{name}": text for name, text in rendered.items()}
+    if problems:
+        raise ContractError(problems)
+    return format_sources(files)
+
+
+def _read(folder: Path) -> Contract:
+    source = load(folder)
+    problems = lint(source)
+    if problems:
+        raise ContractError(problems)
+    return build(source)
+
+
+def _clashes(contracts: Sequence[Contract]) -> list[Problem]:
+    """Find contracts that name one service, or make one package."""
+    problems: list[Problem] = []
+    services: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    for contract in contracts:
+        other = services.setdefault(contract.service, contract.shown)
+        if other != contract.shown:
+            message = f"names the service {contract.service}, and so does {other}"
+            problems.append(Problem(contract.shown, "/service", message, "rename one"))
+            continue
+        other = packages.setdefault(contract.package, contract.shown)
+        if other != contract.shown:
+            message = f"makes the package {contract.package}, and so does {other}"
+            remedy = "set python: {package: ...} in one of them"
+            problems.append(Problem(contract.shown, "", message, remedy))
+    return problems

@@ -1,0 +1,126 @@
+"""The handlers of receipts: this file is yours and is not written again."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from typing_extensions import override
+from weenats.context import RequestContext
+from weenats.contract import Entity
+
+from .errors import (
+    EmptyReceiptError,
+    InvalidReceiptStateError,
+    ItemNotFoundError,
+    ReceiptNotFoundError,
+)
+from .models import (
+    AddItem,
+    Finalize,
+    InvalidReceiptStateDetails,
+    ItemAdded,
+    ItemNotFoundDetails,
+    ItemRemoved,
+    Receipt,
+    ReceiptFinalized,
+    ReceiptItem,
+    ReceiptStatus,
+    ReceiptVoided,
+    RemoveItem,
+    VoidReceipt,
+)
+from .service import ReceiptsHandlers
+
+
+class Receipts(ReceiptsHandlers):
+    """Keeps receipts in memory: enough to try things out, gone when the service stops."""
+
+    def __init__(self) -> None:
+        self._receipts: dict[str, Entity[Receipt]] = {}
+
+    @override
+    async def add_item(self, key: str, command: AddItem, context: RequestContext) -> Receipt:
+        """Put an item on the receipt; the first one opens it."""
+        stored = self._receipts.get(key)
+        items = stored.state.items if stored else []
+        _check_status(stored.state.status if stored else "open", "open")
+        item = ReceiptItem(name=command.name, price=command.price, quantity=command.quantity)
+        entity = self._save(context, "open", [*items, item])
+        event = ItemAdded(
+            name=item.name,
+            price=item.price,
+            quantity=item.quantity,
+            line_total=_total([item]),
+        )
+        await self.publish_item_added(key, event, revision=entity.revision)
+        return entity.state
+
+    @override
+    async def remove_item(self, key: str, command: RemoveItem, context: RequestContext) -> Receipt:
+        """Take an item off the receipt."""
+        receipt = self._find(key).state
+        _check_status(receipt.status, "open")
+        item = next((item for item in receipt.items if item.name == command.name), None)
+        if item is None:
+            raise ItemNotFoundError(details=ItemNotFoundDetails(name=command.name))
+        rest = [other for other in receipt.items if other is not item]
+        entity = self._save(context, "open", rest)
+        event = ItemRemoved(name=item.name, refund_amount=_total([item]))
+        await self.publish_item_removed(key, event, revision=entity.revision)
+        return entity.state
+
+    @override
+    async def finalize(self, key: str, command: Finalize, context: RequestContext) -> Receipt:
+        """Close the receipt; its items and total stay as they are."""
+        receipt = self._find(key).state
+        _check_status(receipt.status, "open")
+        if not receipt.items:
+            raise EmptyReceiptError
+        entity = self._save(context, "closed", receipt.items)
+        event = ReceiptFinalized(final_total=receipt.total, item_count=len(receipt.items))
+        await self.publish_receipt_finalized(key, event, revision=entity.revision)
+        return entity.state
+
+    @override
+    async def void_receipt(
+        self, key: str, command: VoidReceipt, context: RequestContext
+    ) -> Receipt:
+        """Declare the receipt void, be it open or closed."""
+        receipt = self._find(key).state
+        _check_status(receipt.status, "open", "closed")
+        entity = self._save(context, "voided", receipt.items)
+        event = ReceiptVoided(reason=command.reason, voided_total=receipt.total)
+        await self.publish_receipt_voided(key, event, revision=entity.revision)
+        return entity.state
+
+    @override
+    async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
+        """Show the receipt."""
+        return self._find(key)
+
+    def _find(self, key: str) -> Entity[Receipt]:
+        if key not in self._receipts:
+            raise ReceiptNotFoundError
+        return self._receipts[key]
+
+    def _save(
+        self, context: RequestContext, status: ReceiptStatus, items: list[ReceiptItem]
+    ) -> Entity[Receipt]:
+        """Keep the receipt as it is now, as its next revision."""
+        stored = self._receipts.get(context.key)
+        entity = Entity[Receipt](
+            id=context.aggregate_id,
+            state=Receipt(id=context.key, status=status, items=items, total=_total(items)),
+            revision=stored.revision + 1 if stored else 1,
+        )
+        self._receipts[context.key] = entity
+        return entity
+
+
+def _check_status(status: ReceiptStatus, *allowed: ReceiptStatus) -> None:
+    if status not in allowed:
+        raise InvalidReceiptStateError(details=InvalidReceiptStateDetails(status=status))
+
+
+def _total(items: Iterable[ReceiptItem]) -> float:
+    """Add up in decimals: 0.1 and 0.2 are 0.3."""
+    return float(sum(Decimal(str(item.price)) * item.quantity for item in items))
