@@ -32,16 +32,14 @@ class Problem:
 
     def __str__(self) -> str:
         """Return the problem as one printable line."""
-        return f"{self.place}: {self.message}; {self.remedy}"
+        # Messages quote contracts, and no contract may break the line or talk to the terminal.
+        return "".join(map(_visible, f"{self.place}: {self.message}; {self.remedy}"))
 
     @property
     def place(self) -> str:
         """The file and, as a URI fragment, the pointer."""
-        file = self.file if self.file.isprintable() else shown(self.file)
-        # A key of the contract stands here: percent-encoded, it can neither break the line nor
-        # talk to the terminal.
         fragment = quote(self.pointer, safe=_POINTER_SAFE, errors="surrogatepass")
-        return f"{file}#{fragment}" if fragment else file
+        return f"{self.file}#{fragment}" if fragment else self.file
 
 
 class ContractError(Exception):
@@ -53,6 +51,10 @@ class ContractError(Exception):
         """Hold the problems, sorted and each once."""
         self.problems = tuple(sorted(set(problems)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def _visible(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,8 @@ from urllib.parse import unquote
 from weenats_codegen.parse import SUFFIXES
 from weenats_codegen.problems import shown
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
 _FRAGMENT: Final = re.compile(r"(/\$defs/[^/]+)?")
 
 
@@ -37,14 +38,14 @@ _INSIDE: Final = "put the schema into a file of the contract's folder and give i
 
 def target(base: PurePosixPath, ref: str) -> Target:
     """Return where a `$ref` in the file `base` leads, or raise RefusedReferenceError."""
-    scheme = _SCHEME.match(ref)
+    raw_path, _, raw_fragment = ref.partition("#")
+    # Percent-encoding may hide what the raw text does not show: what it means is looked at.
+    path, fragment = unquote(raw_path), unquote(raw_fragment)
+    scheme = _SCHEME.match(path)
     if scheme is not None:
         kind = "a file: URL" if scheme[1].lower() == "file" else "a URL"
         raise RefusedReferenceError(f"the $ref {shown(ref)} is {kind}", _INSIDE)
-    raw_path, _, raw_fragment = ref.partition("#")
-    path, fragment = unquote(raw_path), unquote(raw_fragment)
-    # Percent-encoding may hide what the raw text does not show, so the rest looks at what it means.
-    if path.startswith("/") or "\\" in path or _SCHEME.match(path):
+    if path.startswith("/") or "\\" in path or _DRIVE.match(path):
         raise RefusedReferenceError(f"the $ref {shown(ref)} is an absolute path", _INSIDE)
     if "?" in raw_path or not path.isprintable():
         raise RefusedReferenceError(f"the $ref {shown(ref)} is no path of a file", _INSIDE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen import naming
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 Members = dict[str, "JsonValue"]
 
+_Clashes = dict[str, set[str]]
+
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _MODELS: Final = (
     ("errors", "details", "-details"),
     ("commands", "payload", ""),
@@ -38,12 +42,13 @@ def check_names(source: Source, *, with_models: bool) -> Iterator[Problem]:
     contract = source.root.data
     if not isinstance(contract, dict):
         return
-    methods, exported = _Namespace(source), _Namespace(source)
-    yield from _methods(contract, methods)
+    clashes: _Clashes = {}
+    exported = _Namespace(source, clashes)
+    yield from _methods(contract, _Namespace(source, clashes))
     yield from _exported(contract, exported)
     if with_models:
         bundler = _bundle(source, contract)
-        yield from bundler.problems
+        yield from (problem for problem in bundler.problems if not _is_known(problem, clashes))
         for name, site in bundler.sites.items():
             yield from exported.take_model(name, site)
 
@@ -75,13 +80,17 @@ def _exported(contract: Members, namespace: _Namespace) -> Iterator[Problem]:
 class _Namespace:
     """Python names that must be apart, and the pointer of what has taken each."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, clashes: _Clashes) -> None:
         self._root = source.root
         self._owners: dict[str, str] = {}
+        self._clashes = clashes
 
     def take(self, name: str, pointer: str) -> Iterator[Problem]:
+        """Take a name; two things that share several are reported once."""
         other = self._owners.setdefault(name, pointer)
-        if other != pointer:
+        others = self._clashes.setdefault(pointer, set())
+        if other != pointer and other not in others:
+            others.add(other)
             message = f"becomes {name} in Python, and so does {other}"
             yield self._root.problem(pointer, message, "rename one of the two")
 
@@ -115,6 +124,7 @@ class _Patient:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._missing = 0
 
     def resolve(self, document: Document, ref: str, /) -> tuple[Document, str, JsonValue]:
         try:
@@ -122,9 +132,17 @@ class _Patient:
                 return self._source.resolve(document, ref)
         except ContractError:
             pass
-        return document, joined("/$defs", f"missing {ref}"), {}
+        self._missing += 1
+        return document, f"/$defs/missing-{self._missing}", {}
+
+
+def _is_known(problem: Problem, clashes: _Clashes) -> bool:
+    """Return whether a schema's class is taken because its operation's names are."""
+    return any(others and problem.pointer.startswith(f"{at}/") for at, others in clashes.items())
 
 
 def _section(contract: Members, name: str) -> Members:
+    """Return named things; names that the meta-schema refuses are none."""
     section = contract.get(name)
-    return section if isinstance(section, dict) else {}
+    named = section if isinstance(section, dict) else {}
+    return {key: value for key, value in named.items() if _NAME.fullmatch(key)}

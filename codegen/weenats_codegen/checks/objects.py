@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weenats_codegen.checks.text import invisible
 from weenats_codegen.naming import field_name
 from weenats_codegen.parse import Flaw
 from weenats_codegen.problems import joined, shown
@@ -62,8 +61,7 @@ def _names(pointer: str, names: list[str]) -> Iterator[Flaw]:
     taken: dict[str, str] = {}
     for name in names:
         at = joined(pointer, name)
-        hidden = invisible(name)
-        if not name.strip() or hidden is not None:
+        if not name.strip() or not name.isprintable():
             yield Flaw(at, f"{shown(name)} is no valid name", "use visible characters")
             continue
         other = taken.setdefault(field_name(name), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.naming import is_foreign_package, package_name
@@ -50,12 +51,9 @@ def check_package(contract: JsonValue) -> Iterator[Flaw]:
     service = contract.get("service")
     if isinstance(given, str):
         pointer, package = "/python/package", given
-        if package_name(given) != given:
-            yield Flaw(
-                pointer,
-                f"{shown(given)} is no name that Python can import",
-                f"write {package_name(given)}",
-            )
+        if keyword.iskeyword(given):
+            message = f"{shown(given)} is a word of Python's own"
+            yield Flaw(pointer, message, f"write {package_name(given)}")
     elif isinstance(service, str):
         pointer, package = "/service", package_name(service)
     else:

@@ -77,12 +77,8 @@ def _keywords(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
     for key in schema:
         at = joined(pointer, key)
         if key not in keywords.KNOWN:
-            if key in keywords.REMEDIES:
-                yield Flaw(at, f"models do not enforce {key}", keywords.REMEDIES[key])
-            else:
-                yield Flaw(
-                    at, f"{shown(key)} is no keyword of JSON Schema", "correct it, or remove it"
-                )
+            remedy = keywords.REMEDIES.get(key, "correct it, or remove it")
+            yield Flaw(at, f"the keyword {shown(key)} is not supported", remedy)
         elif key == "$schema" and not where.is_file:
             yield Flaw(at, "$schema stands inside a schema", "keep it at the top of files")
         elif key == "$schema" and str(schema[key]).removesuffix("#") != _DIALECT:

@@ -28,6 +28,7 @@ _PATTERNS: Final = {
         "use lower-case letters, digits and underscores, a letter first",
     ),
 }
+_CLOSE: Final = 0.75
 _TYPES: Final = {
     "object": "a mapping",
     "array": "a list",
@@ -68,7 +69,7 @@ def _unknown(pointer: str, fault: Fault) -> Iterator[Flaw]:
     for name in fault.value:
         if name in known:
             continue
-        close: list[str] = difflib.get_close_matches(str(name), known, n=1)
+        close: list[str] = difflib.get_close_matches(str(name), known, n=1, cutoff=_CLOSE)
         message = f"the member {shown(name)} is unknown"
         remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
         if pointer == "/queries/get" and name == "result":

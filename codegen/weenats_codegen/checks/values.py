@@ -53,7 +53,8 @@ def check_values(pointer: str, schema: Schema, *, is_key: bool) -> Iterator[Flaw
             )
     yield from _enumeration(pointer, schema, kinds)
     yield from _bounds(pointer, schema)
-    yield from _text(pointer, schema)
+    if "string" in kinds:
+        yield from _text(pointer, schema)
 
 
 def check_default(pointer: str, schema: Schema, *, is_property: bool) -> Iterator[Flaw]:

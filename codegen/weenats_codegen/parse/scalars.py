@@ -28,7 +28,7 @@ def plain_value(text: str) -> JsonValue:
     if text in _WORDS:
         return _WORDS[text]
     if _NOT_FINITE.fullmatch(text):
-        raise ValueError(f"is {text}, which JSON has not")
+        raise ValueError("is infinite or no number, which JSON has not")
     if not _FLOAT.fullmatch(text):
         return text
     number: float = math.inf

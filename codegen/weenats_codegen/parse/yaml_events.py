@@ -34,7 +34,7 @@ def _translate(event: yaml.Event) -> Iterator[Event]:
     if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
         yield Refused(f"has an anchor (&{event.anchor})", "share schemas by $ref")
     if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
-        if event.tag not in {None, "!"}:
+        if event.tag is not None:
             yield Refused(f"has a tag ({shown(event.tag)})", "remove it: values are JSON's")
         if isinstance(event, yaml.ScalarEvent):
             yield Scalar(event.value, plain=event.implicit[0])
