@@ -356,10 +356,10 @@ def _violation(fault: Any) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
+        return "it holds text that is no valid Unicode"
     if isinstance(error, PydanticSerializationError):
         return "it holds a value that its type does not allow"
-    if isinstance(error, UnicodeError):
-        return "it holds text that is no valid Unicode"
     return str(error)
 
 

@@ -35,7 +35,7 @@ class Run(Model):
 
     action: Annotated[str, Field(min_length=1)]
     amount: Annotated[float, Field(ge=0)] | MISSING = MISSING
-    retry_count: Annotated[int, Field(alias="retryCount")] | MISSING = MISSING
+    retry_count: Annotated[int | MISSING, Field(alias="retryCount")] = MISSING
 
 
 class Outcome(Model):

@@ -1,0 +1,270 @@
+"""Calls over a real server: what a typed client and a service do for each other."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from probe import (
+    FindParameters,
+    Happened,
+    MissingDetails,
+    NotReadyError,
+    Outcome,
+    PartMissingError,
+    Probe,
+    ProbeClient,
+    Run,
+)
+from weenats import (
+    InvalidArgumentError,
+    NatsServiceBuilder,
+    NatsTransport,
+    NoRespondersError,
+    RequestContext,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from weenats import NatsService
+
+
+async def test_a_command_answers_its_typed_result(client: ProbeClient) -> None:
+    """A command comes back as the model that its contract names."""
+    assert await client.run("t-1", Run(action="hello")) == Outcome(text="hello")
+
+
+async def test_a_command_without_a_result_answers_none(client: ProbeClient) -> None:
+    """A command that has no result returns None."""
+    assert await client.forget("t-1", Run(action="hello")) is None  # type: ignore[func-returns-value]
+
+
+async def test_get_answers_the_entity(client: ProbeClient) -> None:
+    """The query get answers identity, state and revision."""
+    entity = await client.get("t-ä")
+    assert (entity.id.type, entity.id.key, entity.state.text, entity.revision) == ("thing", "t-ä", "t-ä", 7)
+
+
+async def test_a_query_takes_parameters(client: ProbeClient) -> None:
+    """Parameters reach the handler as their model."""
+    assert (await client.find("t-1", FindParameters(pattern="x*"))).text == "t-1 x*"
+
+
+async def test_declared_errors_come_back_as_their_class(client: ProbeClient, handlers: Probe) -> None:
+    """What a handler raises is caught at the caller by the same class, with typed details."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise PartMissingError(details=MissingDetails(part="wheel"))
+
+    async def refuse(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise NotReadyError("not before noon")
+
+    handlers.actions |= {"fail": fail, "refuse": refuse}
+    with pytest.raises(PartMissingError) as missing:
+        await client.run("t-1", Run(action="fail"))
+    assert (missing.value.details, missing.value.remote) == (MissingDetails(part="wheel"), True)
+    assert missing.value.message == "A part is missing."
+    with pytest.raises(NotReadyError, match="not before noon"):
+        await client.run("t-1", Run(action="refuse"))
+
+
+async def test_metadata_is_always_sent(client: ProbeClient, handlers: Probe) -> None:
+    """A call without options carries a fresh id, correlates with itself and has no cause."""
+    await client.run("t-1", Run(action="a"))
+    await client.run("t-1", Run(action="b"))
+    first, second = handlers.seen
+    assert first.message_id != second.message_id
+    assert first.correlation_id == first.message_id
+    assert first.causation_id is None
+
+
+async def test_options_of_a_call_reach_the_handler(client: ProbeClient, handlers: Probe) -> None:
+    """Correlation, causation, token, context, headers and timeout arrive as given."""
+    await client.run(
+        "t-1",
+        Run(action="a"),
+        correlation_id='order "1"',
+        causation_id="cause-1",
+        token="secret-token",
+        context={"tenant": "acme", "depth": [1, None]},
+        headers={"X-Region": "eu"},
+        timeout=timedelta(seconds=3),
+    )
+    (seen,) = handlers.seen
+    assert (seen.correlation_id, seen.causation_id) == ('order "1"', "cause-1")
+    assert seen.authentication is not None
+    assert seen.authentication.token == "secret-token"
+    assert seen.metadata_context == {"tenant": "acme", "depth": [1, None]}
+    assert seen.headers["x-region"] == "eu"
+    assert seen.remaining is not None
+    assert 0 < seen.remaining <= 3
+
+
+async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: Probe) -> None:
+    """Every with_* returns a new client; the one it came from stays as it was, and calls win over clients."""
+    overlay = client.with_header("X-A", "1").with_header("X-B", "2").with_context(a=1).with_token("t").with_timeout(9)
+    await overlay.run("t-1", Run(action="a"), headers={"X-B": "3"}, context={"b": 2})
+    await client.run("t-1", Run(action="a"))
+    with_all, bare = handlers.seen
+    assert (with_all.headers["x-a"], with_all.headers["x-b"]) == ("1", "3")
+    assert with_all.metadata_context == {"a": 1, "b": 2}
+    assert bare.authentication is None
+    assert "x-a" not in bare.headers
+    assert not bare.metadata_context
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"timeout": 0}, "timeout must be a positive"),
+        ({"timeout": float("nan")}, "timeout must be a positive"),
+        ({"timeout": "2"}, "timeout must be a positive"),
+        ({"correlation_id": ""}, "correlation_id must be"),
+        ({"causation_id": "a\nb"}, "causation_id must be"),
+        ({"token": ""}, "token must not be empty"),
+        ({"headers": {"Nats-Msg-Id": "1"}}, "Nats-Msg-Id is set by weenats or NATS alone"),
+        ({"headers": {"traceparent": "1"}}, "traceparent is set by"),
+        ({"headers": {"x y": "1"}}, "no header name"),
+        ({"headers": {"x": "a\r\nb"}}, "no header may carry"),
+        ({"context": {"x": object()}}, "cannot be written"),
+    ],
+)
+async def test_bad_options_are_refused_before_anything_is_sent(
+    client: ProbeClient, handlers: Probe, options: Any, text: str
+) -> None:
+    """A bad option is a clear InvalidArgumentError at once."""
+    with pytest.raises(InvalidArgumentError, match=text):
+        await client.run("t-1", Run(action="a"), **options)
+    assert handlers.seen == []
+
+
+@pytest.mark.parametrize("key", ["\ud800", "a\ud800b"])
+async def test_lone_surrogates_in_a_key_are_refused(client: ProbeClient, key: str) -> None:
+    """A key that is no valid Unicode is refused before it is sent."""
+    with pytest.raises(InvalidArgumentError, match="no valid Unicode"):
+        await client.run(key, Run(action="a"))
+
+
+@pytest.mark.parametrize("key", ["", "x" * 257, "a\nb"])
+async def test_keys_out_of_bounds_are_refused(client: ProbeClient, key: str) -> None:
+    """A key that is empty, too long or holds controls breaks the wire contract."""
+    with pytest.raises(InvalidArgumentError):
+        await client.run(key, Run(action="a"))
+
+
+async def test_a_payload_of_another_type_is_refused(client: ProbeClient) -> None:
+    """A dictionary or another model in place of the payload is refused before it is sent."""
+    with pytest.raises(InvalidArgumentError, match="expected Run, got dict"):
+        await client.run("t-1", {"action": "a"})  # type: ignore[arg-type]
+
+
+async def test_nested_calls_and_events_inherit(nats_url: str, client: ProbeClient, handlers: Probe) -> None:
+    """Inside a handler, calls and events carry correlation, causation and trace by themselves."""
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    events: asyncio.Queue[Any] = asyncio.Queue()
+
+    async def nest(key: str, command: Run, context: RequestContext) -> Outcome:
+        await handlers.publish_happened(key, Happened(text="nested"), revision=1)
+        return await client.run("inner", Run(action="inner"))
+
+    handlers.actions["nest"] = nest
+    outer = client.with_interceptor(_with_trace(trace))
+    async with await client.subscribe_happened(events.put):
+        await outer.run("outer", Run(action="nest"), correlation_id="c-1")
+        event = await asyncio.wait_for(events.get(), 5)
+    first, inner = handlers.seen
+    assert (inner.correlation_id, inner.causation_id) == ("c-1", first.message_id)
+    assert (event.correlation_id, event.causation_id) == ("c-1", first.message_id)
+    assert inner.headers["traceparent"] == event.headers["traceparent"] == trace
+
+
+def _with_trace(trace: str) -> Any:
+    async def add(context: RequestContext, call_next: Any) -> Any:
+        return await call_next(context.replace(headers={**context.headers, "traceparent": trace}))
+
+    return add
+
+
+async def test_interceptors_stand_around_both_sides_in_order(nats_url: str) -> None:
+    """The first interceptor added is the outermost, on client and server alike."""
+    order: list[str] = []
+
+    def note(name: str) -> Any:
+        async def interceptor(context: RequestContext, call_next: Any) -> Any:
+            order.append(f"{name} {context.side}")
+            response = await call_next(context)
+            order.append(f"{name} done")
+            return response
+
+        return interceptor
+
+    builder = NatsServiceBuilder(Probe(), nats_url).with_interceptor(note("s1")).with_interceptor(note("s2"))
+    async with builder.build(), ProbeClient.connect(nats_url, interceptors=[note("c1"), note("c2")]) as client:
+        await client.run("t-1", Run(action="a"))
+    assert order == [
+        *("c1 client", "c2 client", "s1 server", "s2 server"),
+        *("s2 done", "s1 done", "c2 done", "c1 done"),
+    ]
+
+
+async def test_an_interceptor_refuses_before_the_payload_is_judged(nats_url: str, raw: Any) -> None:
+    """A caller who is not let in learns nothing about the validity of the payload."""
+    from weenats import PermissionDeniedError  # noqa: PLC0415 - one use
+
+    async def refuse(context: RequestContext, call_next: Any) -> Any:
+        raise PermissionDeniedError("not you")
+
+    body = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":5}}'
+    async with NatsServiceBuilder(Probe(), nats_url).with_interceptor(refuse).build():
+        reply = await raw.request("probe.command.thing.run", body, timeout=5)
+    assert b"PERMISSION_DENIED" in reply.data
+    assert b"violations" not in reply.data
+
+
+async def test_several_services_share_a_connection_and_leave_it_open(nats_url: str) -> None:
+    """A service and a client on a given transport do not close it; it serves the next one."""
+    transport = NatsTransport(nats_url)
+    for _ in range(2):
+        first = NatsServiceBuilder(Probe(), transport=transport).build()
+        second = NatsServiceBuilder(Probe(), transport=transport).build()
+        async with first, second, ProbeClient(transport) as client:
+            assert len(await client.list_instances()) == 2
+            assert (await client.run("t-1", Run(action="a"))).text == "a"
+    await transport.close()
+
+
+async def test_nobody_there_is_told_at_once(nats_url: str) -> None:
+    """A call to a service that does not run ends at once with NoRespondersError, an UnavailableError."""
+    async with ProbeClient.connect(nats_url, timeout=30) as client:
+        with pytest.raises(NoRespondersError, match=r"nobody listens on probe\.command\.thing\.run") as error:
+            await asyncio.wait_for(client.run("t-1", Run(action="a")), 5)
+    assert isinstance(error.value, UnavailableError)
+    assert not error.value.remote
+
+
+async def test_a_client_connects_with_its_first_call(nats_url: str, service: NatsService) -> None:
+    """Without `async with` the first call opens the connection."""
+    client = ProbeClient.connect(nats_url)
+    assert (await client.run("t-1", Run(action="lazy"))).text == "lazy"
+    await client.close()
+
+
+async def test_no_server_fails_in_bounded_time() -> None:
+    """Without a server the first call ends within its timeout, and entering within connect_timeout."""
+    from weenats import ConnectionOptions  # noqa: PLC0415 - one use
+
+    client = ProbeClient.connect("nats://127.0.0.1:1", timeout=0.2)
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(client.run("t-1", Run(action="a")), 5)
+    with pytest.raises(UnavailableError, match=r"no connection to NATS at nats://127\.0\.0\.1:1"):
+        await ProbeClient.connect(
+            "nats://user:hidden@127.0.0.1:1", connection=ConnectionOptions(connect_timeout=0.2)
+        ).__aenter__()
+
+
+async def test_handlers_that_are_not_served_cannot_publish() -> None:
+    """Publishing from handlers without a service is a clear error."""
+    with pytest.raises(UnavailableError, match="not served yet"):
+        await Probe().publish_happened("k", Happened(text="x"), revision=1)

@@ -1,0 +1,375 @@
+"""Every failure reaches the caller at once, typed, without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
+from weenats import (
+    CancelledError,
+    DeadlineExceededError,
+    InternalError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    NatsServiceBuilder,
+    NotFoundError,
+    RequestContext,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from conftest import Gate
+
+RUN = "probe.command.thing.run"
+GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b"", ""),
+        (b"not json", ""),
+        (b"\xff\xfe", ""),
+        (b"[]", ""),
+        (b"null", ""),
+        (b"{}", "/aggregateId"),
+        (b'{"aggregateId":{"type":"thing","key":"k"}}', "/command"),
+        (b'{"aggregateId":{"type":"other","key":"k"},"command":{"action":"a"}}', "/aggregateId/type"),
+        (b'{"aggregateId":{"type":"thing","key":""},"command":{"action":"a"}}', "/aggregateId/key"),
+        (b'{"aggregateId":{"type":"thing","key":"\\ud800"},"command":{"action":"a"}}', ""),
+        (b'{"aggregateId":{"type":"thing","key":5},"command":{"action":"a"}}', "/aggregateId/key"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":[]}', "/command"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":5}}', "/command/action"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":NaN}}', "/command/amount"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":null}}', "/command/amount"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":"1"}}', "/command/amount"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","retryCount":"1"}}', "/command/retryCount"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":' + b"[" * 5000 + b"]" * 5000 + b"}", ""),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":{}}', "/metadata/messageId"),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":null}', "/metadata"),
+    ],
+)
+async def test_malformed_requests_are_told_what_is_wrong_and_where(ask: Any, body: bytes, pointer: str) -> None:
+    """What is no request of the contract is INVALID_ARGUMENT with a pointer to the fault, in body and headers."""
+    answer = await ask(RUN, body)
+    assert answer["success"] is False
+    assert answer["error"]["code"] == "INVALID_ARGUMENT"
+    assert answer["error"]["details"]["violations"][0]["pointer"] == pointer
+    assert answer["headers"]["Nats-Service-Error-Code"] == "400"
+
+
+async def test_one_megabyte_of_faults_is_answered_shortly(ask: Any) -> None:
+    """A huge bad request gets a small answer."""
+    answer = await ask(RUN, {**GOOD, "command": {"action": list(range(130_000))}})
+    assert answer["error"]["code"] == "INVALID_ARGUMENT"
+    assert len(str(answer)) < 5000
+
+
+async def test_of_duplicate_members_the_last_one_holds_everywhere(ask: Any, handlers: Probe) -> None:
+    """Duplicate members are read the same way in envelope and payload: the last one holds."""
+    body = (
+        b'{"aggregateId":{"type":"thing","key":"a"},"aggregateId":{"type":"thing","key":"b"},'
+        b'"command":{"action":"a","action":"b"}}'
+    )
+    answer = await ask(RUN, body)
+    assert answer["result"] == {"text": "b"}
+    assert handlers.seen[0].key == "b"
+
+
+async def test_an_unknown_command_is_told_at_once(raw: Any, service: Any) -> None:
+    """An operation that the service does not offer has no responders: the NATS server says so at once."""
+    from nats.errors import NoRespondersError  # noqa: PLC0415 - one use
+
+    with pytest.raises(NoRespondersError):
+        await raw.request("probe.command.thing.fly", b"{}", timeout=30)
+
+
+async def test_a_request_without_reply_subject_is_dropped_and_logged(
+    raw: Any, client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a reply subject nobody could learn the outcome: nothing is executed, the log and the statistics say so."""
+    await raw.publish(RUN, b'{"aggregateId":{"type":"thing","key":"lost"},"command":{"action":"a"}}')
+    await raw.flush()
+    await client.run("k", Run(action="after"))
+    assert [context.key for context in handlers.seen] == ["k"]
+    assert "named no reply subject" in caplog.text
+    stats = await client.get_service_stats()
+    assert stats.endpoints[0].num_errors == 1
+
+
+async def test_an_undeclared_exception_keeps_its_secret(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The caller sees INTERNAL without the text; the log has all of it; STATS has the code alone."""
+
+    async def leak(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise ValueError("password=hunter2")
+
+    handlers.actions["leak"] = leak
+    with pytest.raises(InternalError) as error:
+        await client.run("k", Run(action="leak"))
+    assert "hunter2" not in f"{error.value} {error.value.details}"
+    assert "hunter2" in caplog.text
+    stats = await client.get_service_stats()
+    assert (stats.endpoints[0].num_errors, stats.endpoints[0].last_error) == (1, "INTERNAL")
+
+
+async def test_an_error_of_another_contract_is_internal(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An error that the operation does not declare is a breach of the contract: INTERNAL, and the log names it."""
+
+    async def stray(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise UndeclaredError("from elsewhere")
+
+    handlers.actions["stray"] = stray
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="stray"))
+    assert "which its contract does not declare" in caplog.text
+
+
+async def test_a_canonical_error_passes_with_its_details(client: ProbeClient, handlers: Probe) -> None:
+    """A handler may raise the canonical classes; message and details arrive."""
+
+    async def miss(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise NotFoundError("no such thing\r\nX: y", details={"hint": "ä"})
+
+    handlers.actions["miss"] = miss
+    with pytest.raises(NotFoundError) as error:
+        await client.run("k", Run(action="miss"))
+    assert (error.value.message, error.value.details) == ("no such thing\r\nX: y", {"hint": "ä"})
+
+
+async def test_details_that_are_no_json_do_not_lose_the_answer(client: ProbeClient, handlers: Probe) -> None:
+    """An error that cannot be written is answered as INTERNAL."""
+
+    async def odd(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise NotFoundError("odd", details={"x": object()})
+
+    async def surrogate(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise NotFoundError("odd \ud800")
+
+    handlers.actions |= {"odd": odd, "surrogate": surrogate}
+    for action in ("odd", "surrogate"):
+        with pytest.raises(InternalError):
+            await client.run("k", Run(action=action))
+
+
+@pytest.mark.parametrize("result", [None, "text", {"text": "x"}, Run(action="x"), Outcome.model_construct(text=5)])
+async def test_a_handler_that_returns_another_type_is_internal(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture, result: Any
+) -> None:
+    """What the contract does not promise is not sent; the log names the handler's mistake."""
+
+    async def wrong(key: str, command: Run, context: RequestContext) -> Any:
+        return result
+
+    handlers.actions["wrong"] = wrong
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="wrong"))
+    assert "run must return Outcome" in caplog.text
+
+
+async def test_a_handler_that_hangs_is_ended_at_the_deadline(
+    client: ProbeClient, handlers: Probe, gate: Gate
+) -> None:
+    """The caller gets DEADLINE_EXCEEDED in time, the handler is cancelled and its slot is free again."""
+    handlers.actions["hang"] = gate
+    with pytest.raises(DeadlineExceededError):
+        await asyncio.wait_for(client.run("k", Run(action="hang"), timeout=0.1), 5)
+    await client.run("k", Run(action="next"))
+    async with asyncio.timeout(5):
+        while not gate.cancelled:
+            await client.run("k", Run(action="next"))
+
+
+async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(ask: Any, handlers: Probe) -> None:
+    """The answer at the deadline does not wait for the handler, and no second answer follows."""
+    released = asyncio.Event()
+
+    async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await released.wait()
+        return Outcome(text="late")
+
+    handlers.actions["stubborn"] = stubborn
+    answer = await ask(RUN, {**GOOD, "command": {"action": "stubborn"}}, {"wee-timeout": "50"})
+    assert answer["error"]["code"] == "DEADLINE_EXCEEDED"
+    released.set()
+
+
+async def test_a_deadline_that_has_passed_is_refused_before_the_handler(ask: Any, handlers: Probe) -> None:
+    """A request whose time is spent is not served."""
+    answer = await ask(RUN, GOOD, {"Wee-Timeout": "0"})
+    assert answer["error"]["code"] == "DEADLINE_EXCEEDED"
+    assert handlers.seen == []
+
+
+@pytest.mark.parametrize("timeout", ["soon", "1.5", "", "1e3", "9" * 40, "٣"])
+async def test_a_timeout_that_is_no_number_is_refused(ask: Any, timeout: str) -> None:
+    """A malformed Wee-Timeout is INVALID_ARGUMENT, not ignored."""
+    answer = await ask(RUN, GOOD, {"Wee-Timeout": timeout})
+    assert answer["error"]["code"] == "INVALID_ARGUMENT"
+
+
+async def test_a_handler_that_is_cancelled_is_told_as_cancelled(client: ProbeClient, handlers: Probe) -> None:
+    """A handler that ends in CancelledError is answered CANCELLED; the service goes on."""
+
+    async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise asyncio.CancelledError
+
+    handlers.actions["cancelled"] = cancelled
+    with pytest.raises(CancelledError):
+        await client.run("k", Run(action="cancelled"))
+    assert (await client.run("k", Run(action="on"))).text == "on"
+
+
+async def test_a_caller_that_is_cancelled_stays_cancelled(
+    client: ProbeClient, handlers: Probe, gate: Gate
+) -> None:
+    """asyncio.CancelledError at the caller is never turned into something else."""
+    handlers.actions["hang"] = gate
+    call = asyncio.create_task(client.run("k", Run(action="hang")))
+    await gate.entered.acquire()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    gate.opened.set()
+
+
+async def test_beyond_the_queue_callers_are_refused_at_once(nats_url: str, gate: Gate) -> None:
+    """With max_concurrency running and ten times as many waiting, the next caller gets RESOURCE_EXHAUSTED now."""
+    builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group("probe", max_concurrency=2)
+    async with builder.build(), ProbeClient.connect(nats_url, timeout=20) as client:
+        calls = [asyncio.create_task(client.run("k", Run(action="hang"))) for _ in range(22)]
+        await gate.entered.acquire()
+        await gate.entered.acquire()
+        with pytest.raises(ResourceExhaustedError):
+            await client.run("k", Run(action="hang"))
+        assert gate.entered.locked()
+        gate.opened.set()
+        assert len(await asyncio.gather(*calls)) == 22
+
+
+async def test_concurrency_is_the_service_s_own(client: ProbeClient, handlers: Probe) -> None:
+    """A handler may call its own operation: requests do not wait for each other."""
+
+    async def again(key: str, command: Run, context: RequestContext) -> Outcome:
+        return await client.run(key, Run(action="inner"))
+
+    handlers.actions["again"] = again
+    assert (await client.run("k", Run(action="again"), timeout=2)).text == "inner"
+
+
+async def test_a_reply_that_is_too_large_is_told(client: ProbeClient, handlers: Probe) -> None:
+    """A reply over the server's limit reaches the caller as an error, and the connections stay alive."""
+
+    async def huge(key: str, command: Run, context: RequestContext) -> Outcome:
+        return Outcome(text="x" * 1_100_000)
+
+    async def huge_error(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise NotFoundError("x" * 1_100_000)
+
+    handlers.actions |= {"huge": huge, "huge-error": huge_error}
+    for action in ("huge", "huge-error"):
+        with pytest.raises(ResourceExhaustedError, match="carries at most 1048576") as error:
+            await client.run("k", Run(action=action))
+        assert error.value.remote
+    assert (await client.run("k", Run(action="on"))).text == "on"
+
+
+async def test_a_request_that_is_too_large_is_not_sent(client: ProbeClient) -> None:
+    """A request over the server's limit is refused on this side, and the connection stays alive."""
+    with pytest.raises(MessageTooLargeError):
+        await client.run("k", Run(action="x" * 1_048_600))
+    assert (await client.run("k", Run(action="on"))).text == "on"
+
+
+async def test_a_wildcard_subscriber_that_answers_first_fools_nobody(
+    raw: Any, nats_url: str, client: ProbeClient
+) -> None:
+    """A stream or an auditor that listens on the subject too and answers first is passed over."""
+    import nats  # noqa: PLC0415 - a second foreign connection
+
+    async def acknowledge(message: Any) -> None:
+        await raw.publish(message.reply, b'{"stream":"AUDIT","seq":1}')
+
+    auditor = await nats.connect(nats_url)
+    await auditor.subscribe("probe.>", cb=acknowledge)
+    await auditor.flush()
+    await auditor.flush()
+    assert {(await client.run("k", Run(action="a"))).text for _ in range(50)} == {"a"}
+    await auditor.close()
+
+
+async def test_a_real_stream_on_the_subjects_fools_nobody(raw: Any, client: ProbeClient) -> None:
+    """A JetStream stream over the service's subjects acknowledges each request; callers still get their replies."""
+    stream = raw.jetstream()
+    await stream.add_stream(name="PROBE", subjects=["probe.command.>"])
+    try:
+        assert (await client.run("k", Run(action="a"))).text == "a"
+    finally:
+        await stream.delete_stream("PROBE")
+
+
+async def test_a_reply_that_breaks_the_contract_is_told(raw: Any, nats_url: str) -> None:
+    """A service of another make that answers nonsense is an InternalError at once, not a timeout."""
+
+    async def nonsense(message: Any) -> None:
+        await raw.publish(message.reply, b'{"success":true,"result":{"text":5},"duration":1}')
+
+    await raw.subscribe(RUN, cb=nonsense)
+    await raw.flush()
+    await raw.flush()
+    async with ProbeClient.connect(nats_url) as client:
+        with pytest.raises(InternalError, match="breaks the contract") as error:
+            await client.run("k", Run(action="a"))
+    assert error.value.details["violations"][0]["pointer"] == "/result/text"
+    assert not error.value.remote
+
+
+async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
+    """Each with_* judges its values when it is called, and returns a new builder."""
+    builder = NatsServiceBuilder(Probe())
+    for name in ("", "Workers", "a b", "a.b", "a*", "-a", "a\n", "x" * 200):
+        with pytest.raises(ValueError, match="queue group"):
+            builder.with_queue_group(name)
+    for limit in (0, -1, 1001, True):
+        with pytest.raises(ValueError, match="from 1 to 1000"):
+            builder.with_queue_group("workers", max_concurrency=limit)
+    with pytest.raises(TypeError, match="async callable"):
+        builder.with_interceptor("no")  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgumentError):
+        builder.with_drain_timeout(0)
+    assert builder.with_queue_group("workers") is not builder
+
+
+async def test_a_service_without_a_server_does_not_start() -> None:
+    """Starting without NATS is an UnavailableError in bounded time."""
+    from weenats import ConnectionOptions  # noqa: PLC0415 - one use
+
+    options = ConnectionOptions(connect_timeout=0.2)
+    service = NatsServiceBuilder(Probe(), "nats://127.0.0.1:1", connection=options).build()
+    with pytest.raises(UnavailableError):
+        await service.start()
+    with pytest.raises(RuntimeError, match="started once"):
+        await service.start()
+
+
+async def test_logs_hold_no_token(client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture) -> None:
+    """A token shows in no log and no repr, whatever fails."""
+    caplog.set_level(logging.DEBUG)
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise RuntimeError(repr(context))
+
+    handlers.actions["fail"] = fail
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="fail"), token="eyJ.secret.token")
+    assert "eyJ" not in caplog.text
