@@ -87,12 +87,12 @@ def error_class_name(name: str) -> str:
 
 def handlers_class_name(service: str) -> str:
     """Return the abstract class of a service: "receipts" -> "ReceiptsHandlers"."""
-    return f"{_camel(service)}Handlers"
+    return _of_service(service, "Handlers")
 
 
 def client_class_name(service: str) -> str:
     """Return the client of a service: "receipts" -> "ReceiptsClient"."""
-    return f"{_camel(service)}Client"
+    return _of_service(service, "Client")
 
 
 def constant_name(name: str) -> str:
@@ -123,6 +123,11 @@ def package_name(name: str) -> str:
 def is_foreign_package(package: str) -> bool:
     """Return whether an import of that package would give somebody else's."""
     return package in RESERVED_PACKAGES or package in sys.stdlib_module_names
+
+
+def _of_service(service: str, suffix: str) -> str:
+    name = f"{_camel(service)}{suffix}"
+    return f"Declared{name}" if name in RESERVED_CLASSES else name
 
 
 def _camel(name: str) -> str:

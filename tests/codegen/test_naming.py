@@ -1,0 +1,147 @@
+"""Names of a contract become Python names: always valid, never taken."""
+
+import ast
+import builtins
+import keyword
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import weenats.errors
+from weenats.client import ServiceClient
+from weenats.service import ServiceHandlers
+from weenats_codegen import naming
+
+FUNCTIONS = (
+    naming.class_name,
+    naming.error_class_name,
+    naming.handlers_class_name,
+    naming.client_class_name,
+    naming.constant_name,
+    naming.method_name,
+    naming.field_name,
+    naming.package_name,
+)
+
+
+@given(st.text())
+def test_any_text_becomes_an_identifier(text: str) -> None:
+    """Whatever the text, it becomes a public ASCII identifier that is no keyword, and no code."""
+    for name_of in FUNCTIONS:
+        name = name_of(text)
+        assert name.isascii()
+        assert name.isidentifier()
+        assert not keyword.iskeyword(name)
+        assert not name.startswith("_")
+        tree = ast.parse(name, mode="eval")
+        assert isinstance(tree.body, ast.Name)
+
+
+@given(st.text())
+def test_taken_names_are_left_alone(text: str) -> None:
+    """No name hides a builtin or what generated modules import."""
+    assert naming.class_name(text) not in naming.RESERVED_CLASSES | naming.RESERVED_ERRORS
+    assert not hasattr(builtins, naming.class_name(text))
+    assert not hasattr(builtins, naming.error_class_name(text))
+    assert naming.error_class_name(text) not in naming.RESERVED_ERRORS
+    assert naming.constant_name(text) not in naming.RESERVED_CONSTANTS
+    assert naming.method_name(text) not in naming.RESERVED_METHODS
+    assert not hasattr(builtins, naming.method_name(text))
+    assert "_" not in naming.class_name(text) + naming.error_class_name(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "constant", "method", "package"),
+    [
+        ("add-item", "AddItem", "ADD_ITEM", "add_item", "add_item"),
+        ("addItem", "AddItem", "ADD_ITEM", "add_item", "add_item"),
+        ("HTTPServer", "HTTPServer", "HTTP_SERVER", "http_server", "http_server"),
+        ("item2-add", "Item2Add", "ITEM2_ADD", "item2_add", "item2_add"),
+        ("import", "Import", "IMPORT", "import_", "import_"),
+        ("list", "List" + "Model", "LIST", "list_", "list"),
+        ("query", "QueryModel", "QUERY", "query_", "query"),
+        ("contract", "Contract", "CONTRACT_", "contract_", "contract"),
+        ("none", "NoneModel", "NONE", "none", "none"),
+        ("1st", "N1st", "N1ST", "n1st", "n1st"),
+        ("a--b_", "AB", "A_B", "a_b", "a_b"),
+        ("café", "Cafe", "CAFE", "cafe", "cafe"),
+        ("名前", "U540dU524d", "U540D_U524D", "u540d_u524d", "u540d_u524d"),
+        ("", "Unnamed", "UNNAMED", "unnamed", "unnamed"),
+    ],
+)
+def test_names(name: str, classes: str, constant: str, method: str, package: str) -> None:
+    """What each kind of name looks like."""
+    assert naming.class_name(name) == classes
+    assert naming.constant_name(name) == constant
+    assert naming.method_name(name) == method
+    assert naming.package_name(name) == package
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("item-not-found", "ItemNotFoundError"),
+        ("import-error", "DeclaredImportError"),
+        ("payment-error", "PaymentError"),
+        ("not-found", "DeclaredNotFoundError"),
+        ("timeout", "DeclaredTimeoutError"),
+        ("error", "Error"),
+    ],
+)
+def test_errors_end_in_error(name: str, expected: str) -> None:
+    """An error class ends in Error, once, and hides no other error."""
+    assert naming.error_class_name(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("lineTotal", "line_total"),
+        ("class", "class_"),
+        ("copy", "copy_"),
+        ("id", "id"),
+        ("_x", "x"),
+    ],
+)
+def test_fields(name: str, expected: str) -> None:
+    """Properties become attributes in snake case that hide none of pydantic's."""
+    assert naming.field_name(name) == expected
+
+
+def test_services_name_their_classes() -> None:
+    """A service gives its name to its client and handlers, taken as a class or not."""
+    assert naming.client_class_name("receipts") == "ReceiptsClient"
+    assert naming.handlers_class_name("my-receipts") == "MyReceiptsHandlers"
+    assert naming.handlers_class_name("event") == "EventHandlers"
+    assert naming.client_class_name("model") == "ModelClient"
+    assert naming.client_class_name("service") == "DeclaredServiceClient"
+    assert naming.handlers_class_name("service") == "DeclaredServiceHandlers"
+
+
+def test_reserved_methods_are_those_of_the_runtime() -> None:
+    """Every public attribute of the runtime's base classes is reserved."""
+    public = {
+        name for base in (ServiceClient, ServiceHandlers) for name in dir(base) if name[0] != "_"
+    }
+    assert public <= naming.RESERVED_METHODS
+
+
+def test_reserved_errors_are_those_of_the_runtime() -> None:
+    """Every error class of the runtime is reserved."""
+    classes = {name for name in vars(weenats.errors) if name.endswith("Error")}
+    assert classes <= naming.RESERVED_ERRORS
+
+
+def test_reserved_fields_are_those_of_pydantic() -> None:
+    """Every public attribute of a model is reserved, or in the namespace that pydantic keeps."""
+    public = {name for name in dir(pydantic.BaseModel) if not name.startswith(("_", "model_"))}
+    assert public <= naming.RESERVED_FIELDS
+
+
+@pytest.mark.parametrize("package", ["email", "json", "nats", "weenats", "pydantic", "tests"])
+def test_foreign_packages_are_known(package: str) -> None:
+    """A package that somebody else has is no name for ours."""
+    assert naming.is_foreign_package(package)
+    assert not naming.is_foreign_package(f"{package}_service")
