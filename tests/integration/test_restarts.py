@@ -1,0 +1,193 @@
+"""Stops, restarts and crashes: what was admitted is finished or told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from probe import Probe, ProbeClient, Run
+from weenats import (
+    ConnectionLostError,
+    ConnectionOptions,
+    NatsServiceBuilder,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from conftest import Gate
+    from weenats import NatsService
+    from weenats.testing import NatsServer
+
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+def build(url: str, handlers: Probe, **options: Any) -> NatsService:
+    """Return an instance of the probe in the group that all instances share."""
+    return NatsServiceBuilder(handlers, url).with_queue_group("probe", **options).build()
+
+
+async def test_instances_restarted_in_turn_fail_no_call(nats_url: str) -> None:
+    """Two instances are restarted in turn, several times, while 64 calls are in flight: none fails."""
+    handlers = Probe()
+    done = asyncio.Event()
+    answered = 0
+
+    async def keep_calling(client: ProbeClient) -> None:
+        nonlocal answered
+        while not done.is_set():
+            assert (await client.run("k", Run(action="a"))).text == "a"
+            answered += 1
+
+    async with ProbeClient.connect(nats_url) as client:
+        instances = [build(nats_url, handlers, max_concurrency=100) for _ in range(2)]
+        for instance in instances:
+            await instance.start()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(64):
+                group.create_task(keep_calling(client))
+            for turn in range(10):
+                before = answered
+                await instances[turn % 2].stop()
+                instances[turn % 2] = build(nats_url, handlers, max_concurrency=100)
+                await instances[turn % 2].start()
+                while answered < before + 200:
+                    await client.run("k", Run(action="a"))
+            done.set()
+        for instance in instances:
+            await instance.stop()
+    assert answered > 2000
+
+
+async def test_a_stop_finishes_what_was_admitted(nats_url: str, gate: Gate) -> None:
+    """Running and waiting requests are answered after the stop began; then nobody listens."""
+    service = build(nats_url, Probe(hold=gate), max_concurrency=2)
+    await service.start()
+    async with ProbeClient.connect(nats_url) as client:
+        calls = [asyncio.create_task(client.run(f"k{n}", Run(action="hold"))) for n in range(10)]
+        await gate.entered.acquire()
+        await gate.entered.acquire()
+        stopping = asyncio.create_task(service.stop())
+        gate.opened.set()
+        assert [outcome.text for outcome in await asyncio.gather(*calls)] == [f"k{n}" for n in range(10)]
+        await stopping
+        with pytest.raises(UnavailableError):
+            await client.run("k", Run(action="a"))
+
+
+async def test_what_the_drain_budget_cannot_finish_is_told(nats_url: str, gate: Gate) -> None:
+    """Beyond the drain budget running and waiting requests are answered UNAVAILABLE, and their handlers cancelled."""
+    builder = NatsServiceBuilder(Probe(hold=gate), nats_url).with_queue_group("probe", max_concurrency=1)
+    service = builder.with_drain_timeout(0.05).build()
+    await service.start()
+    async with ProbeClient.connect(nats_url, timeout=30) as client:
+        calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(3)]
+        await gate.entered.acquire()
+        await service.stop()
+        outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+    assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 3
+    assert all(outcome.remote for outcome in outcomes if isinstance(outcome, UnavailableError))
+    assert gate.cancelled == 1
+
+
+async def test_stopping_twice_and_leaving_is_one_stop(nats_url: str) -> None:
+    """`stop` may be called by several, and before `async with` ends."""
+    async with build(nats_url, Probe()) as service:
+        assert service.is_serving
+        await asyncio.gather(service.stop(), service.stop())
+        assert not service.is_serving
+        await service.wait_until_stopped()
+
+
+async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_again(
+    own_nats_server: NatsServer, gate: Gate
+) -> None:
+    """A call that waits when the server is killed learns at once; after the restart calls work again by themselves."""
+    options = ConnectionOptions(reconnect_wait=0.02)
+    handlers = Probe(hold=gate)
+    builder = NatsServiceBuilder(handlers, own_nats_server.url, connection=options).with_drain_timeout(0.1)
+    async with (
+        builder.build(),
+        ProbeClient.connect(own_nats_server.url, connection=options, timeout=30) as client,
+    ):
+        waiting = asyncio.create_task(client.run("k", Run(action="hold")))
+        await gate.entered.acquire()
+        own_nats_server.kill()
+        with pytest.raises(ConnectionLostError, match="is unknown"):
+            await asyncio.wait_for(waiting, 5)
+        call = asyncio.create_task(client.run("k", Run(action="again")))
+        own_nats_server.start()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    assert (await call).text == "again"
+                    break
+                except UnavailableError:  # the client was back before the service was
+                    call = asyncio.create_task(client.run("k", Run(action="again")))
+        gate.opened.set()
+
+
+async def _child(url: str, *, hold: str = "0.05") -> asyncio.subprocess.Process:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(SUPPORT / "serve_probe.py"),
+        url,
+        hold,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])},
+    )
+    assert child.stdout is not None
+    assert await asyncio.wait_for(child.stdout.readline(), 20) == b"serving\n"
+    return child
+
+
+async def _until_reached(client: ProbeClient) -> None:
+    """Return once everything that was sent before has reached the service.
+
+    The second question is sent after the calls of this turn of the loop; the service answers both on one connection.
+    """
+    await client.check_health()
+    await client.check_health()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_loses_no_queued_work(nats_url: str, stop: signal.Signals) -> None:
+    """SIGTERM or SIGINT with running and queued requests: all are answered, then the process ends with 0."""
+    child = await _child(nats_url)
+    async with ProbeClient.connect(nats_url) as client:
+        calls = [asyncio.create_task(client.run(f"k{n}", Run(action="hold"))) for n in range(20)]
+        await _until_reached(client)
+        child.send_signal(stop)
+        outcomes = await asyncio.gather(*calls)
+    assert len(outcomes) == 20
+    assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_a_second_signal_cuts_the_drain_short(nats_url: str) -> None:
+    """A second signal answers what is left UNAVAILABLE at once."""
+    child = await _child(nats_url, hold="60")
+    async with ProbeClient.connect(nats_url, timeout=30) as client:
+        call = asyncio.create_task(client.run("k", Run(action="hold")))
+        await _until_reached(client)
+        child.send_signal(signal.SIGTERM)
+        while (await client.check_health()).status == "ok":
+            pass
+        child.send_signal(signal.SIGTERM)
+        with pytest.raises(UnavailableError):
+            await asyncio.wait_for(call, 10)
+    assert await asyncio.wait_for(child.wait(), 10) == 0
+
+
+async def test_waiting_for_the_stop_ends_with_it(nats_url: str) -> None:
+    """`wait_until_stopped` returns once another task has stopped the service."""
+    service = build(nats_url, Probe())
+    await service.start()
+    waiting = asyncio.create_task(service.wait_until_stopped())
+    await service.stop()
+    await asyncio.wait_for(waiting, 5)
+
