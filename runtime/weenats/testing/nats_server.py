@@ -76,7 +76,10 @@ class NatsServer:
             (folder / "server.conf").write_text(self._config)
             command += ["-c", str(folder / "server.conf")]
         with (folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._arguments], stdout=log, stderr=log)
+            # A session of its own: Ctrl-C on the terminal is for the service, which still has to drain over it.
+            self._process = subprocess.Popen(
+                [*command, *self._arguments], stdout=log, stderr=log, start_new_session=True
+            )
         self._wait_until_up()
         return self
 
