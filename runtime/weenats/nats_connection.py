@@ -115,7 +115,8 @@ class NatsConnection(Client):
             await super().close()
         except OSError:
             # nats-py stops half-way when what is left cannot be sent: the socket is still open then.
-            self._transport.close()
+            if self._transport is not None:
+                self._transport.close()
 
     def ping(self) -> asyncio.Future[bool]:
         """Write all that is pending and a PING behind it; the future ends with its PONG."""
@@ -126,7 +127,9 @@ class NatsConnection(Client):
         self._pongs.append(future)
         return future
 
-    def dispatch(self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes) -> None:
+    def dispatch(
+        self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
+    ) -> None:
         """Hand a message over; nats-py would end its read loop on any exception, and the connection be deaf."""
         interest = self._interests.get(sid)
         if interest is None:

@@ -8,14 +8,17 @@ import pytest
 from weenats_codegen.cli import main
 
 
-def test_demo_tells_what_happened(capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_tells_what_happened(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Calls with replies, errors caught by class, events, discovery and statistics are shown."""
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["demo"]) == 0
     shown = capsys.readouterr().out
     for expected in (
         "schemas/receipts/service.yaml",
         "generated/receipts/client.py",
-        "receipts.add_item('r-1', AddItem(name='Tea', price=0.1, quantity=1))",
+        "await receipts.add_item('r-1', AddItem(name='Tea', price=0.1, quantity=1))",
         "except ItemNotFoundError: ",
         "except ReceiptNotFoundError: ",
         "except InvalidReceiptStateError: ",

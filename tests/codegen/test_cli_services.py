@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -174,12 +174,14 @@ def test_services_says_when_there_is_none(
     assert capsys.readouterr().out == "no service is running\n"
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_run_stops_cleanly(stop: signal.Signals, repository: Path) -> None:
+@pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])
+def test_run_stops_cleanly(
+    send: Callable[[int, int], None], stop: signal.Signals, repository: Path
+) -> None:
     """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
     with running(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
-        os.killpg(process.pid, stop)
+        send(process.pid, stop)
         _, log = process.communicate(timeout=20)
     assert process.returncode == 0, log
     assert "Traceback" not in log

@@ -31,6 +31,8 @@ async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> No
     """Run one service until it is told to stop."""
     service = builder.build()
     async with service:
+        stopped = asyncio.ensure_future(service.wait_until_stopped())
+        await asyncio.sleep(0)  # from here on a signal stops it: only now may anybody send one
         contract = service.contract
         if as_json:
             facts = {
@@ -45,4 +47,4 @@ async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> No
             console().print(
                 f"[bold]{contract.name}[/] {contract.version} serves{on}; Ctrl-C stops it"
             )
-        await service.wait_until_stopped()
+        await stopped

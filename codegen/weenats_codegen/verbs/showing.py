@@ -105,7 +105,7 @@ class Show:
     def event(self, name: str, key: str, revision: int, data: Model) -> None:
         """An event that arrived."""
         head = Text.assemble((name, "bold yellow"), f" {key} revision {revision}  ")
-        self._line("[yellow]⚡[/]", head.append_text(self._code(repr(data))))
+        self._line("[yellow]◆[/]", head.append_text(self._code(repr(data))))
 
     def statistics(self, endpoints: Sequence[EndpointStats]) -> None:
         """What the service has counted."""
@@ -119,13 +119,13 @@ class Show:
         self._line(" ", table)
 
     def _call(self, call: str, milliseconds: float) -> None:
-        code = self._code(call)
-        self._line("[cyan]→[/]", code.append(f"   {milliseconds:.1f} ms", "dim"))
+        self._line("[cyan]→[/]", self._code(f"await {call}"), f"{milliseconds:.1f} ms")
 
-    def _line(self, mark: str, content: RenderableType) -> None:
-        """A mark, and beside it what may take several lines."""
-        grid = Table.grid(padding=(0, 1))
+    def _line(self, mark: str, content: RenderableType, aside: str = "") -> None:
+        """A mark, beside it what may take several lines, at the far right a few words."""
+        grid = Table.grid(padding=(0, 1), expand=bool(aside))
         grid.add_column(width=4, justify="right")
-        grid.add_column()
-        grid.add_row(mark, content)
+        grid.add_column(ratio=1 if aside else None)
+        grid.add_column(justify="right", style="dim", no_wrap=True)
+        grid.add_row(mark, content, aside)
         self._console.print(grid)
