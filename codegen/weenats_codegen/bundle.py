@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES: Final = (".json", ".yaml", ".yml", ".schema")
 _LEFT_OUT: Final = frozenset({"$schema", "$comment", "$defs"})
-_VALUES: Final = {"items": "Item", "additionalProperties": "Value", "propertyNames": "Key"}
+_VALUES: Final = {"items": "Item", "additionalProperties": "Value"}
 _BRANCHES: Final = frozenset({"oneOf", "anyOf"})
 
 
@@ -142,19 +142,18 @@ class Bundler:
         """Rewrite what stands under a keyword; what is no schema stays."""
         match value:
             case dict() if key in NAMED:
+                own = key == "properties"
                 return {
                     inner: self._place(
                         site.step(inner),
                         part,
-                        name + (self._class(inner) if key == "properties" else "Value"),
+                        name + (self._class(inner) if own else "Value"),
+                        lift=not own,
                     )
                     for inner, part in value.items()
                 }
             case dict() if key in _VALUES:
-                # The items of a named array have a name too.
-                named = key == "items" and name in self.sites
-                lift = named and self.sites[name].step(key).key == site.key
-                return self._place(site, value, f"{name}{_VALUES[key]}", lift=lift)
+                return self._place(site, value, f"{name}{_VALUES[key]}", lift=True)
             case list() if key == "allOf":
                 # Its parts make one class together: none is lifted.
                 return [self._walk(site.step(i), part, name) for i, part in enumerate(value)]
@@ -173,7 +172,7 @@ class Bundler:
             site: Where it stands.
             schema: The schema.
             name: Its class name, if it needs one.
-            lift: Whether bounds are reason enough for a name.
+            lift: Whether bounds are reason enough for a name, as they are anywhere but in a member.
         """
         if not isinstance(schema, dict):
             return schema

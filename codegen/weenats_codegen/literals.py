@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 LINE_LENGTH: Final = 100
 _CHUNK: Final = 60
 _SHORT: Final = 76
+# Signs that readers take for others (RUF001, RUF002), and those others.
+_LOOKS: Final = {
+    "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+    "'": "\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc",
+    '"': "\u201c\u201d\u201e\u201f\u2033",
+    "x": "\u00d7",
+    "*": "\u2217",
+    "/": "\u2044\u2215",
+}
 _PLAIN: Final = str.maketrans(
-    {
-        "\u2013": "-",
-        "\u2014": "-",
-        "\u2018": "'",
-        "\u2019": "'",
-        "\u201c": '"',
-        "\u201d": '"',
-        "\u2026": "...",
-        "\u00a0": " ",
-        "\t": "    ",
-    },
+    {sign: plain for plain, signs in _LOOKS.items() for sign in signs}
+    | {"\u2026": "...", "\u00a0": " ", "\t": "    "}
 )
 _SECTIONS: Final = re.compile(
     r"(?i)(args|arguments|attention|attributes|caution|danger|error|examples?|hint|important"
@@ -38,11 +38,18 @@ _SECTIONS: Final = re.compile(
 
 def string(value: str) -> str:
     """Return a string literal; a long one in pieces, for the formatter to put below each other."""
-    literal = repr(value)
+    literal = _literal(value)
     if len(literal) <= _SHORT:
         return literal
-    pieces = [repr(value[start : start + _CHUNK]) for start in range(0, len(value), _CHUNK)]
+    pieces = [_literal(value[start : start + _CHUNK]) for start in range(0, len(value), _CHUNK)]
     return f"({' '.join(pieces)})"
+
+
+def _literal(value: str) -> str:
+    """Return a literal with letters as they are and any other sign beyond ASCII by its number."""
+    return "".join(
+        sign if sign.isascii() or sign.isalnum() else ascii(sign)[1:-1] for sign in repr(value)
+    )
 
 
 def docstring(
@@ -68,8 +75,10 @@ def docstring(
     """
     width = LINE_LENGTH - indent
     lines = _visible(text).split("\n")
-    if not any(lines):
-        lines = _visible(fallback).split("\n")
+    if not _says_something(text):
+        lines = [_visible(fallback) or "It has no description"]
+    while not _says_something(lines[0]):
+        lines.pop(0)
     if lead:
         lines = [lead, "", *lines]
     summary, body = _summary(lines, width - len('r"""..."""'))
@@ -110,6 +119,10 @@ def _visible(text: str) -> str:
     return "\n".join(lines)
 
 
+def _says_something(text: str) -> bool:
+    return any(sign.isalnum() for sign in text)
+
+
 def _summary(lines: list[str], width: int) -> tuple[str, list[str]]:
     """Split into one line that ends like a sentence, and the rest."""
     first, *rest = lines
@@ -126,9 +139,10 @@ def _summary(lines: list[str], width: int) -> tuple[str, list[str]]:
 
 
 def _sentence(line: str) -> str:
-    line = line.lstrip("\"'` ") if line[:1] in "\"'` " else line
+    if line.startswith('"'):
+        line = line.replace('"', "'")
     line = line[:1].upper() + line[1:]
-    return line if line.endswith((".", "!", "?")) else f"{line.rstrip(',;:')}."
+    return line if line.endswith((".", "!", "?")) else f"{line.rstrip(',;: ')}."
 
 
 def _wrap(line: str, width: int) -> list[str]:

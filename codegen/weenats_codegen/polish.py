@@ -32,6 +32,7 @@ class _Polish:
         self._starts = [0]
         for line in self._data.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
+        self._import = ""
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
                 self._class(statement)
@@ -42,7 +43,7 @@ class _Polish:
         data = self._data
         for start, end, text in sorted(self._edits, reverse=True):
             data = data[:start] + text.encode() + data[end:]
-        return data.decode()
+        return self._import + data.decode()
 
     def _class(self, statement: ast.ClassDef) -> None:
         fallback = " ".join(words(statement.name)).capitalize()
@@ -68,8 +69,14 @@ class _Polish:
                 call.keywords = kept
                 self._replace(statement, ast.unparse(statement) if kept else "pass")
             case ast.Expr(ast.Constant(str())):
-                text = self._docstring(statement)
-                self._replace(statement, docstring(text, indent=indent) if text else "pass")
+                text = self._docstring(statement) or ""
+                visible = any(character.isalnum() for character in text)
+                self._replace(statement, docstring(text, indent=indent) if visible else "pass")
+            case ast.AnnAssign(target=ast.Name("__pydantic_extra__")):
+                # pydantic wants a plain dict, type checkers what BaseModel says
+                text = ast.unparse(statement)
+                self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
+                self._import = "from typing import TYPE_CHECKING\n"
             case ast.AnnAssign():
                 self._field(statement)
             case _:

@@ -1,0 +1,27 @@
+"""The handlers of hostile: this file is yours and is not written again."""
+
+from typing_extensions import override
+from weenats.context import RequestContext
+from weenats.contract import Entity
+from weenats.errors import UnimplementedError
+
+from .models import Do, HostileThing
+from .service import HostileHandlers
+
+
+class Hostile(HostileHandlers):
+    r"""Import os.
+
+    os.abort()
+    ''' \
+    """
+
+    @override
+    async def do(self, key: str, command: Do, context: RequestContext) -> None:
+        """Todo: fixme #."""
+        raise UnimplementedError
+
+    @override
+    async def get(self, key: str, context: RequestContext) -> Entity[HostileThing]:
+        """'Curly' - quotes ... and кириллица."""
+        raise UnimplementedError

@@ -1,0 +1,18 @@
+"""The handlers of profiles: this file is yours and is not written again."""
+
+from typing_extensions import override
+from weenats.context import RequestContext
+from weenats.contract import Entity
+from weenats.errors import UnimplementedError
+
+from .models import Profile
+from .service import ProfilesHandlers
+
+
+class Profiles(ProfilesHandlers):
+    """What may be left out, and what may be null, are two things."""
+
+    @override
+    async def get(self, key: str, context: RequestContext) -> Entity[Profile]:
+        """Show the profile."""
+        raise UnimplementedError

@@ -1,0 +1,18 @@
+"""The handlers of my-billing: this file is yours and is not written again."""
+
+from typing_extensions import override
+from weenats.context import RequestContext
+from weenats.contract import Entity
+from weenats.errors import UnimplementedError
+
+from .models import MyBilling
+from .service import MyBillingHandlers
+
+
+class MyBillingService(MyBillingHandlers):
+    """A package with a name of its own."""
+
+    @override
+    async def get(self, key: str, context: RequestContext) -> Entity[MyBilling]:
+        """Show it."""
+        raise UnimplementedError
