@@ -9,24 +9,21 @@ from collections.abc import Sequence
 
 from weenats_codegen.verbs.failures import describe
 
-INTERRUPTED = 130
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; return the exit code."""
+    code: object = 0
     try:
         from weenats_codegen.verbs.app import app
 
         app(args=arguments, prog_name="weenats", standalone_mode=True)
-    except SystemExit as done:  # how typer ends, wrong usage included
-        return done.code if isinstance(done.code, int) else int(done.code is not None)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+    except SystemExit as done:  # how typer ends, after wrong usage and Ctrl-C too
+        code = done.code
     except Exception as error:
         lines = describe(error)
         if not lines:
             raise  # a defect of ours: its traceback is worth more than a line
         for line in lines:
             sys.stderr.write(f"weenats: {line}\n")
-        return 1
-    return 0
+        code = 1
+    return code if isinstance(code, int) else 1

@@ -104,7 +104,7 @@ def test_a_defect_shows_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is no failure of the user's making is not hidden behind a line."""
-    import weenats_codegen.verbs.contracts as verbs  # noqa: PLC0415
+    import weenats_codegen.verbs.contracts as verbs
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
@@ -116,7 +116,7 @@ def test_a_defect_shows_its_traceback(
 
 def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a verb without a traceback."""
-    import weenats_codegen.verbs.contracts as verbs  # noqa: PLC0415
+    import weenats_codegen.verbs.contracts as verbs
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -38,6 +38,20 @@ def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixt
     assert before == {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
 
 
+def test_generate_says_what_it_removed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is generated no more is removed, and a person is told."""
+    main(["new", "orders"])
+    main(["generate"])
+    stale = project / "generated/orders/old.py"
+    stale.write_text((project / "generated/orders/client.py").read_text())
+    capsys.readouterr()
+    assert main(["generate"]) == 0
+    shown = capsys.readouterr().out
+    assert "removed  generated/orders/old.py" in shown
+    assert "files unchanged" in shown
+    assert not stale.exists()
+
+
 def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A generated file that was changed is shown as a diff, and the exit code is 1."""
     main(["new", "orders"])

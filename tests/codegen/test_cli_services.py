@@ -11,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from weenats.messages import EndpointInfo, InfoResponse
 from weenats.testing import NatsServer
 from weenats_codegen.cli import main
+from weenats_codegen.verbs.calling import drawn, find
+from weenats_codegen.verbs.failures import VerbError
 
 TARGET = "receipts.handlers:Receipts"
 TEA = '{"name": "Tea", "price": 0.1, "quantity": 3}'
@@ -35,8 +38,8 @@ def running(*arguments: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[str],
         assert first, process.communicate()[1]
         yield process, json.loads(first)
     finally:
-        process.kill() if process.poll() is None else None
-        process.communicate()
+        process.terminate()
+        process.communicate(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -187,19 +190,59 @@ def test_run_stops_cleanly(
     assert "Traceback" not in log
 
 
-def test_run_a_builder_from_the_working_directory(tmp_path: Path) -> None:
-    """A builder is served as it was built; modules are found in the working directory."""
+def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str) -> None:
+    """A builder serves where it says; modules are found in the working directory."""
     (tmp_path / "shop.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats.service import NatsServiceBuilder\n"
-        "built = NatsServiceBuilder(Receipts()).with_queue_group('shop')\n"
+        f"built = NatsServiceBuilder(Receipts(), servers={nats_url!r}).with_queue_group('shop')\n"
         "handlers = Receipts()\n"
-        "nothing = 3\n"
     )
-    with running("shop:built", "--embedded", cwd=tmp_path) as (_, facts):
-        assert facts["service"] == "receipts"
+    with running("shop:built", cwd=tmp_path) as (_, facts):
+        assert (facts["service"], facts["servers"]) == ("receipts", None)
     with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
-        assert facts["service"] == "receipts"
+        assert facts["servers"].startswith("nats://127.0.0.1:")
+
+
+def test_run_tells_a_person_where(repository: Path) -> None:
+    """Without --json one line says what serves where and how it is stopped."""
+    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
+    with subprocess.Popen(
+        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+    assert line.startswith("receipts 1.0.0 serves on nats://127.0.0.1:")
+    assert line.endswith("; Ctrl-C stops it\n")
+
+
+def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
+    """A module that is there but imports what is not fails with a traceback that says where."""
+    (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
+    command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "import nowhere_at_all" in done.stderr
+
+
+def test_endpoints_of_others_are_passed_over() -> None:
+    """A service of another make tells of no operations; that is said."""
+    info = InfoResponse(
+        type="io.nats.micro.v1.info_response",
+        name="other",
+        id="1",
+        version="1.0.0",
+        description="",
+        endpoints=[EndpointInfo(name="default", subject="x", metadata=None)],
+    )
+    with pytest.raises(VerbError, match=r"other 1\.0\.0 has no operation get; it tells of none"):
+        find(info, "get")
+
+
+def test_a_result_of_nothing_is_done() -> None:
+    """A command without a result shows that it was carried out."""
+    assert drawn({"success": True, "duration": 1.0}) == "[green]done[/]"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +251,10 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path) -> None:
         ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing"),
         ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
+        (
+            "json:JSONDecoder",
+            "json:JSONDecoder is neither handlers nor a NatsServiceBuilder but type",
+        ),
         ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers does not handle: add_item, "),
     ],
 )
