@@ -1,4 +1,7 @@
-"""How many messages run at once, how many wait, and when they end: each one is a task of its own."""
+"""How many messages run at once, how many wait, and when they end.
+
+Each one is a task of its own.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,8 @@ class Job:
 class Admission:
     """Runs jobs, at most `max_concurrency` at once and `max_queue` waiting in order of arrival.
 
-    A job that cannot be run or finished is refused at once: the queue is full, its deadline has passed, or the drain
-    budget is spent. The task of a job that runs already is cancelled.
+    A job that cannot be run or finished is refused at once: the queue is full, its deadline has
+    passed, or the drain budget is spent. The task of a job that runs already is cancelled.
     """
 
     def __init__(self, *, max_concurrency: int, max_queue: int, clock: Clock = monotonic) -> None:
@@ -80,7 +83,12 @@ class Admission:
         """Run the job now, let it wait, or refuse it at once."""
         if job.deadline is not None:
             if job.deadline <= self._clock():
-                self._settle(job, DeadlineExceededError("the deadline had passed before the request was admitted"))
+                self._settle(
+                    job,
+                    DeadlineExceededError(
+                        "the deadline had passed before the request was admitted"
+                    ),
+                )
                 return
             self._timer.add(job, job.deadline)
         if len(self._running) < self._max_concurrency:
@@ -89,10 +97,15 @@ class Admission:
             self._waiting.append(job)
         else:
             self._timer.discard(job)
-            self._settle(job, ResourceExhaustedError("the service works at its limit and its queue is full"))
+            self._settle(
+                job, ResourceExhaustedError("the service works at its limit and its queue is full")
+            )
 
     async def drain(self, budget: float) -> None:
-        """Wait until all is done, at most `budget` seconds; what is left is refused as UNAVAILABLE and cancelled."""
+        """Wait until all is done, at most `budget` seconds.
+
+        What is left is refused as UNAVAILABLE and cancelled.
+        """
         try:
             async with asyncio.timeout(budget):
                 await self._idle.wait()
@@ -113,7 +126,8 @@ class Admission:
     def _start(self, job: Job) -> None:
         self._running.add(job)
         self._idle.clear()
-        # A callback, no `finally` in the task: a task cancelled before its first step never enters its body.
+        # A callback, no `finally` in the task: a task cancelled before its first step never enters
+        # its body.
         job.task = asyncio.get_running_loop().create_task(job.worker.run(job))
         job.task.add_done_callback(partial(self._done, job))
 

@@ -11,7 +11,14 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import headers as header_names
 from weenats import interceptors as chains
-from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, propagated_headers
+from weenats.context import (
+    CURRENT,
+    NO_CONTEXT,
+    MessageContext,
+    RequestContext,
+    Response,
+    propagated_headers,
+)
 from weenats.deadline import Duration, seconds
 from weenats.errors import DeadlineExceededError, InvalidArgumentError
 from weenats.headers import NO_HEADERS
@@ -47,7 +54,8 @@ class CallOptions(TypedDict, total=False):
     """What one call may say for itself; it wins over the client's own settings.
 
     Attributes:
-        timeout: how long the call may take, seconds or timedelta. Inside a handler it can only shorten what is left.
+        timeout: how long the call may take, seconds or timedelta. Inside a handler it can only
+            shorten what is left.
         correlation_id: default: that of the message being served, else a new one.
         causation_id: default: the message being served.
         token: a JWT that says who calls.
@@ -66,8 +74,9 @@ class CallOptions(TypedDict, total=False):
 class ServiceClient:
     """The base of generated clients: calls the operations of one contract.
 
-    It is immutable: every `with_*` returns a new client on the same connection. `connect` opens the connection by
-    the first call or by `async with`; leaving that closes it. A client on a given transport leaves it open.
+    It is immutable: every `with_*` returns a new client on the same connection. `connect` opens the
+    connection by the first call or by `async with`; leaving that closes it. A client on a given
+    transport leaves it open.
 
     Args:
         transport: the connection to share.
@@ -97,7 +106,9 @@ class ServiceClient:
         timeout: Duration = DEFAULT_TIMEOUT,
         interceptors: Sequence[Interceptor] = (),
     ) -> Self:
-        """Return a client with a connection of its own, opened by the first call or by `async with`.
+        """Return a client with a connection of its own.
+
+        The first call opens it, or `async with`.
 
         Raises:
             InvalidArgumentError: an option is refused.
@@ -116,7 +127,10 @@ class ServiceClient:
         return self._transport
 
     async def close(self) -> None:
-        """Close the connection when it is the client's own; calls that wait end with ConnectionLostError."""
+        """Close the connection when it is the client's own.
+
+        Calls that wait end with ConnectionLostError.
+        """
         if self._owns_transport:
             await self._transport.close()
 
@@ -125,7 +139,10 @@ class ServiceClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -169,20 +186,28 @@ class ServiceClient:
         return self._with(_interceptors=(*self._interceptors, interceptor))
 
     async def execute(
-        self, command: Command[PayloadT, ResultT], key: str, payload: PayloadT, **options: Unpack[CallOptions]
+        self,
+        command: Command[PayloadT, ResultT],
+        key: str,
+        payload: PayloadT,
+        **options: Unpack[CallOptions],
     ) -> ResultT:
         """Execute a command on the aggregate with this key.
 
         Raises:
-            ServiceError: what the service replied with, errors of the contract as their own class; or what kept the
-                call from being answered, see Transport.request.
+            ServiceError: what the service replied with, errors of the contract as their own class;
+                or what kept the call from being answered, see Transport.request.
             InvalidArgumentError: an option, the key or the payload cannot be sent.
         """
         response = await self._call(self._request(command, key, payload, options))
         return cast("ResultT", response.result)
 
     async def query(
-        self, query: Query[PayloadT, ResultT], key: str, parameters: PayloadT, **options: Unpack[CallOptions]
+        self,
+        query: Query[PayloadT, ResultT],
+        key: str,
+        parameters: PayloadT,
+        **options: Unpack[CallOptions],
     ) -> ResultT:
         """Ask a query of the aggregate with this key.
 
@@ -214,7 +239,9 @@ class ServiceClient:
 
     async def list_instances(self) -> list[PingResponse]:
         """Return every running instance of the service (ADR-32 PING)."""
-        return await discovery.list_instances(self._transport, self.contract.name, timeout=self._timeout)
+        return await discovery.list_instances(
+            self._transport, self.contract.name, timeout=self._timeout
+        )
 
     async def check_health(self) -> HealthCheck:
         """Return the health of one instance of the service.
@@ -222,59 +249,40 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.check_health.
         """
-        return await discovery.check_health(self._transport, self.contract.name, timeout=self._timeout)
+        return await discovery.check_health(
+            self._transport, self.contract.name, timeout=self._timeout
+        )
 
-    def _with(self, **changes: Any) -> Self:
+    def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
         for name, value in changes.items():
             setattr(changed, name, value)
         changed._call = chains.chain(changed._interceptors, changed._send)
         return changed
 
-    def _request(self, operation: AnyOperation, key: str, payload: object, options: CallOptions) -> RequestContext:
-        current = CURRENT.get()
+    def _request(
+        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+    ) -> RequestContext:
+        timeout = seconds(options["timeout"]) if "timeout" in options else self._timeout
         message_id = STAMPER.stamp()
-        timeout = self._timeout
-        authentication = self._authentication
-        metadata_context = self._context
-        headers = self._headers
-        causation_id = None
-        correlation_id = message_id
-        if current is not None:
-            correlation_id = current.correlation_id
-            causation_id = current.message_id
-            if propagated := propagated_headers(current):
-                headers = {**headers, **propagated}
-        if options:
-            if "timeout" in options:
-                timeout = seconds(options["timeout"])
-            if "correlation_id" in options:
-                correlation_id = check_correlation(options["correlation_id"], "correlation_id")
-            if "causation_id" in options:
-                causation_id = check_correlation(options["causation_id"], "causation_id")
-            if "token" in options:
-                authentication = _authentication(options["token"])
-            if "context" in options:
-                metadata_context = {**metadata_context, **options["context"]}
-            if "headers" in options:
-                header_names.check(options["headers"])
-                headers = {**headers, **options["headers"]}
-        deadline = monotonic() + timeout
-        if current is not None and current.deadline is not None:
-            deadline = min(deadline, current.deadline)
-        return RequestContext(
+        context = RequestContext(
             side="client",
             operation=operation,
             key=key,
             payload=payload,
             message_id=message_id,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
-            authentication=authentication,
-            metadata_context=metadata_context,
-            headers=headers,
-            deadline=deadline,
+            correlation_id=message_id,
+            authentication=self._authentication,
+            metadata_context=self._context,
+            headers=self._headers,
+            deadline=monotonic() + timeout,
         )
+        current = CURRENT.get()
+        if current is not None:
+            _inherit(context, current)
+        if options:
+            _apply(context, options)
+        return context
 
     async def _send(self, context: RequestContext) -> Response:
         operation = context.operation
@@ -285,15 +293,48 @@ class ServiceClient:
         remaining = int((deadline - monotonic()) * 1000)
         if remaining <= 0:
             raise DeadlineExceededError("the deadline passed before the call was sent")
-        lines = self._header_lines if context.headers is self._headers else header_names.encode(context.headers)
+        lines = (
+            self._header_lines
+            if context.headers is self._headers
+            else header_names.encode(context.headers)
+        )
         reply = await self._transport.request(
-            operation.subject, codec.encode_request(context), b"Wee-Timeout: %d\r\n%b" % (remaining, lines), deadline, _is_reply
+            operation.subject,
+            codec.encode_request(context),
+            b"Wee-Timeout: %d\r\n%b" % (remaining, lines),
+            deadline,
+            _is_reply,
         )
         return codec.decode_response(reply.payload)
 
 
+def _inherit(context: RequestContext, current: MessageContext) -> None:
+    """Take over from the message being served what its nested calls carry on."""
+    context.correlation_id = current.correlation_id
+    context.causation_id = current.message_id
+    if current.deadline is not None and context.deadline is not None:
+        context.deadline = min(context.deadline, current.deadline)
+    if propagated := propagated_headers(current):
+        context.headers = {**context.headers, **propagated}
+
+
+def _apply(context: RequestContext, options: CallOptions) -> None:
+    """Let the options of one call win over the client's settings."""
+    if "correlation_id" in options:
+        context.correlation_id = check_correlation(options["correlation_id"], "correlation_id")
+    if "causation_id" in options:
+        context.causation_id = check_correlation(options["causation_id"], "causation_id")
+    if "token" in options:
+        context.authentication = _authentication(options["token"])
+    if "context" in options:
+        context.metadata_context = {**context.metadata_context, **options["context"]}
+    if "headers" in options:
+        header_names.check(options["headers"])
+        context.headers = {**context.headers, **options["headers"]}
+
+
 def _is_reply(delivery: Delivery) -> bool:
-    """Tell a service's reply from what somebody else sent who listens on the subject too, a stream for instance."""
+    """Tell a service's reply from what others on the subject sent, a stream for instance."""
     return b'"success"' in delivery.payload
 
 

@@ -1,4 +1,7 @@
-"""What is known of the message at hand, and which message that is: the root of correlation, causation and deadlines."""
+"""What is known of the message at hand, and which message that is.
+
+The root of correlation, causation and deadlines.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
 
 
 class Key(Generic[ValueT]):
-    """A typed slot of a context: what an interceptor puts there, later interceptors and the handler read."""
+    """A typed slot of a context.
+
+    What an interceptor puts there, later interceptors and the handler read.
+    """
 
     __slots__ = ("name",)
 
@@ -44,12 +50,21 @@ class MessageContext:
         causation_id: the message that caused this one, when it is known.
         metadata_context: what callers pass on with the message, read-only.
         headers: the headers of the message; names are compared without case.
-        deadline: the point on the monotonic clock at which the caller gives up, None when it never does.
+        deadline: the point on the monotonic clock at which the caller gives up, None when it never
+            does.
     """
 
-    __slots__ = ("_values", "causation_id", "correlation_id", "deadline", "headers", "message_id", "metadata_context")
+    __slots__ = (
+        "_values",
+        "causation_id",
+        "correlation_id",
+        "deadline",
+        "headers",
+        "message_id",
+        "metadata_context",
+    )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one slot each, all known at once
         self,
         *,
         message_id: str,
@@ -98,7 +113,7 @@ class RequestContext(MessageContext):
 
     __slots__ = ("_payload", "authentication", "key", "operation", "payload_error", "side")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one slot each, all known at once
         self,
         *,
         side: Literal["client", "server"],
@@ -133,8 +148,9 @@ class RequestContext(MessageContext):
         """The command's payload or the query's parameters, None when it takes none.
 
         Raises:
-            InvalidArgumentError: what came breaks the contract. Interceptors that refuse callers do so before they
-                look at the payload, so that nobody learns of its validity who is not let in.
+            InvalidArgumentError: what came breaks the contract. Interceptors that refuse callers do
+                so before they look at the payload, so that nobody learns of its validity who is not
+                let in.
         """
         if self.payload_error is not None:
             raise self.payload_error
@@ -145,7 +161,7 @@ class RequestContext(MessageContext):
         """The identity of the aggregate: its type and its key."""
         return AggregateId(type=self.operation.contract.aggregate, key=self.key)
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of attributes
         """Return a copy with other values, for the rest of the chain."""
         changed = copy(self)
         for name, value in changes.items():
@@ -169,7 +185,9 @@ class Response:
         self.result = result
 
 
-CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar("weenats_current_message", default=None)
+CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
+    "weenats_current_message", default=None
+)
 """The message that the running task serves; what it sends on inherits from it."""
 
 

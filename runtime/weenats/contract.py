@@ -1,4 +1,7 @@
-"""Frozen descriptors that generated code instantiates: the one meeting point of generated code and runtime."""
+"""Frozen descriptors that generated code instantiates.
+
+The one meeting point of generated code and runtime.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Time as a deadline: a point on the monotonic clock, and one timer that watches over many of them."""
+"""Time as a deadline.
+
+A point on the monotonic clock, and one timer that watches over many of them.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,9 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
     """
     value = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
-        raise InvalidArgumentError(f"{what} must be a positive number of seconds or a timedelta, not {duration!r}")
+        raise InvalidArgumentError(
+            f"{what} must be a positive number of seconds or a timedelta, not {duration!r}"
+        )
     return min(float(value), _MAX_SECONDS)
 
 
@@ -48,8 +53,8 @@ def from_header(text: str, clock: Clock = monotonic) -> float:
 class DeadlineTimer(Generic[ItemT]):
     """Watches the deadlines of many items with one timer, and hands over those that have passed.
 
-    Adding and discarding touch a dictionary only; the timer is set anew when an earlier deadline arrives or the
-    earliest one has passed.
+    Adding and discarding touch a dictionary only; the timer is set anew when an earlier deadline
+    arrives or the earliest one has passed.
     """
 
     def __init__(self, on_passed: Callable[[ItemT], None], clock: Clock = monotonic) -> None:

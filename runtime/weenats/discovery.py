@@ -1,8 +1,10 @@
-"""Discovery per ADR-32 revision 6, both ends: services answer PING, INFO and STATS, callers ask for them."""
+"""Discovery per ADR-32 revision 6, both ends.
+
+Services answer PING, INFO and STATS, callers ask for them.
+"""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
@@ -35,7 +37,10 @@ ModelT = TypeVar("ModelT", bound=Model)
 
 @dataclass(slots=True)
 class EndpointCounters:
-    """What one endpoint of one instance has done; errors of any kind count, their text is not kept."""
+    """What one endpoint of one instance has done.
+
+    Errors of any kind count, their text is not kept.
+    """
 
     requests: int = 0
     errors: int = 0
@@ -71,7 +76,9 @@ class Instance:
     instance_id: str
     endpoints: Sequence[EndpointDescription]
     healthy: Callable[[], bool]
-    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z"))
+    started: str = field(
+        default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    )
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -98,7 +105,12 @@ class Instance:
             metadata=self.metadata,
             description=self.contract.description,
             endpoints=[
-                EndpointInfo(name=each.name, subject=each.subject, queue_group=each.queue_group, metadata=each.metadata)
+                EndpointInfo(
+                    name=each.name,
+                    subject=each.subject,
+                    queue_group=each.queue_group,
+                    metadata=each.metadata,
+                )
                 for each in self.endpoints
             ],
         )
@@ -136,20 +148,28 @@ def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
         num_errors=counters.errors,
         last_error=counters.last_error,
         processing_time=counters.processing_time,
-        average_processing_time=counters.processing_time // counters.requests if counters.requests else 0,
+        average_processing_time=counters.processing_time // counters.requests
+        if counters.requests
+        else 0,
     )
 
 
 def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
-    """Answer PING, INFO and STATS for all, the service and the instance, and the health subject of the service."""
+    """Answer PING, INFO and STATS to all, the service and the instance, and its health."""
     name = instance.contract.name
-    answers: dict[str, Callable[[], Model]] = {"PING": instance.ping, "INFO": instance.info, "STATS": instance.stats}
+    answers: dict[str, Callable[[], Model]] = {
+        "PING": instance.ping,
+        "INFO": instance.info,
+        "STATS": instance.stats,
+    }
     subscriptions = [
         transport.subscribe(subjects.discovery(verb, *who), _answer(transport, answer))
         for verb, answer in answers.items()
         for who in ((), (name,), (name, instance.instance_id))
     ]
-    subscriptions.append(transport.subscribe(subjects.health(name), _answer(transport, instance.health), name))
+    subscriptions.append(
+        transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)
+    )
     return subscriptions
 
 
@@ -161,8 +181,13 @@ def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Deli
     return on_delivery
 
 
-async def list_instances(transport: Transport, service: str | None = None, *, timeout: float = 2.0) -> list[PingResponse]:
-    """Return every running instance, of all services or of one, sorted by name and id; [] when there is none."""
+async def list_instances(
+    transport: Transport, service: str | None = None, *, timeout: float = 2.0
+) -> list[PingResponse]:
+    """Return every running instance, of all services or of one, sorted by name and id.
+
+    [] when there is none.
+    """
     if service is not None:
         subjects.check_service_name(service)
     replies = await transport.request_many(
@@ -185,7 +210,8 @@ async def get_service_info(
     Raises:
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
-    return await _ask(transport, "INFO", InfoResponse, service, instance_id, timeout)
+    subject = subjects.discovery("INFO", subjects.check_service_name(service), instance_id)
+    return await _ask(transport, subject, InfoResponse, timeout)
 
 
 async def get_service_stats(
@@ -196,7 +222,8 @@ async def get_service_stats(
     Raises:
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
-    return await _ask(transport, "STATS", StatsResponse, service, instance_id, timeout)
+    subject = subjects.discovery("STATS", subjects.check_service_name(service), instance_id)
+    return await _ask(transport, subject, StatsResponse, timeout)
 
 
 async def check_health(transport: Transport, service: str, *, timeout: float = 2.0) -> HealthCheck:
@@ -205,17 +232,10 @@ async def check_health(transport: Transport, service: str, *, timeout: float = 2
     Raises:
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
-    await transport.connect()
-    reply = await transport.request(subjects.health(service), b"", b"", monotonic() + timeout)
-    health: HealthCheck = decode_model(HealthCheck, reply.payload)
-    return health
+    return await _ask(transport, subjects.health(service), HealthCheck, timeout)
 
 
-async def _ask(
-    transport: Transport, verb: str, model: type[ModelT], service: str, instance_id: str | None, timeout: float
-) -> ModelT:
-    subjects.check_service_name(service)
-    subject = subjects.discovery(verb, service, instance_id)
-    reply = await transport.request(subject, b"", b"", time.monotonic() + timeout)
+async def _ask(transport: Transport, subject: str, model: type[ModelT], timeout: float) -> ModelT:
+    reply = await transport.request(subject, b"", b"", monotonic() + timeout)
     answer: ModelT = decode_model(model, reply.payload)
     return answer

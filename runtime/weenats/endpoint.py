@@ -43,7 +43,9 @@ class Endpoint:
 
     __slots__ = ("handler", "operation")
 
-    def __init__(self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]) -> None:
+    def __init__(
+        self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]
+    ) -> None:
         self.operation = operation
         self.handler = handler
 
@@ -54,7 +56,10 @@ class Endpoint:
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a command."""
-        return cls(operation, lambda context: handler(context.key, cast("PayloadT", context.payload), context))
+        return cls(
+            operation,
+            lambda context: handler(context.key, cast("PayloadT", context.payload), context),
+        )
 
     @classmethod
     def query(
@@ -63,7 +68,10 @@ class Endpoint:
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a query that takes parameters."""
-        return cls(operation, lambda context: handler(context.key, cast("PayloadT", context.payload), context))
+        return cls(
+            operation,
+            lambda context: handler(context.key, cast("PayloadT", context.payload), context),
+        )
 
     @classmethod
     def plain_query(
@@ -79,7 +87,11 @@ class EndpointRunner:
     """Serves the requests of one endpoint: every one is answered once, whatever happens."""
 
     def __init__(
-        self, endpoint: Endpoint, transport: Transport, interceptors: Iterable[Interceptor], admission: Admission
+        self,
+        endpoint: Endpoint,
+        transport: Transport,
+        interceptors: Iterable[Interceptor],
+        admission: Admission,
     ) -> None:
         self.operation = endpoint.operation
         self.counters = EndpointCounters()
@@ -110,15 +122,21 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            context = _context(self.operation, self._codec.decode_request(job.delivery.payload), job)
+            context = _context(
+                self.operation, self._codec.decode_request(job.delivery.payload), job
+            )
             CURRENT.set(context)
             response = await self._call(context)
             elapsed = perf_counter_ns() - started
-            reply = self._codec.encode_success(response.result, elapsed / _NANOSECONDS_PER_MILLISECOND, context)
+            reply = self._codec.encode_success(
+                response.result, elapsed / _NANOSECONDS_PER_MILLISECOND, context
+            )
         except asyncio.CancelledError:
             # When it is the deadline or a stop that cancelled, the caller has its answer already.
-            self._answer_failure(job, CancelledError("the service cancelled the request"), started, context)
-        except Exception as error:
+            self._answer_failure(
+                job, CancelledError("the service cancelled the request"), started, context
+            )
+        except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
             self._answer_failure(job, self._told(error), started, context)
         else:
             self._answer(job, reply, elapsed)
@@ -132,13 +150,23 @@ class EndpointRunner:
         return Response(await self._handler(context))
 
     def _told(self, error: Exception) -> ServiceError:
-        """Return what the caller is told of an exception; the log has all of what it is not told."""
+        """Return what the caller is told of an exception.
+
+        The log has all of what it is not told.
+        """
         if isinstance(error, ServiceError) and self._codec.declares(error):
             return error
         if isinstance(error, ContractBreachError):
-            _LOG.error("%s broke its contract: %s", self.operation.subject, error, exc_info=error.__cause__)
+            _LOG.error(
+                "%s broke its contract: %s", self.operation.subject, error, exc_info=error.__cause__
+            )
         elif isinstance(error, ServiceError):
-            _LOG.error("%s raised %s, which its contract does not declare", self.operation.subject, error.label, exc_info=error)
+            _LOG.error(
+                "%s raised %s, which its contract does not declare",
+                self.operation.subject,
+                error.label,
+                exc_info=error,
+            )
         else:
             _LOG.error("%s failed", self.operation.subject, exc_info=error)
         return InternalError()
@@ -155,7 +183,9 @@ class EndpointRunner:
         else:
             self.counters.count(elapsed, None)
 
-    def _answer_failure(self, job: Job, error: ServiceError, started: int, context: RequestContext | None) -> None:
+    def _answer_failure(
+        self, job: Job, error: ServiceError, started: int, context: RequestContext | None
+    ) -> None:
         if job.settled:
             return
         job.settled = True
@@ -163,14 +193,22 @@ class EndpointRunner:
         self._send_failure(job.delivery.reply, error, elapsed, context)
         self.counters.count(elapsed, error)
 
-    def _send_failure(self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None) -> None:
+    def _send_failure(
+        self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
+    ) -> None:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
         try:
-            self._transport.publish(reply, encode_failure(error, duration, context), _error_headers(error))
+            self._transport.publish(
+                reply, encode_failure(error, duration, context), _error_headers(error)
+            )
         except (MessageTooLargeError, TypeError, ValueError) as failure:
-            _LOG.warning("the error of %s cannot be sent whole: %s", self.operation.subject, failure)
+            _LOG.warning(
+                "the error of %s cannot be sent whole: %s", self.operation.subject, failure
+            )
             whole = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-            self._transport.publish(reply, encode_failure(whole, duration, None), _error_headers(whole))
+            self._transport.publish(
+                reply, encode_failure(whole, duration, None), _error_headers(whole)
+            )
         except ServiceError as failure:
             _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
 
@@ -210,5 +248,13 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
 
 
 def _error_headers(error: ServiceError) -> bytes:
-    text = "".join(character if character.isprintable() else " " for character in error.message[:_MAX_HEADER_TEXT])
-    return header_names.encode({header_names.ERROR: text.strip() or error.code.value, header_names.ERROR_CODE: str(error.number)})
+    text = "".join(
+        character if character.isprintable() else " "
+        for character in error.message[:_MAX_HEADER_TEXT]
+    )
+    return header_names.encode(
+        {
+            header_names.ERROR: text.strip() or error.code.value,
+            header_names.ERROR_CODE: str(error.number),
+        }
+    )

@@ -11,15 +11,16 @@ ServiceError
 ├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a quota, a queue or a size is used up
 │   └── MessageTooLargeError                               more bytes than the NATS server carries
 ├── CancelledError              CANCELLED            499   the call was given up
-├── InternalError               INTERNAL             500   the service failed; the log of the service says why
-├── UnimplementedError          UNIMPLEMENTED        501   the service does not offer the operation
-├── UnavailableError            UNAVAILABLE          503   nobody could take the call now
-│   ├── NoRespondersError                                  nobody listens on the subject
-│   └── ConnectionLostError                                the connection to NATS is gone; the outcome is unknown
-└── DeadlineExceededError       DEADLINE_EXCEEDED    504   the time of the call ran out
+├── InternalError               INTERNAL             500   the service failed; the log of the
+service says why ├── UnimplementedError          UNIMPLEMENTED        501   the service does not
+offer the operation ├── UnavailableError            UNAVAILABLE          503   nobody could take the
+call now │   ├── NoRespondersError                                  nobody listens on the subject
+│   └── ConnectionLostError                                the connection to NATS is gone; the
+outcome is unknown └── DeadlineExceededError       DEADLINE_EXCEEDED    504   the time of the call
+ran out
 
-An error that a contract declares is a generated subclass of one of these, with a `name` and typed `details`.
-`CancelledError` is not `asyncio.CancelledError`: a cancelled task stays cancelled.
+An error that a contract declares is a generated subclass of one of these, with a `name` and typed
+`details`. `CancelledError` is not `asyncio.CancelledError`: a cancelled task stays cancelled.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class ServiceError(Exception):
     details: Any
     """A JSON object, a Model, or None."""
 
-    def __init__(self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
+    ) -> None:
         self.message = self.description if message is None else message
         self.details = details
         self.remote = False
@@ -86,7 +89,10 @@ class ServiceError(Exception):
 
     @property
     def label(self) -> str:
-        """The code, and the declared name when there is one: never text of a caller or a handler."""
+        """The code, and the declared name when there is one.
+
+        Never text of a caller or a handler.
+        """
         return f"{self.code.value} {self.name}" if self.name else self.code.value
 
 
@@ -203,7 +209,10 @@ class NoRespondersError(UnavailableError):
 
 
 class ConnectionLostError(UnavailableError):
-    """The connection to NATS is gone; a call that was under way may or may not have been executed."""
+    """The connection to NATS is gone.
+
+    A call that was under way may or may not have been executed.
+    """
 
 
 CLASS_OF_CODE: dict[str, type[ServiceError]] = {

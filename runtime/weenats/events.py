@@ -1,4 +1,7 @@
-"""Events over core NATS: typed publish and subscribe. Delivery is at most once, to whoever listens at the moment."""
+"""Events over core NATS: typed publish and subscribe.
+
+Delivery is at most once, to whoever listens at the moment.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,8 @@ class SubscribeOptions(TypedDict, total=False):
     """How events are taken.
 
     Attributes:
-        queue_group: share the events with the other subscribers of this group; default: each subscriber gets all.
+        queue_group: share the events with the other subscribers of this group; default: each
+            subscriber gets all.
         max_concurrency: how many handlers run at once, 10 if not set; 1 keeps the order of arrival.
     """
 
@@ -105,7 +109,11 @@ EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
 
 
 async def publish(
-    transport: Transport, event: Event[DataT], key: str, data: DataT, **options: Unpack[PublishOptions]
+    transport: Transport,
+    event: Event[DataT],
+    key: str,
+    data: DataT,
+    **options: Unpack[PublishOptions],
 ) -> None:
     """Publish an event; correlation, causation and trace are those of the message being served.
 
@@ -118,14 +126,19 @@ async def publish(
     header_names.check(user_headers)
     revision = options["revision"]
     if isinstance(revision, bool) or revision < 0:
-        raise InvalidArgumentError(f"the revision of an event is a whole number from 0, not {revision!r}")
+        raise InvalidArgumentError(
+            f"the revision of an event is a whole number from 0, not {revision!r}"
+        )
     context = _outgoing(options.get("context", NO_CONTEXT), user_headers)
     payload = _codec(event).encode(key, data, revision, context)
     transport.publish(event.subject, payload, header_names.encode(context.headers))
 
 
 async def subscribe(
-    transport: Transport, event: Event[DataT], handler: EventHandler[DataT], **options: Unpack[SubscribeOptions]
+    transport: Transport,
+    event: Event[DataT],
+    handler: EventHandler[DataT],
+    **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
     """Call the handler with each event from now on.
 
@@ -138,8 +151,9 @@ async def subscribe(
         subjects.check_queue_group(queue_group)
     max_concurrency = options.get("max_concurrency", 10)
     if not 1 <= max_concurrency <= _MAX_CONCURRENCY:
-        text = f"max_concurrency must be a whole number from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
-        raise ValueError(text)
+        raise ValueError(
+            f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
+        )
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
     worker = _EventWorker(event, handler)
@@ -164,7 +178,10 @@ class EventSubscription:
         self._admission = admission
 
     async def unsubscribe(self) -> None:
-        """Take no more events, and wait until those that arrived are handled, 30 seconds at most."""
+        """Take no more events, and wait until those that arrived are handled.
+
+        It waits for 30 seconds at most.
+        """
         await self._transport.unsubscribe([self._interest])
         await self._admission.drain(_DRAIN_TIMEOUT)
 
@@ -172,7 +189,10 @@ class EventSubscription:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.unsubscribe()
 
@@ -190,21 +210,31 @@ class _EventWorker(Generic[DataT]):
             CURRENT.set(received)
             await self._handler(received)
         except InvalidArgumentError as error:
-            _LOG.warning("a message on %s is no event of the contract: %s", self._event.subject, error.details or error)
-        except Exception:
+            _LOG.warning(
+                "a message on %s is no event of the contract: %s",
+                self._event.subject,
+                error.details or error,
+            )
+        except Exception:  # noqa: BLE001 - what a handler raises ends nothing
             _LOG.exception("the handler of %s failed", self._event.subject)
         job.settled = True
 
     def refuse(self, job: Job, error: ServiceError) -> None:
+        del job  # core NATS has nobody to tell
         _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
 
 
-def _outgoing(metadata_context: Mapping[str, JsonValue], headers: Mapping[str, str]) -> MessageContext:
+def _outgoing(
+    metadata_context: Mapping[str, JsonValue], headers: Mapping[str, str]
+) -> MessageContext:
     message_id = STAMPER.stamp()
     current = CURRENT.get()
     if current is None:
         return MessageContext(
-            message_id=message_id, correlation_id=message_id, metadata_context=metadata_context, headers=headers
+            message_id=message_id,
+            correlation_id=message_id,
+            metadata_context=metadata_context,
+            headers=headers,
         )
     return MessageContext(
         message_id=message_id,

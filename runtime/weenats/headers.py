@@ -25,7 +25,9 @@ _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
 
 
 class Headers(Mapping[str, str]):
-    """Headers of a received message; names are compared without case, of a repeated name the last one holds.
+    """Headers of a received message.
+
+    Names are compared without case, of a repeated name the last one holds.
 
     Lines of the block that are no headers are passed over.
     """
@@ -45,9 +47,14 @@ class Headers(Mapping[str, str]):
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
-        """Return the `Wee-Timeout` of a header block: at once where our clients write it, else by reading the whole."""
+        """Return the `Wee-Timeout` of a header block.
+
+        At once where our clients write it, else by reading the whole.
+        """
         if block.startswith(_TIMEOUT_FIRST):
-            return block[len(_TIMEOUT_FIRST) : block.index(b"\r\n", len(_TIMEOUT_FIRST))].decode("ascii", "replace")
+            return block[len(_TIMEOUT_FIRST) : block.index(b"\r\n", len(_TIMEOUT_FIRST))].decode(
+                "ascii", "replace"
+            )
         return Headers(block).get(TIMEOUT) if block else None
 
     def __getitem__(self, name: str) -> str:
@@ -90,7 +97,9 @@ def check(headers: Mapping[str, str]) -> None:
         if type(value) is not str:
             raise InvalidArgumentError(f"the value of the header {name} must be text")
         if not value.isprintable():
-            raise InvalidArgumentError(f"the value of the header {name} holds a character that no header may carry")
+            raise InvalidArgumentError(
+                f"the value of the header {name} holds a character that no header may carry"
+            )
 
 
 def encode(headers: Mapping[str, str]) -> bytes:

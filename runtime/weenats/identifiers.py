@@ -26,7 +26,8 @@ _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 class Stamper:
     """Makes the id and the timestamp of messages.
 
-    Within one millisecond ids count upwards from a random ULID, as the ULID specification has it for monotonic
+    Within one millisecond ids count upwards from a random ULID, as the ULID specification has it
+    for monotonic
     ids: they are unique and sort in the order in which they were made.
     """
 
@@ -40,7 +41,10 @@ class Stamper:
         self.timestamp = ""
 
     def stamp(self) -> str:
-        """Return a new message id; `timestamp` is then the time of this message, ISO 8601 in UTC with ms and Z."""
+        """Return a new message id.
+
+        `timestamp` is then the time of this message, ISO 8601 in UTC with ms and Z.
+        """
         millisecond = self._clock() // _NANOSECONDS_PER_MILLISECOND
         if millisecond > self._millisecond or self._suffix >= _LAST_SUFFIX:
             self._begin(max(millisecond, self._millisecond))

@@ -1,4 +1,7 @@
-"""What stands around a call, on either side: one shape, composed once, the first added the outermost."""
+"""What stands around a call, on either side.
+
+One shape, composed once, the first added the outermost.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ CallNext = Callable[[RequestContext], Awaitable[Response]]
 class Interceptor(Protocol):
     """Stands around a call, on either side.
 
-    Await `call_next(context)` to go on; raise a ServiceError to refuse. A plain async function will do.
+    Await `call_next(context)` to go on; raise a ServiceError to refuse. A plain async function will
+    do.
     """
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
@@ -36,8 +40,8 @@ def check(interceptor: object) -> None:
         TypeError: it cannot be called.
     """
     if not callable(interceptor):
-        text = f"an interceptor is an async callable (context, call_next), not {type(interceptor).__name__}"
-        raise TypeError(text)
+        kind = type(interceptor).__name__
+        raise TypeError(f"an interceptor is an async callable (context, call_next), not {kind}")
 
 
 def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:

@@ -1,4 +1,7 @@
-"""Message models as dictionaries: the same rules at half the price, for envelopes that are read once and taken apart."""
+"""Message models as dictionaries.
+
+The same rules at half the price, for envelopes that are read once and taken apart.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ def lean(model: type[Model], **members: Any) -> Any:
 
     Args:
         model: a model of the wire; models within it become dictionaries too.
-        members: by wire name, another type for a member, which is then required; None leaves the member out.
+        members: by wire name, another type for a member, which is then required; None leaves the
+            member out.
     """
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
@@ -47,4 +51,3 @@ def _member(info: FieldInfo) -> Any:
     for rule in info.metadata:
         annotation = Annotated[annotation, rule]
     return Required[annotation] if info.is_required() else NotRequired[annotation]
-

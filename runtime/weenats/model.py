@@ -6,9 +6,10 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """A value of a contract.
 
-    Python code may construct it by field name; the wire knows the contract's names (aliases) only. Nothing is
-    coerced: `"1"` is no integer, NaN and infinities are no numbers. An optional member that was not given is
-    `pydantic.MISSING`, never None, and is left out of the wire.
+    Python code may construct it by field name; the wire knows the contract's names (aliases) only.
+    Nothing is
+    coerced: `"1"` is no integer, NaN and infinities are no numbers. An optional member that was not
+    given is `pydantic.MISSING`, never None, and is left out of the wire.
     """
 
     model_config = ConfigDict(

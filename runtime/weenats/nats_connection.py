@@ -1,9 +1,9 @@
 """nats-py, and what stands around it: the only file that imports nats.
 
-nats-py connects, authenticates, encrypts, pings and reconnects. Messages go their own way, because its
-subscriptions serve one message at a time, its flush is no barrier and its drain loses requests: a delivery
-is handed over as it is parsed, frames are written once a turn of the loop, and a fence is a PING that is
-written behind what it fences.
+nats-py connects, authenticates, encrypts, pings and reconnects. Messages go their own way, because
+its subscriptions serve one message at a time, its flush is no barrier and its drain loses requests:
+a delivery is handed over as it is parsed, frames are written once a turn of the loop, and a fence
+is a PING that is written behind what it fences.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ class NatsConnection(Client):
             self._append(b"%b%b\r\n" % (head, payload))
 
     def listen(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
-        """Subscribe. nats-py keeps the subscription to replay it after a reconnect; no task of its own serves it."""
+        """Subscribe. nats-py keeps the subscription to replay it after a reconnect.
+
+        No task of its own serves it.
+        """
         self._sid += 1
         self._subs[self._sid] = NatsSubscription(self, self._sid, subject, queue=queue_group)
         interest = self._interests[self._sid] = Interest(subject, self._sid, on_delivery)
@@ -114,9 +117,9 @@ class NatsConnection(Client):
         try:
             await super().close()
         except OSError:
-            # nats-py stops half-way when what is left cannot be sent: the socket is still open then.
+            # nats-py stops half-way when what is left cannot be sent: the socket is still open.
             if self._transport is not None:
-                self._transport.close()
+                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
 
     def ping(self) -> asyncio.Future[bool]:
         """Write all that is pending and a PING behind it; the future ends with its PONG."""
@@ -130,13 +133,16 @@ class NatsConnection(Client):
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
     ) -> None:
-        """Hand a message over; nats-py would end its read loop on any exception, and the connection be deaf."""
+        """Hand a message over.
+
+        nats-py would end its read loop on any exception, and the connection would be deaf.
+        """
         interest = self._interests.get(sid)
         if interest is None:
             return
         try:
             interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
-        except Exception:
+        except Exception:  # noqa: BLE001 - see above
             _LOG.exception("a delivery on %s could not be taken", interest.subject)
 
     def _append(self, frame: bytes) -> None:
@@ -154,7 +160,7 @@ class NatsConnection(Client):
             self._pending_data_size = 0
 
     async def _process_pong(self) -> None:
-        # nats-py sets the result of a future that was cancelled meanwhile, and ends its read loop over it.
+        # nats-py sets the result of a future even when it was cancelled, and its read loop ends.
         self._pings_outstanding = 0
         self._pongs_received += 1
         if self._pongs:
@@ -166,15 +172,18 @@ class NatsConnection(Client):
         if (refused := _REFUSED.search(err_msg)) is not None:
             self._events.refused(refused[1], refused[2])
         elif self.is_connected:
-            # nats-py would close for good, over an expired credential for instance. Where the server must end
-            # the connection it does, and a new one is the way on.
+            # nats-py would close for good, over an expired credential for instance. Where the
+            # server must end the connection it does, and a new one is the way on.
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
         else:
             await super()._process_err(err_msg)
 
 
 class _MessageParser(Parser):
-    """Takes messages out of the stream by itself; control lines go to nats-py's parser, each as a whole."""
+    """Takes messages out of the stream by itself.
+
+    Control lines go to nats-py's parser, each as a whole.
+    """
 
     def __init__(self, connection: NatsConnection) -> None:
         self._dispatch = connection.dispatch
@@ -212,7 +221,7 @@ class _MessageParser(Parser):
         rest += data[position:]
 
     def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
-        """Dispatch the message that starts here and return where it ends, or 0 when it is not complete."""
+        """Dispatch the message that starts here; return its end, or 0 when it is not complete."""
         head, sid, *reply, size = data[position:line_end].split()[1:]
         block_size = int(reply.pop()) if has_headers else 0
         start = line_end + 2

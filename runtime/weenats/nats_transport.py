@@ -35,14 +35,18 @@ _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
 class NatsTransport:
-    """A connection to NATS servers, opened by its first use, that reconnects for ever; see Transport.
+    """A connection to NATS servers, opened by its first use, that reconnects for ever.
+
+    See Transport.
 
     Args:
         servers: one URL or several.
         options: how to connect to them.
     """
 
-    def __init__(self, servers: str | Sequence[str], options: ConnectionOptions | None = None) -> None:
+    def __init__(
+        self, servers: str | Sequence[str], options: ConnectionOptions | None = None
+    ) -> None:
         self._servers = (servers,) if isinstance(servers, str) else tuple(servers)
         self._options = options or ConnectionOptions()
         self._connection: NatsConnection | None = None
@@ -58,7 +62,10 @@ class NatsTransport:
 
     @property
     def max_payload(self) -> int:
-        """What the server of this connection carries at most; NATS's default before there is one."""
+        """What the server of this connection carries at most.
+
+        NATS's default before there is one.
+        """
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
 
     async def connect(self) -> None:
@@ -94,11 +101,18 @@ class NatsTransport:
             connection = self._opened()
         check_size(subject, payload, headers, connection.max_payload)
         if connection.is_full:
-            raise ResourceExhaustedError("there is no connection to NATS, and what is kept for it is full")
+            raise ResourceExhaustedError(
+                "there is no connection to NATS, and what is kept for it is full"
+            )
         connection.send(subject, reply, payload, headers)
 
     async def request(
-        self, subject: str, payload: bytes, headers: bytes, deadline: float, accepts: Accepts | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes,
+        deadline: float,
+        accepts: Accepts | None = None,
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         if not self._connected.is_set() or self._closed is not None:
@@ -111,7 +125,9 @@ class NatsTransport:
         finally:
             mux.discard(reply)
 
-    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:
+    async def request_many(
+        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+    ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
         arrived: asyncio.Queue[Delivery] = asyncio.Queue()
@@ -230,4 +246,6 @@ class NatsTransport:
 
 
 def _refusal(what: str, subject: str) -> PermissionDeniedError:
-    return PermissionDeniedError(f"the NATS server does not let this connection use {subject} ({what})")
+    return PermissionDeniedError(
+        f"the NATS server does not let this connection use {subject} ({what})"
+    )

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class _Pending:
     __slots__ = ("accepts", "foreign", "future", "subject")
 
-    def __init__(self, subject: str, future: asyncio.Future[Delivery], accepts: Accepts | None) -> None:
+    def __init__(
+        self, subject: str, future: asyncio.Future[Delivery], accepts: Accepts | None
+    ) -> None:
         self.subject = subject
         self.future = future
         self.accepts = accepts
@@ -26,7 +28,7 @@ class _Pending:
 
 
 class RequestMux:
-    """Matches replies to the requests that wait for them, and ends those whose time or connection is gone."""
+    """Matches replies to requests, and ends those whose time or connection is gone."""
 
     def __init__(self, inbox: str, clock: Clock = monotonic) -> None:
         self.wildcard = f"{inbox}.*"
@@ -35,7 +37,9 @@ class RequestMux:
         self._pending: dict[str, _Pending] = {}
         self._timer = DeadlineTimer[str](self._expire, clock)
 
-    def open(self, subject: str, deadline: float, accepts: Accepts | None) -> tuple[str, asyncio.Future[Delivery]]:
+    def open(
+        self, subject: str, deadline: float, accepts: Accepts | None
+    ) -> tuple[str, asyncio.Future[Delivery]]:
         """Return the reply subject of a new request, and the future of its reply."""
         self._count += 1
         reply = f"{self._prefix}{self._count}"
@@ -65,7 +69,7 @@ class RequestMux:
         self.discard(delivery.subject)
 
     def fail(self, error: Callable[[str], ServiceError], subject: str | None = None) -> None:
-        """End all requests that wait, or those to one subject (compared without case), with an error each."""
+        """End all requests that wait, or those to one subject (compared without case)."""
         for reply, pending in list(self._pending.items()):
             if subject is None or pending.subject.lower() == subject:
                 self.discard(reply)
@@ -83,7 +87,9 @@ class RequestMux:
         _end(pending, DeadlineExceededError(text))
 
 
-async def gather_replies(arrived: asyncio.Queue[Delivery], *, timeout: float, quiet: float) -> list[Delivery]:
+async def gather_replies(
+    arrived: asyncio.Queue[Delivery], *, timeout: float, quiet: float
+) -> list[Delivery]:
     """Return what arrives until nothing came for `quiet` seconds, `timeout` at most."""
     replies: list[Delivery] = []
     end = monotonic() + timeout

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from weenats import interceptors as chains
 from weenats import subjects
@@ -66,6 +67,9 @@ class ServiceHandlers(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
+    servers: str | Sequence[str]
+    connection: ConnectionOptions
+    transport: Transport | None
     queue_group: str
     max_concurrency: int = 10
     drain_timeout: float = 30.0
@@ -91,27 +95,36 @@ class NatsServiceBuilder:
         transport: Transport | None = None,
     ) -> None:
         self._handlers = handlers
-        self._servers = servers
-        self._connection = connection
-        self._transport = transport
-        self._settings = _Settings(queue_group=handlers.contract.name)
+        self._settings = _Settings(
+            servers=servers,
+            connection=connection or ConnectionOptions(name=handlers.contract.name),
+            transport=transport,
+            queue_group=handlers.contract.name,
+        )
+
+    def with_servers(self, servers: str | Sequence[str]) -> Self:
+        """Connect to other servers."""
+        return self._with(servers=servers, transport=None)
 
     def with_queue_group(self, name: str, max_concurrency: int = 10) -> Self:
-        """Share the requests with the other instances of this queue group; default: the name of the service.
+        """Share the requests with the other instances of this queue group.
+
+        Without it the group is named after the service.
 
         Args:
             name: the queue group, `^[a-z][a-z0-9-]*$`.
-            max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times as many may wait;
-                beyond that callers get RESOURCE_EXHAUSTED at once.
+            max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times
+                as many may wait; beyond that callers get RESOURCE_EXHAUSTED at once.
 
         Raises:
             ValueError: a value is out of bounds.
         """
         subjects.check_queue_group(name)
-        if isinstance(max_concurrency, bool) or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
-            text = f"max_concurrency must be a whole number from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
-            raise ValueError(text)
-        return self._with(replace(self._settings, queue_group=name, max_concurrency=max_concurrency))
+        if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
+            raise ValueError(
+                f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
+            )
+        return self._with(queue_group=name, max_concurrency=max_concurrency)
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
         """Let an interceptor stand around every request; the first added is the outermost.
@@ -120,7 +133,7 @@ class NatsServiceBuilder:
             TypeError: it cannot be called.
         """
         chains.check(interceptor)
-        return self._with(replace(self._settings, interceptors=(*self._settings.interceptors, interceptor)))
+        return self._with(interceptors=(*self._settings.interceptors, interceptor))
 
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
@@ -128,45 +141,34 @@ class NatsServiceBuilder:
         Raises:
             InvalidArgumentError: it is no positive duration.
         """
-        return self._with(replace(self._settings, drain_timeout=seconds(timeout, "drain_timeout")))
-
-    def with_servers(self, servers: str | Sequence[str]) -> Self:
-        """Connect to other servers."""
-        built = self._with(self._settings)
-        built._servers = servers
-        built._transport = None
-        return built
+        return self._with(drain_timeout=seconds(timeout, "drain_timeout"))
 
     def build(self) -> NatsService:
         """Return the service, ready to start."""
-        transport = self._transport or NatsTransport(
-            self._servers, self._connection or ConnectionOptions(name=self._handlers.contract.name)
-        )
-        return NatsService(self._handlers, self._settings, transport, owns_transport=self._transport is None)
+        return NatsService(self._handlers, self._settings)
 
-    def _with(self, settings: _Settings) -> Self:
-        built = type(self)(self._handlers, self._servers, connection=self._connection, transport=self._transport)
-        built._settings = settings
-        return built
+    def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of _Settings
+        changed = copy(self)
+        changed._settings = replace(self._settings, **changes)
+        return changed
 
 
 class NatsService:
     """One running instance of a service; `async with` starts and stops it."""
 
-    def __init__(
-        self, handlers: ServiceHandlers, settings: _Settings, transport: Transport, *, owns_transport: bool
-    ) -> None:
+    def __init__(self, handlers: ServiceHandlers, settings: _Settings) -> None:
         self.contract = handlers.contract
         self.instance_id = STAMPER.stamp()
         self._settings = settings
-        self._transport = transport
-        self._owns_transport = owns_transport
+        self._owns_transport = settings.transport is None
+        self._transport = settings.transport or NatsTransport(settings.servers, settings.connection)
         self._handlers = handlers
         self._admission = Admission(
-            max_concurrency=settings.max_concurrency, max_queue=settings.max_concurrency * _QUEUE_FACTOR
+            max_concurrency=settings.max_concurrency,
+            max_queue=settings.max_concurrency * _QUEUE_FACTOR,
         )
         self._runners = [
-            EndpointRunner(endpoint, transport, settings.interceptors, self._admission)
+            EndpointRunner(endpoint, self._transport, settings.interceptors, self._admission)
             for endpoint in handlers.endpoints()
         ]
         self._subscriptions: list[Subscription] = []
@@ -176,7 +178,7 @@ class NatsService:
         self._stopped = asyncio.Event()
 
     def __repr__(self) -> str:
-        return f"<NatsService {self.contract.name} {self.contract.version} {self.instance_id} {self._state}>"
+        return f"<NatsService {self.contract.name} {self.instance_id} {self._state}>"
 
     @property
     def is_serving(self) -> bool:
@@ -192,8 +194,7 @@ class NatsService:
             RuntimeError: it was started before.
         """
         if self._state != "new":
-            text = "a service is started once; build another one"
-            raise RuntimeError(text)
+            raise RuntimeError("a service is started once; build another one")
         self._state = "starting"
         try:
             await self._transport.connect()
@@ -212,7 +213,9 @@ class NatsService:
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
 
     async def stop(self) -> None:
-        """Leave the queue group, finish what was admitted within the drain budget, answer the rest UNAVAILABLE, close.
+        """Leave the queue group, finish what was admitted, and close.
+
+        What the drain budget is too short for is answered UNAVAILABLE.
 
         Stopping twice waits for the first stop.
         """
@@ -225,7 +228,10 @@ class NatsService:
         self._admission.abort()
 
     async def wait_until_stopped(self) -> None:
-        """Serve until SIGTERM or SIGINT comes or somebody calls `stop`; a second signal cuts the drain short."""
+        """Serve until SIGTERM or SIGINT comes or somebody calls `stop`.
+
+        A second signal cuts the drain short.
+        """
         with StopSignals(self._on_signal):
             await self._stopped.wait()
             if self._stopping is not None:
@@ -236,14 +242,19 @@ class NatsService:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.stop()
 
     def _on_signal(self) -> None:
         if self._stopping is None:
             _LOG.info("%s stops on a signal", self.contract.name)
-            self._stopping = asyncio.get_running_loop().create_task(self._stop(self._settings.drain_timeout))
+            self._stopping = asyncio.get_running_loop().create_task(
+                self._stop(self._settings.drain_timeout)
+            )
         else:
             self.abort()
 

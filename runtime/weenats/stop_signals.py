@@ -18,8 +18,8 @@ _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 class StopSignals:
     """While entered, calls `on_signal` on the loop for each SIGTERM or SIGINT.
 
-    The handlers that were installed before are put back when nobody waits any more. Outside of the main thread, and
-    where the platform has no such signals, it does nothing.
+    The handlers that were installed before are put back when nobody waits any more. Outside of the
+    main thread, and where the platform has no such signals, it does nothing.
     """
 
     def __init__(self, on_signal: Callable[[], None]) -> None:
@@ -34,7 +34,10 @@ class StopSignals:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         callbacks = _waiting[self._loop]
         callbacks.remove(self._on_signal)

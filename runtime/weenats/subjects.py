@@ -16,6 +16,7 @@ _VERSION: Final = re.compile(
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
     re.ASCII,
 )
+_SHAPE: Final = "{service}.{command|query|events}.{aggregate}.{name}"
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
 
 
@@ -64,7 +65,9 @@ def check_component(name: str) -> str:
 def check_queue_group(name: str) -> str:
     """Return the name of a queue group, or raise SubjectError."""
     if len(name) > _MAX_QUEUE_GROUP_LENGTH:
-        text = f"a queue group name has at most {_MAX_QUEUE_GROUP_LENGTH} characters, not {len(name)}"
+        text = (
+            f"a queue group name has at most {_MAX_QUEUE_GROUP_LENGTH} characters, not {len(name)}"
+        )
         raise SubjectError(text)
     return _checked(_QUEUE_GROUP, name, "queue group name")
 
@@ -87,17 +90,21 @@ def parse(subject: str) -> Subject:
     components = subject.split(".")
     try:
         service, kind, aggregate, name = components
-        parsed = Subject(check_service_name(service), Kind(kind), check_component(aggregate), check_component(name))
+        parsed = Subject(
+            check_service_name(service),
+            Kind(kind),
+            check_component(aggregate),
+            check_component(name),
+        )
     except ValueError as error:
         if isinstance(error, SubjectError):
             raise
-        text = f"{subject!r} is no subject of a service: expected {{service}}.{{command|query|events}}.{{aggregate}}.{{name}}"
-        raise SubjectError(text) from None
+        raise SubjectError(f"{subject!r} is not {_SHAPE}") from None
     return parsed
 
 
 def all_of(service: str, kind: Kind, aggregate: str | None = None) -> str:
-    """Return the wildcard for all subjects of one kind of a service, or of one of its aggregates."""
+    """Return the wildcard for one kind of subjects of a service, or of one aggregate."""
     check_service_name(service)
     if aggregate is None:
         return f"{service}.{kind.value}.*.*"
@@ -109,6 +116,11 @@ def health(service: str) -> str:
     return f"{check_service_name(service)}.health"
 
 
-def discovery(verb: str, name: str | None = None, instance_id: str | None = None, *, prefix: str = "$SRV") -> str:
-    """Return the ADR-32 control subject of a verb (PING, INFO, STATS): for all, a service or one instance."""
+def discovery(
+    verb: str, name: str | None = None, instance_id: str | None = None, *, prefix: str = "$SRV"
+) -> str:
+    """Return the ADR-32 control subject of a verb (PING, INFO, STATS).
+
+    For all, a service or one instance.
+    """
     return ".".join(part for part in (prefix, verb, name, instance_id) if part is not None)

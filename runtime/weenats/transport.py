@@ -1,6 +1,7 @@
 """The seam to NATS: what the runtime needs of a connection, and nothing else.
 
-`NatsTransport` speaks to a real server, `testing.MemoryTransport` within one process; one suite of tests holds them equal.
+`NatsTransport` speaks to a real server, `testing.MemoryTransport` within one process; one suite of
+tests holds them equal.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class Transport(Protocol):
         ...
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
-        """Hand a message to the connection; `headers` are encoded header lines. While reconnecting it is kept.
+        """Hand a message to the connection.
+
+        `headers` are encoded header lines. While reconnecting it is kept.
 
         Raises:
             MessageTooLargeError: it is larger than `max_payload`.
@@ -99,30 +102,47 @@ class Transport(Protocol):
         ...
 
     async def request(
-        self, subject: str, payload: bytes, headers: bytes, deadline: float, accepts: Accepts | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes,
+        deadline: float,
+        accepts: Accepts | None = None,
     ) -> Delivery:
-        """Send a message and wait for the first reply that is accepted, until a point on the monotonic clock.
+        """Send a message and wait for the first reply that is accepted.
+
+        `deadline` is a point on the monotonic clock.
 
         Raises:
             NoRespondersError: nobody listens on the subject.
             ConnectionLostError: the connection broke while waiting, or was closed.
             UnavailableError: there was no connection until the deadline.
-            PermissionDeniedError: the server refuses the subject, or the inbox that takes the reply.
+            PermissionDeniedError: the server refuses the subject, or the inbox that takes the
+                reply.
             MessageTooLargeError: it is larger than `max_payload`.
             DeadlineExceededError: no reply came in time.
         """
         ...
 
-    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:
-        """Send a message and gather replies until none came for `quiet` seconds, `timeout` at most; [] when nobody listens."""
+    async def request_many(
+        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+    ) -> list[Delivery]:
+        """Send a message and gather replies until none came for `quiet` seconds.
+
+        It takes `timeout` seconds at most, and is [] at once when nobody listens.
+        """
         ...
 
-    def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Subscription:
+    def subscribe(
+        self, subject: str, on_delivery: OnDelivery, queue_group: str = ""
+    ) -> Subscription:
         """Register interest; `fence` tells when the server has it."""
         ...
 
     async def fence(self) -> None:
-        """Wait until the server has taken all that was sent, and this side all that the server sent before.
+        """Wait until the server has taken all that was sent before.
+
+        What the server sent until then has been handed over.
 
         Raises:
             PermissionDeniedError: the server refused a subscription of this transport.
@@ -131,7 +151,10 @@ class Transport(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End interest behind a fence: what the server delivered until then has been handed over."""
+        """End interest behind a fence.
+
+        What the server delivered until then has been handed over.
+        """
         ...
 
 
@@ -143,4 +166,6 @@ def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None
     """
     size = len(payload) + (len(headers) + _FRAMING if headers else 0)
     if size > limit:
-        raise MessageTooLargeError(f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}")
+        raise MessageTooLargeError(
+            f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"
+        )

@@ -1,8 +1,9 @@
 """Bytes and envelopes: the only place that knows JSON.
 
-A request is validated in one pass by a model that holds the operation's own payload type. Only when the payload alone is
-at fault is the envelope read a second time, so that the interceptors can judge the caller before the payload's
-faults are told. Messages are written by splicing the serialized payload into parts made when the service or client is built.
+A request is validated in one pass by a model that holds the operation's own payload type. Only when
+the payload alone is at fault is the envelope read a second time, so that the interceptors can judge
+the caller before the payload's faults are told. Messages are written by splicing the serialized
+payload into parts made when the service or client is built.
 """
 
 from __future__ import annotations
@@ -77,13 +78,13 @@ class OperationCodec:
         try:
             key = to_json(context.key)
             metadata = _request_metadata(context)
-            if not self._has_payload:
-                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
-            body = _dump(payload, self.operation.payload)
-            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
+            body = _dump(payload, self.operation.payload) if self._has_payload else b""
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be written: {_reason(error)}"
             raise InvalidArgumentError(text) from None
+        if not self._has_payload:
+            return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
+        return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
 
     def decode_request(self, data: bytes) -> Request:
         """Read a request; what is wrong with the payload alone is kept beside the envelope.
@@ -134,8 +135,10 @@ class OperationCodec:
         result = None if self.operation.result is NoneType else success[self._result_member]
         return ReceivedResponse(result, success["duration"], data)
 
-    def decode_failure(self, data: bytes, not_success: ValidationError | None = None) -> ServiceError:
-        """Return the error that a reply holds, or an InternalError when it is no reply of this operation."""
+    def decode_failure(
+        self, data: bytes, not_success: ValidationError | None = None
+    ) -> ServiceError:
+        """Return the error that a reply holds, or InternalError when it is none of ours."""
         try:
             failure = _FAILURE.validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
@@ -181,7 +184,12 @@ class OperationCodec:
             raise ContractBreachError(self.operation, result)
         entity = cast("Entity[Model]", result)
         state = _dump(entity.state, cast("type[Model]", self._state))
-        return b'%b%b},"state":%b,"revision":%d}' % (self._entity_head, to_json(entity.id.key), state, entity.revision)
+        return b'%b%b},"state":%b,"revision":%d}' % (
+            self._entity_head,
+            to_json(entity.id.key),
+            state,
+            entity.revision,
+        )
 
     def _error(self, body: messages.ErrorBody) -> ServiceError:
         details = None if body.details is MISSING else body.details
@@ -191,7 +199,9 @@ class OperationCodec:
         error.remote = True
         return error
 
-    def _declared(self, body: messages.ErrorBody, details: dict[str, Any] | None) -> ServiceError | None:
+    def _declared(
+        self, body: messages.ErrorBody, details: dict[str, Any] | None
+    ) -> ServiceError | None:
         declared = None if details is None else self._errors.get(str(details.get("error")))
         if declared is None or declared.code.value != body.code:
             return None
@@ -222,7 +232,9 @@ class ReceivedResponse(Response):
         try:
             reply = _METADATA.validate_json(self._data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
-            raise InternalError("the metadata of the reply is invalid", details={"violations": _violations(error)}) from None
+            raise InternalError(
+                "the metadata of the reply is invalid", details={"violations": _violations(error)}
+            ) from None
         metadata: messages.MessageMetadata | None = reply.get("metadata")
         return metadata
 
@@ -232,7 +244,9 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        model = create_model("TypedNotification", __base__=messages.EventNotification, data=(event.data, ...))
+        model = create_model(
+            "TypedNotification", __base__=messages.EventNotification, data=(event.data, ...)
+        )
         self._validator = model.__pydantic_validator__
 
     def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
@@ -242,18 +256,23 @@ class EventCodec:
             InvalidArgumentError: the key or the data cannot be written.
         """
         try:
-            return b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}' % (
-                context.message_id.encode(),
-                self._event.name.encode(),
-                self._event.contract.aggregate.encode(),
-                to_json(key),
-                revision,
-                STAMPER.timestamp.encode(),
-                _dump(data, self._event.data),
-                _metadata(context, STAMPER.timestamp),
+            return (
+                b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
+                % (
+                    context.message_id.encode(),
+                    self._event.name.encode(),
+                    self._event.contract.aggregate.encode(),
+                    to_json(key),
+                    revision,
+                    STAMPER.timestamp.encode(),
+                    _dump(data, self._event.data),
+                    _metadata(context, STAMPER.timestamp),
+                )
             )
         except (TypeError, ValueError) as error:
-            raise InvalidArgumentError(f"the event {self._event.name} cannot be written: {_reason(error)}") from None
+            raise InvalidArgumentError(
+                f"the event {self._event.name} cannot be written: {_reason(error)}"
+            ) from None
 
     def decode(self, data: bytes) -> messages.EventNotification:
         """Read a notification; its `data` is of the event's own type.
@@ -272,11 +291,15 @@ class EventCodec:
 
 
 class ContractBreachError(TypeError):
-    """A handler returned what its contract does not promise: a defect of the service, told to its log only."""
+    """A handler returned what its contract does not promise.
+
+    A defect of the service, told to its log only.
+    """
 
     def __init__(self, operation: AnyOperation, result: object) -> None:
         super().__init__(
-            f"{operation.name} must return {operation.result.__name__} as its contract has it, not {type(result).__name__}"
+            f"{operation.name} must return {operation.result.__name__}, as its contract has it, "
+            f"not {type(result).__name__}"
         )
 
 
@@ -284,12 +307,18 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     """Write the reply of a request that failed; duration in milliseconds."""
     details = error.details
     if error.name:
-        details = {"error": error.name} if details is None else {"error": error.name, "data": details}
+        details = (
+            {"error": error.name} if details is None else {"error": error.name, "data": details}
+        )
     body: dict[str, Any] = {"code": error.code.value, "message": error.message}
     if details is not None:
         body["details"] = details
     metadata = b"" if request is None else b',"metadata":' + _reply_metadata(request)
-    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (to_json(body, by_alias=True), duration, metadata)
+    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (
+        to_json(body, by_alias=True),
+        duration,
+        metadata,
+    )
 
 
 def decode_model(model: type[Model], data: bytes) -> Any:
@@ -309,23 +338,34 @@ def _dump(value: object, declared: type[Any]) -> bytes:
     if not isinstance(value, declared):
         text = f"expected {declared.__name__}, got {type(value).__name__}"
         raise TypeError(text)
-    return cast("bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error"))
+    return cast(
+        "bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error")
+    )
 
 
 def _request_metadata(context: RequestContext) -> bytes:
     metadata = _metadata(context, STAMPER.timestamp)
     if context.authentication is None:
         return metadata
-    return b'%b,"authentication":%b}' % (metadata[:-1], to_json(context.authentication, by_alias=True))
+    return b'%b,"authentication":%b}' % (
+        metadata[:-1],
+        to_json(context.authentication, by_alias=True),
+    )
 
 
 def _metadata(context: MessageContext, timestamp: str) -> bytes:
-    text = f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}","correlation":{{"correlationId":{_quoted(context.correlation_id)}'
+    text = (
+        f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}",'
+        f'"correlation":{{"correlationId":{_quoted(context.correlation_id)}'
+    )
     if context.causation_id is not None:
         text += f',"causationId":{_quoted(context.causation_id)}'
     if not context.metadata_context:
         return f"{text}}}}}".encode()
-    return b'%b},"context":%b}' % (text.encode(), to_json(context.metadata_context, inf_nan_mode="constants"))
+    return b'%b},"context":%b}' % (
+        text.encode(),
+        to_json(context.metadata_context, inf_nan_mode="constants"),
+    )
 
 
 def _reply_metadata(request: MessageContext) -> bytes:
@@ -342,7 +382,9 @@ def _quoted(text: str) -> str:
 
 
 def _invalid(message: str, faults: list[Any]) -> InvalidArgumentError:
-    return InvalidArgumentError(message, details={"violations": [_violation(fault) for fault in faults[:_MAX_VIOLATIONS]]})
+    return InvalidArgumentError(
+        message, details={"violations": [_violation(fault) for fault in faults[:_MAX_VIOLATIONS]]}
+    )
 
 
 def _violations(error: ValidationError) -> list[dict[str, str]]:
@@ -351,7 +393,9 @@ def _violations(error: ValidationError) -> list[dict[str, str]]:
 
 
 def _violation(fault: Any) -> dict[str, str]:
-    pointer = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"])
+    pointer = "".join(
+        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"]
+    )
     return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": fault["msg"]}
 
 

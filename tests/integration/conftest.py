@@ -11,6 +11,7 @@ import nats
 import pytest
 from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
+
 from probe import Probe, ProbeClient
 from weenats import NatsServiceBuilder
 
@@ -26,7 +27,9 @@ def handlers() -> Probe:
 @pytest.fixture
 async def service(nats_url: str, handlers: Probe) -> AsyncIterator[Any]:
     """The probe, serving."""
-    builder = NatsServiceBuilder(handlers, nats_url).with_queue_group("probe-workers", max_concurrency=20)
+    builder = NatsServiceBuilder(handlers, nats_url).with_queue_group(
+        "probe-workers", max_concurrency=20
+    )
     async with builder.build() as running:
         yield running
 
@@ -52,7 +55,9 @@ async def ask(raw: RawClient, service: Any) -> Callable[..., Awaitable[dict[str,
     """Send raw bytes or a JSON value to an operation of the probe and return the reply as JSON."""
     del service
 
-    async def send(subject: str, body: Any, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    async def send(
+        subject: str, body: Any, headers: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         reply = await raw.request(subject, payload, timeout=5, headers=headers)
         answer: dict[str, Any] = {**json.loads(reply.data), "headers": reply.headers or {}}
@@ -71,7 +76,7 @@ class Gate:
 
     async def __call__(self, key: str, command: Any, context: Any) -> Any:
         """Wait for `opened`."""
-        from probe import Outcome  # noqa: PLC0415 - on the path once tests run
+        from probe import Outcome
 
         del command, context
         self.entered.release()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from probe import (
     FindParameters,
     Happened,
@@ -44,7 +45,12 @@ async def test_a_command_without_a_result_answers_none(client: ProbeClient) -> N
 async def test_get_answers_the_entity(client: ProbeClient) -> None:
     """The query get answers identity, state and revision."""
     entity = await client.get("t-ä")
-    assert (entity.id.type, entity.id.key, entity.state.text, entity.revision) == ("thing", "t-ä", "t-ä", 7)
+    assert (entity.id.type, entity.id.key, entity.state.text, entity.revision) == (
+        "thing",
+        "t-ä",
+        "t-ä",
+        7,
+    )
 
 
 async def test_a_query_takes_parameters(client: ProbeClient) -> None:
@@ -52,7 +58,9 @@ async def test_a_query_takes_parameters(client: ProbeClient) -> None:
     assert (await client.find("t-1", FindParameters(pattern="x*"))).text == "t-1 x*"
 
 
-async def test_declared_errors_come_back_as_their_class(client: ProbeClient, handlers: Probe) -> None:
+async def test_declared_errors_come_back_as_their_class(
+    client: ProbeClient, handlers: Probe
+) -> None:
     """What a handler raises is caught at the caller by the same class, with typed details."""
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -103,8 +111,17 @@ async def test_options_of_a_call_reach_the_handler(client: ProbeClient, handlers
 
 
 async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: Probe) -> None:
-    """Every with_* returns a new client; the one it came from stays as it was, and calls win over clients."""
-    overlay = client.with_header("X-A", "1").with_header("X-B", "2").with_context(a=1).with_token("t").with_timeout(9)
+    """Every with_* returns a new client.
+
+    The one it came from stays as it was, and calls win over clients.
+    """
+    overlay = (
+        client.with_header("X-A", "1")
+        .with_header("X-B", "2")
+        .with_context(a=1)
+        .with_token("t")
+        .with_timeout(9)
+    )
     await overlay.run("t-1", Run(action="a"), headers={"X-B": "3"}, context={"b": 2})
     await client.run("t-1", Run(action="a"))
     with_all, bare = handlers.seen
@@ -160,7 +177,9 @@ async def test_a_payload_of_another_type_is_refused(client: ProbeClient) -> None
         await client.run("t-1", {"action": "a"})  # type: ignore[arg-type]
 
 
-async def test_nested_calls_and_events_inherit(nats_url: str, client: ProbeClient, handlers: Probe) -> None:
+async def test_nested_calls_and_events_inherit(
+    nats_url: str, client: ProbeClient, handlers: Probe
+) -> None:
     """Inside a handler, calls and events carry correlation, causation and trace by themselves."""
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     events: asyncio.Queue[Any] = asyncio.Queue()
@@ -200,8 +219,15 @@ async def test_interceptors_stand_around_both_sides_in_order(nats_url: str) -> N
 
         return interceptor
 
-    builder = NatsServiceBuilder(Probe(), nats_url).with_interceptor(note("s1")).with_interceptor(note("s2"))
-    async with builder.build(), ProbeClient.connect(nats_url, interceptors=[note("c1"), note("c2")]) as client:
+    builder = (
+        NatsServiceBuilder(Probe(), nats_url)
+        .with_interceptor(note("s1"))
+        .with_interceptor(note("s2"))
+    )
+    async with (
+        builder.build(),
+        ProbeClient.connect(nats_url, interceptors=[note("c1"), note("c2")]) as client,
+    ):
         await client.run("t-1", Run(action="a"))
     assert order == [
         *("c1 client", "c2 client", "s1 server", "s2 server"),
@@ -211,7 +237,7 @@ async def test_interceptors_stand_around_both_sides_in_order(nats_url: str) -> N
 
 async def test_an_interceptor_refuses_before_the_payload_is_judged(nats_url: str, raw: Any) -> None:
     """A caller who is not let in learns nothing about the validity of the payload."""
-    from weenats import PermissionDeniedError  # noqa: PLC0415 - one use
+    from weenats import PermissionDeniedError
 
     async def refuse(context: RequestContext, call_next: Any) -> Any:
         raise PermissionDeniedError("not you")
@@ -236,9 +262,11 @@ async def test_several_services_share_a_connection_and_leave_it_open(nats_url: s
 
 
 async def test_nobody_there_is_told_at_once(nats_url: str) -> None:
-    """A call to a service that does not run ends at once with NoRespondersError, an UnavailableError."""
+    """A call to a service that does not run ends at once: it is unavailable."""
     async with ProbeClient.connect(nats_url, timeout=30) as client:
-        with pytest.raises(NoRespondersError, match=r"nobody listens on probe\.command\.thing\.run") as error:
+        with pytest.raises(
+            NoRespondersError, match=r"nobody listens on probe\.command\.thing\.run"
+        ) as error:
             await asyncio.wait_for(client.run("t-1", Run(action="a")), 5)
     assert isinstance(error.value, UnavailableError)
     assert not error.value.remote
@@ -252,8 +280,8 @@ async def test_a_client_connects_with_its_first_call(nats_url: str, service: Nat
 
 
 async def test_no_server_fails_in_bounded_time() -> None:
-    """Without a server the first call ends within its timeout, and entering within connect_timeout."""
-    from weenats import ConnectionOptions  # noqa: PLC0415 - one use
+    """Without a server a call ends within its timeout, entering within connect_timeout."""
+    from weenats import ConnectionOptions
 
     client = ProbeClient.connect("nats://127.0.0.1:1", timeout=0.2)
     with pytest.raises(UnavailableError):

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from weenats import (
     CancelledError,
@@ -38,23 +39,52 @@ GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}
         (b"null", ""),
         (b"{}", "/aggregateId"),
         (b'{"aggregateId":{"type":"thing","key":"k"}}', "/command"),
-        (b'{"aggregateId":{"type":"other","key":"k"},"command":{"action":"a"}}', "/aggregateId/type"),
+        (
+            b'{"aggregateId":{"type":"other","key":"k"},"command":{"action":"a"}}',
+            "/aggregateId/type",
+        ),
         (b'{"aggregateId":{"type":"thing","key":""},"command":{"action":"a"}}', "/aggregateId/key"),
         (b'{"aggregateId":{"type":"thing","key":"\\ud800"},"command":{"action":"a"}}', ""),
         (b'{"aggregateId":{"type":"thing","key":5},"command":{"action":"a"}}', "/aggregateId/key"),
         (b'{"aggregateId":{"type":"thing","key":"k"},"command":[]}', "/command"),
         (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":5}}', "/command/action"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":NaN}}', "/command/amount"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":null}}', "/command/amount"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":"1"}}', "/command/amount"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","retryCount":"1"}}', "/command/retryCount"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":' + b"[" * 5000 + b"]" * 5000 + b"}", ""),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":{}}', "/metadata/messageId"),
-        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":null}', "/metadata"),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":NaN}}',
+            "/command/amount",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":null}}',
+            "/command/amount",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","amount":"1"}}',
+            "/command/amount",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a","retryCount":"1"}}',
+            "/command/retryCount",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":'
+            + b"[" * 5000
+            + b"]" * 5000
+            + b"}",
+            "",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":{}}',
+            "/metadata/messageId",
+        ),
+        (
+            b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":null}',
+            "/metadata",
+        ),
     ],
 )
-async def test_malformed_requests_are_told_what_is_wrong_and_where(ask: Any, body: bytes, pointer: str) -> None:
-    """What is no request of the contract is INVALID_ARGUMENT with a pointer to the fault, in body and headers."""
+async def test_malformed_requests_are_told_what_is_wrong_and_where(
+    ask: Any, body: bytes, pointer: str
+) -> None:
+    """What is no request of the contract is INVALID_ARGUMENT with a pointer to the fault."""
     answer = await ask(RUN, body)
     assert answer["success"] is False
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
@@ -69,7 +99,9 @@ async def test_one_megabyte_of_faults_is_answered_shortly(ask: Any) -> None:
     assert len(str(answer)) < 5000
 
 
-async def test_of_duplicate_members_the_last_one_holds_everywhere(ask: Any, handlers: Probe) -> None:
+async def test_of_duplicate_members_the_last_one_holds_everywhere(
+    ask: Any, handlers: Probe
+) -> None:
     """Duplicate members are read the same way in envelope and payload: the last one holds."""
     body = (
         b'{"aggregateId":{"type":"thing","key":"a"},"aggregateId":{"type":"thing","key":"b"},'
@@ -81,8 +113,11 @@ async def test_of_duplicate_members_the_last_one_holds_everywhere(ask: Any, hand
 
 
 async def test_an_unknown_command_is_told_at_once(raw: Any, service: Any) -> None:
-    """An operation that the service does not offer has no responders: the NATS server says so at once."""
-    from nats.errors import NoRespondersError  # noqa: PLC0415 - one use
+    """An operation that the service does not offer has no responders.
+
+    The NATS server says so at once.
+    """
+    from nats.errors import NoRespondersError
 
     with pytest.raises(NoRespondersError):
         await raw.request("probe.command.thing.fly", b"{}", timeout=30)
@@ -91,8 +126,13 @@ async def test_an_unknown_command_is_told_at_once(raw: Any, service: Any) -> Non
 async def test_a_request_without_reply_subject_is_dropped_and_logged(
     raw: Any, client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a reply subject nobody could learn the outcome: nothing is executed, the log and the statistics say so."""
-    await raw.publish(RUN, b'{"aggregateId":{"type":"thing","key":"lost"},"command":{"action":"a"}}')
+    """Without a reply subject nobody could learn the outcome.
+
+    Nothing is executed, the log and the statistics say so.
+    """
+    await raw.publish(
+        RUN, b'{"aggregateId":{"type":"thing","key":"lost"},"command":{"action":"a"}}'
+    )
     await raw.flush()
     await client.run("k", Run(action="after"))
     assert [context.key for context in handlers.seen] == ["k"]
@@ -104,7 +144,10 @@ async def test_a_request_without_reply_subject_is_dropped_and_logged(
 async def test_an_undeclared_exception_keeps_its_secret(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The caller sees INTERNAL without the text; the log has all of it; STATS has the code alone."""
+    """The caller sees INTERNAL without the text; the log has all of it.
+
+    STATS has the code alone.
+    """
 
     async def leak(key: str, command: Run, context: RequestContext) -> Outcome:
         raise ValueError("password=hunter2")
@@ -121,7 +164,10 @@ async def test_an_undeclared_exception_keeps_its_secret(
 async def test_an_error_of_another_contract_is_internal(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that the operation does not declare is a breach of the contract: INTERNAL, and the log names it."""
+    """An error that the operation does not declare is a breach of the contract.
+
+    INTERNAL, and the log names it.
+    """
 
     async def stray(key: str, command: Run, context: RequestContext) -> Outcome:
         raise UndeclaredError("from elsewhere")
@@ -132,7 +178,9 @@ async def test_an_error_of_another_contract_is_internal(
     assert "which its contract does not declare" in caplog.text
 
 
-async def test_a_canonical_error_passes_with_its_details(client: ProbeClient, handlers: Probe) -> None:
+async def test_a_canonical_error_passes_with_its_details(
+    client: ProbeClient, handlers: Probe
+) -> None:
     """A handler may raise the canonical classes; message and details arrive."""
 
     async def miss(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -144,7 +192,9 @@ async def test_a_canonical_error_passes_with_its_details(client: ProbeClient, ha
     assert (error.value.message, error.value.details) == ("no such thing\r\nX: y", {"hint": "ä"})
 
 
-async def test_details_that_are_no_json_do_not_lose_the_answer(client: ProbeClient, handlers: Probe) -> None:
+async def test_details_that_are_no_json_do_not_lose_the_answer(
+    client: ProbeClient, handlers: Probe
+) -> None:
     """An error that cannot be written is answered as INTERNAL."""
 
     async def odd(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -159,7 +209,9 @@ async def test_details_that_are_no_json_do_not_lose_the_answer(client: ProbeClie
             await client.run("k", Run(action=action))
 
 
-@pytest.mark.parametrize("result", [None, "text", {"text": "x"}, Run(action="x"), Outcome.model_construct(text=5)])
+@pytest.mark.parametrize(
+    "result", [None, "text", {"text": "x"}, Run(action="x"), Outcome.model_construct(text=5)]
+)
 async def test_a_handler_that_returns_another_type_is_internal(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture, result: Any
 ) -> None:
@@ -177,7 +229,7 @@ async def test_a_handler_that_returns_another_type_is_internal(
 async def test_a_handler_that_hangs_is_ended_at_the_deadline(
     client: ProbeClient, handlers: Probe, gate: Gate
 ) -> None:
-    """The caller gets DEADLINE_EXCEEDED in time, the handler is cancelled and its slot is free again."""
+    """The caller is told in time; the handler is cancelled and its slot free again."""
     handlers.actions["hang"] = gate
     with pytest.raises(DeadlineExceededError):
         await asyncio.wait_for(client.run("k", Run(action="hang"), timeout=0.1), 5)
@@ -187,7 +239,9 @@ async def test_a_handler_that_hangs_is_ended_at_the_deadline(
             await client.run("k", Run(action="next"))
 
 
-async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(ask: Any, handlers: Probe) -> None:
+async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(
+    ask: Any, handlers: Probe
+) -> None:
     """The answer at the deadline does not wait for the handler, and no second answer follows."""
     released = asyncio.Event()
 
@@ -204,7 +258,9 @@ async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(ask:
     released.set()
 
 
-async def test_a_deadline_that_has_passed_is_refused_before_the_handler(ask: Any, handlers: Probe) -> None:
+async def test_a_deadline_that_has_passed_is_refused_before_the_handler(
+    ask: Any, handlers: Probe
+) -> None:
     """A request whose time is spent is not served."""
     answer = await ask(RUN, GOOD, {"Wee-Timeout": "0"})
     assert answer["error"]["code"] == "DEADLINE_EXCEEDED"
@@ -218,7 +274,9 @@ async def test_a_timeout_that_is_no_number_is_refused(ask: Any, timeout: str) ->
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
 
 
-async def test_a_handler_that_is_cancelled_is_told_as_cancelled(client: ProbeClient, handlers: Probe) -> None:
+async def test_a_handler_that_is_cancelled_is_told_as_cancelled(
+    client: ProbeClient, handlers: Probe
+) -> None:
     """A handler that ends in CancelledError is answered CANCELLED; the service goes on."""
 
     async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -244,8 +302,10 @@ async def test_a_caller_that_is_cancelled_stays_cancelled(
 
 
 async def test_beyond_the_queue_callers_are_refused_at_once(nats_url: str, gate: Gate) -> None:
-    """With max_concurrency running and ten times as many waiting, the next caller gets RESOURCE_EXHAUSTED now."""
-    builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group("probe", max_concurrency=2)
+    """With ten times max_concurrency waiting the next caller is refused at once."""
+    builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group(
+        "probe", max_concurrency=2
+    )
     async with builder.build(), ProbeClient.connect(nats_url, timeout=20) as client:
         calls = [asyncio.create_task(client.run("k", Run(action="hang"))) for _ in range(22)]
         await gate.entered.acquire()
@@ -268,7 +328,7 @@ async def test_concurrency_is_the_service_s_own(client: ProbeClient, handlers: P
 
 
 async def test_a_reply_that_is_too_large_is_told(client: ProbeClient, handlers: Probe) -> None:
-    """A reply over the server's limit reaches the caller as an error, and the connections stay alive."""
+    """A reply over the server's limit is told to the caller; the connections stay."""
 
     async def huge(key: str, command: Run, context: RequestContext) -> Outcome:
         return Outcome(text="x" * 1_100_000)
@@ -295,7 +355,7 @@ async def test_a_wildcard_subscriber_that_answers_first_fools_nobody(
     raw: Any, nats_url: str, client: ProbeClient
 ) -> None:
     """A stream or an auditor that listens on the subject too and answers first is passed over."""
-    import nats  # noqa: PLC0415 - a second foreign connection
+    import nats
 
     async def acknowledge(message: Any) -> None:
         await raw.publish(message.reply, b'{"stream":"AUDIT","seq":1}')
@@ -309,7 +369,10 @@ async def test_a_wildcard_subscriber_that_answers_first_fools_nobody(
 
 
 async def test_a_real_stream_on_the_subjects_fools_nobody(raw: Any, client: ProbeClient) -> None:
-    """A JetStream stream over the service's subjects acknowledges each request; callers still get their replies."""
+    """A JetStream stream over the service's subjects acknowledges each request.
+
+    Callers still get their replies.
+    """
     stream = raw.jetstream()
     await stream.add_stream(name="PROBE", subjects=["probe.command.>"])
     try:
@@ -319,7 +382,7 @@ async def test_a_real_stream_on_the_subjects_fools_nobody(raw: Any, client: Prob
 
 
 async def test_a_reply_that_breaks_the_contract_is_told(raw: Any, nats_url: str) -> None:
-    """A service of another make that answers nonsense is an InternalError at once, not a timeout."""
+    """A service that answers nonsense is an InternalError at once, not a timeout."""
 
     async def nonsense(message: Any) -> None:
         await raw.publish(message.reply, b'{"success":true,"result":{"text":5},"duration":1}')
@@ -352,7 +415,7 @@ async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
 
 async def test_a_service_without_a_server_does_not_start() -> None:
     """Starting without NATS is an UnavailableError in bounded time."""
-    from weenats import ConnectionOptions  # noqa: PLC0415 - one use
+    from weenats import ConnectionOptions
 
     options = ConnectionOptions(connect_timeout=0.2)
     service = NatsServiceBuilder(Probe(), "nats://127.0.0.1:1", connection=options).build()
@@ -362,7 +425,9 @@ async def test_a_service_without_a_server_does_not_start() -> None:
         await service.start()
 
 
-async def test_logs_hold_no_token(client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_hold_no_token(
+    client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
+) -> None:
     """A token shows in no log and no repr, whatever fails."""
     caplog.set_level(logging.DEBUG)
 

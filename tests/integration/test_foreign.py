@@ -1,4 +1,7 @@
-"""A peer that speaks only the wire: raw nats-py and json, against our service and against our client."""
+"""A peer that speaks only the wire.
+
+Raw nats-py and json, against our service and against our client.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 
 import pytest
 from nats.aio.client import Client as RawClient
+
 from probe import (
     FindParameters,
     Happened,
@@ -54,7 +58,9 @@ RUN = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}}
 
 async def test_a_command_with_all_metadata(ask: Any, handlers: Probe) -> None:
     """A reply correlates with its request, names it as its cause, and echoes no request header."""
-    answer = await ask("probe.command.thing.run", {**RUN, "metadata": METADATA, "x": 1}, {"X-Secret": "s"})
+    answer = await ask(
+        "probe.command.thing.run", {**RUN, "metadata": METADATA, "x": 1}, {"X-Secret": "s"}
+    )
     assert answer["success"] is True
     assert answer["result"] == {"text": "a"}
     assert answer["duration"] >= 0
@@ -64,7 +70,11 @@ async def test_a_command_with_all_metadata(ask: Any, handlers: Probe) -> None:
     assert ULID.fullmatch(metadata["messageId"])
     assert TIMESTAMP.fullmatch(metadata["timestamp"])
     (seen,) = handlers.seen
-    assert (seen.message_id, seen.causation_id, seen.metadata_context) == (MESSAGE_ID, "click-1", {"tenant": "acme"})
+    assert (seen.message_id, seen.causation_id, seen.metadata_context) == (
+        MESSAGE_ID,
+        "click-1",
+        {"tenant": "acme"},
+    )
 
 
 async def test_a_command_without_metadata(ask: Any) -> None:
@@ -82,7 +92,11 @@ async def test_a_command_without_result(ask: Any) -> None:
 async def test_the_query_get(ask: Any) -> None:
     """`get` needs no `query` member and answers the entity."""
     answer = await ask("probe.query.thing.get", {"aggregateId": {"type": "thing", "key": "k"}})
-    assert answer["entity"] == {"id": {"type": "thing", "key": "k"}, "state": {"text": "k"}, "revision": 7}
+    assert answer["entity"] == {
+        "id": {"type": "thing", "key": "k"},
+        "state": {"text": "k"},
+        "revision": 7,
+    }
 
 
 async def test_a_query_with_parameters(ask: Any) -> None:
@@ -102,12 +116,18 @@ async def test_every_code_leaves_in_body_and_headers(ask: Any, handlers: Probe, 
     answer = await ask("probe.command.thing.run", {**RUN, "metadata": METADATA})
     assert answer["success"] is False
     assert answer["error"] == {"code": code, "message": "because", "details": {"n": 1}}
-    assert answer["headers"] == {"Nats-Service-Error": "because", "Nats-Service-Error-Code": NUMBERS[code]}
-    assert answer["metadata"]["correlation"] == {"correlationId": "order-1", "causationId": MESSAGE_ID}
+    assert answer["headers"] == {
+        "Nats-Service-Error": "because",
+        "Nats-Service-Error-Code": NUMBERS[code],
+    }
+    assert answer["metadata"]["correlation"] == {
+        "correlationId": "order-1",
+        "causationId": MESSAGE_ID,
+    }
 
 
 async def test_declared_errors_leave_with_their_name(ask: Any, handlers: Probe) -> None:
-    """A declared error is its code, its name in `details.error`, and its typed details in `details.data`."""
+    """A declared error is its code, and in `details` its name and its typed data."""
 
     async def missing(key: str, command: Run, context: RequestContext) -> Outcome:
         raise PartMissingError(details=MissingDetails(part="wheel"))
@@ -136,13 +156,18 @@ async def test_health(raw: RawClient, service: Any) -> None:
 
 
 async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
-    """An event that we publish is the notification of the wire; one that a foreign peer publishes is typed here."""
+    """An event that we publish is the notification of the wire.
+
+    One that a foreign peer publishes is typed here.
+    """
     arrived: asyncio.Queue[Any] = asyncio.Queue()
     await raw.subscribe("probe.events.thing.*", cb=arrived.put)
     await raw.flush()
     await raw.flush()
     async with ProbeClient.connect(nats_url) as client:
-        await client.publish_happened("k", Happened(text="x"), revision=3, context={"a": 1}, headers={"X-A": "b"})
+        await client.publish_happened(
+            "k", Happened(text="x"), revision=3, context={"a": 1}, headers={"X-A": "b"}
+        )
         sent = await asyncio.wait_for(arrived.get(), 5)
         body = json.loads(sent.data)
         assert ULID.fullmatch(body.pop("id"))
@@ -161,7 +186,12 @@ async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
             foreign = {**body, "id": MESSAGE_ID, "timestamp": METADATA["timestamp"], "unknown": 1}
             await raw.publish("probe.events.thing.happened", json.dumps(foreign).encode())
             event = await asyncio.wait_for(received.get(), 5)
-            assert (event.id, event.key, event.revision, event.data) == (MESSAGE_ID, "k", 3, Happened(text="x"))
+            assert (event.id, event.key, event.revision, event.data) == (
+                MESSAGE_ID,
+                "k",
+                3,
+                Happened(text="x"),
+            )
 
 
 async def _answering(raw: RawClient, subject: str, answer: dict[str, Any]) -> list[dict[str, Any]]:
@@ -197,12 +227,18 @@ async def test_a_foreign_service_answers_our_client(raw: RawClient, nats_url: st
 async def test_every_code_arrives_as_its_class(raw: RawClient, nats_url: str, code: str) -> None:
     """Each error of a foreign service is raised as the class of its code."""
     error = {"code": code, "message": "because", "details": {"n": 1}}
-    await _answering(raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0})
+    await _answering(
+        raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
+    )
     async with ProbeClient.connect(nats_url) as client:
         with pytest.raises(ServiceError) as raised:
             await client.run("k", Run(action="a"))
     assert type(raised.value) is CLASS_OF_CODE[code]
-    assert (raised.value.message, raised.value.details, raised.value.remote) == ("because", {"n": 1}, True)
+    assert (raised.value.message, raised.value.details, raised.value.remote) == (
+        "because",
+        {"n": 1},
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -216,17 +252,27 @@ async def test_every_code_arrives_as_its_class(raw: RawClient, nats_url: str, co
 )
 async def test_an_error_that_is_none_is_told(raw: RawClient, nats_url: str, error: Any) -> None:
     """A failure that breaks the wire is an InternalError of this side."""
-    await _answering(raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0})
+    await _answering(
+        raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
+    )
     async with ProbeClient.connect(nats_url) as client:
         with pytest.raises(InternalError, match="breaks the contract"):
             await client.run("k", Run(action="a"))
 
 
 @pytest.mark.parametrize("data", [None, {}, {"part": 5}, "x"])
-async def test_a_declared_error_with_wrong_details_keeps_its_code(raw: RawClient, nats_url: str, data: Any) -> None:
+async def test_a_declared_error_with_wrong_details_keeps_its_code(
+    raw: RawClient, nats_url: str, data: Any
+) -> None:
     """When the typed details do not fit, the caller still gets the class of the code."""
-    error = {"code": "NOT_FOUND", "message": "x", "details": {"error": "part-missing", "data": data}}
-    await _answering(raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0})
+    error = {
+        "code": "NOT_FOUND",
+        "message": "x",
+        "details": {"error": "part-missing", "data": data},
+    }
+    await _answering(
+        raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
+    )
     async with ProbeClient.connect(nats_url) as client:
         with pytest.raises(ServiceError) as raised:
             await client.run("k", Run(action="a"))

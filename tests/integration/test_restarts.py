@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from probe import Probe, ProbeClient, Run
 from weenats import (
     ConnectionLostError,
@@ -33,7 +34,10 @@ def build(url: str, handlers: Probe, **options: Any) -> NatsService:
 
 
 async def test_instances_restarted_in_turn_fail_no_call(nats_url: str) -> None:
-    """Two instances are restarted in turn, several times, while 64 calls are in flight: none fails."""
+    """Two instances are restarted in turn, several times, while 64 calls are in flight.
+
+    None fails.
+    """
     handlers = Probe()
     done = asyncio.Event()
     answered = 0
@@ -74,15 +78,19 @@ async def test_a_stop_finishes_what_was_admitted(nats_url: str, gate: Gate) -> N
         await gate.entered.acquire()
         stopping = asyncio.create_task(service.stop())
         gate.opened.set()
-        assert [outcome.text for outcome in await asyncio.gather(*calls)] == [f"k{n}" for n in range(10)]
+        assert [outcome.text for outcome in await asyncio.gather(*calls)] == [
+            f"k{n}" for n in range(10)
+        ]
         await stopping
         with pytest.raises(UnavailableError):
             await client.run("k", Run(action="a"))
 
 
 async def test_what_the_drain_budget_cannot_finish_is_told(nats_url: str, gate: Gate) -> None:
-    """Beyond the drain budget running and waiting requests are answered UNAVAILABLE, and their handlers cancelled."""
-    builder = NatsServiceBuilder(Probe(hold=gate), nats_url).with_queue_group("probe", max_concurrency=1)
+    """What the drain budget is too short for is answered UNAVAILABLE and cancelled."""
+    builder = NatsServiceBuilder(Probe(hold=gate), nats_url).with_queue_group(
+        "probe", max_concurrency=1
+    )
     service = builder.with_drain_timeout(0.05).build()
     await service.start()
     async with ProbeClient.connect(nats_url, timeout=30) as client:
@@ -107,10 +115,15 @@ async def test_stopping_twice_and_leaving_is_one_stop(nats_url: str) -> None:
 async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_again(
     own_nats_server: NatsServer, gate: Gate
 ) -> None:
-    """A call that waits when the server is killed learns at once; after the restart calls work again by themselves."""
+    """A call that waits when the server is killed learns at once.
+
+    After the restart calls work again by themselves.
+    """
     options = ConnectionOptions(reconnect_wait=0.02)
     handlers = Probe(hold=gate)
-    builder = NatsServiceBuilder(handlers, own_nats_server.url, connection=options).with_drain_timeout(0.1)
+    builder = NatsServiceBuilder(
+        handlers, own_nats_server.url, connection=options
+    ).with_drain_timeout(0.1)
     async with (
         builder.build(),
         ProbeClient.connect(own_nats_server.url, connection=options, timeout=30) as client,
@@ -149,7 +162,8 @@ async def _child(url: str, *, hold: str = "0.05") -> asyncio.subprocess.Process:
 async def _until_reached(client: ProbeClient) -> None:
     """Return once everything that was sent before has reached the service.
 
-    The second question is sent after the calls of this turn of the loop; the service answers both on one connection.
+    The second question is sent after the calls of this turn of the loop; the service answers both
+    on one connection.
     """
     await client.check_health()
     await client.check_health()
@@ -157,7 +171,10 @@ async def _until_reached(client: ProbeClient) -> None:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_loses_no_queued_work(nats_url: str, stop: signal.Signals) -> None:
-    """SIGTERM or SIGINT with running and queued requests: all are answered, then the process ends with 0."""
+    """SIGTERM or SIGINT with running and queued requests.
+
+    All are answered, then the process ends with 0.
+    """
     child = await _child(nats_url)
     async with ProbeClient.connect(nats_url) as client:
         calls = [asyncio.create_task(client.run(f"k{n}", Run(action="hold"))) for n in range(20)]
@@ -190,4 +207,3 @@ async def test_waiting_for_the_stop_ends_with_it(nats_url: str) -> None:
     waiting = asyncio.create_task(service.wait_until_stopped())
     await service.stop()
     await asyncio.wait_for(waiting, 5)
-

@@ -7,6 +7,8 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import MISSING, Field
+from typing_extensions import Unpack
+
 from weenats import (
     CallOptions,
     Command,
@@ -27,7 +29,6 @@ from weenats import (
     SubscribeOptions,
 )
 from weenats.events import publish, subscribe
-from typing_extensions import Unpack
 
 
 class Run(Model):
@@ -94,9 +95,15 @@ class UndeclaredError(NotFoundError):
 
 
 CONTRACT: Final = ServiceContract(
-    name="probe", version="1.2.3", description="Does as it is told.", aggregate="thing", digest="sha256:probe"
+    name="probe",
+    version="1.2.3",
+    description="Does as it is told.",
+    aggregate="thing",
+    digest="sha256:probe",
 )
-HAPPENED: Final = Event(name="happened", contract=CONTRACT, data=Happened, description="It happened.")
+HAPPENED: Final = Event(
+    name="happened", contract=CONTRACT, data=Happened, description="It happened."
+)
 RUN: Final = Command(
     name="run",
     contract=CONTRACT,
@@ -106,10 +113,22 @@ RUN: Final = Command(
     emits=(HAPPENED,),
     description="Do as told.",
 )
-FORGET: Final = Command(name="forget", contract=CONTRACT, payload=Run, result=NoneType, description="Answer nothing.")
-GET: Final = Query(name="get", contract=CONTRACT, parameters=NoneType, result=Entity[Thing], description="The thing.")
+FORGET: Final = Command(
+    name="forget", contract=CONTRACT, payload=Run, result=NoneType, description="Answer nothing."
+)
+GET: Final = Query(
+    name="get",
+    contract=CONTRACT,
+    parameters=NoneType,
+    result=Entity[Thing],
+    description="The thing.",
+)
 FIND: Final = Query(
-    name="find", contract=CONTRACT, parameters=FindParameters, result=Outcome, description="Find something."
+    name="find",
+    contract=CONTRACT,
+    parameters=FindParameters,
+    result=Outcome,
+    description="Find something.",
 )
 
 Action = Callable[[str, Run, RequestContext], Awaitable[Any]]
@@ -159,7 +178,9 @@ class Probe(ServiceHandlers):
             Endpoint.query(FIND, self.find),
         )
 
-    async def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+    async def publish_happened(
+        self, key: str, data: Happened, **options: Unpack[PublishOptions]
+    ) -> None:
         """Publish the event."""
         await publish(self.transport, HAPPENED, key, data, **options)
 
@@ -181,7 +202,9 @@ class ProbeClient(ServiceClient):
         """Answer the thing."""
         return await self.query(GET, key, None, **options)
 
-    async def find(self, key: str, query: FindParameters, **options: Unpack[CallOptions]) -> Outcome:
+    async def find(
+        self, key: str, query: FindParameters, **options: Unpack[CallOptions]
+    ) -> Outcome:
         """Answer the pattern."""
         return await self.query(FIND, key, query, **options)
 
@@ -191,6 +214,8 @@ class ProbeClient(ServiceClient):
         """Take the event."""
         return await subscribe(self.transport, HAPPENED, handler, **options)
 
-    async def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+    async def publish_happened(
+        self, key: str, data: Happened, **options: Unpack[PublishOptions]
+    ) -> None:
         """Publish the event."""
         await publish(self.transport, HAPPENED, key, data, **options)

@@ -1,4 +1,7 @@
-"""Serves the probe in a process of its own until a signal comes: `serve_probe.py URL SECONDS_TO_HOLD`."""
+"""Serves the probe in a process of its own until a signal comes.
+
+`serve_probe.py URL SECONDS_TO_HOLD`.
+"""
 
 from __future__ import annotations
 

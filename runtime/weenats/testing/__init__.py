@@ -1,4 +1,7 @@
-"""For tests of services: a real nats-server, a transport in memory, and pytest fixtures for both."""
+"""For tests of services.
+
+A real nats-server, a transport in memory, and pytest fixtures for both.
+"""
 
 from weenats.testing.memory_transport import MemoryBroker, MemoryTransport
 from weenats.testing.nats_server import NatsServer, NatsServerError

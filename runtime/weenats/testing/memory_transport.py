@@ -1,4 +1,7 @@
-"""A transport within one process, for unit tests: subjects, wildcards, queue groups and no-responders as NATS has them."""
+"""A transport within one process, for unit tests.
+
+Subjects, wildcards, queue groups and no-responders as NATS has them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class _Subscription:
 
 
 class MemoryBroker:
-    """What the transports of one test share: every message goes to who listens, one member of a queue group each."""
+    """What the transports of one test share.
+
+    Every message goes to who listens, one member of a queue group each.
+    """
 
     def __init__(self) -> None:
         self._subscriptions: list[_Subscription] = []
@@ -68,7 +74,9 @@ class MemoryBroker:
 class MemoryTransport:
     """One connection to a MemoryBroker; transports on the same broker reach each other."""
 
-    def __init__(self, broker: MemoryBroker | None = None, *, max_payload: int = _MAX_PAYLOAD) -> None:
+    def __init__(
+        self, broker: MemoryBroker | None = None, *, max_payload: int = _MAX_PAYLOAD
+    ) -> None:
         self.broker = broker or MemoryBroker()
         self._max_payload = max_payload
         self._mine: list[_Subscription] = []
@@ -95,7 +103,11 @@ class MemoryTransport:
         for subscription in self._mine:
             self.broker.remove(subscription)
         if self._mux is not None:
-            self._mux.fail(lambda subject: ConnectionLostError(f"the connection was closed while {subject} ran"))
+            self._mux.fail(
+                lambda subject: ConnectionLostError(
+                    f"the connection was closed while {subject} ran"
+                )
+            )
             self._mux.close()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
@@ -106,7 +118,12 @@ class MemoryTransport:
         self.broker.deliver(subject, reply, payload, block)
 
     async def request(
-        self, subject: str, payload: bytes, headers: bytes, deadline: float, accepts: Accepts | None = None
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes,
+        deadline: float,
+        accepts: Accepts | None = None,
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         await self.connect()
@@ -120,7 +137,9 @@ class MemoryTransport:
         finally:
             self._mux.discard(reply)
 
-    async def request_many(self, subject: str, payload: bytes, *, timeout: float, quiet: float) -> list[Delivery]:
+    async def request_many(
+        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+    ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
         arrived: asyncio.Queue[Delivery] = asyncio.Queue()
@@ -131,7 +150,9 @@ class MemoryTransport:
         finally:
             await self.unsubscribe([inbox])
 
-    def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> _Subscription:
+    def subscribe(
+        self, subject: str, on_delivery: OnDelivery, queue_group: str = ""
+    ) -> _Subscription:
         """Register interest; see Transport."""
         self._check_open()
         subscription = _Subscription(subject, queue_group, on_delivery)
@@ -162,9 +183,9 @@ class MemoryTransport:
 
 
 def _matches(pattern: list[str], subject: list[str]) -> bool:
-    for index, token in enumerate(pattern):
-        if token == ">":
+    for index, part in enumerate(pattern):
+        if part == ">":
             return len(subject) > index
-        if index >= len(subject) or token not in ("*", subject[index]):
+        if index >= len(subject) or part not in ("*", subject[index]):
             return False
     return len(pattern) == len(subject)

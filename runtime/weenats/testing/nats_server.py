@@ -1,4 +1,7 @@
-"""A real nats-server for tests, demos and `weenats run --embedded`: on a free port of the loopback, gone afterwards."""
+"""A real nats-server for tests, demos and `weenats run --embedded`.
+
+On a free port of the loopback, gone afterwards.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class NatsServerError(RuntimeError):
 
 
 class NatsServer:
-    """The nats-server binary of the `server` extra, else the one on the PATH, with JetStream and a store of its own.
+    """The nats-server binary of the `server` extra, else the one on the PATH.
+
+    It runs with JetStream and a store of its own.
 
     Args:
         config: text of a configuration file, for permissions and accounts.
@@ -62,7 +67,9 @@ class NatsServer:
         return self._process.pid
 
     def start(self) -> Self:
-        """Start and wait until it accepts connections. After `kill` or `stop` it comes back on the same port.
+        """Start and wait until it accepts connections.
+
+        After `kill` or `stop` it comes back on the same port.
 
         Raises:
             NatsServerError: it does not come up; the message holds its log.
@@ -71,13 +78,23 @@ class NatsServer:
             return self
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
         self.port = self.port or _free_port()
-        command = [self._binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(folder / "store")]
+        command = [
+            self._binary,
+            "-a",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-js",
+            "-sd",
+            str(folder / "store"),
+        ]
         if self._config is not None:
             (folder / "server.conf").write_text(self._config)
             command += ["-c", str(folder / "server.conf")]
         with (folder / "server.log").open("ab") as log:
-            # A session of its own: Ctrl-C on the terminal is for the service, which still has to drain over it.
-            self._process = subprocess.Popen(
+            # A session of its own: Ctrl-C on the terminal is for the service, which still has to
+            # drain over it.
+            self._process = subprocess.Popen(  # noqa: S603 - the binary that we found
                 [*command, *self._arguments], stdout=log, stderr=log, start_new_session=True
             )
         self._wait_until_up()
@@ -104,7 +121,10 @@ class NatsServer:
         return self.start()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -125,7 +145,10 @@ class NatsServer:
     def _wait_until_up(self) -> None:
         end = time.monotonic() + _START_TIMEOUT
         while time.monotonic() < end and self._process is not None and self._process.poll() is None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1.0) as connection,
+            ):
                 connection.settimeout(1.0)
                 if connection.recv(5).startswith(b"INFO"):
                     return

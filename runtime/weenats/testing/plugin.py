@@ -1,4 +1,7 @@
-"""pytest fixtures: `pytest_plugins = ["weenats.testing.plugin"]` in a conftest.py makes them known."""
+"""pytest fixtures.
+
+`pytest_plugins = ["weenats.testing.plugin"]` in a conftest.py makes them known.
+"""
 
 from __future__ import annotations
 
