@@ -23,7 +23,7 @@ from weenats.nats_connection import (
     new_inbox,
     open_connection,
 )
-from weenats.request_mux import RequestMux, gather_replies
+from weenats.request_mux import Arrivals, RequestMux, gather_replies
 from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class NatsTransport:
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
         self._fences: set[asyncio.Future[bool]] = set()
+        self._gatherings: set[Arrivals] = set()
 
     def __repr__(self) -> str:
         return f"<NatsTransport {'connected' if self._connected.is_set() else 'not connected'}>"
@@ -130,13 +131,15 @@ class NatsTransport:
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
-        arrived: asyncio.Queue[Delivery] = asyncio.Queue()
+        arrived: Arrivals = asyncio.Queue()
         inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrived.put_nowait)
+        self._gatherings.add(arrived)
         try:
             await self.fence()
             self.publish(subject, payload, reply=inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
+            self._gatherings.discard(arrived)
             await self.unsubscribe([inbox])
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
@@ -240,6 +243,8 @@ class NatsTransport:
     def _fail_all(self, text: str) -> None:
         if self._mux is not None:
             self._mux.fail(lambda subject: ConnectionLostError(text.format(subject)))
+        for arrived in self._gatherings:
+            arrived.put_nowait(ConnectionLostError("the connection to NATS broke"))
         for pong in self._fences:
             if not pong.done():
                 pong.set_exception(ConnectionLostError("the connection to NATS broke"))

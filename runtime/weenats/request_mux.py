@@ -87,10 +87,16 @@ class RequestMux:
         _end(pending, DeadlineExceededError(text))
 
 
-async def gather_replies(
-    arrived: asyncio.Queue[Delivery], *, timeout: float, quiet: float
-) -> list[Delivery]:
-    """Return what arrives until nothing came for `quiet` seconds, `timeout` at most."""
+Arrivals = asyncio.Queue[Delivery | ServiceError]
+"""Replies of many to one message, or the error that ends the waiting for them."""
+
+
+async def gather_replies(arrived: Arrivals, *, timeout: float, quiet: float) -> list[Delivery]:
+    """Return what arrives until nothing came for `quiet` seconds, `timeout` at most.
+
+    Raises:
+        ServiceError: it arrived, since the connection is gone.
+    """
     replies: list[Delivery] = []
     end = monotonic() + timeout
     pause = timeout
@@ -98,6 +104,8 @@ async def gather_replies(
         while (pause := min(pause, end - monotonic())) > 0:
             async with asyncio.timeout(pause):
                 delivery = await arrived.get()
+            if isinstance(delivery, ServiceError):
+                raise delivery
             if delivery.status == NO_RESPONDERS:
                 break
             replies.append(delivery)

@@ -130,6 +130,11 @@ class Transport(Protocol):
         """Send a message and gather replies until none came for `quiet` seconds.
 
         It takes `timeout` seconds at most, and is [] at once when nobody listens.
+
+        Raises:
+            ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
+            PermissionDeniedError: the server refuses the inbox that takes the replies.
+            MessageTooLargeError: it is larger than `max_payload`.
         """
         ...
 

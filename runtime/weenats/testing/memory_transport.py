@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError
 from weenats.identifiers import STAMPER
-from weenats.request_mux import RequestMux, gather_replies
+from weenats.request_mux import Arrivals, RequestMux, gather_replies
 from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class MemoryTransport:
         self._max_payload = max_payload
         self._mine: list[_Subscription] = []
         self._mux: RequestMux | None = None
+        self._gatherings: set[Arrivals] = set()
         self._open = False
         self._closed = False
 
@@ -97,9 +98,13 @@ class MemoryTransport:
 
     async def close(self) -> None:
         """Fail what waits, and end the connection for good."""
+        if self._closed:
+            return
         if self._open:
             await self.fence()
         self._closed = True
+        for arrived in self._gatherings:
+            arrived.put_nowait(ConnectionLostError("the connection to NATS was closed"))
         for subscription in self._mine:
             self.broker.remove(subscription)
         if self._mux is not None:
@@ -142,12 +147,14 @@ class MemoryTransport:
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
-        arrived: asyncio.Queue[Delivery] = asyncio.Queue()
+        arrived: Arrivals = asyncio.Queue()
         inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
+        self._gatherings.add(arrived)
         try:
             self.publish(subject, payload, reply=inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
+            self._gatherings.discard(arrived)
             await self.unsubscribe([inbox])
 
     def subscribe(
