@@ -78,6 +78,9 @@ VALUE_FORMATS: Final = frozenset({
 })  # fmt: skip
 """Formats whose values become Python's own types."""
 
+OF_NAMED: Final = frozenset({"minItems", "maxItems", "minProperties", "maxProperties"})
+"""What is enforced of a property and of a schema in $defs, and of no other."""
+
 SIZES: Final = (
     ("minLength", "maxLength"),
     ("minItems", "maxItems"),

@@ -30,6 +30,7 @@ class _Where(NamedTuple):
 
     is_file: bool = False
     is_property: bool = False
+    is_inner: bool = False  # part of another type, without a name of its own
     is_key: bool = False  # propertyNames: keys are text anyway
 
 
@@ -69,7 +70,11 @@ def _check(place: Place, where: _Where) -> Iterator[Flaw]:
         step = part.pointer.removeprefix(f"{pointer}/").partition("/")[0]
         is_open_or_closed = step == "additionalProperties" and isinstance(part.value, bool)
         if step in keywords.KNOWN and not is_open_or_closed:
-            inside = _Where(is_property=step == "properties", is_key=step == "propertyNames")
+            inside = _Where(
+                is_property=step == "properties",
+                is_inner=step not in {"properties", "$defs"},
+                is_key=step == "propertyNames",
+            )
             yield from _check(part, inside)
 
 
@@ -101,11 +106,23 @@ def _form(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
         yield Flaw(pointer, "has no type", _TYPE_REMEDY)
         return
     yield from values.check_values(pointer, schema, is_key=where.is_key)
+    if where.is_inner:
+        yield from _inner(pointer, schema)
     kinds = values.types_of(schema)
     if "object" in kinds:
         yield from check_object(pointer, schema)
     if "array" in kinds and "items" not in schema:
         yield Flaw(pointer, "does not say what the list holds", "add items with their type")
+
+
+def _inner(pointer: str, schema: Schema) -> Iterator[Flaw]:
+    """Yield what is enforced of a property or a schema in $defs, and of no other."""
+    for key in sorted(schema.keys() & keywords.OF_NAMED):
+        yield Flaw(
+            joined(pointer, key),
+            f"models do not enforce {key} here",
+            "move what has it to $defs and refer to it",
+        )
 
 
 def _beside(pointer: str, schema: Schema, head: str) -> Iterator[Flaw]:

@@ -37,6 +37,8 @@ def check_unions(source: Source, document: Document, place: Place) -> Iterator[F
     for pointer, schema in walk(place.value, place.pointer):
         if not isinstance(schema, dict):
             continue
+        for key in ("oneOf", "anyOf"):
+            yield from _nested(joined(pointer, key), schema.get(key))
         if "discriminator" in schema:
             yield from _discriminator(source, document, pointer, schema)
         one_of, all_of = schema.get("oneOf"), schema.get("allOf")
@@ -51,6 +53,13 @@ def check_unions(source: Source, document: Document, place: Place) -> Iterator[F
                     )
         if isinstance(all_of, list):
             yield from _all_of(source, document, pointer, schema, all_of)
+
+
+def _nested(pointer: str, branches: JsonValue) -> Iterator[Flaw]:
+    for index, branch in enumerate(branches if isinstance(branches, list) else ()):
+        if isinstance(branch, dict) and branch.keys() & {"oneOf", "anyOf"}:
+            message = "is a choice within a choice"
+            yield Flaw(joined(pointer, index), message, "list its branches beside the others")
 
 
 def _branch(source: Source, document: Document, schema: JsonValue) -> _Branch | None:
@@ -125,20 +134,19 @@ def _all_of(
 ) -> Iterator[Flaw]:
     own = schema.get("properties")
     seen: set[str] = set(own) if isinstance(own, dict) else set()
-    is_alone = len(parts) == 1 and not seen
     for index, part in enumerate(parts):
         at = joined(pointer, "allOf", index)
         found = resolved(source, document, part)[1]
         if not isinstance(found, dict):
             continue  # said elsewhere
         properties = found.get("properties")
-        if not isinstance(properties, dict):
-            yield Flaw(at, "is no object with properties", "write one schema in place of allOf")
+        if not isinstance(properties, dict) or found.get("type") != "object" or "allOf" in found:
+            yield Flaw(at, "is no mere object with properties", "write one schema for all")
             continue
         for name in sorted(seen & properties.keys()):
             yield Flaw(at, f"describes the member {shown(name)} again", "describe it once")
         seen |= properties.keys()
-        if not is_alone and found.get("additionalProperties", True) is not True:
+        if found.get("additionalProperties", True) is not True:
             yield Flaw(
                 at,
                 "allows no members but its own, so nothing can be added to it",
@@ -148,7 +156,7 @@ def _all_of(
         yield Flaw(
             joined(pointer, "additionalProperties"),
             "does not see the members of the allOf",
-            "write one schema in place of allOf",
+            "write one schema for all",
         )
     required = schema.get("required")
     for index, wanted in enumerate(required if isinstance(required, list) else ()):
