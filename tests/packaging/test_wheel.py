@@ -80,6 +80,21 @@ def test_the_base_install_is_the_runtime(wheel: Path, tmp_path: Path) -> None:
     assert missing.stderr == "weenats: this needs the extra `cli`: pip install 'weenats[cli]'\n"
 
 
+def test_the_cli_extra_is_enough_to_run_and_call(wheel: Path, tmp_path: Path) -> None:
+    """With `cli` alone services are served and called; what generates names its own extra."""
+    python = environment(tmp_path / "venv")
+    pip("--python", str(python), "install", f"{wheel}[cli]")
+    weenats = tmp_path / "venv/bin/weenats"
+    nobody = run(weenats, "services", "--servers", "nats://127.0.0.1:1", cwd=tmp_path)
+    assert nobody.stderr.startswith("weenats: UNAVAILABLE")
+    nothing = run(weenats, "run", "json:dumps", cwd=tmp_path)
+    assert nothing.stderr.startswith("weenats: json:dumps is neither handlers nor")
+    for verb in (["new", "orders"], ["generate"], ["check"], ["demo"]):
+        refused = run(weenats, *verb, cwd=tmp_path)
+        assert refused.returncode == 1
+        assert "this needs the extra `codegen`: pip install 'weenats[codegen]'" in refused.stderr
+
+
 def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     """`weenats demo` needs no checkout: what it compiles and serves is in the wheel."""
     python = environment(tmp_path / "venv")
