@@ -86,8 +86,8 @@ def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
 def main() -> None:
     """Parse the options, start a nats-server, measure, print."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.8, help="for each measurement")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     options = parser.parse_args()
     cells = len(CONTENDERS) * (len(IN_FLIGHT) * options.rounds + 1)
