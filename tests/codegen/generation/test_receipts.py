@@ -1,0 +1,165 @@
+"""The sample, served: its generated client against its handlers, over the transport in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from receipts import (
+    AddItem,
+    EmptyReceiptError,
+    Finalize,
+    InvalidReceiptStateError,
+    ItemAdded,
+    ItemNotFoundError,
+    ItemRemoved,
+    ReceiptFinalized,
+    ReceiptNotFoundError,
+    ReceiptsClient,
+    ReceiptVoided,
+    RemoveItem,
+    VoidReceipt,
+)
+from receipts.handlers import Receipts
+from weenats import FailedPreconditionError, NatsServiceBuilder, NotFoundError
+from weenats.testing import MemoryTransport
+
+COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
+
+
+@dataclass
+class Shop:
+    """The running sample: a client of it, and every event it has announced."""
+
+    client: ReceiptsClient
+    events: list[tuple[str, int, Any]] = field(default_factory=list)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def on_event(self, event: Any) -> None:
+        """Note an event."""
+        self.events.append((event.key, event.revision, event.data))
+        self._arrived.set()
+
+    async def next_event(self) -> tuple[str, int, Any]:
+        """Wait for an event and take it."""
+        while not self.events:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self.events.pop(0)
+
+
+@pytest.fixture
+async def shop(memory_transport: MemoryTransport) -> AsyncIterator[Shop]:
+    """The sample, serving."""
+    async with NatsServiceBuilder(Receipts(), transport=memory_transport).build():
+        shop = Shop(ReceiptsClient(memory_transport))
+        subscriptions = [
+            await shop.client.subscribe_item_added(shop.on_event),
+            await shop.client.subscribe_item_removed(shop.on_event),
+            await shop.client.subscribe_receipt_finalized(shop.on_event),
+            await shop.client.subscribe_receipt_voided(shop.on_event),
+        ]
+        yield shop
+        for subscription in subscriptions:
+            await subscription.unsubscribe()
+
+
+async def test_the_first_item_opens_the_receipt(shop: Shop) -> None:
+    """Adding answers the receipt, and `get` shows the same as an entity."""
+    receipt = await shop.client.add_item("r-1", COFFEE)
+    assert (receipt.id, receipt.status, receipt.total) == ("r-1", "open", 9.0)
+    entity = await shop.client.get("r-1")
+    assert (entity.id.type, entity.id.key, entity.revision) == ("receipt", "r-1", 1)
+    assert entity.state == receipt
+
+
+async def test_money_does_not_drift(shop: Shop) -> None:
+    """0.1 and 0.2 are 0.3; ten times 0.1 is 1."""
+    await shop.client.add_item("r-1", AddItem(name="a", price=0.1, quantity=1))
+    receipt = await shop.client.add_item("r-1", AddItem(name="b", price=0.2, quantity=1))
+    assert receipt.total == 0.3
+    receipt = await shop.client.add_item("r-2", AddItem(name="a", price=0.1, quantity=10))
+    assert receipt.total == 1.0
+
+
+async def test_each_change_is_announced_with_its_revision(shop: Shop) -> None:
+    """Adding, removing, closing and voiding: one event each, with what it was about."""
+    await shop.client.add_item("r-1", COFFEE)
+    added = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
+    assert await shop.next_event() == ("r-1", 1, added)
+    await shop.client.add_item("r-1", AddItem(name="Tea", price=3, quantity=1))
+    assert (await shop.next_event())[1] == 2
+    receipt = await shop.client.remove_item("r-1", RemoveItem(name="Coffee"))
+    assert receipt.total == 3.0
+    assert await shop.next_event() == ("r-1", 3, ItemRemoved(name="Coffee", refund_amount=9.0))
+    receipt = await shop.client.finalize("r-1", Finalize())
+    assert receipt.status == "closed"
+    assert await shop.next_event() == ("r-1", 4, ReceiptFinalized(final_total=3.0, item_count=1))
+    receipt = await shop.client.void_receipt("r-1", VoidReceipt(reason="a mistake"))
+    assert receipt.status == "voided"
+    voided = ReceiptVoided(reason="a mistake", voided_total=3.0)
+    assert await shop.next_event() == ("r-1", 5, voided)
+
+
+async def test_an_unknown_receipt_is_not_found(shop: Shop) -> None:
+    """Everything but adding asks for a receipt that is there."""
+    for call in (
+        shop.client.get("none"),
+        shop.client.finalize("none", Finalize()),
+        shop.client.remove_item("none", RemoveItem(name="x")),
+        shop.client.void_receipt("none", VoidReceipt(reason="x")),
+    ):
+        with pytest.raises(ReceiptNotFoundError, match="There is no such receipt"):
+            await call
+
+
+async def test_an_unknown_item_is_told_by_name(shop: Shop) -> None:
+    """The error comes back as its class, under its code, with typed details."""
+    await shop.client.add_item("r-1", COFFEE)
+    with pytest.raises(ItemNotFoundError) as caught:
+        await shop.client.remove_item("r-1", RemoveItem(name="Cake"))
+    assert isinstance(caught.value, NotFoundError)
+    assert caught.value.details.name == "Cake"
+
+
+async def test_an_empty_receipt_cannot_be_closed(shop: Shop) -> None:
+    """Closing asks for at least one item."""
+    await shop.client.add_item("r-1", COFFEE)
+    await shop.client.remove_item("r-1", RemoveItem(name="Coffee"))
+    with pytest.raises(EmptyReceiptError):
+        await shop.client.finalize("r-1", Finalize())
+
+
+async def test_a_closed_receipt_stays_as_it_is(shop: Shop) -> None:
+    """Neither items nor status change; the error says what the status is."""
+    await shop.client.add_item("r-1", COFFEE)
+    await shop.client.finalize("r-1", Finalize())
+    for call in (
+        shop.client.add_item("r-1", COFFEE),
+        shop.client.remove_item("r-1", RemoveItem(name="Coffee")),
+        shop.client.finalize("r-1", Finalize()),
+    ):
+        with pytest.raises(InvalidReceiptStateError) as caught:
+            await call
+        assert isinstance(caught.value, FailedPreconditionError)
+        assert caught.value.details.status == "closed"
+    assert (await shop.client.get("r-1")).revision == 2
+
+
+async def test_a_voided_receipt_stays_void(shop: Shop) -> None:
+    """To void twice is refused."""
+    await shop.client.add_item("r-1", COFFEE)
+    await shop.client.void_receipt("r-1", VoidReceipt(reason="x"))
+    with pytest.raises(InvalidReceiptStateError):
+        await shop.client.void_receipt("r-1", VoidReceipt(reason="x"))
+
+
+async def test_a_client_may_publish_an_event(shop: Shop) -> None:
+    """The generated client has the publish helpers too."""
+    data = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
+    await shop.client.publish_item_added("r-9", data, revision=7)
+    assert await shop.next_event() == ("r-9", 7, data)
