@@ -16,7 +16,6 @@ from receipts import (
     RemoveItem,
 )
 from receipts.handlers import Receipts
-
 from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.service import NatsServiceBuilder
