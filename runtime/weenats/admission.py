@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -47,13 +46,14 @@ class Job:
         settled: True once it was answered or dropped; whatever ends later changes nothing.
     """
 
-    __slots__ = ("deadline", "delivery", "settled", "task", "worker")
+    __slots__ = ("begun", "deadline", "delivery", "settled", "task", "worker")
 
     def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
         self.worker = worker
         self.delivery = delivery
         self.deadline = deadline
         self.settled = False
+        self.begun = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -71,13 +71,7 @@ class Admission:
         self._running: set[Job] = set()
         self._waiting: deque[Job] = deque()
         self._timer = DeadlineTimer[Job](self._expire, clock)
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    @property
-    def is_full(self) -> bool:
-        """Say whether the next job would be refused."""
-        return len(self._running) >= self._max_concurrency and len(self._waiting) >= self._max_queue
+        self._idle: asyncio.Future[None] | None = None
 
     def offer(self, job: Job) -> None:
         """Run the job now, let it wait, or refuse it at once."""
@@ -106,9 +100,11 @@ class Admission:
 
         What is left is refused as UNAVAILABLE and cancelled.
         """
+        self._idle = asyncio.get_running_loop().create_future()
+        self._next()
         try:
             async with asyncio.timeout(budget):
-                await self._idle.wait()
+                await asyncio.shield(self._idle)
         except TimeoutError:
             self.abort()
         finally:
@@ -119,38 +115,52 @@ class Admission:
         waiting, self._waiting = self._waiting, deque()
         for job in (*waiting, *self._running):
             self._settle(job, UnavailableError("the service is stopping"))
-            if job.task is not None:
-                job.task.cancel()
-        self._idle.set()
+            self._cancel(job)
+        if self._idle is not None and not self._idle.done():
+            self._idle.set_result(None)
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
-        self._idle.clear()
-        # A callback, no `finally` in the task: a task cancelled before its first step never enters
-        # its body.
-        job.task = asyncio.get_running_loop().create_task(job.worker.run(job))
-        job.task.add_done_callback(partial(self._done, job))
+        job.task = asyncio.get_running_loop().create_task(self._work(job))
 
-    def _done(self, job: Job, task: asyncio.Task[None]) -> None:
+    async def _work(self, job: Job) -> None:
+        job.begun = True
+        try:
+            await job.worker.run(job)
+        except Exception:
+            _LOG.exception("a message on %s ended in a defect", job.delivery.subject)
+        finally:
+            self._done(job)
+
+    def _done(self, job: Job) -> None:
         if job.deadline is not None:
             self._timer.discard(job)
         self._running.discard(job)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _LOG.error("a message on %s ended in a defect", job.delivery.subject, exc_info=error)
+        self._next()
+
+    def _next(self) -> None:
         while self._waiting and len(self._running) < self._max_concurrency:
             job = self._waiting.popleft()
             if not job.settled:
                 self._start(job)
-        if not self._running:
-            self._idle.set()
+        if self._idle is not None and not self._running and not self._idle.done():
+            self._idle.set_result(None)
 
     def _expire(self, job: Job) -> None:
         self._settle(job, DeadlineExceededError("the deadline passed before the service was done"))
         if job.task is not None:
-            job.task.cancel()
+            self._cancel(job)
         else:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(job)
+
+    def _cancel(self, job: Job) -> None:
+        if job.task is None:
+            return
+        job.task.cancel()
+        if not job.begun:
+            # A task that is cancelled before its first step never enters its body.
+            self._done(job)
 
     def _settle(self, job: Job, error: ServiceError) -> None:
         if not job.settled:

@@ -172,6 +172,7 @@ class NatsConnection(Client):
         if (refused := _REFUSED.search(err_msg)) is not None:
             self._events.refused(refused[1], refused[2])
         elif self.is_connected:
+            _LOG.warning("NATS ended the connection: %s", err_msg)
             # nats-py would close for good, over an expired credential for instance. Where the
             # server must end the connection it does, and a new one is the way on.
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
@@ -222,15 +223,16 @@ class _MessageParser(Parser):
 
     def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
         """Dispatch the message that starts here; return its end, or 0 when it is not complete."""
-        head, sid, *reply, size = data[position:line_end].split()[1:]
-        block_size = int(reply.pop()) if has_headers else 0
+        parts = data[position:line_end].split()
         start = line_end + 2
-        end = start + int(size)
+        end = start + int(parts[-1])
         if len(data) < end + 2:
             self._needed = end + 2 - position
             return 0
-        body = start + block_size
-        self._dispatch(int(sid), head, reply[0] if reply else b"", data[body:end], data[start:body])
+        sizes = 1 + has_headers
+        reply = parts[3] if len(parts) - sizes == 4 else b""  # noqa: PLR2004 - op, subject, sid, reply
+        body = start + int(parts[-2]) if has_headers else start
+        self._dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
         return end + 2
 
 
@@ -250,9 +252,13 @@ async def open_connection(
     """
     connection = NatsConnection(events)
     failures: list[Exception] = []
+    opened = False
 
     async def on_error(error: Exception) -> None:
-        failures[:] = [error]
+        if not opened:
+            failures.append(error)
+            if sum(_refuses_credentials(each) for each in failures) >= len(servers):
+                raise error  # nats-py would ask again and again until the time is over
         _LOG.log(logging.WARNING if connection.is_connected else logging.DEBUG, "NATS: %s", error)
 
     settings: dict[str, Any] = {
@@ -285,12 +291,17 @@ async def open_connection(
         if isinstance(error, OSError | ValueError | nats.errors.Error):
             raise _connect_error(servers, [error]) from None
         raise
+    opened = True
     return connection
+
+
+def _refuses_credentials(error: Exception) -> bool:
+    return "authorization violation" in str(error).lower()
 
 
 def _connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
     shown = ", ".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
     reason = str(failures[-1]) if failures else "no answer"
-    if "authorization violation" in reason.lower():
+    if failures and _refuses_credentials(failures[-1]):
         return PermissionDeniedError(f"NATS at {shown} refused the credentials of the connection")
     return UnavailableError(f"no connection to NATS at {shown}: {reason}")

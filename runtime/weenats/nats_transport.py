@@ -51,6 +51,7 @@ class NatsTransport:
         self._options = options or ConnectionOptions()
         self._connection: NatsConnection | None = None
         self._connecting = asyncio.Lock()
+        self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
         self._closed: str | None = None
         self._mux: RequestMux | None = None
@@ -80,15 +81,26 @@ class NatsTransport:
                 events = ConnectionEvents(
                     self._on_refused, self._on_disconnected, self._on_reconnected, self._on_closed
                 )
-                self._connection = await open_connection(self._servers, self._options, events)
+                opening = open_connection(self._servers, self._options, events)
+                self._opening = asyncio.create_task(opening)
+                try:
+                    self._connection = await self._opening
+                except asyncio.CancelledError:
+                    self._check_open()
+                    raise
+                finally:
+                    self._opening = None
                 self._connected.set()
 
     async def close(self) -> None:
         """Send what is pending, fail what waits, and end the connection for good."""
+        if self._closed is not None:
+            return
+        self._closed = "the connection to NATS was closed"
+        if self._opening is not None:
+            self._opening.cancel()
         async with self._connecting:
-            if self._closed is not None:
-                return
-            self._closed = "the connection to NATS was closed"
+            pass  # nothing is being opened any more
         if self._connection is not None:
             with contextlib.suppress(ServiceError):
                 await self.fence()
@@ -221,11 +233,11 @@ class NatsTransport:
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
+        # What one server refused, the next may allow, or refuse again before it counts as reconnected.
+        self._refused.clear()
         self._fail_all("the connection to NATS broke; whether {} was executed is unknown")
 
     async def _on_reconnected(self) -> None:
-        # What one server refused, the next may allow.
-        self._refused.clear()
         self._connected.set()
 
     async def _on_closed(self) -> None:
