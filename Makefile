@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench generate clean
+.PHONY: help demo test check style types rooms fresh bench generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -24,12 +24,20 @@ test: $(STAMP)  ## all tests, over a real nats-server, with branch coverage
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-check: $(STAMP)  ## style, types, rooms, freshness of everything generated
+check: style types rooms fresh  ## style, types, rooms, freshness of everything generated
+
+style: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
+
+rooms: $(STAMP)
 	$(BIN)/lint-imports
+
+fresh: $(STAMP)
 	$(BIN)/weenats check schemas --out generated
 	$(BIN)/python -m weenats_codegen.messages --check
 

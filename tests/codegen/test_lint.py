@@ -155,7 +155,7 @@ def test_deepest_schema_that_is_read_is_checked() -> None:
 
 def test_meta_schema_is_spoken_for() -> None:
     """Each keyword with which the meta-schema can refuse has words of its own."""
-    spoken = {*shape._WORDS, "propertyNames"}  # noqa: SLF001
+    spoken = {*shape._WORDS, "propertyNames"}
     applied = {"$ref", "$defs", "$schema", "$comment", "properties", "items", "title"}
     silent = applied | {"description", "examples", "default"}
 
