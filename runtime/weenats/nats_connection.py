@@ -279,11 +279,14 @@ async def open_connection(
         "ping_interval": seconds(options.ping_interval),
         "max_reconnect_attempts": -1,
     }
+    connecting = asyncio.create_task(connection.connect(**settings))
     try:
         # Without a bound nats-py tries a dead server for minutes before the first connection.
-        async with asyncio.timeout(seconds(options.connect_timeout)):
-            await connection.connect(**settings)
+        if not (await asyncio.wait([connecting], timeout=seconds(options.connect_timeout)))[0]:
+            raise TimeoutError  # noqa: TRY301 - told below, like all that keeps from connecting
+        await connecting
     except BaseException as error:
+        await _end(connecting)
         with contextlib.suppress(Exception):
             await connection.close()
         if isinstance(error, TimeoutError):
@@ -293,6 +296,15 @@ async def open_connection(
         raise
     opened = True
     return connection
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    # Before Python 3.12 asyncio.wait_for, on which nats-py waits, may lose a cancellation.
+    while not task.done():
+        task.cancel()
+        await asyncio.wait([task], timeout=0.05)
+    if not task.cancelled():
+        task.exception()
 
 
 def _refuses_credentials(error: Exception) -> bool:

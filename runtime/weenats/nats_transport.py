@@ -233,7 +233,7 @@ class NatsTransport:
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
-        # What one server refused, the next may allow, or refuse again before it counts as reconnected.
+        # What one server refused the next may allow, or refuse again before it is reconnected.
         self._refused.clear()
         self._fail_all("the connection to NATS broke; whether {} was executed is unknown")
 
