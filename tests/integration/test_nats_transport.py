@@ -1,0 +1,214 @@
+"""The transport over real servers that die, come back, refuse and change their minds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from transports import answering, soon
+from weenats import (
+    ConnectionLostError,
+    ConnectionOptions,
+    NatsTransport,
+    PermissionDeniedError,
+    ResourceExhaustedError,
+    UnavailableError,
+)
+from weenats.testing import NatsServer
+from weenats.transport import Delivery
+
+FAST = ConnectionOptions(reconnect_wait=0.02)
+
+
+@asynccontextmanager
+async def connected(url: str, options: ConnectionOptions = FAST) -> AsyncIterator[NatsTransport]:
+    """Connect, and close afterwards."""
+    transport = NatsTransport(url, options)
+    try:
+        await transport.connect()
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def silence(transport: NatsTransport, subject: str) -> asyncio.Task[Delivery]:
+    """Return a call that waits and waits: nobody answers it."""
+    called = asyncio.Event()
+    transport.subscribe(subject, lambda _: called.set())
+    call = asyncio.create_task(transport.request(subject, b"", b"", monotonic() + 60))
+    await called.wait()
+    return call
+
+
+async def lose(transport: NatsTransport, break_it: Callable[[], None]) -> None:
+    """Break the connection and wait until the transport has noticed: the call that waits ends."""
+    call = await silence(transport, "silence")
+    break_it()
+    with pytest.raises(ConnectionLostError, match="whether silence was executed is unknown"):
+        await asyncio.wait_for(call, 5)
+
+
+@pytest.fixture
+def reload_config(tmp_path: Path) -> Callable[..., None]:
+    """Write the configuration, and let a running server read it again."""
+
+    def write(config: str, server: NatsServer | None = None) -> None:
+        (tmp_path / "own.conf").write_text(config)
+        if server is not None:
+            os.kill(server.process_id, signal.SIGHUP)
+
+    return write
+
+
+async def test_a_killed_server_that_comes_back(own_nats_server: NatsServer) -> None:
+    """Calls that wait end at once; what is asked and published then waits for the server."""
+    async with connected(own_nats_server.url) as transport:
+        arrived: list[bytes] = []
+        transport.subscribe("event", lambda delivery: arrived.append(delivery.payload))
+        transport.subscribe("echo", answering(transport), "group")
+        await lose(transport, own_nats_server.kill)
+        with pytest.raises(ConnectionLostError):
+            await transport.fence()
+        with pytest.raises(ConnectionLostError):
+            await transport.request_many("echo", b"", timeout=9, quiet=9)
+        transport.subscribe("later", answering(transport, b"later"))
+        transport.publish("event", b"kept")
+        started = monotonic()
+        with pytest.raises(UnavailableError, match="no connection to NATS until the deadline"):
+            await transport.request("echo", b"", b"", started + 0.05)
+        assert monotonic() - started < 2
+        call = asyncio.create_task(transport.request("echo", b"patient", b"", soon()))
+        own_nats_server.start()
+        assert (await call).payload == b"patient"
+        assert (await transport.request("later", b"", b"", soon())).payload == b"later"
+        assert arrived == [b"kept"]
+
+
+async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
+    """Without a connection two megabytes are kept, then publishing is refused until it is back."""
+    async with connected(own_nats_server.url) as transport:
+        arrived: list[int] = []
+        transport.subscribe("event", lambda delivery: arrived.append(len(delivery.payload)))
+        await lose(transport, own_nats_server.kill)
+        for _ in range(3):
+            transport.publish("event", b"x" * 1_000_000)
+        with pytest.raises(ResourceExhaustedError, match="kept for it is full"):
+            transport.publish("event", b"")
+        own_nats_server.start()
+        await silence_ends(transport)
+        transport.publish("event", b"")
+        await transport.fence()
+        assert arrived == [1_000_000] * 3 + [0]
+
+
+async def silence_ends(transport: NatsTransport) -> None:
+    """Wait until the transport is connected again."""
+    interest = transport.subscribe("back", answering(transport))
+    await transport.request("back", b"", b"", soon())
+    await transport.unsubscribe([interest])
+
+
+@pytest.mark.parametrize("back", [True, False])
+async def test_closing_without_a_server(own_nats_server: NatsServer, *, back: bool) -> None:
+    """A transport that is reconnecting closes at once; who waits for it learns so."""
+    transport = NatsTransport(own_nats_server.url, FAST)
+    await transport.connect()
+    await lose(transport, own_nats_server.kill)
+    transport.publish("event", b"kept")
+    call = asyncio.create_task(transport.request("echo", b"", b"", monotonic() + 60))
+    if back:
+        own_nats_server.start()
+    await asyncio.wait_for(transport.close(), 2)
+    with pytest.raises(UnavailableError):
+        await asyncio.wait_for(call, 2)
+
+
+async def test_a_server_that_hangs(own_nats_server: NatsServer) -> None:
+    """A peer that misses its pings is dead: calls that wait end, and go on when it is back."""
+    options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05, connect_timeout=0.2)
+    async with connected(own_nats_server.url, options) as transport:
+        transport.subscribe("echo", answering(transport))
+        server = own_nats_server.process_id
+        try:
+            await lose(transport, lambda: os.kill(server, signal.SIGSTOP))
+        finally:
+            os.kill(server, signal.SIGCONT)
+        assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
+
+
+@pytest.fixture
+async def mute_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Something that takes connections and says nothing; the event tells that one came."""
+    writers: list[asyncio.StreamWriter] = []
+    came = asyncio.Event()
+
+    def on_connect(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        came.set()
+
+    async with await asyncio.start_server(on_connect, "127.0.0.1", 0) as server:
+        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
+        for writer in writers:
+            writer.close()
+
+
+async def test_no_server_is_told_in_bounded_time(mute_server: tuple[str, asyncio.Event]) -> None:
+    """Connecting to nothing, or to what never answers, ends after connect_timeout."""
+    options = ConnectionOptions(connect_timeout=0.1, user="me", password="hunter2")
+    for url in ("nats://127.0.0.1:1", mute_server[0], "nats://u:hunter2@127.0.0.1:1"):
+        transport = NatsTransport(url, options)
+        started = monotonic()
+        with pytest.raises(UnavailableError, match="no connection to NATS at nats://127") as error:
+            await transport.connect()
+        with pytest.raises(UnavailableError):
+            await transport.request("echo", b"", b"", monotonic() + 0.05)
+        assert monotonic() - started < 3
+        assert "hunter2" not in f"{error.value}{transport!r}{options!r}"
+        await transport.close()
+
+
+async def test_closing_while_connecting(mute_server: tuple[str, asyncio.Event]) -> None:
+    """A close does not wait for a server that does not answer; who connects learns of it."""
+    url, came = mute_server
+    transport = NatsTransport(url, ConnectionOptions(connect_timeout=30))
+    connecting = asyncio.create_task(transport.connect())
+    call = asyncio.create_task(transport.request("echo", b"", b"", monotonic() + 60))
+    await came.wait()
+    await asyncio.wait_for(transport.close(), 2)
+    for task in (connecting, call):
+        with pytest.raises(ConnectionLostError):
+            await asyncio.wait_for(task, 2)
+
+
+async def test_a_connect_that_is_given_up(mute_server: tuple[str, asyncio.Event]) -> None:
+    """Who cancels a connect gets CancelledError; the next one tries again."""
+    url, came = mute_server
+    transport = NatsTransport(url, ConnectionOptions(connect_timeout=0.1))
+    connecting = asyncio.create_task(transport.connect())
+    await came.wait()
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    with pytest.raises(UnavailableError):
+        await transport.connect()
+    await transport.close()
+
+
+async def test_wrong_credentials_are_told_at_once() -> None:
+    """A server that refuses the credentials is not asked again until the time is over."""
+    with NatsServer(arguments=["--user", "me", "--pass", "right"]) as server:
+        for password in ("wrong", None):
+            options = ConnectionOptions(user="me", password=password, connect_timeout=20)
+            transport = NatsTransport(server.url, options)
+            with pytest.raises(PermissionDeniedError, match="refused the credentials"):
+                await asyncio.wait_for(transport.connect(), 5)
+            await transport.close()
+        async with connected(server.url, ConnectionOptions(user="me", password="right")) as right:
+            await right.fence()
