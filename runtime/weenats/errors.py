@@ -11,13 +11,12 @@ ServiceError
 ├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a quota, a queue or a size is used up
 │   └── MessageTooLargeError                               more bytes than the NATS server carries
 ├── CancelledError              CANCELLED            499   the call was given up
-├── InternalError               INTERNAL             500   the service failed; the log of the
-service says why ├── UnimplementedError          UNIMPLEMENTED        501   the service does not
-offer the operation ├── UnavailableError            UNAVAILABLE          503   nobody could take the
-call now │   ├── NoRespondersError                                  nobody listens on the subject
-│   └── ConnectionLostError                                the connection to NATS is gone; the
-outcome is unknown └── DeadlineExceededError       DEADLINE_EXCEEDED    504   the time of the call
-ran out
+├── InternalError               INTERNAL             500   the service failed; its log says why
+├── UnimplementedError          UNIMPLEMENTED        501   the service does not offer the operation
+├── UnavailableError            UNAVAILABLE          503   nobody could take the call now
+│   ├── NoRespondersError                                  nobody listens on the subject
+│   └── ConnectionLostError                                NATS is gone; the outcome is unknown
+└── DeadlineExceededError       DEADLINE_EXCEEDED    504   the time of the call ran out
 
 An error that a contract declares is a generated subclass of one of these, with a `name` and typed
 `details`. `CancelledError` is not `asyncio.CancelledError`: a cancelled task stays cancelled.
