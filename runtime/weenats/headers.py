@@ -52,9 +52,8 @@ class Headers(Mapping[str, str]):
         At once where our clients write it, else by reading the whole.
         """
         if block.startswith(_TIMEOUT_FIRST):
-            return block[len(_TIMEOUT_FIRST) : block.index(b"\r\n", len(_TIMEOUT_FIRST))].decode(
-                "ascii", "replace"
-            )
+            value = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")[0]
+            return value.decode("utf-8", "replace").strip()
         return Headers(block).get(TIMEOUT) if block else None
 
     def __getitem__(self, name: str) -> str:
