@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from os import urandom
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
@@ -47,21 +48,22 @@ class Stamper:
         """
         millisecond = self._clock() // _NANOSECONDS_PER_MILLISECOND
         if millisecond > self._millisecond or self._suffix >= _LAST_SUFFIX:
-            self._begin(max(millisecond, self._millisecond))
+            # A millisecond that is used up is followed by the next one, whatever the clock says.
+            self._begin(max(millisecond, self._millisecond + 1))
         else:
             self._suffix += 1
         high, low = divmod(self._suffix, len(_PAIRS))
         return self._prefix + _PAIRS[high] + _PAIRS[low]
 
     def _begin(self, millisecond: int) -> None:
-        text = str(ULID.from_timestamp(millisecond))
+        # Not ULID.from_timestamp: within a millisecond that counts on from the last one it made.
+        text = str(ULID.from_bytes(millisecond.to_bytes(6, "big") + urandom(10)))
         self._prefix = text[:_PREFIX_LENGTH]
         # Halved, so that at least half of the suffixes are left to count up in.
         self._suffix = (_VALUE_OF_PAIR[text[-4:-2]] * len(_PAIRS) + _VALUE_OF_PAIR[text[-2:]]) // 2
-        if millisecond != self._millisecond:
-            self._millisecond = millisecond
-            moment = datetime.fromtimestamp(millisecond / 1000, UTC)
-            self.timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
+        self._millisecond = millisecond
+        moment = datetime.fromtimestamp(millisecond / 1000, UTC)
+        self.timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
 
 
 STAMPER: Final = Stamper()
