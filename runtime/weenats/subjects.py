@@ -16,6 +16,7 @@ _VERSION: Final = re.compile(
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
     re.ASCII,
 )
+_TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
 _SHAPE: Final = "{service}.{command|query|events}.{aggregate}.{name}"
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
 
@@ -122,5 +123,11 @@ def discovery(
     """Return the ADR-32 control subject of a verb (PING, INFO, STATS).
 
     For all, a service or one instance.
+
+    Raises:
+        SubjectError: the name or the instance is not one token of a subject.
     """
+    for part in (name, instance_id):
+        if part is not None:
+            _checked(_TOKEN, part, "part of a discovery subject")
     return ".".join(part for part in (prefix, verb, name, instance_id) if part is not None)
