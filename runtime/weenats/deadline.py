@@ -31,11 +31,11 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
         InvalidArgumentError: it is not a positive, finite amount of time.
     """
     value = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if type(value) not in (int, float) or not math.isfinite(value) or value <= 0:
+    if type(value) not in (int, float) or not 0 < value < math.inf:
         raise InvalidArgumentError(
             f"{what} must be a positive number of seconds or a timedelta, not {duration!r}"
         )
-    return min(float(value), _MAX_SECONDS)
+    return float(min(value, _MAX_SECONDS))
 
 
 def from_header(text: str, clock: Clock = monotonic) -> float:
