@@ -85,6 +85,8 @@ class Tree(Model):
     """A tree of names."""
 
     name: str
+    twin: "Tree | None"
+    friend: "Tree | MISSING | None" = MISSING
     parent: "Tree | MISSING" = MISSING
     children: "list[Tree] | MISSING" = MISSING
 

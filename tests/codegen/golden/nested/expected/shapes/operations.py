@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Objects within objects, lists, maps, choices and trees.",
     aggregate="drawing",
-    digest="sha256:1d064dbe110b9f0d56a4ab9ca00f9341ddc78e592dd000613d3a9b9c28eac699",
+    digest="sha256:93e659b3667c26610951112bcf4cbd1c10195e6d7ca003945feec73b8a4f5b17",
 )
 
 PAINTED: Final = Event(
