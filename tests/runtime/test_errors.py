@@ -1,0 +1,105 @@
+"""The error tree, its table, and what its texts may hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+
+from probe import MissingDetails, NotReadyError, PartMissingError
+from weenats import errors
+from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError
+from weenats.messages import ErrorCode
+
+NUMBERS = {
+    "INVALID_ARGUMENT": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "ALREADY_EXISTS": 409,
+    "ABORTED": 409,
+    "FAILED_PRECONDITION": 422,
+    "RESOURCE_EXHAUSTED": 429,
+    "CANCELLED": 499,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+_ROW = re.compile(r"^((?:│   |├── |└── |    )*)(\w+Error)(?: +([A-Z_]+) +(\d{3}))?(?: {3,}.+)?$")
+CLASSES = list(CLASS_OF_CODE.values())
+
+
+def _drawn() -> Iterator[tuple[str, str, str | None, str | None]]:
+    """Name, name of the parent, code and number of each row of the docstring's tree."""
+    above: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        row = _ROW.match(line)
+        if row is None:
+            continue
+        depth = len(row[1]) // 4
+        above[depth:] = [row[2]]
+        yield row[2], above[depth - 1] if depth else "Exception", row[3], row[4]
+
+
+def _real(root: type[ServiceError], parent: str) -> Iterator[tuple[str, str]]:
+    if root.__module__ == errors.__name__:
+        yield root.__name__, parent
+        for child in root.__subclasses__():
+            yield from _real(child, root.__name__)
+
+
+def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
+    """Each class stands in the docstring under its real parent, and nothing else does."""
+    drawn = [(name, parent) for name, parent, _, _ in _drawn()]
+    assert sorted(drawn) == sorted(_real(ServiceError, "Exception"))
+
+
+def test_codes_and_numbers_that_are_drawn_are_those_of_the_classes() -> None:
+    """A row with a code has that and the number of its class; all thirteen codes have a row."""
+    rows = {code: (getattr(errors, name), int(number or 0)) for name, _, code, number in _drawn()}
+    rows = {code: row for code, row in rows.items() if code}
+    assert set(rows) == set(NUMBERS)
+    assert all((kind.code, kind.number) == (code, number) for code, (kind, number) in rows.items())
+
+
+def test_the_table_holds_every_code_once() -> None:
+    """Codes, table and the schema of the wire name the same thirteen, each class its own code."""
+    assert set(CLASS_OF_CODE) == {code.value for code in Code} == set(get_args(ErrorCode.__value__))
+    assert {code: kind.number for code, kind in CLASS_OF_CODE.items()} == NUMBERS
+    assert all(kind.code.value == code for code, kind in CLASS_OF_CODE.items())
+    assert len(set(CLASSES)) == len(CLASSES)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_class_has_a_message_of_its_own(kind: type[ServiceError]) -> None:
+    """Without a message the description stands in; with one, str shows code and message."""
+    assert kind().message == kind.description
+    assert str(kind("because")) == f"{kind.code.value}: because"
+    assert kind("").message == ""
+    assert (kind().details, kind().remote, kind().name) == (None, False, "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFoundError("s3cret"),
+        NotReadyError("s3cret", details={"x": "s3cret"}),
+        PartMissingError("s3cret", details=MissingDetails(part="s3cret")),
+    ],
+)
+def test_labels_hold_no_text(error: ServiceError) -> None:
+    """What statistics and logs show is the code and the declared name alone."""
+    assert error.label == f"{error.code.value} {error.name}".strip()
+    assert "s3cret" not in error.label
+
+
+def test_cancelled_is_not_asyncios() -> None:
+    """A call that was given up is an ordinary exception; a cancelled task stays cancelled."""
+    import asyncio
+
+    assert not issubclass(errors.CancelledError, asyncio.CancelledError)
+    assert issubclass(errors.CancelledError, Exception)
+    assert not issubclass(errors.DeadlineExceededError, TimeoutError)
