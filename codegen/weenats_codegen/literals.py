@@ -75,10 +75,9 @@ def docstring(
     """
     width = LINE_LENGTH - indent
     lines = _visible(text).split("\n")
-    if not _says_something(text):
-        lines = [_visible(fallback) or "It has no description"]
-    while not _says_something(lines[0]):
+    while lines and not _says_something(lines[0]):
         lines.pop(0)
+    lines = lines or [_visible(fallback) or "It has no description"]
     if lead:
         lines = [lead, "", *lines]
     summary, body = _summary(lines, width - len('r"""..."""'))

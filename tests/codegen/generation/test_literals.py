@@ -64,6 +64,7 @@ def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
 @settings(deadline=None, max_examples=300, derandomize=True)
 @example("word " * 200)
 @example("A sentence. " + "word " * 100)
+@example("\u02bc")
 def test_a_docstring_keeps_within_the_line(text: str) -> None:
     """Only a word that no line could hold makes a line longer."""
     for line in f"{' ' * 8}{docstring(text, indent=8)}".split("\n"):
