@@ -141,7 +141,9 @@ class Admission:
     def _next(self) -> None:
         while self._waiting and len(self._running) < self._max_concurrency:
             job = self._waiting.popleft()
-            if not job.settled:
+            if job.deadline is not None and job.deadline <= self._clock():
+                self._expire(job)  # its timer is due, but the loop was busy
+            elif not job.settled:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():
             self._idle.set_result(None)
