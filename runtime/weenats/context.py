@@ -164,6 +164,7 @@ class RequestContext(MessageContext):
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of attributes
         """Return a copy with other values, for the rest of the chain."""
         changed = copy(self)
+        changed._values = None if self._values is None else dict(self._values)
         for name, value in changes.items():
             setattr(changed, "_payload" if name == "payload" else name, value)
         return changed
