@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from probe import RUN, Run
@@ -75,6 +75,19 @@ class Recorder:
     def reasons(self) -> list[type[ServiceError]]:
         """The classes of the refusals, in order."""
         return [type(error) for _, error in self.refused]
+
+
+class Scripted(Recorder):
+    """A worker that does what the test gives it."""
+
+    def __init__(self, behaviour: Callable[[Job], Awaitable[None]]) -> None:
+        super().__init__()
+        self._behaviour = behaviour
+
+    async def run(self, job: Job) -> None:
+        """Do as told."""
+        self.started.append(job)
+        await self._behaviour(job)
 
 
 async def until(condition: Callable[[], Any]) -> None:
