@@ -52,14 +52,17 @@ _previous: dict[signal.Signals, Any] = {}
 def _install(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            _previous[number] = signal.getsignal(number)
+            previous = signal.getsignal(number)
             loop.add_signal_handler(number, _call_all, loop)
+            _previous[number] = previous
 
 
 def _restore(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            loop.remove_signal_handler(number)
+            # False in a thread: what the main thread's loop installed is not this loop's to undo.
+            if not loop.remove_signal_handler(number):
+                continue
             if (previous := _previous.pop(number, None)) is not None:
                 signal.signal(number, previous)
 
