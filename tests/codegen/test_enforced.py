@@ -32,6 +32,8 @@ SHARED = {
     "named": members({"name": {"type": "string"}}),
     "map": {"type": "object", "additionalProperties": {"type": "integer"}, "minProperties": 1},
     "pair": {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+    "maybe": {"type": ["string", "null"], "maxLength": 2},
+    "mixed": {"type": ["string", "integer"], "maxLength": 2},
     "pet": {"oneOf": [{"$ref": "#/$defs/cat"}, {"$ref": "#/$defs/dog"}]},
     "short": {"type": "string", "maxLength": 2},
     "tree": {
@@ -255,7 +257,7 @@ VALUES = st.recursive(
 
 
 @settings(
-    max_examples=200,
+    max_examples=100,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

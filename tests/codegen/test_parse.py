@@ -105,10 +105,20 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
     assert type(parsed.value) is type(value)
 
 
-@pytest.mark.parametrize("text", [".nan", "-.inf", "+.INF", "1e999", "9" * 4000])
+@pytest.mark.parametrize(
+    "text", [".nan", "-.inf", "+.INF", "1e999", "9" * 350, "9" * 4000, ".nan: 1"]
+)
 def test_numbers_that_json_has_not_are_flaws(text: str) -> None:
     """No number comes out that JSON readers could not take."""
     assert len(parse_yaml(text).flaws) == 1
+
+
+@pytest.mark.parametrize("depth", [41, 500, 20_000])
+def test_depth_is_bounded(depth: int) -> None:
+    """Deep texts are refused before anything could run out of stack."""
+    for read in (parse_json, parse_yaml):
+        with pytest.raises(Unreadable, match="nested more than 40 levels"):
+            read("[" * depth + "]" * depth)
 
 
 def test_flaws_have_pointers() -> None:

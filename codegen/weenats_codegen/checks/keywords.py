@@ -81,6 +81,9 @@ VALUE_FORMATS: Final = frozenset({
 OF_NAMED: Final = frozenset({"minItems", "maxItems", "minProperties", "maxProperties"})
 """What is enforced of a property and of a schema in $defs, and of no other."""
 
+OF_SCALARS: Final = _NUMBER | {"multipleOf", "minLength", "maxLength", "pattern"}
+"""What is enforced anywhere, save of a part that may also be null."""
+
 SIZES: Final = (
     ("minLength", "maxLength"),
     ("minItems", "maxItems"),

@@ -21,6 +21,13 @@ def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
     yield from _names(joined(pointer, "properties"), list(names))
     if "allOf" not in schema:
         yield from _required(pointer, schema, names)
+    if schema.get("type") != "object" and "allOf" not in schema:
+        for key in sorted(schema.keys() & {"patternProperties", "propertyNames"}):
+            yield Flaw(
+                joined(pointer, key),
+                f"models do not take null beside {key}",
+                "write an anyOf with a branch for null",
+            )
     if names:
         for key in ("patternProperties", "propertyNames", "minProperties", "maxProperties"):
             if key in schema:

@@ -117,7 +117,9 @@ def _form(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
 
 def _inner(pointer: str, schema: Schema) -> Iterator[Flaw]:
     """Yield what is enforced of a property or a schema in $defs, and of no other."""
-    for key in sorted(schema.keys() & keywords.OF_NAMED):
+    may_be_null = isinstance(schema.get("type"), list) and "null" in values.types_of(schema)
+    unenforced = keywords.OF_NAMED | keywords.OF_SCALARS if may_be_null else keywords.OF_NAMED
+    for key in sorted(schema.keys() & unenforced):
         yield Flaw(
             joined(pointer, key),
             f"models do not enforce {key} here",

@@ -60,6 +60,9 @@ def _nested(pointer: str, branches: JsonValue) -> Iterator[Flaw]:
         if isinstance(branch, dict) and branch.keys() & {"oneOf", "anyOf"}:
             message = "is a choice within a choice"
             yield Flaw(joined(pointer, index), message, "list its branches beside the others")
+        if isinstance(branch, dict) and isinstance(branch.get("type"), list):
+            at = joined(pointer, index, "type")
+            yield Flaw(at, "names several types in one branch", "write a branch for each type")
 
 
 def _branch(source: Source, document: Document, schema: JsonValue) -> _Branch | None:
