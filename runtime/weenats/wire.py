@@ -8,6 +8,7 @@ payload into parts made when the service or client is built.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, cast
@@ -315,7 +316,7 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
         body["details"] = details
     metadata = b"" if request is None else b',"metadata":' + _reply_metadata(request)
     return b'{"success":false,"error":%b,"duration":%.3f%b}' % (
-        to_json(body, by_alias=True),
+        _open_json(body),
         duration,
         metadata,
     )
@@ -364,8 +365,20 @@ def _metadata(context: MessageContext, timestamp: str) -> bytes:
         return f"{text}}}}}".encode()
     return b'%b},"context":%b}' % (
         text.encode(),
-        to_json(context.metadata_context, inf_nan_mode="constants"),
+        _open_json(context.metadata_context),
     )
+
+
+def _open_json(value: Any) -> bytes:
+    """Write what no model has checked; NaN and infinities are a ValueError, as they are no JSON."""
+    data = to_json(value, by_alias=True, inf_nan_mode="constants")
+    if b"NaN" in data or b"Infinity" in data:  # seldom, and then mostly words in a text
+        json.loads(data, parse_constant=_refuse_constant)
+    return data
+
+
+def _refuse_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _reply_metadata(request: MessageContext) -> bytes:
