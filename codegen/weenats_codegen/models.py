@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _KEYWORDS: Final = frozenset({
     "$ref", "type", "enum", "const", "format", "default", "description", "discriminator",
     "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
-    "minProperties", "maxProperties", "items", "prefixItems", "minItems", "maxItems", "uniqueItems",
-    "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
-    "exclusiveMaximum", "multipleOf", "allOf", "anyOf", "oneOf",
+    "minProperties", "maxProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
+    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "allOf", "anyOf", "oneOf",
 })  # fmt: skip
 # Formats that become a type of Python's own; any other is a word for people and leaves the type.
 _FORMATS: Final = frozenset({
@@ -99,7 +99,6 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         use_schema_description=True,
         use_field_description=True,
         use_attribute_docstrings=True,
-        use_tuple_for_closed_arrays=True,
         aliases=dict(field_names),
         formatters=[],
     )
