@@ -125,7 +125,7 @@ async def publish(
     user_headers = options.get("headers", {})
     header_names.check(user_headers)
     revision = options["revision"]
-    if isinstance(revision, bool) or revision < 0:
+    if type(revision) is not int or revision < 0:
         raise InvalidArgumentError(
             f"the revision of an event is a whole number from 0, not {revision!r}"
         )

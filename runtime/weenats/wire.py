@@ -245,9 +245,19 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        model = create_model(
-            "TypedNotification", __base__=messages.EventNotification, data=(event.data, ...)
+        of_type: Any = Literal[event.contract.aggregate]
+        named: Any = Literal[event.name]
+        aggregate = create_model(
+            "TypedAggregateId", __base__=messages.AggregateId, type=(of_type, ...)
         )
+        model = create_model(
+            "TypedNotification",
+            __base__=messages.EventNotification,
+            type=(named, ...),
+            aggregate=(aggregate, ...),
+            data=(event.data, ...),
+        )
+        self._aggregate = aggregate.__pydantic_validator__
         self._validator = model.__pydantic_validator__
 
     def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
@@ -257,6 +267,8 @@ class EventCodec:
             InvalidArgumentError: the key or the data cannot be written.
         """
         try:
+            # Nobody answers an event: a key that subscribers would refuse is refused here.
+            self._aggregate.validate_python({"type": self._event.contract.aggregate, "key": key})
             return (
                 b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,"timestamp":"%b","data":%b,"metadata":%b}'
                 % (
@@ -413,6 +425,8 @@ def _violation(fault: Any) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{each['pointer']}: {each['message']}" for each in _violations(error))
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
         return "it holds text that is no valid Unicode"
     if isinstance(error, PydanticSerializationError):
