@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.naming import field_name
 from weenats_codegen.parse import Flaw
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+_OF_MAPS: Final = frozenset({
+    "patternProperties", "propertyNames", "minProperties", "maxProperties",
+})  # fmt: skip
+
 
 def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
     """Yield what is wrong with the members of an object."""
@@ -22,14 +26,14 @@ def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
     if "allOf" not in schema:
         yield from _required(pointer, schema, names)
     if schema.get("type") != "object" and "allOf" not in schema:
-        for key in sorted(schema.keys() & {"patternProperties", "propertyNames"}):
+        for key in sorted(schema.keys() & _OF_MAPS):
             yield Flaw(
                 joined(pointer, key),
-                f"models do not take null beside {key}",
-                "write an anyOf with a branch for null",
+                f"models do not enforce {key} of what may be null",
+                "move the object to $defs, and write an anyOf of a $ref to it and null",
             )
     if names:
-        for key in ("patternProperties", "propertyNames", "minProperties", "maxProperties"):
+        for key in sorted(_OF_MAPS):
             if key in schema:
                 yield Flaw(
                     joined(pointer, key),
