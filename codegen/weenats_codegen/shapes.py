@@ -25,14 +25,23 @@ _BOUNDS: Final = {
 ANNOTATIONS: Final = frozenset({"title", "description", "examples", "$comment", "deprecated"})
 NAMED: Final = frozenset({"properties", "patternProperties", "$defs"})
 VALUES: Final = frozenset({"enum", "const", "default", "required", "discriminator"})
-_SCALAR_BOUNDS: Final = frozenset({"minLength", "maxLength", "pattern", *_NUMBER})
+_MAP_BOUNDS: Final = frozenset(
+    {"patternProperties", "propertyNames", "minProperties", "maxProperties"}
+)
+_ALL_BOUNDS: Final = _MAP_BOUNDS | {
+    *("minLength", "maxLength", "pattern", "minItems", "maxItems"),
+    *_NUMBER,
+}
 
 
 def plain(schema: Schema) -> Schema:
     """Return a schema that means the same: of one type, or of one type a branch."""
     kinds = schema.get("type")
-    if isinstance(kinds, list) and len([kind for kind in kinds if kind != "null"]) > 1:
-        return _apart(schema, kinds)
+    if isinstance(kinds, list) and "properties" not in schema:
+        several = len([kind for kind in kinds if kind != "null"]) > 1
+        # Beside null, a map would lose its bounds.
+        if several or ("null" in kinds and not schema.keys().isdisjoint(_MAP_BOUNDS)):
+            return _apart(schema, kinds)
     match schema.get("anyOf"):
         case [dict() as only, {"type": "null"}] | [{"type": "null"}, dict() as only]:
             return _nullable(schema, only)
@@ -52,8 +61,8 @@ def is_object(schema: Mapping[str, JsonValue]) -> bool:
 
 
 def is_bounded(schema: Mapping[str, JsonValue]) -> bool:
-    """Whether a scalar has bounds, so that a union would need a name for it."""
-    return not schema.keys().isdisjoint(_SCALAR_BOUNDS)
+    """Whether a value has bounds, so that a union or a list would need a name for it."""
+    return not schema.keys().isdisjoint(_ALL_BOUNDS)
 
 
 def annotation_free(schema: JsonValue) -> JsonValue:
@@ -82,7 +91,7 @@ def _nullable(schema: Schema, only: Schema) -> Schema:
     """Return `anyOf` of a simple schema and null as that schema with null among its types."""
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
     kind = only.get("type")
-    simple = isinstance(kind, str) and not is_object(only) and not {"enum", "const"} & only.keys()
+    simple = isinstance(kind, str) and kind != "object" and not {"enum", "const"} & only.keys()
     if not simple or rest.keys() & only.keys() - ANNOTATIONS:
         return schema
     return {**only, **rest, "type": [kind, "null"]}

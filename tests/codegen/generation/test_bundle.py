@@ -46,6 +46,7 @@ def members(**properties: object) -> dict[str, Any]:
 
 A = {"type": "string", "minLength": 1}
 OBJECT = members(a=A)
+MAP = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
 
 
 @pytest.mark.parametrize(
@@ -68,12 +69,15 @@ OBJECT = members(a=A)
         (members(a={"allOf": [OBJECT, {"properties": {"b": OBJECT}}]}), ["RootA", "RootAB"]),
         (members(a={"type": "object", "additionalProperties": False}), ["RootA"]),
         (members(a={"type": "object", "additionalProperties": True}), []),
+        (members(a={**MAP, "type": ["object", "null"]}), ["RootAObject"]),
+        (members(a={"anyOf": [MAP, {"type": "null"}]}), ["RootAOption1"]),
+        (members(a=MAP), []),
         ({"allOf": [True, OBJECT]}, []),
         (True, []),
     ],
 )
 def test_what_needs_a_class_has_a_name_after_its_place(schema: object, names: list[str]) -> None:
-    """Objects everywhere, and bounded values where a union or a list would ask for a name."""
+    """Objects everywhere, and bounded values where a union or a list would lose the bounds."""
     bundler = bundle(schema)
     assert sorted(bundler.definitions) == sorted(["Root", *names])
     assert bundler.problems == []
