@@ -117,7 +117,7 @@ class OperationCodec:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
             else:
-                body = b'{"success":true,"result":' + _dump(result, self.operation.result)
+                body = b'{"success":true,"result":' + _dump_checked(result, self.operation.result)
         except (TypeError, ValueError) as error:
             raise ContractBreachError(self.operation, result) from error
         return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, _reply_metadata(request))
@@ -184,7 +184,7 @@ class OperationCodec:
         if not isinstance(result, Entity):
             raise ContractBreachError(self.operation, result)
         entity = cast("Entity[Model]", result)
-        state = _dump(entity.state, cast("type[Model]", self._state))
+        state = _dump_checked(entity.state, cast("type[Model]", self._state))
         return b'%b%b},"state":%b,"revision":%d}' % (
             self._entity_head,
             to_json(entity.id.key),
@@ -278,7 +278,7 @@ class EventCodec:
                     to_json(key),
                     revision,
                     STAMPER.timestamp.encode(),
-                    _dump(data, self._event.data),
+                    _dump_checked(data, self._event.data),
                     _metadata(context, STAMPER.timestamp),
                 )
             )
@@ -348,9 +348,18 @@ def decode_model(model: type[Model], data: bytes) -> Any:
 
 
 def _dump(value: object, declared: type[Any]) -> bytes:
+    """Write a model; the receiver judges what was put into it past its checks."""
     if not isinstance(value, declared):
-        text = f"expected {declared.__name__}, got {type(value).__name__}"
-        raise TypeError(text)
+        raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
+    return cast(
+        "bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings=False)
+    )
+
+
+def _dump_checked(value: object, declared: type[Any]) -> bytes:
+    """Write a model, or raise ValueError where it holds a value that its type does not allow."""
+    if not isinstance(value, declared):
+        raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
     return cast(
         "bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error")
     )

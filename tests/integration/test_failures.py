@@ -438,3 +438,13 @@ async def test_logs_hold_no_token(
     with pytest.raises(InternalError):
         await client.run("k", Run(action="fail"), token="eyJ.secret.token")
     assert "eyJ" not in caplog.text
+
+
+async def test_a_payload_filled_past_its_checks_is_refused_by_the_service(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """What a client constructs without validation does not get past the service."""
+    with pytest.raises(InvalidArgumentError, match="payload of run") as error:
+        await client.run("k", Run.model_construct(action=5))
+    assert error.value.remote
+    assert handlers.seen == []

@@ -169,9 +169,7 @@ def test_a_breach_of_the_contract_is_told_with_types_alone(codec: Any, result: A
         codec.encode_success(result, 1, a_context())
 
 
-@pytest.mark.parametrize(
-    "payload", [None, {"action": "go"}, Outcome(text=""), Run.model_construct(action=5)]
-)
+@pytest.mark.parametrize("payload", [None, {"action": "go"}, Outcome(text="")])
 def test_a_payload_of_another_type_is_not_sent(payload: Any) -> None:
     """What is no payload of this operation is refused at the client."""
     with pytest.raises(InvalidArgumentError, match="the request of run cannot be written"):
