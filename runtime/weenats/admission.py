@@ -127,7 +127,7 @@ class Admission:
         job.begun = True
         try:
             await job.worker.run(job)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a defect of a worker is logged whole and ends nothing
             _LOG.exception("a message on %s ended in a defect", job.delivery.subject)
         finally:
             self._done(job)
