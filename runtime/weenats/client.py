@@ -6,6 +6,7 @@ from copy import copy
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
 
+from pydantic import ValidationError
 from typing_extensions import Unpack
 
 from weenats import discovery
@@ -339,6 +340,7 @@ def _is_reply(delivery: Delivery) -> bool:
 
 
 def _authentication(token: str) -> JwtAuthentication:
-    if not token:
-        raise InvalidArgumentError("a token must not be empty")
-    return JwtAuthentication(type="jwt", token=token)
+    try:
+        return JwtAuthentication(type="jwt", token=token)
+    except ValidationError:  # its text would show the token
+        raise InvalidArgumentError("a token must not be empty, and must be text") from None

@@ -76,6 +76,6 @@ def check_correlation(identifier: str, what: str) -> str:
     Raises:
         InvalidArgumentError: it is not 1 to 128 printable ASCII characters.
     """
-    if _CORRELATION.fullmatch(identifier) is None:
+    if type(identifier) is not str or _CORRELATION.fullmatch(identifier) is None:
         raise InvalidArgumentError(f"{what} must be 1 to 128 printable ASCII characters")
     return identifier

@@ -123,7 +123,9 @@ def test_correlation_ids_of_other_systems_are_taken(good: str) -> None:
     assert check_correlation(good, "correlation_id") == good
 
 
-@pytest.mark.parametrize("bad", ["", "~" * 129, "a\n", "\x00", "é", "\x7f", "\ud800", "a\tb"])
+@pytest.mark.parametrize(
+    "bad", ["", "~" * 129, "a\n", "\x00", "é", "\x7f", "\ud800", "a\tb", 5, None, b"a"]
+)
 def test_other_correlation_ids_are_refused(bad: Any) -> None:
     """Empty, too long, foreign or unprintable: refused, and the message names the option alone."""
     with pytest.raises(InvalidArgumentError, match=r"^INVALID_ARGUMENT: correlation_id must be"):
