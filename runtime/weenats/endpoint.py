@@ -147,6 +147,7 @@ class EndpointRunner:
         self.counters.count(0, error)
 
     async def _handle(self, context: RequestContext) -> Response:
+        CURRENT.set(context)  # an interceptor may have handed on a replaced one
         return Response(await self._handler(context))
 
     def _told(self, error: Exception) -> ServiceError:

@@ -24,12 +24,11 @@ An error that a contract declares is a generated subclass of one of these, with 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from weenats.model import Model
 
 
@@ -79,9 +78,12 @@ class ServiceError(Exception):
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
     ) -> None:
         self.message = self.description if message is None else message
-        self.details = details
+        self.details = dict(details) if isinstance(details, Mapping) else details
         self.remote = False
         super().__init__(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.message, self.details, self.remote)
 
     def __str__(self) -> str:
         return f"{self.label}: {self.message}"
@@ -93,6 +95,14 @@ class ServiceError(Exception):
         Never text of a caller or a handler.
         """
         return f"{self.code.value} {self.name}" if self.name else self.code.value
+
+
+def _restore(kind: type[ServiceError], message: str, details: Any, remote: bool) -> ServiceError:  # noqa: ANN401, FBT001 - what __reduce__ kept
+    """Make a copied or unpickled error; generated constructors take keywords only."""
+    error = kind.__new__(kind, message)
+    ServiceError.__init__(error, message, details=details)
+    error.remote = remote
+    return error
 
 
 class InvalidArgumentError(ServiceError):

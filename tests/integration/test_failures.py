@@ -79,6 +79,7 @@ GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}
             b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":null}',
             "/metadata",
         ),
+        (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"x":-Infinity}', ""),
     ],
 )
 async def test_malformed_requests_are_told_what_is_wrong_and_where(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import get_args
 
 import pytest
@@ -103,3 +106,21 @@ def test_cancelled_is_not_asyncios() -> None:
     assert not issubclass(errors.CancelledError, asyncio.CancelledError)
     assert issubclass(errors.CancelledError, Exception)
     assert not issubclass(errors.DeadlineExceededError, TimeoutError)
+
+
+def test_errors_survive_copies_and_pickles() -> None:
+    """A declared error with details comes out of copy and pickle as it went in."""
+    error = PartMissingError("gone", details=MissingDetails(part="wheel"))
+    error.remote = True
+    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
+        assert type(other) is PartMissingError
+        assert (other.message, other.details, other.remote) == ("gone", error.details, True)
+        assert str(other) == str(error)
+
+
+def test_details_may_be_any_mapping() -> None:
+    """Details are kept as a dictionary of their own."""
+    kept = {"n": 1}
+    error = NotFoundError(details=MappingProxyType(kept))
+    kept["n"] = 2
+    assert error.details == {"n": 1}

@@ -1,0 +1,56 @@
+"""What is wrong with a message, told without its content."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from weenats.errors import InvalidArgumentError
+
+_MAX_VIOLATIONS: Final = 20
+_MAX_POINTER_LENGTH: Final = 200
+
+
+def faults(error: ValidationError) -> list[Any]:
+    """Return what pydantic found, without the input."""
+    found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
+    return found
+
+
+def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
+    """Return the error that tells of faults."""
+    return InvalidArgumentError(
+        message, details={"violations": [_violation(fault) for fault in found[:_MAX_VIOLATIONS]]}
+    )
+
+
+def not_json(message: str, error: ValueError) -> InvalidArgumentError:
+    """Return the error that tells of text that is no JSON."""
+    return InvalidArgumentError(
+        message, details={"violations": [{"pointer": "", "message": str(error)}]}
+    )
+
+
+def violations(error: ValidationError) -> list[dict[str, str]]:
+    """Return the faults as the wire tells them."""
+    return [_violation(fault) for fault in faults(error)[:_MAX_VIOLATIONS]]
+
+
+def _violation(fault: Any) -> dict[str, str]:
+    pointer = "".join(
+        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"]
+    )
+    return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": fault["msg"]}
+
+
+def reason(error: Exception) -> str:
+    """Say why something could not be written, without its content."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{each['pointer']}: {each['message']}" for each in violations(error))
+    if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
+        return "it holds text that is no valid Unicode"
+    if isinstance(error, PydanticSerializationError):
+        return "it holds a value that its type does not allow"
+    return str(error)
