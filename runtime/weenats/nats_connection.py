@@ -210,7 +210,11 @@ class _MessageParser(Parser):
         while (line_end := data.find(b"\r\n", position)) >= 0:
             first = data[position]
             if first in (_M, _H):
-                after = self._take_message(data, position, line_end, has_headers=first == _H)
+                try:
+                    after = self._take_message(data, position, line_end, has_headers=first == _H)
+                except (ValueError, IndexError):
+                    # The one error that makes nats-py connect anew; any other would leave it deaf.
+                    raise nats.errors.ProtocolError from None
                 if not after:
                     break
                 position = after
@@ -223,7 +227,7 @@ class _MessageParser(Parser):
 
     def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
         """Dispatch the message that starts here; return its end, or 0 when it is not complete."""
-        parts = data[position:line_end].split()
+        parts = data[position:line_end].split(b" ")
         start = line_end + 2
         end = start + int(parts[-1])
         if len(data) < end + 2:
