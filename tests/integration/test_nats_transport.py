@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
 from time import monotonic
 
 import pytest
 
-from transports import answering, soon
+from transports import FAST, answering, back, connected, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -23,19 +22,6 @@ from weenats import (
 )
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
-
-FAST = ConnectionOptions(reconnect_wait=0.02)
-
-
-@asynccontextmanager
-async def connected(url: str, options: ConnectionOptions = FAST) -> AsyncIterator[NatsTransport]:
-    """Connect, and close afterwards."""
-    transport = NatsTransport(url, options)
-    try:
-        await transport.connect()
-        yield transport
-    finally:
-        await transport.close()
 
 
 async def silence(transport: NatsTransport, subject: str) -> asyncio.Task[Delivery]:
@@ -53,18 +39,6 @@ async def lose(transport: NatsTransport, break_it: Callable[[], None]) -> None:
     break_it()
     with pytest.raises(ConnectionLostError, match="whether silence was executed is unknown"):
         await asyncio.wait_for(call, 5)
-
-
-@pytest.fixture
-def reload_config(tmp_path: Path) -> Callable[..., None]:
-    """Write the configuration, and let a running server read it again."""
-
-    def write(config: str, server: NatsServer | None = None) -> None:
-        (tmp_path / "own.conf").write_text(config)
-        if server is not None:
-            os.kill(server.process_id, signal.SIGHUP)
-
-    return write
 
 
 async def test_a_killed_server_that_comes_back(own_nats_server: NatsServer) -> None:
@@ -102,28 +76,21 @@ async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
         with pytest.raises(ResourceExhaustedError, match="kept for it is full"):
             transport.publish("event", b"")
         own_nats_server.start()
-        await silence_ends(transport)
+        await back(transport)
         transport.publish("event", b"")
         await transport.fence()
         assert arrived == [1_000_000] * 3 + [0]
 
 
-async def silence_ends(transport: NatsTransport) -> None:
-    """Wait until the transport is connected again."""
-    interest = transport.subscribe("back", answering(transport))
-    await transport.request("back", b"", b"", soon())
-    await transport.unsubscribe([interest])
-
-
-@pytest.mark.parametrize("back", [True, False])
-async def test_closing_without_a_server(own_nats_server: NatsServer, *, back: bool) -> None:
+@pytest.mark.parametrize("again", [True, False])
+async def test_closing_without_a_server(own_nats_server: NatsServer, *, again: bool) -> None:
     """A transport that is reconnecting closes at once; who waits for it learns so."""
     transport = NatsTransport(own_nats_server.url, FAST)
     await transport.connect()
     await lose(transport, own_nats_server.kill)
     transport.publish("event", b"kept")
     call = asyncio.create_task(transport.request("echo", b"", b"", monotonic() + 60))
-    if back:
+    if again:
         own_nats_server.start()
     await asyncio.wait_for(transport.close(), 2)
     with pytest.raises(UnavailableError):
@@ -157,6 +124,8 @@ async def mute_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
         yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}", came
         for writer in writers:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def test_no_server_is_told_in_bounded_time(mute_server: tuple[str, asyncio.Event]) -> None:

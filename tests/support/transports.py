@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from time import monotonic
+from typing import Final
 
+import pytest
+
+from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
 from weenats.transport import OnDelivery, Transport
+
+FAST: Final = ConnectionOptions(reconnect_wait=0.02)
+"""Does not wait long before it tries again."""
 
 
 def soon() -> float:
@@ -21,3 +31,32 @@ async def settle(*transports: Transport) -> None:
 def answering(transport: Transport, payload: bytes = b"") -> OnDelivery:
     """Reply with a payload, or with that of the request."""
     return lambda delivery: transport.publish(delivery.reply, payload or delivery.payload)
+
+
+@asynccontextmanager
+async def connected(url: str, options: ConnectionOptions = FAST) -> AsyncIterator[NatsTransport]:
+    """Connect, and close afterwards."""
+    transport = NatsTransport(url, options)
+    try:
+        await transport.connect()
+        yield transport
+    finally:
+        await transport.close()
+
+
+async def lost(transport: NatsTransport) -> None:
+    """Wait until the transport has noticed that its connection is gone."""
+
+    async def fence_on() -> None:
+        while True:
+            await transport.fence()
+
+    with pytest.raises(ConnectionLostError):
+        await asyncio.wait_for(fence_on(), 5)
+
+
+async def back(transport: NatsTransport) -> None:
+    """Wait until the transport is connected again."""
+    interest = transport.subscribe("back", answering(transport))
+    await transport.request("back", b"", b"", soon())
+    await transport.unsubscribe([interest])

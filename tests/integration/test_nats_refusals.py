@@ -1,0 +1,196 @@
+"""The transport and what a server refuses: subjects, users, sizes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import pytest
+
+from transports import answering, connected, lost, soon
+from weenats import (
+    ConnectionLostError,
+    ConnectionOptions,
+    MessageTooLargeError,
+    NatsTransport,
+    PermissionDeniedError,
+    UnavailableError,
+)
+from weenats.testing import NatsServer
+
+if TYPE_CHECKING:
+    pass
+
+Reload = Callable[[str], None]
+ME = ConnectionOptions(user="me", password="right", reconnect_wait=0.02)
+PERMISSIONS = """
+authorization {
+  users = [
+    {user: "free", password: "free"}
+    {user: "me", password: "right", permissions: {
+      publish: {deny: ["Secret.>"]}, subscribe: {deny: ["Secret.>"]}}}
+    {user: "deaf", password: "right", permissions: {subscribe: {deny: ["_INBOX.>"]}}}
+  ]
+}
+"""
+
+
+@pytest.fixture
+def reload(tmp_path: Path, configured: NatsServer) -> Reload:
+    """Give the configured server another configuration while it runs."""
+
+    def to(config: str) -> None:
+        (tmp_path / "own.conf").write_text(config)
+        os.kill(configured.process_id, signal.SIGHUP)
+
+    return to
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server whose users may not do everything."""
+    (tmp_path / "own.conf").write_text(PERMISSIONS)
+    with NatsServer(arguments=["-c", str(tmp_path / "own.conf")]) as server:
+        yield server
+
+
+@pytest.fixture
+async def free(configured: NatsServer) -> AsyncIterator[NatsTransport]:
+    """A connection that may do everything."""
+    async with connected(
+        configured.url, ConnectionOptions(user="free", password="free")
+    ) as transport:
+        yield transport
+
+
+async def test_a_refused_publish(configured: NatsServer, free: NatsTransport) -> None:
+    """A call to a subject that the server refuses learns at once; others go on."""
+    free.subscribe(">", lambda _: None)
+    free.subscribe("open.slow", lambda _: None)
+    await free.fence()
+    async with connected(configured.url, ME) as transport:
+        other = asyncio.create_task(transport.request("open.slow", b"", b"", monotonic() + 0.5))
+        for _ in range(2):
+            with pytest.raises(
+                PermissionDeniedError, match=r"not let this connection use secret\.a"
+            ):
+                await asyncio.wait_for(transport.request("Secret.a", b"", b"", soon()), 5)
+        assert not other.done()
+        other.cancel()
+        await transport.fence()
+
+
+async def test_a_refused_subscription(configured: NatsServer) -> None:
+    """The fence behind a subscription that the server refuses raises, until it is given up."""
+    async with connected(configured.url, ME) as transport:
+        interests = [transport.subscribe("Secret.a", print, group) for group in ("", "group")]
+        transport.subscribe("open", answering(transport))
+        for _ in range(2):
+            with pytest.raises(PermissionDeniedError, match=r"secret\.a \(subscription\)"):
+                await transport.fence()
+        await transport.unsubscribe(interests)
+        await transport.fence()
+        assert (await transport.request("open", b"1", b"", soon())).payload == b"1"
+
+
+async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> None:
+    """Without an inbox no call can be answered: each one raises at once, after a reconnect too."""
+    free.subscribe("open", lambda _: None)
+    await free.fence()
+    options = ConnectionOptions(user="deaf", password="right", reconnect_wait=0.02)
+    async with connected(configured.url, options) as transport:
+
+        async def refused() -> None:
+            for _ in range(2):
+                with pytest.raises(PermissionDeniedError, match="_inbox"):
+                    await asyncio.wait_for(transport.request("open", b"", b"", soon()), 5)
+            with pytest.raises(PermissionDeniedError, match="_inbox"):
+                await transport.request_many("open", b"", timeout=10, quiet=10)
+
+        await refused()
+        configured.kill()
+        await lost(transport)
+        configured.start()
+        reached = asyncio.Event()
+        transport.subscribe("back", lambda _: reached.set())
+        transport.publish("back", b"")
+        await asyncio.wait_for(reached.wait(), 10)
+        await refused()
+
+
+async def test_another_inbox_prefix(configured: NatsServer, free: NatsTransport) -> None:
+    """With the prefix that the server allows, calls are answered."""
+    free.subscribe("open", answering(free))
+    await free.fence()
+    options = ConnectionOptions(user="deaf", password="right", inbox_prefix="mine.inbox")
+    async with connected(configured.url, options) as transport:
+        assert (await transport.request("open", b"1", b"", soon())).payload == b"1"
+        assert len(await transport.request_many("open", b"", timeout=5, quiet=0.05)) == 1
+
+
+async def test_a_user_that_is_revoked_and_allowed_again(
+    configured: NatsServer, reload: Reload
+) -> None:
+    """A server that throws a user out ends calls that wait; the transport is back once it may."""
+    async with connected(configured.url, ME) as transport:
+        transport.subscribe("echo", answering(transport))
+        transport.subscribe("silence", lambda _: None)
+        await transport.fence()
+        call = asyncio.create_task(transport.request("silence", b"", b"", monotonic() + 60))
+        reload(PERMISSIONS.replace('"right"', '"other"'))
+        with pytest.raises(ConnectionLostError):
+            await asyncio.wait_for(call, 5)
+        reload(PERMISSIONS)
+        assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
+
+
+async def test_a_limit_that_is_lowered(
+    configured: NatsServer, reload: Reload, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message over a new limit ends the connection, not the transport, which then knows it."""
+    async with connected(configured.url, ME) as transport:
+        transport.subscribe("echo", answering(transport))
+        reload("max_payload: 1000\n" + PERMISSIONS)
+
+        async def ask_on() -> None:
+            while True:
+                await transport.request("echo", b"x" * 2000, b"", soon())
+
+        with pytest.raises((ConnectionLostError, MessageTooLargeError)):
+            await asyncio.wait_for(ask_on(), 10)
+        assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
+        assert transport.max_payload == 1000
+        with pytest.raises(MessageTooLargeError):
+            transport.publish("echo", b"x" * 2000)
+    assert "maximum payload violation" in caplog.text
+
+
+async def test_a_server_that_has_enough_connections() -> None:
+    """A server that is full keeps a transport out in bounded time; it gets in when one leaves."""
+    options = ConnectionOptions(connect_timeout=0.2, reconnect_wait=0.02)
+    with NatsServer(config="max_connections: 1") as server:
+        async with connected(server.url) as first:
+            second = NatsTransport(server.url, options)
+            with pytest.raises(UnavailableError, match="no connection to NATS"):
+                await second.connect()
+            await first.fence()
+        await second.connect()
+        await second.close()
+
+
+async def test_messages_of_many_reads() -> None:
+    """Messages of megabytes, split across many reads and among pings, arrive whole."""
+    options = ConnectionOptions(ping_interval=0.1)
+    with NatsServer(config='max_payload: 8MB\nping_interval: "20ms"\nping_max: 1000') as server:
+        async with connected(server.url, options) as transport:
+            assert transport.max_payload == 8 * 1024 * 1024
+            transport.subscribe("echo", answering(transport))
+            payloads = [os.urandom(size) for size in (3_000_000, 0, 65_536, 1, 3_000_001)]
+            requests = [transport.request("echo", each, b"A: b\r\n", soon()) for each in payloads]
+            replies = await asyncio.gather(*requests)
+            assert [reply.payload for reply in replies] == payloads
