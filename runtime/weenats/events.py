@@ -206,18 +206,22 @@ class _EventWorker(Generic[DataT]):
     async def run(self, job: Job) -> None:
         try:
             notification = self._codec.decode(job.delivery.payload)
-            received = ReceivedEvent[DataT](notification, notification.data, job.delivery)
-            CURRENT.set(received)
-            await self._handler(received)
         except InvalidArgumentError as error:
             _LOG.warning(
                 "a message on %s is no event of the contract: %s",
                 self._event.subject,
                 error.details or error,
             )
+        else:
+            await self._handle(ReceivedEvent[DataT](notification, notification.data, job.delivery))
+        job.settled = True
+
+    async def _handle(self, received: ReceivedEvent[DataT]) -> None:
+        CURRENT.set(received)
+        try:
+            await self._handler(received)
         except Exception:  # noqa: BLE001 - what a handler raises ends nothing
             _LOG.exception("the handler of %s failed", self._event.subject)
-        job.settled = True
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         del job  # core NATS has nobody to tell
