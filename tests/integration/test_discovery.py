@@ -1,0 +1,176 @@
+"""Discovery per ADR-32 over a real server: asked by a foreign client, and by our own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+from probe import CONTRACT, Outcome, Probe, ProbeClient, Run
+from weenats import (
+    InternalError,
+    NatsServiceBuilder,
+    NatsTransport,
+    NoRespondersError,
+    RequestContext,
+)
+from weenats.discovery import check_health, get_service_info, list_instances
+from weenats.subjects import SubjectError
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as RawClient
+
+    from conftest import Gate
+
+SCHEMAS = Path(__file__).parents[2] / "schemas" / "messages"
+
+
+def check(name: str, reply: dict[str, Any]) -> None:
+    """Hold a reply against its JSON Schema, with nothing null in it."""
+    resources = [
+        (path.name, Resource.from_contents(json.loads(path.read_text())))
+        for path in SCHEMAS.glob("*.schema.json")
+    ]
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": name}
+    registry: Registry[Any] = Registry().with_resources(resources)
+    Draft202012Validator(schema, registry=registry).validate(reply)
+    assert "null" not in json.dumps(reply)
+
+
+@pytest.mark.parametrize("verb", ["PING", "INFO", "STATS"])
+async def test_every_subject_is_answered(
+    raw: RawClient, service: Any, client: ProbeClient, verb: str
+) -> None:
+    """All, the service and the instance: each subject is answered per ADR-32, without headers."""
+    await client.run("k", Run(action="a"))
+    for tail in ("", ".probe", f".probe.{service.instance_id}"):
+        reply = await raw.request(f"$SRV.{verb}{tail}", b"", headers={"Authorization": "secret"})
+        answer = json.loads(reply.data)
+        check(f"{verb.lower()}-response.schema.json", answer)
+        assert reply.headers is None
+        assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
+        assert (answer["name"], answer["version"]) == ("probe", "1.2.3")
+        assert answer["id"] == service.instance_id
+        assert answer["metadata"] == {"contract": CONTRACT.digest}
+    await raw.publish(f"$SRV.{verb}.probe", b"")  # nobody to answer: nothing happens
+    assert (await client.check_health()).status == "ok"
+
+
+async def test_info_tells_of_every_endpoint(client: ProbeClient) -> None:
+    """INFO has a description, and of each operation name, subject, queue group and metadata."""
+    info = await client.get_service_info()
+    assert info.description == "Does as it is told."
+    assert [each.subject for each in info.endpoints] == [
+        "probe.command.thing.run",
+        "probe.command.thing.forget",
+        "probe.query.thing.get",
+        "probe.query.thing.find",
+    ]
+    assert {each.queue_group for each in info.endpoints} == {"probe-workers"}
+    assert info.endpoints[2].metadata["kind"] == "query"
+
+
+async def test_stats_count_requests_errors_and_time(
+    raw: RawClient, client: ProbeClient, handlers: Probe
+) -> None:
+    """Requests and errors are counted by endpoint, time in whole ns; no text of a handler shows."""
+
+    async def leak(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise ValueError("password=hunter2")
+
+    handlers.actions["leak"] = leak
+    await client.run("k", Run(action="a"))
+    await client.run("k", Run(action="b"))
+    with pytest.raises(InternalError):
+        await client.run("k", Run(action="leak"))
+    reply = await raw.request("$SRV.STATS.probe", b"")
+    assert b"hunter2" not in reply.data
+    run, forget = json.loads(reply.data)["endpoints"][:2]
+    assert (run["num_requests"], run["num_errors"], run["last_error"]) == (3, 1, "INTERNAL")
+    assert type(run["processing_time"]) is type(run["average_processing_time"]) is int
+    assert run["processing_time"] // 3 == run["average_processing_time"] > 1000
+    assert (forget["num_requests"], forget["last_error"]) == (0, "")
+    assert forget["processing_time"] == forget["average_processing_time"] == 0
+
+
+async def test_instances_on_one_connection_are_told_apart(nats_url: str) -> None:
+    """Services that share a connection answer for themselves, by instance id, until they stop."""
+    transport = NatsTransport(nats_url)
+    services = [NatsServiceBuilder(Probe(), transport=transport).build() for _ in range(3)]
+    for service in services:
+        await service.start()
+    client = ProbeClient(transport)
+    ids = sorted(service.instance_id for service in services)
+    assert [each.id for each in await client.list_instances()] == ids
+    assert [
+        each.id for each in await list_instances(transport, timeout=0.5) if each.name == "probe"
+    ]
+    for instance_id in ids:
+        assert (await client.get_service_info(instance_id)).id == instance_id
+        assert (await client.get_service_stats(instance_id)).id == instance_id
+    await services[0].stop()
+    remaining = [each.id for each in await client.list_instances()]
+    assert remaining == sorted(service.instance_id for service in services[1:])
+    with pytest.raises(NoRespondersError):
+        await client.get_service_info(services[0].instance_id)
+    for service in services:
+        await service.stop()
+    await transport.close()
+
+
+async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
+    """A service that finishes its last requests is in error, and says so until it is gone."""
+    service = NatsServiceBuilder(Probe(hold=gate), nats_url).build()
+    await service.start()
+    async with ProbeClient.connect(nats_url, timeout=20) as client:
+        call = asyncio.create_task(client.run("k", Run(action="hold")))
+        await gate.entered.acquire()
+        assert (await client.check_health()).status == "ok"
+        stopping = asyncio.create_task(service.stop())
+        async with asyncio.timeout(5):
+            while (health := await client.check_health()).status == "ok":
+                pass
+        check("health-check.schema.json", health.model_dump(by_alias=True, mode="json"))
+        assert not stopping.done()
+        gate.opened.set()
+        assert (await call).text == "k"
+        await stopping
+
+
+async def test_nobody_there(nats_url: str) -> None:
+    """A service that does not run is told at once; a list of its instances is empty."""
+    transport = NatsTransport(nats_url)
+    async with asyncio.timeout(5):
+        assert await list_instances(transport, "nobody", timeout=60) == []
+        for ask in (get_service_info, check_health):
+            with pytest.raises(NoRespondersError):
+                await ask(transport, "nobody", timeout=60)
+    await transport.close()
+
+
+async def test_answers_of_another_make(raw: RawClient, nats_url: str) -> None:
+    """Who does not keep to ADR-32 is left out of lists; asked alone, it is an InternalError."""
+
+    async def nonsense(message: Any) -> None:
+        await raw.publish(message.reply, b"{}")
+
+    await raw.subscribe("$SRV.*.odd", cb=nonsense)
+    await raw.flush()
+    await raw.flush()
+    transport = NatsTransport(nats_url)
+    assert await list_instances(transport, "odd", timeout=5) == []
+    with pytest.raises(InternalError):
+        await get_service_info(transport, "odd", timeout=5)
+    await transport.close()
+
+
+@pytest.mark.parametrize("instance_id", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0\r\n"])
+async def test_no_instance_id(client: ProbeClient, instance_id: str) -> None:
+    """What is no token of a subject is no instance id: it is refused before it is sent."""
+    with pytest.raises(SubjectError):
+        await client.get_service_info(instance_id)

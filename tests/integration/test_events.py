@@ -1,0 +1,191 @@
+"""Events over a real server: typed publish and subscribe, and what they pass on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from probe import Happened, Outcome, Probe, ProbeClient, Run
+from weenats import InvalidArgumentError, ReceivedEvent, RequestContext
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as RawClient
+
+SUBJECT = "probe.events.thing.happened"
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+Arrived = asyncio.Queue[ReceivedEvent[Happened]]
+
+
+def happened(text: str = "x") -> Happened:
+    """Return the data of an event."""
+    return Happened.model_validate({"whatText": text})
+
+
+async def test_an_event_arrives_typed(client: ProbeClient, raw: RawClient) -> None:
+    """Data, key, revision, context and headers arrive; on the wire it is an EventNotification."""
+    arrived: Arrived = asyncio.Queue()
+    foreign = await raw.subscribe(SUBJECT)
+    await raw.flush()
+    await raw.flush()
+    async with await client.subscribe_happened(arrived.put):
+        await client.publish_happened(
+            "k", happened("ä"), revision=3, context={"tenant": "acme"}, headers={"X-One": "1"}
+        )
+        event = await arrived.get()
+    assert (event.key, event.revision, event.data.text) == ("k", 3, "ä")
+    assert (event.metadata_context, event.headers["x-one"]) == ({"tenant": "acme"}, "1")
+    assert event.correlation_id
+    assert event.causation_id is None
+    wire = json.loads((await foreign.next_msg()).data)
+    assert wire["type"] == "happened"
+    assert wire["aggregate"] == {"type": "thing", "key": "k"}
+    assert (wire["data"], wire["revision"], wire["id"]) == ({"whatText": "ä"}, 3, event.id)
+
+
+async def test_queue_groups_share_events(client: ProbeClient) -> None:
+    """Each subscriber gets every event, the members of a queue group share them."""
+    counts = {"alone": 0, "one": 0, "two": 0}
+
+    def counting(name: str) -> Any:
+        async def count(_: ReceivedEvent[Happened]) -> None:
+            counts[name] += 1
+
+        return count
+
+    subscriptions = [
+        await client.subscribe_happened(counting("alone")),
+        await client.subscribe_happened(counting("one"), queue_group="group"),
+        await client.subscribe_happened(counting("two"), queue_group="group"),
+    ]
+    for revision in range(60):
+        await client.publish_happened("k", happened(), revision=revision)
+    for subscription in subscriptions:
+        await subscription.unsubscribe()
+    assert (counts["alone"], counts["one"] + counts["two"]) == (60, 60)
+    assert min(counts.values()) > 0
+
+
+async def test_handlers_run_at_once_up_to_their_bound(client: ProbeClient) -> None:
+    """So many handlers run at once and no more; unsubscribe waits for all that arrived."""
+    running = most = done = 0
+    entered, opened = asyncio.Semaphore(0), asyncio.Event()
+
+    async def hold(_: ReceivedEvent[Happened]) -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        entered.release()
+        await opened.wait()
+        running -= 1
+        done += 1
+
+    subscription = await client.subscribe_happened(hold, max_concurrency=3)
+    for revision in range(10):
+        await client.publish_happened("k", happened(), revision=revision)
+    for _ in range(3):
+        await entered.acquire()
+    ending = asyncio.create_task(subscription.unsubscribe())
+    await client.transport.fence()
+    assert (running, done, ending.done()) == (3, 0, False)
+    opened.set()
+    await ending
+    assert (most, done) == (3, 10)
+    await client.publish_happened("k", happened(), revision=11)
+    await subscription.unsubscribe()
+    assert done == 10
+
+
+async def test_one_at_a_time_keeps_the_order(client: ProbeClient) -> None:
+    """With max_concurrency 1 events are handled in the order of arrival."""
+    seen: list[int] = []
+
+    async def note(event: ReceivedEvent[Happened]) -> None:
+        await client.transport.fence()
+        seen.append(event.revision)
+
+    async with await client.subscribe_happened(note, max_concurrency=1):
+        for revision in range(30):
+            await client.publish_happened("k", happened(), revision=revision)
+    assert seen == list(range(30))
+
+
+@pytest.mark.parametrize("error", [ValueError("boom"), InvalidArgumentError("boom")])
+async def test_a_failing_handler_ends_nothing(
+    client: ProbeClient, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    """What a handler raises is logged as its failure; the next events arrive."""
+    seen: list[str] = []
+
+    async def fail(event: ReceivedEvent[Happened]) -> None:
+        seen.append(event.data.text)
+        raise error
+
+    async with await client.subscribe_happened(fail):
+        for text in ("one", "two"):
+            await client.publish_happened("k", happened(text), revision=1)
+    assert seen == ["one", "two"]
+    assert caplog.text.count("the handler of probe.events.thing.happened failed") == 2
+    assert "boom" in caplog.text
+
+
+async def test_what_is_no_event_is_passed_over(
+    client: ProbeClient, raw: RawClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Malformed messages are logged and skipped; the next event arrives."""
+    arrived: Arrived = asyncio.Queue()
+    async with await client.subscribe_happened(arrived.put):
+        for body in (b"", b"[]", b"\xff", b'{"id":1}'):
+            await raw.publish(SUBJECT, body)
+        await raw.flush()
+        await client.publish_happened("k", happened("good"), revision=1)
+        assert (await arrived.get()).data.text == "good"
+    assert arrived.empty()
+    assert caplog.text.count("is no event of the contract") == 4
+
+
+async def test_correlation_causation_and_trace_go_on(client: ProbeClient, handlers: Probe) -> None:
+    """From a request to the event of its handler, and from the event's handler to its own call."""
+    nested = asyncio.Event()
+    events: list[ReceivedEvent[Happened]] = []
+
+    async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
+        await handlers.publish_happened(key, happened(), revision=1)
+        return Outcome(text="told")
+
+    async def react(event: ReceivedEvent[Happened]) -> None:
+        events.append(event)
+        await client.run("k", Run(action="nested"))
+        nested.set()
+
+    handlers.actions["tell"] = tell
+    async with await client.subscribe_happened(react):
+        tracing = client.with_interceptor(_with_trace)
+        await tracing.run("k", Run(action="tell"), correlation_id="order-1")
+        await asyncio.wait_for(nested.wait(), 10)
+    request, call = handlers.seen
+    (event,) = events
+    assert request.correlation_id == event.correlation_id == call.correlation_id == "order-1"
+    assert (event.causation_id, call.causation_id) == (request.message_id, event.message_id)
+    assert [each.headers["traceparent"] for each in (request, event, call)] == [TRACE] * 3
+
+
+async def _with_trace(context: RequestContext, call_next: Any) -> Any:
+    return await call_next(context.replace(headers={**context.headers, "traceparent": TRACE}))
+
+
+async def test_bad_options_are_refused(client: ProbeClient) -> None:
+    """What cannot be published or subscribed is refused before anything is sent."""
+    for revision in (-1, True):
+        with pytest.raises(InvalidArgumentError):
+            await client.publish_happened("k", happened(), revision=revision)
+    for key in ("", "x" * 300):
+        with pytest.raises(InvalidArgumentError):
+            await client.publish_happened(key, happened(), revision=1)
+    with pytest.raises(InvalidArgumentError):
+        await client.publish_happened("k", happened(), revision=1, headers={"Nats-Msg-Id": "1"})
+    for options in ({"max_concurrency": 0}, {"max_concurrency": 1001}, {"queue_group": "A b"}):
+        with pytest.raises(ValueError, match="max_concurrency|queue group"):
+            await client.subscribe_happened(asyncio.Queue().put, **options)
