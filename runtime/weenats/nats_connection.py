@@ -142,7 +142,7 @@ class NatsConnection(Client):
             return
         try:
             interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
-        except Exception:  # noqa: BLE001 - see above
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the connection is deaf
             _LOG.exception("a delivery on %s could not be taken", interest.subject)
 
     def _append(self, frame: bytes) -> None:
