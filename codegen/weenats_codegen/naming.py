@@ -33,6 +33,8 @@ RESERVED_CLASSES: Final = frozenset({
     "Annotated", "Any", "Callable", "ClassVar", "Final", "Literal", "Mapping", "None", "NoneType",
     "Self", "Sequence", "StrEnum", "TypeAlias", "TypeVar", "TypedDict", "Union", "Unpack",
     "Decimal", "Enum", "UUID", "Optional", "Dict", "List", "Set", "Tuple", "Type", "Generic",
+    # of letters that look like digits (E742)
+    "I", "O",
     # of pydantic
     "AnyUrl", "AwareDatetime", "BaseModel", "ConfigDict", "Field", "MISSING", "Model", "RootModel",
     # of the runtime, as generated modules import them

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ANNOTATIONS: Final = frozenset({
     "title", "description", "examples", "deprecated", "readOnly", "writeOnly", "$comment",
 })  # fmt: skip
+LIBRARY: Final = ANNOTATIONS | {"$defs", "$schema"}
+"""What stands at the top of a file that holds definitions for others and is no schema itself."""
 OBJECT: Final = frozenset({
     "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
     "minProperties", "maxProperties",
@@ -97,3 +102,8 @@ BOUNDS: Final = (
     ("exclusiveMinimum", "exclusiveMaximum"),
 )
 MAX_SIZE: Final = 2**31 - 1
+
+
+def is_library(schema: Mapping[str, object]) -> bool:
+    """Return whether a file holds definitions for others and is no schema itself."""
+    return "$defs" in schema and schema.keys() <= LIBRARY

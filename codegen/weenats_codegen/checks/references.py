@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weenats_codegen.checks import keywords
 from weenats_codegen.parse import Flaw
 from weenats_codegen.places import contract_schemas, references, walk
 from weenats_codegen.problems import ContractError, shown
@@ -74,13 +75,20 @@ def _check(source: Source, document: Document, pointer: str, ref: str) -> Iterat
         )
         return
     try:
-        source.resolve(document, ref)
+        _, inside, schema = source.resolve(document, ref)
     except ContractError:
         yield Flaw(
             pointer,
             f"the $ref {shown(ref)} leads nowhere",
             f"add {where.pointer.rpartition('/')[2]} to the $defs of {where.path}, "
             "or correct the $ref",
+        )
+        return
+    if not inside and isinstance(schema, dict) and keywords.is_library(schema):
+        yield Flaw(
+            pointer,
+            f"the $ref {shown(ref)} leads to a file of definitions, which is no schema itself",
+            "refer to one of its $defs, as in 'file.json#/$defs/NAME'",
         )
         return
     if is_circular(source, document, ref):

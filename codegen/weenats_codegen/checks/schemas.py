@@ -102,6 +102,8 @@ def _form(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
     if "discriminator" in schema:
         at = joined(pointer, "discriminator")
         yield Flaw(at, "stands without oneOf", "put it beside a oneOf")
+    if where.is_file and keywords.is_library(schema):
+        return  # a $ref to it as a whole is refused where it stands
     if not schema.keys() & {"type", "enum", "const"} and not where.is_key:
         yield Flaw(pointer, "has no type", _TYPE_REMEDY)
         return

@@ -2,7 +2,17 @@
 """Schemas in several files, JSON and YAML, in folders, with names of their own."""
 
 from .client import OrdersClient
-from .models import Address, Common, Customer, Moment, Move, Order, OrderLine, Price
+from .models import (
+    Address,
+    Common,
+    Customer,
+    Moment,
+    Move,
+    Order,
+    OrderLine,
+    Person,
+    Price,
+)
 from .operations import CONTRACT, GET, MOVED, PLACED
 from .service import OrdersHandlers
 
@@ -20,5 +30,6 @@ __all__ = [
     "OrderLine",
     "OrdersClient",
     "OrdersHandlers",
+    "Person",
     "Price",
 ]

@@ -20,6 +20,10 @@ class Customer(Model):
 Moment = TypeAliasType("Moment", AwareDatetime)
 
 
+Person = TypeAliasType("Person", Annotated[str, Field(min_length=1)])
+"""Who it was."""
+
+
 Price = TypeAliasType("Price", Annotated[float, Field(ge=0.0)])
 
 
@@ -35,6 +39,7 @@ class Move(Model):
 
     to: Address
     at: Moment | MISSING = MISSING
+    by: Person | MISSING = MISSING
 
 
 class OrderLine(Model):

@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description=("Schemas in several files, JSON and YAML, in folders, with names of their own."),
     aggregate="order",
-    digest="sha256:ed2a77db47848ae710a2158845aa873b8b5575c01b14fef67529a0b20c36a0ce",
+    digest="sha256:88040a6a60e950d8fcc077eca029f4c793b3cb8a68ba8da2c6b9187ae3bf10da",
 )
 
 PLACED: Final = Event(
