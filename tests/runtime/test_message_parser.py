@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -90,7 +91,7 @@ def test_any_cut_gives_the_same_messages(stream: list[Message | bytes], cuts: li
     """Messages and control lines come out whole and in order, wherever the bytes were cut."""
     data = b"".join(part if isinstance(part, bytes) else frame(part) for part in stream)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    connection = parse(data[start:end] for start, end in zip(edges, edges[1:], strict=False))
+    connection = parse(data[start:end] for start, end in pairwise(edges))
     assert connection.messages == [part for part in stream if not isinstance(part, bytes)]
     controls = [part.split()[0].decode() for part in stream if isinstance(part, bytes)]
     assert connection.controls == [each for each in controls if each != "+OK"]
