@@ -100,6 +100,8 @@ class Admission:
 
         What is left is refused as UNAVAILABLE and cancelled.
         """
+        # Whoever drains from inside a job would wait for itself.
+        self._running -= {job for job in self._running if job.task is asyncio.current_task()}
         self._idle = asyncio.get_running_loop().create_future()
         self._next()
         try:

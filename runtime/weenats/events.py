@@ -5,6 +5,7 @@ Delivery is at most once, to whoever listens at the moment.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Required, Self, TypedDict, TypeVar
@@ -220,6 +221,8 @@ class _EventWorker(Generic[DataT]):
         CURRENT.set(received)
         try:
             await self._handler(received)
+        except asyncio.CancelledError:
+            _LOG.warning("the handler of %s was cancelled", self._event.subject)
         except Exception:  # noqa: BLE001 - what a handler raises ends nothing
             _LOG.exception("the handler of %s failed", self._event.subject)
 

@@ -28,14 +28,20 @@ from weenats.transport import Delivery, OnDelivery
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from nats.aio.transport import Transport as NatsSocket
+
     from weenats.connection_options import ConnectionOptions
 
 _LOG: Final = logging.getLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _M: Final = ord("M")
 _H: Final = ord("H")
-_REFUSED: Final = re.compile(r"permissions violation for (publish|subscription) to \"([^\"]*)\"")
+_REFUSED: Final = re.compile(
+    r"permissions violation for (publish|subscription)(?: with reply of| to) \"([^\"]*)\""
+)
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
+_MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
+_SOCKET_BYTES: Final = 256 * 1024
 _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
@@ -48,6 +54,12 @@ class ConnectionEvents:
     disconnected: Callable[[], Awaitable[None]]
     reconnected: Callable[[], Awaitable[None]]
     closed: Callable[[], Awaitable[None]]
+
+
+def _has_enough(transport: NatsSocket) -> bool:
+    """Say whether to wait before more is written; what is no plain socket sends by draining."""
+    writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
+    return writer is None or writer.transport.get_write_buffer_size() > _SOCKET_BYTES
 
 
 class Interest:
@@ -71,12 +83,14 @@ class NatsConnection(Client):
         self._ps = _MessageParser(self)
         self._loop = asyncio.get_running_loop()
         self._write_scheduled = False
+        self._draining: asyncio.Task[None] | None = None
         self._pongs: list[asyncio.Future[bool]] = []
 
     @property
     def is_full(self) -> bool:
-        """Say whether what is kept while there is no connection has reached its limit."""
-        return not self.is_connected and self._pending_data_size > _MAX_KEPT_BYTES
+        """Say whether what is kept has reached its limit: no connection, or a server too slow."""
+        limit = _MAX_UNSENT_BYTES if self.is_connected else _MAX_KEPT_BYTES
+        return self._pending_data_size > limit
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message at the end of this turn of the loop; while reconnecting it is kept."""
@@ -124,9 +138,7 @@ class NatsConnection(Client):
     def ping(self) -> asyncio.Future[bool]:
         """Write all that is pending and a PING behind it; the future ends with its PONG."""
         future: asyncio.Future[bool] = self._loop.create_future()
-        self._write()
-        if self._transport is not None:
-            self._transport.write(_PING)
+        self._hand_over(_PING)
         self._pongs.append(future)
         return future
 
@@ -154,10 +166,24 @@ class NatsConnection(Client):
 
     def _write(self) -> None:
         self._write_scheduled = False
-        if self._pending and self._status == Client.CONNECTED and self._transport is not None:
-            self._transport.write(b"".join(self._pending))
-            self._pending.clear()
-            self._pending_data_size = 0
+        if self._pending and self._draining is None and self._status == Client.CONNECTED:
+            self._hand_over()
+
+    def _hand_over(self, last: bytes = b"") -> None:
+        """Give all that is pending to the socket; when that has enough, the rest waits here."""
+        if self._transport is None:
+            return
+        self._transport.write(b"".join((*self._pending, last)))
+        self._pending.clear()
+        self._pending_data_size = 0
+        if self._draining is None and _has_enough(self._transport):
+            self._draining = self._loop.create_task(self._drain(self._transport))
+
+    async def _drain(self, transport: NatsSocket) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            await transport.drain()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        self._draining = None
+        self._write()
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a future even when it was cancelled, and its read loop ends.
@@ -171,6 +197,8 @@ class NatsConnection(Client):
     async def _process_err(self, err_msg: str) -> None:
         if (refused := _REFUSED.search(err_msg)) is not None:
             self._events.refused(refused[1], refused[2])
+        elif "permissions violation" in err_msg:
+            _LOG.warning("NATS: %s", err_msg)
         elif self.is_connected:
             _LOG.warning("NATS ended the connection: %s", err_msg)
             # nats-py would close for good, over an expired credential for instance. Where the
@@ -257,13 +285,17 @@ async def open_connection(
     connection = NatsConnection(events)
     failures: list[Exception] = []
     opened = False
+    last: dict[str, str] = {}
 
     async def on_error(error: Exception) -> None:
         if not opened:
             failures.append(error)
             if sum(_refuses_credentials(each) for each in failures) >= len(servers):
                 raise error  # nats-py would ask again and again until the time is over
-        _LOG.log(logging.WARNING if connection.is_connected else logging.DEBUG, "NATS: %s", error)
+        # Of attempts that fail alike every half second the first one is told.
+        is_news = opened and str(error) != last.get("error")
+        last["error"] = str(error)
+        _LOG.log(logging.WARNING if is_news else logging.DEBUG, "NATS: %s", error)
 
     settings: dict[str, Any] = {
         "servers": list(servers),

@@ -115,7 +115,7 @@ class NatsTransport:
         check_size(subject, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
-                "there is no connection to NATS, and what is kept for it is full"
+                "NATS is gone or slow, and what is kept for the connection is full"
             )
         connection.send(subject, reply, payload, headers)
 

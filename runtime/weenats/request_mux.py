@@ -71,7 +71,7 @@ class RequestMux:
     def fail(self, error: Callable[[str], ServiceError], subject: str | None = None) -> None:
         """End all requests that wait, or those to one subject (compared without case)."""
         for reply, pending in list(self._pending.items()):
-            if subject is None or pending.subject.lower() == subject:
+            if subject is None or subject in (pending.subject.lower(), reply.lower()):
                 self.discard(reply)
                 _end(pending, error(pending.subject))
 

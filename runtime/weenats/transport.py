@@ -97,7 +97,6 @@ class Transport(Protocol):
             MessageTooLargeError: it is larger than `max_payload`.
             ResourceExhaustedError: what is kept is full.
             ConnectionLostError: the connection was closed.
-            PermissionDeniedError: the server has refused this subject before.
         """
         ...
 

@@ -189,3 +189,34 @@ async def test_bad_options_are_refused(client: ProbeClient) -> None:
     for options in ({"max_concurrency": 0}, {"max_concurrency": 1001}, {"queue_group": "A b"}):
         with pytest.raises(ValueError, match=r"max_concurrency|queue group"):
             await client.subscribe_happened(asyncio.Queue().put, **options)
+
+
+async def test_a_handler_may_end_its_own_subscription(client: ProbeClient) -> None:
+    """Unsubscribing from inside the handler waits for the others, not for itself."""
+    done = asyncio.Event()
+
+    async def once(event: ReceivedEvent[Happened]) -> None:
+        del event
+        await subscription.unsubscribe()
+        done.set()
+
+    subscription = await client.subscribe_happened(once)
+    await client.publish_happened("k", happened(), revision=1)
+    await asyncio.wait_for(done.wait(), 5)
+
+
+async def test_a_handler_that_is_cancelled_is_logged(
+    client: ProbeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A handler that ends in CancelledError is logged and ends nothing."""
+    arrived: Arrived = asyncio.Queue()
+
+    async def give_up(event: ReceivedEvent[Happened]) -> None:
+        await arrived.put(event)
+        raise asyncio.CancelledError
+
+    async with await client.subscribe_happened(give_up):
+        for text in ("a", "b"):
+            await client.publish_happened("k", happened(text), revision=1)
+            await asyncio.wait_for(arrived.get(), 5)
+    assert "was cancelled" in caplog.text

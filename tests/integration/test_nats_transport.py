@@ -73,7 +73,7 @@ async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
         await lose(transport, own_nats_server.kill)
         for _ in range(3):
             transport.publish("event", b"x" * 1_000_000)
-        with pytest.raises(ResourceExhaustedError, match="kept for it is full"):
+        with pytest.raises(ResourceExhaustedError, match="what is kept for the connection is full"):
             transport.publish("event", b"")
         own_nats_server.start()
         await back(transport)
@@ -181,3 +181,21 @@ async def test_wrong_credentials_are_told_at_once() -> None:
             await transport.close()
         async with connected(server.url, ConnectionOptions(user="me", password="right")) as right:
             await right.fence()
+
+
+async def test_a_server_that_takes_nothing_more_is_noticed(own_nats_server: NatsServer) -> None:
+    """What a slow server has not taken is bounded, and arrives once it goes on."""
+    async with connected(own_nats_server.url) as transport:
+        arrived: list[bytes] = []
+        transport.subscribe("event", lambda delivery: arrived.append(delivery.payload[:4]))
+        await transport.fence()
+        os.kill(own_nats_server.process_id, signal.SIGSTOP)
+        sent = 0
+        with contextlib.suppress(ResourceExhaustedError):
+            for sent in range(1_000):
+                transport.publish("event", b"%04d" % sent + b"x" * 200_000)
+                await asyncio.sleep(0)
+        os.kill(own_nats_server.process_id, signal.SIGCONT)
+        assert 64 < sent * 200_000 / 2**20 < 96
+        await transport.fence()
+        assert arrived == [b"%04d" % number for number in range(sent)]
