@@ -56,10 +56,7 @@ class Endpoint:
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a command."""
-        return cls(
-            operation,
-            lambda context: handler(context.key, cast("PayloadT", context.payload), context),
-        )
+        return cls(operation, _taking_payload(handler))
 
     @classmethod
     def query(
@@ -68,10 +65,7 @@ class Endpoint:
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a query that takes parameters."""
-        return cls(
-            operation,
-            lambda context: handler(context.key, cast("PayloadT", context.payload), context),
-        )
+        return cls(operation, _taking_payload(handler))
 
     @classmethod
     def plain_query(
@@ -214,22 +208,17 @@ class EndpointRunner:
             _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
 
 
+def _taking_payload(
+    handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+) -> Callable[[RequestContext], Awaitable[ResultT]]:
+    return lambda context: handler(context.key, cast("PayloadT", context.payload), context)
+
+
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
     metadata = request.metadata
     if metadata is None:
-        message_id = correlation_id = STAMPER.stamp()
-        return RequestContext(
-            side="server",
-            operation=operation,
-            key=request.key,
-            payload=request.payload,
-            payload_error=request.payload_error,
-            message_id=message_id,
-            correlation_id=correlation_id,
-            headers=job.delivery.headers,
-            deadline=job.deadline,
-        )
-    message_id = metadata["messageId"]
+        metadata = {"messageId": STAMPER.stamp()}
+    message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
     authentication = metadata.get("authentication")
     return RequestContext(
