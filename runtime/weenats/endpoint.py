@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
 from weenats.admission import Admission, Job
@@ -215,9 +215,7 @@ def _taking_payload(
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
-    metadata = request.metadata
-    if metadata is None:
-        metadata = {"messageId": STAMPER.stamp()}
+    metadata: dict[str, Any] = request.metadata or {"messageId": STAMPER.stamp()}
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
     authentication = metadata.get("authentication")
