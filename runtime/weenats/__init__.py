@@ -5,8 +5,8 @@ What generated code and users need is here; the rooms behind it are named in the
 
 from weenats.client import CallOptions, ServiceClient
 from weenats.connection_options import ConnectionOptions
-from weenats.context import Key, MessageContext, RequestContext, Response
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.context import Key, MessageContext, Principal, RequestContext, Response
+from weenats.contract import AuthRequirement, Command, Entity, Event, Query, ServiceContract
 from weenats.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -45,6 +45,7 @@ __all__ = [
     "AbortedError",
     "AggregateId",
     "AlreadyExistsError",
+    "AuthRequirement",
     "CallNext",
     "CallOptions",
     "CancelledError",
@@ -72,6 +73,7 @@ __all__ = [
     "NoRespondersError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Principal",
     "PublishOptions",
     "Query",
     "ReceivedEvent",
