@@ -29,19 +29,20 @@ _MAX_LEEWAY: Final = 600.0
 _MAX_CACHE_TTL: Final = 60.0
 
 
-def _seconds(value: Duration) -> float:
+def in_seconds(value: Duration) -> float:
+    """Return a duration of the configuration in seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
 
 
 def _leeway(value: Duration) -> float:
-    seconds = _seconds(value)
+    seconds = in_seconds(value)
     if not 0 <= seconds <= _MAX_LEEWAY:
         raise ValueError("it is from 0 to 600 seconds")
     return seconds
 
 
 def _cache_ttl(value: Duration) -> float:
-    seconds = _seconds(value)
+    seconds = in_seconds(value)
     if not 0 <= seconds <= _MAX_CACHE_TTL:
         raise ValueError("it is from 0 to 60 seconds")
     return seconds
@@ -50,7 +51,7 @@ def _cache_ttl(value: Duration) -> float:
 def _lifetime(value: Duration | None) -> float | None:
     if value is None:
         return None
-    seconds = _seconds(value)
+    seconds = in_seconds(value)
     if not 0 < seconds < float("inf"):
         raise ValueError("it is a positive duration, or None")
     return seconds

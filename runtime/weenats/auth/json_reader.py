@@ -9,19 +9,33 @@ from typing import Any, Final, NoReturn, cast
 _MAX_DEPTH: Final = 32
 
 
+class JsonError(ValueError):
+    """What cannot be taken; the text says why and shows nothing of it."""
+
+
 def read_object(data: bytes) -> dict[str, Any]:
     """Read a JSON object in UTF-8.
 
     Raises:
-        ValueError: it is none, names a member twice, is nested deeper than 32 levels, or holds an
+        JsonError: it is none, names a member twice, is nested deeper than 32 levels, or holds an
             infinite number or half of a surrogate pair.
     """
+    try:
+        return _read(data)
+    except JsonError as error:
+        reason = str(error)
+    except (ValueError, RecursionError):
+        reason = "no JSON in UTF-8"
+    raise JsonError(reason)
+
+
+def _read(data: bytes) -> dict[str, Any]:
     text = data.decode("utf-8")
     if _depth(text) > _MAX_DEPTH:
-        raise ValueError("nested too deeply")
+        raise JsonError("nested too deeply")
     value: object = _DECODER.decode(text)
     if not isinstance(value, dict):
-        raise ValueError("no object")  # noqa: TRY004 - callers catch one class
+        raise JsonError("no object")
     if "\\" in text:
         # An escape may have brought half of a surrogate pair, which no encoder takes.
         json.dumps(value, ensure_ascii=False).encode()
@@ -45,19 +59,19 @@ def _depth(text: str) -> int:
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) != len(members):
-        raise ValueError("a member is named twice")
+        raise JsonError("a member is named twice")
     return found
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("an infinite number")
+        raise JsonError("an infinite number")
     return number
 
 
 def _no_constant(_: str) -> NoReturn:
-    raise ValueError("no JSON number")
+    raise JsonError("no JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(

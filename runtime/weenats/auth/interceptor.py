@@ -1,0 +1,81 @@
+"""Lets in those callers who prove who they are.
+
+A caller that is not let in learns a code and, when it lacks a scope, the scope. The log says why,
+without tokens, claims and keys.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, cast
+
+from weenats.auth.validator import InvalidTokenError
+from weenats.context import Principal
+from weenats.errors import (
+    CLASS_OF_CODE,
+    InternalError,
+    PermissionDeniedError,
+    ServiceError,
+    UnauthenticatedError,
+)
+
+if TYPE_CHECKING:
+    from weenats.auth.validator import TokenValidator
+    from weenats.context import RequestContext, Response
+    from weenats.interceptors import CallNext
+
+_LOG: Final = logging.getLogger("weenats.auth")
+
+
+class AuthInterceptor:
+    """Puts who calls into `context.principal`, or refuses.
+
+    Args:
+        validator: tells who calls by the token.
+        required: whether a token must come, where the contract does not say.
+    """
+
+    def __init__(self, validator: TokenValidator, *, required: bool = True) -> None:
+        self._validator = validator
+        self._required = required
+
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+        """Authenticate and authorize the caller.
+
+        Raises:
+            UnauthenticatedError: a token is missing and required, or proves nothing.
+            PermissionDeniedError: the token does not grant a scope that the operation demands.
+        """
+        auth = context.operation.auth
+        authentication = context.authentication
+        if authentication is None:
+            if self._required if auth is None else auth.required:
+                _LOG.warning("%s refused a caller: no token", context.operation.subject)
+                raise UnauthenticatedError
+            return await call_next(context)
+        principal = context.principal = await self._authenticate(authentication.token, context)
+        if auth is not None and not principal.scopes.issuperset(auth.scopes):
+            missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
+            _LOG.warning(
+                "%s refused a caller: it lacks the scope %s", context.operation.subject, missing
+            )
+            raise PermissionDeniedError(f"the token does not grant the scope {missing}")
+        return await call_next(context)
+
+    async def _authenticate(self, token: str, context: RequestContext) -> Principal:
+        try:
+            principal = cast("object", await self._validator.validate(token))
+        except ServiceError as error:
+            refusal = CLASS_OF_CODE[error.code.value]()
+            why = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
+        except Exception as error:  # noqa: BLE001 - whatever a validator raises lets nobody in
+            refusal = InternalError()
+            why = f"the validator failed with {type(error).__name__}"
+        else:
+            if isinstance(principal, Principal):
+                return principal
+            refusal = InternalError()
+            why = "the validator returned no Principal"
+        _LOG.warning("%s refused a caller: %s", context.operation.subject, why)
+        # Raised here, so that what the validator raised, which may show the token, stays here.
+        raise refusal
