@@ -114,11 +114,9 @@ async def ask(provider: TokenProvider) -> str:
         ServiceError: the provider raised it.
         UnavailableError: the provider failed otherwise, or returned no token.
     """
-    token: object
     try:
-        token = provider()
-        if inspect.isawaitable(token):
-            token = await token
+        given = provider()
+        token = cast("object", await given if inspect.isawaitable(given) else given)
     except ServiceError:
         raise
     except Exception as error:
