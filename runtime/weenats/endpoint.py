@@ -34,6 +34,9 @@ _LOG: Final = logging.getLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _MAX_HEADER_TEXT: Final = 200
 _NO_CORRELATION: Final[dict[str, str]] = {}
+_authentication: Final[Callable[[object], JwtAuthentication]] = (
+    JwtAuthentication.__pydantic_validator__.validate_python
+)
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 
@@ -240,7 +243,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         message_id=message_id,
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
-        authentication=None if authentication is None else JwtAuthentication(**authentication),
+        authentication=None if authentication is None else _authentication(authentication),
         metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,

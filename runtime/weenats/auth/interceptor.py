@@ -46,14 +46,27 @@ class AuthInterceptor:
             UnauthenticatedError: a token is missing and required, or proves nothing.
             PermissionDeniedError: the token does not grant a scope that the operation demands.
         """
-        auth = context.operation.auth
         authentication = context.authentication
         if authentication is None:
-            if self._required if auth is None else auth.required:
-                _LOG.warning("%s refused a caller: no token", context.operation.subject)
-                raise UnauthenticatedError
+            self._check_anonymous(context)
             return await call_next(context)
-        principal = context.principal = await self._authenticate(authentication.token, context)
+        refusal: type[ServiceError] = InternalError
+        why = "the validator returned no Principal"
+        try:
+            principal = cast("object", await self._validator.validate(authentication.token))
+        except ServiceError as error:
+            principal = None
+            refusal = CLASS_OF_CODE[error.code.value]
+            why = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
+        except Exception as error:  # noqa: BLE001 - whatever a validator raises lets nobody in
+            principal = None
+            why = f"the validator failed with {type(error).__name__}"
+        if not isinstance(principal, Principal):
+            # Raised here, so that what the validator raised, which may show the token, stays here.
+            _LOG.warning("%s refused a caller: %s", context.operation.subject, why)
+            raise refusal
+        context.principal = principal
+        auth = context.operation.auth
         if auth is not None and not principal.scopes.issuperset(auth.scopes):
             missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
             _LOG.warning(
@@ -62,20 +75,8 @@ class AuthInterceptor:
             raise PermissionDeniedError(f"the token does not grant the scope {missing}")
         return await call_next(context)
 
-    async def _authenticate(self, token: str, context: RequestContext) -> Principal:
-        try:
-            principal = cast("object", await self._validator.validate(token))
-        except ServiceError as error:
-            refusal = CLASS_OF_CODE[error.code.value]()
-            why = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
-        except Exception as error:  # noqa: BLE001 - whatever a validator raises lets nobody in
-            refusal = InternalError()
-            why = f"the validator failed with {type(error).__name__}"
-        else:
-            if isinstance(principal, Principal):
-                return principal
-            refusal = InternalError()
-            why = "the validator returned no Principal"
-        _LOG.warning("%s refused a caller: %s", context.operation.subject, why)
-        # Raised here, so that what the validator raised, which may show the token, stays here.
-        raise refusal
+    def _check_anonymous(self, context: RequestContext) -> None:
+        auth = context.operation.auth
+        if self._required if auth is None else auth.required:
+            _LOG.warning("%s refused a caller: no token", context.operation.subject)
+            raise UnauthenticatedError

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from weenats.auth.key_source import KeySource
     from weenats.context import Principal
     from weenats.deadline import Clock
-    from weenats.errors import ServiceError
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _MAX_KID: Final = 255
@@ -135,14 +134,15 @@ class JwtValidator:
             raise InvalidTokenError("its typ is not taken")
 
     async def _key(self, kid: str | None, algorithm: str) -> PyJWK:
-        refusal: ServiceError
         try:
             return await self._keys.key(kid, algorithm)
         except KeysUnavailableError:
-            refusal = UnavailableError("the keys that tokens are signed with cannot be had")
+            known = False
         except UnknownKeyError:
-            refusal = InvalidTokenError("no key has its kid and fits its algorithm")
-        raise refusal
+            known = True
+        if known:
+            raise InvalidTokenError("no key has its kid and fits its algorithm")
+        raise UnavailableError("the keys that tokens are signed with cannot be had")
 
     def _verify(self, token: str, key: PyJWK, algorithm: str) -> dict[str, Any]:
         """Return the claims, once the signature, issuer and audience hold."""
