@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import thread_time
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt import PyJWK
 
 from doubles import FakeClock
@@ -102,6 +103,17 @@ async def test_a_key_verifies_for_its_own_algorithm_only() -> None:
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(token(algorithm="RS256"))
     assert raised.value.reason == "the key is not for its algorithm"
+
+
+async def test_a_weak_key_verifies_nothing() -> None:
+    """A source that hands out a key which is too short lets nobody in, however well it fits."""
+    short = rsa.generate_private_key(65537, 1024)  # noqa: S505 - weak on purpose
+    validator = JwtValidator(
+        config(algorithms=["RS256"]), Asked(PyJWK(jwk(short), "RS256")), FakeClock(NOW)
+    )
+    with pytest.raises(InvalidTokenError) as raised:
+        await validator.validate(signed({"alg": "RS256"}, good_claims(), short, "RS256"))
+    assert raised.value.reason == "the key is weak, or does not fit its algorithm"
 
 
 async def test_a_static_source_has_no_other_key() -> None:

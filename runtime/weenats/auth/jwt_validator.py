@@ -37,6 +37,7 @@ _MAX_KID: Final = 255
 _USUAL_TYPES: Final = frozenset({"jwt", "at+jwt"})
 _REASONS: Final[dict[type[Exception], str]] = {
     exceptions.InvalidSignatureError: "the signature is not that of the key",
+    exceptions.InvalidKeyError: "the key is weak, or does not fit its algorithm",
     exceptions.InvalidIssuerError: "wrong issuer",
     exceptions.InvalidAudienceError: "wrong audience",
     exceptions.InvalidSubjectError: "sub is no text",
