@@ -3,6 +3,14 @@
 What generated code and users need is here; the rooms behind it are named in the README.
 """
 
+from weenats.auth import (
+    AuthConfig,
+    CachedToken,
+    InvalidTokenError,
+    JwtAuthConfig,
+    NoAuthConfig,
+    TokenValidator,
+)
 from weenats.client import CallOptions, ServiceClient
 from weenats.connection_options import ConnectionOptions
 from weenats.context import Key, MessageContext, Principal, RequestContext, Response
@@ -45,7 +53,9 @@ __all__ = [
     "AbortedError",
     "AggregateId",
     "AlreadyExistsError",
+    "AuthConfig",
     "AuthRequirement",
+    "CachedToken",
     "CallNext",
     "CallOptions",
     "CancelledError",
@@ -63,6 +73,8 @@ __all__ = [
     "Interceptor",
     "InternalError",
     "InvalidArgumentError",
+    "InvalidTokenError",
+    "JwtAuthConfig",
     "Key",
     "MessageContext",
     "MessageTooLargeError",
@@ -70,6 +82,7 @@ __all__ = [
     "NatsService",
     "NatsServiceBuilder",
     "NatsTransport",
+    "NoAuthConfig",
     "NoRespondersError",
     "NotFoundError",
     "PermissionDeniedError",
@@ -85,6 +98,7 @@ __all__ = [
     "ServiceError",
     "ServiceHandlers",
     "SubscribeOptions",
+    "TokenValidator",
     "Transport",
     "UnauthenticatedError",
     "UnavailableError",

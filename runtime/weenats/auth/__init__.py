@@ -6,6 +6,7 @@ matter, see `weenats.ConnectionOptions`.
 
 from weenats.auth.config import AuthConfig, JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
+from weenats.auth.jwks import JwksKeySource, JwksState
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.key_source import (
     KeySource,
@@ -13,13 +14,17 @@ from weenats.auth.key_source import (
     StaticKeySource,
     UnknownKeyError,
 )
+from weenats.auth.token_source import CachedToken, TokenProvider, TokenSource
 from weenats.auth.validator import InvalidTokenError, TokenValidator
 from weenats.context import Principal
 
 __all__ = [
     "AuthConfig",
     "AuthInterceptor",
+    "CachedToken",
     "InvalidTokenError",
+    "JwksKeySource",
+    "JwksState",
     "JwtAuthConfig",
     "JwtValidator",
     "KeySource",
@@ -27,6 +32,8 @@ __all__ = [
     "NoAuthConfig",
     "Principal",
     "StaticKeySource",
+    "TokenProvider",
+    "TokenSource",
     "TokenValidator",
     "UnknownKeyError",
 ]

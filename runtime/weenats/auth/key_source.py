@@ -39,9 +39,8 @@ class KeySource(Protocol):
 class StaticKeySource:
     """One key that never changes, whatever id a token names."""
 
-    generation: Final = 0
-
     def __init__(self, keys: Mapping[str, PyJWK]) -> None:
+        self.generation: Final = 0
         self._keys = dict(keys)
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:

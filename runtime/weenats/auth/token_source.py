@@ -6,18 +6,21 @@ import asyncio
 import binascii
 import inspect
 import json
+import logging
 import math
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakSet
 
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
 from weenats.messages import JwtAuthentication
 
 if TYPE_CHECKING:
     from weenats.deadline import Clock
+    from weenats.transport import Transport
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns a token, or awaits one; it must not block."""
@@ -28,6 +31,8 @@ _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
 _SEGMENTS: Final = 3
+_LOG: Final = logging.getLogger("weenats.auth")
+_exposed: Final[WeakSet[Transport]] = WeakSet()
 
 
 class CachedToken:
@@ -139,6 +144,16 @@ def check_source(source: TokenSource) -> JwtAuthentication | TokenProvider:
     if not callable(source):
         raise InvalidArgumentError("a token is a string or a callable that returns one")
     return source
+
+
+def warn_if_exposed(transport: Transport) -> None:
+    """Warn, once for each connection, when others can read the tokens that are sent on it."""
+    if not transport.is_private and transport not in _exposed:
+        _exposed.add(transport)
+        _LOG.warning(
+            "tokens go to NATS without TLS, and not to this machine: whoever is on the way can"
+            " read and use them"
+        )
 
 
 def expiry(token: str) -> float:
