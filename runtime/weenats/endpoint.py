@@ -21,7 +21,6 @@ from weenats.errors import (
 )
 from weenats.identifiers import STAMPER
 from weenats.interceptors import Interceptor, chain
-from weenats.messages import JwtAuthentication
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
@@ -34,9 +33,6 @@ _LOG: Final = logging.getLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _MAX_HEADER_TEXT: Final = 200
 _NO_CORRELATION: Final[dict[str, str]] = {}
-_authentication: Final[Callable[[object], JwtAuthentication]] = (
-    JwtAuthentication.__pydantic_validator__.validate_python
-)
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 
@@ -233,7 +229,6 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         )
     message_id = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
-    authentication = metadata.get("authentication")
     return RequestContext(
         side="server",
         operation=operation,
@@ -243,7 +238,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         message_id=message_id,
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
-        authentication=None if authentication is None else _authentication(authentication),
+        authentication=metadata.get("authentication"),
         metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,

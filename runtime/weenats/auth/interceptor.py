@@ -7,7 +7,7 @@ without tokens, claims and keys.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from weenats.auth.validator import InvalidTokenError
 from weenats.context import Principal
@@ -52,14 +52,13 @@ class AuthInterceptor:
             return await call_next(context)
         refusal: type[ServiceError] = InternalError
         why = "the validator returned no Principal"
+        principal: Principal | None = None
         try:
-            principal = cast("object", await self._validator.validate(authentication.token))
+            principal = await self._validator.validate(authentication.token)
         except ServiceError as error:
-            principal = None
             refusal = CLASS_OF_CODE[error.code.value]
             why = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
         except Exception as error:  # noqa: BLE001 - whatever a validator raises lets nobody in
-            principal = None
             why = f"the validator failed with {type(error).__name__}"
         if not isinstance(principal, Principal):
             # Raised here, so that what the validator raised, which may show the token, stays here.
