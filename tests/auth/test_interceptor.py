@@ -280,6 +280,35 @@ async def test_any_validator_will_do() -> None:
     assert (await call).result is ada
 
 
+async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
+    """A subclass that asks more of tokens, whether they are revoked say, is asked on each call."""
+
+    class Revoking(Judge):
+        revoked = False
+
+        async def validate(self, token: str) -> Principal:
+            if self.revoked:
+                raise InvalidTokenError("revoked")
+            return await super().validate(token)
+
+    judge, text = Revoking(), token()
+    interceptor = AuthInterceptor(judge)
+    assert (await interceptor(request(text), passed)).result is not None
+    judge.revoked = True
+    assert judge.remembered == 1
+    assert await refused(interceptor(request(text), passed)) == TOLD
+
+
+async def test_a_remembered_token_is_judged_at_each_call() -> None:
+    """Through the chain too, a token that expires between two calls is refused."""
+    judge, text = Judge(leeway=0), token()
+    interceptor = AuthInterceptor(judge)
+    first = (await interceptor(request(text), passed)).result
+    assert (await interceptor(request(text), passed)).result is first
+    judge.time.now = NOW + 600
+    assert await refused(interceptor(request(text), passed)) == TOLD
+
+
 async def test_a_token_in_another_place_is_none() -> None:
     """Tokens in headers, the shared context or the payload authenticate nobody."""
     context = request()

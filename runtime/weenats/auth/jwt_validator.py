@@ -90,20 +90,25 @@ class JwtValidator:
             InvalidTokenError: it names nobody.
             UnavailableError: the keys cannot be had now.
         """
-        if len(token) > self._max_length:
-            raise InvalidTokenError("longer than max_token_bytes")
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        principal = self._cache.get(digest, self._keys.generation, self._clock())
+        principal = self.recall(token)
         if principal is not None:
             return principal
+        if len(token) > self._max_length:
+            raise InvalidTokenError("longer than max_token_bytes")
         algorithm, kid = self._header(token)
         key = await self._key(kid, algorithm)
         # Nothing is awaited from here on, so this is the generation of the key.
         generation = self._keys.generation
         now = self._clock()
         principal = self._claims.principal(self._verify(token, key, algorithm), now)
-        self._cache.put(digest, generation, now, principal)
+        self._cache.put(_digest(token), generation, now, principal)
         return principal
+
+    def recall(self, token: str) -> Principal | None:
+        """Return whom a token names that was verified a moment ago, else None."""
+        if len(token) > self._max_length:
+            return None
+        return self._cache.get(_digest(token), self._keys.generation, self._clock())
 
     def _header(self, token: str) -> tuple[str, str | None]:
         """Return the algorithm and the key id that the header names."""
@@ -166,6 +171,10 @@ class JwtValidator:
             reason = _REASONS.get(type(error), "malformed")
         # Raised here, so that the error of PyJWT, which may show the token, does not come along.
         raise InvalidTokenError(reason)
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _read_header(segment: str) -> dict[str, Any]:
