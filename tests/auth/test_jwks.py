@@ -276,6 +276,39 @@ async def test_unknown_kids_wait_a_bounded_time() -> None:
     await source.close()
 
 
+async def test_unknown_kids_do_not_queue_for_a_slow_endpoint() -> None:
+    """Invented kids hold no places of a service: late ones, and all after a slow fetch, wait not.
+
+    The key that a slow fetch brings is known when it comes, and a fast fetch is waited for again.
+    """
+    time = travel()
+    endpoint = Endpoint(FakeClock(), an_ed25519())
+    source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
+    await source.key("a", "EdDSA")
+    time.advance(2)
+    endpoint.gate.clear()
+    early = asyncio.create_task(refused(source, "b"))
+    await until(lambda: endpoint.asked == 2)
+    time.advance(jwks.UNKNOWN_WAIT)
+    assert await refused(source, "b")
+    assert await early
+    endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
+    endpoint.gate.set()
+    await idle(source)
+    assert not await refused(source, "b")
+    time.advance(2)
+    endpoint.gate.clear()
+    assert await refused(source, "c")
+    await until(lambda: endpoint.asked == 3)
+    assert await refused(source, "c")
+    endpoint.gate.set()
+    await idle(source)
+    endpoint.answer = a_set(an_ed25519("c"))
+    time.advance(2)
+    assert not await refused(source, "c")
+    await source.close()
+
+
 async def test_a_known_kid_with_another_algorithm_sets_off_no_fetch(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:

@@ -36,7 +36,11 @@ COOLDOWN: Final = 1.0
 MAX_BACKOFF: Final = 5.0
 """Seconds between two fetches at most, however many failed."""
 UNKNOWN_WAIT: Final = 1.0
-"""Seconds that a token with an unknown kid waits for the fetch that may bring its key."""
+"""Seconds after the begin of a fetch for which tokens wait whose kid it may bring.
+
+They wait for no endpoint that took longer the last time: each holds a place of the service's
+`max_concurrency`, so invented kids would keep everybody out.
+"""
 FIRST_WAIT: Final = 6.0
 """Seconds that a token waits for keys when there are none: a little more than a fetch takes."""
 
@@ -98,6 +102,7 @@ class JwksKeySource:
         self._generation = 0
         self._fetched_at: float | None = None
         self._attempted_at = -math.inf
+        self._is_slow = False
         self._failures = 0
         self._last_error: str | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -152,7 +157,8 @@ class JwksKeySource:
         if key is None and (kid is None or kid not in self._keys):
             if self._may_fetch():
                 self._begin()
-            await self._join(UNKNOWN_WAIT)
+            if not self._is_slow:
+                await self._join(self._attempted_at + UNKNOWN_WAIT - self._clock())
             key = self._find(kid, algorithm)
         if key is None:
             raise UnknownKeyError
@@ -210,7 +216,7 @@ class JwksKeySource:
 
     async def _join(self, timeout: float) -> None:
         task = self._fetching
-        if task is not None and self._is_fetching():
+        if task is not None and self._is_fetching() and timeout > 0:
             await asyncio.wait({task}, timeout=timeout)
 
     async def _fetch(self) -> None:
@@ -227,6 +233,7 @@ class JwksKeySource:
             self._fetched_at = started
             if jwks != self._jwks:
                 self._take(keys, jwks)
+        self._is_slow = self._clock() - started >= UNKNOWN_WAIT
         self._set_timer()
 
     def _read(self) -> tuple[_Keys, dict[str | None, Any]]:
