@@ -104,6 +104,7 @@ async def test_rotating_under_load_refuses_nobody(
 ) -> None:
     """While keys change one after the other, every token of a published key is let in."""
     async with service:
+        assert await add(receipts, 1)
         time = travel()
         for which in range(1, 4):
             issuer.behaviour = answer(published(which - 1, which, which + 1))
