@@ -258,3 +258,10 @@ def test_a_secret_is_no_public_key() -> None:
     ]:
         with pytest.raises(KeyRefusedError, match="not a key of another algorithm"):
             secret_keys(secret, ["HS256"])
+
+
+@pytest.mark.parametrize("algorithm", ["none", "RS256", "EdDSA", "hs256", ""])
+def test_a_secret_is_for_hmac(algorithm: str) -> None:
+    """A secret is no key of another algorithm, nor of none."""
+    with pytest.raises(KeyRefusedError, match="goes with HMAC"):
+        secret_keys(SECRET, ["HS256", algorithm])

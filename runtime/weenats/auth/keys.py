@@ -69,9 +69,11 @@ def secret_keys(secret: bytes, algorithms: Collection[str]) -> dict[str, PyJWK]:
     """Return the key of each HMAC algorithm.
 
     Raises:
-        KeyRefusedError: the secret is shorter than the hash, or is a public key.
+        KeyRefusedError: the secret is shorter than the hash, is a public key, or is for no HMAC.
     """
     for algorithm in algorithms:
+        if algorithm not in _MIN_SECRET:
+            raise KeyRefusedError("a secret goes with HMAC algorithms")
         if len(secret) < _MIN_SECRET[algorithm]:
             least = _MIN_SECRET[algorithm]
             raise KeyRefusedError(f"{algorithm} needs a secret of at least {least} bytes")
