@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Key(Generic[ValueT]):
@@ -238,6 +239,8 @@ def propagated_headers(current: MessageContext) -> dict[str, str]:
 
 def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
     """Return a copy that nobody can change, since all requests of a caller share it."""
+    if type(value) in _SCALARS:  # most are, and asking an ABC costs more
+        return value
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
         return MappingProxyType({name: _read_only(member) for name, member in members.items()})

@@ -116,6 +116,29 @@ async def test_a_weak_key_verifies_nothing() -> None:
     assert raised.value.reason == "the key is weak, or does not fit its algorithm"
 
 
+async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
+    """Headers are read once while few are about; those that are refused are not kept."""
+    judge = Judge()
+    for number in range(200):
+        await judge.validate(token(kid=f"k-{number}"))
+        with pytest.raises(InvalidTokenError):
+            await judge.validate(token(kid=f"k-{number}", typ="JWE"))
+    assert judge._headers.cache_info().currsize <= 64
+    assert judge._headers.cache_info().hits == 0
+
+
+async def test_a_known_header_vouches_for_nothing() -> None:
+    """Another payload, or signature, under the header of a good token is judged all the same."""
+    judge = Judge()
+    head, payload, signature = token().split(".")
+    await judge.validate(f"{head}.{payload}.{signature}")
+    other = token(good_claims(sub="eve")).split(".")
+    for forged in (f"{head}.{other[1]}.{signature}", f"{head}.{payload}.{other[2]}"):
+        with pytest.raises(InvalidTokenError) as raised:
+            await judge.validate(forged)
+        assert raised.value.reason == "the signature is not that of the key"
+
+
 async def test_a_static_source_has_no_other_key() -> None:
     """It hands out what it was given, for that algorithm."""
     source = StaticKeySource({})
