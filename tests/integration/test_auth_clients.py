@@ -269,7 +269,11 @@ def open_server() -> Iterator[NatsServer]:
 
 
 async def warnings_of(
-    url: str, caplog: pytest.LogCaptureFixture, tls: Any = None, *, token: Any = "t"  # noqa: S107 - it is none
+    url: str,
+    caplog: pytest.LogCaptureFixture,
+    tls: Any = None,
+    *,
+    token: Any = "t",  # noqa: S107 - it is none
 ) -> int:
     """Call often with a token over a fresh connection; return how often it was warned of."""
     async with (
