@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen import naming
 from weenats_codegen.bundle import Bundler, Site
-from weenats_codegen.ir import Contract, DeclaredError, Event, Operation
+from weenats_codegen.ir import Auth, Contract, DeclaredError, Event, Operation
 from weenats_codegen.problems import joined
 
 if TYPE_CHECKING:
@@ -136,6 +136,7 @@ class _Builder:
             errors=tuple(errors[error] for error in _names(value, "errors")),
             emits=tuple(events[event] for event in _names(value, "emits")),
             idempotent=bool(value.get("idempotent", False)),
+            auth=_auth(value),
         )
 
     def _query(
@@ -160,6 +161,7 @@ class _Builder:
             errors=tuple(errors[error] for error in _names(value, "errors")),
             emits=(),
             idempotent=True,
+            auth=_auth(value),
         )
 
     def _result(self, pointer: str, name: str, value: Members) -> str:
@@ -194,3 +196,10 @@ def _members(value: JsonValue) -> Members:
 
 def _names(value: Members, key: str) -> list[str]:
     return cast("list[str]", value.get(key, []))
+
+
+def _auth(value: Members) -> Auth | None:
+    if "auth" not in value:
+        return None
+    auth = _members(value["auth"])
+    return Auth(required=bool(auth.get("required", True)), scopes=tuple(_names(auth, "scopes")))

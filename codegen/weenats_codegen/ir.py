@@ -58,6 +58,26 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Auth:
+    """What an operation asks of its callers.
+
+    Attributes:
+        required: Whether they must send a token.
+        scopes: What the token must grant.
+    """
+
+    required: bool
+    scopes: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        if self.scopes:
+            return f"The caller's token must grant {', '.join(self.scopes)}."
+        return "Callers must send a token." if self.required else "Callers need no token."
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A command or a query.
 
@@ -71,6 +91,7 @@ class Operation:
         errors: What it raises.
         emits: What it announces.
         idempotent: Whether doing it twice is doing it once.
+        auth: What it asks of its callers; None leaves that to the service.
     """
 
     name: str
@@ -82,6 +103,7 @@ class Operation:
     errors: tuple[DeclaredError, ...]
     emits: tuple[Event, ...]
     idempotent: bool
+    auth: Auth | None
 
     @property
     def payload_type(self) -> str:
@@ -180,6 +202,14 @@ def _operations(operations: Sequence[Operation]) -> dict[str, object]:
             "errors": sorted(error.name for error in operation.errors),
             "emits": sorted(event.name for event in operation.emits),
             "idempotent": operation.idempotent,
+            **_auth(operation),
         }
         for operation in operations
     }
+
+
+def _auth(operation: Operation) -> dict[str, object]:
+    """Return the members of what is asked of callers; none when the contract leaves it open."""
+    if operation.auth is None:
+        return {}
+    return {"auth": [operation.auth.required, sorted(operation.auth.scopes)]}

@@ -41,6 +41,8 @@ _SHADOWS: Final = frozenset({
 # What pydantic keeps for itself (protected_namespaces).
 _PROTECTED: Final = ("model_dump", "model_validate")
 _MARK: Final = "# models"
+# What the tool hands on to `Field` as `repr`.
+_SHOWN: Final = "x-repr"
 
 
 class UnsupportedSchemaError(Exception):
@@ -95,6 +97,7 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         use_typed_map_values_beside_other_types=True,
         use_type_alias=True,
         capitalise_enum_members=True,
+        field_extra_keys_without_x_prefix={_SHOWN},
         enum_field_as_literal=LiteralType.All,
         use_schema_description=True,
         use_field_description=True,
@@ -135,6 +138,8 @@ def _clean(schema: JsonValue, descriptions: list[str]) -> JsonValue:
             continue
         if key in NAMED and isinstance(value, dict):
             kept[key] = {name: _clean(part, descriptions) for name, part in value.items()}
+            if key == "properties":
+                _hide_secrets(value, cast("Schema", kept[key]))
         elif key == "format":
             if value in _FORMATS:
                 kept[key] = value
@@ -144,6 +149,15 @@ def _clean(schema: JsonValue, descriptions: list[str]) -> JsonValue:
         else:
             kept[key] = value if key in VALUES else _clean(value, descriptions)
     return kept
+
+
+def _hide_secrets(properties: Schema, cleaned: Schema) -> None:
+    """Leave text that is `writeOnly` out of repr, and so out of logs."""
+    for name, schema in properties.items():
+        if isinstance(schema, dict) and schema.get("writeOnly") is True:
+            kept = cleaned[name]
+            if isinstance(kept, dict) and kept.get("type") == "string":
+                kept[_SHOWN] = False
 
 
 def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:

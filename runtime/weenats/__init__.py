@@ -3,10 +3,18 @@
 What generated code and users need is here; the rooms behind it are named in the README.
 """
 
+from weenats.auth import (
+    AuthConfig,
+    CachedToken,
+    InvalidTokenError,
+    JwtAuthConfig,
+    NoAuthConfig,
+    TokenValidator,
+)
 from weenats.client import CallOptions, ServiceClient
 from weenats.connection_options import ConnectionOptions
-from weenats.context import Key, MessageContext, RequestContext, Response
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.context import Key, MessageContext, Principal, RequestContext, Response
+from weenats.contract import AuthRequirement, Command, Entity, Event, Query, ServiceContract
 from weenats.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -45,6 +53,9 @@ __all__ = [
     "AbortedError",
     "AggregateId",
     "AlreadyExistsError",
+    "AuthConfig",
+    "AuthRequirement",
+    "CachedToken",
     "CallNext",
     "CallOptions",
     "CancelledError",
@@ -62,6 +73,8 @@ __all__ = [
     "Interceptor",
     "InternalError",
     "InvalidArgumentError",
+    "InvalidTokenError",
+    "JwtAuthConfig",
     "Key",
     "MessageContext",
     "MessageTooLargeError",
@@ -69,9 +82,11 @@ __all__ = [
     "NatsService",
     "NatsServiceBuilder",
     "NatsTransport",
+    "NoAuthConfig",
     "NoRespondersError",
     "NotFoundError",
     "PermissionDeniedError",
+    "Principal",
     "PublishOptions",
     "Query",
     "ReceivedEvent",
@@ -83,6 +98,7 @@ __all__ = [
     "ServiceError",
     "ServiceHandlers",
     "SubscribeOptions",
+    "TokenValidator",
     "Transport",
     "UnauthenticatedError",
     "UnavailableError",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from copy import copy
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
@@ -12,16 +13,18 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import headers as header_names
 from weenats import interceptors as chains
+from weenats.auth.token_source import CachedToken, ask, check_source, warn_if_exposed
 from weenats.context import (
     CURRENT,
     NO_CONTEXT,
+    Key,
     MessageContext,
     RequestContext,
     Response,
     propagated_headers,
 )
 from weenats.deadline import Duration, seconds
-from weenats.errors import DeadlineExceededError, InvalidArgumentError
+from weenats.errors import DeadlineExceededError, InvalidArgumentError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.messages import (
@@ -35,11 +38,12 @@ from weenats.nats_transport import NatsTransport
 from weenats.wire import OperationCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
     from types import TracebackType
 
     from pydantic import JsonValue
 
+    from weenats.auth.token_source import TokenProvider, TokenSource
     from weenats.connection_options import ConnectionOptions
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
@@ -47,8 +51,10 @@ if TYPE_CHECKING:
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
+TokenT = TypeVar("TokenT")
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call may take when nobody says otherwise."""
+_TOKEN_PROVIDER: Final = Key["TokenProvider | None"]("token provider")
 
 
 class CallOptions(TypedDict, total=False):
@@ -59,7 +65,7 @@ class CallOptions(TypedDict, total=False):
             shorten what is left.
         correlation_id: default: that of the message being served, else a new one.
         causation_id: default: the message being served.
-        token: a JWT that says who calls.
+        token: a JWT that says who calls, or what returns one, sync or async: see CachedToken.
         context: members of `metadata.context`, added to the client's.
         headers: NATS headers, added to the client's.
     """
@@ -67,7 +73,7 @@ class CallOptions(TypedDict, total=False):
     timeout: Duration
     correlation_id: str
     causation_id: str
-    token: str
+    token: TokenSource
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
 
@@ -89,7 +95,7 @@ class ServiceClient:
         self._transport = transport
         self._owns_transport = False
         self._timeout = DEFAULT_TIMEOUT
-        self._authentication: JwtAuthentication | None = None
+        self._token: JwtAuthentication | TokenProvider | None = None
         self._context: Mapping[str, JsonValue] = NO_CONTEXT
         self._headers: Mapping[str, str] = NO_HEADERS
         self._header_lines = b""
@@ -103,7 +109,7 @@ class ServiceClient:
         servers: str | Sequence[str] = "nats://localhost:4222",
         *,
         connection: ConnectionOptions | None = None,
-        token: str | None = None,
+        token: TokenSource | None = None,
         timeout: Duration = DEFAULT_TIMEOUT,
         interceptors: Sequence[Interceptor] = (),
     ) -> Self:
@@ -155,13 +161,15 @@ class ServiceClient:
         """
         return self._with(_timeout=seconds(timeout))
 
-    def with_token(self, token: str) -> Self:
+    def with_token(self, token: TokenSource) -> Self:
         """Send a JWT with each call that says who calls.
 
+        A callable is asked for each call, within the call's time; CachedToken keeps what it says.
+
         Raises:
-            InvalidArgumentError: it is empty.
+            InvalidArgumentError: it is empty, or neither a token nor a callable.
         """
-        return self._with(_authentication=_authentication(token))
+        return self._with(_token=check_source(token))
 
     def with_header(self, name: str, value: str) -> Self:
         """Send a NATS header with each call.
@@ -273,11 +281,12 @@ class ServiceClient:
             payload=payload,
             message_id=message_id,
             correlation_id=message_id,
-            authentication=self._authentication,
             metadata_context=self._context,
             headers=self._headers,
             deadline=monotonic() + timeout,
         )
+        if self._token is not None:
+            _set_token(context, self._token)
         current = CURRENT.get()
         if current is not None:
             _inherit(context, current)
@@ -286,6 +295,29 @@ class ServiceClient:
         return context
 
     async def _send(self, context: RequestContext) -> Response:
+        if context.authentication is not None:
+            try:
+                return await self._exchange(context)
+            finally:
+                warn_if_exposed(self._transport)
+        if _TOKEN_PROVIDER in context and (provider := context[_TOKEN_PROVIDER]) is not None:
+            return await self._send_as(context, provider)
+        return await self._exchange(context)
+
+    async def _send_as(self, context: RequestContext, provider: TokenProvider) -> Response:
+        """Send the call with a token of the provider; with another one when that is refused."""
+        token = await _in_time(ask(provider), context)
+        try:
+            return await self._send(context.replace(authentication=_authentication(token)))
+        except UnauthenticatedError as error:
+            if not (error.remote and isinstance(provider, CachedToken)):
+                raise
+            renewed = await _in_time(provider.renew(token), context)
+            if renewed is None:
+                raise
+        return await self._send(context.replace(authentication=_authentication(renewed)))
+
+    async def _exchange(self, context: RequestContext) -> Response:
         operation = context.operation
         codec = self._codecs.get(operation)
         if codec is None:
@@ -326,7 +358,7 @@ def _apply(context: RequestContext, options: CallOptions) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "token" in options:
-        context.authentication = _authentication(options["token"])
+        _set_token(context, check_source(options["token"]))
     if "context" in options:
         context.metadata_context = {**context.metadata_context, **options["context"]}
     if "headers" in options:
@@ -339,8 +371,28 @@ def _is_reply(delivery: Delivery) -> bool:
     return b'"success"' in delivery.payload
 
 
+def _set_token(context: RequestContext, token: JwtAuthentication | TokenProvider) -> None:
+    """Let the call carry a token, or one that is asked for when it is sent."""
+    if isinstance(token, JwtAuthentication):
+        context.authentication = token
+        if _TOKEN_PROVIDER in context:
+            context[_TOKEN_PROVIDER] = None
+    else:
+        context.authentication = None
+        context[_TOKEN_PROVIDER] = token
+
+
 def _authentication(token: str) -> JwtAuthentication:
     try:
         return JwtAuthentication(type="jwt", token=token)
     except ValidationError:  # its text would show the token
         raise InvalidArgumentError("a token must not be empty, and must be text") from None
+
+
+async def _in_time(token: Awaitable[TokenT], context: RequestContext) -> TokenT:
+    """Wait for a token, but no longer than the call may take."""
+    try:
+        async with asyncio.timeout(context.remaining):
+            return await token
+    except TimeoutError:
+        raise DeadlineExceededError("the deadline passed before there was a token") from None

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class ConnectionOptions:
     """How to connect to NATS.
 
-    These credentials are the connection's. Who calls a service is told by the tokens of messages.
+    These credentials are the connection's: NATS decides by them which subjects it may use. Who
+    calls a service is told by the token in each message (`token=` and `with_token` of clients).
 
     Attributes:
         name: shown by NATS monitoring.

@@ -5,9 +5,12 @@ The root of correlation, causation and deadlines.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass, field
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, cast
 
 from weenats import headers as header_names
@@ -15,8 +18,6 @@ from weenats.headers import NO_HEADERS
 from weenats.messages import AggregateId, JwtAuthentication
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue
 
     from weenats.contract import AnyOperation
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Key(Generic[ValueT]):
@@ -39,6 +41,32 @@ class Key(Generic[ValueT]):
 
     def __repr__(self) -> str:
         return f"Key({self.name!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Principal:
+    """Who calls, as a validated token says; repr shows nothing of it.
+
+    Attributes:
+        id: who it is.
+        issuer: who vouches for it.
+        scopes: what it may do.
+        claims: all that the token says, read-only at every depth: objects are mapping proxies,
+            arrays are tuples.
+        expires_at: when the token expires, seconds since the epoch.
+    """
+
+    id: str
+    issuer: str | None = None
+    scopes: frozenset[str] = frozenset()
+    claims: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "claims", _read_only(self.claims))
+
+    def __repr__(self) -> str:
+        return "Principal(...)"
 
 
 class MessageContext:
@@ -109,9 +137,18 @@ class RequestContext(MessageContext):
         operation: the descriptor of the command or query.
         key: the key of the aggregate.
         authentication: the token that came with the message; never shown by repr.
+        principal: who calls, when authentication found out; never shown by repr.
     """
 
-    __slots__ = ("_payload", "authentication", "key", "operation", "payload_error", "side")
+    __slots__ = (
+        "_payload",
+        "authentication",
+        "key",
+        "operation",
+        "payload_error",
+        "principal",
+        "side",
+    )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
         self,
@@ -128,6 +165,7 @@ class RequestContext(MessageContext):
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
         payload_error: ServiceError | None = None,
+        principal: Principal | None = None,
     ) -> None:
         self.message_id = message_id
         self.correlation_id = correlation_id
@@ -142,6 +180,7 @@ class RequestContext(MessageContext):
         self._payload = payload
         self.payload_error = payload_error
         self.authentication = authentication
+        self.principal = principal
 
     @property
     def payload(self) -> object:
@@ -196,3 +235,15 @@ def propagated_headers(current: MessageContext) -> dict[str, str]:
     """Return the trace headers of the message at hand, to be sent on with what it causes."""
     received = current.headers
     return {name: received[name] for name in header_names.PROPAGATED if name in received}
+
+
+def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a copy that nobody can change, since all requests of a caller share it."""
+    if type(value) in _SCALARS:  # most are, and asking an ABC costs more
+        return value
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return MappingProxyType({name: _read_only(member) for name, member in members.items()})
+    if isinstance(value, list | tuple):
+        return tuple(_read_only(item) for item in cast("list[Any]", value))
+    return value

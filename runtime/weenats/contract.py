@@ -5,9 +5,10 @@ The one meeting point of generated code and runtime.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from weenats import messages, subjects
 from weenats.model import Model
@@ -20,6 +21,30 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 StateT = TypeVar("StateT", bound=Model)
 DataT = TypeVar("DataT", bound=Model)
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthRequirement:
+    """What an operation demands of its caller, whatever the service is configured with.
+
+    Attributes:
+        required: False lets callers in that send no token; a token that is sent must be valid.
+        scopes: what the token must grant, every one of them.
+
+    Raises:
+        ValueError: a scope is no scope, or scopes are asked of callers that may send no token.
+    """
+
+    required: bool = True
+    scopes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for scope in self.scopes:
+            if not _SCOPE.fullmatch(scope):
+                raise ValueError(f'{scope!r} is no scope: printable ASCII without space, " and \\')
+        if self.scopes and not self.required:
+            raise ValueError("scopes need a token: `required: false` cannot stand beside them")
 
 
 class Entity(messages.Entity, Generic[StateT]):
@@ -64,7 +89,11 @@ class Event(Generic[DataT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Command(Generic[PayloadT, ResultT]):
-    """An operation that changes an aggregate."""
+    """An operation that changes an aggregate.
+
+    Attributes:
+        auth: what it demands of its caller; None leaves that to the service.
+    """
 
     name: str
     contract: ServiceContract
@@ -73,6 +102,7 @@ class Command(Generic[PayloadT, ResultT]):
     errors: tuple[type[ServiceError], ...] = ()
     emits: tuple[Event[Any], ...] = ()
     idempotent: bool = False
+    auth: AuthRequirement | None = None
     description: str
     subject: str = field(init=False)
 
@@ -87,13 +117,18 @@ class Command(Generic[PayloadT, ResultT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query(Generic[PayloadT, ResultT]):
-    """An operation that reads an aggregate; `parameters` is NoneType when it takes none."""
+    """An operation that reads an aggregate; `parameters` is NoneType when it takes none.
+
+    Attributes:
+        auth: what it demands of its caller; None leaves that to the service.
+    """
 
     name: str
     contract: ServiceContract
     parameters: type[PayloadT]
     result: type[ResultT]
     errors: tuple[type[ServiceError], ...] = ()
+    auth: AuthRequirement | None = None
     description: str
     subject: str = field(init=False)
 

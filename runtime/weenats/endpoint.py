@@ -21,7 +21,6 @@ from weenats.errors import (
 )
 from weenats.identifiers import STAMPER
 from weenats.interceptors import Interceptor, chain
-from weenats.messages import JwtAuthentication
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
@@ -218,7 +217,6 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
     metadata: dict[str, Any] = request.metadata or {"messageId": STAMPER.stamp()}
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
-    authentication = metadata.get("authentication")
     return RequestContext(
         side="server",
         operation=operation,
@@ -228,7 +226,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         message_id=message_id,
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
-        authentication=None if authentication is None else JwtAuthentication(**authentication),
+        authentication=metadata.get("authentication"),
         metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,

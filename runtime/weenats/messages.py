@@ -102,7 +102,7 @@ class JwtAuthentication(Model):
 
     type: Literal["jwt"]
     """Tells the kind of authentication."""
-    token: Annotated[str, Field(min_length=1)]
+    token: Annotated[str, Field(min_length=1, repr=False)]
     """The token in compact form."""
 
 

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import nats.errors
@@ -91,6 +92,17 @@ class NatsConnection(Client):
         """Say whether what is kept has reached its limit: no connection, or a server too slow."""
         limit = _MAX_UNSENT_BYTES if self.is_connected else _MAX_KEPT_BYTES
         return self._pending_data_size > limit
+
+    @property
+    def is_private(self) -> bool:
+        """Say whether nobody on the way reads what is sent: TLS, or a server on this machine."""
+        url = self.connected_url
+        if url is None or url.scheme == "wss":
+            return True
+        # nats-py speaks TLS when the server asks for it, and only then.
+        if url.scheme != "ws" and self._server_info.get("tls_required"):
+            return True
+        return _is_loopback(url.hostname or "")
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message at the end of this turn of the loop; while reconnecting it is kept."""
@@ -271,6 +283,13 @@ class _MessageParser(Parser):
 def new_inbox(prefix: str) -> str:
     """Return a subject that nobody else listens on."""
     return f"{prefix}.{NUID().next().decode()}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 async def open_connection(

@@ -53,6 +53,7 @@ class NatsTransport:
         self._connecting = asyncio.Lock()
         self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
+        self._is_private = True
         self._closed: str | None = None
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
@@ -69,6 +70,11 @@ class NatsTransport:
         NATS's default before there is one.
         """
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
+
+    @property
+    def is_private(self) -> bool:
+        """Say whether nobody on the way reads what is sent; see Transport."""
+        return self._is_private
 
     async def connect(self) -> None:
         """Be connected, or raise in bounded time; see Transport."""
@@ -90,6 +96,7 @@ class NatsTransport:
                     raise
                 finally:
                     self._opening = None
+                self._is_private = self._connection.is_private
                 self._connected.set()
 
     async def close(self) -> None:
@@ -238,6 +245,8 @@ class NatsTransport:
         self._fail_all("the connection to NATS broke; whether {} was executed is unknown")
 
     async def _on_reconnected(self) -> None:
+        if self._connection is not None:
+            self._is_private = self._connection.is_private
         self._connected.set()
 
     async def _on_closed(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 from weenats import interceptors as chains
 from weenats import subjects
 from weenats.admission import Admission
+from weenats.auth.authentication import Authentication, check_unasked
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration, seconds
 from weenats.discovery import EndpointDescription, Instance, answer_discovery
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
+    from weenats.auth import AuthConfig, TokenValidator
+    from weenats.auth.jwks import JwksState
     from weenats.contract import ServiceContract
     from weenats.interceptors import Interceptor
     from weenats.transport import Subscription, Transport
@@ -74,6 +77,7 @@ class _Settings:
     max_concurrency: int = 10
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
+    auth: Authentication | None = None
 
 
 class NatsServiceBuilder:
@@ -135,6 +139,35 @@ class NatsServiceBuilder:
         chains.check(interceptor)
         return self._with(interceptors=(*self._settings.interceptors, interceptor))
 
+    def with_auth(
+        self,
+        config: AuthConfig | None = None,
+        *,
+        validator: TokenValidator | None = None,
+        required: bool | None = None,
+    ) -> Self:
+        """Ask callers who they are, at this place among the interceptors.
+
+        What the contract says of an operation (`auth`) wins over `required`. Later interceptors
+        and handlers find who calls in `context.principal`.
+
+        Args:
+            config: how tokens are judged; NoAuthConfig asks nobody.
+            validator: what judges tokens instead.
+            required: with a validator, whether a token must come; by default it must.
+
+        Raises:
+            ValueError: settings are missing, contradict each other or are not safe; or callers are
+                asked already.
+            TypeError: the configuration is none, or the validator has no `validate`.
+        """
+        auth = Authentication.of(config, validator, required=required)
+        if auth is None:
+            return copy(self)
+        if self._settings.auth is not None:
+            raise ValueError("callers are asked already: with_auth is called once")
+        return self.with_interceptor(auth.interceptor)._with(auth=auth)
+
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
 
@@ -144,7 +177,13 @@ class NatsServiceBuilder:
         return self._with(drain_timeout=seconds(timeout, "drain_timeout"))
 
     def build(self) -> NatsService:
-        """Return the service, ready to start."""
+        """Return the service, ready to start.
+
+        Raises:
+            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`).
+        """
+        if self._settings.auth is None:
+            check_unasked(endpoint.operation for endpoint in self._handlers.endpoints())
         return NatsService(self._handlers, self._settings)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of _Settings
@@ -185,6 +224,15 @@ class NatsService:
         """Say whether it takes requests."""
         return self._state == "serving"
 
+    @property
+    def jwks_state(self) -> JwksState | None:
+        """The state of the keys that tokens are verified with, None when no issuer publishes them.
+
+        For health checks.
+        """
+        auth = self._settings.auth
+        return None if auth is None or auth.jwks is None else auth.jwks.state()
+
     async def start(self) -> None:
         """Connect, subscribe, and return when requests reach this instance.
 
@@ -197,6 +245,8 @@ class NatsService:
             raise RuntimeError("a service is started once; build another one")
         self._state = "starting"
         try:
+            if self._settings.auth is not None:
+                self._settings.auth.start()
             await self._transport.connect()
             self._handlers.transport = self._transport
             group = self._settings.queue_group
@@ -275,6 +325,8 @@ class NatsService:
             if self._owns_transport:
                 await self._transport.close()
         finally:
+            if self._settings.auth is not None:
+                await self._settings.auth.close()
             self._state = "stopped"
             self._stopped.set()
 

@@ -75,6 +75,14 @@ class Transport(Protocol):
         """Bytes that headers and payload of a message may have together."""
         ...
 
+    @property
+    def is_private(self) -> bool:
+        """Say whether nobody on the way reads what is sent: TLS, or a server on this machine.
+
+        True while there was no connection yet.
+        """
+        ...
+
     async def connect(self) -> None:
         """Be connected, or raise in bounded time.
 

@@ -64,6 +64,7 @@ class Orders(ServiceHandlers):
     """The service."""
 
     contract: ClassVar[ServiceContract] = CONTRACT
+    operation: ClassVar = CREATE_ORDER
 
     async def create_order(
         self, key: str, command: CreateOrder, context: RequestContext
@@ -82,17 +83,18 @@ class Orders(ServiceHandlers):
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
-        return (Endpoint.command(CREATE_ORDER, self.create_order),)
+        return (Endpoint.command(self.operation, self.create_order),)
 
 
 class OrdersClient(ServiceClient):
     """The client."""
 
     contract: ClassVar[ServiceContract] = CONTRACT
+    operation: ClassVar = CREATE_ORDER
 
     async def create_order(self, key: str, command: CreateOrder) -> Confirmation:
         """Create an order."""
-        return await self.execute(CREATE_ORDER, key, command)
+        return await self.execute(self.operation, key, command)
 
 
 _open: Final = AsyncExitStack()
@@ -100,13 +102,22 @@ _open: Final = AsyncExitStack()
 
 async def serve(url: str) -> None:
     """Serve until the process ends."""
-    builder = NatsServiceBuilder(Orders(), servers=url)
+    await serving(NatsServiceBuilder(Orders(), servers=url))
+
+
+async def serving(builder: NatsServiceBuilder) -> None:
+    """Serve until the process ends what this builder builds."""
     await _open.enter_async_context(builder.with_queue_group("bench", max_concurrency=256).build())
 
 
 async def connect(url: str) -> Call:
     """Call with a ready payload."""
-    orders = await _open.enter_async_context(OrdersClient.connect(url))
+    return await calling(OrdersClient.connect(url))
+
+
+async def calling(client: OrdersClient) -> Call:
+    """Call with a ready payload, as this client."""
+    orders = await _open.enter_async_context(client)
     order = CreateOrder.model_validate(ORDER)
 
     async def call() -> None:

@@ -265,3 +265,58 @@ def test_a_bad_target_is_a_line(
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["run", target]) == 1
     assert capsys.readouterr().err.startswith(f"weenats: {message}")
+
+
+def test_run_refuses_a_contract_that_nobody_answers(
+    tmp_path: Path,
+    nats_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Handlers whose contract wants to know who calls need a builder: one line says so."""
+    (tmp_path / "asking.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import ADD_ITEM\n"
+        "from receipts.handlers import Receipts\n"
+        "from weenats import AuthRequirement, Endpoint\n"
+        "class Asking(Receipts):\n"
+        "    def endpoints(self):\n"
+        "        asking = replace(ADD_ITEM, auth=AuthRequirement())\n"
+        "        return (Endpoint.command(asking, self.add_item),)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["run", "asking:Asking", "--servers", nats_url]) == 1
+    told = capsys.readouterr().err
+    assert "wants to know who calls add-item: add with_auth(...)" in told
+    assert "Traceback" not in told
+
+
+def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--token` says who calls."""
+    import asyncio
+    import threading
+
+    from receipts.handlers import Receipts
+    from tokens import Judge, token
+    from weenats import NatsServiceBuilder
+
+    started, ended = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        service = NatsServiceBuilder(Receipts(), nats_url).with_auth(validator=Judge()).build()
+        async with service:
+            started.set()
+            await asyncio.to_thread(ended.wait, 30)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(20)
+    call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
+    try:
+        assert main(call) == 1
+        assert "UNAUTHENTICATED" in capsys.readouterr().err
+        assert main([*call, "--token", token()]) == 0
+        assert json.loads(capsys.readouterr().out)["total"] == 0.3
+    finally:
+        ended.set()
+        thread.join()

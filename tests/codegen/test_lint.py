@@ -30,9 +30,10 @@ CONTRACT: dict[str, Any] = {
             "payload": {"type": "object", "properties": {"to": {"type": "string"}}},
             "errors": ["lost"],
             "emits": ["sent"],
+            "auth": {"scopes": ["parcels:send"]},
         }
     },
-    "queries": {"get": {"description": "Show it."}},
+    "queries": {"get": {"description": "Show it.", "auth": {"required": False}}},
     "events": {"sent": {"description": "Sent.", "data": {"$ref": "#/$defs/sent-data"}}},
     "$defs": {"sent-data": {"type": "object", "additionalProperties": False}},
     "python": {"package": "parcels"},

@@ -27,6 +27,7 @@ _PATTERNS: Final = {
         "is no name of a Python package",
         "use lower-case letters, digits and underscores, a letter first",
     ),
+    "scopes": ("is no scope", "use printable ASCII without spaces, quotes and backslashes"),
 }
 _CLOSE: Final = 0.75
 _TYPES: Final = {
@@ -80,8 +81,14 @@ def _unknown(pointer: str, fault: Fault) -> Iterator[Flaw]:
 
 def _pattern(pointer: str, fault: Fault) -> Iterator[Flaw]:
     fallback = ("is no valid name", f"use {_NAME}")
-    message, remedy = _PATTERNS.get(pointer.rpartition("/")[2], fallback)
+    message, remedy = _PATTERNS.get(_member(pointer), fallback)
     yield Flaw(pointer, f"{shown(fault.value)} {message}", remedy)
+
+
+def _member(pointer: str) -> str:
+    """Return the member that a pointer ends in; items stand for their list."""
+    above, _, last = pointer.rpartition("/")
+    return above.rpartition("/")[2] if last.isdigit() else last
 
 
 def _type(pointer: str, fault: Fault) -> Iterator[Flaw]:
@@ -105,6 +112,10 @@ def _twice(pointer: str, _fault: Fault) -> Iterator[Flaw]:
     yield Flaw(pointer, "names one thing twice", "remove one of the two")
 
 
+def _open_scopes(pointer: str, _fault: Fault) -> Iterator[Flaw]:
+    yield Flaw(pointer, "has scopes, and callers need no token", "remove required, or the scopes")
+
+
 def _nothing(pointer: str, _fault: Fault) -> Iterator[Flaw]:
     yield Flaw(pointer, "has no commands, no queries and no events", "declare at least one of them")
 
@@ -117,9 +128,11 @@ _WORDS: Final[dict[str, Callable[[str, Fault], Iterator[Flaw]]]] = {
     "enum": _code,
     "minLength": _empty,
     "minProperties": _empty,
+    "minItems": _empty,
     "maxLength": _long,
     "uniqueItems": _twice,
     "anyOf": _nothing,
+    "not": _open_scopes,
 }
 """What to say about each keyword that the meta-schema uses; a test holds the two together."""
 

@@ -10,6 +10,7 @@ from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats import headers
+from weenats.auth.token_source import warn_if_exposed
 from weenats.deadline import seconds
 from weenats.discovery import get_service_info
 from weenats.errors import NoRespondersError
@@ -81,6 +82,8 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         endpoint, kind = find(info, asked.operation)
         request = envelope(asked, payload, endpoint, kind)
         lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
+        if asked.token:
+            warn_if_exposed(transport)
         delivery = await transport.request(
             endpoint.subject, to_json(request, by_alias=True), lines, deadline
         )

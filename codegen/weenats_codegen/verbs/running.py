@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from weenats.service import NatsServiceBuilder
 from weenats.testing import NatsServer
+from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import console
 from weenats_codegen.verbs.targets import builder_of
 
@@ -28,8 +29,15 @@ def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -
 
 
 async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> None:
-    """Run one service until it is told to stop."""
-    service = builder.build()
+    """Run one service until it is told to stop.
+
+    Raises:
+        VerbError: what the builder was given does not go together.
+    """
+    try:
+        service = builder.build()
+    except ValueError as error:
+        raise VerbError(str(error)) from error
     async with service:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # from here on a signal stops it: only now may anybody send one

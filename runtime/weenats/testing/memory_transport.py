@@ -90,6 +90,11 @@ class MemoryTransport:
         """Bytes that headers and payload of a message may have together."""
         return self._max_payload
 
+    @property
+    def is_private(self) -> bool:
+        """Nothing leaves the process."""
+        return True
+
     async def connect(self) -> None:
         """Be connected; see Transport."""
         if self._closed:

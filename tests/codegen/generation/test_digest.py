@@ -64,8 +64,14 @@ def test_words_for_people_change_nothing(digest: Digest) -> None:
 
 
 def test_order_changes_nothing(digest: Digest) -> None:
-    """The order of errors and of members is no agreement."""
+    """The order of errors, of scopes and of members is no agreement."""
     members = deepcopy(MEMBERS)
+    orders = []
+    for scopes in (["a", "b"], ["b", "a"]):
+        members["commands"]["move"]["auth"] = {"scopes": scopes}
+        orders.append(digest(members))
+    assert orders[0] == orders[1]
+    del members["commands"]["move"]["auth"]
     members["errors"] = dict(reversed(members["errors"].items()))
     members["commands"]["move"]["errors"].reverse()
     assert digest(members) == digest(MEMBERS)
@@ -87,6 +93,8 @@ def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
         ("commands/move/payload/properties/description", {"type": "string"}),
         ("commands/move/payload/required", []),
         ("commands/move/result", ADDRESS),
+        ("commands/move/auth", {"required": False}),
+        ("commands/move/auth", {"scopes": ["book:move"]}),
         ("aggregate/type", "other"),
     ],
 )

@@ -215,3 +215,25 @@ def test_a_schema_may_hold_itself(read: Read) -> None:
 def test_nested_objects_have_classes_named_after_their_place(package: ModuleType) -> None:
     """An inline object is called by its parent and its member."""
     assert issubclass(package.ThingSize, BaseModel)
+
+
+def test_secrets_stay_out_of_repr(
+    generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
+) -> None:
+    """Text that is `writeOnly` is on the wire as ever, and never in repr, so never in a log."""
+    secret = {"type": "string", "writeOnly": True}
+    properties = {
+        "user": {"type": "string"},
+        "pin": {**secret, "minLength": 4},
+        "hint": {**secret, "default": "s3cret"},
+        "code": {**secret, "enum": ["s3cret", "other"]},
+        "shown": {"type": "string", "writeOnly": False},
+    }
+    module = generated(
+        contract_of({"type": "object", "required": ["pin"], "properties": properties})
+    )
+    values = {"user": "ada", "pin": "s3cret", "hint": "s3cret", "code": "s3cret", "shown": "x"}
+    thing = module.Thing.model_validate_json(json.dumps(values))
+    assert "s3cret" not in f"{thing!r} {thing}"
+    assert "ada" in repr(thing)
+    assert json.loads(thing.model_dump_json()) == values

@@ -1,0 +1,93 @@
+"""What a token claims, once its signature holds: read strictly or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from weenats.auth.config import in_seconds
+from weenats.auth.validator import InvalidTokenError
+from weenats.context import Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from weenats.auth.config import JwtAuthConfig
+
+_MAX_TEXT: Final = 255
+_MAX_DATE: Final = 253_402_300_799  # the last second of the year 9999
+
+
+class ClaimRules:
+    """The part of the rules that PyJWT leaves open: times by our clock, shapes, scopes."""
+
+    def __init__(self, config: JwtAuthConfig) -> None:
+        lifetime = config.max_lifetime
+        self._leeway = in_seconds(config.leeway)
+        self._max_lifetime = None if lifetime is None else in_seconds(lifetime)
+        self._principal_claim = config.principal_claim
+
+    def principal(self, claims: Mapping[str, Any], now: float) -> Principal:
+        """Return whom the claims name.
+
+        Raises:
+            InvalidTokenError: a claim is malformed, or the token does not hold at this time.
+        """
+        expires_at = self._check_times(claims, now)
+        identity = _text(claims, self._principal_claim)
+        if identity is None:
+            raise InvalidTokenError("the claim that names the principal is missing")
+        _text(claims, "sub")
+        return Principal(
+            id=identity,
+            issuer=_text(claims, "iss"),
+            scopes=_scopes(claims),
+            claims=claims,
+            expires_at=expires_at,
+        )
+
+    def _check_times(self, claims: Mapping[str, Any], now: float) -> float | None:
+        expires_at, not_before, issued_at = (_date(claims, name) for name in ("exp", "nbf", "iat"))
+        if expires_at is not None and now >= expires_at + self._leeway:
+            raise InvalidTokenError("expired")
+        if not_before is not None and now < not_before - self._leeway:
+            raise InvalidTokenError("not valid yet (nbf)")
+        if issued_at is not None and now < issued_at - self._leeway:
+            raise InvalidTokenError("issued in the future (iat)")
+        if expires_at is not None and self._max_lifetime is not None:
+            lifetime = expires_at - (now if issued_at is None else issued_at)
+            if lifetime > self._max_lifetime + self._leeway:
+                raise InvalidTokenError("lives longer than max_lifetime")
+        return expires_at
+
+
+def _date(claims: Mapping[str, Any], name: str) -> float | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_DATE:  # NaN is not either
+        raise InvalidTokenError(f"{name} is no time")
+    return float(value)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
+        raise InvalidTokenError(f"{name} is no text of 1 to {_MAX_TEXT} printable characters")
+    return value
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return the scopes of `scope` and `scp`; only a space parts them, no other white space."""
+    scope = claims.get("scope", "")
+    if not isinstance(scope, str):
+        raise InvalidTokenError("scope is no text")
+    scp = claims.get("scp", "")
+    if isinstance(scp, str):
+        scp = scp.split(" ")
+    elif not isinstance(scp, list) or not all(
+        isinstance(item, str) for item in cast("list[object]", scp)
+    ):
+        raise InvalidTokenError("scp is no text and no list of texts")
+    return frozenset([*scope.split(" "), *cast("list[str]", scp)]) - {""}

@@ -1,0 +1,47 @@
+"""The sample service with a contract that says who may call what."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import yaml
+
+from weenats_codegen.generate import generate
+
+ASKS: dict[str, dict[str, Any]] = {
+    "add-item": {"scopes": ["receipts:write"]},
+    "void-receipt": {"scopes": ["receipts:write", "receipts:void"]},
+    "remove-item": {"required": True},
+    "get": {"required": False},
+}
+
+
+@contextmanager
+def guarded_receipts(repository: Path, folder: Path) -> Iterator[ModuleType]:
+    """Generate and import the sample, with `auth` in its contract, as `guarded_receipts`."""
+    schemas = folder / "schemas" / "receipts"
+    shutil.copytree(repository / "schemas" / "receipts", schemas)
+    contract = yaml.safe_load((schemas / "service.yaml").read_text())
+    contract["python"] = {"package": "guarded_receipts"}
+    for operations in (contract["commands"], contract["queries"]):
+        for name, operation in operations.items():
+            if name in ASKS:
+                operation["auth"] = ASKS[name]
+    (schemas / "service.yaml").write_text(yaml.safe_dump(contract))
+    generate([schemas], folder)
+    shutil.copy(repository / "generated" / "receipts" / "handlers.py", folder / "guarded_receipts")
+    sys.path.insert(0, str(folder))
+    try:
+        importlib.import_module("guarded_receipts.handlers")
+        yield importlib.import_module("guarded_receipts")
+    finally:
+        sys.path.remove(str(folder))
+        for name in [each for each in sys.modules if each.startswith("guarded_receipts")]:
+            del sys.modules[name]
