@@ -92,6 +92,8 @@ class ServiceClient:
     contract: ClassVar[ServiceContract]
 
     def __init__(self, transport: Transport) -> None:
+        if isinstance(cast("object", transport), str):
+            raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
         self._transport = transport
         self._owns_transport = False
         self._timeout = DEFAULT_TIMEOUT
@@ -209,7 +211,7 @@ class ServiceClient:
             InvalidArgumentError: an option, the key or the payload cannot be sent.
         """
         response = await self._call(self._request(command, key, payload, options))
-        return cast("ResultT", response.result)
+        return cast("ResultT", chains.result_of(response))
 
     async def query(
         self,
@@ -224,7 +226,7 @@ class ServiceClient:
             ServiceError: as `execute`.
         """
         response = await self._call(self._request(query, key, parameters, options))
-        return cast("ResultT", response.result)
+        return cast("ResultT", chains.result_of(response))
 
     async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
         """Return what the service tells of itself (ADR-32 INFO).

@@ -20,7 +20,7 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.identifiers import STAMPER
-from weenats.interceptors import Interceptor, chain
+from weenats.interceptors import Interceptor, chain, result_of
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ class EndpointRunner:
                 self.operation, self._codec.decode_request(job.delivery.payload), job
             )
             CURRENT.set(context)
-            response = await self._call(context)
+            result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
             reply = self._codec.encode_success(
-                response.result, elapsed / _NANOSECONDS_PER_MILLISECOND, context
+                result, elapsed / _NANOSECONDS_PER_MILLISECOND, context
             )
         except asyncio.CancelledError:
             # When it is the deadline or a stop that cancelled, the caller has its answer already.
@@ -131,6 +131,9 @@ class EndpointRunner:
             )
         except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
             self._answer_failure(job, self._told(error), started, context)
+        except BaseException:  # SystemExit and the like end the process, but not without a word
+            self._answer_failure(job, InternalError(), started, context)
+            raise
         else:
             self._answer(job, reply, elapsed)
 
@@ -171,8 +174,16 @@ class EndpointRunner:
         job.settled = True
         try:
             self._transport.publish(job.delivery.reply, reply)
+        except MessageTooLargeError:
+            text = (
+                f"the reply of {self.operation.subject} has {len(reply)} bytes, the NATS server"
+                f" carries at most {self._transport.max_payload}; the request was executed"
+            )
+            _LOG.error("%s", text)
+            self._send_failure(job.delivery.reply, MessageTooLargeError(text), elapsed, None)
+            self.counters.count(elapsed, MessageTooLargeError())
         except ServiceError as error:
-            self._send_failure(job.delivery.reply, error, elapsed, None)
+            _LOG.warning("%s could not be answered: %s", self.operation.subject, error)
             self.counters.count(elapsed, error)
         else:
             self.counters.count(elapsed, None)

@@ -33,6 +33,15 @@ def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
     return call
 
 
+def result_of(response: object) -> object:
+    """Return the result of a call, or raise TypeError where an interceptor lost the response."""
+    if isinstance(response, Response):
+        return response.result
+    raise TypeError(
+        "an interceptor returned no Response: it must `return await call_next(context)`"
+    )
+
+
 def check(interceptor: object) -> None:
     """Refuse at once what cannot be an interceptor.
 

@@ -366,9 +366,14 @@ def _refuses_credentials(error: Exception) -> bool:
     return "authorization violation" in str(error).lower()
 
 
+def shown(servers: Sequence[str]) -> str:
+    """Return the servers as text, without the credentials that URLs may hold."""
+    return ", ".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
+
+
 def _connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
-    shown = ", ".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
+    where = shown(servers)
     reason = str(failures[-1]) if failures else "no answer"
     if failures and _refuses_credentials(failures[-1]):
-        return PermissionDeniedError(f"NATS at {shown} refused the credentials of the connection")
-    return UnavailableError(f"no connection to NATS at {shown}: {reason}")
+        return PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")
+    return UnavailableError(f"no connection to NATS at {where}: {reason}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from weenats.connection_options import ConnectionOptions
 from weenats.errors import (
     ConnectionLostError,
+    InvalidArgumentError,
     PermissionDeniedError,
     ResourceExhaustedError,
     ServiceError,
@@ -22,6 +24,7 @@ from weenats.nats_connection import (
     NatsConnection,
     new_inbox,
     open_connection,
+    shown,
 )
 from weenats.request_mux import Arrivals, RequestMux, gather_replies
 from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
@@ -47,7 +50,7 @@ class NatsTransport:
     def __init__(
         self, servers: str | Sequence[str], options: ConnectionOptions | None = None
     ) -> None:
-        self._servers = (servers,) if isinstance(servers, str) else tuple(servers)
+        self._servers = _checked(servers)
         self._options = options or ConnectionOptions()
         self._connection: NatsConnection | None = None
         self._connecting = asyncio.Lock()
@@ -224,7 +227,9 @@ class NatsTransport:
                 await self.connect()
                 await self._connected.wait()
         except TimeoutError:
-            raise UnavailableError("there was no connection to NATS until the deadline") from None
+            raise UnavailableError(
+                f"there was no connection to NATS until the deadline; {shown(self._servers)}"
+            ) from None
         self._check_open()
 
     def _on_refused(self, what: str, subject: str) -> None:
@@ -269,6 +274,20 @@ class NatsTransport:
         for pong in self._fences:
             if not pong.done():
                 pong.set_exception(ConnectionLostError("the connection to NATS broke"))
+
+
+def _checked(servers: str | Sequence[str]) -> tuple[str, ...]:
+    given = cast("object", servers)
+    listed: tuple[object, ...] = ()
+    if isinstance(given, str):
+        listed = (given,)
+    elif isinstance(given, Iterable):
+        listed = tuple(cast("Iterable[object]", given))
+    texts = tuple(server for server in listed if isinstance(server, str) and server.strip())
+    if not texts or len(texts) != len(listed):
+        # nats-py would look for a server that is not there in a loop that never ends.
+        raise InvalidArgumentError("servers must be the URL of a NATS server, or several of them")
+    return texts
 
 
 def _refusal(what: str, subject: str) -> PermissionDeniedError:

@@ -7,7 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from weenats import interceptors as chains
 from weenats import subjects
@@ -46,7 +46,7 @@ class ServiceHandlers(ABC):
     """
 
     contract: ClassVar[ServiceContract]
-    _transport: Transport | None = None
+    _transports: tuple[Transport, ...] = ()
 
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -59,13 +59,20 @@ class ServiceHandlers(ABC):
         Raises:
             UnavailableError: no service serves them yet.
         """
-        if self._transport is None:
+        if not self._transports:
             raise UnavailableError("these handlers are not served yet")
-        return self._transport
+        return self._transports[-1]
 
-    @transport.setter
-    def transport(self, transport: Transport) -> None:
-        self._transport = transport
+    def bind(self, transport: Transport) -> None:
+        """Publish events on this connection from now on."""
+        self._transports = (*self._transports, transport)
+
+    def unbind(self, transport: Transport) -> None:
+        """Use the connection no more; that of another service that serves them takes its place."""
+        rest = list(self._transports)
+        if transport in rest:
+            rest.remove(transport)
+        self._transports = tuple(rest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,8 @@ class NatsServiceBuilder:
         connection: ConnectionOptions | None = None,
         transport: Transport | None = None,
     ) -> None:
+        if not isinstance(cast("object", handlers), ServiceHandlers):
+            raise TypeError(f"handlers are an instance of a handlers class, not {handlers!r}")
         self._handlers = handlers
         self._settings = _Settings(
             servers=servers,
@@ -248,7 +257,7 @@ class NatsService:
             if self._settings.auth is not None:
                 self._settings.auth.start()
             await self._transport.connect()
-            self._handlers.transport = self._transport
+            self._handlers.bind(self._transport)
             group = self._settings.queue_group
             self._subscriptions = [
                 self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
@@ -325,6 +334,7 @@ class NatsService:
             if self._owns_transport:
                 await self._transport.close()
         finally:
+            self._handlers.unbind(self._transport)
             if self._settings.auth is not None:
                 await self._settings.auth.close()
             self._state = "stopped"

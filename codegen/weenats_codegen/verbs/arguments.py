@@ -25,4 +25,6 @@ def json_text(text: str | None) -> JsonValue:
         value: JsonValue = json.loads(sys.stdin.read() if text == "-" else text)
     except ValueError as error:
         raise typer.BadParameter(f"the payload is no JSON: {error}") from None
+    except RecursionError:
+        raise typer.BadParameter("the payload is nested too deeply") from None
     return value

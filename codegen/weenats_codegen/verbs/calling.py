@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import typer
 from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
@@ -80,13 +81,11 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         await transport.connect()
         info = await get_service_info(transport, asked.service, timeout=asked.timeout)
         endpoint, kind = find(info, asked.operation)
-        request = envelope(asked, payload, endpoint, kind)
+        request = written(asked, payload, endpoint, kind)
         lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
         if asked.token:
             warn_if_exposed(transport)
-        delivery = await transport.request(
-            endpoint.subject, to_json(request, by_alias=True), lines, deadline
-        )
+        delivery = await transport.request(endpoint.subject, request, lines, deadline)
         replies: TypeAdapter[Reply] = TypeAdapter(
             CommandResponse if kind is Kind.COMMAND else QueryResponse
         )
@@ -95,6 +94,16 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         raise VerbError(f"no instance of {asked.service} is running") from None
     finally:
         await transport.close()
+
+
+def written(asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind) -> bytes:
+    """Return the request as bytes; a key or payload that no request can hold is wrong usage."""
+    try:
+        return to_json(envelope(asked, payload, endpoint, kind), by_alias=True)
+    except ValidationError as error:
+        raise typer.BadParameter(f"the key: {error.errors()[0]['msg']}") from None
+    except ValueError as error:
+        raise typer.BadParameter(f"the payload: {error}") from None
 
 
 def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:

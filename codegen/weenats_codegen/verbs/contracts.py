@@ -1,5 +1,6 @@
 """The verbs that work on contracts: new, generate, check."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,8 +62,11 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
             return "[green]fresh[/]: everything generated is what its contract says"
         from rich.syntax import Syntax
 
-        return Syntax(diff.rstrip("\n"), "diff", background_color="default")
+        return Syntax(diff.rstrip("\n"), "diff", background_color="default", word_wrap=True)
 
-    emit({"fresh": not diff, "diff": diff}, as_json=as_json, person=person)
+    if diff and not as_json and not sys.stdout.isatty():
+        sys.stdout.write(diff)  # for `patch` and for logs, as it is
+    else:
+        emit({"fresh": not diff, "diff": diff}, as_json=as_json, person=person)
     if diff:
         raise VerbError(f"generated files in {out} are stale: run `weenats generate`")

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import typer
+
 from weenats.discovery import get_service_info, get_service_stats, list_instances
+from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
 from weenats.nats_transport import NatsTransport
 from weenats_codegen.verbs.arguments import service_name
 from weenats_codegen.verbs.output import emit, milliseconds, plain
@@ -12,7 +15,7 @@ from weenats_codegen.verbs.output import emit, milliseconds, plain
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from weenats.messages import InfoResponse, StatsResponse
+    from weenats.messages import InfoResponse, PingResponse, StatsResponse
 
 Found = tuple["InfoResponse", "StatsResponse"]
 
@@ -30,15 +33,23 @@ async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
     transport = NatsTransport(servers)
     try:
         await transport.connect()
-        return [
-            (
-                await get_service_info(transport, instance.name, instance.id),
-                await get_service_stats(transport, instance.name, instance.id),
-            )
-            for instance in await list_instances(transport, service)
-        ]
+        instances = await list_instances(transport, service)
+        told = await asyncio.gather(*(_ask(transport, instance) for instance in instances))
+        return [found for found in told if found is not None]
     finally:
         await transport.close()
+
+
+async def _ask(transport: NatsTransport, instance: "PingResponse") -> Found | None:
+    """Ask one instance; it may have ended meanwhile, or be of a make that tells nothing."""
+    try:
+        return (
+            await get_service_info(transport, instance.name, instance.id),
+            await get_service_stats(transport, instance.name, instance.id),
+        )
+    except (UnavailableError, DeadlineExceededError, InternalError) as error:
+        typer.echo(f"weenats: {instance.name} {instance.id} does not answer: {error}", err=True)
+        return None
 
 
 def as_data(found: Found) -> dict[str, object]:

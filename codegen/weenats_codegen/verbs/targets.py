@@ -20,7 +20,7 @@ def find(target: str) -> object:
         VerbError: there is no such module or name.
     """
     module_name, _, name = target.partition(":")
-    if not (module_name and name):
+    if not (module_name and name) or module_name.startswith("."):
         raise typer.BadParameter(
             f"{target!r} is not MODULE:NAME, such as receipts.handlers:Receipts"
         )
@@ -56,7 +56,17 @@ def builder_of(target: str) -> NatsServiceBuilder:
         if inspect.isabstract(found):
             missing = ", ".join(sorted(found.__abstractmethods__))
             raise VerbError(f"{target} does not handle: {missing}")
-        return NatsServiceBuilder(found())
+        return NatsServiceBuilder(_made(found, target))
     if isinstance(found, ServiceHandlers):
         return NatsServiceBuilder(found)
     raise VerbError(f"{target} is neither handlers nor a NatsServiceBuilder but {kind}")
+
+
+def _made(kind: type[ServiceHandlers], target: str) -> ServiceHandlers:
+    try:
+        inspect.signature(kind).bind()
+    except TypeError:
+        raise VerbError(
+            f"{target} cannot be made without arguments: name an instance or a NatsServiceBuilder"
+        ) from None
+    return kind()

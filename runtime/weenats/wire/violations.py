@@ -21,9 +21,9 @@ def faults(error: ValidationError) -> list[Any]:
 
 def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
     """Return the error that tells of faults."""
-    return InvalidArgumentError(
-        message, details={"violations": [_violation(fault) for fault in found[:_MAX_VIOLATIONS]]}
-    )
+    told = [_violation(fault) for fault in found[:_MAX_VIOLATIONS]]
+    first = f": {told[0]['pointer']}: {told[0]['message']}" if told else ""
+    return InvalidArgumentError(f"{message}{first}", details={"violations": told})
 
 
 def not_json(message: str, error: ValueError) -> InvalidArgumentError:
