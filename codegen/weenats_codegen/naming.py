@@ -24,7 +24,7 @@ CLIENT_ATTRIBUTES: Final = frozenset({
     "wait_until_available", "with_context", "with_correlation_id", "with_header", "with_headers",
     "with_interceptor", "with_retry", "with_timeout", "with_token",
 })  # fmt: skip
-HANDLERS_ATTRIBUTES: Final = frozenset({"contract", "endpoints", "transport"})
+HANDLERS_ATTRIBUTES: Final = frozenset({"bind", "contract", "endpoints", "transport", "unbind"})
 RESERVED_METHODS: Final = CLIENT_ATTRIBUTES | HANDLERS_ATTRIBUTES
 """Public attributes of weenats.ServiceClient and weenats.ServiceHandlers: no operation has them."""
 
