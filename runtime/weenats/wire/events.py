@@ -80,7 +80,7 @@ class EventCodec:
             )
             refuse_constants(data)
         except ValidationError as error:
-            raise invalid(broken, faults(error)) from None
+            raise invalid(broken, faults(error, data)) from None
         except ValueError as error:
             raise not_json(broken, error) from None
         return notification

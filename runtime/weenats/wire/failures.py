@@ -44,4 +44,4 @@ def decode_model(model: type[Model], data: bytes) -> Any:
         return model.model_validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         text = f"what came is no {model.__name__}"
-        raise InternalError(text, details={"violations": violations(error)}) from None
+        raise InternalError(text, details={"violations": violations(error, data)}) from None

@@ -157,7 +157,9 @@ class OperationCodec:
             failure = _FAILURE.validate_json(data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
-            return InternalError(text, details={"violations": violations(not_success or error)})
+            return InternalError(
+                text, details={"violations": violations(not_success or error, data)}
+            )
         return self._error(failure.error)
 
     def _request_validator(self, payload: Any) -> Any:
@@ -177,7 +179,7 @@ class OperationCodec:
         return validator(lean(base, **members))
 
     def _decode_envelope(self, data: bytes, error: ValidationError) -> Request:
-        found = faults(error)
+        found = faults(error, data)
         outside = [fault for fault in found if fault["loc"][:1] != (self._member,)]
         if outside:
             raise invalid("the request envelope is invalid", outside)
@@ -246,7 +248,8 @@ class ReceivedResponse(Response):
             reply = _METADATA.validate_json(self._data, strict=True, by_alias=True, by_name=False)
         except ValidationError as error:
             raise InternalError(
-                "the metadata of the reply is invalid", details={"violations": violations(error)}
+                "the metadata of the reply is invalid",
+                details={"violations": violations(error, self._data)},
             ) from None
         metadata: messages.MessageMetadata | None = reply.get("metadata")
         return metadata

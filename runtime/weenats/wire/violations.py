@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, from_json
 
 from weenats.errors import InvalidArgumentError
 
@@ -13,10 +13,30 @@ _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER_LENGTH: Final = 200
 
 
-def faults(error: ValidationError) -> list[Any]:
-    """Return what pydantic found, without the input."""
+def faults(error: ValidationError, data: bytes) -> list[Any]:
+    """Return what pydantic found in a message, without the input.
+
+    Where pydantic names the branch of a union, `loc` is left with what stands in the message.
+    """
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
-    return found
+    try:
+        document = from_json(data)
+    except ValueError:
+        return found
+    return [{**fault, "loc": _place(fault, document)} for fault in found[:_MAX_VIOLATIONS]]
+
+
+def _place(fault: Any, document: Any) -> tuple[int | str, ...]:
+    place: list[int | str] = []
+    for part in fault["loc"]:
+        if isinstance(document, dict) and part in document:
+            document = cast("dict[object, object]", document)[part]
+        elif isinstance(document, list) and isinstance(part, int):
+            document = cast("list[object]", document)[part]
+        elif not (fault["type"] == "missing" and part is fault["loc"][-1]):
+            continue
+        place.append(part)
+    return tuple(place)
 
 
 def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
@@ -33,9 +53,9 @@ def not_json(message: str, error: ValueError) -> InvalidArgumentError:
     )
 
 
-def violations(error: ValidationError) -> list[dict[str, str]]:
-    """Return the faults as the wire tells them."""
-    return [_violation(fault) for fault in faults(error)[:_MAX_VIOLATIONS]]
+def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:
+    """Return the faults of a message as the wire tells them."""
+    return [_violation(fault) for fault in faults(error, data)[:_MAX_VIOLATIONS]]
 
 
 def _violation(fault: Any) -> dict[str, str]:
