@@ -7,13 +7,18 @@ from copy import copy
 from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
 
-from pydantic import ValidationError
 from typing_extensions import Unpack
 
 from weenats import discovery
 from weenats import headers as header_names
 from weenats import interceptors as chains
-from weenats.auth.token_source import CachedToken, ask, check_source, warn_if_exposed
+from weenats.auth.token_source import (
+    CachedToken,
+    ask,
+    authentication_of,
+    check_source,
+    warn_if_exposed,
+)
 from weenats.context import (
     CURRENT,
     NO_CONTEXT,
@@ -24,7 +29,7 @@ from weenats.context import (
     propagated_headers,
 )
 from weenats.deadline import Duration, seconds
-from weenats.errors import DeadlineExceededError, InvalidArgumentError, UnauthenticatedError
+from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.messages import (
@@ -310,14 +315,14 @@ class ServiceClient:
         """Send the call with a token of the provider; with another one when that is refused."""
         token = await _in_time(ask(provider), context)
         try:
-            return await self._send(context.replace(authentication=_authentication(token)))
+            return await self._send(context.replace(authentication=authentication_of(token)))
         except UnauthenticatedError as error:
             if not (error.remote and isinstance(provider, CachedToken)):
                 raise
             renewed = await _in_time(provider.renew(token), context)
             if renewed is None:
                 raise
-        return await self._send(context.replace(authentication=_authentication(renewed)))
+        return await self._send(context.replace(authentication=authentication_of(renewed)))
 
     async def _exchange(self, context: RequestContext) -> Response:
         operation = context.operation
@@ -382,13 +387,6 @@ def _set_token(context: RequestContext, token: JwtAuthentication | TokenProvider
     else:
         context.authentication = None
         context[_TOKEN_PROVIDER] = token
-
-
-def _authentication(token: str) -> JwtAuthentication:
-    try:
-        return JwtAuthentication(type="jwt", token=token)
-    except ValidationError:  # its text would show the token
-        raise InvalidArgumentError("a token must not be empty, and must be text") from None
 
 
 async def _in_time(token: Awaitable[TokenT], context: RequestContext) -> TokenT:

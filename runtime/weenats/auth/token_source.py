@@ -139,10 +139,17 @@ def check_source(source: TokenSource) -> JwtAuthentication | TokenProvider:
     Raises:
         InvalidArgumentError: it is neither, or an empty token; the text shows nothing of it.
     """
-    if callable(source):
-        return source
+    return source if callable(source) else authentication_of(source)
+
+
+def authentication_of(token: str) -> JwtAuthentication:
+    """Return a token as messages carry it.
+
+    Raises:
+        InvalidArgumentError: it is empty or no text; what the error says shows nothing of it.
+    """
     try:
-        return JwtAuthentication(type="jwt", token=source)
+        return JwtAuthentication(type="jwt", token=token)
     except ValidationError:  # its text would show the token
         raise InvalidArgumentError(
             "a token must not be empty, and must be text or a callable that returns it"

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pydantic_core import to_json
 
 
-def dump(value: object, declared: type[Any]) -> bytes:
+def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
     """Write a model; the receiver judges what was put into it past its checks."""
     if not isinstance(value, declared):
         raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
-    return cast(
-        "bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings=False)
-    )
+    serializer = declared.__pydantic_serializer__
+    return cast("bytes", serializer.to_json(value, by_alias=True, warnings=warnings))
 
 
 def dump_checked(value: object, declared: type[Any]) -> bytes:
     """Write a model, or raise ValueError where it holds a value that its type does not allow."""
-    if not isinstance(value, declared):
-        raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
-    return cast(
-        "bytes", declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings="error")
-    )
+    return dump(value, declared, warnings="error")
 
 
 def dump_open(value: Any) -> bytes:
