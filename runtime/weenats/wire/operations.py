@@ -39,7 +39,7 @@ class Request:
     payload_error: ServiceError | None = None
 
 
-class ContractBreachError(TypeError):
+class ContractBreachError(Exception):
     """A handler returned what its contract does not promise.
 
     A defect of the service, told to its log only.
