@@ -15,7 +15,6 @@ from weenats import interceptors as chains
 from weenats.auth.token_source import (
     CachedToken,
     ask,
-    authentication_of,
     check_source,
     warn_if_exposed,
 )
@@ -32,13 +31,6 @@ from weenats.deadline import Duration, seconds
 from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
-from weenats.messages import (
-    HealthCheck,
-    InfoResponse,
-    JwtAuthentication,
-    PingResponse,
-    StatsResponse,
-)
 from weenats.nats_transport import NatsTransport
 from weenats.wire import OperationCodec
 
@@ -52,6 +44,12 @@ if TYPE_CHECKING:
     from weenats.connection_options import ConnectionOptions
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
+    from weenats.messages import (
+        HealthCheck,
+        InfoResponse,
+        PingResponse,
+        StatsResponse,
+    )
     from weenats.transport import Delivery, Transport
 
 PayloadT = TypeVar("PayloadT")
@@ -102,7 +100,7 @@ class ServiceClient:
         self._transport = transport
         self._owns_transport = False
         self._timeout = DEFAULT_TIMEOUT
-        self._token: JwtAuthentication | TokenProvider | None = None
+        self._token: TokenSource | None = None
         self._context: Mapping[str, JsonValue] = NO_CONTEXT
         self._headers: Mapping[str, str] = NO_HEADERS
         self._header_lines = b""
@@ -302,7 +300,7 @@ class ServiceClient:
         return context
 
     async def _send(self, context: RequestContext) -> Response:
-        if context.authentication is not None:
+        if context.token is not None:
             try:
                 return await self._exchange(context)
             finally:
@@ -315,14 +313,14 @@ class ServiceClient:
         """Send the call with a token of the provider; with another one when that is refused."""
         token = await _in_time(ask(provider), context)
         try:
-            return await self._send(context.replace(authentication=authentication_of(token)))
+            return await self._send(context.replace(token=token))
         except UnauthenticatedError as error:
             if not (error.remote and isinstance(provider, CachedToken)):
                 raise
             renewed = await _in_time(provider.renew(token), context)
             if renewed is None:
                 raise
-        return await self._send(context.replace(authentication=authentication_of(renewed)))
+        return await self._send(context.replace(token=renewed))
 
     async def _exchange(self, context: RequestContext) -> Response:
         operation = context.operation
@@ -378,14 +376,14 @@ def _is_reply(delivery: Delivery) -> bool:
     return b'"success"' in delivery.payload
 
 
-def _set_token(context: RequestContext, token: JwtAuthentication | TokenProvider) -> None:
+def _set_token(context: RequestContext, token: TokenSource) -> None:
     """Let the call carry a token, or one that is asked for when it is sent."""
-    if isinstance(token, JwtAuthentication):
-        context.authentication = token
+    if isinstance(token, str):
+        context.token = token
         if _TOKEN_PROVIDER in context:
             context[_TOKEN_PROVIDER] = None
     else:
-        context.authentication = None
+        context.token = None
         context[_TOKEN_PROVIDER] = token
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, c
 
 from weenats import headers as header_names
 from weenats.headers import NO_HEADERS
-from weenats.messages import AggregateId, JwtAuthentication
+from weenats.messages import AggregateId
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -136,18 +136,18 @@ class RequestContext(MessageContext):
         side: "client" around a call that is made, "server" around one that is served.
         operation: the descriptor of the command or query.
         key: the key of the aggregate.
-        authentication: the token that came with the message; never shown by repr.
+        token: the JWT that the message carries, None when it carries none; never shown by repr.
         principal: who calls, when authentication found out; never shown by repr.
     """
 
     __slots__ = (
         "_payload",
-        "authentication",
         "key",
         "operation",
         "payload_error",
         "principal",
         "side",
+        "token",
     )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
@@ -160,7 +160,7 @@ class RequestContext(MessageContext):
         message_id: str,
         correlation_id: str,
         causation_id: str | None = None,
-        authentication: JwtAuthentication | None = None,
+        token: str | None = None,
         metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
@@ -179,7 +179,7 @@ class RequestContext(MessageContext):
         self.key = key
         self._payload = payload
         self.payload_error = payload_error
-        self.authentication = authentication
+        self.token = token
         self.principal = principal
 
     @property

@@ -237,7 +237,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         message_id=message_id,
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
-        authentication=metadata.get("authentication"),
+        token=metadata["authentication"]["token"] if "authentication" in metadata else None,
         metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,

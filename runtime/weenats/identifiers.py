@@ -1,4 +1,7 @@
-"""Message ids (ULID) and timestamps: what changes once a millisecond is made once a millisecond."""
+"""What tells messages and callers apart: ids (ULID), timestamps, correlations, tokens.
+
+What changes once a millisecond is made once a millisecond.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
@@ -68,6 +72,20 @@ class Stamper:
 
 STAMPER: Final = Stamper()
 """The one of this process."""
+
+
+def check_token(token: str) -> str:
+    """Return a token that a message may carry.
+
+    Raises:
+        InvalidArgumentError: it is empty, no text or no Unicode; the error shows nothing of it.
+    """
+    is_text = type(token) is str and (token.isascii() or _SURROGATE.search(token) is None)
+    if not is_text or not token:
+        raise InvalidArgumentError(
+            "a token must not be empty, and must be text or a callable that returns it"
+        )
+    return token
 
 
 def check_correlation(identifier: str, what: str) -> str:

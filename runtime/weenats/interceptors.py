@@ -20,7 +20,7 @@ class Interceptor(Protocol):
     do.
     """
 
-    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+    def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Handle the call."""
         ...
 
@@ -54,5 +54,6 @@ def check(interceptor: object) -> None:
 
 
 def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:
-    # No coroutine of its own: each request goes through each link.
-    return lambda context: interceptor(context, call_next)
+    # No coroutine of its own, and no search for `__call__`: each request goes through each link.
+    handle = interceptor.__call__
+    return lambda context: handle(context, call_next)

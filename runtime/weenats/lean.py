@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def lean(model: type[Model], /, *whole: type[Model], **members: Any) -> Any:
+def lean(model: type[Model], /, **members: Any) -> Any:
     """Return a TypedDict with the wire names and the rules of a model.
 
     Args:
         model: a model of the wire; models within it become dictionaries too.
-        whole: models within it that stay models, because they are handed on as such.
         members: by wire name, another type for a member, which is then required; None leaves the
             member out.
     """
@@ -31,7 +30,7 @@ def lean(model: type[Model], /, *whole: type[Model], **members: Any) -> Any:
     for name, info in model.model_fields.items():
         wire_name = info.alias or name
         if wire_name not in members:
-            fields[wire_name] = _member(info, whole)
+            fields[wire_name] = _member(info)
         elif members[wire_name] is not None:
             fields[wire_name] = Required[members[wire_name]]
     return with_config(_STRICT)(TypedDict(model.__name__, fields))  # type: ignore[operator]
@@ -42,13 +41,13 @@ def validator(kind: Any) -> Any:
     return TypeAdapter(kind).validator
 
 
-def _member(info: FieldInfo, whole: tuple[type[Model], ...]) -> Any:
+def _member(info: FieldInfo) -> Any:
     annotation: Any = info.annotation
     if get_origin(annotation) is Union or get_origin(annotation) is type(int | str):
         present = [each for each in get_args(annotation) if each is not MISSING]
         annotation = Union[tuple(present)]  # noqa: UP007 - a union made at run time
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        annotation = annotation if annotation in whole else lean(annotation, *whole)
+        annotation = lean(annotation)
     for rule in info.metadata:
         annotation = Annotated[annotation, rule]
     return Required[annotation] if info.is_required() else NotRequired[annotation]

@@ -26,7 +26,6 @@ from weenats.errors import (
     UnavailableError,
 )
 from weenats.interceptors import chain
-from weenats.messages import JwtAuthentication
 
 
 class Fixed:
@@ -45,10 +44,7 @@ class Fixed:
 
 def request(text: str | None = None, auth: AuthRequirement | None = None) -> RequestContext:
     """Return a served request, with the token and what its operation demands."""
-    authentication = None if text is None else JwtAuthentication(type="jwt", token=text)
-    return a_context(
-        side="server", operation=replace(RUN, auth=auth), authentication=authentication
-    )
+    return a_context(side="server", operation=replace(RUN, auth=auth), token=text)
 
 
 async def passed(context: RequestContext) -> Response:

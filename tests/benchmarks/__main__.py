@@ -9,6 +9,7 @@ weenats takes.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from statistics import median
 from time import process_time
 
@@ -24,6 +25,7 @@ CONTENDERS = {
     "typed": "weenats",
     "with_auth": "weenats, with_auth",
     "with_new_tokens": "weenats, new tokens",
+    "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
 }
 IN_FLIGHT = (1, 16, 64, 256)
 _CHECKS = 100
@@ -41,18 +43,27 @@ HEADINGS = (
 )
 
 Samples = dict[tuple[int, str], list[Sample]]
+ALWAYS = ("raw", "by_hand", "typed")
 
 
-def run(url: str, *, rounds: int, seconds: float, loop: str) -> Samples:
+def run(  # noqa: PLR0913 - what a person may choose
+    url: str,
+    names: Sequence[str],
+    all_in_flight: Sequence[int],
+    *,
+    rounds: int,
+    seconds: float,
+    loop: str,
+) -> Samples:
     """Measure every contender in every round, each round in another order."""
     samples: Samples = defaultdict(list)
-    pairs = [Pair(name, url, loop) for name in CONTENDERS]
+    pairs = [Pair(name, url, loop) for name in names]
     try:
         for pair in pairs:
             pair.measure(64, seconds)  # warm: imports, caches, the server's routes
         for turn in range(rounds):
             first = turn % len(pairs)
-            for in_flight in IN_FLIGHT:
+            for in_flight in all_in_flight:
                 for pair in pairs[first:] + pairs[:first]:
                     samples[in_flight, pair.name].append(pair.measure(in_flight, seconds))
     finally:
@@ -92,27 +103,30 @@ def check_cost() -> float:
 def table(samples: Samples) -> str:
     """The result, for a person and for the README."""
     rows = [HEADINGS]
-    for in_flight in IN_FLIGHT:
-        for name, title in CONTENDERS.items():
-            taken = samples[in_flight, name]
-            rows.append(
-                (
-                    str(in_flight),
-                    title,
-                    f"{median(s.rate for s in taken):,.0f}",
-                    f"{ratio(samples, in_flight, name, 'raw'):.2f}",
-                    f"{ratio(samples, in_flight, name, 'by_hand'):.2f}",
-                    f"{median(s.p50 for s in taken) * 1e3:.2f}",
-                    f"{median(s.p99 for s in taken) * 1e3:.2f}",
-                    f"{median(s.cpu for s in taken) * 1e6:.0f}",
-                    f"{median(s.server_cpu / s.calls for s in taken) * 1e6:.1f}",
-                    f"{added(samples, in_flight, name):+.1f}",
-                )
+    for (in_flight, name), taken in sorted(samples.items(), key=_place):
+        rows.append(
+            (
+                str(in_flight),
+                CONTENDERS[name],
+                f"{median(s.rate for s in taken):,.0f}",
+                f"{ratio(samples, in_flight, name, 'raw'):.2f}",
+                f"{ratio(samples, in_flight, name, 'by_hand'):.2f}",
+                f"{median(s.p50 for s in taken) * 1e3:.2f}",
+                f"{median(s.p99 for s in taken) * 1e3:.2f}",
+                f"{median(s.cpu for s in taken) * 1e6:.0f}",
+                f"{median(s.server_cpu / s.calls for s in taken) * 1e6:.1f}",
+                f"{added(samples, in_flight, name):+.1f}",
             )
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
     lines = ["| " + " | ".join(_cells(row, widths)) + " |" for row in rows]
     rule = "|".join("-" * (w + 1) + ("-" if i == 1 else ":") for i, w in enumerate(widths))
     return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+
+
+def _place(item: tuple[tuple[int, str], list[Sample]]) -> tuple[int, int]:
+    (in_flight, name), _ = item
+    return in_flight, list(CONTENDERS).index(name)
 
 
 def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
@@ -127,12 +141,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    parser.add_argument("--in-flight", type=int, nargs="+", default=IN_FLIGHT)
+    parser.add_argument(
+        "--only", choices=CONTENDERS, nargs="+", default=list(CONTENDERS), help="beside the usual"
+    )
     options = parser.parse_args()
-    cells = len(CONTENDERS) * (len(IN_FLIGHT) * options.rounds + 1)
+    names = [name for name in CONTENDERS if name in {*ALWAYS, *options.only}]
+    cells = len(names) * (len(options.in_flight) * options.rounds + 1)
     print(f"{options.loop}, {options.rounds} interleaved rounds", end="")
     print(f", about {cells * options.seconds:.0f} s\n", flush=True)
     with NatsServer() as server:
-        samples = run(server.url, rounds=options.rounds, seconds=options.seconds, loop=options.loop)
+        samples = run(
+            server.url,
+            names,
+            options.in_flight,
+            rounds=options.rounds,
+            seconds=options.seconds,
+            loop=options.loop,
+        )
     print(table(samples))
     print(f"\nOne check of an EdDSA token by PyJWT takes {check_cost():.0f} us of CPU.")
 

@@ -32,6 +32,7 @@ from weenats import (
     UnavailableError,
 )
 from weenats.interceptors import CallNext
+from weenats.messages import JwtAuthentication
 
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
@@ -348,7 +349,8 @@ async def test_nothing_of_a_token_is_ever_shown(
     handlers = Probe()
 
     async def fail(key: str, command: Run, context: RequestContext) -> Any:
-        seen.extend([repr(context), repr(context.principal), repr(context.authentication)])
+        authentication = JwtAuthentication(type="jwt", token=context.token or "")
+        seen.extend([repr(context), repr(context.principal), repr(authentication)])
         seen.append(repr({**dict.fromkeys("a", context.principal)}))
         raise ValueError
 

@@ -106,11 +106,9 @@ async def test_a_callable_is_asked_for_each_call(client: ProbeClient, handlers: 
 
 async def test_an_interceptor_may_choose_the_token(client: ProbeClient, handlers: Probe) -> None:
     """What an interceptor puts on the call is what is sent."""
-    from weenats.messages import JwtAuthentication
 
     async def choose(context: RequestContext, call_next: Any) -> Any:
-        chosen = JwtAuthentication(type="jwt", token=probe_token("chosen"))
-        return await call_next(context.replace(authentication=chosen))
+        return await call_next(context.replace(token=probe_token("chosen")))
 
     await client.with_token(Issuer("never sent")).with_interceptor(choose).run("k", GO)
     assert callers(handlers) == ["chosen"]

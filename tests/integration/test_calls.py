@@ -102,8 +102,7 @@ async def test_options_of_a_call_reach_the_handler(client: ProbeClient, handlers
     )
     (seen,) = handlers.seen
     assert (seen.correlation_id, seen.causation_id) == ('order "1"', "cause-1")
-    assert seen.authentication is not None
-    assert seen.authentication.token == "secret-token"
+    assert seen.token == "secret-token"
     assert seen.metadata_context == {"tenant": "acme", "depth": [1, None]}
     assert seen.headers["x-region"] == "eu"
     assert seen.remaining is not None
@@ -127,7 +126,7 @@ async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: 
     with_all, bare = handlers.seen
     assert (with_all.headers["x-a"], with_all.headers["x-b"]) == ("1", "3")
     assert with_all.metadata_context == {"a": 1, "b": 2}
-    assert bare.authentication is None
+    assert bare.token is None
     assert "x-a" not in bare.headers
     assert not bare.metadata_context
 

@@ -18,7 +18,7 @@ async def test_a_token_that_is_none_is_refused_and_not_shown(token: Any) -> None
     with pytest.raises(InvalidArgumentError, match="a token must not be empty") as refused:
         client.with_token(token)
     assert "s3cret" not in str(refused.value)
-    assert refused.value.__suppress_context__
+    assert refused.value.__context__ is None
     with pytest.raises(InvalidArgumentError, match="a token must not be empty"):
         await client.run("k", Run(action="go"), token=token)
 

@@ -9,7 +9,7 @@ from probe import CONTRACT, RUN, Run
 from weenats.context import Key, MessageContext, RequestContext, propagated_headers
 from weenats.errors import InvalidArgumentError
 from weenats.headers import Headers
-from weenats.messages import AggregateId, JwtAuthentication
+from weenats.messages import AggregateId
 
 TENANT = Key[str]("tenant")
 LIMIT = Key[int]("limit")
@@ -84,7 +84,7 @@ def test_unknown_values_cannot_be_replaced() -> None:
 def test_repr_shows_no_token_and_no_payload() -> None:
     """A context can be logged: subject and message id, nothing a caller said."""
     context = a_context(
-        authentication=JwtAuthentication(type="jwt", token="s3cret"),
+        token="s3cret",
         payload=Run(action="s3cret"),
         key="s3cret",
         metadata_context={"password": "s3cret"},

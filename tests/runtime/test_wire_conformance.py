@@ -28,7 +28,7 @@ from probe import (
 from weenats.contract import Entity
 from weenats.errors import CLASS_OF_CODE, InvalidArgumentError, NotFoundError, ServiceError
 from weenats.identifiers import STAMPER
-from weenats.messages import AggregateId, JwtAuthentication
+from weenats.messages import AggregateId
 from weenats.wire import ContractBreachError, EventCodec, OperationCodec, encode_failure
 from wires import conforming, strictly
 
@@ -42,13 +42,12 @@ JSON = st.recursive(
     max_leaves=10,
 )  # fmt: skip
 IDENTITY = AggregateId(type="thing", key='"é')
-TOKEN = JwtAuthentication(type="jwt", token="a.b.c")
 
 
 @given(KEYS, st.dictionaries(st.sampled_from(["a", "é", '"']), JSON), st.sampled_from(["c", '"\\']))
 def test_requests(key: str, context: dict[str, Any], correlation: str) -> None:
     """Commands and queries keep to their schemas with every member that a call can set."""
-    options: dict[str, Any] = {"key": key, "metadata_context": context, "authentication": TOKEN}
+    options: dict[str, Any] = {"key": key, "metadata_context": context, "token": "a.b.c"}
     options |= {"correlation_id": correlation, "causation_id": STAMPER.stamp()}
     command = conforming("command-request", RUNS.encode_request(a_context(**options)))
     assert command["aggregateId"] == {"type": "thing", "key": key}

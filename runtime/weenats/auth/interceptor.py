@@ -21,7 +21,7 @@ from weenats.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from weenats.auth.validator import TokenValidator
     from weenats.context import RequestContext, Response
@@ -45,27 +45,29 @@ class AuthInterceptor:
         if isinstance(validator, JwtValidator) and _is_plain(validator):
             self._recall = validator.recall
 
-    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+    def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Authenticate and authorize the caller.
 
         Raises:
             UnauthenticatedError: a token is missing and required, or proves nothing.
             PermissionDeniedError: the token does not grant a scope that the operation demands.
         """
-        authentication = context.authentication
-        if authentication is None:
-            self._check_anonymous(context)
-            return await call_next(context)
-        token = authentication.token
-        principal = self._recall(token) or await self._judge(token, context)
+        token = context.token
+        principal = None if token is None else self._recall(token)
+        if principal is None:
+            return self._ask(context, call_next)
+        # Most tokens were verified a moment ago: no coroutine of our own stands around these calls.
         context.principal = principal
-        auth = context.operation.auth
-        if auth is not None and not principal.scopes.issuperset(auth.scopes):
-            missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
-            _LOG.warning(
-                "%s refused a caller: it lacks the scope %s", context.operation.subject, missing
-            )
-            raise PermissionDeniedError(f"the token does not grant the scope {missing}")
+        if context.operation.auth is not None:
+            _authorize(principal, context)
+        return call_next(context)
+
+    async def _ask(self, context: RequestContext, call_next: CallNext) -> Response:
+        if context.token is None:
+            self._check_anonymous(context)
+        else:
+            context.principal = await self._judge(context.token, context)
+            _authorize(context.principal, context)
         return await call_next(context)
 
     async def _judge(self, token: str, context: RequestContext) -> Principal:
@@ -90,6 +92,16 @@ class AuthInterceptor:
         if self._required if auth is None else auth.required:
             _LOG.warning("%s refused a caller: no token", context.operation.subject)
             raise UnauthenticatedError
+
+
+def _authorize(principal: Principal, context: RequestContext) -> None:
+    auth = context.operation.auth
+    if auth is not None and not principal.scopes.issuperset(auth.scopes):
+        missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
+        _LOG.warning(
+            "%s refused a caller: it lacks the scope %s", context.operation.subject, missing
+        )
+        raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 
 
 def _is_plain(validator: JwtValidator) -> bool:

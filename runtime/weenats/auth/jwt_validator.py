@@ -10,7 +10,6 @@ import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
 from jwt import PyJWK, PyJWS, PyJWT, PyJWTError, exceptions
@@ -104,7 +103,15 @@ class JwtValidator:
         }
         # Tokens of one issuer share their header; what is refused is not kept.
         self._headers = lru_cache(_HEADERS)(self._header)
-        self._cache = TokenCache(config.cache_size, in_seconds(config.cache_ttl))
+        self._cache = TokenCache(
+            size=config.cache_size,
+            ttl=in_seconds(config.cache_ttl),
+            max_length=config.max_token_bytes,
+            keys=keys,
+            clock=clock,
+        )
+        self.recall: Final = self._cache.get
+        """Returns whom a token names that was verified a moment ago, else None."""
 
     async def validate(self, token: str) -> Principal:
         """Return whom the token names.
@@ -124,14 +131,8 @@ class JwtValidator:
         generation = self._keys.generation
         now = self._clock()
         principal = self._claims.principal(self._verify(token, key, algorithm), now)
-        self._cache.put(_digest(token), generation, now, principal)
+        self._cache.put(token, generation, now, principal)
         return principal
-
-    def recall(self, token: str) -> Principal | None:
-        """Return whom a token names that was verified a moment ago, else None."""
-        if len(token) > self._max_length:
-            return None
-        return self._cache.get(_digest(token), self._keys.generation, self._clock())
 
     def _header(self, segment: str) -> tuple[str, str | None]:
         """Return the algorithm and the key id that a header names."""
@@ -188,11 +189,6 @@ class JwtValidator:
             reason = _REASONS.get(type(error), "malformed")
         # Raised here, so that the error of PyJWT, which may show the token, does not come along.
         raise InvalidTokenError(reason)
-
-
-def _digest(token: str) -> bytes:
-    # As strong as SHA-256, and without OpenSSL's way to it, which costs more than the hash.
-    return blake2b(token.encode("utf-8", "surrogatepass"), digest_size=32).digest()
 
 
 def _header_segment(token: str) -> str:

@@ -15,10 +15,8 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
-from pydantic import ValidationError
-
 from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
-from weenats.messages import JwtAuthentication
+from weenats.identifiers import check_token
 
 if TYPE_CHECKING:
     from weenats.deadline import Clock
@@ -133,27 +131,13 @@ async def ask(provider: TokenProvider) -> str:
     return token
 
 
-def check_source(source: TokenSource) -> JwtAuthentication | TokenProvider:
-    """Return a token as messages carry it, or what returns one.
+def check_source(source: TokenSource) -> TokenSource:
+    """Return a token, or what returns one.
 
     Raises:
         InvalidArgumentError: it is neither, or an empty token; the text shows nothing of it.
     """
-    return source if callable(source) else authentication_of(source)
-
-
-def authentication_of(token: str) -> JwtAuthentication:
-    """Return a token as messages carry it.
-
-    Raises:
-        InvalidArgumentError: it is empty or no text; what the error says shows nothing of it.
-    """
-    try:
-        return JwtAuthentication(type="jwt", token=token)
-    except ValidationError:  # its text would show the token
-        raise InvalidArgumentError(
-            "a token must not be empty, and must be text or a callable that returns it"
-        ) from None
+    return source if callable(source) else check_token(source)
 
 
 def warn_if_exposed(transport: Transport) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from weenats.identifiers import STAMPER
+from weenats.identifiers import STAMPER, check_token
 from weenats.wire.text import dump_open, quoted
 
 if TYPE_CHECKING:
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def request_metadata(context: RequestContext) -> bytes:
     """Return the metadata of a request that is sent."""
     metadata = message_metadata(context, STAMPER.timestamp)
-    if context.authentication is None:
+    if context.token is None:
         return metadata
-    return b'%b,"authentication":%b}' % (
+    return b'%b,"authentication":{"type":"jwt","token":%b}}' % (
         metadata[:-1],
-        to_json(context.authentication, by_alias=True),
+        to_json(check_token(context.token)),
     )
 
 

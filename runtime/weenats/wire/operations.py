@@ -168,7 +168,7 @@ class OperationCodec:
         members: dict[str, Any] = {"aggregateId": aggregate}
         if self._has_payload:
             members[self._member] = payload
-        return validator(lean(base, messages.JwtAuthentication, **members))
+        return validator(lean(base, **members))
 
     def _success_validator(self) -> Any:
         base = messages.CommandSuccess if self._member == "command" else messages.QuerySuccess
