@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen import naming
 from weenats_codegen.bundle import Bundler, Site
-from weenats_codegen.ir import Auth, Contract, DeclaredError, Event, Operation
+from weenats_codegen.ir import Auth, Contract, DeclaredError, Event, Operation, RateLimit
 from weenats_codegen.problems import joined
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class _Builder:
             emits=tuple(events[event] for event in _names(value, "emits")),
             idempotent=bool(value.get("idempotent", False)),
             auth=_auth(value),
+            rate_limit=_rate_limit(value),
+            timeout=_number(value, "timeout"),
         )
 
     def _query(
@@ -160,8 +162,10 @@ class _Builder:
             result=self._result(pointer, name, value) or f"Entity[{state}]",
             errors=tuple(errors[error] for error in _names(value, "errors")),
             emits=(),
-            idempotent=True,
+            idempotent=bool(value.get("idempotent", True)),
             auth=_auth(value),
+            rate_limit=_rate_limit(value),
+            timeout=_number(value, "timeout"),
         )
 
     def _result(self, pointer: str, name: str, value: Members) -> str:
@@ -203,3 +207,15 @@ def _auth(value: Members) -> Auth | None:
         return None
     auth = _members(value["auth"])
     return Auth(required=bool(auth.get("required", True)), scopes=tuple(_names(auth, "scopes")))
+
+
+def _rate_limit(value: Members) -> RateLimit | None:
+    if "rateLimit" not in value:
+        return None
+    limit = _members(value["rateLimit"])
+    rate = float(cast("float", limit["maxRequestsPerSecond"]))
+    return RateLimit(max_requests_per_second=rate, burst=_number(limit, "burst"))
+
+
+def _number(value: Members, key: str) -> float | None:
+    return float(cast("float", value[key])) if key in value else None

@@ -78,6 +78,24 @@ class Auth:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """How often an instance of the service performs an operation at most.
+
+    Attributes:
+        max_requests_per_second: In the long run.
+        burst: At once after a pause; None leaves it to the runtime.
+    """
+
+    max_requests_per_second: float
+    burst: float | None
+
+    @property
+    def sentence(self) -> str:
+        """The same for people."""
+        return f"An instance takes at most {self.max_requests_per_second:g} requests a second."
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A command or a query.
 
@@ -92,6 +110,8 @@ class Operation:
         emits: What it announces.
         idempotent: Whether doing it twice is doing it once.
         auth: What it asks of its callers; None leaves that to the service.
+        rate_limit: How often it is performed at most; None leaves that to the service.
+        timeout: Seconds it may take when its caller does not say; None leaves that to the runtime.
     """
 
     name: str
@@ -104,6 +124,8 @@ class Operation:
     emits: tuple[Event, ...]
     idempotent: bool
     auth: Auth | None
+    rate_limit: RateLimit | None
+    timeout: float | None
 
     @property
     def payload_type(self) -> str:
@@ -202,14 +224,19 @@ def _operations(operations: Sequence[Operation]) -> dict[str, object]:
             "errors": sorted(error.name for error in operation.errors),
             "emits": sorted(event.name for event in operation.emits),
             "idempotent": operation.idempotent,
-            **_auth(operation),
+            **_policy(operation),
         }
         for operation in operations
     }
 
 
-def _auth(operation: Operation) -> dict[str, object]:
-    """Return the members of what is asked of callers; none when the contract leaves it open."""
-    if operation.auth is None:
-        return {}
-    return {"auth": [operation.auth.required, sorted(operation.auth.scopes)]}
+def _policy(operation: Operation) -> dict[str, object]:
+    """Return the members of what is asked of callers; none where the contract leaves it open."""
+    policy: dict[str, object] = {}
+    if (auth := operation.auth) is not None:
+        policy["auth"] = [auth.required, sorted(auth.scopes)]
+    if (limit := operation.rate_limit) is not None:
+        policy["rateLimit"] = [limit.max_requests_per_second, limit.burst]
+    if operation.timeout is not None:
+        policy["timeout"] = operation.timeout
+    return policy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from weenats_codegen.checks.limits import check_limits
 from weenats_codegen.checks.models import check_models
 from weenats_codegen.checks.names import check_names
 from weenats_codegen.checks.operations import check_declared, check_package
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from weenats_codegen.parse import Flaw
     from weenats_codegen.problems import Problem
 
-_OF_CONTRACT: Final = (check_shape, check_declared, check_package, check_descriptions)
+_OF_CONTRACT: Final = (check_shape, check_limits, check_declared, check_package, check_descriptions)
 
 
 def lint(source: Source) -> list[Problem]:

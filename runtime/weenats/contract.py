@@ -5,6 +5,7 @@ The one meeting point of generated code and runtime.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from types import NoneType
@@ -45,6 +46,33 @@ class AuthRequirement:
                 raise ValueError(f'{scope!r} is no scope: printable ASCII without space, " and \\')
         if self.scopes and not self.required:
             raise ValueError("scopes need a token: `required: false` cannot stand beside them")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How many requests are let through, by one instance of a service.
+
+    Attributes:
+        max_requests_per_second: in the long run, more than 0.
+        burst: at once after a pause; twice the rate when it is 0, and one at least.
+
+    Raises:
+        ValueError: the rate is no positive number, or the burst is less than a second's requests.
+    """
+
+    max_requests_per_second: float
+    burst: float = 0
+
+    def __post_init__(self) -> None:
+        rate = self.max_requests_per_second
+        if type(rate) not in (int, float) or not 0 < rate < math.inf:
+            raise ValueError(f"max_requests_per_second is a positive number, not {rate!r}")
+        if self.burst == 0:
+            object.__setattr__(self, "burst", max(2 * rate, 1))
+        elif type(self.burst) not in (int, float) or not max(rate, 1) <= self.burst < math.inf:
+            raise ValueError(
+                f"burst is a number from max(max_requests_per_second, 1), not {self.burst!r}"
+            )
 
 
 class Entity(messages.Entity, Generic[StateT]):
@@ -92,7 +120,10 @@ class Command(Generic[PayloadT, ResultT]):
     """An operation that changes an aggregate.
 
     Attributes:
+        idempotent: whether doing it twice is doing it once, so that clients may try it again.
         auth: what it demands of its caller; None leaves that to the service.
+        rate_limit: how often it is performed; a limit of the service's own counts besides.
+        timeout: seconds it may take when its caller does not say; None leaves that to the client.
     """
 
     name: str
@@ -103,6 +134,8 @@ class Command(Generic[PayloadT, ResultT]):
     emits: tuple[Event[Any], ...] = ()
     idempotent: bool = False
     auth: AuthRequirement | None = None
+    rate_limit: RateLimit | None = None
+    timeout: float | None = None
     description: str
     subject: str = field(init=False)
 
@@ -120,7 +153,10 @@ class Query(Generic[PayloadT, ResultT]):
     """An operation that reads an aggregate; `parameters` is NoneType when it takes none.
 
     Attributes:
+        idempotent: whether asking twice is asking once, so that clients may ask again.
         auth: what it demands of its caller; None leaves that to the service.
+        rate_limit: how often it is answered; a limit of the service's own counts besides.
+        timeout: seconds it may take when its caller does not say; None leaves that to the client.
     """
 
     name: str
@@ -128,7 +164,10 @@ class Query(Generic[PayloadT, ResultT]):
     parameters: type[PayloadT]
     result: type[ResultT]
     errors: tuple[type[ServiceError], ...] = ()
+    idempotent: bool = True
     auth: AuthRequirement | None = None
+    rate_limit: RateLimit | None = None
+    timeout: float | None = None
     description: str
     subject: str = field(init=False)
 
@@ -144,11 +183,6 @@ class Query(Generic[PayloadT, ResultT]):
     def payload(self) -> type[PayloadT]:
         """The type of the parameters, under the name that commands use."""
         return self.parameters
-
-    @property
-    def idempotent(self) -> bool:
-        """Reading twice is reading once."""
-        return True
 
 
 AnyOperation = Command[Any, Any] | Query[Any, Any]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -249,9 +250,10 @@ def _error_headers(error: ServiceError) -> bytes:
         character if character.isprintable() else " "
         for character in error.message[:_MAX_HEADER_TEXT]
     )
-    return header_names.encode(
-        {
-            header_names.ERROR: text.strip() or error.code.value,
-            header_names.ERROR_CODE: str(error.number),
-        }
-    )
+    lines = {
+        header_names.ERROR: text.strip() or error.code.value,
+        header_names.ERROR_CODE: str(error.number),
+    }
+    if (retry_after := error.retry_after) is not None:
+        lines[header_names.RETRY_AFTER] = str(math.ceil(retry_after * 1000))
+    return header_names.encode(lines)

@@ -24,12 +24,17 @@ An error that a contract declares is a generated subclass of one of these, with 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
     from weenats.model import Model
+
+
+RETRY_AFTER: Final = "retryAfter"
+"""The member of details that says after how many milliseconds another try makes sense."""
 
 
 class Code(StrEnum):
@@ -87,6 +92,22 @@ class ServiceError(Exception):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.message}"
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds after which another try makes sense, as `retryAfter` (ms) of the details says.
+
+        None when nobody said; what is no number of milliseconds says nothing.
+        """
+        details: object = self.details
+        value = (
+            cast("dict[str, object]", details).get(RETRY_AFTER)
+            if isinstance(details, dict)
+            else None
+        )
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return value / 1000 if 0 <= value < math.inf else None
 
     @property
     def label(self) -> str:

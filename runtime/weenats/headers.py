@@ -10,6 +10,8 @@ from weenats.errors import InvalidArgumentError
 
 TIMEOUT: Final = "Wee-Timeout"
 """Milliseconds that the caller still waits."""
+RETRY_AFTER: Final = "Wee-Retry-After"
+"""Milliseconds after which another try makes sense, beside a failure that says so."""
 ERROR: Final = "Nats-Service-Error"
 """The text of a failure (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"

@@ -7,13 +7,13 @@ import pickle
 import re
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import errors
-from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError
+from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
 from weenats.messages import ErrorCode
 
 NUMBERS = {
@@ -124,3 +124,17 @@ def test_details_may_be_any_mapping() -> None:
     error = NotFoundError(details=MappingProxyType(kept))
     kept["n"] = 2
     assert error.details == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("details", "seconds"),
+    [
+        ({"retryAfter": 250}, 0.25), ({"retryAfter": 0}, 0.0), ({"retryAfter": 1.5}, 0.0015),
+        (None, None), ({}, None), ({"retryAfter": "5"}, None), ({"retryAfter": True}, None),
+        ({"retryAfter": -1}, None), ({"retryAfter": float("inf")}, None),
+        ({"retryAfter": float("nan")}, None),
+    ],
+)  # fmt: skip
+def test_when_to_try_again(details: Any, seconds: float | None) -> None:
+    """`retryAfter` of the details is milliseconds; what is none says nothing."""
+    assert UnavailableError(details=details).retry_after == seconds

@@ -35,6 +35,7 @@ _TYPES: Final = {
     "array": "a list",
     "string": "text",
     "boolean": "true or false",
+    "number": "a number",
 }
 
 
@@ -116,6 +117,14 @@ def _open_scopes(pointer: str, _fault: Fault) -> Iterator[Flaw]:
     yield Flaw(pointer, "has scopes, and callers need no token", "remove required, or the scopes")
 
 
+def _small(pointer: str, fault: Fault) -> Iterator[Flaw]:
+    yield Flaw(pointer, f"is {shown(fault.value)}", f"write {fault.expected} or more here")
+
+
+def _large(pointer: str, fault: Fault) -> Iterator[Flaw]:
+    yield Flaw(pointer, f"is {shown(fault.value)}", f"write {fault.expected} or less here")
+
+
 def _nothing(pointer: str, _fault: Fault) -> Iterator[Flaw]:
     yield Flaw(pointer, "has no commands, no queries and no events", "declare at least one of them")
 
@@ -130,6 +139,8 @@ _WORDS: Final[dict[str, Callable[[str, Fault], Iterator[Flaw]]]] = {
     "minProperties": _empty,
     "minItems": _empty,
     "maxLength": _long,
+    "minimum": _small,
+    "maximum": _large,
     "uniqueItems": _twice,
     "anyOf": _nothing,
     "not": _open_scopes,
