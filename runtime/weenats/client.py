@@ -32,6 +32,7 @@ from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.nats_transport import NatsTransport
+from weenats.retry import RetryInterceptor
 from weenats.wire import OperationCodec
 
 if TYPE_CHECKING:
@@ -198,6 +199,37 @@ class ServiceClient:
         """
         chains.check(interceptor)
         return self._with(_interceptors=(*self._interceptors, interceptor))
+
+    def with_retry(
+        self,
+        attempts: int = 3,
+        *,
+        initial_backoff: Duration = 0.05,
+        max_backoff: Duration = 2.0,
+        budget: float = 0.1,
+    ) -> Self:
+        """Make calls of idempotent operations again, at this place among the interceptors.
+
+        Those added before see a call once, those added later see each attempt. The clients that
+        come from the returned one share its budget of retries.
+
+        Args:
+            attempts: how often a call is made at most, the first time included, 2 to 10.
+            initial_backoff: the longest pause before the second attempt; it doubles with each one.
+            max_backoff: what the longest pause does not grow beyond.
+            budget: the share of this client's calls that may be retries, see RetryBudget.
+
+        Raises:
+            ValueError: a value is out of bounds; or calls are made again already.
+            InvalidArgumentError: a duration is none.
+        """
+        if any(isinstance(each, RetryInterceptor) for each in self._interceptors):
+            raise ValueError("calls are made again already: with_retry is called once")
+        return self.with_interceptor(
+            RetryInterceptor(
+                attempts, initial_backoff=initial_backoff, max_backoff=max_backoff, budget=budget
+            )
+        )
 
     async def execute(
         self,

@@ -24,7 +24,6 @@ An error that a contract declares is a generated subclass of one of these, with 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 
 RETRY_AFTER: Final = "retryAfter"
 """The member of details that says after how many milliseconds another try makes sense."""
+
+_MAX_MILLISECONDS: Final = 2**53
+"""Beyond it JSON numbers are not exact (RFC 7493); an integer may be too large for a float."""
 
 
 class Code(StrEnum):
@@ -107,7 +109,7 @@ class ServiceError(Exception):
         )
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return value / 1000 if 0 <= value < math.inf else None
+        return value / 1000 if 0 <= value < _MAX_MILLISECONDS else None
 
     @property
     def label(self) -> str:

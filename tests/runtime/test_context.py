@@ -109,3 +109,19 @@ def test_the_trace_is_propagated_and_nothing_else() -> None:
     context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
     assert propagated_headers(context) == {"traceparent": "00-ab", "baggage": "a=1"}
     assert propagated_headers(MessageContext(message_id="m", correlation_id="c")) == {}
+
+
+def test_a_copy_has_everything_that_the_context_has() -> None:
+    """Each slot, so that one that is new is not forgotten; values of keys are its own."""
+    slots = [*MessageContext.__slots__, *RequestContext.__slots__]
+    context = a_context()
+    context[Key[int]("n")] = 1
+    for slot in slots:
+        if slot != "_values":
+            setattr(context, slot, object())
+    changed = context.replace()
+    assert type(changed) is RequestContext
+    for slot in slots:
+        same = getattr(changed, slot) is getattr(context, slot)
+        assert same is (slot != "_values"), slot
+    assert changed._values == context._values

@@ -132,7 +132,8 @@ def test_details_may_be_any_mapping() -> None:
         ({"retryAfter": 250}, 0.25), ({"retryAfter": 0}, 0.0), ({"retryAfter": 1.5}, 0.0015),
         (None, None), ({}, None), ({"retryAfter": "5"}, None), ({"retryAfter": True}, None),
         ({"retryAfter": -1}, None), ({"retryAfter": float("inf")}, None),
-        ({"retryAfter": float("nan")}, None),
+        ({"retryAfter": float("nan")}, None), ({"retryAfter": 2**53}, None),
+        ({"retryAfter": 10**400}, None), ({"retryAfter": 1e308}, None),
     ],
 )  # fmt: skip
 def test_when_to_try_again(details: Any, seconds: float | None) -> None:
