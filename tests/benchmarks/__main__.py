@@ -26,6 +26,7 @@ CONTENDERS = {
     "with_auth": "weenats, with_auth",
     "with_new_tokens": "weenats, new tokens",
     "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
+    "limit_and_breaker": "weenats, limit and breaker",
     "by_hand_recorded": "by hand, everything, spans recorded",
     "by_hand_sampled_out": "by hand, everything, sampled out",
 }
