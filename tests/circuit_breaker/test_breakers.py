@@ -104,22 +104,11 @@ def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     fail(made, RUN)
     clock.now += 30
     guard(made, RUN).succeeded(guard(made, RUN).admit())
+    prefix = "the circuit breaker of probe, run, is"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        (
-            "WARNING",
-            "the circuit breaker of probe, run, is open: it was closed, with 1 failures in its"
-            " window; next trial in 30 s",
-        ),
-        (
-            "INFO",
-            "the circuit breaker of probe, run, is half-open: it was open, with 1 failures in its"
-            " window",
-        ),
-        (
-            "INFO",
-            "the circuit breaker of probe, run, is closed: it was half-open, with 0 failures in its"
-            " window",
-        ),
+        ("WARNING", f"{prefix} open: it was closed, failures: 1; next trial in 30 s"),
+        ("INFO", f"{prefix} half-open: it was open, failures: 1"),
+        ("INFO", f"{prefix} closed: it was half-open, failures: 0"),
     ]
 
 

@@ -74,7 +74,7 @@ class CircuitBreakers:
         is_open = change.new is CircuitState.OPEN
         _LOG.log(
             logging.WARNING if is_open else logging.INFO,
-            "the circuit breaker of %s, %s, is %s: it was %s, with %d failures in its window%s",
+            "the circuit breaker of %s, %s, is %s: it was %s, failures: %d%s",
             change.service,
             change.operation,
             change.new,
