@@ -11,6 +11,7 @@ from weenats.auth import (
     NoAuthConfig,
     TokenValidator,
 )
+from weenats.circuit_breaker import CircuitState, CircuitStateChange
 from weenats.client import CallOptions, ServiceClient
 from weenats.connection_options import ConnectionOptions
 from weenats.context import Key, MessageContext, Principal, RequestContext, Response
@@ -59,6 +60,8 @@ __all__ = [
     "CallNext",
     "CallOptions",
     "CancelledError",
+    "CircuitState",
+    "CircuitStateChange",
     "Code",
     "Command",
     "ConnectionLostError",

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from pydantic import MISSING
 from pydantic_core import to_json
 
 from weenats import subjects
@@ -26,7 +27,9 @@ from weenats.model import Model
 from weenats.wire import decode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pydantic import JsonValue
 
     from weenats.contract import ServiceContract
     from weenats.transport import Delivery, Subscription, Transport
@@ -66,6 +69,8 @@ class EndpointDescription:
     queue_group: str
     metadata: dict[str, str]
     counters: EndpointCounters = field(default_factory=EndpointCounters)
+    data: Mapping[str, Callable[[], JsonValue]]
+    """What tells the members of `data` in STATS."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +133,7 @@ class Instance:
         )
 
     def health(self) -> HealthCheck:
-        """Answer HealthCheck: "error" once the instance is stopping."""
+        """Answer HealthCheck: "error" while the instance takes no new work."""
         return HealthCheck(
             type="io.nats.micro.v1.ping_response",
             name=self.contract.name,
@@ -151,6 +156,7 @@ def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
         average_processing_time=counters.processing_time // counters.requests
         if counters.requests
         else 0,
+        data={name: tell() for name, tell in endpoint.data.items()} or MISSING,
     )
 
 

@@ -27,7 +27,9 @@ from weenats.wire import ContractBreachError, OperationCodec, Request, encode_fa
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from weenats.circuit_breaker import HandlerGuard
     from weenats.contract import AnyOperation, Command, Query
+    from weenats.interceptors import CallNext
     from weenats.transport import Delivery, Transport
 
 _LOG: Final = logging.getLogger("weenats.service")
@@ -86,6 +88,7 @@ class EndpointRunner:
         transport: Transport,
         interceptors: Iterable[Interceptor],
         admission: Admission,
+        guard: HandlerGuard | None = None,
     ) -> None:
         self.operation = endpoint.operation
         self.counters = EndpointCounters()
@@ -93,7 +96,8 @@ class EndpointRunner:
         self._admission = admission
         self._codec = OperationCodec(endpoint.operation)
         self._handler = endpoint.handler
-        self._call = chain(interceptors, self._handle)
+        innermost = self._handle if guard is None else _guarded(endpoint.handler, guard)
+        self._call = chain(interceptors, innermost)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
@@ -217,6 +221,25 @@ class EndpointRunner:
             )
         except ServiceError as failure:
             _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
+
+
+def _guarded(
+    handler: Callable[[RequestContext], Awaitable[object]], guard: HandlerGuard
+) -> CallNext:
+    """Return the innermost step with a circuit breaker in it, in one coroutine."""
+
+    async def handle(context: RequestContext) -> Response:
+        CURRENT.set(context)
+        call = guard.admit()
+        try:
+            result = await handler(context)
+        except BaseException as error:
+            guard.raised(call, error, context)
+            raise
+        guard.succeeded(call)
+        return Response(result)
+
+    return handle
 
 
 def _taking_payload(

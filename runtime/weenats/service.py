@@ -13,6 +13,7 @@ from weenats import interceptors as chains
 from weenats import subjects
 from weenats.admission import Admission
 from weenats.auth.authentication import Authentication, check_unasked
+from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration, seconds
 from weenats.discovery import EndpointDescription, Instance, answer_discovery
@@ -20,6 +21,7 @@ from weenats.endpoint import Endpoint, EndpointRunner
 from weenats.errors import UnavailableError
 from weenats.identifiers import STAMPER
 from weenats.nats_transport import NatsTransport
+from weenats.queue_membership import QueueMembership
 from weenats.stop_signals import StopSignals
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from weenats.auth import AuthConfig, TokenValidator
     from weenats.auth.jwks import JwksState
+    from weenats.circuit_breaker import IsFailure, Listener, Scope
     from weenats.contract import ServiceContract
     from weenats.interceptors import Interceptor
     from weenats.transport import Subscription, Transport
@@ -82,9 +85,11 @@ class _Settings:
     transport: Transport | None
     queue_group: str
     max_concurrency: int = 10
+    self_eject: bool = False
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
     auth: Authentication | None = None
+    circuit_breaker: CircuitBreakerPolicy | None = None
 
 
 class NatsServiceBuilder:
@@ -119,7 +124,9 @@ class NatsServiceBuilder:
         """Connect to other servers."""
         return self._with(servers=servers, transport=None)
 
-    def with_queue_group(self, name: str, max_concurrency: int = 10) -> Self:
+    def with_queue_group(
+        self, name: str, max_concurrency: int = 10, *, self_eject: bool = False
+    ) -> Self:
         """Share the requests with the other instances of this queue group.
 
         Without it the group is named after the service.
@@ -128,6 +135,8 @@ class NatsServiceBuilder:
             name: the queue group, `^[a-z][a-z0-9-]*$`.
             max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times
                 as many may wait; beyond that callers get RESOURCE_EXHAUSTED at once.
+            self_eject: leave the group while the circuit breakers let nobody in, and come back
+                when a trial is due.
 
         Raises:
             ValueError: a value is out of bounds.
@@ -137,7 +146,7 @@ class NatsServiceBuilder:
             raise ValueError(
                 f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
             )
-        return self._with(queue_group=name, max_concurrency=max_concurrency)
+        return self._with(queue_group=name, max_concurrency=max_concurrency, self_eject=self_eject)
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
         """Let an interceptor stand around every request; the first added is the outermost.
@@ -177,6 +186,50 @@ class NatsServiceBuilder:
             raise ValueError("callers are asked already: with_auth is called once")
         return self.with_interceptor(auth.interceptor)._with(auth=auth)
 
+    def with_circuit_breaker(  # noqa: PLR0913 - the options of one policy
+        self,
+        failure_threshold: int = 5,
+        recovery_timeout: Duration = 30,
+        monitoring_window: Duration = 60,
+        half_open_max_calls: int = 1,
+        *,
+        scope: Scope = "operation",
+        is_failure: IsFailure | None = None,
+        listener: Listener | None = None,
+    ) -> Self:
+        """Keep calls away from handlers that fail, until a few that are tried succeed.
+
+        It stands around the handlers, after all interceptors. Each running instance has breakers
+        of its own.
+
+        Args:
+            failure_threshold: so many failures within the window open a breaker: calls are
+                UNAVAILABLE at once.
+            recovery_timeout: how long, until calls are tried.
+            monitoring_window: how long a failure counts.
+            half_open_max_calls: so many calls are tried; all must succeed for it to close.
+            scope: a breaker for each operation, or one for all of the service.
+            is_failure: says in place of the default whether an exception of a handler is a failure.
+            listener: is told of each change.
+
+        Raises:
+            ValueError: a value is out of bounds, or there is a circuit breaker already.
+            InvalidArgumentError: a duration is no positive amount of time.
+            TypeError: `is_failure` or `listener` is no plain function.
+        """
+        if self._settings.circuit_breaker is not None:
+            raise ValueError("there is a circuit breaker already: call with_circuit_breaker once")
+        policy = CircuitBreakerPolicy(
+            failure_threshold=failure_threshold,
+            recovery_timeout=seconds(recovery_timeout, "recovery_timeout"),
+            monitoring_window=seconds(monitoring_window, "monitoring_window"),
+            half_open_max_calls=half_open_max_calls,
+            scope=scope,
+            is_failure=is_failure,
+            listener=listener,
+        )
+        return self._with(circuit_breaker=policy)
+
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
 
@@ -189,10 +242,13 @@ class NatsServiceBuilder:
         """Return the service, ready to start.
 
         Raises:
-            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`).
+            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`); or
+                `self_eject` has no circuit breaker to go by.
         """
         if self._settings.auth is None:
             check_unasked(endpoint.operation for endpoint in self._handlers.endpoints())
+        if self._settings.self_eject and self._settings.circuit_breaker is None:
+            raise ValueError("self_eject goes by circuit breakers: add with_circuit_breaker(...)")
         return NatsService(self._handlers, self._settings)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of _Settings
@@ -215,11 +271,27 @@ class NatsService:
             max_concurrency=settings.max_concurrency,
             max_queue=settings.max_concurrency * _QUEUE_FACTOR,
         )
+        endpoints = handlers.endpoints()
+        self._breakers = CircuitBreakers(
+            settings.circuit_breaker, (endpoint.operation for endpoint in endpoints)
+        )
         self._runners = [
-            EndpointRunner(endpoint, self._transport, settings.interceptors, self._admission)
-            for endpoint in handlers.endpoints()
+            EndpointRunner(
+                endpoint,
+                self._transport,
+                settings.interceptors,
+                self._admission,
+                self._breakers.guard(endpoint.operation),
+            )
+            for endpoint in endpoints
         ]
-        self._subscriptions: list[Subscription] = []
+        self._membership = QueueMembership(
+            self._transport,
+            [(runner.operation.subject, runner.on_delivery) for runner in self._runners],
+            settings.queue_group,
+            [self._breakers.seconds_to_trial] if settings.self_eject else [],
+        )
+        self._breakers.on_change(self._membership.review)
         self._discovery: list[Subscription] = []
         self._state = "new"
         self._stopping: asyncio.Task[None] | None = None
@@ -258,11 +330,7 @@ class NatsService:
                 self._settings.auth.start()
             await self._transport.connect()
             self._handlers.bind(self._transport)
-            group = self._settings.queue_group
-            self._subscriptions = [
-                self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
-                for runner in self._runners
-            ]
+            self._membership.join()
             self._discovery = answer_discovery(self._transport, self._instance())
             await self._transport.fence()
         except BaseException:
@@ -321,14 +389,14 @@ class NatsService:
         return Instance(
             contract=self.contract,
             instance_id=self.instance_id,
-            endpoints=[_describe(runner, self._settings.queue_group) for runner in self._runners],
-            healthy=lambda: self.is_serving,
+            endpoints=[self._describe(runner) for runner in self._runners],
+            healthy=lambda: self.is_serving and self._membership.is_member,
         )
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
         try:
-            await self._transport.unsubscribe(self._subscriptions)
+            await self._membership.close()
             await self._admission.drain(budget)
             await self._transport.unsubscribe(self._discovery)
             if self._owns_transport:
@@ -340,18 +408,18 @@ class NatsService:
             self._state = "stopped"
             self._stopped.set()
 
-
-def _describe(runner: EndpointRunner, queue_group: str) -> EndpointDescription:
-    operation = runner.operation
-    return EndpointDescription(
-        name=operation.name,
-        subject=operation.subject,
-        queue_group=queue_group,
-        metadata={
-            "kind": operation.kind.value,
-            "operation": operation.name,
-            "aggregate": operation.contract.aggregate,
-            "description": operation.description,
-        },
-        counters=runner.counters,
-    )
+    def _describe(self, runner: EndpointRunner) -> EndpointDescription:
+        operation = runner.operation
+        return EndpointDescription(
+            name=operation.name,
+            subject=operation.subject,
+            queue_group=self._settings.queue_group,
+            metadata={
+                "kind": operation.kind.value,
+                "operation": operation.name,
+                "aggregate": operation.contract.aggregate,
+                "description": operation.description,
+            },
+            counters=runner.counters,
+            data=self._breakers.data(operation),
+        )

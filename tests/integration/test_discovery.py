@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
+from message_schemas import check
 from probe import CONTRACT, Outcome, Probe, ProbeClient, Run
 from weenats import (
     InternalError,
@@ -26,20 +24,6 @@ if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient
 
     from conftest import Gate
-
-SCHEMAS = Path(__file__).parents[2] / "schemas" / "messages"
-
-
-def check(name: str, reply: dict[str, Any]) -> None:
-    """Hold a reply against its JSON Schema, with nothing null in it."""
-    resources = [
-        (path.name, Resource.from_contents(json.loads(path.read_text())))
-        for path in SCHEMAS.glob("*.schema.json")
-    ]
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": name}
-    registry: Registry[Any] = Registry().with_resources(resources)
-    Draft202012Validator(schema, registry=registry).validate(reply)
-    assert "null" not in json.dumps(reply)
 
 
 @pytest.mark.parametrize("verb", ["PING", "INFO", "STATS"])

@@ -1,0 +1,191 @@
+"""Circuit breakers over a real server: many callers at once, and what discovery tells."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doubles import FakeClock, until
+from message_schemas import check
+from probe import NotReadyError, Outcome, Probe, ProbeClient, Run
+from weenats import (
+    CircuitStateChange,
+    InternalError,
+    NatsServiceBuilder,
+    RequestContext,
+    ServiceError,
+    UnavailableError,
+)
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as RawClient
+
+CALLERS = 200
+TRIALS = 3
+
+
+class Backend:
+    """What the handler needs: it works, fails, or holds its callers."""
+
+    def __init__(self) -> None:
+        self.works = True
+        self.calls = 0
+        self.held = asyncio.Event()
+        self.held.set()
+
+    async def __call__(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Answer, or fail."""
+        self.calls += 1
+        await self.held.wait()
+        if not self.works:
+            raise ConnectionRefusedError
+        return Outcome(text=key)
+
+
+class Setting:
+    """A served probe with a breaker of three failures and three trials, and its 200 callers."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clock = FakeClock()
+        self.backend = Backend()
+        self.changes: list[str] = []
+        self.client: ProbeClient
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Setting]:
+        """Serve."""
+        builder = NatsServiceBuilder(Probe(work=self.backend), self.url)
+        builder = builder.with_queue_group("probe", max_concurrency=CALLERS)
+        builder = builder.with_circuit_breaker(
+            failure_threshold=3, half_open_max_calls=TRIALS, listener=self._note
+        )
+        policy = builder._settings.circuit_breaker
+        assert policy is not None
+        builder = builder._with(circuit_breaker=replace(policy, clock=self.clock))
+        async with builder.build(), ProbeClient.connect(self.url, timeout=20) as self.client:
+            yield self
+
+    def _note(self, change: CircuitStateChange) -> None:
+        self.changes.append(change.new)
+
+    async def rush(self) -> Counter[str]:
+        """Let all callers call at once; say how many learned what, the trials last of all."""
+        before = self.backend.calls
+        self.backend.held.clear()
+        calls = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
+        await until(lambda: sum(call.done() for call in calls) == CALLERS - TRIALS)
+        assert self.backend.calls == before + TRIALS
+        self.backend.held.set()
+        return Counter(await asyncio.gather(*calls))
+
+    async def storm(self) -> Counter[str]:
+        """Let all callers call at once, whatever comes of it."""
+        return Counter(await asyncio.gather(*(self._call() for _ in range(CALLERS))))
+
+    async def _call(self) -> str:
+        try:
+            await self.client.run("k", Run(action="work"))
+        except UnavailableError as error:
+            return "refused" if error.remote and error.retry_after else "lost"
+        except InternalError:
+            return "failed"
+        return "answered"
+
+
+async def test_around_the_whole_circle_with_200_callers(nats_url: str) -> None:
+    """Closed, open, half-open, closed and open again: the handler gets exactly its trials."""
+    async with Setting(nats_url).serving() as it:
+        assert await it.storm() == {"answered": CALLERS}
+        it.backend.works = False
+        told = await it.storm()
+        assert told["failed"] >= 3
+        assert set(told) <= {"failed", "refused"}
+        assert await it.storm() == {"refused": CALLERS}
+        it.clock.now += 30
+        assert await it.rush() == {"refused": CALLERS - TRIALS, "failed": TRIALS}
+        assert await it.storm() == {"refused": CALLERS}
+        it.clock.now += 30
+        it.backend.works = True
+        assert await it.rush() == {"refused": CALLERS - TRIALS, "answered": TRIALS}
+        assert await it.storm() == {"answered": CALLERS}
+        it.backend.works = False
+        await it.storm()
+        assert it.changes == [
+            "open",
+            "half-open",
+            "open",
+            "half-open",
+            "closed",
+            "open",
+        ]
+
+
+async def test_trials_whose_callers_run_out_of_time(nats_url: str) -> None:
+    """A trial that ends at its deadline opens it again."""
+    async with Setting(nats_url).serving() as it:
+        it.backend.works = False
+        await it.storm()
+        it.clock.now += 30
+        it.backend.held.clear()
+        async with asyncio.timeout(20):
+            while len(it.changes) < 3:
+                with pytest.raises(ServiceError):
+                    await it.client.run("k", Run(action="work"), timeout=0.05)
+        assert it.changes == ["open", "half-open", "open"]
+        it.backend.held.set()
+
+
+async def test_declared_errors_never_open_it(nats_url: str) -> None:
+    """However many callers learn that the aggregate's state does not allow it."""
+
+    async def decline(key: str, command: Run, context: RequestContext) -> Any:
+        raise NotReadyError
+
+    builder = NatsServiceBuilder(Probe(decline=decline), nats_url)
+    async with (
+        builder.with_circuit_breaker(failure_threshold=1).build(),
+        ProbeClient.connect(nats_url) as client,
+    ):
+        for _ in range(20):
+            with pytest.raises(NotReadyError):
+                await client.run("k", Run(action="decline"))
+
+
+async def test_statistics_tell_of_it(nats_url: str, raw: RawClient) -> None:
+    """STATS has state, counts and the next trial, as any NATS tool reads them."""
+    async with Setting(nats_url).serving() as it:
+        assert [await _told(raw, number) for number in range(4)] == [
+            {"state": "closed", "failures": 0, "refused": 0, "opened": 0}
+        ] * 4
+        it.backend.works = False
+        await it.storm()
+        await it.storm()
+        run, forget = await _told(raw, 0), await _told(raw, 1)
+        assert (run["state"], run["failures"], run["opened"]) == ("open", 3, 1)
+        assert run["refused"] >= CALLERS
+        assert datetime.fromisoformat(run["nextTrial"]) > datetime.now(UTC)
+        assert forget["state"] == "closed"
+        it.clock.now += 30
+        it.backend.works = True
+        await it.rush()
+        closed = await _told(raw, 0)
+        assert (closed["state"], closed["failures"], closed["opened"]) == ("closed", 0, 1)
+        assert "nextTrial" not in closed
+
+
+async def _told(raw: RawClient, endpoint: int) -> dict[str, Any]:
+    reply = json.loads((await raw.request("$SRV.STATS.probe", b"")).data)
+    check("stats-response.schema.json", reply)
+    data = reply["endpoints"][endpoint]["data"]
+    assert [*data] == ["circuitBreaker"]
+    told: dict[str, Any] = data["circuitBreaker"]
+    return told
