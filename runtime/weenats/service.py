@@ -36,6 +36,7 @@ __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
 
 _LOG: Final = logging.getLogger("weenats.service")
 _MAX_CONCURRENCY: Final = 1000
+_MAX_QUEUE: Final = 100_000
 _QUEUE_FACTOR: Final = 10
 
 
@@ -82,6 +83,8 @@ class _Settings:
     transport: Transport | None
     queue_group: str
     max_concurrency: int = 10
+    max_queue: int | None = None
+    max_queue_time: float = 5.0
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
     auth: Authentication | None = None
@@ -119,25 +122,42 @@ class NatsServiceBuilder:
         """Connect to other servers."""
         return self._with(servers=servers, transport=None)
 
-    def with_queue_group(self, name: str, max_concurrency: int = 10) -> Self:
+    def with_queue_group(
+        self,
+        name: str,
+        max_concurrency: int = 10,
+        *,
+        max_queue: int | None = None,
+        max_queue_time: Duration = 5.0,
+    ) -> Self:
         """Share the requests with the other instances of this queue group.
 
         Without it the group is named after the service.
 
         Args:
             name: the queue group, `^[a-z][a-z0-9-]*$`.
-            max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times
-                as many may wait; beyond that callers get RESOURCE_EXHAUSTED at once.
+            max_concurrency: how many requests of this instance run at once, 1 to 1000.
+            max_queue: how many more may wait, 0 to 100,000, ten times `max_concurrency` if not set;
+                beyond that callers get RESOURCE_EXHAUSTED at once.
+            max_queue_time: how long a request may wait; then its caller gets RESOURCE_EXHAUSTED.
 
         Raises:
             ValueError: a value is out of bounds.
+            InvalidArgumentError: `max_queue_time` is no positive duration.
         """
         subjects.check_queue_group(name)
         if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
             raise ValueError(
                 f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
             )
-        return self._with(queue_group=name, max_concurrency=max_concurrency)
+        if max_queue is not None and not (type(max_queue) is int and 0 <= max_queue <= _MAX_QUEUE):
+            raise ValueError(f"max_queue is from 0 to {_MAX_QUEUE}, not {max_queue!r}")
+        return self._with(
+            queue_group=name,
+            max_concurrency=max_concurrency,
+            max_queue=max_queue,
+            max_queue_time=seconds(max_queue_time, "max_queue_time"),
+        )
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
         """Let an interceptor stand around every request; the first added is the outermost.
@@ -211,9 +231,11 @@ class NatsService:
         self._owns_transport = settings.transport is None
         self._transport = settings.transport or NatsTransport(settings.servers, settings.connection)
         self._handlers = handlers
+        max_queue = settings.max_queue
         self._admission = Admission(
             max_concurrency=settings.max_concurrency,
-            max_queue=settings.max_concurrency * _QUEUE_FACTOR,
+            max_queue=settings.max_concurrency * _QUEUE_FACTOR if max_queue is None else max_queue,
+            max_queue_time=settings.max_queue_time,
         )
         self._runners = [
             EndpointRunner(endpoint, self._transport, settings.interceptors, self._admission)
@@ -221,6 +243,7 @@ class NatsService:
         ]
         self._subscriptions: list[Subscription] = []
         self._discovery: list[Subscription] = []
+        self._cancels: list[Subscription] = []
         self._state = "new"
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -264,6 +287,9 @@ class NatsService:
                 for runner in self._runners
             ]
             self._discovery = answer_discovery(self._transport, self._instance())
+            self._cancels = [
+                self._transport.subscribe(self.contract.cancel_subject, self._admission.on_cancel)
+            ]
             await self._transport.fence()
         except BaseException:
             await self._stop(budget=0)
@@ -330,7 +356,7 @@ class NatsService:
         try:
             await self._transport.unsubscribe(self._subscriptions)
             await self._admission.drain(budget)
-            await self._transport.unsubscribe(self._discovery)
+            await self._transport.unsubscribe([*self._discovery, *self._cancels])
             if self._owns_transport:
                 await self._transport.close()
         finally:
