@@ -65,8 +65,9 @@ class CallOptions(TypedDict, total=False):
     """What one call may say for itself; it wins over the client's own settings.
 
     Attributes:
-        timeout: how long the call may take, seconds or timedelta. Inside a handler it can only
-            shorten what is left.
+        timeout: how long the call may take, seconds or timedelta; default: the client's, else the
+            operation's in the contract, else 5 seconds. Inside a handler it can only shorten what
+            is left.
         correlation_id: default: that of the message being served, else a new one.
         causation_id: default: the message being served.
         token: a JWT that says who calls, or what returns one, sync or async: see CachedToken.
@@ -100,7 +101,7 @@ class ServiceClient:
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
         self._transport = transport
         self._owns_transport = False
-        self._timeout = DEFAULT_TIMEOUT
+        self._timeout: float | None = None
         self._token: TokenSource | None = None
         self._context: Mapping[str, JsonValue] = NO_CONTEXT
         self._headers: Mapping[str, str] = NO_HEADERS
@@ -116,7 +117,7 @@ class ServiceClient:
         *,
         connection: ConnectionOptions | None = None,
         token: TokenSource | None = None,
-        timeout: Duration = DEFAULT_TIMEOUT,
+        timeout: Duration | None = None,
         interceptors: Sequence[Interceptor] = (),
     ) -> Self:
         """Return a client with a connection of its own.
@@ -126,7 +127,9 @@ class ServiceClient:
         Raises:
             InvalidArgumentError: an option is refused.
         """
-        client = cls(NatsTransport(servers, connection)).with_timeout(timeout)
+        client = cls(NatsTransport(servers, connection))
+        if timeout is not None:
+            client = client.with_timeout(timeout)
         if token is not None:
             client = client.with_token(token)
         for interceptor in interceptors:
@@ -160,7 +163,7 @@ class ServiceClient:
         await self.close()
 
     def with_timeout(self, timeout: Duration) -> Self:
-        """Give calls so long, seconds or timedelta.
+        """Give calls so long, seconds or timedelta, whatever the contract says.
 
         Raises:
             InvalidArgumentError: it is no positive duration.
@@ -270,7 +273,7 @@ class ServiceClient:
             ServiceError: see discovery.get_service_info.
         """
         return await discovery.get_service_info(
-            self._transport, self.contract.name, instance_id, timeout=self._timeout
+            self._transport, self.contract.name, instance_id, timeout=self._patience
         )
 
     async def get_service_stats(self, instance_id: str | None = None) -> StatsResponse:
@@ -280,13 +283,13 @@ class ServiceClient:
             ServiceError: see discovery.get_service_stats.
         """
         return await discovery.get_service_stats(
-            self._transport, self.contract.name, instance_id, timeout=self._timeout
+            self._transport, self.contract.name, instance_id, timeout=self._patience
         )
 
     async def list_instances(self) -> list[PingResponse]:
         """Return every running instance of the service (ADR-32 PING)."""
         return await discovery.list_instances(
-            self._transport, self.contract.name, timeout=self._timeout
+            self._transport, self.contract.name, timeout=self._patience
         )
 
     async def check_health(self) -> HealthCheck:
@@ -296,8 +299,12 @@ class ServiceClient:
             ServiceError: see discovery.check_health.
         """
         return await discovery.check_health(
-            self._transport, self.contract.name, timeout=self._timeout
+            self._transport, self.contract.name, timeout=self._patience
         )
+
+    @property
+    def _patience(self) -> float:
+        return self._timeout or DEFAULT_TIMEOUT
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
@@ -309,7 +316,10 @@ class ServiceClient:
     def _request(
         self, operation: AnyOperation, key: str, payload: object, options: CallOptions
     ) -> RequestContext:
-        timeout = seconds(options["timeout"]) if "timeout" in options else self._timeout
+        if "timeout" in options:
+            timeout = seconds(options["timeout"])
+        else:
+            timeout = self._timeout or operation.timeout or DEFAULT_TIMEOUT
         message_id = STAMPER.stamp()
         context = RequestContext(
             side="client",
@@ -374,6 +384,7 @@ class ServiceClient:
             b"Wee-Timeout: %d\r\n%b" % (remaining, lines),
             deadline,
             _is_reply,
+            cancel_subject=operation.contract.cancel_subject,
         )
         return codec.decode_response(reply.payload)
 
@@ -382,8 +393,9 @@ def _inherit(context: RequestContext, current: MessageContext) -> None:
     """Take over from the message being served what its nested calls carry on."""
     context.correlation_id = current.correlation_id
     context.causation_id = current.message_id
-    if current.deadline is not None and context.deadline is not None:
-        context.deadline = min(context.deadline, current.deadline)
+    inherited = current.inherited_deadline
+    if inherited is not None and context.deadline is not None:
+        context.deadline = min(context.deadline, inherited)
     if propagated := propagated_headers(current):
         context.headers = {**context.headers, **propagated}
 

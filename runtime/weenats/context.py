@@ -5,13 +5,16 @@ The root of correlation, causation and deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field
 from time import monotonic
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
+
+from typing_extensions import override
 
 from weenats import headers as header_names
 from weenats.headers import NO_HEADERS
@@ -128,6 +131,28 @@ class MessageContext:
         """Seconds until the deadline, never negative; None when there is no deadline."""
         return None if self.deadline is None else max(self.deadline - monotonic(), 0.0)
 
+    @property
+    def inherited_deadline(self) -> float | None:
+        """The deadline that calls inherit which are made on behalf of this message."""
+        return self.deadline
+
+
+class Shieldable(Protocol):
+    """Work that can be kept from being interrupted: from each `shield` to its `unshield`."""
+
+    @property
+    def is_shielded(self) -> bool:
+        """Say whether it may not be interrupted now."""
+        ...
+
+    def shield(self) -> None:
+        """Interrupt it no more."""
+        ...
+
+    def unshield(self) -> None:
+        """Interrupt it again, at once if an interruption came due meanwhile."""
+        ...
+
 
 class RequestContext(MessageContext):
     """The request at hand, on either side.
@@ -142,6 +167,7 @@ class RequestContext(MessageContext):
 
     __slots__ = (
         "_payload",
+        "_work",
         "key",
         "operation",
         "payload_error",
@@ -166,6 +192,7 @@ class RequestContext(MessageContext):
         deadline: float | None = None,
         payload_error: ServiceError | None = None,
         principal: Principal | None = None,
+        work: Shieldable | None = None,
     ) -> None:
         self.message_id = message_id
         self.correlation_id = correlation_id
@@ -181,6 +208,34 @@ class RequestContext(MessageContext):
         self.payload_error = payload_error
         self.token = token
         self.principal = principal
+        self._work = work
+
+    @property
+    @override
+    def inherited_deadline(self) -> float | None:
+        """The deadline that nested calls inherit, None within `shield_from_deadline`."""
+        return None if self._work is not None and self._work.is_shielded else self.deadline
+
+    @contextmanager
+    def shield_from_deadline(self) -> Generator[None]:
+        """Finish what stands inside, though the deadline passes or the caller gives up.
+
+        The caller is answered all the same; the handler is cancelled on leaving. Calls that are
+        made inside have their own timeouts only. A stop whose drain budget is spent still cancels.
+
+        Raises:
+            RuntimeError: it is the context of a call that is made, not of one that is served.
+        """
+        if self.side == "client":
+            raise RuntimeError("a call that is made has no handler to shield from its deadline")
+        if self._work is None:  # nobody interrupts it
+            yield
+            return
+        self._work.shield()
+        try:
+            yield
+        finally:
+            self._work.unshield()
 
     @property
     def payload(self) -> object:
@@ -217,6 +272,7 @@ class RequestContext(MessageContext):
         copied.payload_error = self.payload_error
         copied.token = self.token
         copied.principal = self.principal
+        copied._work = self._work
         return copied
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of attributes

@@ -85,6 +85,9 @@ class Entity(messages.Entity, Generic[StateT]):
 class ServiceContract:
     """A service as its contract names it.
 
+    Attributes:
+        cancel_subject: where callers tell which call they give up.
+
     Raises:
         SubjectError: a name or the version is not what the subject grammar allows.
     """
@@ -94,9 +97,10 @@ class ServiceContract:
     description: str
     aggregate: str
     digest: str
+    cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:
-        subjects.check_service_name(self.name)
+        object.__setattr__(self, "cancel_subject", subjects.cancel(self.name))
         subjects.check_component(self.aggregate)
         subjects.check_version(self.version)
 
@@ -123,7 +127,8 @@ class Command(Generic[PayloadT, ResultT]):
         idempotent: whether doing it twice is doing it once, so that clients may try it again.
         auth: what it demands of its caller; None leaves that to the service.
         rate_limit: how often it is performed; a limit of the service's own counts besides.
-        timeout: seconds it may take when its caller does not say; None leaves that to the client.
+        timeout: seconds it may take when its caller does not say, on both ends; None leaves that to
+            the client.
     """
 
     name: str
@@ -156,7 +161,8 @@ class Query(Generic[PayloadT, ResultT]):
         idempotent: whether asking twice is asking once, so that clients may ask again.
         auth: what it demands of its caller; None leaves that to the service.
         rate_limit: how often it is answered; a limit of the service's own counts besides.
-        timeout: seconds it may take when its caller does not say; None leaves that to the client.
+        timeout: seconds it may take when its caller does not say, on both ends; None leaves that to
+            the client.
     """
 
     name: str

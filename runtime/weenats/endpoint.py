@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from time import perf_counter_ns
+from time import monotonic, perf_counter_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
-from weenats.admission import Admission, Job
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.deadline import from_header
 from weenats.discovery import EndpointCounters
@@ -22,11 +21,13 @@ from weenats.errors import (
 )
 from weenats.identifiers import STAMPER
 from weenats.interceptors import Interceptor, chain, result_of
+from weenats.job import Job
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from weenats.admission import Admission
     from weenats.circuit_breaker import HandlerGuard
     from weenats.contract import AnyOperation, Command, Query
     from weenats.interceptors import CallNext
@@ -113,6 +114,8 @@ class EndpointRunner:
             except InvalidArgumentError as error:
                 self.refuse(job, error)
                 return
+        elif self.operation.timeout is not None:
+            job.deadline = monotonic() + self.operation.timeout
         self._admission.offer(job)
 
     async def run(self, job: Job) -> None:
@@ -265,6 +268,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         metadata_context=metadata.get("context", NO_CONTEXT),
         headers=job.delivery.headers,
         deadline=job.deadline,
+        work=job,
     )
 
 

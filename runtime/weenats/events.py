@@ -15,10 +15,11 @@ from typing_extensions import Unpack
 
 from weenats import headers as header_names
 from weenats import subjects
-from weenats.admission import Admission, Job
+from weenats.admission import Admission
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_headers
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
+from weenats.job import Job
 from weenats.model import Model
 from weenats.wire import EventCodec
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 from weenats.connection_options import ConnectionOptions
 from weenats.errors import (
     ConnectionLostError,
+    DeadlineExceededError,
     InvalidArgumentError,
     PermissionDeniedError,
     ResourceExhaustedError,
@@ -27,7 +28,7 @@ from weenats.nats_connection import (
     shown,
 )
 from weenats.request_mux import Arrivals, RequestMux, gather_replies
-from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
+from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,13 +130,15 @@ class NatsTransport:
             )
         connection.send(subject, reply, payload, headers)
 
-    async def request(
+    async def request(  # noqa: PLR0913 - what one call is made of
         self,
         subject: str,
         payload: bytes,
         headers: bytes,
         deadline: float,
         accepts: Accepts | None = None,
+        *,
+        cancel_subject: str = "",
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         if not self._connected.is_set() or self._closed is not None:
@@ -145,6 +148,9 @@ class NatsTransport:
         try:
             self.publish(subject, payload, headers, reply)
             return await future
+        except (asyncio.CancelledError, DeadlineExceededError):
+            give_up(self, cancel_subject, reply)
+            raise
         finally:
             mux.discard(reply)
 

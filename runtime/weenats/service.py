@@ -39,6 +39,7 @@ __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
 
 _LOG: Final = logging.getLogger("weenats.service")
 _MAX_CONCURRENCY: Final = 1000
+_MAX_QUEUE: Final = 100_000
 _QUEUE_FACTOR: Final = 10
 
 
@@ -85,6 +86,8 @@ class _Settings:
     transport: Transport | None
     queue_group: str
     max_concurrency: int = 10
+    max_queue: int | None = None
+    max_queue_time: float = 5.0
     self_eject: bool = False
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
@@ -125,7 +128,13 @@ class NatsServiceBuilder:
         return self._with(servers=servers, transport=None)
 
     def with_queue_group(
-        self, name: str, max_concurrency: int = 10, *, self_eject: bool = False
+        self,
+        name: str,
+        max_concurrency: int = 10,
+        *,
+        max_queue: int | None = None,
+        max_queue_time: Duration = 5.0,
+        self_eject: bool = False,
     ) -> Self:
         """Share the requests with the other instances of this queue group.
 
@@ -133,20 +142,31 @@ class NatsServiceBuilder:
 
         Args:
             name: the queue group, `^[a-z][a-z0-9-]*$`.
-            max_concurrency: how many requests of this instance run at once, 1 to 1000. Ten times
-                as many may wait; beyond that callers get RESOURCE_EXHAUSTED at once.
+            max_concurrency: how many requests of this instance run at once, 1 to 1000.
+            max_queue: how many more may wait, 0 to 100,000, ten times `max_concurrency` if not set;
+                beyond that callers get RESOURCE_EXHAUSTED at once.
+            max_queue_time: how long a request may wait; then its caller gets RESOURCE_EXHAUSTED.
             self_eject: leave the group while the circuit breakers let nobody in, and come back
                 when a trial is due.
 
         Raises:
             ValueError: a value is out of bounds.
+            InvalidArgumentError: `max_queue_time` is no positive duration.
         """
         subjects.check_queue_group(name)
         if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
             raise ValueError(
                 f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
             )
-        return self._with(queue_group=name, max_concurrency=max_concurrency, self_eject=self_eject)
+        if max_queue is not None and not (type(max_queue) is int and 0 <= max_queue <= _MAX_QUEUE):
+            raise ValueError(f"max_queue is from 0 to {_MAX_QUEUE}, not {max_queue!r}")
+        return self._with(
+            queue_group=name,
+            max_concurrency=max_concurrency,
+            max_queue=max_queue,
+            max_queue_time=seconds(max_queue_time, "max_queue_time"),
+            self_eject=self_eject,
+        )
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
         """Let an interceptor stand around every request; the first added is the outermost.
@@ -267,9 +287,11 @@ class NatsService:
         self._owns_transport = settings.transport is None
         self._transport = settings.transport or NatsTransport(settings.servers, settings.connection)
         self._handlers = handlers
+        max_queue = settings.max_queue
         self._admission = Admission(
             max_concurrency=settings.max_concurrency,
-            max_queue=settings.max_concurrency * _QUEUE_FACTOR,
+            max_queue=settings.max_concurrency * _QUEUE_FACTOR if max_queue is None else max_queue,
+            max_queue_time=settings.max_queue_time,
         )
         endpoints = handlers.endpoints()
         self._breakers = CircuitBreakers(
@@ -293,6 +315,7 @@ class NatsService:
         )
         self._breakers.on_change(self._membership.review)
         self._discovery: list[Subscription] = []
+        self._cancels: list[Subscription] = []
         self._state = "new"
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
@@ -332,6 +355,9 @@ class NatsService:
             self._handlers.bind(self._transport)
             self._membership.join()
             self._discovery = answer_discovery(self._transport, self._instance())
+            self._cancels = [
+                self._transport.subscribe(self.contract.cancel_subject, self._admission.on_cancel)
+            ]
             await self._transport.fence()
         except BaseException:
             await self._stop(budget=0)
@@ -398,7 +424,7 @@ class NatsService:
         try:
             await self._membership.close()
             await self._admission.drain(budget)
-            await self._transport.unsubscribe(self._discovery)
+            await self._transport.unsubscribe([*self._discovery, *self._cancels])
             if self._owns_transport:
                 await self._transport.close()
         finally:

@@ -117,6 +117,11 @@ def health(service: str) -> str:
     return f"{check_service_name(service)}.health"
 
 
+def cancel(service: str) -> str:
+    """Return the subject on which callers tell a service which call they give up."""
+    return f"{check_service_name(service)}.cancel"
+
+
 def discovery(
     verb: str, name: str | None = None, instance_id: str | None = None, *, prefix: str = "$SRV"
 ) -> str:

@@ -6,10 +6,11 @@ tests holds them equal.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from weenats.errors import MessageTooLargeError
+from weenats.errors import MessageTooLargeError, ServiceError
 from weenats.headers import NO_HEADERS, Headers
 
 NO_RESPONDERS: Final = "503"
@@ -108,17 +109,20 @@ class Transport(Protocol):
         """
         ...
 
-    async def request(
+    async def request(  # noqa: PLR0913 - what one call is made of
         self,
         subject: str,
         payload: bytes,
         headers: bytes,
         deadline: float,
         accepts: Accepts | None = None,
+        *,
+        cancel_subject: str = "",
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted.
 
-        `deadline` is a point on the monotonic clock.
+        `deadline` is a point on the monotonic clock. A caller that is cancelled, or whose deadline
+        passes, after the message was handed over is told of on `cancel_subject`: see `give_up`.
 
         Raises:
             NoRespondersError: nobody listens on the subject.
@@ -168,6 +172,16 @@ class Transport(Protocol):
         What the server delivered until then has been handed over.
         """
         ...
+
+
+def give_up(transport: Transport, cancel_subject: str, reply: str) -> None:
+    """Tell a service that nobody waits for this reply any more: an empty message that names it.
+
+    Without a subject nobody is told; that it cannot be sent is no matter.
+    """
+    if cancel_subject:
+        with contextlib.suppress(ServiceError):
+            transport.publish(cancel_subject, b"", reply=reply)
 
 
 def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None:

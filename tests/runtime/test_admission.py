@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles import Recorder, Scripted, settle, travel, until
-from weenats.admission import Admission, Job
+from weenats.admission import Admission
 from weenats.errors import ResourceExhaustedError, UnavailableError
+from weenats.job import Job
 
 
 async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
@@ -118,10 +119,11 @@ async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
         admission.offer(job)
     draining = asyncio.create_task(admission.drain(10))
     await settle()
+    tasks = [job.task for job in jobs if job.task]
     clock.advance(11)
     await draining
     assert worker.reasons == [UnavailableError] * 5
-    await until(lambda: all(job.task and job.task.cancelled() for job in jobs[:2]))
+    await until(lambda: len(tasks) == 2 and all(task.cancelled() for task in tasks))
     assert (len(worker.started), worker.finished) == (2, [])
     clock.advance(1000)
     await settle()

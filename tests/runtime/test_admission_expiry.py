@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from doubles import Recorder, Scripted, settle, travel, until
-from weenats.admission import Admission, Job
+from weenats.admission import Admission
 from weenats.errors import DeadlineExceededError
+from weenats.job import Job
 
 
 async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
@@ -68,10 +69,11 @@ async def test_expiry_while_running_cancels_and_settles_once() -> None:
     admission.offer(late)
     admission.offer(after)
     await until(lambda: worker.started)
+    task = late.task
     clock.advance(6)
     await until(lambda: after in worker.started)
-    assert late.task is not None
-    assert late.task.cancelled()
+    assert task is not None
+    assert task.cancelled()
     worker.gate.set()
     await admission.drain(1)
     assert (worker.reasons, worker.finished) == ([DeadlineExceededError], [after])

@@ -46,5 +46,5 @@ async def test_overlays_leave_the_client_as_it_was() -> None:
     changed = client.with_timeout(1).with_token("t").with_header("X-A", "1").with_context(a=1)
     assert changed is not client
     assert changed.transport is client.transport
-    assert (client._timeout, client._token, dict(client._headers)) == (5.0, None, {})
+    assert (client._timeout, client._token, dict(client._headers)) == (None, None, {})
     assert (dict(changed._headers), changed._context) == ({"X-A": "1"}, {"a": 1})

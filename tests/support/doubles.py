@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from probe import RUN, Run
-from weenats.admission import Job
 from weenats.context import RequestContext
 from weenats.errors import ServiceError
 from weenats.identifiers import STAMPER
+from weenats.job import Job
 from weenats.transport import Delivery
 
 

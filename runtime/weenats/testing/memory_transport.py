@@ -10,10 +10,10 @@ from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import ConnectionLostError
+from weenats.errors import ConnectionLostError, DeadlineExceededError
 from weenats.identifiers import STAMPER
 from weenats.request_mux import Arrivals, RequestMux, gather_replies
-from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size
+from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,13 +127,15 @@ class MemoryTransport:
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
-    async def request(
+    async def request(  # noqa: PLR0913 - what one call is made of
         self,
         subject: str,
         payload: bytes,
         headers: bytes,
         deadline: float,
         accepts: Accepts | None = None,
+        *,
+        cancel_subject: str = "",
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         await self.connect()
@@ -144,6 +146,9 @@ class MemoryTransport:
         try:
             self.publish(subject, payload, headers, reply)
             return await future
+        except (asyncio.CancelledError, DeadlineExceededError):
+            give_up(self, cancel_subject, reply)
+            raise
         finally:
             self._mux.discard(reply)
 
