@@ -15,6 +15,7 @@ from weenats.admission import Admission
 from weenats.auth.authentication import Authentication, check_unasked
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.connection_options import ConnectionOptions
+from weenats.contract import RateLimit
 from weenats.deadline import Duration, seconds
 from weenats.discovery import EndpointDescription, Instance, answer_discovery
 from weenats.endpoint import Endpoint, EndpointRunner
@@ -22,6 +23,7 @@ from weenats.errors import UnavailableError
 from weenats.identifiers import STAMPER
 from weenats.nats_transport import NatsTransport
 from weenats.queue_membership import QueueMembership
+from weenats.rate_limit import RateLimits, RateLimitSettings
 from weenats.stop_signals import StopSignals
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from weenats.circuit_breaker import IsFailure, Listener, Scope
     from weenats.contract import ServiceContract
     from weenats.interceptors import Interceptor
+    from weenats.rate_limit import KeyExtractor, MissingPrincipal
     from weenats.transport import Subscription, Transport
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
@@ -90,7 +93,8 @@ class _Settings:
     max_queue_time: float = 5.0
     self_eject: bool = False
     drain_timeout: float = 30.0
-    interceptors: tuple[Interceptor, ...] = ()
+    interceptors: tuple[Interceptor | RateLimitSettings, ...] = ()
+    rate_limit: RateLimitSettings | None = None
     auth: Authentication | None = None
     circuit_breaker: CircuitBreakerPolicy | None = None
 
@@ -206,6 +210,49 @@ class NatsServiceBuilder:
             raise ValueError("callers are asked already: with_auth is called once")
         return self.with_interceptor(auth.interceptor)._with(auth=auth)
 
+    def with_rate_limit(  # noqa: PLR0913 - what may be said of a limit
+        self,
+        max_requests_per_second: float,
+        burst: float | None = None,
+        *,
+        per_client: bool = False,
+        key_extractor: KeyExtractor | None = None,
+        on_missing_principal: MissingPrincipal = "shared",
+        max_clients: int = 10_000,
+    ) -> Self:
+        """Let so many requests through, at this place among the interceptors.
+
+        It counts the requests of one instance, and refuses beyond it: RESOURCE_EXHAUSTED, with
+        `retryAfter` (ms). Limits of operations in the contract count besides, by the same keys.
+
+        Args:
+            max_requests_per_second: in the long run, more than 0.
+            burst: at once after a pause, not fewer than a second's; twice as many if not set.
+            per_client: each caller by itself, as `context.principal` tells them apart.
+            key_extractor: tells callers apart instead; it must not block.
+            on_missing_principal: whether callers that cannot be told apart have a bucket together
+                (`shared`), or are refused as UNAUTHENTICATED (`reject`).
+            max_clients: how many callers are told apart at once, up to 1,000,000.
+
+        Raises:
+            ValueError: a value is out of bounds, or requests are limited already.
+        """
+        if self._settings.rate_limit is not None:
+            raise ValueError("requests are limited already: with_rate_limit is called once")
+        limit = RateLimit(
+            max_requests_per_second=max_requests_per_second,
+            burst=0 if burst is None else burst,
+        )
+        settings = RateLimitSettings(
+            limit=limit,
+            per_client=per_client,
+            key_extractor=key_extractor,
+            on_missing_principal=on_missing_principal,
+            max_clients=max_clients,
+        )
+        chain = (*self._settings.interceptors, settings)
+        return self._with(interceptors=chain, rate_limit=settings)
+
     def with_circuit_breaker(  # noqa: PLR0913 - the options of one policy
         self,
         failure_threshold: int = 5,
@@ -262,14 +309,24 @@ class NatsServiceBuilder:
         """Return the service, ready to start.
 
         Raises:
-            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`); or
+            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`);
+                callers are limited each by itself before they are asked who they are; or
                 `self_eject` has no circuit breaker to go by.
         """
+        self._check_limit()
         if self._settings.auth is None:
             check_unasked(endpoint.operation for endpoint in self._handlers.endpoints())
         if self._settings.self_eject and self._settings.circuit_breaker is None:
             raise ValueError("self_eject goes by circuit breakers: add with_circuit_breaker(...)")
         return NatsService(self._handlers, self._settings)
+
+    def _check_limit(self) -> None:
+        limit, auth = self._settings.rate_limit, self._settings.auth
+        if limit is None or not limit.per_client or limit.key_extractor is not None:
+            return
+        chain = self._settings.interceptors
+        if auth is None or chain.index(limit) < chain.index(auth.interceptor):
+            raise ValueError("a limit per client needs to know who calls: add with_auth before it")
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of _Settings
         changed = copy(self)
@@ -294,14 +351,14 @@ class NatsService:
             max_queue_time=settings.max_queue_time,
         )
         endpoints = handlers.endpoints()
-        self._breakers = CircuitBreakers(
-            settings.circuit_breaker, (endpoint.operation for endpoint in endpoints)
-        )
+        operations = [endpoint.operation for endpoint in endpoints]
+        self._limits = RateLimits(settings.rate_limit, operations)
+        self._breakers = CircuitBreakers(settings.circuit_breaker, operations)
         self._runners = [
             EndpointRunner(
                 endpoint,
                 self._transport,
-                settings.interceptors,
+                self._limits.placed(endpoint.operation, settings.interceptors),
                 self._admission,
                 self._breakers.guard(endpoint.operation),
             )
@@ -447,5 +504,5 @@ class NatsService:
                 "description": operation.description,
             },
             counters=runner.counters,
-            data=self._breakers.data(operation),
+            data={**self._limits.data(operation), **self._breakers.data(operation)},
         )
