@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("weenats.queue_membership")
 _RETRY: Final = 1.0
-_MIN_DELAY: Final = 0.001
 
 Condition = Callable[[], float]
 """Seconds until an instance is fit for new work: 0 when it is, infinite when nobody knows.
@@ -83,10 +82,10 @@ class QueueMembership:
     async def close(self) -> None:
         """Leave for good, after a move that is under way."""
         self._serves = False
-        if self._timer is not None:
-            self._timer.cancel()
         if self._moving is not None:
             await asyncio.wait([self._moving])
+        if self._timer is not None:
+            self._timer.cancel()
         await self._leave()
 
     async def _move(self) -> None:
@@ -94,7 +93,7 @@ class QueueMembership:
             if self.is_member:
                 _LOG.warning("leaving the queue group %s for a while", self._group)
                 await self._leave()
-            elif self._serves:
+            else:
                 self._subscribe()
                 await self._transport.fence()
                 _LOG.info("back in the queue group %s", self._group)
@@ -120,6 +119,5 @@ class QueueMembership:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
-        if wait < math.inf and self._serves:
-            delay = max(wait, _MIN_DELAY)
-            self._timer = asyncio.get_running_loop().call_later(delay, self.review)
+        if wait < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(wait, self.review)

@@ -118,13 +118,34 @@ async def test_a_condition_that_needs_longer_than_it_said() -> None:
     group = await Group().joined()
     group.want(30)
     await group.out()
-    group.wait = 1e-9
+    group.wait = 10
     time.advance(30)
+    await settle()
+    time.advance(9)
     await settle()
     assert not group.membership.is_member
     group.wait = 0
-    time.advance(0.001)
+    time.advance(1)
     await until(lambda: group.membership.is_member)
+    await group.membership.close()
+
+
+async def test_a_review_that_learns_another_time() -> None:
+    """It is asked at the new time only: no timers pile up."""
+    group = await Group().joined()
+    group.want(30)
+    await group.out()
+    timers = [group.membership._timer]
+    for wait in (20, 10, math.inf, 40):
+        group.want(wait)
+        timers.append(group.membership._timer)
+    assert [None if each is None else each.cancelled() for each in timers] == [
+        True,
+        True,
+        True,
+        None,
+        False,
+    ]
     await group.membership.close()
 
 
@@ -231,7 +252,10 @@ async def test_a_stop_while_it_waits_ends_the_waiting() -> None:
     group = await Group().joined()
     group.want(30)
     await group.out()
+    timer = group.membership._timer
+    assert timer is not None
     await group.membership.close()
+    assert timer.cancelled()
     group.wait = 0
     time.advance(31)
     await settle()

@@ -1,0 +1,22 @@
+"""The state that aiobreaker holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from weenats import CircuitState
+from weenats.circuit_breaker.state import StateHolder
+
+
+@pytest.mark.parametrize("old", CircuitState)
+@pytest.mark.parametrize("new", CircuitState)
+def test_aiobreaker_is_in_the_state_it_is_told(old: CircuitState, new: CircuitState) -> None:
+    """After any change all of them agree, and no wall-clock time was noted."""
+    holder = StateHolder()
+    assert holder.is_closed
+    holder.change(old)
+    holder.change(new)
+    assert holder.current is new
+    assert holder.is_closed == (new is CircuitState.CLOSED)
+    assert holder._breaker.state.state.name == holder._storage.state.name == new.name
+    assert holder._storage.opened_at is None
