@@ -18,6 +18,8 @@ from weenats.headers import NO_HEADERS
 from weenats.messages import AggregateId
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
     from pydantic import JsonValue
 
     from weenats.contract import AnyOperation
@@ -80,6 +82,7 @@ class MessageContext:
         headers: the headers of the message; names are compared without case.
         deadline: the point on the monotonic clock at which the caller gives up, None when it never
             does.
+        otel_context: the OpenTelemetry context of the message, None without telemetry.
     """
 
     __slots__ = (
@@ -90,6 +93,7 @@ class MessageContext:
         "headers",
         "message_id",
         "metadata_context",
+        "otel_context",
     )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
@@ -108,6 +112,7 @@ class MessageContext:
         self.metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
+        self.otel_context: Context | None = None
         self._values: dict[Key[Any], Any] | None = None
 
     def __getitem__(self, key: Key[ValueT]) -> ValueT:
@@ -138,6 +143,7 @@ class RequestContext(MessageContext):
         key: the key of the aggregate.
         token: the JWT that the message carries, None when it carries none; never shown by repr.
         principal: who calls, when authentication found out; never shown by repr.
+        span: the span of the request, for attributes and events; None when nobody records it.
     """
 
     __slots__ = (
@@ -147,6 +153,7 @@ class RequestContext(MessageContext):
         "payload_error",
         "principal",
         "side",
+        "span",
         "token",
     )
 
@@ -173,6 +180,7 @@ class RequestContext(MessageContext):
         self.metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
+        self.otel_context = None
         self._values = None
         self.side = side
         self.operation = operation
@@ -181,6 +189,7 @@ class RequestContext(MessageContext):
         self.payload_error = payload_error
         self.token = token
         self.principal = principal
+        self.span: Span | None = None
 
     @property
     def payload(self) -> object:

@@ -1,0 +1,5 @@
+"""Stub."""
+
+from weenats.context import Key
+
+ATTEMPT = Key[int]("attempt")

@@ -1,0 +1,201 @@
+"""The one place for telemetry: what starts spans, carries them on and counts what came of them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from random import getrandbits, random
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry import context as otel
+from opentelemetry import metrics, trace
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    ProxyTracerProvider,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TracerProvider,
+    get_current_span,
+    set_span_in_context,
+)
+
+from weenats.telemetry import names, propagation
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.util.types import AttributeValue
+
+    from weenats.context import MessageContext
+    from weenats.errors import ServiceError
+    from weenats.subjects import Kind
+    from weenats.telemetry.settings import TelemetrySettings
+
+Attributes = dict[str, "AttributeValue"]
+_SCOPE: Final = "weenats"
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
+
+
+class TelemetryManager:
+    """Spans, propagation and metrics of one client or one instance of a service.
+
+    It needs the API of OpenTelemetry alone. While the application has no provider, it does nothing.
+
+    Args:
+        settings: what is collected.
+        tracer_provider: whose spans; the application's when none is given.
+        meter_provider: whose metrics; the application's when none is given.
+    """
+
+    def __init__(
+        self,
+        settings: TelemetrySettings,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self.settings = settings
+        self._own_provider = tracer_provider
+        self._tracer = trace.get_tracer(
+            _SCOPE, _version(), tracer_provider, schema_url=names.SCHEMA_URL
+        )
+        self.meter = metrics.get_meter(
+            _SCOPE, _version(), meter_provider, schema_url=names.SCHEMA_URL
+        )
+
+    @property
+    def traces(self) -> bool:
+        """Say whether there is anybody to give spans to."""
+        return self._own_provider is not None or not isinstance(
+            trace.get_tracer_provider(), ProxyTracerProvider
+        )
+
+    @staticmethod
+    def extract_trace_context(headers: Mapping[str, str]) -> Context:
+        """Return the trace context that came with a message; see propagation."""
+        return propagation.extract_trace_context(headers)
+
+    @staticmethod
+    def create_trace_headers(context: Context | None = None) -> dict[str, str]:
+        """Return the headers that carry the current trace, or that of a context, on."""
+        return propagation.create_trace_headers(context)
+
+    def start_request_span(
+        self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
+    ) -> Span:
+        """Start the CLIENT span of a call, below the current span when no parent is given."""
+        return self._start(name, SpanKind.CLIENT, kind, attributes, parent or otel.get_current())
+
+    def start_message_span(
+        self, name: str, kind: Kind, attributes: Attributes, parent: Context, start_time: int
+    ) -> Span:
+        """Start the SERVER span of a message that arrived at that time, ns since the epoch."""
+        return self._start(name, SpanKind.SERVER, kind, attributes, parent, start_time)
+
+    def start_event_span(  # noqa: PLR0913, PLR0917 - what a span is made of
+        self,
+        name: str,
+        span_kind: SpanKind,
+        kind: Kind,
+        attributes: Attributes,
+        parent: Context,
+        start_time: int | None = None,
+    ) -> Span:
+        """Start the PRODUCER or CONSUMER span of an event."""
+        return self._start(name, span_kind, kind, attributes, parent, start_time)
+
+    @contextmanager
+    def with_span(
+        self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
+    ) -> Generator[Span]:
+        """Work within a span of its own, below the current one, which is current meanwhile."""
+        with self._tracer.start_as_current_span(name, attributes=attributes) as span:
+            yield span
+
+    def add_correlation_attributes(self, span: Span, context: MessageContext) -> None:
+        """Put the ids of a message onto a span."""
+        if span.is_recording():
+            span.set_attributes(self.correlation(context))
+
+    def correlation(self, context: MessageContext) -> Attributes:
+        """Return the ids of a message as attributes, as many as are to be collected."""
+        level = self.settings.attributes
+        if level == "minimal":
+            return {}
+        attributes: Attributes = {
+            names.MESSAGE_ID: context.message_id,
+            names.CONVERSATION_ID: context.correlation_id,
+        }
+        if level == "full":
+            attributes[names.OWN_MESSAGE_ID] = context.message_id
+            attributes[names.OWN_CORRELATION_ID] = context.correlation_id
+            if context.causation_id is not None:
+                attributes[names.OWN_CAUSATION_ID] = context.causation_id
+        return attributes
+
+    def principal(self, identity: str) -> str | None:
+        """Return a principal's id as it may be shown, None when it may not."""
+        mode = self.settings.principal
+        if mode == "plain":
+            return identity
+        return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
+
+    def histogram(self, name: str, description: str) -> Histogram:
+        """Return an instrument for durations in seconds, with the buckets of the conventions."""
+        return self.meter.create_histogram(
+            name,
+            unit="s",
+            description=description,
+            explicit_bucket_boundaries_advisory=names.BUCKETS,
+        )
+
+    def _start(  # noqa: PLR0913, PLR0917 - what a span is made of
+        self,
+        name: str,
+        span_kind: SpanKind,
+        kind: Kind,
+        attributes: Attributes,
+        parent: Context,
+        start_time: int | None = None,
+    ) -> Span:
+        above = get_current_span(parent).get_span_context()
+        if above.is_valid:
+            if not above.trace_flags & TraceFlags.SAMPLED:
+                return NonRecordingSpan(above)
+        elif random() >= self.settings.share(kind):  # noqa: S311 - a share, no secret
+            return NonRecordingSpan(_unsampled())
+        return self._tracer.start_span(
+            name, parent, span_kind, attributes, start_time=start_time, record_exception=False
+        )
+
+
+def fail(span: Span, error: ServiceError) -> None:
+    """Mark a span as failed, with no text that anybody but us has written."""
+    span.set_status(Status(StatusCode.ERROR, error.label))
+
+
+def current(span: Span, parent: Context) -> Context:
+    """Return the context in which a span is current."""
+    return set_span_in_context(span, parent)
+
+
+def _unsampled() -> SpanContext:
+    """Return the context of a trace that nobody records, so that all who follow agree on that."""
+    return SpanContext(
+        getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
+    )
+
+
+def _version() -> str:
+    try:
+        return version("weenats")
+    except PackageNotFoundError:
+        return ""
