@@ -21,6 +21,7 @@ from weenats.errors import (
 )
 
 if TYPE_CHECKING:
+    from weenats.context import RequestContext
     from weenats.transport import Delivery
 
 _LOG: Final = logging.getLogger("weenats.admission")
@@ -44,9 +45,20 @@ class Job:
     Attributes:
         deadline: when its caller gives up, on the monotonic clock; None when it never does.
         settled: True once it was answered or dropped; whatever ends later changes nothing.
+        received: when it arrived, ns since the epoch; 0 where nobody asks.
+        context: what the message became, once it was read.
     """
 
-    __slots__ = ("begun", "deadline", "delivery", "settled", "task", "worker")
+    __slots__ = (
+        "begun",
+        "context",
+        "deadline",
+        "delivery",
+        "received",
+        "settled",
+        "task",
+        "worker",
+    )
 
     def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
         self.worker = worker
@@ -54,6 +66,8 @@ class Job:
         self.deadline = deadline
         self.settled = False
         self.begun = False
+        self.received = 0
+        self.context: RequestContext | None = None
         self.task: asyncio.Task[None] | None = None
 
 

@@ -32,6 +32,9 @@ from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.nats_transport import NatsTransport
+from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.operations import CalledOperation
+from weenats.telemetry.settings import TelemetrySettings
 from weenats.wire import OperationCodec
 
 if TYPE_CHECKING:
@@ -105,6 +108,8 @@ class ServiceClient:
         self._headers: Mapping[str, str] = NO_HEADERS
         self._header_lines = b""
         self._interceptors: tuple[Interceptor, ...] = ()
+        self._telemetry: TelemetryManager | None = None
+        self._called: dict[AnyOperation, CalledOperation] = {}
         self._call: CallNext = self._send
         self._codecs: dict[AnyOperation, OperationCodec] = {}
 
@@ -198,6 +203,20 @@ class ServiceClient:
         """
         chains.check(interceptor)
         return self._with(_interceptors=(*self._interceptors, interceptor))
+
+    def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
+        """Record a CLIENT span and the duration of each call, with the application's provider.
+
+        Args:
+            settings: what is collected; `exporter_url` and `environment` are a service's.
+        """
+        manager = TelemetryManager(settings or TelemetrySettings())
+        return self._with(_telemetry=manager, _called={})
+
+    @property
+    def telemetry(self) -> TelemetryManager | None:
+        """What records the calls and events of this client, None when nothing does."""
+        return self._telemetry
 
     async def execute(
         self,
@@ -295,6 +314,8 @@ class ServiceClient:
         current = CURRENT.get()
         if current is not None:
             _inherit(context, current)
+            if self._telemetry is None or not self._telemetry.traces:
+                _propagate(context, current)
         if options:
             _apply(context, options)
         return context
@@ -323,6 +344,15 @@ class ServiceClient:
         return await self._send(context.replace(token=renewed))
 
     async def _exchange(self, context: RequestContext) -> Response:
+        if self._telemetry is None:
+            return await self._ask(context)
+        called = self._called.get(context.operation)
+        if called is None:
+            called = CalledOperation(self._telemetry, context.operation)
+            self._called[context.operation] = called
+        return await called.call(context, self._ask, self._transport.server_address)
+
+    async def _ask(self, context: RequestContext, trace: bytes = b"") -> Response:
         operation = context.operation
         codec = self._codecs.get(operation)
         if codec is None:
@@ -339,7 +369,7 @@ class ServiceClient:
         reply = await self._transport.request(
             operation.subject,
             codec.encode_request(context),
-            b"Wee-Timeout: %d\r\n%b" % (remaining, lines),
+            b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
             _is_reply,
         )
@@ -352,6 +382,10 @@ def _inherit(context: RequestContext, current: MessageContext) -> None:
     context.causation_id = current.message_id
     if current.deadline is not None and context.deadline is not None:
         context.deadline = min(context.deadline, current.deadline)
+
+
+def _propagate(context: RequestContext, current: MessageContext) -> None:
+    """Carry the trace of the message being served on."""
     if propagated := propagated_headers(current):
         context.headers = {**context.headers, **propagated}
 

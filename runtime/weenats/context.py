@@ -5,7 +5,7 @@ The root of correlation, causation and deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeVar, c
 from weenats import headers as header_names
 from weenats.headers import NO_HEADERS
 from weenats.messages import AggregateId
+from weenats.propagation import create_trace_headers
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -143,16 +144,21 @@ class RequestContext(MessageContext):
         key: the key of the aggregate.
         token: the JWT that the message carries, None when it carries none; never shown by repr.
         principal: who calls, when authentication found out; never shown by repr.
-        span: the span of the request, for attributes and events; None when nobody records it.
+        span: the span of the request, for attributes and events; None while nobody records it.
+        arrival: when it arrived, ns since the epoch; 0 when nobody asks.
+        size: bytes of its envelope.
     """
 
     __slots__ = (
         "_payload",
+        "_span_events",
+        "arrival",
         "key",
         "operation",
         "payload_error",
         "principal",
         "side",
+        "size",
         "span",
         "token",
     )
@@ -190,6 +196,9 @@ class RequestContext(MessageContext):
         self.token = token
         self.principal = principal
         self.span: Span | None = None
+        self.arrival = 0
+        self.size = 0
+        self._span_events: list[tuple[str, Mapping[str, str]]] | None = None
 
     @property
     def payload(self) -> object:
@@ -203,6 +212,19 @@ class RequestContext(MessageContext):
         if self.payload_error is not None:
             raise self.payload_error
         return self._payload
+
+    def add_event(self, name: str, **attributes: str) -> None:
+        """Tell of something that happened to the request, on its span; nothing when it has none."""
+        if self.span is not None:
+            self.span.add_event(name, attributes)
+        elif self.arrival:
+            # Its span is started later: see telemetry.
+            self._span_events = [*self.span_events, (name, attributes)]
+
+    @property
+    def span_events(self) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """What happened before there was a span."""
+        return self._span_events or ()
 
     @property
     def aggregate_id(self) -> AggregateId:
@@ -242,6 +264,8 @@ CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
 
 def propagated_headers(current: MessageContext) -> dict[str, str]:
     """Return the trace headers of the message at hand, to be sent on with what it causes."""
+    if current.otel_context is not None:
+        return create_trace_headers(current.otel_context)
     received = current.headers
     return {name: received[name] for name in header_names.PROPAGATED if name in received}
 

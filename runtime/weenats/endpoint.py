@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from time import perf_counter_ns
+from itertools import takewhile
+from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
@@ -21,13 +22,14 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.identifiers import STAMPER
-from weenats.interceptors import Interceptor, chain, result_of
+from weenats.interceptors import CallNext, Interceptor, chain, result_of
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from weenats.contract import AnyOperation, Command, Query
+    from weenats.telemetry.operations import ServedOperation
     from weenats.transport import Delivery, Transport
 
 _LOG: Final = logging.getLogger("weenats.service")
@@ -86,6 +88,7 @@ class EndpointRunner:
         transport: Transport,
         interceptors: Iterable[Interceptor],
         admission: Admission,
+        telemetry: ServedOperation | None = None,
     ) -> None:
         self.operation = endpoint.operation
         self.counters = EndpointCounters()
@@ -93,14 +96,29 @@ class EndpointRunner:
         self._admission = admission
         self._codec = OperationCodec(endpoint.operation)
         self._handler = endpoint.handler
-        self._call = chain(interceptors, self._handle)
+        self._telemetry = telemetry
+        self._call = self._chain(tuple(interceptors))
+
+    def _chain(self, interceptors: tuple[Interceptor, ...]) -> CallNext:
+        """Compose the chain; the span begins before the first that is not our own."""
+        if self._telemetry is None:
+            return chain(interceptors, self._handle)
+        own = list(takewhile(_is_own, interceptors))
+        return chain([*own, self._begin_span, *interceptors[len(own) :]], self._handle)
+
+    def _begin_span(self, context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
+        if self._telemetry is not None:
+            self._telemetry.begin(context)
+        return call_next(context)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
         job = Job(self, delivery)
+        if self._telemetry is not None:
+            job.received = time_ns()
         if not delivery.reply:
             _LOG.warning("a request on %s named no reply subject and was dropped", delivery.subject)
-            self.counters.count(0, InvalidArgumentError())
+            self._count(job, 0, InvalidArgumentError())
             return
         timeout = delivery.timeout
         if timeout is not None:
@@ -116,9 +134,9 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            context = _context(
-                self.operation, self._codec.decode_request(job.delivery.payload), job
-            )
+            request = self._codec.decode_request(job.delivery.payload)
+            context = job.context = _context(self.operation, request, job)
+            context.arrival = job.received
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
@@ -141,7 +159,7 @@ class EndpointRunner:
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Answer a request that cannot be run or finished."""
         self._send_failure(job.delivery.reply, error, 0, None)
-        self.counters.count(0, error)
+        self._count(job, 0, error)
 
     async def _handle(self, context: RequestContext) -> Response:
         CURRENT.set(context)  # an interceptor may have handed on a replaced one
@@ -182,12 +200,12 @@ class EndpointRunner:
             )
             _LOG.error("%s", text)
             self._send_failure(job.delivery.reply, MessageTooLargeError(text), elapsed, None)
-            self.counters.count(elapsed, MessageTooLargeError())
+            self._count(job, elapsed, MessageTooLargeError())
         except ServiceError as error:
             _LOG.warning("%s could not be answered: %s", self.operation.subject, error)
-            self.counters.count(elapsed, error)
+            self._count(job, elapsed, error)
         else:
-            self.counters.count(elapsed, None)
+            self._count(job, elapsed, None)
 
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None
@@ -197,7 +215,13 @@ class EndpointRunner:
         job.settled = True
         elapsed = perf_counter_ns() - started
         self._send_failure(job.delivery.reply, error, elapsed, context)
+        self._count(job, elapsed, error)
+
+    def _count(self, job: Job, elapsed: int, error: ServiceError | None) -> None:
+        """Tell statistics and telemetry of a request that has ended, once."""
         self.counters.count(elapsed, error)
+        if self._telemetry is not None:
+            self._telemetry.end(job.context, job.delivery, job.received, error)
 
     def _send_failure(
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
@@ -217,6 +241,11 @@ class EndpointRunner:
             )
         except ServiceError as failure:
             _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
+
+
+def _is_own(interceptor: Interceptor) -> bool:
+    """Say whether an interceptor is the runtime's: those tell the span that starts after them."""
+    return type(interceptor).__module__.startswith("weenats.")
 
 
 def _taking_payload(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Generic, Required, Self, TypedDict, TypeVar
 
 from pydantic import MISSING, JsonValue
@@ -20,6 +21,7 @@ from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_head
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
 from weenats.model import Model
+from weenats.telemetry.events import EventTelemetry
 from weenats.wire import EventCodec
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Event
     from weenats.messages import Correlation, EventNotification
+    from weenats.telemetry.manager import TelemetryManager
     from weenats.transport import Delivery, Subscription, Transport
 
 _LOG: Final = logging.getLogger("weenats.events")
@@ -114,9 +117,12 @@ async def publish(
     event: Event[DataT],
     key: str,
     data: DataT,
+    telemetry: TelemetryManager | None = None,
     **options: Unpack[PublishOptions],
 ) -> None:
     """Publish an event; correlation, causation and trace are those of the message being served.
+
+    With `telemetry` it has a PRODUCER span.
 
     Raises:
         InvalidArgumentError: the key, the data or an option cannot be sent.
@@ -132,16 +138,28 @@ async def publish(
         )
     context = _outgoing(options.get("context", NO_CONTEXT), user_headers)
     payload = _codec(event).encode(key, data, revision, context)
-    transport.publish(event.subject, payload, header_names.encode(context.headers))
+
+    def send(trace: Mapping[str, str]) -> int:
+        headers = header_names.encode({**context.headers, **trace})
+        transport.publish(event.subject, payload, headers)
+        return len(payload)
+
+    if telemetry is None:
+        send({})
+    else:
+        EventTelemetry(telemetry, event).publish(context, send)
 
 
 async def subscribe(
     transport: Transport,
     event: Event[DataT],
     handler: EventHandler[DataT],
+    telemetry: TelemetryManager | None = None,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
     """Call the handler with each event from now on.
+
+    With `telemetry` each has a CONSUMER span.
 
     Raises:
         ValueError: an option is out of bounds.
@@ -157,7 +175,8 @@ async def subscribe(
         )
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
-    worker = _EventWorker(event, handler)
+    told = None if telemetry is None else EventTelemetry(telemetry, event, queue_group)
+    worker = _EventWorker(event, handler, told)
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.offer(Job(worker, delivery)), queue_group
     )
@@ -199,8 +218,11 @@ class EventSubscription:
 
 
 class _EventWorker(Generic[DataT]):
-    def __init__(self, event: Event[DataT], handler: EventHandler[DataT]) -> None:
+    def __init__(
+        self, event: Event[DataT], handler: EventHandler[DataT], telemetry: EventTelemetry | None
+    ) -> None:
         self._event = event
+        self._telemetry = telemetry
         self._handler = handler
         self._codec = _codec(event)
 
@@ -219,12 +241,18 @@ class _EventWorker(Generic[DataT]):
 
     async def _handle(self, received: ReceivedEvent[DataT]) -> None:
         CURRENT.set(received)
+        telemetry, failed, started = self._telemetry, True, perf_counter()
+        span = None if telemetry is None else telemetry.begin(received)
         try:
             await self._handler(received)
+            failed = False
         except asyncio.CancelledError:
             _LOG.warning("the handler of %s was cancelled", self._event.subject)
         except Exception:  # noqa: BLE001 - what a handler raises ends nothing
             _LOG.exception("the handler of %s failed", self._event.subject)
+        finally:
+            if telemetry is not None:
+                telemetry.end(span, perf_counter() - started, failed=failed)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         del job  # core NATS has nobody to tell

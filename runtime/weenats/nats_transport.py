@@ -57,6 +57,7 @@ class NatsTransport:
         self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
         self._is_private = True
+        self._server_address: tuple[str, int] | None = None
         self._closed: str | None = None
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
@@ -79,6 +80,11 @@ class NatsTransport:
         """Say whether nobody on the way reads what is sent; see Transport."""
         return self._is_private
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server it is connected to; see Transport."""
+        return self._server_address
+
     async def connect(self) -> None:
         """Be connected, or raise in bounded time; see Transport."""
         self._check_open()
@@ -99,7 +105,7 @@ class NatsTransport:
                     raise
                 finally:
                     self._opening = None
-                self._is_private = self._connection.is_private
+                self._note_server(self._connection)
                 self._connected.set()
 
     async def close(self) -> None:
@@ -202,6 +208,10 @@ class NatsTransport:
             for interest in mine:
                 connection.forget(interest)
 
+    def _note_server(self, connection: NatsConnection) -> None:
+        self._is_private = connection.is_private
+        self._server_address = connection.server_address
+
     def _check_open(self) -> None:
         if self._closed is not None:
             raise ConnectionLostError(self._closed)
@@ -251,7 +261,7 @@ class NatsTransport:
 
     async def _on_reconnected(self) -> None:
         if self._connection is not None:
-            self._is_private = self._connection.is_private
+            self._note_server(self._connection)
         self._connected.set()
 
     async def _on_closed(self) -> None:

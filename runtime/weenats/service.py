@@ -21,15 +21,22 @@ from weenats.errors import UnavailableError
 from weenats.identifiers import STAMPER
 from weenats.nats_transport import NatsTransport
 from weenats.stop_signals import StopSignals
+from weenats.telemetry.exporting import check_installed, export_to
+from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.names import FEATURE_AUTH
+from weenats.telemetry.operations import ServedOperation
+from weenats.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from weenats.auth import AuthConfig, TokenValidator
     from weenats.auth.jwks import JwksState
     from weenats.contract import ServiceContract
     from weenats.interceptors import Interceptor
+    from weenats.telemetry.exporting import Providers
+    from weenats.telemetry.settings import Level, PrincipalMode
     from weenats.transport import Subscription, Transport
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
@@ -46,7 +53,7 @@ class ServiceHandlers(ABC):
     """
 
     contract: ClassVar[ServiceContract]
-    _transports: tuple[Transport, ...] = ()
+    _transports: tuple[tuple[Transport, TelemetryManager | None], ...] = ()
 
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -61,17 +68,24 @@ class ServiceHandlers(ABC):
         """
         if not self._transports:
             raise UnavailableError("these handlers are not served yet")
-        return self._transports[-1]
+        return self._transports[-1][0]
 
-    def bind(self, transport: Transport) -> None:
+    @property
+    def telemetry(self) -> TelemetryManager | None:
+        """What records the events of these handlers, None when nothing does."""
+        return self._transports[-1][1] if self._transports else None
+
+    def bind(self, transport: Transport, telemetry: TelemetryManager | None = None) -> None:
         """Publish events on this connection from now on."""
-        self._transports = (*self._transports, transport)
+        self._transports = (*self._transports, (transport, telemetry))
 
     def unbind(self, transport: Transport) -> None:
         """Use the connection no more; that of another service that serves them takes its place."""
         rest = list(self._transports)
-        if transport in rest:
-            rest.remove(transport)
+        for bound in rest:
+            if bound[0] is transport:
+                rest.remove(bound)
+                break
         self._transports = tuple(rest)
 
 
@@ -85,6 +99,7 @@ class _Settings:
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
     auth: Authentication | None = None
+    telemetry: TelemetrySettings | None = None
 
 
 class NatsServiceBuilder:
@@ -177,6 +192,41 @@ class NatsServiceBuilder:
             raise ValueError("callers are asked already: with_auth is called once")
         return self.with_interceptor(auth.interceptor)._with(auth=auth)
 
+    def with_telemetry(
+        self,
+        *,
+        sampling: Mapping[str, float] | None = None,
+        environment: str = "development",
+        exporter_url: str | None = None,
+        attributes: Level = "standard",
+        principal: PrincipalMode = "plain",
+    ) -> Self:
+        """Record spans and metrics of requests and events.
+
+        Args:
+            sampling: by `commands`, `queries` and `events`, the share of traces begun here that is
+                recorded: 1, 0.5 and 0.1 if not set. A trace that a message belongs to is followed.
+            environment: `deployment.environment.name`.
+            exporter_url: the base URL of an OTLP/HTTP receiver, with a provider of the service's
+                own (extra `otel`); without it the application's provider takes all.
+            attributes: how many attributes spans have, see TelemetrySettings.
+            principal: whether they name who calls `plain`, `hashed` or not at all (`none`).
+
+        Raises:
+            ValueError: a value is out of bounds.
+            ImportError: there is an exporter_url, and the SDK is not installed.
+        """
+        settings = TelemetrySettings(
+            sampling=sampling or {},
+            environment=environment,
+            exporter_url=exporter_url,
+            attributes=attributes,
+            principal=principal,
+        )
+        if exporter_url is not None:
+            check_installed()
+        return self._with(telemetry=settings)
+
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
 
@@ -215,10 +265,9 @@ class NatsService:
             max_concurrency=settings.max_concurrency,
             max_queue=settings.max_concurrency * _QUEUE_FACTOR,
         )
-        self._runners = [
-            EndpointRunner(endpoint, self._transport, settings.interceptors, self._admission)
-            for endpoint in handlers.endpoints()
-        ]
+        self._providers: Providers | None = None
+        self._telemetry = self._telemetry_of(settings)
+        self._runners = [self._runner(endpoint) for endpoint in handlers.endpoints()]
         self._subscriptions: list[Subscription] = []
         self._discovery: list[Subscription] = []
         self._state = "new"
@@ -257,7 +306,7 @@ class NatsService:
             if self._settings.auth is not None:
                 self._settings.auth.start()
             await self._transport.connect()
-            self._handlers.bind(self._transport)
+            self._handlers.bind(self._transport, self._telemetry)
             group = self._settings.queue_group
             self._subscriptions = [
                 self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
@@ -317,6 +366,31 @@ class NatsService:
         else:
             self.abort()
 
+    def _telemetry_of(self, settings: _Settings) -> TelemetryManager | None:
+        wanted = settings.telemetry
+        if wanted is None:
+            return None
+        if wanted.exporter_url is None:
+            return TelemetryManager(wanted)
+        providers = export_to(wanted.exporter_url, self.contract, self.instance_id, wanted)
+        self._providers = providers
+        return TelemetryManager(
+            wanted, tracer_provider=providers.tracer, meter_provider=providers.meter
+        )
+
+    def _runner(self, endpoint: Endpoint) -> EndpointRunner:
+        settings, telemetry = self._settings, None
+        if self._telemetry is not None:
+            telemetry = ServedOperation(
+                self._telemetry,
+                endpoint.operation,
+                settings.queue_group,
+                {FEATURE_AUTH: "disabled" if settings.auth is None else "enabled"},
+            )
+        return EndpointRunner(
+            endpoint, self._transport, settings.interceptors, self._admission, telemetry
+        )
+
     def _instance(self) -> Instance:
         return Instance(
             contract=self.contract,
@@ -337,6 +411,8 @@ class NatsService:
             self._handlers.unbind(self._transport)
             if self._settings.auth is not None:
                 await self._settings.auth.close()
+            if self._providers is not None:
+                await self._providers.shut_down()
             self._state = "stopped"
             self._stopped.set()
 

@@ -83,6 +83,11 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server it is connected to, None while there was no connection."""
+        ...
+
     async def connect(self) -> None:
         """Be connected, or raise in bounded time.
 

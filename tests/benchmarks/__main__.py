@@ -26,6 +26,8 @@ CONTENDERS = {
     "with_auth": "weenats, with_auth",
     "with_new_tokens": "weenats, new tokens",
     "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
+    "recorded": "weenats, everything on, spans recorded",
+    "sampled_out": "weenats, everything on, sampled out",
 }
 IN_FLIGHT = (1, 16, 64, 256)
 _CHECKS = 100

@@ -20,7 +20,7 @@ CONFIG: Final = JwtAuthConfig(
     algorithms=["EdDSA"],
     public_key=KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     issuer=ISSUER,
-    audience=CONTRACT.name,
+    audience="bench-auth",
 )
 
 

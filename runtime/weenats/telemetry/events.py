@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from weenats.propagation import create_trace_headers, extract_trace_context, in_context
 from weenats.subjects import Kind
 from weenats.telemetry import names
-from weenats.telemetry.manager import Attributes, current
-from weenats.telemetry.propagation import create_trace_headers, extract_trace_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from weenats.context import MessageContext
     from weenats.contract import Event
-    from weenats.telemetry.manager import TelemetryManager
+    from weenats.telemetry.manager import Attributes, TelemetryManager
 
 _FAILED: Final = "_OTHER"
 
@@ -66,7 +65,7 @@ class EventTelemetry:
             span = self._manager.start_event_span(
                 f"publish {self._subject}", SpanKind.PRODUCER, Kind.EVENT, attributes, parent
             )
-            headers = create_trace_headers(current(span, parent))
+            headers = create_trace_headers(in_context(span, parent))
         try:
             size = send(headers)
         except Exception as failure:
@@ -94,7 +93,7 @@ class EventTelemetry:
             parent,
             time_ns(),
         )
-        context.otel_context = current(span, parent)
+        context.otel_context = in_context(span, parent)
         otel.attach(context.otel_context)
         return span
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from random import getrandbits, random
+from random import random
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
@@ -14,17 +14,17 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     ProxyTracerProvider,
     Span,
-    SpanContext,
     SpanKind,
     Status,
     StatusCode,
     TraceFlags,
     TracerProvider,
     get_current_span,
-    set_span_in_context,
 )
 
-from weenats.telemetry import names, propagation
+from weenats import propagation
+from weenats.propagation import DeferredSpan, unsampled_root
+from weenats.telemetry import names
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
-_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
 
@@ -74,8 +73,10 @@ class TelemetryManager:
     @property
     def traces(self) -> bool:
         """Say whether there is anybody to give spans to."""
-        return self._own_provider is not None or not isinstance(
-            trace.get_tracer_provider(), ProxyTracerProvider
+        # Not isinstance: of an abstract class that is a search, and this is asked for each call.
+        return (
+            self._own_provider is not None
+            or type(trace.get_tracer_provider()) is not ProxyTracerProvider
         )
 
     @staticmethod
@@ -95,7 +96,7 @@ class TelemetryManager:
         return self._start(name, SpanKind.CLIENT, kind, attributes, parent or otel.get_current())
 
     def start_message_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context, start_time: int
+        self, name: str, kind: Kind, attributes: Attributes, parent: Context, start_time: int | None
     ) -> Span:
         """Start the SERVER span of a message that arrived at that time, ns since the epoch."""
         return self._start(name, SpanKind.SERVER, kind, attributes, parent, start_time)
@@ -157,6 +158,21 @@ class TelemetryManager:
             explicit_bucket_boundaries_advisory=names.BUCKETS,
         )
 
+    def unsampled(self, parent: Context, kind: Kind) -> Span | None:
+        """Return what stands for a span that is not recorded; None when it is to be recorded.
+
+        What the parent decided holds; where there is none, the share of this kind of message.
+        """
+        span = get_current_span(parent)
+        if isinstance(span, DeferredSpan):
+            return None if span.is_sampled else span
+        above = span.get_span_context()
+        if above.is_valid:
+            return None if above.trace_flags & TraceFlags.SAMPLED else NonRecordingSpan(above)
+        if random() < self.settings.share(kind):  # noqa: S311 - a share, no secret
+            return None
+        return unsampled_root()
+
     def _start(  # noqa: PLR0913, PLR0917 - what a span is made of
         self,
         name: str,
@@ -166,12 +182,9 @@ class TelemetryManager:
         parent: Context,
         start_time: int | None = None,
     ) -> Span:
-        above = get_current_span(parent).get_span_context()
-        if above.is_valid:
-            if not above.trace_flags & TraceFlags.SAMPLED:
-                return NonRecordingSpan(above)
-        elif random() >= self.settings.share(kind):  # noqa: S311 - a share, no secret
-            return NonRecordingSpan(_unsampled())
+        unsampled = self.unsampled(parent, kind)
+        if unsampled is not None:
+            return unsampled
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
@@ -180,18 +193,6 @@ class TelemetryManager:
 def fail(span: Span, error: ServiceError) -> None:
     """Mark a span as failed, with no text that anybody but us has written."""
     span.set_status(Status(StatusCode.ERROR, error.label))
-
-
-def current(span: Span, parent: Context) -> Context:
-    """Return the context in which a span is current."""
-    return set_span_in_context(span, parent)
-
-
-def _unsampled() -> SpanContext:
-    """Return the context of a trace that nobody records, so that all who follow agree on that."""
-    return SpanContext(
-        getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
-    )
 
 
 def _version() -> str:

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
-from opentelemetry.context import Context
 
 from weenats.context import CURRENT
 from weenats.errors import CancelledError, InternalError, ServiceError
+from weenats.propagation import extract_trace_context, header_lines, in_context
 from weenats.retry import ATTEMPT
 from weenats.telemetry import names
-from weenats.telemetry.manager import Attributes, current, fail
-from weenats.telemetry.propagation import extract_trace_context, header_lines
+from weenats.telemetry.manager import Attributes, fail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
     from weenats.telemetry.manager import TelemetryManager
+    from weenats.transport import Delivery
 
 Send = Callable[["RequestContext", bytes], Awaitable["Response"]]
 _NANOSECONDS_PER_SECOND: Final = 1e9
-_NO_CONTEXT: Final = Context()
 
 
 class _Operation:
@@ -38,7 +36,12 @@ class _Operation:
         self.name = f"{operation.contract.name}/{operation.name}"
         self._manager = manager
         self._kind = operation.kind
-        self._rpc: Attributes = {names.RPC_SYSTEM: names.NATS, names.RPC_METHOD: self.name}
+        # OK until something else is known: most requests never pay for a second look.
+        self._rpc: Attributes = {
+            names.RPC_SYSTEM: names.NATS,
+            names.RPC_METHOD: self.name,
+            names.RPC_STATUS: names.OK,
+        }
         self._outcomes: dict[str, Attributes] = {}
 
     def _static(self, operation: AnyOperation, action: str, kind: str) -> Attributes:
@@ -63,18 +66,23 @@ class _Operation:
         code = names.OK if error is None else error.code.value
         attributes = self._outcomes.get(code)
         if attributes is None:
-            attributes = self._outcomes[code] = {**self._rpc, **_status(error)}
+            failure = {} if error is None else _failure(error)
+            attributes = self._outcomes[code] = {**self._rpc, **failure}
         return attributes
 
 
 class ServedOperation(_Operation):
     """The SERVER spans and durations of an operation.
 
+    A span is started with all its attributes at once, since each later one costs as much as several
+    of these; so it is started when somebody else than the runtime could look at it, with the time
+    of arrival as its start. What refuses a request before that is told with it.
+
     Args:
         manager: whose settings hold.
         operation: what is served.
         queue_group: with whom its requests are shared.
-        authenticates: whether callers are asked who they are.
+        features: the attributes of the features that stand around it, as they are on most requests.
     """
 
     def __init__(
@@ -82,94 +90,98 @@ class ServedOperation(_Operation):
         manager: TelemetryManager,
         operation: AnyOperation,
         queue_group: str,
-        *,
-        authenticates: bool,
+        features: Attributes,
     ) -> None:
         super().__init__(manager, operation)
-        self._authenticates = authenticates
         self._duration = manager.histogram(names.SERVER_DURATION, "Duration of served calls.")
         self._attributes = self._static(operation, "process", "process")
+        self._authenticates = features.get(names.FEATURE_AUTH) == "enabled"
         level = manager.settings.attributes
         if level != "minimal":
-            self._attributes |= {
-                names.CONSUMER_GROUP: queue_group,
-                names.FEATURE_AUTH: "enabled" if authenticates else "disabled",
-            }
+            self._attributes |= {names.CONSUMER_GROUP: queue_group, **features}
         if level == "full":
             self._attributes[names.OWN_QUEUE_GROUP] = queue_group
 
-    def begin(self, context: RequestContext, received: int, size: int) -> Span | None:
-        """Start the span of a request that arrived at that time, and make it the current one.
-
-        None while nobody takes spans.
-        """
+    def begin(self, context: RequestContext) -> None:
+        """Start the span of a request, and make it the current one of its task."""
         if not self._manager.traces:
-            return None
-        headers = context.headers
-        span, parent = self._start(headers, received, size, self._manager.correlation(context))
-        context.otel_context = current(span, parent)
+            return
+        parent = extract_trace_context(context.headers)
+        span = self._manager.unsampled(parent, self._kind)
+        if span is None:
+            span = context.span = self._start(parent, context.arrival, self._of(context))
+        context.otel_context = in_context(span, parent)
         otel.attach(context.otel_context)  # the task of the request ends with it
-        if span.is_recording():
-            context.span = span
-        return span
 
     def end(
         self,
-        span: Span | None,
         context: RequestContext | None,
-        elapsed: int,
+        delivery: Delivery,
+        arrival: int,
         error: ServiceError | None,
     ) -> None:
-        """End the span of a request that took so many ns, and count it."""
-        if span is not None:
-            if span.is_recording():
-                attributes = _status(error)
-                if context is not None and self._authenticates:
-                    self._add_caller(attributes, context)
-                span.set_attributes(attributes)
-                if error is not None:
-                    fail(span, error)
-            span.end()
-        self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
+        """End the span of a request, and count it; where it was refused early, it begins here."""
+        if context is None or context.otel_context is None:
+            if self._manager.traces:
+                self._tell(context, delivery, arrival, error)
+        elif context.span is not None:
+            if error is not None:
+                context.span.set_attributes(_failure(error))
+                fail(context.span, error)
+            context.span.end()
+        seconds = (time_ns() - arrival) / _NANOSECONDS_PER_SECOND
+        self._duration.record(seconds, self._outcome(error))
 
-    def refuse(
+    def _tell(
         self,
-        headers: Mapping[str, str],
-        received: int,
-        size: int,
-        elapsed: int,
-        error: ServiceError,
+        context: RequestContext | None,
+        delivery: Delivery,
+        arrival: int,
+        error: ServiceError | None,
     ) -> None:
-        """Tell of a request that never came to its handler's chain."""
-        span = self._start(headers, received, size, {})[0] if self._manager.traces else None
-        self.end(span, None, elapsed, error)
+        """Tell of a request that did not come to its handler."""
+        parent = extract_trace_context(delivery.headers)
+        if self._manager.unsampled(parent, self._kind) is not None:
+            return
+        attributes = {} if context is None else self._of(context)
+        if error is not None:
+            attributes |= _failure(error)
+        span = self._start(parent, arrival, attributes)
+        if error is not None:
+            fail(span, error)
+        if context is not None:
+            for name, details in context.span_events:
+                span.add_event(name, details)
+        span.end()
 
-    def _start(
-        self, headers: Mapping[str, str], received: int, size: int, ids: Attributes
-    ) -> tuple[Span, Context]:
-        parent = extract_trace_context(headers)
-        attributes = self._attributes | ids
-        if self._manager.settings.attributes == "full":
-            attributes[names.BODY_SIZE] = size
-        return (
-            self._manager.start_message_span(self.name, self._kind, attributes, parent, received),
-            parent,
+    def _start(self, parent: Context, arrival: int, attributes: Attributes) -> Span:
+        attributes = self._attributes | attributes
+        return self._manager.start_message_span(
+            self.name, self._kind, attributes, parent, arrival or None
         )
 
+    def _of(self, context: RequestContext) -> Attributes:
+        """Return the attributes of one request."""
+        attributes = self._manager.correlation(context)
+        if not attributes:
+            return attributes
+        if self._authenticates:
+            self._add_caller(attributes, context)
+        if self._manager.settings.attributes == "full":
+            attributes[names.BODY_SIZE] = context.size
+        return attributes
+
     def _add_caller(self, attributes: Attributes, context: RequestContext) -> None:
-        if self._manager.settings.attributes == "minimal":
-            return
         principal = context.principal
         if principal is not None:
-            status = "success"
+            attributes[names.AUTH_STATUS] = "success"
             shown = self._manager.principal(principal.id)
             if shown is not None:
                 attributes[names.AUTH_PRINCIPAL] = shown
-        elif context.token is None:
-            status = "token_not_provided"
         else:
-            status = "failure"
-        attributes[names.AUTH_STATUS] = status
+            attributes[names.AUTH_STATUS] = (
+                "token_not_provided" if context.token is None else "failure"
+            )
         if context.token is not None:
             attributes[names.AUTH_METHOD] = "jwt"
 
@@ -186,8 +198,7 @@ class CalledOperation(_Operation):
         self, context: RequestContext, send: Send, server: tuple[str, int] | None
     ) -> Response:
         """Send a request within a span of its own, which goes along in its headers."""
-        span, parent = self._begin(context, server)
-        lines = b"" if span is None else header_lines(span.get_span_context(), parent)
+        span, lines = self._begin(context, server)
         started = perf_counter()
         error: ServiceError | None = None
         try:
@@ -202,36 +213,35 @@ class CalledOperation(_Operation):
             error = InternalError()
             raise
         finally:
-            self._end(span, perf_counter() - started, error)
+            if span is not None:
+                if error is not None:
+                    span.set_attributes(_failure(error))
+                    fail(span, error)
+                span.end()
+            self._duration.record(perf_counter() - started, self._outcome(error))
 
     def _begin(
         self, context: RequestContext, server: tuple[str, int] | None
-    ) -> tuple[Span | None, Context]:
+    ) -> tuple[Span | None, bytes]:
+        """Return the span when one is recorded, and the header lines that carry the trace on."""
         if not self._manager.traces:
-            return None, _NO_CONTEXT
-        attributes = self._attributes | self._manager.correlation(context)
-        if server is not None:
-            attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = server
-        if ATTEMPT in context:
-            attributes[names.ATTEMPT] = context[ATTEMPT]
+            return None, b""
         parent = otel.get_current()
         served = CURRENT.get()
         if not parent and served is not None:
             # Served without telemetry of its own: the trace that came goes on.
             parent = extract_trace_context(served.headers)
-        return self._manager.start_request_span(self.name, self._kind, attributes, parent), parent
+        unsampled = self._manager.unsampled(parent, self._kind)
+        if unsampled is not None:
+            return None, header_lines(unsampled.get_span_context(), parent)
+        attributes = self._attributes | self._manager.correlation(context)
+        if server is not None:
+            attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = server
+        if ATTEMPT in context:
+            attributes[names.ATTEMPT] = context[ATTEMPT]
+        span = self._manager.start_request_span(self.name, self._kind, attributes, parent)
+        return span, header_lines(span.get_span_context(), parent)
 
-    def _end(self, span: Span | None, seconds: float, error: ServiceError | None) -> None:
-        if span is not None:
-            if span.is_recording():
-                span.set_attributes(_status(error))
-                if error is not None:
-                    fail(span, error)
-            span.end()
-        self._duration.record(seconds, self._outcome(error))
 
-
-def _status(error: ServiceError | None) -> Attributes:
-    if error is None:
-        return {names.RPC_STATUS: names.OK}
+def _failure(error: ServiceError) -> Attributes:
     return {names.RPC_STATUS: error.code.value, names.ERROR_TYPE: error.code.value}

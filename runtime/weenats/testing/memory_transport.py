@@ -95,6 +95,11 @@ class MemoryTransport:
         """Nothing leaves the process."""
         return True
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """There is no server."""
+        return None
+
     async def connect(self) -> None:
         """Be connected; see Transport."""
         if self._closed:

@@ -7,20 +7,38 @@ propagators of the API would log a line for each message.
 from __future__ import annotations
 
 import re
+from functools import partial
+from random import getrandbits
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, get_current_span
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from typing_extensions import override
+
+from weenats.headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from opentelemetry.trace import SpanContext
+    from opentelemetry.trace import Span
 
 _TRACE: Final = TraceContextTextMapPropagator()
 _BAGGAGE: Final = W3CBaggagePropagator()
+_USUAL: Final = re.compile(
+    rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
+)
+_ODD: Final = b"13579bdf"
+_EMPTY: Final = Context()
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _MAX_TRACEPARENT: Final = 128
 _MAX_TRACESTATE: Final = 512
 _MAX_MEMBERS: Final = 32
@@ -33,11 +51,36 @@ _MEMBER: Final = re.compile(
 _ENTRY: Final = re.compile(r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[\x20-\x2b\x2d-\x7e]*")
 
 
+class DeferredSpan(NonRecordingSpan):
+    """A span that nobody records here; its ids are worked out when somebody asks for them.
+
+    Most requests of traces that are not sampled end before anybody does.
+    """
+
+    def __init__(self, make: Callable[[], SpanContext], *, is_sampled: bool) -> None:
+        super().__init__(INVALID_SPAN_CONTEXT)
+        self.is_sampled = is_sampled
+        self._make = make
+        self._made = False
+
+    @override
+    def get_span_context(self) -> SpanContext:
+        if not self._made:
+            self._context = self._make()
+            self._made = True
+        return self._context
+
+
 def extract_trace_context(headers: Mapping[str, str]) -> Context:
-    """Return the trace context and baggage of received headers, whose names are in lower case.
+    """Return the trace context and baggage of received headers.
 
     An empty Context when they have none, or none that is valid.
     """
+    if isinstance(headers, Headers) and (usual := _USUAL.search(headers.block)) is not None:
+        block = headers.block.lower()
+        if b"tracestate" not in block and b"baggage" not in block:
+            span = DeferredSpan(partial(_remote, usual), is_sampled=usual[3][1] in _ODD)
+            return set_span_in_context(span, _EMPTY)
     context = Context()
     traceparent = headers.get("traceparent")
     if traceparent is not None and len(traceparent) <= _MAX_TRACEPARENT:
@@ -50,6 +93,31 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
     if baggage is not None and _is_baggage(baggage):
         context = _BAGGAGE.extract({"baggage": baggage}, context)
     return context
+
+
+def unsampled_root() -> DeferredSpan:
+    """Return what stands for the root of a trace that nobody records: all who follow know it."""
+    return DeferredSpan(_new_unsampled, is_sampled=False)
+
+
+def in_context(span: Span, parent: Context) -> Context:
+    """Return the context in which a span is current."""
+    return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
+
+
+def _remote(usual: re.Match[bytes]) -> SpanContext:
+    return SpanContext(
+        int(usual[1], 16),
+        int(usual[2], 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(usual[3], 16)),
+    )
+
+
+def _new_unsampled() -> SpanContext:
+    return SpanContext(
+        getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
+    )
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
@@ -72,7 +140,7 @@ def trace_headers(span_context: SpanContext) -> dict[str, str]:
 
 def header_lines(span_context: SpanContext, context: Context) -> bytes:
     """Return the same as `create_trace_headers`, for a span, as lines on the wire."""
-    if span_context is INVALID_SPAN_CONTEXT:
+    if not span_context.is_valid:
         return b""
     lines = f"traceparent: {_traceparent(span_context)}\r\n"
     if span_context.trace_state:
