@@ -136,7 +136,7 @@ class EndpointRunner:
         try:
             request = self._codec.decode_request(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
-            context.arrival = job.received
+            context.arrival, context.size = job.received, len(job.delivery.payload)
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
