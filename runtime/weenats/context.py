@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+_MAX_PROPAGATED: Final = 8192
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -217,7 +218,7 @@ class RequestContext(MessageContext):
         """Tell of something that happened to the request, on its span; nothing when it has none."""
         if self.span is not None:
             self.span.add_event(name, attributes)
-        elif self.arrival:
+        elif self.arrival and self.otel_context is None:
             # Its span is started later: see telemetry.
             self._span_events = [*self.span_events, (name, attributes)]
 
@@ -265,9 +266,18 @@ CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
 def propagated_headers(current: MessageContext) -> dict[str, str]:
     """Return the trace headers of the message at hand, to be sent on with what it causes."""
     if current.otel_context is not None:
-        return create_trace_headers(current.otel_context)
+        return create_trace_headers()  # within it, or below a span of the handler's own
     received = current.headers
-    return {name: received[name] for name in header_names.PROPAGATED if name in received}
+    return {
+        name: value
+        for name in header_names.PROPAGATED
+        if (value := received.get(name)) is not None and _may_go_on(value)
+    }
+
+
+def _may_go_on(value: str) -> bool:
+    """Say whether others take a received header for one line of a sensible size."""
+    return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()
 
 
 def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -10,7 +10,9 @@ import re
 from functools import partial
 from random import getrandbits
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_plus
 
+from opentelemetry.baggage import get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -44,11 +46,17 @@ _MAX_TRACESTATE: Final = 512
 _MAX_MEMBERS: Final = 32
 _MAX_BAGGAGE: Final = 8192
 _MAX_BAGGAGE_ENTRIES: Final = 64
-_VALUE: Final = r"\x21-\x2b\x2d-\x3c\x3e-\x7e"  # printable ASCII without comma and equals sign
-_MEMBER: Final = re.compile(
-    rf"[ \t]*([a-z0-9][a-z0-9_\-*/@]{{0,255}})=[ {_VALUE}]{{0,255}}[{_VALUE}][ \t]*"
+_MAX_BAGGAGE_ENTRY: Final = 4096
+# What the propagators of the API take without a word, no more.
+_STATE_NAME: Final = (
+    r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 )
-_ENTRY: Final = re.compile(r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*=[\x20-\x2b\x2d-\x7e]*")
+_STATE_VALUE: Final = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+_MEMBER: Final = re.compile(rf"({_STATE_NAME})={_STATE_VALUE}")
+# Without % and +: the API would decode them, into what no name may have.
+_NAME: Final = r"[ \t]*[!#$&'*.^_`|~0-9A-Za-z-]+[ \t]*"
+_VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
+_ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
 
 
 class DeferredSpan(NonRecordingSpan):
@@ -78,7 +86,11 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
     """
     if isinstance(headers, Headers) and (usual := _USUAL.search(headers.block)) is not None:
         block = headers.block.lower()
-        if b"tracestate" not in block and b"baggage" not in block:
+        if (
+            b"tracestate" not in block
+            and b"baggage" not in block
+            and block.find(b"\r\ntraceparent", usual.end() - 2) < 0  # of several the last one holds
+        ):
             span = DeferredSpan(partial(_remote, usual), is_sampled=usual[3][1] in _ODD)
             return set_span_in_context(span, _EMPTY)
     context = Context()
@@ -90,8 +102,8 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
             carrier["tracestate"] = tracestate
         context = _TRACE.extract(carrier, context)
     baggage = headers.get("baggage")
-    if baggage is not None and _is_baggage(baggage):
-        context = _BAGGAGE.extract({"baggage": baggage}, context)
+    if baggage is not None and (entries := _usable_entries(baggage)):
+        context = _BAGGAGE.extract({"baggage": ",".join(entries)}, context)
     return context
 
 
@@ -126,7 +138,8 @@ def create_trace_headers(context: Context | None = None) -> dict[str, str]:
     span_context = get_current_span(context).get_span_context()
     if span_context.is_valid:
         carrier.update(trace_headers(span_context))
-    _BAGGAGE.inject(carrier, context)
+    if baggage := _baggage(context):
+        carrier["baggage"] = baggage
     return carrier
 
 
@@ -145,12 +158,9 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     lines = f"traceparent: {_traceparent(span_context)}\r\n"
     if span_context.trace_state:
         lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
-    if context:
-        carrier: dict[str, str] = {}
-        _BAGGAGE.inject(carrier, context)
-        if carrier:
-            lines += f"baggage: {carrier['baggage']}\r\n"
-    return lines.encode("ascii", "ignore")
+    if context and (baggage := _baggage(context)):
+        lines += f"baggage: {baggage}\r\n"
+    return lines.encode()
 
 
 def _traceparent(span_context: SpanContext) -> str:
@@ -161,16 +171,34 @@ def _traceparent(span_context: SpanContext) -> str:
 def _is_tracestate(text: str) -> bool:
     if len(text) > _MAX_TRACESTATE:
         return False
-    members = [member for member in text.split(",") if member.strip(" \t")]
+    members = [member for each in text.split(",") if (member := each.strip(" \t"))]
     if len(members) > _MAX_MEMBERS:
         return False
     matches = [_MEMBER.fullmatch(member) for member in members]
-    keys = [match[1] for match in matches if match]
-    return len(keys) == len(members) == len(set(keys))
+    names = [match[1] for match in matches if match]
+    return len(names) == len(members) == len(set(names))
 
 
-def _is_baggage(text: str) -> bool:
+def _usable_entries(text: str) -> list[str]:
+    """Return the entries of a baggage header that may be carried on; none when it has too many."""
     if len(text) > _MAX_BAGGAGE:
-        return False
+        return []
     entries = text.split(",")
-    return len(entries) <= _MAX_BAGGAGE_ENTRIES and all(map(_ENTRY.fullmatch, entries))
+    if len(entries) > _MAX_BAGGAGE_ENTRIES:
+        return []
+    return [
+        entry for entry in entries if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
+    ]
+
+
+def _baggage(context: Context | None) -> str:
+    """Return the header that carries baggage on, as much of it as one may have."""
+    entries: list[str] = []
+    length = 0
+    for name, value in get_all(context).items():
+        entry = f"{quote_plus(name, errors='replace')}={quote_plus(str(value), errors='replace')}"
+        length += len(entry) + 1
+        if length > _MAX_BAGGAGE:
+            break
+        entries.append(entry)
+    return ",".join(entries)
