@@ -5,15 +5,19 @@ Nothing is installed by importing the library; `configure` is for programs.
 
 from __future__ import annotations
 
-import json
+import json as encoding
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import get_current_span
 from typing_extensions import override
 
 from weenats.context import CURRENT, RequestContext
+from weenats.telemetry.settings import check_principal_mode, shown_principal
+
+if TYPE_CHECKING:
+    from weenats.telemetry.settings import PrincipalMode
 
 FIELDS: Final[tuple[str, ...]] = (
     "trace_id",
@@ -24,18 +28,20 @@ FIELDS: Final[tuple[str, ...]] = (
     "principal",
 )
 """What `MessageFilter` puts onto records, each "" where there is none."""
+_NAME: Final = "weenats"
 
 
 class MessageFilter(logging.Filter):
     """Puts onto each record what it belongs to; it refuses none.
 
     Args:
-        principal: whether records name who calls.
+        principal: whether records name who calls plainly, by a digest, or not at all.
     """
 
-    def __init__(self, *, principal: bool = True) -> None:
+    def __init__(self, *, principal: PrincipalMode = "plain") -> None:
         super().__init__()
-        self._principal = principal
+        check_principal_mode(principal)
+        self._principal: PrincipalMode = principal
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
@@ -44,7 +50,7 @@ class MessageFilter(logging.Filter):
         return True
 
 
-def belongings(*, principal: bool = True) -> dict[str, str]:
+def belongings(*, principal: PrincipalMode = "plain") -> dict[str, str]:
     """Return what the running task works on, by the names of FIELDS."""
     span = get_current_span().get_span_context()
     context = CURRENT.get()
@@ -57,13 +63,13 @@ def belongings(*, principal: bool = True) -> dict[str, str]:
         found["message_id"] = context.message_id
     if isinstance(context, RequestContext):
         found["operation"] = f"{context.operation.contract.name}/{context.operation.name}"
-        if principal and context.principal is not None:
-            found["principal"] = context.principal.id
+        if context.principal is not None:
+            found["principal"] = shown_principal(context.principal.id, principal) or ""
     return found
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON."""
+    """Writes a record as one line of JSON, in ASCII."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -79,33 +85,45 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return encoding.dumps(line, default=str)
 
 
-_BELONGINGS: Final = "[%(operation)s %(correlation_id)s %(trace_id)s]"
-_TEXT: Final = f"%(asctime)s %(levelname)-7s %(name)s {_BELONGINGS} %(message)s"
+class TextFormatter(logging.Formatter):
+    """Writes a record as a line of text, with what it belongs to in brackets."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(belongings)s %(message)s")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        found = [value for name in _SHOWN if (value := getattr(record, name, ""))]
+        record.belongings = f" [{' '.join(found)}]" if found else ""
+        return super().formatMessage(record)
+
+
+_SHOWN: Final = ("operation", "principal", "correlation_id", "trace_id")
 
 
 def configure(
-    *, json: bool = False, level: int | str = logging.INFO, principal: bool = True
+    *, json: bool = False, level: int | str = logging.INFO, principal: PrincipalMode = "plain"
 ) -> logging.Handler:
     """Log to standard error, each record with what it belongs to; calling again replaces it.
 
     Args:
         json: one JSON object a line, for machines.
         level: the lowest level that is logged.
-        principal: whether records name who calls.
+        principal: whether records name who calls plainly, by a digest, or not at all.
+
+    Raises:
+        ValueError: there is no such level or mode.
     """
     handler = logging.StreamHandler()
     handler.addFilter(MessageFilter(principal=principal))
-    handler.setFormatter(JsonFormatter() if json else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonFormatter() if json else TextFormatter())
     handler.set_name(_NAME)
     root = logging.getLogger()
+    root.setLevel(level)
     for installed in [each for each in root.handlers if each.get_name() == _NAME]:
         root.removeHandler(installed)
     root.addHandler(handler)
-    root.setLevel(level)
     return handler
-
-
-_NAME: Final = "weenats"
