@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats import discovery
+from weenats import discovery, subjects
 from weenats import headers as header_names
 from weenats import interceptors as chains
 from weenats.auth.token_source import (
@@ -32,13 +32,14 @@ from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.nats_transport import NatsTransport
+from weenats.subjects import Kind
+from weenats.telemetry.calls import OutgoingCalls
 from weenats.telemetry.manager import TelemetryManager
-from weenats.telemetry.operations import CalledOperation
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.wire import OperationCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from pydantic import JsonValue
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 TokenT = TypeVar("TokenT")
+AnswerT = TypeVar("AnswerT")
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call may take when nobody says otherwise."""
 _TOKEN_PROVIDER: Final = Key["TokenProvider | None"]("token provider")
@@ -109,7 +111,7 @@ class ServiceClient:
         self._header_lines = b""
         self._interceptors: tuple[Interceptor, ...] = ()
         self._telemetry: TelemetryManager | None = None
-        self._called: dict[AnyOperation, CalledOperation] = {}
+        self._called: dict[AnyOperation | str, OutgoingCalls] = {}
         self._call: CallNext = self._send
         self._codecs: dict[AnyOperation, OperationCodec] = {}
 
@@ -208,10 +210,15 @@ class ServiceClient:
         """Record a CLIENT span and the duration of each call, with the application's provider.
 
         Args:
-            settings: what is collected; `exporter_url` and `environment` are a service's.
+            settings: what is collected.
+
+        Raises:
+            ValueError: there is an `exporter_url`, which is a service's.
         """
-        manager = TelemetryManager(settings or TelemetrySettings())
-        return self._with(_telemetry=manager, _called={})
+        settings = settings or TelemetrySettings()
+        if settings.exporter_url is not None:
+            raise ValueError("a client's spans go to the application's provider: no exporter_url")
+        return self._with(_telemetry=TelemetryManager(settings), _called={})
 
     @property
     def telemetry(self) -> TelemetryManager | None:
@@ -256,9 +263,7 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.get_service_info.
         """
-        return await discovery.get_service_info(
-            self._transport, self.contract.name, instance_id, timeout=self._timeout
-        )
+        return await self._discover("INFO", discovery.get_service_info, instance_id)
 
     async def get_service_stats(self, instance_id: str | None = None) -> StatsResponse:
         """Return what one instance of the service has counted (ADR-32 STATS).
@@ -266,15 +271,11 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.get_service_stats.
         """
-        return await discovery.get_service_stats(
-            self._transport, self.contract.name, instance_id, timeout=self._timeout
-        )
+        return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
     async def list_instances(self) -> list[PingResponse]:
         """Return every running instance of the service (ADR-32 PING)."""
-        return await discovery.list_instances(
-            self._transport, self.contract.name, timeout=self._timeout
-        )
+        return await self._discover("PING", discovery.list_instances)
 
     async def check_health(self) -> HealthCheck:
         """Return the health of one instance of the service.
@@ -282,9 +283,26 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.check_health.
         """
-        return await discovery.check_health(
-            self._transport, self.contract.name, timeout=self._timeout
-        )
+        return await self._discover("HEALTH", discovery.check_health)
+
+    async def _discover(
+        self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *which: str | None
+    ) -> AnswerT:
+        """Ask the service about itself, within a span where there is telemetry."""
+        name, timeout = self.contract.name, self._timeout
+
+        def send(_: None, trace: bytes) -> Awaitable[AnswerT]:
+            return ask(self._transport, name, *which, timeout=timeout, headers=trace)
+
+        if self._telemetry is None:
+            return await send(None, b"")
+        called = self._called.get(verb)
+        if called is None:
+            health = verb == "HEALTH"
+            subject = subjects.health(name) if health else subjects.discovery(verb, name)
+            called = OutgoingCalls(self._telemetry, f"{name}/${verb}", Kind.QUERY, subject)
+            self._called[verb] = called
+        return await called.call(None, send, self._transport.server_address)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
@@ -348,7 +366,7 @@ class ServiceClient:
             return await self._ask(context)
         called = self._called.get(context.operation)
         if called is None:
-            called = CalledOperation(self._telemetry, context.operation)
+            called = OutgoingCalls.of(self._telemetry, context.operation)
             self._called[context.operation] = called
         return await called.call(context, self._ask, self._transport.server_address)
 

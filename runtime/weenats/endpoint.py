@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from functools import partial
 from itertools import takewhile
 from time import perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
 from weenats.admission import Admission, Job
+from weenats.auth.interceptor import AuthInterceptor
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.deadline import from_header
 from weenats.discovery import EndpointCounters
@@ -104,12 +106,17 @@ class EndpointRunner:
         if self._telemetry is None:
             return chain(interceptors, self._handle)
         own = list(takewhile(_is_own, interceptors))
-        return chain([*own, self._begin_span, *interceptors[len(own) :]], self._handle)
-
-    def _begin_span(self, context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
-        if self._telemetry is not None:
-            self._telemetry.begin(context)
-        return call_next(context)
+        rest: list[Interceptor] = []
+        judged = True
+        for interceptor in interceptors[len(own) :]:
+            if isinstance(interceptor, AuthInterceptor):
+                judged = False
+                identify = _telling(self._telemetry.identify)
+                rest += [identify, interceptor, identify]
+            else:
+                rest.append(interceptor)
+        begin = _telling(partial(self._telemetry.begin, judged=judged))
+        return chain([*own, begin, *rest], self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
@@ -246,6 +253,16 @@ class EndpointRunner:
 def _is_own(interceptor: Interceptor) -> bool:
     """Say whether an interceptor is the runtime's: those tell the span that starts after them."""
     return type(interceptor).__module__.startswith("weenats.")
+
+
+def _telling(tell: Callable[[RequestContext], None]) -> Interceptor:
+    """Return a link of the chain that tells telemetry and goes on."""
+
+    def told(context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
+        tell(context)
+        return call_next(context)
+
+    return told
 
 
 def _taking_payload(

@@ -147,7 +147,7 @@ async def publish(
     if telemetry is None:
         send({})
     else:
-        EventTelemetry(telemetry, event).publish(context, send)
+        EventTelemetry.of_publisher(telemetry, event).publish(context, send)
 
 
 async def subscribe(
@@ -235,28 +235,36 @@ class _EventWorker(Generic[DataT]):
                 self._event.subject,
                 error.details or error,
             )
+            if self._telemetry is not None:
+                self._telemetry.refuse(job.delivery.headers, error)
         else:
             await self._handle(ReceivedEvent[DataT](notification, notification.data, job.delivery))
         job.settled = True
 
     async def _handle(self, received: ReceivedEvent[DataT]) -> None:
         CURRENT.set(received)
-        telemetry, failed, started = self._telemetry, True, perf_counter()
+        telemetry, started = self._telemetry, perf_counter()
+        failure: BaseException | None = None
         span = None if telemetry is None else telemetry.begin(received)
         try:
             await self._handler(received)
-            failed = False
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            failure = error
             _LOG.warning("the handler of %s was cancelled", self._event.subject)
-        except Exception:  # noqa: BLE001 - what a handler raises ends nothing
+        except Exception as error:  # noqa: BLE001 - what a handler raises ends nothing
+            failure = error
             _LOG.exception("the handler of %s failed", self._event.subject)
+        except BaseException as error:
+            failure = error
+            raise
         finally:
             if telemetry is not None:
-                telemetry.end(span, perf_counter() - started, failed=failed)
+                telemetry.end(span, perf_counter() - started, failure)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        del job  # core NATS has nobody to tell
         _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
+        if self._telemetry is not None and not job.begun:
+            self._telemetry.refuse(job.delivery.headers, error)
 
 
 def _outgoing(

@@ -155,7 +155,7 @@ class NatsTransport:
             mux.discard(reply)
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
@@ -164,7 +164,7 @@ class NatsTransport:
         self._gatherings.add(arrived)
         try:
             await self.fence()
-            self.publish(subject, payload, reply=inbox.subject)
+            self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
             self._gatherings.discard(arrived)

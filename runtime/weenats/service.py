@@ -22,8 +22,16 @@ from weenats.identifiers import STAMPER
 from weenats.nats_transport import NatsTransport
 from weenats.stop_signals import StopSignals
 from weenats.telemetry.exporting import check_installed, export_to
+from weenats.telemetry.gauges import observe
 from weenats.telemetry.manager import TelemetryManager
-from weenats.telemetry.names import FEATURE_AUTH
+from weenats.telemetry.names import (
+    DRAIN_STARTED,
+    DRAINING,
+    FEATURE_AUTH,
+    IN_FLIGHT,
+    JWKS_AGE,
+    QUEUED,
+)
 from weenats.telemetry.operations import ServedOperation
 from weenats.telemetry.settings import TelemetrySettings
 
@@ -266,8 +274,8 @@ class NatsService:
             max_queue=settings.max_concurrency * _QUEUE_FACTOR,
         )
         self._providers: Providers | None = None
-        self._telemetry = self._telemetry_of(settings)
-        self._runners = [self._runner(endpoint) for endpoint in handlers.endpoints()]
+        self._telemetry: TelemetryManager | None = None
+        self._runners: list[EndpointRunner] = []
         self._subscriptions: list[Subscription] = []
         self._discovery: list[Subscription] = []
         self._state = "new"
@@ -291,6 +299,20 @@ class NatsService:
         auth = self._settings.auth
         return None if auth is None or auth.jwks is None else auth.jwks.state()
 
+    def gauges(self) -> Mapping[str, float]:
+        """Return what telemetry shows of this instance; see telemetry."""
+        if self._state not in {"serving", "stopping"}:
+            return {}
+        values: dict[str, float] = {
+            IN_FLIGHT: len(self._admission.running),
+            QUEUED: self._admission.queued,
+            DRAINING: int(self._state == "stopping"),
+        }
+        auth = self._settings.auth
+        if auth is not None and auth.jwks is not None and auth.jwks.age is not None:
+            values[JWKS_AGE] = auth.jwks.age
+        return values
+
     async def start(self) -> None:
         """Connect, subscribe, and return when requests reach this instance.
 
@@ -303,6 +325,8 @@ class NatsService:
             raise RuntimeError("a service is started once; build another one")
         self._state = "starting"
         try:
+            self._telemetry = self._telemetry_of(self._settings)
+            self._runners = [self._runner(endpoint) for endpoint in self._handlers.endpoints()]
             if self._settings.auth is not None:
                 self._settings.auth.start()
             await self._transport.connect()
@@ -318,6 +342,8 @@ class NatsService:
             await self._stop(budget=0)
             raise
         self._state = "serving"
+        if self._telemetry is not None:
+            observe(self, self._telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
 
     async def stop(self) -> None:
@@ -401,6 +427,9 @@ class NatsService:
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
+        for job in self._admission.running:
+            if job.context is not None:
+                job.context.add_event(DRAIN_STARTED)
         try:
             await self._transport.unsubscribe(self._subscriptions)
             await self._admission.drain(budget)

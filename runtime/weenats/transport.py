@@ -137,7 +137,7 @@ class Transport(Protocol):
         ...
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies until none came for `quiet` seconds.
 

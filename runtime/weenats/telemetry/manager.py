@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from random import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry import metrics, trace
@@ -23,8 +22,10 @@ from opentelemetry.trace import (
 )
 
 from weenats import propagation
-from weenats.propagation import DeferredSpan, unsampled_root
+from weenats.context import CURRENT
+from weenats.propagation import DeferredSpan, extract_trace_context, unsampled_root
 from weenats.telemetry import names
+from weenats.telemetry.settings import shown_principal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
+    from weenats.contract import Event
     from weenats.errors import ServiceError
     from weenats.subjects import Kind
+    from weenats.telemetry.events import EventTelemetry
     from weenats.telemetry.settings import TelemetrySettings
 
 Attributes = dict[str, "AttributeValue"]
@@ -62,6 +65,8 @@ class TelemetryManager:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self.settings = settings
+        self.publishers: dict[Event[Any], EventTelemetry] = {}
+        self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=names.SCHEMA_URL
@@ -93,33 +98,32 @@ class TelemetryManager:
         self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
     ) -> Span:
         """Start the CLIENT span of a call, below the current span when no parent is given."""
-        return self._start(name, SpanKind.CLIENT, kind, attributes, parent or otel.get_current())
+        parent = parent or otel.get_current()
+        return self._start(name, SpanKind.CLIENT, kind, attributes, parent)
 
     def start_message_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context, start_time: int | None
+        self, name: str, kind: Kind, attributes: Attributes, parent: Context
     ) -> Span:
-        """Start the SERVER span of a message that arrived at that time, ns since the epoch."""
-        return self._start(name, SpanKind.SERVER, kind, attributes, parent, start_time)
-
-    def start_event_span(  # noqa: PLR0913, PLR0917 - what a span is made of
-        self,
-        name: str,
-        span_kind: SpanKind,
-        kind: Kind,
-        attributes: Attributes,
-        parent: Context,
-        start_time: int | None = None,
-    ) -> Span:
-        """Start the PRODUCER or CONSUMER span of an event."""
-        return self._start(name, span_kind, kind, attributes, parent, start_time)
+        """Start the SERVER span of a message, below the trace context that came with it."""
+        return self._start(name, SpanKind.SERVER, kind, attributes, parent)
 
     @contextmanager
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
     ) -> Generator[Span]:
-        """Work within a span of its own, below the current one, which is current meanwhile."""
-        with self._tracer.start_as_current_span(name, attributes=attributes) as span:
-            yield span
+        """Work within a span of its own, below the current one, which is current meanwhile.
+
+        An exception marks it as failed by its class; what it says may be secret and is not told.
+        """
+        with self._tracer.start_as_current_span(
+            name, attributes=attributes, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+                span.set_status(StatusCode.ERROR)
+                raise
 
     def add_correlation_attributes(self, span: Span, context: MessageContext) -> None:
         """Put the ids of a message onto a span."""
@@ -144,10 +148,7 @@ class TelemetryManager:
 
     def principal(self, identity: str) -> str | None:
         """Return a principal's id as it may be shown, None when it may not."""
-        mode = self.settings.principal
-        if mode == "plain":
-            return identity
-        return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
+        return shown_principal(identity, self.settings.principal)
 
     def histogram(self, name: str, description: str) -> Histogram:
         """Return an instrument for durations in seconds, with the buckets of the conventions."""
@@ -173,21 +174,40 @@ class TelemetryManager:
             return None
         return unsampled_root()
 
-    def _start(  # noqa: PLR0913, PLR0917 - what a span is made of
+    def record(
         self,
         name: str,
         span_kind: SpanKind,
-        kind: Kind,
         attributes: Attributes,
         parent: Context,
         start_time: int | None = None,
     ) -> Span:
-        unsampled = self.unsampled(parent, kind)
-        if unsampled is not None:
-            return unsampled
+        """Start a span that `unsampled` decided to record; it began at `start_time`, epoch ns."""
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
+
+    def _start(
+        self, name: str, span_kind: SpanKind, kind: Kind, attributes: Attributes, parent: Context
+    ) -> Span:
+        unsampled = self.unsampled(parent, kind)
+        if unsampled is not None:
+            return unsampled
+        return self.record(name, span_kind, attributes, parent)
+
+
+def current_parent() -> Context:
+    """Return the context that what is sent now belongs to."""
+    current = otel.get_current()
+    served = CURRENT.get()
+    if (
+        served is not None
+        and served.otel_context is None
+        and not get_current_span(current).get_span_context().is_valid
+    ):
+        # Served without telemetry of its own: the trace that came goes on.
+        return extract_trace_context(served.headers)
+    return current
 
 
 def fail(span: Span, error: ServiceError) -> None:

@@ -43,6 +43,11 @@ RATE_LIMIT_IDENTITY: Final = "ratelimit.identity_type"
 FEATURE_CIRCUIT_BREAKER: Final = "nats.feature.circuitbreaker.state"
 ATTEMPT: Final = "weenats.attempt"
 
+# Span events.
+AUTHENTICATION_FAILED: Final = "authentication.failed"
+AUTHORIZATION_FAILED: Final = "authorization.failed"
+DRAIN_STARTED: Final = "drain.started"
+
 NATS: Final = "nats"
 OK: Final = "OK"
 
@@ -53,4 +58,10 @@ PUBLISH_DURATION: Final = "messaging.client.operation.duration"
 SENT: Final = "messaging.client.sent.messages"
 CONSUMED: Final = "messaging.client.consumed.messages"
 PROCESS_DURATION: Final = "messaging.process.duration"
+IN_FLIGHT: Final = "weenats.server.requests.in_flight"
+QUEUED: Final = "weenats.server.requests.queued"
+DRAINING: Final = "weenats.server.draining"
+JWKS_AGE: Final = "weenats.auth.jwks.age"
+SERVICE: Final = "weenats.service.name"
+INSTANCE: Final = "weenats.service.instance.id"
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)

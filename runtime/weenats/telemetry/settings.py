@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
 from urllib.parse import urlsplit
 
@@ -30,7 +32,9 @@ class Sampling(TypedDict, total=False):
     events: float
 
 
-DEFAULT_SAMPLING: Final[Mapping[str, float]] = {"commands": 1.0, "queries": 0.5, "events": 0.1}
+DEFAULT_SAMPLING: Final[Mapping[str, float]] = MappingProxyType(
+    {"commands": 1.0, "queries": 0.5, "events": 0.1}
+)
 _KINDS: Final = {Kind.COMMAND: "commands", Kind.QUERY: "queries", Kind.EVENT: "events"}
 
 
@@ -51,28 +55,39 @@ class TelemetrySettings:
         ValueError: a value is out of bounds.
     """
 
-    sampling: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_SAMPLING))
+    sampling: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SAMPLING, hash=False)
     environment: str = "development"
     exporter_url: str | None = None
     attributes: Level = "standard"
     principal: PrincipalMode = "plain"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sampling", {**DEFAULT_SAMPLING, **_checked(self.sampling)})
+        sampling = {**DEFAULT_SAMPLING, **_checked(self.sampling)}
+        object.__setattr__(self, "sampling", MappingProxyType(sampling))
         if self.attributes not in get_args(Level):
             raise ValueError(f"attributes is one of {get_args(Level)}, not {self.attributes!r}")
-        if self.principal not in get_args(PrincipalMode):
-            raise ValueError(
-                f"principal is one of {get_args(PrincipalMode)}, not {self.principal!r}"
-            )
+        check_principal_mode(self.principal)
         if not 0 < len(self.environment) <= _MAX_ENVIRONMENT or not self.environment.isprintable():
             raise ValueError("environment is 1 to 255 printable characters")
         if self.exporter_url is not None and not _is_http(self.exporter_url):
-            raise ValueError(f"exporter_url is an http or https URL, not {self.exporter_url!r}")
+            raise ValueError("exporter_url is an http or https URL without query and fragment")
 
     def share(self, kind: Kind) -> float:
         """Return the share of traces that is recorded of those that begin with such a message."""
         return self.sampling[_KINDS[kind]]
+
+
+def check_principal_mode(mode: str) -> None:
+    """Raise ValueError when there is no such way to name the principal."""
+    if mode not in get_args(PrincipalMode):
+        raise ValueError(f"principal is one of {get_args(PrincipalMode)}, not {mode!r}")
+
+
+def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
+    """Return a principal's id as spans and logs may show it, None when they may not."""
+    if mode == "plain":
+        return identity
+    return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
 
 
 def _checked(sampling: Mapping[str, float]) -> Mapping[str, float]:
@@ -89,4 +104,5 @@ def _is_http(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    is_base = not parts.query and not parts.fragment
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_base

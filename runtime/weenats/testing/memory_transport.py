@@ -153,7 +153,7 @@ class MemoryTransport:
             self._mux.discard(reply)
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
@@ -161,7 +161,7 @@ class MemoryTransport:
         inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
         self._gatherings.add(arrived)
         try:
-            self.publish(subject, payload, reply=inbox.subject)
+            self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
             self._gatherings.discard(arrived)
