@@ -111,8 +111,8 @@ class EndpointRunner:
         for interceptor in interceptors[len(own) :]:
             if isinstance(interceptor, AuthInterceptor):
                 judged = False
-                identify = _telling(self._telemetry.identify)
-                rest += [identify, interceptor, identify]
+                identify = self._telemetry.identify
+                rest += [_telling_of_failure(identify), interceptor, _telling(identify)]
             else:
                 rest.append(interceptor)
         begin = _telling(partial(self._telemetry.begin, judged=judged))
@@ -261,6 +261,19 @@ def _telling(tell: Callable[[RequestContext], None]) -> Interceptor:
     def told(context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
         tell(context)
         return call_next(context)
+
+    return told
+
+
+def _telling_of_failure(tell: Callable[[RequestContext], None]) -> Interceptor:
+    """Return a link of the chain that tells telemetry when what follows fails."""
+
+    async def told(context: RequestContext, call_next: CallNext) -> Response:
+        try:
+            return await call_next(context)
+        except BaseException:
+            tell(context)
+            raise
 
     return told
 

@@ -130,8 +130,9 @@ class ServedOperation(Calls):
 
     def identify(self, context: RequestContext) -> None:
         """Tell who calls on a span that began before it was known."""
-        if self._authenticates and context.span is not None:
-            context.span.set_attributes(self._caller(context))
+        span = context.span
+        if self._authenticates and span is not None and span.is_recording():
+            span.set_attributes(self._caller(context))
 
     def end(
         self,
