@@ -115,8 +115,8 @@ class EndpointRunner:
                 rest += [_telling_of_failure(identify), interceptor, _telling(identify)]
             else:
                 rest.append(interceptor)
-        begin = _telling(partial(self._telemetry.begin, judged=judged))
-        return chain([*own, begin, *rest], self._handle)
+        begin = self._telemetry.begin if judged else partial(self._telemetry.begin, judged=False)
+        return chain([*own, _telling(begin), *rest], self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
