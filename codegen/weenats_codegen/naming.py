@@ -20,11 +20,14 @@ _GAP: Final = re.compile(r"[^A-Za-z0-9]+")
 
 CLIENT_ATTRIBUTES: Final = frozenset({
     "check_health", "close", "connect", "connection", "contract", "copy", "execute",
-    "get_service_info", "get_service_stats", "list_instances", "options", "query", "transport",
-    "wait_until_available", "with_context", "with_correlation_id", "with_header", "with_headers",
-    "with_interceptor", "with_retry", "with_timeout", "with_token",
+    "get_service_info", "get_service_stats", "list_instances", "options", "query", "telemetry",
+    "transport", "wait_until_available", "with_context", "with_correlation_id", "with_header",
+    "with_headers", "with_interceptor", "with_retry", "with_telemetry", "with_timeout",
+    "with_token",
 })  # fmt: skip
-HANDLERS_ATTRIBUTES: Final = frozenset({"bind", "contract", "endpoints", "transport", "unbind"})
+HANDLERS_ATTRIBUTES: Final = frozenset(
+    {"bind", "contract", "endpoints", "telemetry", "transport", "unbind"}
+)
 RESERVED_METHODS: Final = CLIENT_ATTRIBUTES | HANDLERS_ATTRIBUTES
 """Public attributes of weenats.ServiceClient and weenats.ServiceHandlers: no operation has them."""
 

@@ -110,7 +110,7 @@ class ReceiptsClient(ServiceClient):
 
         An item was put on the receipt.
         """
-        await publish(self.transport, ITEM_ADDED, key, data, **options)
+        await publish(self.transport, ITEM_ADDED, key, data, self.telemetry, **options)
 
     async def subscribe_item_added(
         self, handler: EventHandler[ItemAdded], **options: Unpack[SubscribeOptions]
@@ -119,7 +119,7 @@ class ReceiptsClient(ServiceClient):
 
         An item was put on the receipt.
         """
-        return await subscribe(self.transport, ITEM_ADDED, handler, **options)
+        return await subscribe(self.transport, ITEM_ADDED, handler, self.telemetry, **options)
 
     async def publish_item_removed(
         self, key: str, data: ItemRemoved, **options: Unpack[PublishOptions]
@@ -128,7 +128,7 @@ class ReceiptsClient(ServiceClient):
 
         An item was taken off the receipt.
         """
-        await publish(self.transport, ITEM_REMOVED, key, data, **options)
+        await publish(self.transport, ITEM_REMOVED, key, data, self.telemetry, **options)
 
     async def subscribe_item_removed(
         self, handler: EventHandler[ItemRemoved], **options: Unpack[SubscribeOptions]
@@ -137,7 +137,7 @@ class ReceiptsClient(ServiceClient):
 
         An item was taken off the receipt.
         """
-        return await subscribe(self.transport, ITEM_REMOVED, handler, **options)
+        return await subscribe(self.transport, ITEM_REMOVED, handler, self.telemetry, **options)
 
     async def publish_receipt_finalized(
         self, key: str, data: ReceiptFinalized, **options: Unpack[PublishOptions]
@@ -146,7 +146,7 @@ class ReceiptsClient(ServiceClient):
 
         The receipt was closed.
         """
-        await publish(self.transport, RECEIPT_FINALIZED, key, data, **options)
+        await publish(self.transport, RECEIPT_FINALIZED, key, data, self.telemetry, **options)
 
     async def subscribe_receipt_finalized(
         self, handler: EventHandler[ReceiptFinalized], **options: Unpack[SubscribeOptions]
@@ -155,7 +155,9 @@ class ReceiptsClient(ServiceClient):
 
         The receipt was closed.
         """
-        return await subscribe(self.transport, RECEIPT_FINALIZED, handler, **options)
+        return await subscribe(
+            self.transport, RECEIPT_FINALIZED, handler, self.telemetry, **options
+        )
 
     async def publish_receipt_voided(
         self, key: str, data: ReceiptVoided, **options: Unpack[PublishOptions]
@@ -164,7 +166,7 @@ class ReceiptsClient(ServiceClient):
 
         The receipt was declared void.
         """
-        await publish(self.transport, RECEIPT_VOIDED, key, data, **options)
+        await publish(self.transport, RECEIPT_VOIDED, key, data, self.telemetry, **options)
 
     async def subscribe_receipt_voided(
         self, handler: EventHandler[ReceiptVoided], **options: Unpack[SubscribeOptions]
@@ -173,4 +175,4 @@ class ReceiptsClient(ServiceClient):
 
         The receipt was declared void.
         """
-        return await subscribe(self.transport, RECEIPT_VOIDED, handler, **options)
+        return await subscribe(self.transport, RECEIPT_VOIDED, handler, self.telemetry, **options)

@@ -113,7 +113,7 @@ class ReceiptsHandlers(ServiceHandlers):
 
         An item was put on the receipt.
         """
-        await publish(self.transport, ITEM_ADDED, key, data, **options)
+        await publish(self.transport, ITEM_ADDED, key, data, self.telemetry, **options)
 
     async def publish_item_removed(
         self, key: str, data: ItemRemoved, **options: Unpack[PublishOptions]
@@ -122,7 +122,7 @@ class ReceiptsHandlers(ServiceHandlers):
 
         An item was taken off the receipt.
         """
-        await publish(self.transport, ITEM_REMOVED, key, data, **options)
+        await publish(self.transport, ITEM_REMOVED, key, data, self.telemetry, **options)
 
     async def publish_receipt_finalized(
         self, key: str, data: ReceiptFinalized, **options: Unpack[PublishOptions]
@@ -131,7 +131,7 @@ class ReceiptsHandlers(ServiceHandlers):
 
         The receipt was closed.
         """
-        await publish(self.transport, RECEIPT_FINALIZED, key, data, **options)
+        await publish(self.transport, RECEIPT_FINALIZED, key, data, self.telemetry, **options)
 
     async def publish_receipt_voided(
         self, key: str, data: ReceiptVoided, **options: Unpack[PublishOptions]
@@ -140,4 +140,4 @@ class ReceiptsHandlers(ServiceHandlers):
 
         The receipt was declared void.
         """
-        await publish(self.transport, RECEIPT_VOIDED, key, data, **options)
+        await publish(self.transport, RECEIPT_VOIDED, key, data, self.telemetry, **options)

@@ -48,6 +48,7 @@ from weenats.messages import AggregateId
 from weenats.model import Model
 from weenats.nats_transport import NatsTransport
 from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
+from weenats.telemetry import Sampling, TelemetryManager, TelemetrySettings
 from weenats.transport import Transport
 
 __all__ = [
@@ -96,11 +97,14 @@ __all__ = [
     "RequestContext",
     "ResourceExhaustedError",
     "Response",
+    "Sampling",
     "ServiceClient",
     "ServiceContract",
     "ServiceError",
     "ServiceHandlers",
     "SubscribeOptions",
+    "TelemetryManager",
+    "TelemetrySettings",
     "TokenValidator",
     "Transport",
     "UnauthenticatedError",

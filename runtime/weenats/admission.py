@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -47,12 +48,24 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
+        # A job belongs to no other: not to the one whose end let it begin.
+        self._context = copy_context()
         self._running: set[Job] = set()
         self._waiting = WaitingLine[Job](max_queue, max_queue_time, self._refuse_aged, clock)
         self._calls: dict[str, Job] = {}
         self._timer = DeadlineTimer[Job](self._expire, clock)
         self._service_times = ServiceTimes[Worker]()
         self._idle: asyncio.Future[None] | None = None
+
+    @property
+    def running(self) -> tuple[Job, ...]:
+        """The jobs that run."""
+        return tuple(self._running)
+
+    @property
+    def queued(self) -> int:
+        """How many jobs wait."""
+        return len(self._waiting)
 
     def offer(self, job: Job) -> None:
         """Run the job now, let it wait, or refuse it at once."""
@@ -117,7 +130,9 @@ class Admission:
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
-        job.task = asyncio.get_running_loop().create_task(self._work(job))
+        job.task = asyncio.get_running_loop().create_task(
+            self._work(job), context=self._context.copy()
+        )
 
     async def _work(self, job: Job) -> None:
         job.begun = self._clock()

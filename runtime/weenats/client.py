@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats import discovery
+from weenats import discovery, subjects
 from weenats import headers as header_names
 from weenats import interceptors as chains
 from weenats.auth.token_source import (
@@ -33,10 +33,14 @@ from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
 from weenats.nats_transport import NatsTransport
 from weenats.retry import RetryInterceptor
+from weenats.subjects import Kind
+from weenats.telemetry.calls import OutgoingCalls
+from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.settings import TelemetrySettings
 from weenats.wire import OperationCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from pydantic import JsonValue
@@ -56,6 +60,7 @@ if TYPE_CHECKING:
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 TokenT = TypeVar("TokenT")
+AnswerT = TypeVar("AnswerT")
 DEFAULT_TIMEOUT: Final = 5.0
 """Seconds that a call may take when nobody says otherwise."""
 _TOKEN_PROVIDER: Final = Key["TokenProvider | None"]("token provider")
@@ -107,6 +112,8 @@ class ServiceClient:
         self._headers: Mapping[str, str] = NO_HEADERS
         self._header_lines = b""
         self._interceptors: tuple[Interceptor, ...] = ()
+        self._telemetry: TelemetryManager | None = None
+        self._called: dict[AnyOperation | str, OutgoingCalls] = {}
         self._call: CallNext = self._send
         self._codecs: dict[AnyOperation, OperationCodec] = {}
 
@@ -234,6 +241,25 @@ class ServiceClient:
             )
         )
 
+    def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
+        """Record a CLIENT span and the duration of each call, with the application's provider.
+
+        Args:
+            settings: what is collected.
+
+        Raises:
+            ValueError: there is an `exporter_url`, which is a service's.
+        """
+        settings = settings or TelemetrySettings()
+        if settings.exporter_url is not None:
+            raise ValueError("a client's spans go to the application's provider: no exporter_url")
+        return self._with(_telemetry=TelemetryManager(settings), _called={})
+
+    @property
+    def telemetry(self) -> TelemetryManager | None:
+        """What records the calls and events of this client, None when nothing does."""
+        return self._telemetry
+
     async def execute(
         self,
         command: Command[PayloadT, ResultT],
@@ -272,9 +298,7 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.get_service_info.
         """
-        return await discovery.get_service_info(
-            self._transport, self.contract.name, instance_id, timeout=self._patience
-        )
+        return await self._discover("INFO", discovery.get_service_info, instance_id)
 
     async def get_service_stats(self, instance_id: str | None = None) -> StatsResponse:
         """Return what one instance of the service has counted (ADR-32 STATS).
@@ -282,15 +306,11 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.get_service_stats.
         """
-        return await discovery.get_service_stats(
-            self._transport, self.contract.name, instance_id, timeout=self._patience
-        )
+        return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
     async def list_instances(self) -> list[PingResponse]:
         """Return every running instance of the service (ADR-32 PING)."""
-        return await discovery.list_instances(
-            self._transport, self.contract.name, timeout=self._patience
-        )
+        return await self._discover("PING", discovery.list_instances)
 
     async def check_health(self) -> HealthCheck:
         """Return the health of one instance of the service.
@@ -298,9 +318,26 @@ class ServiceClient:
         Raises:
             ServiceError: see discovery.check_health.
         """
-        return await discovery.check_health(
-            self._transport, self.contract.name, timeout=self._patience
-        )
+        return await self._discover("HEALTH", discovery.check_health)
+
+    async def _discover(
+        self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *which: str | None
+    ) -> AnswerT:
+        """Ask the service about itself, within a span where there is telemetry."""
+        name, timeout = self.contract.name, self._patience
+
+        def send(_: None, trace: bytes) -> Awaitable[AnswerT]:
+            return ask(self._transport, name, *which, timeout=timeout, headers=trace)
+
+        if self._telemetry is None:
+            return await send(None, b"")
+        called = self._called.get(verb)
+        if called is None:
+            health = verb == "HEALTH"
+            subject = subjects.health(name) if health else subjects.discovery(verb, name)
+            called = OutgoingCalls(self._telemetry, f"{name}/${verb}", Kind.QUERY, subject)
+            self._called[verb] = called
+        return await called.call(None, send, self._transport.server_address)
 
     @property
     def _patience(self) -> float:
@@ -337,6 +374,8 @@ class ServiceClient:
         current = CURRENT.get()
         if current is not None:
             _inherit(context, current)
+            if self._telemetry is None or not self._telemetry.traces:
+                _propagate(context, current)
         if options:
             _apply(context, options)
         return context
@@ -365,6 +404,15 @@ class ServiceClient:
         return await self._send(context.replace(token=renewed))
 
     async def _exchange(self, context: RequestContext) -> Response:
+        if self._telemetry is None:
+            return await self._ask(context)
+        called = self._called.get(context.operation)
+        if called is None:
+            called = OutgoingCalls.of(self._telemetry, context.operation)
+            self._called[context.operation] = called
+        return await called.call(context, self._ask, self._transport.server_address)
+
+    async def _ask(self, context: RequestContext, trace: bytes = b"") -> Response:
         operation = context.operation
         codec = self._codecs.get(operation)
         if codec is None:
@@ -381,7 +429,7 @@ class ServiceClient:
         reply = await self._transport.request(
             operation.subject,
             codec.encode_request(context),
-            b"Wee-Timeout: %d\r\n%b" % (remaining, lines),
+            b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
             _is_reply,
             cancel_subject=operation.contract.cancel_subject,
@@ -396,6 +444,10 @@ def _inherit(context: RequestContext, current: MessageContext) -> None:
     inherited = current.inherited_deadline
     if inherited is not None and context.deadline is not None:
         context.deadline = min(context.deadline, inherited)
+
+
+def _propagate(context: RequestContext, current: MessageContext) -> None:
+    """Carry the trace of the message being served on."""
     if propagated := propagated_headers(current):
         context.headers = {**context.headers, **propagated}
 

@@ -5,7 +5,7 @@ The root of correlation, causation and deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
@@ -19,8 +19,11 @@ from typing_extensions import override
 from weenats import headers as header_names
 from weenats.headers import NO_HEADERS
 from weenats.messages import AggregateId
+from weenats.propagation import create_trace_headers
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span
     from pydantic import JsonValue
 
     from weenats.contract import AnyOperation
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+_MAX_PROPAGATED: Final = 8192
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -83,6 +87,7 @@ class MessageContext:
         headers: the headers of the message; names are compared without case.
         deadline: the point on the monotonic clock at which the caller gives up, None when it never
             does.
+        otel_context: the OpenTelemetry context of the message, None without telemetry.
     """
 
     __slots__ = (
@@ -93,6 +98,7 @@ class MessageContext:
         "headers",
         "message_id",
         "metadata_context",
+        "otel_context",
     )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
@@ -111,6 +117,7 @@ class MessageContext:
         self.metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
+        self.otel_context: Context | None = None
         self._values: dict[Key[Any], Any] | None = None
 
     def __getitem__(self, key: Key[ValueT]) -> ValueT:
@@ -163,16 +170,24 @@ class RequestContext(MessageContext):
         key: the key of the aggregate.
         token: the JWT that the message carries, None when it carries none; never shown by repr.
         principal: who calls, when authentication found out; never shown by repr.
+        span: the span of the request, for attributes and events; None while nobody records it.
+        arrival: when it arrived, ns since the epoch; 0 when nobody asks.
+        size: bytes of its envelope.
     """
 
     __slots__ = (
         "_payload",
+        "_span_attributes",
+        "_span_events",
         "_work",
+        "arrival",
         "key",
         "operation",
         "payload_error",
         "principal",
         "side",
+        "size",
+        "span",
         "token",
     )
 
@@ -200,6 +215,7 @@ class RequestContext(MessageContext):
         self.metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
+        self.otel_context = None
         self._values = None
         self.side = side
         self.operation = operation
@@ -209,6 +225,11 @@ class RequestContext(MessageContext):
         self.token = token
         self.principal = principal
         self._work = work
+        self.span: Span | None = None
+        self.arrival = 0
+        self.size = 0
+        self._span_events: list[tuple[str, Mapping[str, str]]] | None = None
+        self._span_attributes: dict[str, str | bool] | None = None
 
     @property
     @override
@@ -250,6 +271,31 @@ class RequestContext(MessageContext):
             raise self.payload_error
         return self._payload
 
+    def add_event(self, name: str, **attributes: str) -> None:
+        """Tell of something that happened to the request, on its span; nothing when it has none."""
+        if self.span is not None:
+            self.span.add_event(name, attributes)
+        elif self.arrival and self.otel_context is None:
+            # Its span is started later: see telemetry.
+            self._span_events = [*self.span_events, (name, attributes)]
+
+    def set_attribute(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
+        """Say something of the request on its span; nothing when it has none."""
+        if self.span is not None:
+            self.span.set_attribute(name, value)
+        elif self.arrival and self.otel_context is None:
+            self._span_attributes = {**self.span_attributes, name: value}
+
+    @property
+    def span_attributes(self) -> Mapping[str, str | bool]:
+        """What was said before there was a span."""
+        return self._span_attributes or {}
+
+    @property
+    def span_events(self) -> Sequence[tuple[str, Mapping[str, str]]]:
+        """What happened before there was a span."""
+        return self._span_events or ()
+
     @property
     def aggregate_id(self) -> AggregateId:
         """The identity of the aggregate: its type and its key."""
@@ -273,6 +319,12 @@ class RequestContext(MessageContext):
         copied.token = self.token
         copied.principal = self.principal
         copied._work = self._work
+        copied.otel_context = self.otel_context
+        copied.span = self.span
+        copied.arrival = self.arrival
+        copied.size = self.size
+        copied._span_events = self._span_events
+        copied._span_attributes = self._span_attributes
         return copied
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of attributes
@@ -308,8 +360,19 @@ CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
 
 def propagated_headers(current: MessageContext) -> dict[str, str]:
     """Return the trace headers of the message at hand, to be sent on with what it causes."""
+    if current.otel_context is not None:
+        return create_trace_headers()  # within it, or below a span of the handler's own
     received = current.headers
-    return {name: received[name] for name in header_names.PROPAGATED if name in received}
+    return {
+        name: value
+        for name in header_names.PROPAGATED
+        if (value := received.get(name)) is not None and _may_go_on(value)
+    }
+
+
+def _may_go_on(value: str) -> bool:
+    """Say whether others take a received header for one line of a sensible size."""
+    return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()
 
 
 def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON

@@ -188,16 +188,24 @@ def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Deli
 
 
 async def list_instances(
-    transport: Transport, service: str | None = None, *, timeout: float = 2.0
+    transport: Transport,
+    service: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
 ) -> list[PingResponse]:
     """Return every running instance, of all services or of one, sorted by name and id.
 
-    [] when there is none.
+    [] when there is none. `headers` are lines that go along, here and below.
     """
     if service is not None:
         subjects.check_service_name(service)
     replies = await transport.request_many(
-        subjects.discovery("PING", service), b"", timeout=timeout, quiet=min(_QUIET, timeout)
+        subjects.discovery("PING", service),
+        b"",
+        headers,
+        timeout=timeout,
+        quiet=min(_QUIET, timeout),
     )
     found: list[PingResponse] = []
     for reply in replies:
@@ -209,7 +217,12 @@ async def list_instances(
 
 
 async def get_service_info(
-    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0
+    transport: Transport,
+    service: str,
+    instance_id: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
 ) -> InfoResponse:
     """Return what a service tells of itself, one instance or the one that answers first.
 
@@ -217,11 +230,16 @@ async def get_service_info(
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
     subject = subjects.discovery("INFO", subjects.check_service_name(service), instance_id)
-    return await _ask(transport, subject, InfoResponse, timeout)
+    return await _ask(transport, subject, InfoResponse, timeout, headers)
 
 
 async def get_service_stats(
-    transport: Transport, service: str, instance_id: str | None = None, *, timeout: float = 2.0
+    transport: Transport,
+    service: str,
+    instance_id: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
 ) -> StatsResponse:
     """Return what one instance has counted, the named one or the one that answers first.
 
@@ -229,19 +247,23 @@ async def get_service_stats(
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
     subject = subjects.discovery("STATS", subjects.check_service_name(service), instance_id)
-    return await _ask(transport, subject, StatsResponse, timeout)
+    return await _ask(transport, subject, StatsResponse, timeout, headers)
 
 
-async def check_health(transport: Transport, service: str, *, timeout: float = 2.0) -> HealthCheck:
+async def check_health(
+    transport: Transport, service: str, *, timeout: float = 2.0, headers: bytes = b""
+) -> HealthCheck:
     """Return the health of one instance of a service.
 
     Raises:
         ServiceError: as Transport.request; InternalError when the answer is none.
     """
-    return await _ask(transport, subjects.health(service), HealthCheck, timeout)
+    return await _ask(transport, subjects.health(service), HealthCheck, timeout, headers)
 
 
-async def _ask(transport: Transport, subject: str, model: type[ModelT], timeout: float) -> ModelT:
-    reply = await transport.request(subject, b"", b"", monotonic() + timeout)
+async def _ask(
+    transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
+) -> ModelT:
+    reply = await transport.request(subject, b"", headers, monotonic() + timeout)
     answer: ModelT = decode_model(model, reply.payload)
     return answer

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from time import monotonic, perf_counter_ns
+from functools import partial
+from itertools import takewhile
+from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
+from weenats.auth.interceptor import AuthInterceptor
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.deadline import from_header
 from weenats.discovery import EndpointCounters
@@ -20,7 +23,7 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.identifiers import STAMPER
-from weenats.interceptors import Interceptor, chain, result_of
+from weenats.interceptors import CallNext, Interceptor, chain, result_of
 from weenats.job import Job
 from weenats.wire import ContractBreachError, OperationCodec, Request, encode_failure
 
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from weenats.admission import Admission
     from weenats.circuit_breaker import HandlerGuard
     from weenats.contract import AnyOperation, Command, Query
-    from weenats.interceptors import CallNext
+    from weenats.telemetry.operations import ServedOperation
     from weenats.transport import Delivery, Transport
 
 _LOG: Final = logging.getLogger("weenats.service")
@@ -83,13 +86,15 @@ class Endpoint:
 class EndpointRunner:
     """Serves the requests of one endpoint: every one is answered once, whatever happens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a request meets on its way
         self,
         endpoint: Endpoint,
         transport: Transport,
         interceptors: Iterable[Interceptor],
         admission: Admission,
+        *,
         guard: HandlerGuard | None = None,
+        telemetry: ServedOperation | None = None,
     ) -> None:
         self.operation = endpoint.operation
         self.counters = EndpointCounters()
@@ -97,15 +102,35 @@ class EndpointRunner:
         self._admission = admission
         self._codec = OperationCodec(endpoint.operation)
         self._handler = endpoint.handler
+        self._telemetry = telemetry
         innermost = self._handle if guard is None else _guarded(endpoint.handler, guard)
-        self._call = chain(interceptors, innermost)
+        self._call = self._chain(tuple(interceptors), innermost)
+
+    def _chain(self, interceptors: tuple[Interceptor, ...], innermost: CallNext) -> CallNext:
+        """Compose the chain; the span begins before the first that is not our own."""
+        if self._telemetry is None:
+            return chain(interceptors, innermost)
+        own = list(takewhile(_is_own, interceptors))
+        rest: list[Interceptor] = []
+        judged = True
+        for interceptor in interceptors[len(own) :]:
+            if isinstance(interceptor, AuthInterceptor):
+                judged = False
+                identify = self._telemetry.identify
+                rest += [_telling_of_failure(identify), interceptor, _telling(identify)]
+            else:
+                rest.append(interceptor)
+        begin = self._telemetry.begin if judged else partial(self._telemetry.begin, judged=False)
+        return chain([*own, _telling(begin), *rest], innermost)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
         job = Job(self, delivery)
+        if self._telemetry is not None:
+            job.received = time_ns()
         if not delivery.reply:
             _LOG.warning("a request on %s named no reply subject and was dropped", delivery.subject)
-            self.counters.count(0, InvalidArgumentError())
+            self._count(job, 0, InvalidArgumentError())
             return
         timeout = delivery.timeout
         if timeout is not None:
@@ -123,9 +148,9 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            context = _context(
-                self.operation, self._codec.decode_request(job.delivery.payload), job
-            )
+            request = self._codec.decode_request(job.delivery.payload)
+            context = job.context = _context(self.operation, request, job)
+            context.arrival, context.size = job.received, len(job.delivery.payload)
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
@@ -148,7 +173,7 @@ class EndpointRunner:
     def refuse(self, job: Job, error: ServiceError) -> None:
         """Answer a request that cannot be run or finished."""
         self._send_failure(job.delivery.reply, error, 0, None)
-        self.counters.count(0, error)
+        self._count(job, 0, error)
 
     async def _handle(self, context: RequestContext) -> Response:
         CURRENT.set(context)  # an interceptor may have handed on a replaced one
@@ -189,12 +214,12 @@ class EndpointRunner:
             )
             _LOG.error("%s", text)
             self._send_failure(job.delivery.reply, MessageTooLargeError(text), elapsed, None)
-            self.counters.count(elapsed, MessageTooLargeError())
+            self._count(job, elapsed, MessageTooLargeError())
         except ServiceError as error:
             _LOG.warning("%s could not be answered: %s", self.operation.subject, error)
-            self.counters.count(elapsed, error)
+            self._count(job, elapsed, error)
         else:
-            self.counters.count(elapsed, None)
+            self._count(job, elapsed, None)
 
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None
@@ -204,7 +229,13 @@ class EndpointRunner:
         job.settled = True
         elapsed = perf_counter_ns() - started
         self._send_failure(job.delivery.reply, error, elapsed, context)
+        self._count(job, elapsed, error)
+
+    def _count(self, job: Job, elapsed: int, error: ServiceError | None) -> None:
+        """Tell statistics and telemetry of a request that has ended, once."""
         self.counters.count(elapsed, error)
+        if self._telemetry is not None:
+            self._telemetry.end(job.context, job.delivery, job.received, error)
 
     def _send_failure(
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
@@ -243,6 +274,34 @@ def _guarded(
         return Response(result)
 
     return handle
+
+
+def _is_own(interceptor: Interceptor) -> bool:
+    """Say whether an interceptor is the runtime's: those tell the span that starts after them."""
+    return type(interceptor).__module__.startswith("weenats.")
+
+
+def _telling(tell: Callable[[RequestContext], None]) -> Interceptor:
+    """Return a link of the chain that tells telemetry and goes on."""
+
+    def told(context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
+        tell(context)
+        return call_next(context)
+
+    return told
+
+
+def _telling_of_failure(tell: Callable[[RequestContext], None]) -> Interceptor:
+    """Return a link of the chain that tells telemetry when what follows fails."""
+
+    async def told(context: RequestContext, call_next: CallNext) -> Response:
+        try:
+            return await call_next(context)
+        except BaseException:
+            tell(context)
+            raise
+
+    return told
 
 
 def _taking_payload(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Generic, Required, Self, TypedDict, TypeVar
 
 from pydantic import MISSING, JsonValue
@@ -21,6 +22,7 @@ from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
 from weenats.job import Job
 from weenats.model import Model
+from weenats.telemetry.events import EventTelemetry
 from weenats.wire import EventCodec
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from weenats.contract import Event
     from weenats.messages import Correlation, EventNotification
+    from weenats.telemetry.manager import TelemetryManager
     from weenats.transport import Delivery, Subscription, Transport
 
 _LOG: Final = logging.getLogger("weenats.events")
@@ -115,9 +118,12 @@ async def publish(
     event: Event[DataT],
     key: str,
     data: DataT,
+    telemetry: TelemetryManager | None = None,
     **options: Unpack[PublishOptions],
 ) -> None:
     """Publish an event; correlation, causation and trace are those of the message being served.
+
+    With `telemetry` it has a PRODUCER span.
 
     Raises:
         InvalidArgumentError: the key, the data or an option cannot be sent.
@@ -133,16 +139,28 @@ async def publish(
         )
     context = _outgoing(options.get("context", NO_CONTEXT), user_headers)
     payload = _codec(event).encode(key, data, revision, context)
-    transport.publish(event.subject, payload, header_names.encode(context.headers))
+
+    def send(trace: Mapping[str, str]) -> int:
+        headers = header_names.encode({**context.headers, **trace})
+        transport.publish(event.subject, payload, headers)
+        return len(payload)
+
+    if telemetry is None:
+        send({})
+    else:
+        EventTelemetry.of_publisher(telemetry, event).publish(context, send)
 
 
 async def subscribe(
     transport: Transport,
     event: Event[DataT],
     handler: EventHandler[DataT],
+    telemetry: TelemetryManager | None = None,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
     """Call the handler with each event from now on.
+
+    With `telemetry` each has a CONSUMER span.
 
     Raises:
         ValueError: an option is out of bounds.
@@ -158,7 +176,8 @@ async def subscribe(
         )
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
-    worker = _EventWorker(event, handler)
+    told = None if telemetry is None else EventTelemetry(telemetry, event, queue_group)
+    worker = _EventWorker(event, handler, told)
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.offer(Job(worker, delivery)), queue_group
     )
@@ -200,8 +219,11 @@ class EventSubscription:
 
 
 class _EventWorker(Generic[DataT]):
-    def __init__(self, event: Event[DataT], handler: EventHandler[DataT]) -> None:
+    def __init__(
+        self, event: Event[DataT], handler: EventHandler[DataT], telemetry: EventTelemetry | None
+    ) -> None:
         self._event = event
+        self._telemetry = telemetry
         self._handler = handler
         self._codec = _codec(event)
 
@@ -214,22 +236,36 @@ class _EventWorker(Generic[DataT]):
                 self._event.subject,
                 error.details or error,
             )
+            if self._telemetry is not None:
+                self._telemetry.refuse(job.delivery.headers, error)
         else:
             await self._handle(ReceivedEvent[DataT](notification, notification.data, job.delivery))
         job.settled = True
 
     async def _handle(self, received: ReceivedEvent[DataT]) -> None:
         CURRENT.set(received)
+        telemetry, started = self._telemetry, perf_counter()
+        failure: BaseException | None = None
+        span = None if telemetry is None else telemetry.begin(received)
         try:
             await self._handler(received)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            failure = error
             _LOG.warning("the handler of %s was cancelled", self._event.subject)
-        except Exception:  # noqa: BLE001 - what a handler raises ends nothing
+        except Exception as error:  # noqa: BLE001 - what a handler raises ends nothing
+            failure = error
             _LOG.exception("the handler of %s failed", self._event.subject)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if telemetry is not None:
+                telemetry.end(span, perf_counter() - started, failure)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        del job  # core NATS has nobody to tell
         _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
+        if self._telemetry is not None and not job.begun:
+            self._telemetry.refuse(job.delivery.headers, error)
 
 
 def _outgoing(

@@ -41,6 +41,11 @@ class Headers(Mapping[str, str]):
         self._known: dict[str, str] | None = None
 
     @property
+    def block(self) -> bytes:
+        """The headers as they stand on the wire."""
+        return self._block
+
+    @property
     def _values(self) -> dict[str, str]:
         # Most handlers never look: the block is read when somebody does.
         if self._known is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
 
+    from weenats.context import RequestContext
     from weenats.errors import ServiceError
     from weenats.transport import Delivery
 
@@ -31,14 +32,18 @@ class Job:
         settled: True once it was answered or dropped; whatever ends later changes nothing.
         begun: when its work began, on the monotonic clock; None before.
         task: what does its work, while that lasts.
+        received: when it arrived, ns since the epoch; 0 where nobody asks.
+        context: what the message became, once it was read.
     """
 
     __slots__ = (
         "_interrupted",
         "_shields",
         "begun",
+        "context",
         "deadline",
         "delivery",
+        "received",
         "settled",
         "task",
         "worker",
@@ -51,6 +56,8 @@ class Job:
         self.settled = False
         self.begun: float | None = None
         self.task: asyncio.Task[None] | None = None
+        self.received = 0
+        self.context: RequestContext | None = None
         self._shields = 0
         self._interrupted = False
 

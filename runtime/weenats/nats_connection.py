@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
+_PORT: Final = 4222
 _M: Final = ord("M")
 _H: Final = ord("H")
 _REFUSED: Final = re.compile(
@@ -103,6 +104,12 @@ class NatsConnection(Client):
         if url.scheme != "ws" and self._server_info.get("tls_required"):
             return True
         return _is_loopback(url.hostname or "")
+
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server."""
+        url = self.connected_url
+        return None if url is None or url.hostname is None else (url.hostname, url.port or _PORT)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message at the end of this turn of the loop; while reconnecting it is kept."""

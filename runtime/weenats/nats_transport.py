@@ -58,6 +58,7 @@ class NatsTransport:
         self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
         self._is_private = True
+        self._server_address: tuple[str, int] | None = None
         self._closed: str | None = None
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
@@ -80,6 +81,11 @@ class NatsTransport:
         """Say whether nobody on the way reads what is sent; see Transport."""
         return self._is_private
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server it is connected to; see Transport."""
+        return self._server_address
+
     async def connect(self) -> None:
         """Be connected, or raise in bounded time; see Transport."""
         self._check_open()
@@ -100,7 +106,7 @@ class NatsTransport:
                     raise
                 finally:
                     self._opening = None
-                self._is_private = self._connection.is_private
+                self._note_server(self._connection)
                 self._connected.set()
 
     async def close(self) -> None:
@@ -155,7 +161,7 @@ class NatsTransport:
             mux.discard(reply)
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
@@ -164,7 +170,7 @@ class NatsTransport:
         self._gatherings.add(arrived)
         try:
             await self.fence()
-            self.publish(subject, payload, reply=inbox.subject)
+            self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
             self._gatherings.discard(arrived)
@@ -207,6 +213,10 @@ class NatsTransport:
         finally:
             for interest in mine:
                 connection.forget(interest)
+
+    def _note_server(self, connection: NatsConnection) -> None:
+        self._is_private = connection.is_private
+        self._server_address = connection.server_address
 
     def _check_open(self) -> None:
         if self._closed is not None:
@@ -257,7 +267,7 @@ class NatsTransport:
 
     async def _on_reconnected(self) -> None:
         if self._connection is not None:
-            self._is_private = self._connection.is_private
+            self._note_server(self._connection)
         self._connected.set()
 
     async def _on_closed(self) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 from aiolimiter import AsyncLimiter
 
 from weenats.errors import RETRY_AFTER, ResourceExhaustedError, UnauthenticatedError
+from weenats.telemetry import names
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation, RateLimit
     from weenats.interceptors import CallNext, Interceptor
+    from weenats.telemetry.manager import Attributes
 
 KeyExtractor = Callable[["RequestContext"], str | None]
 """Returns whose bucket a request takes from; None when it cannot say."""
@@ -156,6 +158,13 @@ class RateLimitSettings:
         """Say whether callers have buckets of their own."""
         return self.per_client or self.key_extractor is not None
 
+    @property
+    def identity(self) -> str:
+        """Say by what callers are told apart."""
+        if self.key_extractor is not None:
+            return "key"
+        return "principal" if self.per_client else "all"
+
     def limiter(self, limit: RateLimit) -> Limiter:
         """Return new buckets of a limit, by the keys of this one."""
         return KeyedLimiter(limit, self.max_clients) if self.is_keyed else SharedLimiter(limit)
@@ -198,7 +207,7 @@ class RateLimitInterceptor:
             buckets = [limiter.bucket(key) for limiter in self._limiters]
         for bucket in buckets:
             if bucket.wait() > 0:
-                self._refuse(max(each.wait() for each in buckets))
+                self._refuse(context, max(each.wait() for each in buckets))
         for bucket in buckets:
             bucket.take()
         return call_next(context)
@@ -223,8 +232,10 @@ class RateLimitInterceptor:
         # Not the text itself where it is long: who chooses keys must not choose how much we keep.
         return f"k{key}" if len(key) <= _LONGEST_KEY else _digest(key)
 
-    def _refuse(self, wait: float) -> None:
+    def _refuse(self, context: RequestContext, wait: float) -> None:
         self.refused += 1
+        context.set_attribute(names.FEATURE_RATE_LIMIT, value=True)
+        context.add_event(names.RATE_LIMIT_REFUSED)
         milliseconds = math.ceil(wait * 1000)
         _LOG.debug("%s refused a request, %d ms too early", self._operation.subject, milliseconds)
         raise ResourceExhaustedError(
@@ -266,6 +277,13 @@ class RateLimits:
         if self._settings is None:
             placed.append(limit)
         return [each for each in placed if each is not None]
+
+    def attributes(self, operation: AnyOperation) -> Attributes:
+        """Return what is said of it on the spans of most requests."""
+        if operation not in self._by_operation:
+            return {}
+        identity = "all" if self._settings is None else self._settings.identity
+        return {names.FEATURE_RATE_LIMIT: False, names.RATE_LIMIT_IDENTITY: identity}
 
     def data(self, operation: AnyOperation) -> dict[str, Callable[[], JsonValue]]:
         """Return what adds to the `data` of an operation in `$SRV.STATS`."""

@@ -25,17 +25,33 @@ from weenats.nats_transport import NatsTransport
 from weenats.queue_membership import QueueMembership
 from weenats.rate_limit import RateLimits, RateLimitSettings
 from weenats.stop_signals import StopSignals
+from weenats.telemetry.exporting import check_installed, export_to
+from weenats.telemetry.gauges import observe
+from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.names import (
+    DRAIN_STARTED,
+    DRAINING,
+    FEATURE_AUTH,
+    IN_FLIGHT,
+    JWKS_AGE,
+    QUEUED,
+)
+from weenats.telemetry.operations import ServedOperation
+from weenats.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from weenats.auth import AuthConfig, TokenValidator
     from weenats.auth.jwks import JwksState
     from weenats.circuit_breaker import IsFailure, Listener, Scope
-    from weenats.contract import ServiceContract
+    from weenats.contract import AnyOperation, ServiceContract
     from weenats.interceptors import Interceptor
     from weenats.rate_limit import KeyExtractor, MissingPrincipal
+    from weenats.telemetry.exporting import Providers
+    from weenats.telemetry.manager import Attributes
+    from weenats.telemetry.settings import Level, PrincipalMode
     from weenats.transport import Subscription, Transport
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
@@ -53,7 +69,7 @@ class ServiceHandlers(ABC):
     """
 
     contract: ClassVar[ServiceContract]
-    _transports: tuple[Transport, ...] = ()
+    _transports: tuple[tuple[Transport, TelemetryManager | None], ...] = ()
 
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -68,17 +84,24 @@ class ServiceHandlers(ABC):
         """
         if not self._transports:
             raise UnavailableError("these handlers are not served yet")
-        return self._transports[-1]
+        return self._transports[-1][0]
 
-    def bind(self, transport: Transport) -> None:
+    @property
+    def telemetry(self) -> TelemetryManager | None:
+        """What records the events of these handlers, None when nothing does."""
+        return self._transports[-1][1] if self._transports else None
+
+    def bind(self, transport: Transport, telemetry: TelemetryManager | None = None) -> None:
         """Publish events on this connection from now on."""
-        self._transports = (*self._transports, transport)
+        self._transports = (*self._transports, (transport, telemetry))
 
     def unbind(self, transport: Transport) -> None:
         """Use the connection no more; that of another service that serves them takes its place."""
         rest = list(self._transports)
-        if transport in rest:
-            rest.remove(transport)
+        for bound in rest:
+            if bound[0] is transport:
+                rest.remove(bound)
+                break
         self._transports = tuple(rest)
 
 
@@ -97,6 +120,7 @@ class _Settings:
     rate_limit: RateLimitSettings | None = None
     auth: Authentication | None = None
     circuit_breaker: CircuitBreakerPolicy | None = None
+    telemetry: TelemetrySettings | None = None
 
 
 class NatsServiceBuilder:
@@ -297,6 +321,41 @@ class NatsServiceBuilder:
         )
         return self._with(circuit_breaker=policy)
 
+    def with_telemetry(
+        self,
+        *,
+        sampling: Mapping[str, float] | None = None,
+        environment: str = "development",
+        exporter_url: str | None = None,
+        attributes: Level = "standard",
+        principal: PrincipalMode = "plain",
+    ) -> Self:
+        """Record spans and metrics of requests and events.
+
+        Args:
+            sampling: by `commands`, `queries` and `events`, the share of traces begun here that is
+                recorded: 1, 0.5 and 0.1 if not set. A trace that a message belongs to is followed.
+            environment: `deployment.environment.name`.
+            exporter_url: the base URL of an OTLP/HTTP receiver, with a provider of the service's
+                own (extra `otel`); without it the application's provider takes all.
+            attributes: how many attributes spans have, see TelemetrySettings.
+            principal: whether they name who calls `plain`, `hashed` or not at all (`none`).
+
+        Raises:
+            ValueError: a value is out of bounds.
+            ImportError: there is an exporter_url, and the SDK is not installed.
+        """
+        settings = TelemetrySettings(
+            sampling=sampling or {},
+            environment=environment,
+            exporter_url=exporter_url,
+            attributes=attributes,
+            principal=principal,
+        )
+        if exporter_url is not None:
+            check_installed()
+        return self._with(telemetry=settings)
+
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
 
@@ -350,27 +409,13 @@ class NatsService:
             max_queue=settings.max_concurrency * _QUEUE_FACTOR if max_queue is None else max_queue,
             max_queue_time=settings.max_queue_time,
         )
-        endpoints = handlers.endpoints()
-        operations = [endpoint.operation for endpoint in endpoints]
+        operations = [endpoint.operation for endpoint in handlers.endpoints()]
         self._limits = RateLimits(settings.rate_limit, operations)
         self._breakers = CircuitBreakers(settings.circuit_breaker, operations)
-        self._runners = [
-            EndpointRunner(
-                endpoint,
-                self._transport,
-                self._limits.placed(endpoint.operation, settings.interceptors),
-                self._admission,
-                self._breakers.guard(endpoint.operation),
-            )
-            for endpoint in endpoints
-        ]
-        self._membership = QueueMembership(
-            self._transport,
-            [(runner.operation.subject, runner.on_delivery) for runner in self._runners],
-            settings.queue_group,
-            [self._breakers.seconds_to_trial] if settings.self_eject else [],
-        )
-        self._breakers.on_change(self._membership.review)
+        self._providers: Providers | None = None
+        self._telemetry: TelemetryManager | None = None
+        self._runners: list[EndpointRunner] = []
+        self._membership: QueueMembership | None = None
         self._discovery: list[Subscription] = []
         self._cancels: list[Subscription] = []
         self._state = "new"
@@ -394,6 +439,24 @@ class NatsService:
         auth = self._settings.auth
         return None if auth is None or auth.jwks is None else auth.jwks.state()
 
+    @property
+    def _is_member(self) -> bool:
+        return self._membership is not None and self._membership.is_member
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return what telemetry shows of this instance; see telemetry."""
+        if self._state not in {"serving", "stopping"}:
+            return {}
+        values: dict[str, float] = {
+            IN_FLIGHT: len(self._admission.running),
+            QUEUED: self._admission.queued,
+            DRAINING: int(self._state == "stopping"),
+        }
+        auth = self._settings.auth
+        if auth is not None and auth.jwks is not None and auth.jwks.age is not None:
+            values[JWKS_AGE] = auth.jwks.age
+        return values
+
     async def start(self) -> None:
         """Connect, subscribe, and return when requests reach this instance.
 
@@ -406,11 +469,13 @@ class NatsService:
             raise RuntimeError("a service is started once; build another one")
         self._state = "starting"
         try:
+            self._telemetry = self._telemetry_of(self._settings)
+            self._runners = [self._runner(endpoint) for endpoint in self._handlers.endpoints()]
             if self._settings.auth is not None:
                 self._settings.auth.start()
             await self._transport.connect()
-            self._handlers.bind(self._transport)
-            self._membership.join()
+            self._handlers.bind(self._transport, self._telemetry)
+            self._membership = self._join()
             self._discovery = answer_discovery(self._transport, self._instance())
             self._cancels = [
                 self._transport.subscribe(self.contract.cancel_subject, self._admission.on_cancel)
@@ -420,6 +485,8 @@ class NatsService:
             await self._stop(budget=0)
             raise
         self._state = "serving"
+        if self._telemetry is not None:
+            observe(self, self._telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
 
     async def stop(self) -> None:
@@ -468,18 +535,70 @@ class NatsService:
         else:
             self.abort()
 
+    def _telemetry_of(self, settings: _Settings) -> TelemetryManager | None:
+        wanted = settings.telemetry
+        if wanted is None:
+            return None
+        if wanted.exporter_url is None:
+            return TelemetryManager(wanted)
+        providers = export_to(wanted.exporter_url, self.contract, self.instance_id, wanted)
+        self._providers = providers
+        return TelemetryManager(
+            wanted, tracer_provider=providers.tracer, meter_provider=providers.meter
+        )
+
+    def _runner(self, endpoint: Endpoint) -> EndpointRunner:
+        settings, telemetry = self._settings, None
+        if self._telemetry is not None:
+            telemetry = ServedOperation(
+                self._telemetry,
+                endpoint.operation,
+                settings.queue_group,
+                self._features(endpoint.operation),
+            )
+        return EndpointRunner(
+            endpoint,
+            self._transport,
+            self._limits.placed(endpoint.operation, settings.interceptors),
+            self._admission,
+            guard=self._breakers.guard(endpoint.operation),
+            telemetry=telemetry,
+        )
+
+    def _join(self) -> QueueMembership:
+        """Take requests, as a member of the queue group."""
+        membership = QueueMembership(
+            self._transport,
+            [(runner.operation.subject, runner.on_delivery) for runner in self._runners],
+            self._settings.queue_group,
+            [self._breakers.seconds_to_trial] if self._settings.self_eject else [],
+        )
+        self._breakers.on_change(membership.review)
+        membership.join()
+        return membership
+
+    def _features(self, operation: AnyOperation) -> Attributes:
+        """Return what the features say on the spans of most requests."""
+        auth = "disabled" if self._settings.auth is None else "enabled"
+        features: Attributes = {FEATURE_AUTH: auth}
+        return features | self._limits.attributes(operation) | self._breakers.attributes()
+
     def _instance(self) -> Instance:
         return Instance(
             contract=self.contract,
             instance_id=self.instance_id,
             endpoints=[self._describe(runner) for runner in self._runners],
-            healthy=lambda: self.is_serving and self._membership.is_member,
+            healthy=lambda: self.is_serving and self._is_member,
         )
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
+        for job in self._admission.running:
+            if job.context is not None:
+                job.context.add_event(DRAIN_STARTED)
         try:
-            await self._membership.close()
+            if self._membership is not None:
+                await self._membership.close()
             await self._admission.drain(budget)
             await self._transport.unsubscribe([*self._discovery, *self._cancels])
             if self._owns_transport:
@@ -488,6 +607,8 @@ class NatsService:
             self._handlers.unbind(self._transport)
             if self._settings.auth is not None:
                 await self._settings.auth.close()
+            if self._providers is not None:
+                await self._providers.shut_down()
             self._state = "stopped"
             self._stopped.set()
 

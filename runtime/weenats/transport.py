@@ -84,6 +84,11 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """Host and port of the server it is connected to, None while there was no connection."""
+        ...
+
     async def connect(self) -> None:
         """Be connected, or raise in bounded time.
 
@@ -136,7 +141,7 @@ class Transport(Protocol):
         ...
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies until none came for `quiet` seconds.
 

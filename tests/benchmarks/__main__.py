@@ -29,6 +29,8 @@ CONTENDERS = {
     "limit_and_breaker": "weenats, limit and breaker",
     "by_hand_recorded": "by hand, everything, spans recorded",
     "by_hand_sampled_out": "by hand, everything, sampled out",
+    "recorded": "weenats, everything on, spans recorded",
+    "sampled_out": "weenats, everything on, sampled out",
 }
 IN_FLIGHT = (1, 16, 64, 256)
 _CHECKS = 100

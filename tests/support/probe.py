@@ -182,7 +182,7 @@ class Probe(ServiceHandlers):
         self, key: str, data: Happened, **options: Unpack[PublishOptions]
     ) -> None:
         """Publish the event."""
-        await publish(self.transport, HAPPENED, key, data, **options)
+        await publish(self.transport, HAPPENED, key, data, self.telemetry, **options)
 
 
 class ProbeClient(ServiceClient):
@@ -212,10 +212,10 @@ class ProbeClient(ServiceClient):
         self, handler: EventHandler[Happened], **options: Unpack[SubscribeOptions]
     ) -> EventSubscription:
         """Take the event."""
-        return await subscribe(self.transport, HAPPENED, handler, **options)
+        return await subscribe(self.transport, HAPPENED, handler, self.telemetry, **options)
 
     async def publish_happened(
         self, key: str, data: Happened, **options: Unpack[PublishOptions]
     ) -> None:
         """Publish the event."""
-        await publish(self.transport, HAPPENED, key, data, **options)
+        await publish(self.transport, HAPPENED, key, data, self.telemetry, **options)

@@ -19,6 +19,7 @@ from weenats.errors import (
     ServiceError,
     UnauthenticatedError,
 )
+from weenats.telemetry.names import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,12 +86,14 @@ class AuthInterceptor:
             return principal
         # Raised here, so that what the validator raised, which may show the token, stays here.
         _LOG.warning("%s refused a caller: %s", context.operation.subject, why)
+        context.add_event(AUTHENTICATION_FAILED)
         raise refusal
 
     def _check_anonymous(self, context: RequestContext) -> None:
         auth = context.operation.auth
         if self._required if auth is None else auth.required:
             _LOG.warning("%s refused a caller: no token", context.operation.subject)
+            context.add_event(AUTHENTICATION_FAILED)
             raise UnauthenticatedError
 
 
@@ -101,6 +104,7 @@ def _authorize(principal: Principal, context: RequestContext) -> None:
         _LOG.warning(
             "%s refused a caller: it lacks the scope %s", context.operation.subject, missing
         )
+        context.add_event(AUTHORIZATION_FAILED)
         raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 
 

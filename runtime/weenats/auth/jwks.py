@@ -121,13 +121,13 @@ class JwksKeySource:
         return JwksState(
             status=self._status(),
             keys=len(self._keys),
-            age=self._age(),
+            age=self.age,
             failures=self._failures,
             last_error=self._last_error,
         )
 
     def _status(self) -> Literal["fresh", "stale", "empty"]:
-        age = self._age()
+        age = self.age
         if age is None or not self._is_usable() or not self._keys:
             return "empty"
         return "fresh" if age < LIFETIME else "stale"
@@ -170,11 +170,13 @@ class JwksKeySource:
         fitting = [keys[algorithm] for keys in self._keys.values() if algorithm in keys]
         return fitting[0] if len(fitting) == 1 else None
 
-    def _age(self) -> float | None:
+    @property
+    def age(self) -> float | None:
+        """Seconds since the keys were fetched, None when they never were."""
         return None if self._fetched_at is None else self._clock() - self._fetched_at
 
     def _is_usable(self) -> bool:
-        age = self._age()
+        age = self.age
         if age is None:
             return False
         if age < LIFETIME + MAX_STALE:

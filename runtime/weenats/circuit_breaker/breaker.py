@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from weenats.circuit_breaker.policy import EVERY_OPERATION, CircuitStateChange
 from weenats.circuit_breaker.state import CircuitState, StateHolder
+from weenats.circuit_breaker.tracing import tell_state
 from weenats.errors import RETRY_AFTER, UnavailableError
+from weenats.telemetry import names
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -117,6 +119,7 @@ class CircuitBreaker:
             self._begin_trials(is_open=is_open)
         self._trials += 1
         self._due = now + self._recovery
+        tell_state(self._state.current.value)
 
     def _begin_trials(self, *, is_open: bool) -> None:
         self._trials = self._successes = 0
@@ -127,6 +130,7 @@ class CircuitBreaker:
 
     def _refuse(self, wait: float, *, is_open: bool) -> NoReturn:
         self._refused += 1
+        tell_state(self._state.current.value, names.CIRCUIT_BREAKER_REFUSED)
         if is_open:
             text = f"the circuit breaker of {self._name} is open"
         else:

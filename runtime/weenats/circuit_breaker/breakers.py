@@ -9,6 +9,8 @@ from weenats.circuit_breaker.breaker import CircuitBreaker
 from weenats.circuit_breaker.guard import HandlerGuard
 from weenats.circuit_breaker.policy import EVERY_OPERATION, CircuitBreakerPolicy
 from weenats.circuit_breaker.state import CircuitState
+from weenats.circuit_breaker.tracing import tell_state
+from weenats.telemetry import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from weenats.circuit_breaker.policy import CircuitStateChange
     from weenats.contract import AnyOperation
+    from weenats.telemetry.manager import Attributes
 
 _LOG: Final = logging.getLogger("weenats.circuit_breaker")
 
@@ -45,6 +48,10 @@ class CircuitBreakers:
             return None
         return HandlerGuard(breaker, operation, self._policy.is_failure)
 
+    def attributes(self) -> Attributes:
+        """Return what is said of them on the spans of most requests."""
+        return {names.FEATURE_CIRCUIT_BREAKER: "closed"} if self._by_operation else {}
+
     def data(self, operation: AnyOperation) -> dict[str, Callable[[], JsonValue]]:
         """Return what adds to the `data` of an operation in `$SRV.STATS`."""
         breaker = self._by_operation.get(operation)
@@ -71,6 +78,8 @@ class CircuitBreakers:
         return CircuitBreaker(self._policy, operation.contract.name, name, self._report)
 
     def _report(self, change: CircuitStateChange) -> None:
+        changed = {"old": change.old.value, "new": change.new.value}
+        tell_state(change.new.value, names.CIRCUIT_BREAKER_CHANGED, **changed)
         is_open = change.new is CircuitState.OPEN
         _LOG.log(
             logging.WARNING if is_open else logging.INFO,

@@ -95,6 +95,11 @@ class MemoryTransport:
         """Nothing leaves the process."""
         return True
 
+    @property
+    def server_address(self) -> tuple[str, int] | None:
+        """There is no server."""
+        return None
+
     async def connect(self) -> None:
         """Be connected; see Transport."""
         if self._closed:
@@ -153,7 +158,7 @@ class MemoryTransport:
             self._mux.discard(reply)
 
     async def request_many(
-        self, subject: str, payload: bytes, *, timeout: float, quiet: float
+        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
@@ -161,7 +166,7 @@ class MemoryTransport:
         inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
         self._gatherings.add(arrived)
         try:
-            self.publish(subject, payload, reply=inbox.subject)
+            self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
             self._gatherings.discard(arrived)

@@ -30,7 +30,7 @@ class WeatherClient(ServiceClient):
 
         A measurement was taken.
         """
-        await publish(self.transport, MEASURED, key, data, **options)
+        await publish(self.transport, MEASURED, key, data, self.telemetry, **options)
 
     async def subscribe_measured(
         self, handler: EventHandler[Measured], **options: Unpack[SubscribeOptions]
@@ -39,4 +39,4 @@ class WeatherClient(ServiceClient):
 
         A measurement was taken.
         """
-        return await subscribe(self.transport, MEASURED, handler, **options)
+        return await subscribe(self.transport, MEASURED, handler, self.telemetry, **options)

@@ -29,4 +29,4 @@ class WeatherHandlers(ServiceHandlers):
 
         A measurement was taken.
         """
-        await publish(self.transport, MEASURED, key, data, **options)
+        await publish(self.transport, MEASURED, key, data, self.telemetry, **options)

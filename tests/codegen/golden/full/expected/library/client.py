@@ -88,7 +88,7 @@ class LibraryClient(ServiceClient):
 
         The book was lent.
         """
-        await publish(self.transport, LENT, key, data, **options)
+        await publish(self.transport, LENT, key, data, self.telemetry, **options)
 
     async def subscribe_lent(
         self, handler: EventHandler[Loan], **options: Unpack[SubscribeOptions]
@@ -97,7 +97,7 @@ class LibraryClient(ServiceClient):
 
         The book was lent.
         """
-        return await subscribe(self.transport, LENT, handler, **options)
+        return await subscribe(self.transport, LENT, handler, self.telemetry, **options)
 
     async def publish_returned(
         self, key: str, data: Returned, **options: Unpack[PublishOptions]
@@ -106,7 +106,7 @@ class LibraryClient(ServiceClient):
 
         The book is back.
         """
-        await publish(self.transport, RETURNED, key, data, **options)
+        await publish(self.transport, RETURNED, key, data, self.telemetry, **options)
 
     async def subscribe_returned(
         self, handler: EventHandler[Returned], **options: Unpack[SubscribeOptions]
@@ -115,7 +115,7 @@ class LibraryClient(ServiceClient):
 
         The book is back.
         """
-        return await subscribe(self.transport, RETURNED, handler, **options)
+        return await subscribe(self.transport, RETURNED, handler, self.telemetry, **options)
 
     async def publish_overdue_fee_charged(
         self, key: str, data: OverdueFeeCharged, **options: Unpack[PublishOptions]
@@ -124,7 +124,7 @@ class LibraryClient(ServiceClient):
 
         The book came back late.
         """
-        await publish(self.transport, OVERDUE_FEE_CHARGED, key, data, **options)
+        await publish(self.transport, OVERDUE_FEE_CHARGED, key, data, self.telemetry, **options)
 
     async def subscribe_overdue_fee_charged(
         self, handler: EventHandler[OverdueFeeCharged], **options: Unpack[SubscribeOptions]
@@ -133,4 +133,6 @@ class LibraryClient(ServiceClient):
 
         The book came back late.
         """
-        return await subscribe(self.transport, OVERDUE_FEE_CHARGED, handler, **options)
+        return await subscribe(
+            self.transport, OVERDUE_FEE_CHARGED, handler, self.telemetry, **options
+        )

@@ -92,7 +92,7 @@ class LibraryHandlers(ServiceHandlers):
 
         The book was lent.
         """
-        await publish(self.transport, LENT, key, data, **options)
+        await publish(self.transport, LENT, key, data, self.telemetry, **options)
 
     async def publish_returned(
         self, key: str, data: Returned, **options: Unpack[PublishOptions]
@@ -101,7 +101,7 @@ class LibraryHandlers(ServiceHandlers):
 
         The book is back.
         """
-        await publish(self.transport, RETURNED, key, data, **options)
+        await publish(self.transport, RETURNED, key, data, self.telemetry, **options)
 
     async def publish_overdue_fee_charged(
         self, key: str, data: OverdueFeeCharged, **options: Unpack[PublishOptions]
@@ -110,4 +110,4 @@ class LibraryHandlers(ServiceHandlers):
 
         The book came back late.
         """
-        await publish(self.transport, OVERDUE_FEE_CHARGED, key, data, **options)
+        await publish(self.transport, OVERDUE_FEE_CHARGED, key, data, self.telemetry, **options)

@@ -34,7 +34,7 @@ class ShapesClient(ServiceClient):
 
         It has a colour now.
         """
-        await publish(self.transport, PAINTED, key, data, **options)
+        await publish(self.transport, PAINTED, key, data, self.telemetry, **options)
 
     async def subscribe_painted(
         self, handler: EventHandler[Painted], **options: Unpack[SubscribeOptions]
@@ -43,7 +43,7 @@ class ShapesClient(ServiceClient):
 
         It has a colour now.
         """
-        return await subscribe(self.transport, PAINTED, handler, **options)
+        return await subscribe(self.transport, PAINTED, handler, self.telemetry, **options)
 
     async def publish_measured(
         self, key: str, data: Open, **options: Unpack[PublishOptions]
@@ -52,7 +52,7 @@ class ShapesClient(ServiceClient):
 
         It has sizes now.
         """
-        await publish(self.transport, MEASURED, key, data, **options)
+        await publish(self.transport, MEASURED, key, data, self.telemetry, **options)
 
     async def subscribe_measured(
         self, handler: EventHandler[Open], **options: Unpack[SubscribeOptions]
@@ -61,4 +61,4 @@ class ShapesClient(ServiceClient):
 
         It has sizes now.
         """
-        return await subscribe(self.transport, MEASURED, handler, **options)
+        return await subscribe(self.transport, MEASURED, handler, self.telemetry, **options)

@@ -35,7 +35,7 @@ class ShapesHandlers(ServiceHandlers):
 
         It has a colour now.
         """
-        await publish(self.transport, PAINTED, key, data, **options)
+        await publish(self.transport, PAINTED, key, data, self.telemetry, **options)
 
     async def publish_measured(
         self, key: str, data: Open, **options: Unpack[PublishOptions]
@@ -44,4 +44,4 @@ class ShapesHandlers(ServiceHandlers):
 
         It has sizes now.
         """
-        await publish(self.transport, MEASURED, key, data, **options)
+        await publish(self.transport, MEASURED, key, data, self.telemetry, **options)

@@ -48,7 +48,7 @@ class ClassClient(ServiceClient):
 
         A keyword.
         """
-        await publish(self.transport, ASYNC, key, data, **options)
+        await publish(self.transport, ASYNC, key, data, self.telemetry, **options)
 
     async def subscribe_async(
         self, handler: EventHandler[Async], **options: Unpack[SubscribeOptions]
@@ -57,7 +57,7 @@ class ClassClient(ServiceClient):
 
         A keyword.
         """
-        return await subscribe(self.transport, ASYNC, handler, **options)
+        return await subscribe(self.transport, ASYNC, handler, self.telemetry, **options)
 
     async def publish_contract(
         self, key: str, data: Contract, **options: Unpack[PublishOptions]
@@ -66,7 +66,7 @@ class ClassClient(ServiceClient):
 
         A constant.
         """
-        await publish(self.transport, CONTRACT_, key, data, **options)
+        await publish(self.transport, CONTRACT_, key, data, self.telemetry, **options)
 
     async def subscribe_contract(
         self, handler: EventHandler[Contract], **options: Unpack[SubscribeOptions]
@@ -75,4 +75,4 @@ class ClassClient(ServiceClient):
 
         A constant.
         """
-        return await subscribe(self.transport, CONTRACT_, handler, **options)
+        return await subscribe(self.transport, CONTRACT_, handler, self.telemetry, **options)

@@ -55,7 +55,7 @@ class ClassHandlers(ServiceHandlers):
 
         A keyword.
         """
-        await publish(self.transport, ASYNC, key, data, **options)
+        await publish(self.transport, ASYNC, key, data, self.telemetry, **options)
 
     async def publish_contract(
         self, key: str, data: Contract, **options: Unpack[PublishOptions]
@@ -64,4 +64,4 @@ class ClassHandlers(ServiceHandlers):
 
         A constant.
         """
-        await publish(self.transport, CONTRACT_, key, data, **options)
+        await publish(self.transport, CONTRACT_, key, data, self.telemetry, **options)

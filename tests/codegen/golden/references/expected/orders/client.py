@@ -34,7 +34,7 @@ class OrdersClient(ServiceClient):
 
         The order was placed.
         """
-        await publish(self.transport, PLACED, key, data, **options)
+        await publish(self.transport, PLACED, key, data, self.telemetry, **options)
 
     async def subscribe_placed(
         self, handler: EventHandler[Address], **options: Unpack[SubscribeOptions]
@@ -43,14 +43,14 @@ class OrdersClient(ServiceClient):
 
         The order was placed.
         """
-        return await subscribe(self.transport, PLACED, handler, **options)
+        return await subscribe(self.transport, PLACED, handler, self.telemetry, **options)
 
     async def publish_moved(self, key: str, data: Move, **options: Unpack[PublishOptions]) -> None:
         """Publish moved.
 
         The order goes elsewhere.
         """
-        await publish(self.transport, MOVED, key, data, **options)
+        await publish(self.transport, MOVED, key, data, self.telemetry, **options)
 
     async def subscribe_moved(
         self, handler: EventHandler[Move], **options: Unpack[SubscribeOptions]
@@ -59,4 +59,4 @@ class OrdersClient(ServiceClient):
 
         The order goes elsewhere.
         """
-        return await subscribe(self.transport, MOVED, handler, **options)
+        return await subscribe(self.transport, MOVED, handler, self.telemetry, **options)

@@ -35,11 +35,11 @@ class OrdersHandlers(ServiceHandlers):
 
         The order was placed.
         """
-        await publish(self.transport, PLACED, key, data, **options)
+        await publish(self.transport, PLACED, key, data, self.telemetry, **options)
 
     async def publish_moved(self, key: str, data: Move, **options: Unpack[PublishOptions]) -> None:
         """Publish moved.
 
         The order goes elsewhere.
         """
-        await publish(self.transport, MOVED, key, data, **options)
+        await publish(self.transport, MOVED, key, data, self.telemetry, **options)

@@ -1,0 +1,15 @@
+"""What circuit breakers say on the span of the request at hand."""
+
+from __future__ import annotations
+
+from weenats.context import CURRENT, RequestContext
+from weenats.telemetry import names
+
+
+def tell_state(state: str, event: str = "", **details: str) -> None:
+    """Say in which state a breaker is, and what it did; most calls find it closed: nothing is said."""
+    context = CURRENT.get()
+    if isinstance(context, RequestContext):
+        context.set_attribute(names.FEATURE_CIRCUIT_BREAKER, state)
+        if event:
+            context.add_event(event, **details)

@@ -1,0 +1,25 @@
+"""A process that records, for one test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from observed import Observed, observing
+from probe import Probe
+
+
+@pytest.fixture
+def observed(caplog: pytest.LogCaptureFixture) -> Iterator[Observed]:
+    """What the SDK records; all that began has ended, once, and the SDK has nothing to warn of."""
+    with observing() as recorded:
+        yield recorded
+        assert recorded.unended == 0
+    assert not [each for each in caplog.records if each.name.startswith("opentelemetry")]
+
+
+@pytest.fixture
+def handlers() -> Probe:
+    """The handlers; a test adds actions to them."""
+    return Probe()
