@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from doubles import Recorder, Scripted, settle, travel, until
 from weenats.admission import Admission
 from weenats.errors import DeadlineExceededError, ResourceExhaustedError
 from weenats.job import Job
+from weenats.transport import Delivery
 
 
 async def test_whoever_waited_too_long_is_refused() -> None:
@@ -84,6 +87,19 @@ async def test_what_cannot_be_done_in_time_is_not_begun() -> None:
     await until(lambda: len(worker.finished) == 2)
     assert (worker.started, worker.reasons) == ([running, enough], [DeadlineExceededError])
     assert worker.refused[0][0] is short
+
+
+async def test_work_that_was_cut_short_is_not_thought_quick() -> None:
+    """Callers who leave at once make nobody believe that the work takes no time."""
+    worker = Timed()
+    admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
+    await practised(worker, admission)
+    for _ in range(100):
+        admission.offer(job := worker.job(reply="a"))
+        await until(lambda job=job: job.begun)  # type: ignore[misc]
+        admission.on_cancel(Delivery("probe.cancel", "a", b""))
+        await until(lambda job=job: job.task is None)  # type: ignore[misc]
+    assert admission._service_times.least(worker) == pytest.approx(0.1, rel=0.1)
 
 
 async def test_a_place_that_is_free_is_used_whatever_the_deadline() -> None:
