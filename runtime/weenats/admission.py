@@ -135,13 +135,14 @@ class Admission:
         )
 
     async def _work(self, job: Job) -> None:
-        job.begun = self._clock()
+        begun = job.begun = self._clock()
         try:
             await job.worker.run(job)
         except Exception:  # noqa: BLE001 - a defect of a worker is logged whole and ends nothing
             _LOG.exception("a message on %s ended in a defect", job.delivery.subject)
         finally:
-            self._service_times.note(job.worker, self._clock() - job.begun)
+            cut_short = job.task is not None and job.task.cancelling() > 0
+            self._service_times.note(job.worker, self._clock() - begun, cut_short=cut_short)
             self._done(job)
 
     def _done(self, job: Job) -> None:

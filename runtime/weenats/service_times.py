@@ -20,10 +20,12 @@ class ServiceTimes(Generic[WorkerT]):
     def __init__(self) -> None:
         self._least: dict[WorkerT, float] = {}
 
-    def note(self, worker: WorkerT, duration: float) -> None:
-        """Learn from a job."""
-        longest = self._least.get(worker, 0.0) * _GROWTH + _STEP
-        self._least[worker] = min(longest, duration)
+    def note(self, worker: WorkerT, duration: float, *, cut_short: bool) -> None:
+        """Learn from a job; one that was cut short took that long at least."""
+        known = self._least.get(worker, 0.0)
+        if cut_short:
+            duration = max(duration, known)
+        self._least[worker] = min(duration, known * _GROWTH + _STEP)
 
     def least(self, worker: WorkerT) -> float:
         """Return how long a job takes at least, 0 while nobody knows."""

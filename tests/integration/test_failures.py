@@ -318,6 +318,29 @@ async def test_beyond_the_queue_callers_are_refused_at_once(nats_url: str, gate:
         assert len(await asyncio.gather(*calls)) == 22
 
 
+async def test_the_queue_is_bounded_as_it_is_said(nats_url: str, gate: Gate) -> None:
+    """Without places nobody waits; with some nobody waits longer than they may."""
+    hang = Run(action="hang")
+    builder = NatsServiceBuilder(Probe(hang=gate), nats_url)
+    async with ProbeClient.connect(nats_url, timeout=20) as client:
+        async with builder.with_queue_group("probe", 1, max_queue=0).build():
+            call = asyncio.create_task(client.run("k", hang))
+            await gate.entered.acquire()
+            with pytest.raises(ResourceExhaustedError, match="queue is full"):
+                await client.run("k", hang)
+            gate.opened.set()
+            await call
+        gate.opened.clear()
+        async with builder.with_queue_group("probe", 1, max_queue_time=0.05).build():
+            call = asyncio.create_task(client.run("k", hang))
+            await gate.entered.acquire()
+            with pytest.raises(ResourceExhaustedError, match="waited too long") as error:
+                await client.run("k", hang)
+            assert error.value.remote
+            gate.opened.set()
+            await call
+
+
 async def test_concurrency_is_the_service_s_own(client: ProbeClient, handlers: Probe) -> None:
     """A handler may call its own operation: requests do not wait for each other."""
 
@@ -407,6 +430,12 @@ async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
     for limit in (0, -1, 1001, True):
         with pytest.raises(ValueError, match="from 1 to 1000"):
             builder.with_queue_group("workers", max_concurrency=limit)
+    for places in (-1, 100_001, 1.5, True):
+        with pytest.raises(ValueError, match="max_queue is from 0 to 100000"):
+            builder.with_queue_group("workers", max_queue=places)  # type: ignore[arg-type]
+    for age in (0, -1, float("nan"), "5"):
+        with pytest.raises(InvalidArgumentError, match="max_queue_time"):
+            builder.with_queue_group("workers", max_queue_time=age)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="async callable"):
         builder.with_interceptor("no")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError):

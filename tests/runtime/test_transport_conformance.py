@@ -8,7 +8,11 @@ from time import monotonic
 import pytest
 
 from transports import answering, settle, soon
-from weenats import DeadlineExceededError, NoRespondersError
+from weenats import (
+    DeadlineExceededError,
+    MessageTooLargeError,
+    NoRespondersError,
+)
 from weenats.transport import Delivery, OnDelivery, Transport
 
 
@@ -135,6 +139,87 @@ async def test_a_cancelled_request_is_forgotten(
         answering(listener, b"done")(delivery)
     assert (await kept).payload == b"done"
     assert given_up.cancelled()
+
+
+async def test_giving_up_is_told(caller: Transport, listener: Transport, subject: str) -> None:
+    """Whoever waits no more, cancelled or out of time, says which reply with an empty message."""
+    asked: asyncio.Queue[Delivery] = asyncio.Queue()
+    told: asyncio.Queue[Delivery] = asyncio.Queue()
+    listener.subscribe(subject, asked.put_nowait)
+    listener.subscribe(f"{subject}.cancel", told.put_nowait)
+    await listener.fence()
+
+    async def ask(deadline: float) -> Delivery:
+        return await caller.request(
+            subject, b"x", b"X: y\r\n", deadline, cancel_subject=f"{subject}.cancel"
+        )
+
+    call = asyncio.create_task(ask(soon()))
+    cancelled = await asked.get()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    with pytest.raises(DeadlineExceededError):
+        await ask(monotonic() + 0.02)
+    late = await asked.get()
+    for given_up in (cancelled, late):
+        message = await asyncio.wait_for(told.get(), 5)
+        assert (message.reply, message.payload, dict(message.headers)) == (given_up.reply, b"", {})
+    assert told.empty()
+
+
+async def test_only_giving_up_is_told(caller: Transport, listener: Transport, subject: str) -> None:
+    """Answered, refused and unsent calls are given up by nobody; without a subject none is told."""
+    told: list[Delivery] = []
+    listener.subscribe(f"{subject}.*", told.append)
+    echo = listener.subscribe(subject, answering(listener))
+    await listener.fence()
+    cancel = f"{subject}.cancel"
+    await caller.request(subject, b"", b"", soon(), cancel_subject=cancel)
+    with pytest.raises(MessageTooLargeError):
+        await caller.request(subject, b"x" * 2_000_000, b"", soon(), cancel_subject=cancel)
+    await listener.unsubscribe([echo])
+    with pytest.raises(NoRespondersError):
+        await caller.request(subject, b"", b"", soon(), cancel_subject=cancel)
+    asked: asyncio.Queue[Delivery] = asyncio.Queue()
+    listener.subscribe(subject, asked.put_nowait)
+    await listener.fence()
+    call = asyncio.create_task(caller.request(subject, b"", b"", soon()))
+    await asked.get()
+    call.cancel()
+    await asyncio.wait([call])
+    await settle(caller, listener)
+    assert told == []
+
+
+async def test_giving_up_disturbs_nobody(
+    caller: Transport, listener: Transport, subject: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That nobody listens there, or that the connection is closed, changes nothing for anyone."""
+    asked: asyncio.Queue[Delivery] = asyncio.Queue()
+    listener.subscribe(subject, asked.put_nowait)
+    listener.subscribe(f"{subject}.echo", answering(listener, b"here"))
+    await listener.fence()
+    calls = [
+        asyncio.create_task(
+            caller.request(subject, b"", b"", soon(), cancel_subject=f"{subject}.nobody")
+        )
+        for _ in range(20)
+    ]
+    for _ in calls:
+        await asked.get()
+    for call in calls[1:]:
+        call.cancel()
+    outcomes = await asyncio.gather(*calls[1:], return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
+    assert (await caller.request(f"{subject}.echo", b"", b"", soon())).payload == b"here"
+    await settle(caller, listener)
+    assert not calls[0].done()
+    await caller.close()
+    calls[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls[0]
+    assert caplog.records == []
 
 
 async def test_a_foreign_reply_is_passed_over(

@@ -67,9 +67,9 @@ class Recorder:
         """Note the refusal."""
         self.refused.append((job, error))
 
-    def job(self, deadline: float | None = None) -> Job:
+    def job(self, deadline: float | None = None, reply: str = "reply") -> Job:
         """Return a new job for this worker."""
-        return Job(self, Delivery("probe.command.thing.run", "reply", b""), deadline)
+        return Job(self, Delivery("probe.command.thing.run", reply, b""), deadline)
 
     @property
     def reasons(self) -> list[type[ServiceError]]:

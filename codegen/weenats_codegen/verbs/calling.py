@@ -34,7 +34,7 @@ from weenats.messages import (
     Violation,
 )
 from weenats.nats_transport import NatsTransport
-from weenats.subjects import Kind
+from weenats.subjects import Kind, cancel
 from weenats_codegen.verbs.arguments import json_text, service_name
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit
@@ -85,7 +85,9 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
         if asked.token:
             warn_if_exposed(transport)
-        delivery = await transport.request(endpoint.subject, request, lines, deadline)
+        delivery = await transport.request(
+            endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
+        )
         replies: TypeAdapter[Reply] = TypeAdapter(
             CommandResponse if kind is Kind.COMMAND else QueryResponse
         )

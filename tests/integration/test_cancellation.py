@@ -1,0 +1,336 @@
+"""Callers that give up: what they were waiting for ends, wherever it is, and nothing else does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from nats.aio.client import Client as RawClient
+
+from hops import Hop
+from probe import Outcome, Probe, ProbeClient, Run
+from transports import connected
+from weenats import (
+    CancelledError,
+    ConnectionOptions,
+    DeadlineExceededError,
+    NatsServiceBuilder,
+    RequestContext,
+    ResourceExhaustedError,
+)
+from weenats.testing import NatsServer
+
+if TYPE_CHECKING:
+    from conftest import Gate
+
+RUN = "probe.command.thing.run"
+HANG = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"hang"}}'
+WITHIN = 0.05
+TRIES = 20
+
+
+async def given_up(call: asyncio.Task[Any]) -> None:
+    """Cancel a call, which stays cancelled."""
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def answer_to(replies: asyncio.Queue[Any]) -> dict[str, Any]:
+    """Return the next reply that a raw caller gets."""
+    answer: dict[str, Any] = json.loads((await asyncio.wait_for(replies.get(), 5)).data)
+    return answer
+
+
+async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
+    """A calls B calls C: when A's caller is cancelled, C's handler is, within 50 ms; all go on.
+
+    The best of several tries counts: others may keep the machine busy.
+    """
+    entered: asyncio.Queue[None] = asyncio.Queue()
+    ended: asyncio.Queue[float] = asyncio.Queue()
+
+    async def hang(context: RequestContext) -> None:
+        entered.put_nowait(None)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.put_nowait(monotonic())
+            raise
+
+    async with AsyncExitStack() as stack:
+        transports = [await stack.enter_async_context(connected(nats_url)) for _ in range(4)]
+
+        async def call_c(context: RequestContext) -> None:
+            await c.call(transports[2])
+
+        async def call_b(context: RequestContext) -> None:
+            await b.call(transports[1])
+
+        a, b, c = Hop("hop-a", call_b), Hop("hop-b", call_c), Hop("hop-c", hang)
+        for hop, transport in zip((a, b, c), transports[1:], strict=True):
+            await stack.enter_async_context(NatsServiceBuilder(hop, transport=transport).build())
+        took: list[float] = []
+        while len(took) < TRIES:
+            call = asyncio.create_task(a.call(transports[0]))
+            await entered.get()
+            started = monotonic()
+            await given_up(call)
+            took.append(await asyncio.wait_for(ended.get(), 5) - started)
+        assert min(took) < WITHIN
+
+
+async def test_a_cancelled_call_frees_its_place_and_is_counted(
+    nats_url: str, gate: Gate, raw: RawClient
+) -> None:
+    """One runs and one waits; giving up either lets the next one in; statistics say CANCELLED."""
+    builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group("probe", 1)
+    async with builder.build(), ProbeClient.connect(nats_url) as client:
+        running, waiting, last = (
+            asyncio.create_task(client.run(name, Run(action="hang"))) for name in "abc"
+        )
+        await gate.entered.acquire()
+        await given_up(waiting)
+        await given_up(running)
+        await gate.entered.acquire()
+        assert gate.cancelled == 1
+        gate.opened.set()
+        assert (await last).text == "c"
+        stats = (await client.get_service_stats()).endpoints[0]
+        assert (stats.num_requests, stats.num_errors, stats.last_error) == (3, 2, "CANCELLED")
+
+
+async def test_a_place_in_the_queue_is_free_at_once(nats_url: str, gate: Gate) -> None:
+    """A caller that left the queue makes room for another one that were refused otherwise."""
+    builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group(
+        "probe", 1, max_queue=1
+    )
+    async with builder.build(), ProbeClient.connect(nats_url) as client:
+        running, waiting = (
+            asyncio.create_task(client.run(name, Run(action="hang"))) for name in "ab"
+        )
+        await gate.entered.acquire()
+        with pytest.raises(ResourceExhaustedError):
+            await client.run("refused", Run(action="hang"))
+        await given_up(waiting)
+        next_one = asyncio.create_task(client.run("c", Run(action="hang")))
+        await client.check_health()  # the service has taken all that was sent before
+        gate.opened.set()
+        assert (await running, await next_one) == (Outcome(text="a"), Outcome(text="c"))
+
+
+async def test_a_foreign_caller_gives_up(
+    service: Any, raw: RawClient, handlers: Probe, gate: Gate
+) -> None:
+    """An empty message that names the reply subject is all it takes; the reply is CANCELLED."""
+    handlers.actions["hang"] = gate
+    replies: asyncio.Queue[Any] = asyncio.Queue()
+    inbox = raw.new_inbox()
+    await raw.subscribe(inbox, cb=replies.put)
+    await raw.publish(RUN, HANG, reply=inbox)
+    await gate.entered.acquire()
+    await raw.publish("probe.cancel", b"", reply=inbox)
+    answer = await answer_to(replies)
+    assert (answer["success"], answer["error"]["code"]) == (False, "CANCELLED")
+    await raw.publish("probe.cancel", b"", reply=inbox)
+    await raw.request("probe.health", b"", timeout=5)
+    assert (gate.cancelled, replies.qsize()) == (1, 0)
+
+
+async def test_nobody_gives_up_the_calls_of_others(
+    client: ProbeClient, raw: RawClient, handlers: Probe, gate: Gate, caplog: Any
+) -> None:
+    """Strange, forged and malformed messages, thousands of them, end nothing and fill no log."""
+    handlers.actions["hang"] = gate
+    call = asyncio.create_task(client.run("k", Run(action="hang")))
+    await gate.entered.acquire()
+    caplog.clear()
+    own = raw.new_inbox()
+    for number in range(5000):
+        await raw.publish("probe.cancel", b"", reply=f"{own}.{number}")
+    for payload, reply in (
+        (b"", ""),
+        (b"", RUN),
+        (b"x" * 100_000, own),
+        (b'{"reply":"_INBOX.>"}', ""),
+        (b"", "probe.cancel"),
+    ):
+        await raw.publish("probe.cancel", payload, reply=reply)
+    await raw.request("probe.health", b"", timeout=5)
+    assert not call.done()
+    gate.opened.set()
+    assert (await call).text == "k"
+    assert (gate.cancelled, caplog.records) == (0, [])
+    stats = (await client.get_service_stats()).endpoints[0]
+    assert (stats.num_requests, stats.num_errors) == (1, 0)
+
+
+async def test_giving_up_after_the_answer_changes_nothing(
+    client: ProbeClient, raw: RawClient, service: Any
+) -> None:
+    """A call that was answered has ended; whoever uses its reply subject again is another call."""
+    replies: asyncio.Queue[Any] = asyncio.Queue()
+    inbox = raw.new_inbox()
+    await raw.subscribe(inbox, cb=replies.put)
+    for _ in range(3):
+        await raw.publish(RUN, HANG.replace(b"hang", b"go"), reply=inbox)
+        assert (await answer_to(replies))["result"] == {"text": "go"}
+        await raw.publish("probe.cancel", b"", reply=inbox)
+    stats = (await client.get_service_stats()).endpoints[0]
+    assert (stats.num_requests, stats.num_errors, replies.qsize()) == (3, 0, 0)
+
+
+async def test_calls_that_share_a_reply_subject(
+    service: Any, raw: RawClient, handlers: Probe, gate: Gate, client: ProbeClient
+) -> None:
+    """Two calls of one who breaks the rules have one answer each, and the service goes on."""
+    handlers.actions["hang"] = gate
+    replies: asyncio.Queue[Any] = asyncio.Queue()
+    inbox = raw.new_inbox()
+    await raw.subscribe(inbox, cb=replies.put)
+    for _ in range(2):
+        await raw.publish(RUN, HANG, reply=inbox)
+        await gate.entered.acquire()
+    for _ in range(3):
+        await raw.publish("probe.cancel", b"", reply=inbox)
+    assert (await answer_to(replies))["error"]["code"] == "CANCELLED"
+    gate.opened.set()
+    assert (await answer_to(replies))["success"] is True
+    assert (await client.run("k", Run(action="on"))).text == "on"
+    assert (gate.cancelled, replies.qsize()) == (1, 0)
+
+
+async def test_a_handler_that_swallows_cancellation(
+    client: ProbeClient, handlers: Probe, raw: RawClient
+) -> None:
+    """Whatever it does afterwards, its caller has had the only answer there is."""
+    entered, released, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await released.wait()
+        ended.set()
+        return Outcome(text="late")
+
+    handlers.actions["hang"] = stubborn
+    replies: asyncio.Queue[Any] = asyncio.Queue()
+    inbox = raw.new_inbox()
+    await raw.subscribe(inbox, cb=replies.put)
+    await raw.publish(RUN, HANG, reply=inbox)
+    await entered.wait()
+    await raw.publish("probe.cancel", b"", reply=inbox)
+    assert (await answer_to(replies))["error"]["code"] == "CANCELLED"
+    released.set()
+    await ended.wait()
+    await client.run("k", Run(action="on"))
+    assert replies.qsize() == 0
+
+
+async def test_work_that_must_finish_is_finished(
+    nats_url: str, client: ProbeClient, handlers: Probe
+) -> None:
+    """Within the shield the handler and the calls it makes are done, whoever left meanwhile."""
+    inside, go_on = asyncio.Event(), asyncio.Event()
+    log: list[str] = []
+
+    async def commit(key: str, command: Run, context: RequestContext) -> Outcome:
+        with context.shield_from_deadline():
+            inside.set()
+            await go_on.wait()
+            log.append((await client.run("k", Run(action="nested"))).text)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append("ended")
+        return Outcome(text="never")
+
+    handlers.actions["commit"] = commit
+    call = asyncio.create_task(client.run("k", Run(action="commit")))
+    await inside.wait()
+    await given_up(call)
+    await client.check_health()
+    go_on.set()
+    async with asyncio.timeout(5):
+        while log != ["nested", "ended"]:
+            await client.check_health()
+
+
+async def test_a_caller_out_of_time_is_counted_once(
+    client: ProbeClient, handlers: Probe, gate: Gate
+) -> None:
+    """Whether the service or its caller notices first, the handler ends, and ends one request."""
+    handlers.actions["hang"] = gate
+    for _ in range(10):
+        with pytest.raises(DeadlineExceededError):
+            await client.run("k", Run(action="hang"), timeout=0.05)
+    async with asyncio.timeout(5):
+        while gate.cancelled < 10:
+            await client.check_health()
+    stats = (await client.get_service_stats()).endpoints[0]
+    assert (stats.num_requests, stats.num_errors) == (10, 10)
+    assert stats.last_error in ("DEADLINE_EXCEEDED", "CANCELLED")
+
+
+async def test_callers_give_up_while_the_service_stops(nats_url: str, gate: Gate) -> None:
+    """A drain does not wait for those who left."""
+    service = NatsServiceBuilder(Probe(hang=gate), nats_url).with_drain_timeout(60).build()
+    await service.start()
+    async with ProbeClient.connect(nats_url, timeout=60) as client:
+        call = asyncio.create_task(client.run("k", Run(action="hang")))
+        await gate.entered.acquire()
+        stopping = asyncio.create_task(service.stop())
+        while service.is_serving:
+            await client.check_health()
+        await given_up(call)
+        await asyncio.wait_for(stopping, 10)
+    assert gate.cancelled == 1
+
+
+async def test_who_may_not_say_so_is_not_disturbed(tmp_path: Path, gate: Gate) -> None:
+    """A caller that the NATS server keeps from the subject gives up all the same, and goes on."""
+    (tmp_path / "own.conf").write_text("""
+        authorization { users = [
+            {user: "all", password: "x"}
+            {user: "me", password: "x", permissions: {publish: {deny: ["probe.cancel"]}}}
+        ] }
+    """)
+    handlers = Probe(hang=gate)
+    with NatsServer(arguments=["-c", str(tmp_path / "own.conf")]) as server:
+        everything = ConnectionOptions(user="all", password="x")
+        me = ConnectionOptions(user="me", password="x")
+        builder = NatsServiceBuilder(handlers, server.url, connection=everything)
+        async with (
+            builder.build(),
+            ProbeClient.connect(server.url, connection=me) as client,
+        ):
+            other, call = (
+                asyncio.create_task(client.run(key, Run(action="hang"))) for key in ("a", "b")
+            )
+            await gate.entered.acquire()
+            await gate.entered.acquire()
+            await given_up(call)
+            assert (await client.run("k", Run(action="on"))).text == "on"
+            gate.opened.set()
+            assert (await other).text == "a"
+
+
+async def test_a_handler_that_ends_in_cancellation_by_itself_is_told(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """CANCELLED by the service is an error of the call; the caller's task is not cancelled."""
+
+    async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise asyncio.CancelledError
+
+    handlers.actions["cancelled"] = cancelled
+    with pytest.raises(CancelledError) as error:
+        await client.run("k", Run(action="cancelled"))
+    assert error.value.remote

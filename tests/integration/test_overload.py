@@ -1,0 +1,142 @@
+"""Far more calls than can be served: those that are admitted do not suffer from the others."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections import Counter
+from time import monotonic
+from typing import Final
+
+import pytest
+
+from probe import Outcome, Probe, ProbeClient, Run
+from weenats import (
+    DeadlineExceededError,
+    NatsServiceBuilder,
+    RequestContext,
+    ResourceExhaustedError,
+    ServiceError,
+)
+
+CONCURRENCY: Final = 10
+SERVICE_TIME: Final = 0.1
+CAPACITY: Final = CONCURRENCY / SERVICE_TIME
+"""Calls a second that the service can do; time bounds it, not this machine."""
+SECONDS: Final = 10
+OVERLOAD: Final = 5
+TICK: Final = 0.01
+WORK: Final = Run(action="work")
+
+
+class Work(Probe):
+    """Takes as long as the work takes, and counts what it began."""
+
+    begun = 0
+
+    async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Do the work."""
+        self.begun += 1
+        await asyncio.sleep(SERVICE_TIME)
+        return Outcome(text=key)
+
+
+class Load:
+    """Calls that are made whether or not earlier ones were answered."""
+
+    def __init__(self, client: ProbeClient) -> None:
+        self._client = client
+        self._calls: set[asyncio.Task[None]] = set()
+        self.latencies: list[float] = []
+        self.outcomes: Counter[type] = Counter()
+
+    async def call(self) -> None:
+        """Make one call and note how it ended."""
+        started = monotonic()
+        try:
+            await self._client.run("k", WORK)
+        except ServiceError as error:
+            self.outcomes[type(error)] += 1
+        else:
+            self.outcomes[Outcome] += 1
+            self.latencies.append(monotonic() - started)
+
+    async def offer(self, rate: float, seconds: float) -> None:
+        """Begin so many calls a second for so long."""
+        begun, started = 0, monotonic()
+        while (elapsed := monotonic() - started) < seconds:
+            while begun < elapsed * rate:
+                begun += 1
+                call = asyncio.create_task(self.call())
+                self._calls.add(call)
+                call.add_done_callback(self._calls.discard)
+            await asyncio.sleep(TICK)
+
+    async def finish(self) -> None:
+        """Wait for the calls that are under way."""
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+
+def p99(latencies: list[float]) -> float:
+    """Return what all but one in a hundred stay within."""
+    return sorted(latencies)[int(len(latencies) * 0.99)]
+
+
+def memory() -> int:
+    """Return the bytes that are in use."""
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+@pytest.mark.slow
+async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
+    """The admitted are served as quickly as ever, the service works at its capacity, and no more.
+
+    A queue half as long as what runs at once costs whoever waits half a service time at most.
+    """
+    builder = NatsServiceBuilder(Work(), nats_url).with_queue_group(
+        "probe", CONCURRENCY, max_queue=CONCURRENCY // 2, max_queue_time=SERVICE_TIME
+    )
+    async with builder.build(), ProbeClient.connect(nats_url, timeout=1) as client:
+        unloaded, loaded = Load(client), Load(client)
+        await unloaded.offer(CAPACITY / 2, 2)
+        await unloaded.finish()
+        tracemalloc.start()
+        try:
+            await loaded.offer(CAPACITY * OVERLOAD, SECONDS * 0.3)
+            before = memory()
+            await loaded.offer(CAPACITY * OVERLOAD, SECONDS * 0.7)
+            grown = memory() - before
+        finally:
+            tracemalloc.stop()
+        await loaded.finish()
+    assert set(unloaded.outcomes) == {Outcome}
+    assert set(loaded.outcomes) <= {Outcome, ResourceExhaustedError, DeadlineExceededError}
+    assert loaded.outcomes.total() >= 0.95 * OVERLOAD * CAPACITY * SECONDS
+    assert loaded.outcomes[Outcome] >= 0.9 * CAPACITY * SECONDS
+    assert p99(loaded.latencies) <= 2 * p99(unloaded.latencies) + SERVICE_TIME
+    assert grown < 500_000
+
+
+@pytest.mark.slow
+async def test_callers_that_are_impatient_keep_nobody_busy(nats_url: str) -> None:
+    """When all have left too little time once it is their turn, those are begun who can be served.
+
+    First come, first served alone would begin what nobody waits for any more, for ever.
+    """
+    handlers = Work()
+    builder = NatsServiceBuilder(handlers, nats_url).with_queue_group(
+        "probe", CONCURRENCY, max_queue=2 * CONCURRENCY
+    )
+    async with (
+        builder.build(),
+        ProbeClient.connect(nats_url, timeout=2.5 * SERVICE_TIME) as client,
+    ):
+        await Load(client).offer(CAPACITY * OVERLOAD, 1)
+        load, before = Load(client), handlers.begun
+        await load.offer(CAPACITY * OVERLOAD, 3)
+        await load.finish()
+    assert load.outcomes[Outcome] >= 0.8 * (handlers.begun - before)
+    assert load.outcomes[DeadlineExceededError] > 0

@@ -1,0 +1,138 @@
+"""How long a call may take: by its options, its client, its contract, and through several hops."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from nats.aio.client import Client as RawClient
+
+from hops import Handle, Hop
+from transports import connected
+from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
+from weenats.client import DEFAULT_TIMEOUT
+
+REQUEST = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}'
+
+
+@pytest.fixture
+async def transport(nats_url: str) -> AsyncIterator[NatsTransport]:
+    """A connection for all."""
+    async with connected(nats_url) as connection:
+        yield connection
+
+
+async def nothing(context: RequestContext) -> None:
+    """Be done."""
+
+
+async def hang(context: RequestContext) -> None:
+    """Never be done."""
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("options", "contract", "expected"),
+    [
+        ({}, None, DEFAULT_TIMEOUT),
+        ({}, 30.0, 30.0),
+        ({}, 0.5, 0.5),
+        ({"patience": 20}, 30.0, 20.0),
+        ({"patience": 40}, 30.0, 40.0),
+        ({"patience": 5}, 30.0, 5.0),
+        ({"timeout": 10}, 30.0, 10.0),
+        ({"timeout": 60, "patience": 20}, 30.0, 60.0),
+    ],
+)
+async def test_whose_word_counts(
+    transport: NatsTransport, options: dict[str, float], contract: float | None, expected: float
+) -> None:
+    """The call's own, else the client's, else the contract's, else five seconds."""
+    hop = Hop("hop", nothing, contract)
+    async with NatsServiceBuilder(hop, transport=transport).build():
+        await hop.call(transport, **options)
+    text = hop.seen[0].headers["wee-timeout"]
+    assert expected - 0.4 < int(text) / 1000 <= expected
+
+
+async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw: RawClient) -> None:
+    """The contract's timeout is its deadline; without one there is none; what it says counts."""
+    limited, open_ended = Hop("limited", hang, 0.05), Hop("open-ended", nothing)
+    async with (
+        NatsServiceBuilder(limited, transport=transport).build(),
+        NatsServiceBuilder(open_ended, transport=transport).build(),
+    ):
+        reply = await raw.request("limited.command.thing.run", REQUEST, timeout=5)
+        assert json.loads(reply.data)["error"]["code"] == "DEADLINE_EXCEEDED"
+        await raw.request("open-ended.command.thing.run", REQUEST, timeout=5)
+        assert open_ended.seen[0].deadline is None
+        limited.handle = nothing
+        headers = {"Wee-Timeout": "60000"}
+        await raw.request("limited.command.thing.run", REQUEST, timeout=5, headers=headers)
+    remaining = limited.seen[1].remaining
+    assert remaining is not None
+    assert 50 < remaining < 60
+
+
+async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
+    """A calls B calls C: each has less time than the one before, whatever its own timeout is."""
+
+    async def call_b(context: RequestContext) -> None:
+        await b.call(transport, timeout=60)
+
+    async def call_c(context: RequestContext) -> None:
+        await c.call(transport)
+
+    a, b, c = Hop("hop-a", call_b, 10), Hop("hop-b", call_c, 20), Hop("hop-c", nothing, 30)
+    async with (
+        connected(nats_url) as transport,
+        NatsServiceBuilder(a, transport=transport).build(),
+        NatsServiceBuilder(b, transport=transport).build(),
+        NatsServiceBuilder(c, transport=transport).build(),
+    ):
+        await a.call(transport)
+        told = [int(hop.seen[0].headers["wee-timeout"]) for hop in (a, b, c)]
+        assert 10_000 >= told[0] > told[1] > told[2] > 9_000
+        b.handle = a.handle = nothing
+
+        async def in_a_hurry(context: RequestContext) -> None:
+            await c.call(transport, timeout=1)
+
+        b.handle = in_a_hurry
+        await b.call(transport)
+        assert int(c.seen[1].headers["wee-timeout"]) <= 1000
+
+
+async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
+    """All three end together, and each caller learns why."""
+    outcomes: list[Any] = []
+
+    def calling(next_hop: Hop) -> Handle:
+        async def call(context: RequestContext) -> None:
+            try:
+                await next_hop.call(transport)
+            except BaseException as error:
+                outcomes.append(error)
+                raise
+
+        return call
+
+    async with connected(nats_url) as transport:
+        c = Hop("hop-c", hang)
+        b = Hop("hop-b", calling(c))
+        a = Hop("hop-a", calling(b))
+        async with (
+            NatsServiceBuilder(a, transport=transport).build(),
+            NatsServiceBuilder(b, transport=transport).build(),
+            NatsServiceBuilder(c, transport=transport).build(),
+        ):
+            with pytest.raises(DeadlineExceededError):
+                await a.call(transport, timeout=0.1)
+            async with asyncio.timeout(5):
+                while len(outcomes) < 2:
+                    await transport.fence()
+    kinds = {type(outcome) for outcome in outcomes}
+    assert kinds <= {DeadlineExceededError, asyncio.CancelledError}
