@@ -28,6 +28,8 @@ CONTENDERS = {
     "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
     "recorded": "weenats, everything on, spans recorded",
     "sampled_out": "weenats, everything on, sampled out",
+    "by_hand_recorded": "by hand, everything, spans recorded",
+    "by_hand_sampled_out": "by hand, everything, sampled out",
 }
 IN_FLIGHT = (1, 16, 64, 256)
 _CHECKS = 100

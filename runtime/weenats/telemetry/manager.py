@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from weenats.context import MessageContext
     from weenats.errors import ServiceError
     from weenats.subjects import Kind
+    from weenats.telemetry.late_span import LateTracer
     from weenats.telemetry.settings import TelemetrySettings
 
 Attributes = dict[str, "AttributeValue"]
@@ -63,6 +64,8 @@ class TelemetryManager:
     ) -> None:
         self.settings = settings
         self._own_provider = tracer_provider
+        self._looked = False
+        self._late: LateTracer | None = None
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=names.SCHEMA_URL
         )
@@ -185,14 +188,35 @@ class TelemetryManager:
         unsampled = self.unsampled(parent, kind)
         if unsampled is not None:
             return unsampled
+        late = self._late or self._late_tracer()
+        if late is not None and late.fits:
+            return late.start_span(name, parent, span_kind, attributes, start_time)
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
+
+    def _late_tracer(self) -> LateTracer | None:
+        """Find out, once there is a provider, whether our own spans will do."""
+        provider = self._own_provider or trace.get_tracer_provider()
+        if not self._looked:
+            self._looked = True
+            self._late = late_tracer(provider)
+        return self._late
 
 
 def fail(span: Span, error: ServiceError) -> None:
     """Mark a span as failed, with no text that anybody but us has written."""
     span.set_status(Status(StatusCode.ERROR, error.label))
+
+
+def late_tracer(provider: TracerProvider) -> LateTracer | None:
+    """Return what starts spans of ours for a provider; None when it is none of the SDK."""
+    if not type(provider).__module__.startswith("opentelemetry.sdk."):
+        return None
+    from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - there is an SDK
+
+    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=names.SCHEMA_URL)
+    return LateTracer.of(provider, tracer)
 
 
 def _version() -> str:

@@ -1,0 +1,107 @@
+"""Contender "by hand, everything": what a careful person builds of the same libraries.
+
+PyJWT checks the EdDSA token of each call, aiolimiter and aiobreaker stand before the handler,
+OpenTelemetry records a span on either side, W3C headers carry the trace, a header the deadline.
+"""
+
+import time
+from datetime import timedelta
+
+import jwt
+import nats
+from aiobreaker import CircuitBreaker
+from aiolimiter import AsyncLimiter
+from nats.aio.msg import Msg
+from opentelemetry import propagate, trace
+from opentelemetry.trace import SpanKind
+from pydantic import ValidationError
+
+import recording
+import with_auth
+from by_hand import REPLIES, REQUESTS, Confirmation, CreateOrder, Reply, Request, confirm
+from harness import Call
+from workload import CONFIRMATION, KEY, ORDER
+
+SUBJECT = "bench.by-hand-everything"
+PUBLIC_KEY = with_auth.KEY.public_key()
+
+
+async def handle(order: CreateOrder) -> Confirmation:
+    """The handler, behind the breaker."""
+    return confirm(order)
+
+
+async def serve(url: str) -> None:
+    """Authenticate, limit, validate, handle, answer."""
+    recording.record()
+    tracer = trace.get_tracer("by-hand")
+    connection = await nats.connect(url)
+    limiter = AsyncLimiter(1_000_000, 1)
+    breaker = CircuitBreaker(fail_max=5, timeout_duration=timedelta(seconds=30))
+
+    async def process(message: Msg) -> Reply:
+        headers = message.headers or {}
+        if time.time() > float(headers["deadline"]):
+            return Reply(ok=False, error="deadline exceeded")
+        jwt.decode(
+            headers["authorization"],
+            PUBLIC_KEY,
+            algorithms=["EdDSA"],
+            audience=with_auth.CONTRACT.name,
+            issuer=with_auth.ISSUER,
+        )
+        if not limiter.has_capacity():
+            return Reply(ok=False, error="too many requests")
+        await limiter.acquire()
+        request = REQUESTS.validate_json(message.data)
+        return Reply(ok=True, confirmation=await breaker.call_async(handle, request.order))
+
+    async def answer(message: Msg) -> None:
+        attributes = recording.attributes(SUBJECT, "process", len(message.data))
+        with tracer.start_as_current_span(
+            "orders/create-order",
+            propagate.extract(message.headers or {}),
+            SpanKind.SERVER,
+            attributes,
+        ) as span:
+            try:
+                reply = await process(message)
+            except (ValidationError, jwt.PyJWTError) as error:
+                span.set_attribute("error.type", type(error).__name__)
+                reply = Reply(ok=False, error="refused")
+            body = REPLIES.dump_json(reply, exclude_none=True)
+            await connection.publish(message.reply, body)
+
+    await connection.subscribe(SUBJECT, queue="bench", cb=answer)
+    await connection.flush()
+
+
+async def connect(url: str) -> Call:
+    """Trace, inject, send, validate the answer."""
+    recording.record()
+    tracer = trace.get_tracer("by-hand")
+    connection = await nats.connect(url)
+    order = CreateOrder.model_validate(ORDER)
+    token = with_auth.new_token()
+
+    async def place(key: str, order: CreateOrder) -> Confirmation:
+        body = REQUESTS.dump_json(Request(key=key, order=order))
+        attributes = recording.attributes(SUBJECT, "send", len(body))
+        with tracer.start_as_current_span(
+            "orders/create-order", kind=SpanKind.CLIENT, attributes=attributes
+        ):
+            headers = {"authorization": token, "deadline": str(time.time() + 5)}
+            propagate.inject(headers)
+            message = await connection.request(SUBJECT, body, timeout=5, headers=headers)
+        reply = REPLIES.validate_json(message.data)
+        if reply.confirmation is None:
+            raise ValueError(reply.error)
+        return reply.confirmation
+
+    async def call() -> None:
+        await place(KEY, order)
+
+    confirmation = await place(KEY, order)
+    if confirmation.model_dump() != CONFIRMATION:
+        raise ValueError(f"unexpected reply: {confirmation!r}")
+    return call

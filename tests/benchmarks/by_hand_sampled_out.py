@@ -1,0 +1,16 @@
+"""Contender "by hand, everything, sampled out": the same, and the SDK records no trace."""
+
+import by_hand_recorded
+import recording
+from harness import Call
+
+
+async def serve(url: str) -> None:
+    """Serve, recording what the caller sampled."""
+    await by_hand_recorded.serve(url)
+
+
+async def connect(url: str) -> Call:
+    """Call, sampling nothing."""
+    recording.record(share=0)
+    return await by_hand_recorded.connect(url)
