@@ -47,7 +47,7 @@ async def serve(url: str) -> None:
             headers["authorization"],
             PUBLIC_KEY,
             algorithms=["EdDSA"],
-            audience=with_auth.CONTRACT.name,
+            audience=with_auth.AUDIENCE,
             issuer=with_auth.ISSUER,
         )
         if not limiter.has_capacity():

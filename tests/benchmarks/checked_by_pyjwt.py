@@ -3,9 +3,8 @@
 What a new token costs is held against this: one check, no cache, no rules beside those of PyJWT.
 """
 
-from dataclasses import replace
 from itertools import count
-from typing import ClassVar, Final
+from typing import Final
 
 import jwt
 
@@ -13,24 +12,9 @@ import typed
 import with_auth
 from harness import Call
 from weenats import CallNext, NatsServiceBuilder, RequestContext, Response
-from weenats.contract import ServiceContract
 
-CONTRACT: Final = replace(typed.CONTRACT, name="bench-pyjwt")
+Orders, OrdersClient = typed.under("bench-pyjwt")
 PUBLIC_KEY: Final = with_auth.KEY.public_key()
-
-
-class Orders(typed.Orders):
-    """The service, under a name of its own."""
-
-    contract: ClassVar[ServiceContract] = CONTRACT
-    operation: ClassVar = replace(typed.CREATE_ORDER, contract=CONTRACT)
-
-
-class OrdersClient(typed.OrdersClient):
-    """The client."""
-
-    contract: ClassVar[ServiceContract] = CONTRACT
-    operation: ClassVar = Orders.operation
 
 
 async def check(context: RequestContext, call_next: CallNext) -> Response:
@@ -39,7 +23,7 @@ async def check(context: RequestContext, call_next: CallNext) -> Response:
         context.token or "",
         PUBLIC_KEY,
         algorithms=["EdDSA"],
-        audience=with_auth.CONTRACT.name,
+        audience=with_auth.AUDIENCE,
         issuer=with_auth.ISSUER,
     )
     return await call_next(context)

@@ -5,6 +5,7 @@ strict validation, declared errors, statistics, a task for each request under a 
 """
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import ClassVar, Final, Literal
 
 from typing_extensions import override
@@ -95,6 +96,13 @@ class OrdersClient(ServiceClient):
     async def create_order(self, key: str, command: CreateOrder) -> Confirmation:
         """Create an order."""
         return await self.execute(self.operation, key, command)
+
+
+def under(name: str) -> tuple[type[Orders], type[OrdersClient]]:
+    """Return the same service and client under a name of their own."""
+    contract = replace(CONTRACT, name=name)
+    members = {"contract": contract, "operation": replace(CREATE_ORDER, contract=contract)}
+    return type("Orders", (Orders,), members), type("OrdersClient", (OrdersClient,), members)
 
 
 _open: Final = AsyncExitStack()

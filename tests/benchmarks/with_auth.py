@@ -1,8 +1,7 @@
 """Contender "weenats, with_auth": every call carries the same EdDSA token, as callers do."""
 
-from dataclasses import replace
 from time import time
-from typing import ClassVar, Final
+from typing import Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,37 +10,23 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import typed
 from harness import Call
 from weenats import JwtAuthConfig, NatsServiceBuilder
-from weenats.contract import ServiceContract
 
-CONTRACT: Final = replace(typed.CONTRACT, name="bench-auth")
+Orders, OrdersClient = typed.under("bench-auth")
+AUDIENCE: Final = "bench"
 ISSUER: Final = "https://issuer.example"
 KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))  # both processes know it
 CONFIG: Final = JwtAuthConfig(
     algorithms=["EdDSA"],
     public_key=KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     issuer=ISSUER,
-    audience="bench-auth",
+    audience=AUDIENCE,
 )
-
-
-class Orders(typed.Orders):
-    """The service, under a name of its own."""
-
-    contract: ClassVar[ServiceContract] = CONTRACT
-    operation: ClassVar = replace(typed.CREATE_ORDER, contract=CONTRACT)
-
-
-class OrdersClient(typed.OrdersClient):
-    """The client."""
-
-    contract: ClassVar[ServiceContract] = CONTRACT
-    operation: ClassVar = Orders.operation
 
 
 def new_token(number: int = 0) -> str:
     """Sign a token; another number is another token."""
     now = int(time())
-    claims = {"iss": ISSUER, "aud": CONTRACT.name, "sub": "ada", "iat": now, "exp": now + 3600}
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 3600}
     return jwt.encode({**claims, "jti": str(number)}, KEY, algorithm="EdDSA")
 
 

@@ -7,7 +7,7 @@ from weenats.telemetry import names
 
 
 def tell_state(state: str, event: str = "", **details: str) -> None:
-    """Say in which state a breaker is, and what it did; most calls find it closed: nothing is said."""
+    """Say in which state a breaker is, and what it did; of a closed one nothing is said."""
     context = CURRENT.get()
     if isinstance(context, RequestContext):
         context.set_attribute(names.FEATURE_CIRCUIT_BREAKER, state)

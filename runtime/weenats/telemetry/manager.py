@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from weenats.errors import ServiceError
     from weenats.subjects import Kind
     from weenats.telemetry.events import EventTelemetry
+    from weenats.telemetry.late_span import LateTracer
     from weenats.telemetry.settings import TelemetrySettings
 
 Attributes = dict[str, "AttributeValue"]
@@ -68,6 +69,8 @@ class TelemetryManager:
         self.publishers: dict[Event[Any], EventTelemetry] = {}
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
+        self._looked = False
+        self._late: LateTracer | None = None
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=names.SCHEMA_URL
         )
@@ -183,6 +186,9 @@ class TelemetryManager:
         start_time: int | None = None,
     ) -> Span:
         """Start a span that `unsampled` decided to record; it began at `start_time`, epoch ns."""
+        late = self._late or self._late_tracer()
+        if late is not None and late.fits:
+            return late.start_span(name, parent, span_kind, attributes, start_time)
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
@@ -194,6 +200,14 @@ class TelemetryManager:
         if unsampled is not None:
             return unsampled
         return self.record(name, span_kind, attributes, parent)
+
+    def _late_tracer(self) -> LateTracer | None:
+        """Find out, once there is a provider, whether our own spans will do."""
+        provider = self._own_provider or trace.get_tracer_provider()
+        if not self._looked:
+            self._looked = True
+            self._late = late_tracer(provider)
+        return self._late
 
 
 def current_parent() -> Context:
@@ -213,6 +227,16 @@ def current_parent() -> Context:
 def fail(span: Span, error: ServiceError) -> None:
     """Mark a span as failed, with no text that anybody but us has written."""
     span.set_status(Status(StatusCode.ERROR, error.label))
+
+
+def late_tracer(provider: TracerProvider) -> LateTracer | None:
+    """Return what starts spans of ours for a provider; None when it is none of the SDK."""
+    if not type(provider).__module__.startswith("opentelemetry.sdk."):
+        return None
+    from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - there is an SDK
+
+    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=names.SCHEMA_URL)
+    return LateTracer.of(provider, tracer)
 
 
 def _version() -> str:
