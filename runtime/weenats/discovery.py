@@ -5,11 +5,14 @@ Services answer PING, INFO and STATS, callers ask for them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
 from weenats import subjects
@@ -18,6 +21,8 @@ from weenats.messages import (
     EndpointInfo,
     EndpointStats,
     HealthCheck,
+    HealthCheckData,
+    HealthCheckEntry,
     InfoResponse,
     PingResponse,
     StatsResponse,
@@ -26,13 +31,13 @@ from weenats.model import Model
 from weenats.wire import decode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from weenats.contract import ServiceContract
     from weenats.transport import Delivery, Subscription, Transport
 
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
+Provider = Callable[[], Mapping[str, JsonValue]]
+"""Returns members of the `data` of statistics, as they are now; it does not raise."""
 
 
 @dataclass(slots=True)
@@ -47,11 +52,15 @@ class EndpointCounters:
     last_error: str = ""
     processing_time: int = 0
     """Nanoseconds."""
+    on_duration: Callable[[int], None] | None = None
+    """Takes the nanoseconds of each request that was run."""
 
     def count(self, nanoseconds: int, error: ServiceError | None) -> None:
-        """Count one request."""
+        """Count one request; refused ones have run for 0 ns."""
         self.requests += 1
         self.processing_time += nanoseconds
+        if self.on_duration is not None and nanoseconds:
+            self.on_duration(nanoseconds)
         if error is not None:
             self.errors += 1
             self.last_error = error.label
@@ -66,6 +75,7 @@ class EndpointDescription:
     queue_group: str
     metadata: dict[str, str]
     counters: EndpointCounters = field(default_factory=EndpointCounters)
+    data: Sequence[Provider] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,7 +85,9 @@ class Instance:
     contract: ServiceContract
     instance_id: str
     endpoints: Sequence[EndpointDescription]
-    healthy: Callable[[], bool]
+    serving: Callable[[], bool]
+    checks: Callable[[], list[HealthCheckEntry]] = list
+    data: Sequence[Provider] = ()
     started: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z")
     )
@@ -125,16 +137,20 @@ class Instance:
             metadata=self.metadata,
             started=self.started,
             endpoints=[_endpoint_stats(each) for each in self.endpoints],
+            data=_merged(self.data),
         )
 
     def health(self) -> HealthCheck:
-        """Answer HealthCheck: "error" once the instance is stopping."""
+        """Answer HealthCheck: "error" unless the instance serves and every check is well."""
+        checks = self.checks()
+        ready = self.serving() and all(check.status == "ok" for check in checks)
         return HealthCheck(
             type="io.nats.micro.v1.ping_response",
             name=self.contract.name,
             id=self.instance_id,
             version=self.contract.version,
-            status="ok" if self.healthy() else "error",
+            status="ok" if ready else "error",
+            data=HealthCheckData(live=True, ready=ready, checks=checks),
         )
 
 
@@ -151,26 +167,34 @@ def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
         average_processing_time=counters.processing_time // counters.requests
         if counters.requests
         else 0,
+        data=_merged(endpoint.data),
     )
 
 
+def _merged(providers: Sequence[Provider]) -> Any:  # noqa: ANN401 - MISSING has no type of its own
+    """Return the members of all providers as one object; without any it is absent."""
+    return {name: value for each in providers for name, value in each().items()} or MISSING
+
+
 def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
-    """Answer PING, INFO and STATS to all, the service and the instance, and its health."""
+    """Answer PING, INFO and STATS to all, the service and the instance."""
     name = instance.contract.name
     answers: dict[str, Callable[[], Model]] = {
         "PING": instance.ping,
         "INFO": instance.info,
         "STATS": instance.stats,
     }
-    subscriptions = [
+    return [
         transport.subscribe(subjects.discovery(verb, *who), _answer(transport, answer))
         for verb, answer in answers.items()
         for who in ((), (name,), (name, instance.instance_id))
     ]
-    subscriptions.append(
-        transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)
-    )
-    return subscriptions
+
+
+def answer_health(transport: Transport, instance: Instance) -> list[Subscription]:
+    """Answer HealthCheck; of the instances of a service one answers each request."""
+    name = instance.contract.name
+    return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
 
 
 def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:
@@ -188,17 +212,18 @@ async def list_instances(
 
     [] when there is none.
     """
-    if service is not None:
-        subjects.check_service_name(service)
-    replies = await transport.request_many(
-        subjects.discovery("PING", service), b"", timeout=timeout, quiet=min(_QUIET, timeout)
-    )
-    found: list[PingResponse] = []
-    for reply in replies:
-        try:
-            found.append(decode_model(PingResponse, reply.payload))
-        except ServiceError:
-            continue  # a service of another make that does not keep to ADR-32
+    found = await _ask_all(transport, "PING", service, PingResponse, timeout)
+    return sorted(found, key=lambda instance: (instance.name, instance.id))
+
+
+async def list_stats(
+    transport: Transport, service: str | None = None, *, timeout: float = 2.0
+) -> list[StatsResponse]:
+    """Return what every running instance has counted, of all services or of one.
+
+    They are sorted by name and id; [] when there is none.
+    """
+    found = await _ask_all(transport, "STATS", service, StatsResponse, timeout)
     return sorted(found, key=lambda instance: (instance.name, instance.id))
 
 
@@ -239,3 +264,18 @@ async def _ask(transport: Transport, subject: str, model: type[ModelT], timeout:
     reply = await transport.request(subject, b"", b"", monotonic() + timeout)
     answer: ModelT = decode_model(model, reply.payload)
     return answer
+
+
+async def _ask_all(
+    transport: Transport, verb: str, service: str | None, model: type[ModelT], timeout: float
+) -> list[ModelT]:
+    if service is not None:
+        subjects.check_service_name(service)
+    replies = await transport.request_many(
+        subjects.discovery(verb, service), b"", timeout=timeout, quiet=min(_QUIET, timeout)
+    )
+    found: list[ModelT] = []
+    for reply in replies:
+        with suppress(ServiceError):  # a service of another make that does not keep to ADR-32
+            found.append(decode_model(model, reply.payload))
+    return found

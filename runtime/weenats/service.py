@@ -7,6 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from weenats import interceptors as chains
@@ -15,10 +16,19 @@ from weenats.admission import Admission
 from weenats.auth.authentication import Authentication, check_unasked
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration, seconds
-from weenats.discovery import EndpointDescription, Instance, answer_discovery
+from weenats.discovery import (
+    EndpointDescription,
+    Instance,
+    Provider,
+    answer_discovery,
+    answer_health,
+)
 from weenats.endpoint import Endpoint, EndpointRunner
 from weenats.errors import UnavailableError
+from weenats.health import JWKS, HealthChecks, HealthSettings
 from weenats.identifiers import STAMPER
+from weenats.messages import HealthCheckEntry
+from weenats.monitoring import Monitor, MonitoringSettings
 from weenats.nats_transport import NatsTransport
 from weenats.stop_signals import StopSignals
 
@@ -29,7 +39,9 @@ if TYPE_CHECKING:
     from weenats.auth import AuthConfig, TokenValidator
     from weenats.auth.jwks import JwksState
     from weenats.contract import ServiceContract
+    from weenats.health import CustomCheck
     from weenats.interceptors import Interceptor
+    from weenats.monitoring import CustomMetric
     from weenats.transport import Subscription, Transport
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]
@@ -85,6 +97,8 @@ class _Settings:
     drain_timeout: float = 30.0
     interceptors: tuple[Interceptor, ...] = ()
     auth: Authentication | None = None
+    health: HealthSettings | None = None
+    monitoring: MonitoringSettings | None = None
 
 
 class NatsServiceBuilder:
@@ -185,6 +199,70 @@ class NatsServiceBuilder:
         """
         return self._with(drain_timeout=seconds(timeout, "drain_timeout"))
 
+    def with_health(
+        self,
+        enabled: bool = True,  # noqa: FBT001, FBT002 - `with_health(False)` says what it does
+        *,
+        interval: Duration = 30,
+        timeout: Duration = 5,
+        custom_checks: Sequence[CustomCheck] = (),
+    ) -> Self:
+        """Let checks say whether the service is well, beside whether it serves.
+
+        They run together in the background; the first time before the service takes requests.
+
+        Args:
+            enabled: False: nobody is told how the service is.
+            interval: how long after they ran the checks run again.
+            timeout: how long a check may take.
+            custom_checks: by name, what returns True or None when all is well; anything else is an
+                error, and so is an exception.
+
+        Raises:
+            InvalidArgumentError: a duration is none.
+            ValueError: a name is malformed, repeated or "jwks"; or it was called before.
+            TypeError: a check cannot be called.
+        """
+        if self._settings.health is not None:
+            raise ValueError("with_health is called once")
+        return self._with(
+            health=HealthSettings.of(
+                enabled=enabled, interval=interval, timeout=timeout, custom_checks=custom_checks
+            )
+        )
+
+    def with_monitoring(
+        self,
+        interval: Duration = 30,
+        *,
+        include_memory_stats: bool = True,
+        include_request_stats: bool = True,
+        custom_metrics: Sequence[CustomMetric] = (),
+    ) -> Self:
+        """Publish snapshots of each instance on `{service}.monitoring`; statistics show them too.
+
+        Args:
+            interval: how long after a snapshot the next one is taken.
+            include_memory_stats: tell how much memory the process holds.
+            include_request_stats: tell of requests, errors, rates and percentiles.
+            custom_metrics: by name, what returns a finite number at once.
+
+        Raises:
+            InvalidArgumentError: the interval is no duration.
+            ValueError: a name is malformed or repeated, a type unknown; or it was called before.
+            TypeError: a metric cannot be read.
+        """
+        if self._settings.monitoring is not None:
+            raise ValueError("with_monitoring is called once")
+        return self._with(
+            monitoring=MonitoringSettings.of(
+                interval=interval,
+                include_memory_stats=include_memory_stats,
+                include_request_stats=include_request_stats,
+                custom_metrics=custom_metrics,
+            )
+        )
+
     def build(self) -> NatsService:
         """Return the service, ready to start.
 
@@ -219,6 +297,12 @@ class NatsService:
             EndpointRunner(endpoint, self._transport, settings.interceptors, self._admission)
             for endpoint in handlers.endpoints()
         ]
+        self._health = HealthChecks(settings.health or HealthSettings())
+        self._monitor = (
+            None
+            if settings.monitoring is None
+            else Monitor(settings.monitoring, self._transport, self.contract, self.instance_id)
+        )
         self._subscriptions: list[Subscription] = []
         self._discovery: list[Subscription] = []
         self._state = "new"
@@ -243,10 +327,10 @@ class NatsService:
         return None if auth is None or auth.jwks is None else auth.jwks.state()
 
     async def start(self) -> None:
-        """Connect, subscribe, and return when requests reach this instance.
+        """Connect, check its health, subscribe, and return when requests reach this instance.
 
         Raises:
-            UnavailableError: NATS cannot be reached.
+            UnavailableError: NATS cannot be reached, or somebody stopped it meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
             RuntimeError: it was started before.
         """
@@ -258,13 +342,20 @@ class NatsService:
                 self._settings.auth.start()
             await self._transport.connect()
             self._handlers.bind(self._transport)
+            instance = self._instance()
+            if self._settings.health is None or self._settings.health.enabled:
+                self._discovery = answer_health(self._transport, instance)
+            await self._health.start()
+            self._check_starting()
             group = self._settings.queue_group
             self._subscriptions = [
                 self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
                 for runner in self._runners
             ]
-            self._discovery = answer_discovery(self._transport, self._instance())
+            self._discovery += answer_discovery(self._transport, instance)
             await self._transport.fence()
+            if self._monitor is not None:
+                await self._monitor.start()
         except BaseException:
             await self._stop(budget=0)
             raise
@@ -317,13 +408,30 @@ class NatsService:
         else:
             self.abort()
 
+    def _check_starting(self) -> None:
+        if self._state != "starting":
+            raise UnavailableError("the service was stopped while it started")
+
     def _instance(self) -> Instance:
+        group = self._settings.queue_group
         return Instance(
             contract=self.contract,
             instance_id=self.instance_id,
-            endpoints=[_describe(runner, self._settings.queue_group) for runner in self._runners],
-            healthy=lambda: self.is_serving,
+            endpoints=[_describe(each, group, self._providers(each)) for each in self._runners],
+            serving=lambda: self.is_serving,
+            checks=self._checks,
+            data=() if self._monitor is None else (self._monitor.stats,),
         )
+
+    def _providers(self, runner: EndpointRunner) -> tuple[Provider, ...]:
+        """Return what the statistics of an endpoint show beside its counters."""
+        if self._monitor is None:
+            return ()
+        return (self._monitor.watch(runner.counters, partial(self._admission.load, runner)),)
+
+    def _checks(self) -> list[HealthCheckEntry]:
+        keys = None if self._settings.health is None else self.jwks_state
+        return [*self._health.entries, *([] if keys is None else [_jwks_check(keys)])]
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
@@ -337,11 +445,16 @@ class NatsService:
             self._handlers.unbind(self._transport)
             if self._settings.auth is not None:
                 await self._settings.auth.close()
+            if self._monitor is not None:
+                await self._monitor.close()
+            await self._health.close()
             self._state = "stopped"
             self._stopped.set()
 
 
-def _describe(runner: EndpointRunner, queue_group: str) -> EndpointDescription:
+def _describe(
+    runner: EndpointRunner, queue_group: str, data: tuple[Provider, ...]
+) -> EndpointDescription:
     operation = runner.operation
     return EndpointDescription(
         name=operation.name,
@@ -354,4 +467,12 @@ def _describe(runner: EndpointRunner, queue_group: str) -> EndpointDescription:
             "description": operation.description,
         },
         counters=runner.counters,
+        data=data,
     )
+
+
+def _jwks_check(keys: JwksState) -> HealthCheckEntry:
+    """Return how the keys are that tokens are verified with: without any nobody is let in."""
+    if keys.status == "empty":
+        return HealthCheckEntry(name=JWKS, status="error", message="there are no keys")
+    return HealthCheckEntry(name=JWKS, status="ok")
