@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
-Provider = Callable[[], Mapping[str, JsonValue]]
-"""Returns members of the `data` of statistics, as they are now; it does not raise."""
+Telling = Mapping[str, Callable[[], JsonValue]]
+"""What tells the members of `data` in STATS, as they are when somebody asks; it does not raise."""
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ class EndpointDescription:
     queue_group: str
     metadata: dict[str, str]
     counters: EndpointCounters = field(default_factory=EndpointCounters)
-    data: Sequence[Provider] = ()
+    data: Telling = field(default_factory=dict[str, Callable[[], JsonValue]])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Instance:
     endpoints: Sequence[EndpointDescription]
     serving: Callable[[], bool]
     checks: Callable[[], list[HealthCheckEntry]] = list
-    data: Sequence[Provider] = ()
+    data: Telling = field(default_factory=dict[str, Callable[[], JsonValue]])
     started: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z")
     )
@@ -137,7 +137,7 @@ class Instance:
             metadata=self.metadata,
             started=self.started,
             endpoints=[_endpoint_stats(each) for each in self.endpoints],
-            data=_merged(self.data),
+            data=_told(self.data),
         )
 
     def health(self) -> HealthCheck:
@@ -167,13 +167,13 @@ def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
         average_processing_time=counters.processing_time // counters.requests
         if counters.requests
         else 0,
-        data=_merged(endpoint.data),
+        data=_told(endpoint.data),
     )
 
 
-def _merged(providers: Sequence[Provider]) -> Any:  # noqa: ANN401 - MISSING has no type of its own
-    """Return the members of all providers as one object; without any it is absent."""
-    return {name: value for each in providers for name, value in each().items()} or MISSING
+def _told(data: Telling) -> Any:  # noqa: ANN401 - MISSING has no type of its own
+    """Return what is told now as one object, absent when there is nothing."""
+    return {name: tell() for name, tell in data.items()} or MISSING
 
 
 def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:

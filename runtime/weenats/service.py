@@ -19,7 +19,7 @@ from weenats.deadline import Duration, seconds
 from weenats.discovery import (
     EndpointDescription,
     Instance,
-    Provider,
+    Telling,
     answer_discovery,
     answer_health,
 )
@@ -347,6 +347,8 @@ class NatsService:
                 self._discovery = answer_health(self._transport, instance)
             await self._health.start()
             self._check_starting()
+            if self._monitor is not None:
+                await self._monitor.start()
             group = self._settings.queue_group
             self._subscriptions = [
                 self._transport.subscribe(runner.operation.subject, runner.on_delivery, group)
@@ -354,8 +356,6 @@ class NatsService:
             ]
             self._discovery += answer_discovery(self._transport, instance)
             await self._transport.fence()
-            if self._monitor is not None:
-                await self._monitor.start()
         except BaseException:
             await self._stop(budget=0)
             raise
@@ -417,17 +417,17 @@ class NatsService:
         return Instance(
             contract=self.contract,
             instance_id=self.instance_id,
-            endpoints=[_describe(each, group, self._providers(each)) for each in self._runners],
+            endpoints=[_describe(each, group, self._data(each)) for each in self._runners],
             serving=lambda: self.is_serving,
             checks=self._checks,
-            data=() if self._monitor is None else (self._monitor.stats,),
+            data={} if self._monitor is None else self._monitor.data(),
         )
 
-    def _providers(self, runner: EndpointRunner) -> tuple[Provider, ...]:
-        """Return what the statistics of an endpoint show beside its counters."""
+    def _data(self, runner: EndpointRunner) -> Telling:
+        """Return what tells of an endpoint beside its counters."""
         if self._monitor is None:
-            return ()
-        return (self._monitor.watch(runner.counters, partial(self._admission.load, runner)),)
+            return {}
+        return self._monitor.watch(runner.counters, partial(self._admission.load, runner))
 
     def _checks(self) -> list[HealthCheckEntry]:
         keys = None if self._settings.health is None else self.jwks_state
@@ -452,9 +452,7 @@ class NatsService:
             self._stopped.set()
 
 
-def _describe(
-    runner: EndpointRunner, queue_group: str, data: tuple[Provider, ...]
-) -> EndpointDescription:
+def _describe(runner: EndpointRunner, queue_group: str, data: Telling) -> EndpointDescription:
     operation = runner.operation
     return EndpointDescription(
         name=operation.name,

@@ -19,13 +19,17 @@ from weenats.monitoring.request_meter import Load, RequestMeter, measure
 from weenats.periodic import Periodic
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from weenats.contract import ServiceContract
     from weenats.deadline import Clock
-    from weenats.discovery import EndpointCounters, Provider
+    from weenats.discovery import EndpointCounters, Telling
     from weenats.monitoring.settings import MonitoringSettings
     from weenats.transport import Transport
 
 _LOG: Final = logging.getLogger("weenats.monitoring")
+_MEMBER: Final = "monitoring"
+"""What it is called in the `data` of statistics."""
 
 
 class Monitor:
@@ -62,19 +66,17 @@ class Monitor:
         self._snapshot: MonitoringSnapshot | None = None
         self._periodic = Periodic(self._turn, settings.interval)
 
-    def watch(self, counters: EndpointCounters, load: Load) -> Provider:
-        """Watch an endpoint; return what its statistics show of it."""
+    def watch(self, counters: EndpointCounters, load: Load) -> Telling:
+        """Watch an endpoint from now on; return what tells of it in statistics."""
         if not self._settings.include_request_stats:
-            return dict
+            return {}
         meter = RequestMeter(counters, load, self._clock())
         self._meters.append(meter)
-        return lambda: _shown(measure([meter], self._clock(), windows=2))
+        return {_MEMBER: lambda: _dumped(measure([meter], self._clock(), windows=2))}
 
-    def stats(self) -> dict[str, Any]:
-        """Return what the statistics of the instance show."""
-        if self._snapshot is None:
-            return {}
-        return _shown(self._snapshot.model_copy(update={"requests": self._requests(windows=2)}))
+    def data(self) -> Telling:
+        """Return what tells of the instance in statistics."""
+        return {_MEMBER: self._tell}
 
     async def start(self) -> None:
         """Take the first snapshot and go on in the background."""
@@ -85,6 +87,10 @@ class Monitor:
     async def close(self) -> None:
         """Take no more snapshots."""
         await self._periodic.close()
+
+    def _tell(self) -> JsonValue:
+        snapshot = self._snapshot or self._taken()
+        return _dumped(snapshot.model_copy(update={"requests": self._requests(windows=2)}))
 
     async def _turn(self) -> None:
         self._snapshot = self._taken()
@@ -116,5 +122,5 @@ class Monitor:
         return measure(self._meters, self._clock(), windows=windows)
 
 
-def _shown(monitoring: MonitoringSnapshot | MonitoringRequests) -> dict[str, Any]:
-    return {"monitoring": monitoring.model_dump(mode="json", by_alias=True)}
+def _dumped(told: MonitoringSnapshot | MonitoringRequests) -> JsonValue:
+    return told.model_dump(mode="json", by_alias=True)
