@@ -43,9 +43,11 @@ from weenats.events import (
     ReceivedEvent,
     SubscribeOptions,
 )
+from weenats.health import CustomCheck
 from weenats.interceptors import CallNext, Interceptor
 from weenats.messages import AggregateId
 from weenats.model import Model
+from weenats.monitoring import CustomMetric
 from weenats.nats_transport import NatsTransport
 from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
 from weenats.telemetry import Sampling, TelemetryManager, TelemetrySettings
@@ -67,6 +69,8 @@ __all__ = [
     "Command",
     "ConnectionLostError",
     "ConnectionOptions",
+    "CustomCheck",
+    "CustomMetric",
     "DeadlineExceededError",
     "Endpoint",
     "Entity",

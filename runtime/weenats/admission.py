@@ -101,6 +101,11 @@ class Admission:
         else:
             self._end(job, CancelledError("the caller gave the call up"))
 
+    def load(self, worker: Worker) -> tuple[int, int]:
+        """Return how many jobs of a worker run, and how many wait."""
+        running = sum(job.worker is worker for job in self._running)
+        return running, sum(job.worker is worker for job in self._waiting)
+
     async def drain(self, budget: float) -> None:
         """Wait until all is done, at most `budget` seconds.
 

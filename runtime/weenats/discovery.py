@@ -5,12 +5,14 @@ Services answer PING, INFO and STATS, callers ask for them.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from pydantic import MISSING
+from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
 from weenats import subjects
@@ -19,6 +21,8 @@ from weenats.messages import (
     EndpointInfo,
     EndpointStats,
     HealthCheck,
+    HealthCheckData,
+    HealthCheckEntry,
     InfoResponse,
     PingResponse,
     StatsResponse,
@@ -27,15 +31,13 @@ from weenats.model import Model
 from weenats.wire import decode_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from pydantic import JsonValue
-
     from weenats.contract import ServiceContract
     from weenats.transport import Delivery, Subscription, Transport
 
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
+Telling = Mapping[str, Callable[[], JsonValue]]
+"""What tells the members of `data` in STATS, as they are when somebody asks; it does not raise."""
 
 
 @dataclass(slots=True)
@@ -50,11 +52,15 @@ class EndpointCounters:
     last_error: str = ""
     processing_time: int = 0
     """Nanoseconds."""
+    on_duration: Callable[[int], None] | None = None
+    """Takes the nanoseconds of each request that was run."""
 
     def count(self, nanoseconds: int, error: ServiceError | None) -> None:
-        """Count one request."""
+        """Count one request; refused ones have run for 0 ns."""
         self.requests += 1
         self.processing_time += nanoseconds
+        if self.on_duration is not None and nanoseconds:
+            self.on_duration(nanoseconds)
         if error is not None:
             self.errors += 1
             self.last_error = error.label
@@ -69,8 +75,7 @@ class EndpointDescription:
     queue_group: str
     metadata: dict[str, str]
     counters: EndpointCounters = field(default_factory=EndpointCounters)
-    data: Mapping[str, Callable[[], JsonValue]]
-    """What tells the members of `data` in STATS."""
+    data: Telling = field(default_factory=dict[str, Callable[[], JsonValue]])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +85,9 @@ class Instance:
     contract: ServiceContract
     instance_id: str
     endpoints: Sequence[EndpointDescription]
-    healthy: Callable[[], bool]
+    serving: Callable[[], bool]
+    checks: Callable[[], list[HealthCheckEntry]] = list
+    data: Telling = field(default_factory=dict[str, Callable[[], JsonValue]])
     started: str = field(
         default_factory=lambda: datetime.now(UTC).isoformat().replace("+00:00", "Z")
     )
@@ -130,16 +137,20 @@ class Instance:
             metadata=self.metadata,
             started=self.started,
             endpoints=[_endpoint_stats(each) for each in self.endpoints],
+            data=_told(self.data),
         )
 
     def health(self) -> HealthCheck:
-        """Answer HealthCheck: "error" while the instance takes no new work."""
+        """Answer HealthCheck: "error" unless it takes new work and every check is well."""
+        checks = self.checks()
+        ready = self.serving() and all(check.status == "ok" for check in checks)
         return HealthCheck(
             type="io.nats.micro.v1.ping_response",
             name=self.contract.name,
             id=self.instance_id,
             version=self.contract.version,
-            status="ok" if self.healthy() else "error",
+            status="ok" if ready else "error",
+            data=HealthCheckData(live=True, ready=ready, checks=checks),
         )
 
 
@@ -156,27 +167,34 @@ def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
         average_processing_time=counters.processing_time // counters.requests
         if counters.requests
         else 0,
-        data={name: tell() for name, tell in endpoint.data.items()} or MISSING,
+        data=_told(endpoint.data),
     )
 
 
+def _told(data: Telling) -> Any:  # noqa: ANN401 - MISSING has no type of its own
+    """Return what is told now as one object, absent when there is nothing."""
+    return {name: tell() for name, tell in data.items()} or MISSING
+
+
 def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
-    """Answer PING, INFO and STATS to all, the service and the instance, and its health."""
+    """Answer PING, INFO and STATS to all, the service and the instance."""
     name = instance.contract.name
     answers: dict[str, Callable[[], Model]] = {
         "PING": instance.ping,
         "INFO": instance.info,
         "STATS": instance.stats,
     }
-    subscriptions = [
+    return [
         transport.subscribe(subjects.discovery(verb, *who), _answer(transport, answer))
         for verb, answer in answers.items()
         for who in ((), (name,), (name, instance.instance_id))
     ]
-    subscriptions.append(
-        transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)
-    )
-    return subscriptions
+
+
+def answer_health(transport: Transport, instance: Instance) -> list[Subscription]:
+    """Answer HealthCheck; of the instances of a service one answers each request."""
+    name = instance.contract.name
+    return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
 
 
 def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:
@@ -198,21 +216,18 @@ async def list_instances(
 
     [] when there is none. `headers` are lines that go along, here and below.
     """
-    if service is not None:
-        subjects.check_service_name(service)
-    replies = await transport.request_many(
-        subjects.discovery("PING", service),
-        b"",
-        headers,
-        timeout=timeout,
-        quiet=min(_QUIET, timeout),
-    )
-    found: list[PingResponse] = []
-    for reply in replies:
-        try:
-            found.append(decode_model(PingResponse, reply.payload))
-        except ServiceError:
-            continue  # a service of another make that does not keep to ADR-32
+    found = await _ask_all(transport, "PING", service, PingResponse, timeout, headers)
+    return sorted(found, key=lambda instance: (instance.name, instance.id))
+
+
+async def list_stats(
+    transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
+) -> list[StatsResponse]:
+    """Return what every running instance has counted, of all services or of one.
+
+    They are sorted by name and id; [] when there is none.
+    """
+    found = await _ask_all(transport, "STATS", service, StatsResponse, timeout, headers)
     return sorted(found, key=lambda instance: (instance.name, instance.id))
 
 
@@ -267,3 +282,23 @@ async def _ask(
     reply = await transport.request(subject, b"", headers, monotonic() + timeout)
     answer: ModelT = decode_model(model, reply.payload)
     return answer
+
+
+async def _ask_all(  # noqa: PLR0913, PLR0917 - what is asked, of whom, for how long
+    transport: Transport,
+    verb: str,
+    service: str | None,
+    model: type[ModelT],
+    timeout: float,
+    headers: bytes,
+) -> list[ModelT]:
+    if service is not None:
+        subjects.check_service_name(service)
+    replies = await transport.request_many(
+        subjects.discovery(verb, service), b"", headers, timeout=timeout, quiet=min(_QUIET, timeout)
+    )
+    found: list[ModelT] = []
+    for reply in replies:
+        with suppress(ServiceError):  # a service of another make that does not keep to ADR-32
+            found.append(decode_model(model, reply.payload))
+    return found

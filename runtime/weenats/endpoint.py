@@ -236,6 +236,7 @@ class EndpointRunner:
         self.counters.count(elapsed, error)
         if self._telemetry is not None:
             self._telemetry.end(job.context, job.delivery, job.received, error)
+        job.context = None  # else both would hold each other
 
     def _send_failure(
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None

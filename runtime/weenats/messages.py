@@ -106,6 +106,43 @@ class JwtAuthentication(Model):
     """The token in compact form."""
 
 
+class MonitoringMemory(Model):
+    """The memory that the process of an instance holds."""
+
+    rss: Annotated[int, Field(ge=0)]
+    """The resident set, in bytes."""
+
+
+class MonitoringMetric(Model):
+    """A metric of the user's own."""
+
+    type: Literal["counter", "gauge"]
+    """A counter only grows while the process lives; a gauge goes up and down."""
+    help: str
+    """What it tells, for people."""
+    value: float
+    """What it was when the snapshot was taken."""
+
+
+class MonitoringRequests(Model):
+    """What an instance, or one of its endpoints, does with requests."""
+
+    total: Annotated[int, Field(ge=0)]
+    """Requests answered since it started."""
+    errors: Annotated[int, Field(ge=0)]
+    """Those of them that failed."""
+    rate: Annotated[float, Field(ge=0.0)]
+    """Requests answered a second, lately."""
+    in_flight: Annotated[int, Field(alias="inFlight", ge=0)]
+    """Requests that run now."""
+    queued: Annotated[int, Field(ge=0)]
+    """Requests that wait now."""
+    p50: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
+    """Milliseconds that half of them took at most, lately; absent for none."""
+    p99: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
+    """Milliseconds that 99 % of them took at most, lately; absent for none."""
+
+
 ServiceName = TypeAliasType("ServiceName", Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")])
 """The name of a service, as discovery shows it."""
 
@@ -142,6 +179,8 @@ class StatsResponse(Model):
     """When it started, by RFC 3339."""
     endpoints: list[EndpointStats]
     """What each endpoint has done."""
+    data: Any | MISSING = MISSING
+    """What the service adds of its own, beyond ADR-32."""
 
 
 Timestamp = TypeAliasType(
@@ -211,10 +250,14 @@ class ErrorBody(Model):
 
 
 class HealthCheckData(Model):
-    """What each check found."""
+    """What stands behind the status of an instance."""
 
+    live: bool | MISSING = MISSING
+    """Whether its process works: true in every answer."""
+    ready: bool | MISSING = MISSING
+    """Whether it serves, and every check is well."""
     checks: list[HealthCheckEntry]
-    """Each check."""
+    """What each check found when it ran last."""
 
 
 class InfoResponse(Model):
@@ -252,6 +295,22 @@ class MessageMetadata(Model):
     authentication: JwtAuthentication | MISSING = MISSING
     context: dict[str, Any] | MISSING = MISSING
     """What the sender wants to hand along; nobody between reads it."""
+
+
+class MonitoringSnapshot(Model):
+    """How an instance of a service does; published by it once an interval."""
+
+    name: ServiceName
+    id: Annotated[str, Field(min_length=1)]
+    """The instance, unique among all of them."""
+    version: ServiceVersion
+    timestamp: Timestamp
+    uptime: Annotated[float, Field(ge=0.0)]
+    """Seconds since it started."""
+    memory: MonitoringMemory | MISSING = MISSING
+    requests: MonitoringRequests | MISSING = MISSING
+    custom: dict[str, MonitoringMetric]
+    """The metrics of the user's own, by name; those that cannot be read are absent."""
 
 
 class PingResponse(Model):
@@ -367,7 +426,7 @@ class HealthCheck(Model):
     """The instance, unique among all of them."""
     version: ServiceVersion
     status: Literal["ok", "error"]
-    """Whether all checks are well."""
+    """Whether it is ready: it serves, and every check is well."""
     data: HealthCheckData | MISSING = MISSING
 
 

@@ -7,6 +7,7 @@ import logging
 from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 from weenats import interceptors as chains
@@ -17,10 +18,19 @@ from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.connection_options import ConnectionOptions
 from weenats.contract import RateLimit
 from weenats.deadline import Duration, seconds
-from weenats.discovery import EndpointDescription, Instance, answer_discovery
+from weenats.discovery import (
+    EndpointDescription,
+    Instance,
+    Telling,
+    answer_discovery,
+    answer_health,
+)
 from weenats.endpoint import Endpoint, EndpointRunner
 from weenats.errors import UnavailableError
+from weenats.health import JWKS, HealthChecks, HealthSettings
 from weenats.identifiers import STAMPER
+from weenats.messages import HealthCheckEntry
+from weenats.monitoring import Monitor, MonitoringSettings
 from weenats.nats_transport import NatsTransport
 from weenats.queue_membership import QueueMembership
 from weenats.rate_limit import RateLimits, RateLimitSettings
@@ -47,7 +57,9 @@ if TYPE_CHECKING:
     from weenats.auth.jwks import JwksState
     from weenats.circuit_breaker import IsFailure, Listener, Scope
     from weenats.contract import AnyOperation, ServiceContract
+    from weenats.health import CustomCheck
     from weenats.interceptors import Interceptor
+    from weenats.monitoring import CustomMetric
     from weenats.rate_limit import KeyExtractor, MissingPrincipal
     from weenats.telemetry.exporting import Providers
     from weenats.telemetry.manager import Attributes
@@ -121,6 +133,8 @@ class _Settings:
     auth: Authentication | None = None
     circuit_breaker: CircuitBreakerPolicy | None = None
     telemetry: TelemetrySettings | None = None
+    health: HealthSettings | None = None
+    monitoring: MonitoringSettings | None = None
 
 
 class NatsServiceBuilder:
@@ -364,6 +378,70 @@ class NatsServiceBuilder:
         """
         return self._with(drain_timeout=seconds(timeout, "drain_timeout"))
 
+    def with_health(
+        self,
+        enabled: bool = True,  # noqa: FBT001, FBT002 - `with_health(False)` says what it does
+        *,
+        interval: Duration = 30,
+        timeout: Duration = 5,
+        custom_checks: Sequence[CustomCheck] = (),
+    ) -> Self:
+        """Let checks say whether the service is well, beside whether it serves.
+
+        They run together in the background; the first time before the service takes requests.
+
+        Args:
+            enabled: False: nobody is told how the service is.
+            interval: how long after they ran the checks run again.
+            timeout: how long a check may take.
+            custom_checks: by name, what returns True or None when all is well; anything else is an
+                error, and so is an exception.
+
+        Raises:
+            InvalidArgumentError: a duration is none.
+            ValueError: a name is malformed, repeated or "jwks"; or it was called before.
+            TypeError: a check cannot be called.
+        """
+        if self._settings.health is not None:
+            raise ValueError("with_health is called once")
+        return self._with(
+            health=HealthSettings.of(
+                enabled=enabled, interval=interval, timeout=timeout, custom_checks=custom_checks
+            )
+        )
+
+    def with_monitoring(
+        self,
+        interval: Duration = 30,
+        *,
+        include_memory_stats: bool = True,
+        include_request_stats: bool = True,
+        custom_metrics: Sequence[CustomMetric] = (),
+    ) -> Self:
+        """Publish snapshots of each instance on `{service}.monitoring`; statistics show them too.
+
+        Args:
+            interval: how long after a snapshot the next one is taken.
+            include_memory_stats: tell how much memory the process holds.
+            include_request_stats: tell of requests, errors, rates and percentiles.
+            custom_metrics: by name, what returns a finite number at once.
+
+        Raises:
+            InvalidArgumentError: the interval is no duration.
+            ValueError: a name is malformed or repeated, a type unknown; or it was called before.
+            TypeError: a metric cannot be read.
+        """
+        if self._settings.monitoring is not None:
+            raise ValueError("with_monitoring is called once")
+        return self._with(
+            monitoring=MonitoringSettings.of(
+                interval=interval,
+                include_memory_stats=include_memory_stats,
+                include_request_stats=include_request_stats,
+                custom_metrics=custom_metrics,
+            )
+        )
+
     def build(self) -> NatsService:
         """Return the service, ready to start.
 
@@ -416,6 +494,12 @@ class NatsService:
         self._telemetry: TelemetryManager | None = None
         self._runners: list[EndpointRunner] = []
         self._membership: QueueMembership | None = None
+        self._health = HealthChecks(settings.health or HealthSettings())
+        self._monitor = (
+            None
+            if settings.monitoring is None
+            else Monitor(settings.monitoring, self._transport, self.contract, self.instance_id)
+        )
         self._discovery: list[Subscription] = []
         self._cancels: list[Subscription] = []
         self._state = "new"
@@ -458,10 +542,10 @@ class NatsService:
         return values
 
     async def start(self) -> None:
-        """Connect, subscribe, and return when requests reach this instance.
+        """Connect, check its health, subscribe, and return when requests reach this instance.
 
         Raises:
-            UnavailableError: NATS cannot be reached.
+            UnavailableError: NATS cannot be reached, or somebody stopped it meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
             RuntimeError: it was started before.
         """
@@ -475,8 +559,15 @@ class NatsService:
                 self._settings.auth.start()
             await self._transport.connect()
             self._handlers.bind(self._transport, self._telemetry)
+            instance = self._instance()
+            if self._settings.health is None or self._settings.health.enabled:
+                self._discovery = answer_health(self._transport, instance)
+            await self._health.start()
+            self._check_starting()
+            if self._monitor is not None:
+                await self._monitor.start()
             self._membership = self._join()
-            self._discovery = answer_discovery(self._transport, self._instance())
+            self._discovery += answer_discovery(self._transport, instance)
             self._cancels = [
                 self._transport.subscribe(self.contract.cancel_subject, self._admission.on_cancel)
             ]
@@ -583,13 +674,32 @@ class NatsService:
         features: Attributes = {FEATURE_AUTH: auth}
         return features | self._limits.attributes(operation) | self._breakers.attributes()
 
+    def _check_starting(self) -> None:
+        if self._state != "starting":
+            raise UnavailableError("the service was stopped while it started")
+
     def _instance(self) -> Instance:
         return Instance(
             contract=self.contract,
             instance_id=self.instance_id,
             endpoints=[self._describe(runner) for runner in self._runners],
-            healthy=lambda: self.is_serving and self._is_member,
+            serving=lambda: self.is_serving and self._is_member,
+            checks=self._checks,
+            data={} if self._monitor is None else self._monitor.data(),
         )
+
+    def _data(self, runner: EndpointRunner) -> Telling:
+        """Return what tells of an endpoint beside its counters."""
+        operation = runner.operation
+        data = {**self._limits.data(operation), **self._breakers.data(operation)}
+        if self._monitor is None:
+            return data
+        load = partial(self._admission.load, runner)
+        return {**data, **self._monitor.watch(runner.counters, load)}
+
+    def _checks(self) -> list[HealthCheckEntry]:
+        keys = None if self._settings.health is None else self.jwks_state
+        return [*self._health.entries, *([] if keys is None else [_jwks_check(keys)])]
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
@@ -607,6 +717,9 @@ class NatsService:
             self._handlers.unbind(self._transport)
             if self._settings.auth is not None:
                 await self._settings.auth.close()
+            if self._monitor is not None:
+                await self._monitor.close()
+            await self._health.close()
             if self._providers is not None:
                 await self._providers.shut_down()
             self._state = "stopped"
@@ -625,5 +738,12 @@ class NatsService:
                 "description": operation.description,
             },
             counters=runner.counters,
-            data={**self._limits.data(operation), **self._breakers.data(operation)},
+            data=self._data(runner),
         )
+
+
+def _jwks_check(keys: JwksState) -> HealthCheckEntry:
+    """Return how the keys are that tokens are verified with: without any nobody is let in."""
+    if keys.status == "empty":
+        return HealthCheckEntry(name=JWKS, status="error", message="there are no keys")
+    return HealthCheckEntry(name=JWKS, status="ok")

@@ -122,6 +122,11 @@ def cancel(service: str) -> str:
     return f"{check_service_name(service)}.cancel"
 
 
+def monitoring(service: str) -> str:
+    """Return the subject on which the instances of a service publish snapshots of themselves."""
+    return f"{check_service_name(service)}.monitoring"
+
+
 def discovery(
     verb: str, name: str | None = None, instance_id: str | None = None, *, prefix: str = "$SRV"
 ) -> str:

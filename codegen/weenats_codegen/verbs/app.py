@@ -147,6 +147,29 @@ def services(
     listing.services(service, split(servers), as_json=json)
 
 
+@app.command(epilog=example("weenats top receipts"))
+def top(
+    service: Annotated[
+        str | None, typer.Argument(metavar="SERVICE", help="Only the instances of this one.")
+    ] = None,
+    servers: Servers = LOCAL,
+    interval: Annotated[
+        float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds from one look to the next.")
+    ] = 1.0,
+    *,
+    once: Annotated[
+        bool, typer.Option("--once", help="Watch for one interval, show it, and end.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document a line for each look.")
+    ] = False,
+) -> None:
+    """Watch what the running instances do, until Ctrl-C."""
+    from weenats_codegen.verbs import watching
+
+    watching.top(service, split(servers), interval=interval, once=once, as_json=json)
+
+
 @app.command(epilog=example("weenats demo"))
 def demo(*, json: Json = False) -> None:
     """Show the whole path, from a contract to calls and events."""
