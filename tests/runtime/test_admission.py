@@ -147,3 +147,16 @@ async def test_abort_cuts_a_drain_short() -> None:
     await admission.drain(30)
     assert (worker.reasons, fresh.reasons) == ([UnavailableError] * 2, [UnavailableError])
     assert fresh.started == []
+
+
+async def test_the_load_of_each_worker() -> None:
+    """Of each worker the jobs that run and wait are told, and not those of others."""
+    one, other = Recorder(), Recorder()
+    admission = Admission(max_concurrency=2, max_queue=10)
+    for worker in (one, other, one, one, other):
+        admission.offer(worker.job())
+    assert (admission.load(one), admission.load(other)) == ((1, 2), (1, 1))
+    one.gate.set()
+    other.gate.set()
+    await admission.drain(5)
+    assert (admission.load(one), admission.load(other)) == ((0, 0), (0, 0))

@@ -154,7 +154,10 @@ def top(
     ] = None,
     servers: Servers = LOCAL,
     interval: Annotated[
-        float, typer.Option(min=0.1, metavar="SECONDS", help="Seconds from one look to the next.")
+        float,
+        typer.Option(
+            min=0.1, max=3600, metavar="SECONDS", help="Seconds from one look to the next."
+        ),
     ] = 1.0,
     *,
     once: Annotated[

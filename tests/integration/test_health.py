@@ -1,0 +1,269 @@
+"""The health of a service over a real server: asked by our client and by a foreign one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from doubles import travel, until
+from http_server import HttpServer, answer
+from probe import Probe, ProbeClient, Run
+from tokens import jwk, private_key
+from weenats import (
+    JwtAuthConfig,
+    NatsServiceBuilder,
+    NoRespondersError,
+    UnavailableError,
+)
+from weenats.messages import HealthCheck
+from weenats.testing import MemoryTransport
+from wires import conforming
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client as RawClient
+
+    from conftest import Gate
+
+INTERVAL = 30
+TIMEOUT = 5
+PING = "io.nats.micro.v1.ping_response"
+
+
+def builder(
+    nats_url: str, handlers: Probe | None = None, **checks: Callable[[], Any]
+) -> NatsServiceBuilder:
+    """Return a builder of the probe with these checks."""
+    return NatsServiceBuilder(handlers or Probe(), nats_url).with_health(
+        interval=INTERVAL,
+        timeout=TIMEOUT,
+        custom_checks=[{"name": name, "check": check} for name, check in checks.items()],
+    )
+
+
+def summed_up(health: HealthCheck) -> tuple[str, bool, bool, dict[str, str]]:
+    """Return status, live, ready, and the status of each check."""
+    data = health.data
+    return health.status, data.live, data.ready, {each.name: each.status for each in data.checks}
+
+
+async def test_without_checks(client: ProbeClient, raw: RawClient) -> None:
+    """A service that serves is live and ready, and the message keeps to its schema."""
+    assert summed_up(await client.check_health()) == ("ok", True, True, {})
+    reply = await raw.request("probe.health", b"")
+    told = conforming("health-check", reply.data)
+    assert told["data"] == {"live": True, "ready": True, "checks": []}
+
+
+async def test_every_way_to_fail(nats_url: str, raw: RawClient) -> None:
+    """Checks that hang, block, raise or return False are told by name; nothing else of them is."""
+    released = threading.Event()
+    clock = travel()
+
+    async def hangs() -> None:
+        await asyncio.Event().wait()
+
+    def blocks() -> None:
+        released.wait(30)
+
+    def raises() -> None:
+        raise ConnectionError("postgres://user:hunter2@db")
+
+    service = builder(
+        nats_url,
+        hangs=hangs,
+        blocks=blocks,
+        raises=raises,
+        says_no=lambda: False,
+        fine=lambda: True,
+    ).build()
+    starting = asyncio.create_task(service.start())
+    await until(lambda: any(t.name == "health check blocks" for t in threading.enumerate()))
+    clock.advance(TIMEOUT + 0.1)
+    await starting
+    reply = await raw.request("probe.health", b"")
+    assert b"hunter2" not in reply.data
+    told = conforming("health-check", reply.data)
+    assert (told["status"], told["data"]["live"], told["data"]["ready"]) == ("error", True, False)
+    assert told["data"]["checks"] == [
+        {"name": "hangs", "status": "error", "message": "it took longer than 5 s"},
+        {"name": "blocks", "status": "error", "message": "it took longer than 5 s"},
+        {"name": "raises", "status": "error", "message": "it raised ConnectionError"},
+        {"name": "says_no", "status": "error", "message": "it returned False"},
+        {"name": "fine", "status": "ok"},
+    ]
+    async with ProbeClient.connect(nats_url) as client:
+        assert (await client.run("k", Run(action="a"))).text == "a"  # it serves all the same
+    released.set()
+    await service.stop()
+
+
+async def test_a_check_recovers(nats_url: str) -> None:
+    """What is wrong is found by the next run, and so is that it is well again."""
+    clock = travel()
+    works: list[Any] = [True, False, ValueError(), True]
+    runs: list[None] = []
+
+    async def check() -> Any:
+        outcome = works[len(runs)]
+        runs.append(None)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async with builder(nats_url, store=check).build(), ProbeClient.connect(nats_url) as client:
+        for number, status in enumerate(["ok", "error", "error", "ok"], 1):
+            await until(lambda number=number: len(runs) == number)
+            health = await client.check_health()
+            assert summed_up(health) == (status, True, status == "ok", {"store": status})
+            if number < len(works):
+                clock.advance(INTERVAL + 0.1)
+
+
+async def test_nothing_runs_when_somebody_asks(nats_url: str) -> None:
+    """Hundreds of questions and calls make no check run: it ran once, when the service started."""
+    runs: list[None] = []
+    service = builder(nats_url, store=lambda: runs.append(None)).build()
+    async with service, ProbeClient.connect(nats_url) as client:
+        await asyncio.gather(
+            *(client.check_health() for _ in range(200)),
+            *(client.run("k", Run(action="a")) for _ in range(100)),
+        )
+        assert len(runs) == 1
+
+
+async def test_starting_is_live_but_not_ready(nats_url: str, raw: RawClient) -> None:
+    """While the first checks run the service says so; it takes requests when they have ended."""
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await released.wait()
+
+    service = builder(nats_url, store=slow).build()
+    starting = asyncio.create_task(service.start())
+    await begun.wait()
+    async with ProbeClient.connect(nats_url) as client:
+        expected = ("error", True, False, {"store": "error"})
+        assert summed_up(await client.check_health()) == expected
+        with pytest.raises(NoRespondersError):
+            await client.run("k", Run(action="a"))
+        assert await client.list_instances() == []
+        released.set()
+        await starting
+        assert summed_up(await client.check_health()) == ("ok", True, True, {"store": "ok"})
+        assert (await client.run("k", Run(action="a"))).text == "a"
+    await service.stop()
+
+
+async def test_draining_is_live_but_not_ready(nats_url: str, gate: Gate) -> None:
+    """A service that finishes its last requests answers until it is gone, its checks well."""
+    service = builder(nats_url, Probe(hold=gate), store=lambda: True).build()
+    await service.start()
+    async with ProbeClient.connect(nats_url, timeout=20) as client:
+        call = asyncio.create_task(client.run("k", Run(action="hold")))
+        await gate.entered.acquire()
+        stopping = asyncio.create_task(service.stop())
+        async with asyncio.timeout(5):
+            while (health := await client.check_health()).status == "ok":
+                pass
+        assert summed_up(health) == ("error", True, False, {"store": "ok"})
+        assert not stopping.done()
+        gate.opened.set()
+        await call
+        await stopping
+        with pytest.raises(NoRespondersError):
+            await client.check_health()
+
+
+async def test_switched_off(nats_url: str) -> None:
+    """Without health nobody answers how the service is; everything else is answered."""
+    service = NatsServiceBuilder(Probe(), nats_url).with_health(enabled=False).build()
+    async with service, ProbeClient.connect(nats_url) as client:
+        with pytest.raises(NoRespondersError):
+            await client.check_health()
+        assert (await client.run("k", Run(action="a"))).text == "a"
+        assert len(await client.list_instances()) == 1
+
+
+async def test_stopped_while_it_starts() -> None:
+    """A service that is stopped during its first checks serves nothing, and its start says so."""
+    begun = asyncio.Event()
+
+    async def hangs() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    transport = MemoryTransport()
+    service = (
+        NatsServiceBuilder(Probe(), transport=transport)
+        .with_health(custom_checks=[{"name": "hangs", "check": hangs}])
+        .build()
+    )
+    starting = asyncio.create_task(service.start())
+    await begun.wait()
+    await service.stop()
+    with pytest.raises(UnavailableError, match="stopped while it started"):
+        await starting
+    assert not service.is_serving
+    client = ProbeClient(transport)
+    with pytest.raises(NoRespondersError):
+        await client.check_health()
+    with pytest.raises(NoRespondersError):
+        await client.run("k", Run(action="a"))
+
+
+async def test_keys_of_the_issuer(nats_url: str) -> None:
+    """Without keys to verify tokens with a service is not ready; it is once they could be had."""
+    issuer = HttpServer()
+    issuer.behaviour = answer(b"broken", status=500)
+    config = JwtAuthConfig(
+        algorithms=["EdDSA"], jwks_uri=issuer.uri, issuer="https://issuer.example", audience="x"
+    )
+    service = builder(nats_url, store=lambda: True).with_auth(config).build()
+    try:
+        async with service, ProbeClient.connect(nats_url) as client:
+            health = await client.check_health()
+            expected = {"store": "ok", "jwks": "error"}
+            assert summed_up(health) == ("error", True, False, expected)
+            assert health.data.checks[1].message == "there are no keys"
+            keys = {"keys": [jwk(private_key("EdDSA", 1), kid="k-1", use="sig")]}
+            issuer.behaviour = answer(json.dumps(keys).encode())
+            clock = travel()
+            clock.advance(10)
+            await until(lambda: service.jwks_state and service.jwks_state.keys)
+            assert (await client.check_health()).status == "ok"
+    finally:
+        issuer.stop()
+
+
+async def test_keys_are_no_check_unless_health_was_asked_for(nats_url: str) -> None:
+    """Without with_health the status says whether the service serves, as ever."""
+    config = JwtAuthConfig(
+        algorithms=["EdDSA"], jwks_uri="http://127.0.0.1:1/", issuer="https://x", audience="x"
+    )
+    service = NatsServiceBuilder(Probe(), nats_url).with_auth(config).build()
+    async with service, ProbeClient.connect(nats_url) as client:
+        assert summed_up(await client.check_health()) == ("ok", True, True, {})
+
+
+async def test_answers_of_others(nats_url: str, raw: RawClient) -> None:
+    """A service of another make may tell its checks alone, or its status alone."""
+    identity = {"type": PING, "name": "probe", "id": "1", "version": "1.0.0", "status": "ok"}
+    bodies = [
+        identity,
+        {**identity, "data": {"checks": [{"name": "db", "status": "ok", "message": "fine"}]}},
+    ]
+
+    async def reply(message: Any) -> None:
+        await message.respond(json.dumps(bodies.pop(0)).encode())
+
+    await raw.subscribe("probe.health", cb=reply)
+    await raw.flush()
+    await raw.flush()
+    async with ProbeClient.connect(nats_url) as client:
+        assert [(await client.check_health()).status for _ in range(2)] == ["ok", "ok"]
