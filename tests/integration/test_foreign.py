@@ -152,6 +152,7 @@ async def test_health(raw: RawClient, service: Any) -> None:
         "id": service.instance_id,
         "version": "1.2.3",
         "status": "ok",
+        "data": {"live": True, "ready": True, "checks": []},
     }
 
 

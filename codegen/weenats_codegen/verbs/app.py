@@ -132,6 +132,23 @@ def call(  # noqa: PLR0913, PLR0917 - what a person may say of a call
     )
 
 
+@app.command(epilog=example("weenats explain receipts.handlers:Receipts add-item"))
+def explain(
+    target: Annotated[
+        str, typer.Argument(metavar="MODULE:BUILDER", help="As for `run`; nothing is started.")
+    ],
+    operation: Annotated[
+        str | None, typer.Argument(metavar="OPERATION", help="Only this command or query.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Show what holds for each operation: authentication, limits, timeouts, and who said so."""
+    from weenats_codegen.verbs import explaining
+
+    explaining.explain(target, operation, as_json=json)
+
+
 @app.command(epilog=example("weenats services --json"))
 def services(
     service: Annotated[

@@ -26,6 +26,8 @@ class Authentication:
     """What asks callers who they are, and the keys that it looks after while a service runs."""
 
     interceptor: AuthInterceptor
+    required: bool
+    method: str
     jwks: JwksKeySource | None = None
 
     @classmethod
@@ -44,7 +46,9 @@ class Authentication:
         if validator is not None:
             if not callable(getattr(validator, "validate", None)):
                 raise TypeError(f"{type(validator).__name__} has no `validate`: see TokenValidator")
-            return cls(interceptor=AuthInterceptor(validator, required=required is not False))
+            wanted = required is not False
+            interceptor = AuthInterceptor(validator, required=wanted)
+            return cls(interceptor=interceptor, required=wanted, method=type(validator).__name__)
         if required is not None:
             raise ValueError("`required` goes with a validator; a configuration has its own")
         if isinstance(given, NoAuthConfig):
@@ -54,6 +58,8 @@ class Authentication:
         keys = _key_source(given)
         return cls(
             interceptor=AuthInterceptor(JwtValidator(given, keys), required=given.required),
+            required=given.required,
+            method="JWT",
             jwks=keys if isinstance(keys, JwksKeySource) else None,
         )
 

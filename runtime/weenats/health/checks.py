@@ -6,12 +6,15 @@ Nothing runs when somebody asks.
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Final
 
 from weenats.health.check_runner import CheckRunner, Finding
 from weenats.periodic import Periodic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from weenats.health.settings import HealthSettings
     from weenats.messages import HealthCheckEntry
 
@@ -31,6 +34,15 @@ class HealthChecks:
         self._checks = [CheckRunner(each["name"], each["check"]) for each in checks]
         self._timeout = settings.timeout
         self._periodic = Periodic(self._run, settings.interval)
+        self._on_result: Callable[[], None] | None = None
+
+    def seconds_until_well(self) -> float:
+        """Return 0 while all is well, and infinity while nobody knows when it will be."""
+        return 0.0 if all(check.entry.status == "ok" for check in self._checks) else math.inf
+
+    def on_result(self, review: Callable[[], None]) -> None:
+        """Call this whenever the checks have run."""
+        self._on_result = review
 
     @property
     def entries(self) -> list[HealthCheckEntry]:
@@ -58,6 +70,8 @@ class HealthChecks:
             check.keep(self._finding(task))
             if task is not None:
                 task.cancel()
+        if self._on_result is not None:
+            self._on_result()
 
     def _finding(self, task: asyncio.Task[Finding] | None) -> Finding:
         if task is None:
