@@ -107,7 +107,8 @@ class NatsService:
         return None if auth is None or auth.jwks is None else auth.jwks.state()
 
     @property
-    def _is_member(self) -> bool:
+    def is_member(self) -> bool:
+        """Say whether it is in its queue group, so that new requests reach it; see `self_eject`."""
         return self._membership is not None and self._membership.is_member
 
     def gauges(self) -> Mapping[str, float]:
@@ -270,7 +271,7 @@ class NatsService:
             contract=self.contract,
             instance_id=self.instance_id,
             endpoints=[self._describe(runner) for runner in self._runners],
-            serving=lambda: self.is_serving and self._is_member,
+            serving=lambda: self.is_serving and self.is_member,
             checks=self._checks,
             data={} if self._monitor is None else self._monitor.data(),
         )
