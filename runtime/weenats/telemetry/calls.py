@@ -87,4 +87,6 @@ class OutgoingCalls(Calls):
         if server is not None:
             attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = server
         span = self._manager.record(self.name, SpanKind.CLIENT, attributes, parent)
+        if names.ATTEMPT in attributes:
+            span.add_event(names.RETRIED)
         return span, header_lines(span.get_span_context(), parent)

@@ -44,6 +44,7 @@ FEATURE_CIRCUIT_BREAKER: Final = "nats.feature.circuitbreaker.state"
 ATTEMPT: Final = "weenats.attempt"
 
 # Span events.
+RETRIED: Final = "retried"
 RATE_LIMIT_REFUSED: Final = "rate_limit.refused"
 CIRCUIT_BREAKER_REFUSED: Final = "circuit_breaker.refused"
 CIRCUIT_BREAKER_CHANGED: Final = "circuit_breaker.changed"
