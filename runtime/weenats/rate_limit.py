@@ -206,8 +206,9 @@ class RateLimitInterceptor:
             key = self._key(context)
             buckets = [limiter.bucket(key) for limiter in self._limiters]
         for bucket in buckets:
-            if bucket.wait() > 0:
-                self._refuse(context, max(each.wait() for each in buckets))
+            wait = bucket.wait()
+            if wait > 0:
+                self._refuse(context, max(wait, *(each.wait() for each in buckets)))
         for bucket in buckets:
             bucket.take()
         return call_next(context)

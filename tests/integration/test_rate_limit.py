@@ -1,0 +1,80 @@
+"""Limits over a real nats-server: what stands on the wire, and that each client has its share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Final
+
+import nats
+import pytest
+import pytest_asyncio
+
+from probe import Probe, ProbeClient, Run
+from tokens import Judge, good_claims, token
+from weenats import NatsServiceBuilder
+from weenats.errors import ResourceExhaustedError
+
+GO = Run(action="go")
+CLIENTS: Final = 20
+RATE: Final = 20
+SECONDS: Final = 5
+
+
+async def test_a_refusal_on_the_wire(nats_url: str) -> None:
+    """Code, number, details and header, as another language reads them."""
+    request = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}'
+    async with NatsServiceBuilder(Probe(), nats_url).with_rate_limit(0.5, burst=1).build():
+        raw = await nats.connect(nats_url)
+        try:
+            await raw.request("probe.command.thing.run", request, timeout=5)
+            reply = await raw.request("probe.command.thing.run", request, timeout=5)
+        finally:
+            await raw.close()
+    answer = json.loads(reply.data)
+    assert answer["error"]["code"] == "RESOURCE_EXHAUSTED"
+    wait = answer["error"]["details"]["retryAfter"]
+    assert 1800 <= wait <= 2000
+    assert reply.headers is not None
+    assert reply.headers["Wee-Retry-After"] == str(wait)
+    assert reply.headers["Nats-Service-Error-Code"] == "429"
+
+
+@pytest_asyncio.fixture
+async def per_client(nats_url: str) -> AsyncIterator[str]:
+    """A service that lets each client make so many requests a second, without a burst."""
+    builder = NatsServiceBuilder(Probe(), nats_url).with_auth(validator=Judge())
+    limited = builder.with_rate_limit(RATE, burst=RATE, per_client=True)
+    async with limited.with_queue_group("probe", max_concurrency=100).build():
+        yield nats_url
+
+
+@pytest.mark.slow
+async def test_each_of_twenty_clients_has_its_share(per_client: str) -> None:
+    """All come twice as often as they may for 5 s; each passes with what it may, within 5 %."""
+    async with ProbeClient.connect(per_client) as shared:
+        clients = [
+            shared.with_token(token(good_claims(sub=f"client-{number}")))
+            for number in range(CLIENTS)
+        ]
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        passed = [0] * CLIENTS
+
+        async def ask(number: int) -> None:
+            try:
+                await clients[number].run("k", GO)
+            except ResourceExhaustedError:
+                return
+            passed[number] += 1
+
+        async with asyncio.TaskGroup() as group:
+            for turn in range(2 * RATE * SECONDS):
+                due = start + turn / (2 * RATE)
+                await asyncio.sleep(max(due - loop.time(), 0))
+                for number in range(CLIENTS):
+                    group.create_task(ask(number))
+        elapsed = loop.time() - start
+    share = RATE + RATE * elapsed  # a full bucket, and what leaks out of it meanwhile
+    assert all(abs(each - share) <= 0.05 * share for each in passed), (share, passed)
