@@ -10,10 +10,12 @@ from observed import Observed, observing
 from probe import Probe
 
 
-@pytest.fixture
-def observed(caplog: pytest.LogCaptureFixture) -> Iterator[Observed]:
+@pytest.fixture(params=["spans of the SDK", "spans put together late"])
+def observed(
+    request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> Iterator[Observed]:
     """What the SDK records; all that began has ended, once, and the SDK has nothing to warn of."""
-    with observing() as recorded:
+    with observing(counts=request.param == "spans of the SDK") as recorded:
         yield recorded
         assert recorded.unended == 0
     assert not [each for each in caplog.records if each.name.startswith("opentelemetry")]
