@@ -15,6 +15,7 @@ from time import process_time
 
 import jwt
 
+import server_path
 from harness import Pair, Sample
 from weenats.testing import NatsServer
 from with_auth import AUDIENCE, ISSUER, KEY, new_token
@@ -165,6 +166,7 @@ def main() -> None:
             loop=options.loop,
         )
     print(table(samples))
+    print(f"\n{server_path.measure(options.rounds * 40)}")
     print(f"\nOne check of an EdDSA token by PyJWT takes {check_cost():.0f} us of CPU.")
 
 

@@ -9,11 +9,10 @@ from weenats import NatsServiceBuilder
 Orders, OrdersClient = typed.under("bench-recorded")
 
 
-def everything(handlers: typed.Orders, url: str) -> NatsServiceBuilder:
+def with_everything(builder: NatsServiceBuilder) -> NatsServiceBuilder:
     """Return a builder with everything on; no request is refused."""
     return (
-        NatsServiceBuilder(handlers, servers=url)
-        .with_auth(with_auth.CONFIG)
+        builder.with_auth(with_auth.CONFIG)
         .with_rate_limit(1_000_000, per_client=True)
         .with_circuit_breaker()
         .with_telemetry()
@@ -23,7 +22,7 @@ def everything(handlers: typed.Orders, url: str) -> NatsServiceBuilder:
 async def serve(url: str) -> None:
     """Serve with everything on."""
     recording.record()
-    await typed.serving(everything(Orders(), url))
+    await typed.serving(with_everything(NatsServiceBuilder(Orders(), servers=url)))
 
 
 async def connect(url: str) -> Call:

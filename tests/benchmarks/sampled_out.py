@@ -5,6 +5,7 @@ import recording
 import typed
 import with_auth
 from harness import Call
+from weenats import NatsServiceBuilder
 from weenats.telemetry import TelemetrySettings
 
 Orders, OrdersClient = typed.under("bench-sampled-out")
@@ -13,7 +14,8 @@ Orders, OrdersClient = typed.under("bench-sampled-out")
 async def serve(url: str) -> None:
     """Serve with everything on, recording what the caller sampled."""
     recording.record()
-    await typed.serving(recorded.everything(Orders(), url))
+    builder = NatsServiceBuilder(Orders(), servers=url)
+    await typed.serving(recorded.with_everything(builder))
 
 
 async def connect(url: str) -> Call:

@@ -1,0 +1,132 @@
+"""What one request costs the server between the socket's bytes, each feature held against none.
+
+Requests are parsed, served and answered in this process, in batches as a busy connection delivers
+them; only the socket is missing. Batches take turns; of each kind the quickest tenth is looked at,
+so that what else the machine does hardly shows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from statistics import median
+from time import perf_counter
+from typing import Any, Final
+
+import recorded
+import recording
+import typed
+import with_auth
+from weenats import NatsServiceBuilder
+from weenats.context import RequestContext
+from weenats.identifiers import STAMPER
+from weenats.nats_connection import ConnectionEvents, NatsConnection
+from weenats.nats_transport import NatsTransport
+from weenats.wire import OperationCodec
+from workload import KEY, ORDER
+
+_IN_FLIGHT: Final = 64
+_CHUNK: Final = 32_768  # as nats-py reads them
+_SAMPLED: Final = b"traceparent: 00-%b-%b-01\r\n" % (b"a" * 32, b"b" * 16)
+_UNSAMPLED: Final = _SAMPLED.replace(b"-01\r", b"-00\r")
+
+Batch = Callable[[], Awaitable[float]]
+
+
+class _Socket:
+    """Takes what is written."""
+
+    def write(self, data: bytes) -> None:
+        """Take it."""
+
+
+async def _nothing() -> None:
+    """Happen."""
+
+
+async def _batch(
+    build: Callable[[NatsServiceBuilder], NatsServiceBuilder], token: str | None, trace: bytes
+) -> Batch:
+    """Start a service without a socket; return what serves a batch, and how long it took."""
+    events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing)
+    connection: Any = NatsConnection(events)
+    connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
+    connection._draining = True  # there is no socket that could have enough
+    transport: Any = NatsTransport("nats://unused")
+    transport._connection = connection
+    transport._connected.set()
+    handlers = typed.Orders()
+    builder = NatsServiceBuilder(handlers, transport=transport).with_queue_group("bench", 256)
+    service: Any = build(builder).build()
+    starting = asyncio.create_task(service.start())
+    while not connection._pongs:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0)
+    await connection._process_pong()
+    await starting
+    runner = service._runners[0]
+    subject = handlers.operation.subject
+    sid = next(each.sid for each in connection._interests.values() if each.subject == subject)
+    codec = OperationCodec(handlers.operation)
+    frames = b"".join(_frame(codec, sid, number, token, trace) for number in range(_IN_FLIGHT))
+
+    async def serve() -> float:
+        data, wanted = bytes(bytearray(frames)), runner.counters.requests + _IN_FLIGHT
+        before = perf_counter()
+        for start in range(0, len(data), _CHUNK):
+            await connection._ps.parse(data[start : start + _CHUNK])
+        while runner.counters.requests < wanted:  # noqa: ASYNC110 - an event would cost
+            await asyncio.sleep(0)
+        connection._hand_over()
+        return (perf_counter() - before) / _IN_FLIGHT
+
+    await serve()
+    if runner.counters.errors:
+        raise ValueError(runner.counters.last_error)
+    return serve
+
+
+def _frame(codec: OperationCodec, sid: int, number: int, token: str | None, trace: bytes) -> bytes:
+    context = RequestContext(
+        side="client",
+        operation=codec.operation,
+        key=KEY,
+        payload=typed.CreateOrder.model_validate(ORDER),
+        message_id=STAMPER.stamp(),
+        correlation_id=STAMPER.stamp(),
+        token=token,
+    )
+    body = codec.encode_request(context)
+    head = b"NATS/1.0\r\nWee-Timeout: 5000\r\n%b\r\n" % trace
+    subject = codec.operation.subject.encode()
+    reply = b"_INBOX.abcdefghijklmnopqrstuv.%d" % number
+    sizes = (len(head), len(head) + len(body))
+    return b"HMSG %b %d %b %d %d\r\n%b%b\r\n" % (subject, sid, reply, *sizes, head, body)
+
+
+async def _measure(rounds: int) -> dict[str, list[float]]:
+    recording.record()
+    token = with_auth.new_token()
+    batches = {
+        "weenats": await _batch(lambda builder: builder, None, b""),
+        "with_auth": await _batch(lambda builder: builder.with_auth(with_auth.CONFIG), token, b""),
+        "limit and breaker": await _batch(
+            lambda builder: builder.with_rate_limit(1_000_000).with_circuit_breaker(), None, b""
+        ),
+        "everything on, sampled out": await _batch(recorded.with_everything, token, _UNSAMPLED),
+        "everything on, spans recorded": await _batch(recorded.with_everything, token, _SAMPLED),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in batches}
+    for _ in range(rounds):
+        for name, serve in batches.items():
+            taken[name].append(await serve())
+    return taken
+
+
+def measure(rounds: int) -> str:
+    """Return what each feature costs, for a person and for the README."""
+    taken = asyncio.run(_measure(rounds))
+    quick = {name: median(sorted(all_)[: max(rounds // 10, 1)]) for name, all_ in taken.items()}
+    plain = quick["weenats"]
+    lines = ["| server, without sockets | us a request | x weenats | + us |", "|---|--:|--:|--:|"]
+    for name, seconds in quick.items():
+        cost, more = seconds * 1e6, (seconds - plain) * 1e6
+        lines.append(f"| {name} | {cost:.1f} | {seconds / plain:.2f} | {more:+.1f} |")
+    return "\n".join(lines)
