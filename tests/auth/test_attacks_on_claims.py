@@ -52,7 +52,7 @@ async def test_more_claims_can_be_required() -> None:
 @pytest.mark.parametrize(
     ("past", "holds"), [(-1, True), (0, True), (29.9, True), (30, False), (31, False), (1e9, False)]
 )
-async def test_a_token_expires(past: float, holds: bool) -> None:  # noqa: FBT001
+async def test_a_token_expires(past: float, holds: bool) -> None:
     """At exp and the leeway after it is over, by our clock."""
     judge = Judge(max_lifetime=None)
     judge.time.now = NOW + 600 + past

@@ -96,9 +96,9 @@ async def test_a_good_token_is_let_in() -> None:
     ],
 )
 async def test_the_contract_says_who_needs_no_token(
-    required: bool,  # noqa: FBT001
+    required: bool,
     auth: AuthRequirement | None,
-    let_in: bool,  # noqa: FBT001
+    let_in: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Without a token the contract decides, and the service where the contract is silent."""
@@ -115,7 +115,7 @@ async def test_the_contract_says_who_needs_no_token(
 @pytest.mark.parametrize("required", [True, False])
 async def test_a_bad_token_is_refused_where_none_is_needed(
     auth: AuthRequirement | None,
-    required: bool,  # noqa: FBT001
+    required: bool,
 ) -> None:
     """Whoever sends a token means it: invalid is refused even when missing would do."""
     interceptor = AuthInterceptor(Judge(), required=required)

@@ -53,7 +53,7 @@ def test_a_redirect_to_a_file_is_not_followed(server: HttpServer, tmp_path: Path
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_huge_document_is_cut_short(server: HttpServer, told: bool) -> None:  # noqa: FBT001
+def test_a_huge_document_is_cut_short(server: HttpServer, told: bool) -> None:
     """Of a document without end no more is read than may be there."""
 
     def flood(handler: BaseHTTPRequestHandler) -> None:

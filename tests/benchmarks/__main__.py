@@ -52,7 +52,7 @@ Samples = dict[tuple[int, str], list[Sample]]
 ALWAYS = ("raw", "by_hand", "typed")
 
 
-def run(  # noqa: PLR0913 - what a person may choose
+def run(
     url: str,
     names: Sequence[str],
     all_in_flight: Sequence[int],

@@ -120,7 +120,7 @@ def test_is_failure_has_the_word(error: Exception, says: Any) -> None:
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_is_failure_is_not_asked_of_what_is_no_exception_of_a_handler(says: bool) -> None:  # noqa: FBT001
+def test_is_failure_is_not_asked_of_what_is_no_exception_of_a_handler(says: bool) -> None:
     """Cancellation, deadlines and bad payloads are judged without it."""
     asked: list[Exception] = []
 

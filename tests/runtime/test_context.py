@@ -64,7 +64,7 @@ def test_replace_returns_a_copy() -> None:
 
 
 @pytest.mark.parametrize("filled", [False, True])
-def test_a_copy_has_slots_of_its_own(filled: bool) -> None:  # noqa: FBT001
+def test_a_copy_has_slots_of_its_own(filled: bool) -> None:
     """What is put into the copy does not show in the original, whatever stood there before."""
     context = a_context()
     if filled:

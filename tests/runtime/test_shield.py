@@ -44,7 +44,7 @@ class Shielded(Scripted):
 )
 @pytest.mark.parametrize("depth", [1, 3])
 async def test_what_comes_due_is_delivered_on_leaving(
-    by_caller: bool,  # noqa: FBT001 - pytest gives it
+    by_caller: bool,
     reason: type[ServiceError],
     depth: int,
 ) -> None:
@@ -153,7 +153,7 @@ def serving(handlers: Probe, *interceptors: Interceptor) -> tuple[NatsServiceBui
 
 @pytest.mark.parametrize("gives_up", [True, False])
 async def test_a_handler_finishes_what_must_finish(
-    gives_up: bool,  # noqa: FBT001 - pytest gives it
+    gives_up: bool,
 ) -> None:
     """Inside the shield all is done, nested calls too; behind it the cancellation waits."""
     inside, go_on = asyncio.Event(), asyncio.Event()

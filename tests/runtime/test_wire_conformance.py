@@ -104,7 +104,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.label)
 @pytest.mark.parametrize("known", [True, False])
-def test_failures(error: ServiceError, known: bool) -> None:  # noqa: FBT001
+def test_failures(error: ServiceError, known: bool) -> None:
     """Every error keeps to the schema of both responses, whether its request was read or not."""
     data = encode_failure(error, 0.25, a_context() if known else None)
     body = conforming("failure", data)

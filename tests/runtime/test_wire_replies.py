@@ -60,7 +60,7 @@ def test_garbage_is_an_internal_error(data: bytes) -> None:
 
 
 @given(st.integers(0, 300), st.integers(0, 255), st.booleans())
-def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeeded: bool) -> None:  # noqa: FBT001
+def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeeded: bool) -> None:
     """One wrong byte anywhere never raises anything but a ServiceError."""
     whole = (
         RUNS.encode_success(Outcome(text="é"), 1, a_context())

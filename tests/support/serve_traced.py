@@ -106,9 +106,8 @@ async def main(role: str, url: str, mode: str) -> None:
     elif role == "inner":
         await serve(NatsServiceBuilder(Inner(), url).with_telemetry(sampling=ALWAYS).build())
     else:
-        async with InnerClient.connect(url) as inner:
-            if mode != "bare-client":
-                inner = inner.with_telemetry(settings)
+        async with InnerClient.connect(url) as bare:
+            inner = bare if mode == "bare-client" else bare.with_telemetry(settings)
             builder = NatsServiceBuilder(Front(inner, spans=mode != "bare-service"), url)
             if mode != "bare-service":
                 builder = builder.with_telemetry(sampling=ALWAYS)

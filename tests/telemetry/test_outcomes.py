@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -176,10 +176,8 @@ async def test_a_refused_caller_is_told_with_why_it_was_refused(
     """Without a token, with a bad one, without a scope: status, event, and who it was if known."""
     options: Any = {} if token is None else {"token": token}
     async with serving(nats_url, Guarded(), auth=judge()), calling(nats_url) as client:
-        try:
+        with suppress(ServiceError):
             await client.run("k", Run(action="go"), **options)
-        except ServiceError as error:
-            assert error.code.value == code
     server = observed.one(SpanKind.SERVER)
     shows(server, code)
     shows(observed.one(SpanKind.CLIENT), code)
