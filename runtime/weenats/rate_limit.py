@@ -279,6 +279,12 @@ class RateLimits:
             placed.append(limit)
         return [each for each in placed if each is not None]
 
+    @property
+    def refused(self) -> int | None:
+        """How many requests were refused, None when nothing is limited."""
+        limits = self._by_operation.values()
+        return sum(each.refused for each in limits) if limits else None
+
     def attributes(self, operation: AnyOperation) -> Attributes:
         """Return what is said of it on the spans of most requests."""
         if operation not in self._by_operation:

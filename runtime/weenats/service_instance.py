@@ -30,11 +30,13 @@ from weenats.telemetry.exporting import export_to
 from weenats.telemetry.gauges import observe
 from weenats.telemetry.manager import TelemetryManager
 from weenats.telemetry.names import (
+    BREAKERS_OPEN,
     DRAIN_STARTED,
     DRAINING,
     FEATURE_AUTH,
     IN_FLIGHT,
     JWKS_AGE,
+    LIMIT_REFUSALS,
     QUEUED,
 )
 from weenats.telemetry.operations import ServedOperation
@@ -121,9 +123,12 @@ class NatsService:
             DRAINING: int(self._state == "stopping"),
         }
         auth = self._settings.auth
-        if auth is not None and auth.jwks is not None and auth.jwks.age is not None:
-            values[JWKS_AGE] = auth.jwks.age
-        return values
+        others = {
+            BREAKERS_OPEN: self._breakers.not_closed,
+            LIMIT_REFUSALS: self._limits.refused,
+            JWKS_AGE: None if auth is None or auth.jwks is None else auth.jwks.age,
+        }
+        return values | {name: value for name, value in others.items() if value is not None}
 
     async def start(self) -> None:
         """Connect, check its health, subscribe, and return when requests reach this instance.

@@ -103,6 +103,26 @@ async def test_a_breaker_tells_its_state_and_its_changes(
     assert (attributes(refused)[BREAKER], events(refused)) == ("open", ["circuit_breaker.refused"])
 
 
+async def test_gauges_tell_of_limits_and_breakers(observed: Observed, handlers: Probe) -> None:
+    """Breakers that are not closed and refusals, where there is a limit and a breaker."""
+
+    async def crash(*_: Any) -> Any:
+        raise ValueError
+
+    handlers.actions["go"] = crash
+    transport = MemoryTransport()
+    guarded = builder(transport, handlers).with_circuit_breaker(failure_threshold=1)
+    async with guarded.with_rate_limit(0.001, burst=1).build():
+        for error in (InternalError, ResourceExhaustedError):
+            with pytest.raises(error):
+                await ProbeClient(transport).run("k", GO)
+        for name in ("weenats.server.circuit_breakers.open", "weenats.server.rate_limit.refusals"):
+            assert [point.value for point in observed.points(name)] == [1]
+    async with builder(transport, handlers).build():
+        assert observed.points("weenats.server.circuit_breakers.open") == []
+        assert observed.points("weenats.server.rate_limit.refusals") == []
+
+
 async def test_each_attempt_is_a_span_with_its_number(observed: Observed, handlers: Probe) -> None:
     """A call that is made again has a CLIENT span for each attempt, which says the how manieth."""
     left = [UnavailableError("not yet")]

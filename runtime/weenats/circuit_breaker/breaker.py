@@ -56,6 +56,11 @@ class CircuitBreaker:
         self._refused = 0
         self._opened = 0
 
+    @property
+    def is_closed(self) -> bool:
+        """Say whether it lets all calls in."""
+        return self._state.is_closed
+
     def admit(self) -> int:
         """Return the generation that a call belongs to.
 

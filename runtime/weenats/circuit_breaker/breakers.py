@@ -48,6 +48,12 @@ class CircuitBreakers:
             return None
         return HandlerGuard(breaker, operation, self._policy.is_failure)
 
+    @property
+    def not_closed(self) -> int | None:
+        """How many of them are not closed, None when there are none."""
+        breakers = {*self._by_operation.values()}
+        return sum(not each.is_closed for each in breakers) if breakers else None
+
     def attributes(self) -> Attributes:
         """Return what is said of them on the spans of most requests."""
         return {names.FEATURE_CIRCUIT_BREAKER: "closed"} if self._by_operation else {}

@@ -20,6 +20,8 @@ _GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     names.IN_FLIGHT: ("{request}", "Requests whose handlers run."),
     names.QUEUED: ("{request}", "Requests that wait to be run."),
     names.DRAINING: ("1", "1 while the service finishes what it admitted, else 0."),
+    names.BREAKERS_OPEN: ("{breaker}", "Circuit breakers that are not closed."),
+    names.LIMIT_REFUSALS: ("{request}", "Requests refused by the rate limit since the start."),
     names.JWKS_AGE: ("s", "Age of the keys that tokens are verified with."),
 }
 
