@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 
 import pytest
 from hypothesis import given
@@ -173,12 +172,16 @@ async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=15),
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"), st.integers(0, 3), st.booleans(), st.sampled_from("abcd")
+        ),
+        max_size=15,
+    ),
     st.integers(1, 2),
-    st.randoms(use_true_random=False),
 )
 def test_every_call_ends_once_however_they_are_given_up(
-    calls: list[tuple[str, int]], concurrency: int, chance: random.Random
+    calls: list[tuple[str, int, bool, str]], concurrency: int
 ) -> None:
     """Whatever shares a reply subject and whoever gives up when, each ends once and all is free."""
 
@@ -192,13 +195,13 @@ def test_every_call_ends_once_however_they_are_given_up(
 
         worker, turns = Scripted(work), dict[Job, int]()
         admission = Admission(max_concurrency=concurrency, max_queue=20)
-        for reply, length in calls:
+        for reply, length, pauses, given_up in calls:
             job = worker.job(reply=reply)
             turns[job] = length
             admission.offer(job)
-            if chance.random() < 0.5:
+            if pauses:
                 await asyncio.sleep(0)
-            cancel(admission, chance.choice("abcd"))
+            cancel(admission, given_up)
         await admission.drain(5)
         ended = [*worker.finished, *(job for job, _ in worker.refused)]
         assert len(ended) == len(set(ended)) == len(calls)
