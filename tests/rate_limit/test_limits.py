@@ -132,6 +132,15 @@ async def test_each_caller_has_a_bucket() -> None:
     assert await count(call, 9, lambda: caller("ada")) == 0
 
 
+async def test_issuer_and_id_do_not_run_into_each_other() -> None:
+    """Whatever a validator of the user's calls an issuer, no two callers become one."""
+    travel()
+    call = gate(rate=1, burst=1, per_client=True)
+    for issuer, name in (("a", "bc"), ("ab", "c"), (None, "abc"), ("a\nb", "c"), ("a", "b\nc")):
+        who = caller(name, issuer)
+        assert await count(call, 2, lambda who=who: who) == 1  # type: ignore[misc]
+
+
 async def test_those_that_cannot_be_told_apart_share_one() -> None:
     """And no name that anybody may choose is that of the shared bucket."""
     travel()

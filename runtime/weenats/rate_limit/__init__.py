@@ -1,0 +1,18 @@
+"""How many requests are let through: buckets of one running instance, asked without waiting."""
+
+from weenats.rate_limit.buckets import Bucket, KeyedLimiter, Limiter, SharedLimiter
+from weenats.rate_limit.interceptor import RateLimitInterceptor
+from weenats.rate_limit.limits import RateLimits
+from weenats.rate_limit.settings import KeyExtractor, MissingPrincipal, RateLimitSettings
+
+__all__ = [
+    "Bucket",
+    "KeyExtractor",
+    "KeyedLimiter",
+    "Limiter",
+    "MissingPrincipal",
+    "RateLimitInterceptor",
+    "RateLimitSettings",
+    "RateLimits",
+    "SharedLimiter",
+]
