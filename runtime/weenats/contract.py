@@ -5,7 +5,6 @@ The one meeting point of generated code and runtime.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from types import NoneType
@@ -22,6 +21,9 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 StateT = TypeVar("StateT", bound=Model)
 DataT = TypeVar("DataT", bound=Model)
+_MIN_RATE: Final = 0.001
+_MAX_RATE: Final = 1_000_000
+_MAX_BURST: Final = 10_000_000
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 
 
@@ -53,11 +55,12 @@ class RateLimit:
     """How many requests are let through, by one instance of a service.
 
     Attributes:
-        max_requests_per_second: in the long run, more than 0.
-        burst: at once after a pause; twice the rate when it is 0, and one at least.
+        max_requests_per_second: in the long run, 0.001 to 1,000,000.
+        burst: at once after a pause, at most 10,000,000; twice the rate when it is 0, and one at
+            least.
 
     Raises:
-        ValueError: the rate is no positive number, or the burst is less than a second's requests.
+        ValueError: a value is out of bounds, or the burst is less than a second's requests.
     """
 
     max_requests_per_second: float
@@ -65,13 +68,15 @@ class RateLimit:
 
     def __post_init__(self) -> None:
         rate = self.max_requests_per_second
-        if type(rate) not in (int, float) or not 0 < rate < math.inf:
-            raise ValueError(f"max_requests_per_second is a positive number, not {rate!r}")
+        if type(rate) not in (int, float) or not _MIN_RATE <= rate <= _MAX_RATE:
+            raise ValueError(
+                f"max_requests_per_second is from {_MIN_RATE} to {_MAX_RATE}, not {rate!r}"
+            )
         if self.burst == 0:
             object.__setattr__(self, "burst", max(2 * rate, 1))
-        elif type(self.burst) not in (int, float) or not max(rate, 1) <= self.burst < math.inf:
+        elif type(self.burst) not in (int, float) or not max(rate, 1) <= self.burst <= _MAX_BURST:
             raise ValueError(
-                f"burst is a number from max(max_requests_per_second, 1), not {self.burst!r}"
+                f"burst is from max(max_requests_per_second, 1) to {_MAX_BURST}, not {self.burst!r}"
             )
 
 

@@ -342,5 +342,5 @@ def _error_headers(error: ServiceError) -> bytes:
         header_names.ERROR_CODE: str(error.number),
     }
     if (retry_after := error.retry_after) is not None:
-        lines[header_names.RETRY_AFTER] = str(math.ceil(retry_after * 1000))
+        lines[header_names.RETRY_AFTER] = str(math.ceil(round(retry_after * 1000, 3)))
     return header_names.encode(lines)

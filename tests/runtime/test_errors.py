@@ -10,9 +10,12 @@ from types import MappingProxyType
 from typing import Any, get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import errors
+from weenats.endpoint import _error_headers
 from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
 from weenats.messages import ErrorCode
 
@@ -139,3 +142,10 @@ def test_details_may_be_any_mapping() -> None:
 def test_when_to_try_again(details: Any, seconds: float | None) -> None:
     """`retryAfter` of the details is milliseconds; what is none says nothing."""
     assert UnavailableError(details=details).retry_after == seconds
+
+
+@given(st.integers(0, 10**6))
+def test_the_header_says_what_the_details_say(milliseconds: int) -> None:
+    """No millisecond more for the way there and back through seconds."""
+    lines = _error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
+    assert f"Wee-Retry-After: {milliseconds}\r\n" in lines

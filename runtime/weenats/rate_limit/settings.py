@@ -40,6 +40,8 @@ class RateLimitSettings:
             raise ValueError(
                 f"on_missing_principal is shared or reject, not {self.on_missing_principal!r}"
             )
+        if self.on_missing_principal == "reject" and not self.is_keyed:
+            raise ValueError("a limit for all callers rejects no strangers: add per_client=True")
         if type(self.max_clients) is not int or not 1 <= self.max_clients <= _MAX_CLIENTS:
             raise ValueError(f"max_clients is from 1 to {_MAX_CLIENTS}, not {self.max_clients!r}")
 
