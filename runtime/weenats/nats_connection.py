@@ -153,6 +153,10 @@ class NatsConnection(Client):
             # nats-py stops half-way when what is left cannot be sent: the socket is still open.
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        finally:
+            reconnecting = self._reconnection_task
+            if reconnecting is not None and reconnecting is not asyncio.current_task():
+                await _end(reconnecting)  # one cancellation may get lost, and it goes on for ever
 
     def ping(self) -> asyncio.Future[bool]:
         """Write all that is pending and a PING behind it; the future ends with its PONG."""
@@ -203,6 +207,15 @@ class NatsConnection(Client):
             await transport.drain()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         self._draining = None
         self._write()
+
+    async def _process_connect_init(self) -> None:
+        try:
+            await super()._process_connect_init()
+        except BaseException:
+            # nats-py tries the next server and leaves the socket of this one open.
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+            raise
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a future even when it was cancelled, and its read loop ends.

@@ -1,0 +1,56 @@
+"""Sockets of servers that do not say who they are are closed, not left to the garbage collector."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from doubles import until
+from weenats import ConnectionOptions, NatsTransport
+from weenats.errors import UnavailableError
+from weenats.testing import NatsServer
+
+OPTIONS = ConnectionOptions(connect_timeout=1, reconnect_wait=0.02)
+
+
+class Mute:
+    """A server that hangs up on whoever comes."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Hang up."""
+        del reader
+        self.visits += 1
+        writer.close()
+
+
+async def test_when_connecting() -> None:
+    """A port that answers with nothing is UNAVAILABLE, however often it was tried."""
+    mute = Mute()
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        transport = NatsTransport(f"nats://127.0.0.1:{port}", OPTIONS)
+        with pytest.raises(UnavailableError):
+            await transport.connect()
+        await transport.close()
+    assert mute.visits > 1
+    gc.collect()  # what was left open would say so here
+
+
+async def test_when_reconnecting(own_nats_server: NatsServer) -> None:
+    """A server that is gone, with something on its port that hangs up, for instance a proxy."""
+    transport = NatsTransport(own_nats_server.url, OPTIONS)
+    await transport.connect()
+    port = int(own_nats_server.url.rpartition(":")[2])
+    own_nats_server.kill()
+    mute = Mute()
+    server = await asyncio.start_server(mute, "127.0.0.1", port)
+    async with server:
+        await until(lambda: mute.visits > 3)
+    await transport.close()
+    gc.collect()
