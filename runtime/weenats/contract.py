@@ -56,7 +56,7 @@ class RateLimit:
 
     Attributes:
         max_requests_per_second: in the long run, 0.001 to 1,000,000.
-        burst: at once after a pause, at most 10,000,000; twice the rate when it is 0, and one at
+        burst: at once after a pause, at most 10,000,000; twice the rate if not set, and one at
             least.
 
     Raises:
@@ -64,7 +64,7 @@ class RateLimit:
     """
 
     max_requests_per_second: float
-    burst: float = 0
+    burst: float | None = None
 
     def __post_init__(self) -> None:
         rate = self.max_requests_per_second
@@ -72,12 +72,18 @@ class RateLimit:
             raise ValueError(
                 f"max_requests_per_second is from {_MIN_RATE} to {_MAX_RATE}, not {rate!r}"
             )
-        if self.burst == 0:
-            object.__setattr__(self, "burst", max(2 * rate, 1))
-        elif type(self.burst) not in (int, float) or not max(rate, 1) <= self.burst <= _MAX_BURST:
+        burst = self.burst
+        if burst is not None and (
+            type(burst) not in (int, float) or not max(rate, 1) <= burst <= _MAX_BURST
+        ):
             raise ValueError(
-                f"burst is from max(max_requests_per_second, 1) to {_MAX_BURST}, not {self.burst!r}"
+                f"burst is from max(max_requests_per_second, 1) to {_MAX_BURST}, not {burst!r}"
             )
+
+    @property
+    def capacity(self) -> float:
+        """How many requests pass at once after a pause."""
+        return max(2 * self.max_requests_per_second, 1) if self.burst is None else self.burst
 
 
 class Entity(messages.Entity, Generic[StateT]):

@@ -117,7 +117,7 @@ def _rate_limits(operation: AnyOperation, settings: ServiceSettings) -> Iterator
 
 def _limit(limit: RateLimit, settings: RateLimitSettings | None) -> str:
     whose = "of all callers" if settings is None or not settings.is_keyed else "of each caller"
-    return f"{limit.max_requests_per_second:g} a second, {limit.burst:g} at once, {whose}"
+    return f"{limit.max_requests_per_second:g} a second, {limit.capacity:g} at once, {whose}"
 
 
 def _breaker(settings: ServiceSettings) -> Setting:

@@ -182,10 +182,7 @@ class NatsServiceBuilder:
         """
         if self._settings.rate_limit is not None:
             raise ValueError("requests are limited already: with_rate_limit is called once")
-        limit = RateLimit(
-            max_requests_per_second=max_requests_per_second,
-            burst=0 if burst is None else burst,
-        )
+        limit = RateLimit(max_requests_per_second=max_requests_per_second, burst=burst)
         settings = RateLimitSettings(
             limit=limit,
             per_client=per_client,

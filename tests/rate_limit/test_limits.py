@@ -31,7 +31,7 @@ def gate(operation: Any = RUN, **settings: Any) -> CallNext:
     """Return the limit of an operation, with what it lets through behind it."""
     whole = None
     if settings:
-        rate, burst = settings.pop("rate"), settings.pop("burst", 0)
+        rate, burst = settings.pop("rate"), settings.pop("burst", None)
         limit = RateLimit(max_requests_per_second=rate, burst=burst)
         whole = RateLimitSettings(limit=limit, **settings)
     limits = RateLimits(whole, [operation])

@@ -43,7 +43,18 @@ def test_a_rate_is_a_number_that_makes_sense(rate: Any) -> None:
 
 @pytest.mark.parametrize(
     ("rate", "burst"),
-    [(5, 4.9), (0.1, 0.5), (5, -5), (5, 1e9), (5, math.inf), (5, math.nan), (5, True), (5, "9")],
+    [
+        (5, 4.9),
+        (0.1, 0.5),
+        (5, 0),
+        (5, False),
+        (5, -5),
+        (5, 1e9),
+        (5, math.inf),
+        (5, math.nan),
+        (5, True),
+        (5, "9"),
+    ],
 )
 def test_a_burst_is_a_seconds_requests_at_least(rate: float, burst: Any) -> None:
     """And one at least, for nothing would ever pass else."""
@@ -65,9 +76,14 @@ def test_other_words_that_make_no_sense_are_refused() -> None:
         builder().with_rate_limit(5, per_client=True, on_missing_principal=unknown)
     with pytest.raises(ValueError, match="rejects no strangers"):
         builder().with_rate_limit(5, on_missing_principal="reject")
-    function: Any = "x-tenant"
-    with pytest.raises(TypeError, match="key_extractor is a callable"):
-        builder().with_rate_limit(5, key_extractor=function)
+
+    async def slow(_: RequestContext) -> str:
+        return "k"
+
+    functions: list[Any] = ["x-tenant", slow]
+    for function in functions:
+        with pytest.raises(TypeError, match="key_extractor is a callable"):
+            builder().with_rate_limit(5, key_extractor=function)
     with pytest.raises(ValueError, match="with_rate_limit is called once"):
         builder().with_rate_limit(5).with_rate_limit(5)
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from weenats.contract import RateLimit
 
 _DROPPED_AT_ONCE: Final = 2
+_TOLERANCE: Final = 1e-6
+"""Requests: who waited as long as it was told is not refused for a rounding error."""
 
 
 class Bucket(Protocol):
@@ -43,7 +45,7 @@ class _Bucket(AsyncLimiter):
         """Return seconds until there is room for one request, 0 when there is."""
         self._leak()
         excess = self._level + 1 - self.max_rate
-        return excess / self._rate_per_sec if excess > 0 else 0.0
+        return excess / self._rate_per_sec if excess > _TOLERANCE else 0.0
 
     def take(self) -> None:
         """Take the room of one request."""
@@ -106,4 +108,4 @@ class KeyedLimiter:
 
 
 def _bucket(limit: RateLimit) -> _Bucket:
-    return _Bucket(limit.burst, limit.burst / limit.max_requests_per_second)
+    return _Bucket(limit.capacity, limit.capacity / limit.max_requests_per_second)

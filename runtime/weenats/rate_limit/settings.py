@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Final, Literal
 
 from weenats.rate_limit.buckets import KeyedLimiter, Limiter, SharedLimiter
@@ -34,8 +35,9 @@ class RateLimitSettings:
     max_clients: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.key_extractor is not None and not callable(self.key_extractor):
-            raise TypeError("key_extractor is a callable that takes a RequestContext")
+        extract: object = self.key_extractor
+        if extract is not None and (not callable(extract) or iscoroutinefunction(extract)):
+            raise TypeError("key_extractor is a callable, not async, that takes a RequestContext")
         if self.on_missing_principal not in ("shared", "reject"):
             raise ValueError(
                 f"on_missing_principal is shared or reject, not {self.on_missing_principal!r}"
