@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doubles import FakeClock, travel
+from doubles import stand_still
 from weenats.contract import RateLimit
 from weenats.rate_limit import KeyedLimiter
 
@@ -36,7 +35,7 @@ STEPS = st.lists(
 @given(STEPS)
 async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) -> None:
     """With room for all keys it lets through what one that never forgets does."""
-    clock = travel()
+    clock = stand_still()
     bounded, endless = KeyedLimiter(LIMIT, 6), {key: KeyedLimiter(LIMIT, 1) for key in "abcdef"}
     for key, pause in steps:
         clock.advance(pause)
@@ -48,7 +47,7 @@ async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) 
 
 async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
     """Whoever used up its bucket stays refused while thousands of names come by."""
-    travel()
+    stand_still()
     limiter = KeyedLimiter(LIMIT, 100)
     assert [take(limiter, "ada") for _ in range(5)] == [True] * 4 + [False]
     for number in range(5000):
@@ -61,7 +60,7 @@ async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
 
 async def test_a_flood_shares_one_bucket_and_ends_with_it() -> None:
     """What comes beyond the bound passes at the rate of one; afterwards there is room again."""
-    clock = travel()
+    clock = stand_still()
     limiter = KeyedLimiter(LIMIT, 10)
     for number in range(10):
         assert take(limiter, f"known-{number}")
@@ -80,8 +79,7 @@ def resident() -> int:
 
 async def test_a_million_names_take_no_more_memory_than_the_first_ones() -> None:
     """Memory is flat, whether the buckets are in use or have drained meanwhile."""
-    clock = FakeClock()
-    asyncio.get_running_loop().time = clock  # type: ignore[method-assign]
+    clock = stand_still()
     limiter = KeyedLimiter(LIMIT, 10_000)
     before = 0
     for number in range(1_000_000):

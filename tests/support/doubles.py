@@ -47,6 +47,23 @@ class FakeClock:
         return self.now
 
 
+class StandingTime(FakeClock):
+    """The clock of the running loop, which stands until a test moves it; no timer is awaited."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        loop.time = self  # type: ignore[method-assign]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def stand_still() -> StandingTime:
+    """Return the clock of the running loop, which stands."""
+    return StandingTime(asyncio.get_running_loop())
+
+
 class Recorder:
     """A worker whose jobs end when the test says so."""
 
