@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 
 import pytest
 from hypothesis import given
@@ -160,3 +161,24 @@ async def test_the_load_of_each_worker() -> None:
     other.gate.set()
     await admission.drain(5)
     assert (admission.load(one), admission.load(other)) == ((0, 0), (0, 0))
+
+
+async def test_a_job_sees_nothing_of_the_one_whose_end_let_it_begin() -> None:
+    """Each runs in a copy of the context that the admission was made in."""
+    variable: ContextVar[str] = ContextVar("variable", default="nothing")
+    variable.set("of the application")
+    seen: list[str] = []
+
+    async def look(_: Job) -> None:
+        seen.append(variable.get())
+        variable.set("of another job")
+        await asyncio.sleep(0)
+
+    worker = Scripted(look)
+    admission = Admission(max_concurrency=1, max_queue=5)
+    for _ in range(3):
+        admission.offer(worker.job())
+    assert (len(admission.running), admission.queued) == (1, 2)
+    await admission.drain(5)
+    assert seen == ["of the application"] * 3
+    assert (admission.running, admission.queued) == ((), 0)
