@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
 _MAX_PROPAGATED: Final = 8192
+_NOTHING: Final[Mapping[str, str | bool]] = MappingProxyType({})
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -177,6 +178,7 @@ class RequestContext(MessageContext):
 
     __slots__ = (
         "_payload",
+        "_features",
         "_span_attributes",
         "_span_events",
         "_work",
@@ -229,6 +231,7 @@ class RequestContext(MessageContext):
         self.arrival = 0
         self.size = 0
         self._span_events: list[tuple[str, Mapping[str, str]]] | None = None
+        self._features: Mapping[str, str | bool] = _NOTHING
         self._span_attributes: dict[str, str | bool] | None = None
 
     @property
@@ -286,6 +289,15 @@ class RequestContext(MessageContext):
         elif self.arrival and self.otel_context is None:
             self._span_attributes = {**self.span_attributes, name: value}
 
+    def note_feature(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
+        """Say what a feature decided; telemetry tells it where its level of attributes has it."""
+        self._features = {**self._features, name: value}
+
+    @property
+    def features(self) -> Mapping[str, str | bool]:
+        """What features decided, as far as they said."""
+        return self._features
+
     @property
     def span_attributes(self) -> Mapping[str, str | bool]:
         """What was said before there was a span."""
@@ -324,6 +336,7 @@ class RequestContext(MessageContext):
         copied.arrival = self.arrival
         copied.size = self.size
         copied._span_events = self._span_events
+        copied._features = self._features
         copied._span_attributes = self._span_attributes
         return copied
 

@@ -103,6 +103,35 @@ async def test_a_breaker_tells_its_state_and_its_changes(
     assert (attributes(refused)[BREAKER], events(refused)) == ("open", ["circuit_breaker.refused"])
 
 
+async def test_the_least_level_says_nothing_of_features(
+    observed: Observed, handlers: Probe
+) -> None:
+    """Not of a limit that refused, nor of a breaker that opened, nor how often it was tried."""
+
+    async def crash(*_: Any) -> Any:
+        raise UnavailableError
+
+    handlers.actions["go"] = crash
+    transport = MemoryTransport()
+    least = TelemetrySettings(sampling=EVERYTHING, attributes="minimal")
+    built = builder(transport, handlers).with_telemetry(sampling=EVERYTHING, attributes="minimal")
+    guarded = built.with_circuit_breaker(failure_threshold=1).with_rate_limit(0.001, burst=1)
+    async with guarded.build():
+        client = ProbeClient(transport).with_telemetry(least).with_retry(initial_backoff=0.001)
+        for error in (UnavailableError, ResourceExhaustedError):
+            with pytest.raises(error):
+                await client.run("k", GO)
+        with pytest.raises(ResourceExhaustedError):
+            await client.get("k")
+    told = {name for span in observed.spans for name in attributes(span)}
+    assert told == {
+        "rpc.system.name",
+        "rpc.method",
+        "rpc.response.status_code",
+        "error.type",
+    }
+
+
 async def test_gauges_tell_of_limits_and_breakers(observed: Observed, handlers: Probe) -> None:
     """Breakers that are not closed and refusals, where there is a limit and a breaker."""
 

@@ -10,6 +10,6 @@ def tell_state(state: str, event: str = "", **details: str) -> None:
     """Say in which state a breaker is, and what it did; of a closed one nothing is said."""
     context = CURRENT.get()
     if isinstance(context, RequestContext):
-        context.set_attribute(names.FEATURE_CIRCUIT_BREAKER, state)
+        context.note_feature(names.FEATURE_CIRCUIT_BREAKER, state)
         if event:
             context.add_event(event, **details)

@@ -91,7 +91,7 @@ class RateLimitInterceptor:
 
     def _refuse(self, context: RequestContext, wait: float) -> None:
         self.refused += 1
-        context.set_attribute(names.FEATURE_RATE_LIMIT, value=True)
+        context.note_feature(names.FEATURE_RATE_LIMIT, value=True)
         context.add_event(names.RATE_LIMIT_REFUSED)
         milliseconds = math.ceil(wait * 1000)
         _LOG.debug("%s refused a request, %d ms too early", self._operation.subject, milliseconds)

@@ -82,7 +82,7 @@ class OutgoingCalls(Calls):
         attributes = dict(self._attributes)
         if context is not None:
             attributes |= self._manager.correlation(context)
-            if ATTEMPT in context:
+            if self._tells_features and ATTEMPT in context:
                 attributes[names.ATTEMPT] = context[ATTEMPT]
         if server is not None:
             attributes[names.SERVER_ADDRESS], attributes[names.SERVER_PORT] = server

@@ -57,7 +57,8 @@ class Calls:
         self._outcomes: dict[str, Attributes] = {}
         self._attributes: Attributes = dict(self._rpc)
         level = manager.settings.attributes
-        if level != "minimal":
+        self._tells_features = level != "minimal"
+        if self._tells_features:
             self._attributes |= {
                 names.SYSTEM: names.NATS,
                 names.OPERATION_NAME: action[0],
@@ -105,8 +106,8 @@ class ServedOperation(Calls):
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
         self._duration = manager.histogram(names.SERVER_DURATION, "Duration of served calls.")
         level = manager.settings.attributes
-        self._authenticates = features.get(names.FEATURE_AUTH) == "enabled" and level != "minimal"
-        if level != "minimal":
+        self._authenticates = features.get(names.FEATURE_AUTH) == "enabled" and self._tells_features
+        if self._tells_features:
             self._attributes |= {names.CONSUMER_GROUP: queue_group, **features}
         if level == "full":
             self._attributes[names.OWN_QUEUE_GROUP] = queue_group
@@ -146,8 +147,9 @@ class ServedOperation(Calls):
             if self._manager.traces:
                 self._tell(context, delivery, arrival, error)
         elif context.span is not None:
+            if decided := self._decided(context, error):
+                context.span.set_attributes(decided)
             if error is not None:
-                context.span.set_attributes(failure_of(error))
                 fail(context.span, error)
             context.span.end()
         elapsed = max(time_ns() - arrival, 0)  # somebody may have set the clock back
@@ -165,8 +167,7 @@ class ServedOperation(Calls):
         if self._manager.unsampled(parent, self._kind) is not None:
             return
         attributes = {} if context is None else self._of(context, judged=True)
-        if error is not None:
-            attributes |= failure_of(error)
+        attributes |= self._decided(context, error)
         span = self._record(parent, arrival, attributes, context)
         if error is not None:
             fail(span, error)
@@ -188,6 +189,13 @@ class ServedOperation(Calls):
             for name, details in context.span_events:
                 span.add_event(name, details)
         return span
+
+    def _decided(self, context: RequestContext | None, error: ServiceError | None) -> Attributes:
+        """Return how a request ended, and what the features had to do with it."""
+        attributes: Attributes = {} if error is None else failure_of(error)
+        if context is not None and self._tells_features:
+            attributes |= context.features
+        return attributes
 
     def _of(self, context: RequestContext, *, judged: bool) -> Attributes:
         """Return the attributes of one request."""
