@@ -1,5 +1,6 @@
 """The handlers of receipts: this file is yours and is not written again."""
 
+import logging
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -30,12 +31,15 @@ from .models import (
 )
 from .service import ReceiptsHandlers
 
+_LOG = logging.getLogger(__name__)
+
 
 class Receipts(ReceiptsHandlers):
     """Keeps receipts in memory: enough to try things out, gone when the service stops."""
 
     def __init__(self) -> None:
         self._receipts: dict[str, Entity[Receipt]] = {}
+        self._finalized_by: dict[str, str] = {}
 
     @override
     async def add_item(self, key: str, command: AddItem, context: RequestContext) -> Receipt:
@@ -72,12 +76,18 @@ class Receipts(ReceiptsHandlers):
     async def finalize(self, key: str, command: Finalize, context: RequestContext) -> Receipt:
         """Close the receipt; its items and total stay as they are."""
         receipt = self._find(key).state
+        # A client whose answer was lost sends the same message again: it gets the same answer.
+        if self._finalized_by.get(key) == context.message_id:
+            return receipt
         _check_status(receipt.status, "open")
         if not receipt.items:
             raise EmptyReceiptError
-        entity = self._save(context, "closed", receipt.items)
-        event = ReceiptFinalized(final_total=receipt.total, item_count=len(receipt.items))
-        await self.publish_receipt_finalized(key, event, revision=entity.revision)
+        # What is closed must be told, though the caller gives up or its time runs out meanwhile.
+        with context.shield_from_deadline(), self.telemetry.with_span("close receipt"):
+            entity = self._save(context, "closed", receipt.items)
+            self._finalized_by[key] = context.message_id
+            event = ReceiptFinalized(final_total=receipt.total, item_count=len(receipt.items))
+            await self.publish_receipt_finalized(key, event, revision=entity.revision)
         return entity.state
 
     @override
@@ -87,6 +97,9 @@ class Receipts(ReceiptsHandlers):
         """Declare the receipt void, be it open or closed."""
         receipt = self._find(key).state
         _check_status(receipt.status, "open", "closed")
+        caller = context.principal.id if context.principal else "somebody"  # as with_auth says
+        _LOG.info("%s voids a receipt of %s", caller, receipt.total)
+        context.set_attribute("receipts.voided_total", str(receipt.total))  # on the request's span
         entity = self._save(context, "voided", receipt.items)
         event = ReceiptVoided(reason=command.reason, voided_total=receipt.total)
         await self.publish_receipt_voided(key, event, revision=entity.revision)

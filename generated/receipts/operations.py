@@ -29,7 +29,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     aggregate="receipt",
-    digest="sha256:ed17268d2649cc7f86d6bbf87eef07afc42aa1d17da36add41167f4144583009",
+    digest="sha256:a441a6498b2fa0fb092ab1110d0f8c453109b269318077b657f7772a6652482a",
 )
 
 ITEM_ADDED: Final = Event(
@@ -89,7 +89,8 @@ FINALIZE: Final = Command(
     result=Receipt,
     errors=(ReceiptNotFoundError, InvalidReceiptStateError, EmptyReceiptError),
     emits=(RECEIPT_FINALIZED,),
-    idempotent=False,
+    idempotent=True,
+    timeout=10.0,
     description="Close the receipt; its items and total stay as they are.",
 )
 

@@ -35,7 +35,7 @@ from weenats.nats_transport import NatsTransport
 from weenats.retry import RetryInterceptor
 from weenats.subjects import Kind
 from weenats.telemetry.calls import OutgoingCalls
-from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.wire import OperationCodec
 
@@ -256,9 +256,9 @@ class ServiceClient:
         return self._with(_telemetry=TelemetryManager(settings), _called={})
 
     @property
-    def telemetry(self) -> TelemetryManager | None:
-        """What records the calls and events of this client, None when nothing does."""
-        return self._telemetry
+    def telemetry(self) -> TelemetryManager:
+        """What records the calls and events of this client and spans of your own; else nothing."""
+        return self._telemetry or SILENT
 
     async def execute(
         self,

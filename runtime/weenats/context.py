@@ -177,8 +177,8 @@ class RequestContext(MessageContext):
     """
 
     __slots__ = (
-        "_payload",
         "_features",
+        "_payload",
         "_span_attributes",
         "_span_events",
         "_work",

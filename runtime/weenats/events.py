@@ -23,6 +23,7 @@ from weenats.identifiers import STAMPER
 from weenats.job import Job
 from weenats.model import Model
 from weenats.telemetry.events import EventTelemetry
+from weenats.telemetry.manager import SILENT
 from weenats.wire import EventCodec
 
 if TYPE_CHECKING:
@@ -118,12 +119,12 @@ async def publish(
     event: Event[DataT],
     key: str,
     data: DataT,
-    telemetry: TelemetryManager | None = None,
+    telemetry: TelemetryManager = SILENT,
     **options: Unpack[PublishOptions],
 ) -> None:
     """Publish an event; correlation, causation and trace are those of the message being served.
 
-    With `telemetry` it has a PRODUCER span.
+    With telemetry it has a PRODUCER span.
 
     Raises:
         InvalidArgumentError: the key, the data or an option cannot be sent.
@@ -145,7 +146,7 @@ async def publish(
         transport.publish(event.subject, payload, headers)
         return len(payload)
 
-    if telemetry is None:
+    if telemetry is SILENT:
         send({})
     else:
         EventTelemetry.of_publisher(telemetry, event).publish(context, send)
@@ -155,12 +156,12 @@ async def subscribe(
     transport: Transport,
     event: Event[DataT],
     handler: EventHandler[DataT],
-    telemetry: TelemetryManager | None = None,
+    telemetry: TelemetryManager = SILENT,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
     """Call the handler with each event from now on.
 
-    With `telemetry` each has a CONSUMER span.
+    With telemetry each has a CONSUMER span.
 
     Raises:
         ValueError: an option is out of bounds.
@@ -176,7 +177,7 @@ async def subscribe(
         )
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
-    told = None if telemetry is None else EventTelemetry(telemetry, event, queue_group)
+    told = None if telemetry is SILENT else EventTelemetry(telemetry, event, queue_group)
     worker = _EventWorker(event, handler, told)
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.offer(Job(worker, delivery)), queue_group

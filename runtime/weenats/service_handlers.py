@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from weenats.errors import UnavailableError
+from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
@@ -39,9 +40,9 @@ class ServiceHandlers(ABC):
         return self._transports[-1][0]
 
     @property
-    def telemetry(self) -> TelemetryManager | None:
-        """What records the events of these handlers, None when nothing does."""
-        return self._transports[-1][1] if self._transports else None
+    def telemetry(self) -> TelemetryManager:
+        """What records the events of these handlers and spans of their own; nothing when off."""
+        return (self._transports[-1][1] if self._transports else None) or SILENT
 
     def bind(self, transport: Transport, telemetry: TelemetryManager | None = None) -> None:
         """Publish events on this connection from now on."""

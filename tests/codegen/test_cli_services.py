@@ -197,11 +197,15 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
         "from weenats.service import NatsServiceBuilder\n"
         f"built = NatsServiceBuilder(Receipts(), servers={nats_url!r}).with_queue_group('shop')\n"
         "handlers = Receipts()\n"
+        "def build() -> NatsServiceBuilder:\n"
+        "    return built\n"
     )
     with running("shop:built", cwd=tmp_path) as (_, facts):
         assert (facts["service"], facts["servers"]) == ("receipts", None)
     with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
+    with running("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
+        assert facts["service"] == "receipts"
 
 
 def test_run_tells_a_person_where(repository: Path) -> None:

@@ -24,6 +24,7 @@ from opentelemetry import trace  # noqa: E402 - same
 
 from probe import Happened, Outcome, Probe, ProbeClient, Run  # noqa: E402 - same
 from weenats import NatsServiceBuilder, ReceivedEvent, RequestContext  # noqa: E402 - same
+from weenats.telemetry.manager import SILENT  # noqa: E402 - same
 
 TRACE: Final = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 REQUEST: Final = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"nested"}}'
@@ -57,7 +58,7 @@ async def main(url: str) -> None:
     builder = NatsServiceBuilder(handlers, url).with_telemetry(sampling=ALL)
     async with builder.build(), ProbeClient.connect(url) as plain:
         client = handlers.client = plain.with_telemetry()
-        assert client.telemetry is not None
+        assert client.telemetry is not SILENT
         assert not client.telemetry.traces
         async with await client.subscribe_happened(take):
             await client.run("k", Run(action="nested"))

@@ -9,6 +9,7 @@ import pytest
 
 from probe import Probe, ProbeClient
 from weenats import NatsServiceBuilder, TelemetrySettings
+from weenats.telemetry.manager import SILENT
 from weenats.testing import MemoryTransport
 
 
@@ -82,7 +83,7 @@ def test_overlays_share_telemetry_and_leave_the_original_alone() -> None:
     """A client is immutable; what is made of one with telemetry has the same."""
     plain = ProbeClient(MemoryTransport())
     told = plain.with_telemetry()
-    assert plain.telemetry is None
-    assert told.telemetry is not None
+    assert plain.telemetry is SILENT
+    assert told.telemetry is not SILENT
     assert told.with_timeout(1).telemetry is told.telemetry
     assert told.with_telemetry().telemetry is not told.telemetry

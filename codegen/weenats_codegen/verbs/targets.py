@@ -3,14 +3,18 @@
 import importlib
 import inspect
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final, TypeVar
 
 import typer
 
 from weenats.service import NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.verbs.failures import VerbError
 
+MadeT = TypeVar("MadeT")
 FOLDERS = (Path(), Path("generated"))
+_BUILDER: Final = (NatsServiceBuilder, NatsServiceBuilder.__name__)
 
 
 def find(target: str) -> object:
@@ -45,10 +49,14 @@ def find(target: str) -> object:
 def builder_of(target: str) -> NatsServiceBuilder:
     """Return what builds the service: of a handlers class, of handlers, or the builder itself.
 
+    A function that says it returns a builder is called for it.
+
     Raises:
         VerbError: it is none of these, or its class leaves operations open.
     """
     found = find(target)
+    if inspect.isfunction(found) and found.__annotations__.get("return") in _BUILDER:
+        found = _made(found, target)
     kind = type(found).__name__
     if isinstance(found, NatsServiceBuilder):
         return found
@@ -62,7 +70,7 @@ def builder_of(target: str) -> NatsServiceBuilder:
     raise VerbError(f"{target} is neither handlers nor a NatsServiceBuilder but {kind}")
 
 
-def _made(kind: type[ServiceHandlers], target: str) -> ServiceHandlers:
+def _made(kind: Callable[[], MadeT], target: str) -> MadeT:
     try:
         inspect.signature(kind).bind()
     except TypeError:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel
 from opentelemetry import metrics, trace
+from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import (
     NonRecordingSpan,
+    NoOpTracerProvider,
     ProxyTracerProvider,
     Span,
     SpanKind,
@@ -25,7 +27,7 @@ from weenats import propagation
 from weenats.context import CURRENT
 from weenats.propagation import DeferredSpan, extract_trace_context, unsampled_root
 from weenats.telemetry import names
-from weenats.telemetry.settings import shown_principal
+from weenats.telemetry.settings import TelemetrySettings, shown_principal
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from weenats.subjects import Kind
     from weenats.telemetry.events import EventTelemetry
     from weenats.telemetry.late_span import LateTracer
-    from weenats.telemetry.settings import TelemetrySettings
 
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
@@ -244,3 +245,9 @@ def _version() -> str:
         return version("weenats")
     except PackageNotFoundError:
         return ""
+
+
+SILENT: Final = TelemetryManager(
+    TelemetrySettings(), tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider()
+)
+"""What records nothing, whatever the application has: the manager of those without telemetry."""

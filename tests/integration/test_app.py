@@ -1,0 +1,139 @@
+"""The sample as a person would copy it: `python -m receipts.app`, a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from time import time
+from typing import Any
+
+import pytest
+
+from doubles import until
+from http_server import HttpServer, answer
+from otlp_receiver import receiving
+from receipts import AddItem, Finalize, ReceiptsClient
+from tokens import good_claims, jwk, private_key, signed
+from weenats import ServiceError, UnauthenticatedError, UnavailableError
+
+COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
+
+
+def token() -> str:
+    """Return a token of ada's that the issuer signed."""
+    now = int(time())
+    claims = good_claims(iat=now, exp=now + 600, sub="ada")
+    return signed({"alg": "EdDSA", "typ": "JWT", "kid": "k"}, claims, private_key())
+
+
+@pytest.fixture
+def issuer() -> Iterator[HttpServer]:
+    """Who publishes the keys of tokens."""
+    server = HttpServer()
+    keys = [jwk(private_key(), kid="k", use="sig")]
+    server.behaviour = answer(json.dumps({"keys": keys}).encode())
+    yield server
+    server.stop()
+
+
+@asynccontextmanager
+async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """Run the sample until SIGTERM, which it obeys; give what it logged by then."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "receipts.app",
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "NATS_URL": nats_url,
+            **settings,
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    log: list[dict[str, Any]] = []
+
+    async def read(stream: asyncio.StreamReader) -> None:
+        async for line in stream:
+            log.append(json.loads(line))  # noqa: PERF401 - each as it comes
+
+    reading = asyncio.create_task(read(process.stderr))
+    try:
+        await until(lambda: any("serves" in record["message"] for record in log))
+        yield log
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        status = await asyncio.wait_for(process.wait(), 20)
+        await reading
+    assert status == 0, log
+
+
+async def test_all_of_it_together(nats_url: str, issuer: HttpServer) -> None:
+    """Callers are asked who they are, calls are logged and traced, health and figures are told."""
+    with receiving() as otlp:
+        settings = {
+            "RECEIPTS_JWKS_URI": issuer.uri,
+            "RECEIPTS_ISSUER": "https://issuer.example",
+            "OTLP_ENDPOINT": otlp.url,
+        }
+        async with (
+            running(nats_url, **settings) as log,
+            ReceiptsClient.connect(nats_url) as anybody,
+        ):
+            with pytest.raises(UnauthenticatedError):
+                await anybody.add_item("r-1", COFFEE)
+            with pytest.raises(UnauthenticatedError):
+                await anybody.with_token("forged").add_item("r-1", COFFEE)
+            ada = anybody.with_token(token())
+            assert (await ada.add_item("r-1", COFFEE)).total == 9.0
+            assert (await ada.finalize("r-1", Finalize())).status == "closed"
+            health = await anybody.check_health()
+            assert health.status == "ok"
+            (stats,) = await anybody.list_instances()
+            assert stats.name == "receipts"
+    audited = [record for record in log if record["logger"] == "__main__"]
+    done = [record for record in audited if record["message"].startswith("done: ")]
+    assert [record["message"].split(" in ")[0] for record in done] == [
+        "done: add-item of ada",
+        "done: finalize of ada",
+    ]
+    assert all(record["trace_id"] and record["principal"] == "ada" for record in done)
+    names = [span.name for span in otlp.spans]
+    assert names.count("receipts/add-item") == 3
+    assert "close receipt" in names
+    assert "rpc.server.call.duration" in otlp.metric_names
+
+
+async def test_a_message_that_comes_again_gets_the_same_answer(nats_url: str) -> None:
+    """Finalizing twice is refused; finalizing again what an answer was lost of is not."""
+    async with (
+        running(nats_url) as log,
+        ReceiptsClient.connect(nats_url) as receipts,
+    ):
+        await receipts.add_item("r-1", COFFEE)
+        seen: list[str] = []
+
+        async def lose(context: Any, call_next: Any) -> Any:
+            response = await call_next(context)
+            seen.append(context.message_id)
+            if len(seen) == 1:
+                raise UnavailableError("the answer was lost")
+            return response
+
+        trying = receipts.with_retry(attempts=2, initial_backoff=0.001).with_interceptor(lose)
+        assert (await trying.finalize("r-1", Finalize())).status == "closed"
+        assert len(seen) == 2
+        assert seen[0] == seen[1]
+        with pytest.raises(ServiceError, match="status"):
+            await receipts.finalize("r-1", Finalize())
+    warned = [record["message"] for record in log if record["level"] == "WARNING"]
+    assert warned == ["RECEIPTS_JWKS_URI is not set: nobody is asked who they are"]
