@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from weenats_codegen.build import build
@@ -98,6 +98,8 @@ def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: objec
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), SCHEMAS, max_size=3))
+@example({"a": {"type": None, "format": []}})
+@example({"a": {"default": None, "format": []}})
 def test_any_schema_is_answered(properties: dict[str, object]) -> None:
     """Whatever the schema, there are printable lines; where there are none, it builds."""
     contract = copy.deepcopy(CONTRACT)

@@ -51,7 +51,7 @@ def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
         yield Flaw(
             pointer,
             "does not say what members the object has",
-            "add properties, or additionalProperties",
+            "add properties, or additionalProperties: false if it has none",
         )
 
 

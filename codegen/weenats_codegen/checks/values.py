@@ -66,10 +66,10 @@ def check_default(pointer: str, schema: Schema, *, is_property: bool) -> Iterato
         yield Flaw(at, "only a property has a default", "move it to the properties that have it")
     elif isinstance(default, list | dict):
         yield Flaw(at, "is a list or mapping", "leave it out, and let the handler fill it in")
-    elif schema.get("format") in keywords.VALUE_FORMATS:
+    elif (form := _format(schema)) in keywords.VALUE_FORMATS:
         yield Flaw(
             at,
-            f"a {schema['format']} has no default",
+            f"a {form} has no default",
             "leave it out, and let the handler fill it in",
         )
     elif head := next((key for key in keywords.FORMS if key in schema), None):
@@ -145,8 +145,8 @@ def _number(schema: Schema, key: str) -> float | None:
 
 
 def _text(pointer: str, schema: Schema) -> Iterator[Flaw]:
-    form, pattern = schema.get("format"), schema.get("pattern")
-    if isinstance(form, str) and form not in keywords.TEXT_FORMATS | keywords.VALUE_FORMATS:
+    form, pattern = _format(schema), schema.get("pattern")
+    if form and form not in keywords.TEXT_FORMATS | keywords.VALUE_FORMATS:
         known = ", ".join(sorted(keywords.TEXT_FORMATS | keywords.VALUE_FORMATS))
         yield Flaw(
             joined(pointer, "format"),
@@ -163,6 +163,12 @@ def _text(pointer: str, schema: Schema) -> Iterator[Flaw]:
             f"{shown(pattern)} is no regular expression that models can check",
             "correct it; look-around and back-references do not exist there",
         )
+
+
+def _format(schema: Schema) -> str:
+    """Return the format; "" where there is none, or what JSON Schema refuses as one."""
+    form = schema.get("format")
+    return form if isinstance(form, str) else ""
 
 
 def _is_pattern(pattern: str) -> bool:
