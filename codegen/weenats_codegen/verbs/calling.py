@@ -161,7 +161,8 @@ def failure_line(failure: Failure) -> str:
     declared = details.get("error")
     name = f" {declared}" if isinstance(declared, str) else ""
     line = f"{error.code}{name}: {error.message}"
-    faults = "; ".join(f"{fault.pointer}: {fault.message}" for fault in violations(details))
+    told = (f"{fault.pointer}: {fault.message}" for fault in violations(details))
+    faults = "; ".join(fault for fault in told if fault not in error.message)
     return f"{line} ({faults})" if faults else line
 
 
