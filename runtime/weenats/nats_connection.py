@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
+from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 from nats.protocol.parser import Parser
 
@@ -265,6 +266,9 @@ class NatsConnection(Client):
         """End what an attempt began; nats-py leaves its socket open, and may have read from it."""
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        if isinstance(self._transport, TcpTransport):
+            # Where a TLS handshake failed its end never comes, and nats-py would wait for it.
+            self._transport = None
         for begun in ("_reading_task", "_ping_interval_task", "_flusher_task"):
             task: asyncio.Task[None] | None = getattr(self, begun)
             if task is not None:
