@@ -1,4 +1,4 @@
-"""nats-servers in containers; without a Docker daemon tests skip, or fail where that is required."""
+"""nats-servers in containers; without a Docker daemon tests skip, or fail where one is required."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def docker_daemon() -> Iterator[docker.DockerClient]:
-    """A Docker daemon, or a skip that says why there is none; WEENATS_CONTAINER_TESTS forbids it."""
+    """A Docker daemon, or a skip that says why not; WEENATS_CONTAINER_TESTS may forbid it."""
     client = reach_docker()
     if isinstance(client, str):
         if os.environ.get("WEENATS_CONTAINER_TESTS") == "required":

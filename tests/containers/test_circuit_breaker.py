@@ -98,7 +98,7 @@ async def until_tried(receipts: ReceiptsClient, handlers: Fragile) -> asyncio.Ta
 async def test_it_opens_and_recovers(
     receipts: ReceiptsClient, handlers: Fragile, changes: list[tuple[str, str]]
 ) -> None:
-    """Failures open it; one call is tried, others are kept away meanwhile; its success closes it."""
+    """Failures open it; one call is tried, others are kept away; its success closes it."""
     await fail_until_open(receipts, handlers)
     handlers.broken = False
     handlers.opened.clear()

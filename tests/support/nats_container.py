@@ -48,7 +48,9 @@ class NatsContainer:
         files: by name what the configuration speaks of; they are in the root folder.
     """
 
-    def __init__(self, image: str, config: str = "", files: Mapping[str, bytes] | None = None):
+    def __init__(
+        self, image: str, config: str = "", files: Mapping[str, bytes] | None = None
+    ) -> None:
         # Ryuk, the reaper of testcontainers, is an image from a registry; `with` cleans up as well.
         testcontainers_config.ryuk_disabled = True
         self.port = _free_port()
