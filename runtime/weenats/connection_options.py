@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weenats.deadline import Duration, seconds
+from weenats.errors import InvalidArgumentError
+from weenats.nats_credentials import check_installed
 
 if TYPE_CHECKING:
     import ssl
@@ -24,16 +26,17 @@ class ConnectionOptions:
         user: with `password`.
         password: with `user`.
         auth_token: the token of the NATS connection, not of messages.
-        credentials: a .creds file.
-        nkey_seed: a file that holds an nkey seed.
-        tls: a TLS context.
+        credentials: a .creds file, read anew for each attempt to connect.
+        nkey_seed: a file that holds an nkey seed, read anew as well.
+        tls: a TLS context; servers that offer no TLS are refused.
         connect_timeout: how long the first connection may take, seconds or timedelta.
         reconnect_wait: the pause between attempts to reconnect, which never end.
         ping_interval: the pause between pings; a peer that misses two of them is dead.
         inbox_prefix: where replies go, for servers that restrict subjects.
 
     Raises:
-        InvalidArgumentError: a duration is none.
+        InvalidArgumentError: a duration is none, or credentials contradict each other.
+        ImportError: `credentials` or `nkey_seed` without the extra `nkeys`.
     """
 
     name: str | None = None
@@ -51,6 +54,16 @@ class ConnectionOptions:
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
+        if (self.user is None) != (self.password is None):
+            raise InvalidArgumentError("user and password belong together")
+        signed = (self.credentials is not None) + (self.nkey_seed is not None)
+        if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
+            raise InvalidArgumentError(
+                "a connection has one kind of credentials: user and password, auth_token, "
+                "credentials or nkey_seed"
+            )
+        if signed:
+            check_installed()
 
     def __repr__(self) -> str:
         return f"ConnectionOptions(name={self.name!r})"

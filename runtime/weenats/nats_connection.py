@@ -12,18 +12,27 @@ import asyncio
 import contextlib
 import logging
 import re
+import ssl
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
+from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 from nats.protocol.parser import Parser
 
 from weenats.deadline import seconds
-from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
+from weenats.errors import (
+    InvalidArgumentError,
+    PermissionDeniedError,
+    ServiceError,
+    UnavailableError,
+)
+from weenats.nats_credentials import CredentialsError, Identity, credentials_in, nkey_in
 from weenats.transport import Delivery, OnDelivery
 
 if TYPE_CHECKING:
@@ -44,6 +53,7 @@ _REFUSED: Final = re.compile(
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
+_REFUSAL: Final = "the server refuses the credentials of the connection"
 _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
@@ -78,9 +88,10 @@ class Interest:
 class NatsConnection(Client):
     """nats-py's client with its own way of sending, dispatching and fencing."""
 
-    def __init__(self, events: ConnectionEvents) -> None:
+    def __init__(self, events: ConnectionEvents, identify: Callable[[], Identity] | None) -> None:
         super().__init__()
         self._events = events
+        self._identify = identify
         self._interests: dict[int, Interest] = {}
         self._ps = _MessageParser(self)
         self._loop = asyncio.get_running_loop()
@@ -110,6 +121,13 @@ class NatsConnection(Client):
         """Host and port of the server."""
         url = self.connected_url
         return None if url is None or url.hostname is None else (url.hostname, url.port or _PORT)
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection now, as far as it is known."""
+        if self._err is None:
+            return "no answer"
+        return _REFUSAL if _refuses_credentials(self._err) else str(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
         """Write a message at the end of this turn of the loop; while reconnecting it is kept."""
@@ -211,11 +229,50 @@ class NatsConnection(Client):
     async def _process_connect_init(self) -> None:
         try:
             await super()._process_connect_init()
-        except BaseException:
-            # nats-py tries the next server and leaves the socket of this one open.
-            if self._transport is not None:
-                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+            if not self.is_connected:  # nats-py takes the end of a connection for its begin
+                raise nats.errors.UnexpectedEOF  # noqa: TRY301 - like all that keeps from connecting
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, ValueError | LookupError) and not isinstance(error, OSError):
+                # What is no NATS server; nats-py would end its reconnecting.
+                raise nats.errors.Error(f"nats: no answer of a server: {error}") from None
             raise
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
+        if initial_connection and self._wants_tls:
+            if not info.get("tls_required") and not info.get("tls_available"):
+                raise _TlsMissingError("nats: the server offers no TLS")
+            info["tls_required"] = True  # nats-py would not ask for what is only available
+        await super()._process_info(info, initial_connection)
+
+    @property
+    def _wants_tls(self) -> bool:
+        """Say whether what is sent must not go without TLS, be it that somebody took it away."""
+        scheme = "" if self._current_server is None else self._current_server.uri.scheme
+        return scheme != "wss" and (scheme == "tls" or "tls" in self.options)
+
+    def _connect_command(self) -> bytes:
+        if self._identify is None:
+            return super()._connect_command()
+        identity = self._identify()
+        self._signature_cb, self._public_nkey = identity.sign, identity.public_key
+        self._user_jwt_cb = None if identity.jwt is None else partial(bytes, identity.jwt)
+        try:
+            return super()._connect_command()
+        finally:
+            self._signature_cb = self._user_jwt_cb = None  # the seed is kept no longer
+
+    def _abandon(self) -> None:
+        """End what an attempt began; nats-py leaves its socket open, and may have read from it."""
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        if isinstance(self._transport, TcpTransport):
+            # Where a TLS handshake failed its end never comes, and nats-py would wait for it.
+            self._transport = None
+        for begun in ("_reading_task", "_ping_interval_task", "_flusher_task"):
+            task: asyncio.Task[None] | None = getattr(self, begun)
+            if task is not None:
+                task.cancel()
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a future even when it was cancelled, and its read loop ends.
@@ -320,8 +377,9 @@ async def open_connection(
     Raises:
         UnavailableError: no server can be reached.
         PermissionDeniedError: the server refused the credentials.
+        InvalidArgumentError: a file of credentials cannot be used.
     """
-    connection = NatsConnection(events)
+    connection = NatsConnection(events, _identification(options))
     failures: list[Exception] = []
     opened = False
     last: dict[str, str] = {}
@@ -329,25 +387,28 @@ async def open_connection(
     async def on_error(error: Exception) -> None:
         if not opened:
             failures.append(error)
-            if sum(_refuses_credentials(each) for each in failures) >= len(servers):
+            if sum(_is_final(each) for each in failures) >= len(servers):
                 raise error  # nats-py would ask again and again until the time is over
         # Of attempts that fail alike every half second the first one is told.
         is_news = opened and str(error) != last.get("error")
         last["error"] = str(error)
-        _LOG.log(logging.WARNING if is_news else logging.DEBUG, "NATS: %s", error)
+        level = logging.ERROR if _is_final(error) else logging.WARNING
+        _LOG.log(level if is_news else logging.DEBUG, "NATS: %s", error)
+
+    async def on_reconnected() -> None:
+        last.clear()
+        await events.reconnected()
 
     settings: dict[str, Any] = {
         "servers": list(servers),
         "error_cb": on_error,
         "disconnected_cb": events.disconnected,
-        "reconnected_cb": events.reconnected,
+        "reconnected_cb": on_reconnected,
         "closed_cb": events.closed,
         "name": options.name,
         "user": options.user,
         "password": options.password,
         "token": options.auth_token,
-        "user_credentials": None if options.credentials is None else str(options.credentials),
-        "nkeys_seed": None if options.nkey_seed is None else str(options.nkey_seed),
         "tls": options.tls,
         "connect_timeout": seconds(options.connect_timeout),
         "reconnect_time_wait": seconds(options.reconnect_wait),
@@ -382,17 +443,36 @@ async def _end(task: asyncio.Task[None]) -> None:
         task.exception()
 
 
+class _TlsMissingError(nats.errors.Error):
+    """The server does not speak TLS, or somebody on the way says so."""
+
+
+def _identification(options: ConnectionOptions) -> Callable[[], Identity] | None:
+    if options.credentials is not None:
+        return partial(credentials_in, options.credentials)
+    return None if options.nkey_seed is None else partial(nkey_in, options.nkey_seed)
+
+
 def _refuses_credentials(error: Exception) -> bool:
     return "authorization violation" in str(error).lower()
 
 
+def _is_final(error: Exception) -> bool:
+    """Say whether asking again helps only after somebody has changed something."""
+    if isinstance(error, ssl.SSLError):
+        return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
+    return isinstance(error, CredentialsError | _TlsMissingError) or _refuses_credentials(error)
+
+
 def shown(servers: Sequence[str]) -> str:
     """Return the servers as text, without the credentials that URLs may hold."""
-    return ", ".join(re.sub(r"//[^@/]*@", "//", server) for server in servers)
+    return ", ".join(re.sub(r"^(\w+://)?.*@", r"\1", server) for server in servers)
 
 
 def _connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
     where = shown(servers)
+    if failures and isinstance(failures[-1], CredentialsError):
+        return InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
     reason = str(failures[-1]) if failures else "no answer"
     if failures and _refuses_credentials(failures[-1]):
         return PermissionDeniedError(f"NATS at {where} refused the credentials of the connection")

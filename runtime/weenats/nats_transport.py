@@ -60,6 +60,7 @@ class NatsTransport:
         self._is_private = True
         self._server_address: tuple[str, int] | None = None
         self._closed: str | None = None
+        self._ended = asyncio.Event()
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
         self._fences: set[asyncio.Future[bool]] = set()
@@ -123,6 +124,10 @@ class NatsTransport:
                 await self.fence()
             await self._connection.close()
         self._end()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended for good; see Transport."""
+        await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Hand a message to the connection; see Transport."""
@@ -243,8 +248,10 @@ class NatsTransport:
                 await self.connect()
                 await self._connected.wait()
         except TimeoutError:
+            trouble = "" if self._connection is None else f": {self._connection.trouble}"
             raise UnavailableError(
-                f"there was no connection to NATS until the deadline; {shown(self._servers)}"
+                "there was no connection to NATS until the deadline; "
+                f"{shown(self._servers)}{trouble}"
             ) from None
         self._check_open()
 
@@ -278,6 +285,7 @@ class NatsTransport:
     def _end(self) -> None:
         # Whoever waits for the connection wakes up and finds it closed.
         self._connected.set()
+        self._ended.set()
         self._fail_all("the connection to NATS was closed; whether {} was executed is unknown")
         if self._mux is not None:
             self._mux.close()

@@ -17,7 +17,7 @@ from weenats.discovery import (
     answer_health,
 )
 from weenats.endpoint import Endpoint, EndpointRunner
-from weenats.errors import UnavailableError
+from weenats.errors import ConnectionLostError, UnavailableError
 from weenats.health import JWKS, HealthChecks, HealthSettings
 from weenats.identifiers import STAMPER
 from weenats.messages import HealthCheckEntry
@@ -90,6 +90,8 @@ class NatsService:
         self._state = "new"
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+        self._lost: ConnectionLostError | None = None
 
     def __repr__(self) -> str:
         return f"<NatsService {self.contract.name} {self.instance_id} {self._state}>"
@@ -165,6 +167,7 @@ class NatsService:
             await self._stop(budget=0)
             raise
         self._state = "serving"
+        self._watch = asyncio.create_task(self._stop_without_connection())
         if self._telemetry is not None:
             observe(self, self._telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
@@ -188,11 +191,16 @@ class NatsService:
         """Serve until SIGTERM or SIGINT comes or somebody calls `stop`.
 
         A second signal cuts the drain short.
+
+        Raises:
+            ConnectionLostError: it stopped because its connection had ended for good.
         """
         with StopSignals(self._on_signal):
             await self._stopped.wait()
             if self._stopping is not None:
                 await asyncio.shield(self._stopping)
+        if self._lost is not None:
+            raise self._lost
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -214,6 +222,14 @@ class NatsService:
             )
         else:
             self.abort()
+
+    async def _stop_without_connection(self) -> None:
+        """Stop when the connection has ended for good: nothing would ever reach this instance."""
+        await self._transport.wait_closed()
+        if self._stopping is None:
+            _LOG.error("%s stops: its connection to NATS has ended for good", self.contract.name)
+            self._lost = ConnectionLostError("the connection to NATS has ended for good")
+            await self.stop()
 
     def _telemetry_of(self, settings: ServiceSettings) -> TelemetryManager | None:
         wanted = settings.telemetry
@@ -296,6 +312,8 @@ class NatsService:
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
+        if self._watch is not None and self._lost is None:
+            self._watch.cancel()
         for job in self._admission.running:
             if job.context is not None:
                 job.context.add_event(DRAIN_STARTED)

@@ -95,11 +95,16 @@ class Transport(Protocol):
         Raises:
             UnavailableError: no server can be reached, or the connection was closed.
             PermissionDeniedError: the server refused the credentials of the connection.
+            InvalidArgumentError: a file of credentials cannot be used.
         """
         ...
 
     async def close(self) -> None:
         """Send what is pending, fail what waits, and end the connection for good."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended for good, because of `close` or by itself."""
         ...
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:

@@ -173,8 +173,8 @@ async def test_a_connect_that_is_given_up(mute_server: tuple[str, asyncio.Event]
 async def test_wrong_credentials_are_told_at_once() -> None:
     """A server that refuses the credentials is not asked again until the time is over."""
     with NatsServer(arguments=["--user", "me", "--pass", "right"]) as server:
-        for password in ("wrong", None):
-            options = ConnectionOptions(user="me", password=password, connect_timeout=20)
+        for wrong in ({"user": "me", "password": "wrong"}, {}):
+            options = ConnectionOptions(**wrong, connect_timeout=20)
             transport = NatsTransport(server.url, options)
             with pytest.raises(PermissionDeniedError, match="refused the credentials"):
                 await asyncio.wait_for(transport.connect(), 5)

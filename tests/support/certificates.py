@@ -32,31 +32,69 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.pem))
 
 
+class Authority:
+    """Vouches for others."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named(name)
+        made = _builder(self._name, self._name, self._key)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        self.pem = folder / f"{name}.pem"
+        """The certificate of this authority, without its key."""
+        self.pem.write_bytes(_text(made.sign(self._key, hashes.SHA256())))
+
+    def certificate(self, name: str) -> Certificate:
+        """Make a certificate with its key, for a host or a client."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        made = _builder(_named(name), self._name, key).add_extension(names, critical=False)
+        return _kept(self._folder / f"{name}.pem", key, made.sign(self._key, hashes.SHA256()))
+
+
 def self_signed(folder: Path, address: str) -> Certificate:
     """Make a certificate for an address."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
+    name = _named("localhost")
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
     certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        _builder(name, name, key)
         .add_extension(names, critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())
     )
-    pem = folder / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
+    return _kept(folder / "server.pem", key, certificate)
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = dt.datetime.now(dt.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
     )
+
+
+def _text(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _kept(pem: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Certificate:
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    pem.write_bytes(private + _text(certificate))
     return Certificate(pem)

@@ -84,6 +84,7 @@ class MemoryTransport:
         self._gatherings: set[Arrivals] = set()
         self._open = False
         self._closed = False
+        self._ended = asyncio.Event()
 
     @property
     def max_payload(self) -> int:
@@ -113,6 +114,7 @@ class MemoryTransport:
         if self._open:
             await self.fence()
         self._closed = True
+        self._ended.set()
         for arrived in self._gatherings:
             arrived.put_nowait(ConnectionLostError("the connection to NATS was closed"))
         for subscription in self._mine:
@@ -124,6 +126,10 @@ class MemoryTransport:
                 )
             )
             self._mux.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the connection has ended for good; see Transport."""
+        await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Hand a message to the broker; see Transport."""

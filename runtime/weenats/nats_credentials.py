@@ -1,0 +1,98 @@
+"""What a connection signs with: a .creds file, or the seed of an nkey.
+
+The files are read for each attempt to connect: what is renewed counts from the next one on.
+nats-py's own reader never returns from a file without a JWT.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_JWT: Final = re.compile(rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END")
+_SEED: Final = re.compile(rb"-BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END")
+
+
+class CredentialsError(OSError):
+    """A file of credentials cannot be used now.
+
+    An OSError, after which nats-py goes on trying.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a connection says it is, and what proves it.
+
+    Attributes:
+        public_key: the nkey.
+        jwt: what an account says of the nkey, None where the server knows it.
+        sign: signs what the server asks.
+    """
+
+    public_key: str
+    jwt: bytes | None = field(repr=False)
+    sign: Callable[[str], bytes] = field(repr=False)
+
+
+def check_installed() -> None:
+    """Say at once what is missing.
+
+    Raises:
+        ImportError: the package nkeys is not installed.
+    """
+    try:
+        found = find_spec("nkeys")
+    except ValueError:  # what is None among the modules has no spec
+        found = None
+    if found is None:
+        raise ImportError(
+            "credentials and nkey_seed need the package nkeys: pip install 'weenats[nkeys]'"
+        )
+
+
+def credentials_in(path: str | Path) -> Identity:
+    """Read a .creds file.
+
+    Raises:
+        CredentialsError: there is none, or it does not hold a JWT and a seed.
+    """
+    content = _content(path)
+    jwt, seed = _JWT.search(content), _SEED.search(content)
+    if jwt is None or seed is None:
+        raise CredentialsError(f"{path} does not hold a user JWT and its nkey seed")
+    return _identity(seed[1], jwt[1], path)
+
+
+def nkey_in(path: str | Path) -> Identity:
+    """Read a file that holds an nkey seed.
+
+    Raises:
+        CredentialsError: there is none, or it holds something else.
+    """
+    return _identity(_content(path).strip(), None, path)
+
+
+def _content(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _identity(seed: bytes, jwt: bytes | None, path: str | Path) -> Identity:
+    nkeys: Any = import_module("nkeys")  # an extra, without types
+    try:
+        pair = nkeys.from_seed(bytearray(seed))
+        public_key: str = pair.public_key.decode()
+    except Exception:  # noqa: BLE001 - nkeys raises errors of many kinds on what is no seed
+        raise CredentialsError(f"{path} does not hold an nkey seed") from None
+    return Identity(public_key, jwt, lambda nonce: base64.b64encode(pair.sign(nonce.encode())))

@@ -1,0 +1,124 @@
+"""A breaker through all of its states: closed, open, half-open, and closed again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from typing_extensions import override
+
+from audited import TEA
+from doubles import until
+from receipts import AddItem, Receipt, ReceiptsClient
+from receipts.handlers import Receipts
+from weenats import (
+    CircuitStateChange,
+    InternalError,
+    NatsServiceBuilder,
+    RequestContext,
+    UnavailableError,
+)
+
+THRESHOLD = 3
+
+
+class Fragile(Receipts):
+    """Handlers that a test breaks, or holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = False
+        self.opened = asyncio.Event()
+        self.opened.set()
+        self.entered = 0
+
+    @override
+    async def add_item(self, key: str, command: AddItem, context: RequestContext) -> Receipt:
+        """Fail when broken; else wait until opened."""
+        self.entered += 1
+        if self.broken:
+            raise OSError("the disk is gone")
+        await self.opened.wait()
+        return await super().add_item(key, command, context)
+
+
+@pytest.fixture
+def changes() -> list[tuple[str, str]]:
+    """From which state to which the breaker went."""
+    return []
+
+
+@pytest.fixture
+def handlers() -> Fragile:
+    """Handlers that are well."""
+    return Fragile()
+
+
+@pytest.fixture
+async def receipts(
+    url: str, handlers: Fragile, changes: list[tuple[str, str]]
+) -> AsyncIterator[ReceiptsClient]:
+    """A client of a service with a breaker that does not wait long."""
+
+    def note(change: CircuitStateChange) -> None:
+        changes.append((change.old, change.new))
+
+    builder = NatsServiceBuilder(handlers, url).with_circuit_breaker(
+        THRESHOLD, recovery_timeout=0.3, listener=note
+    )
+    async with builder.build(), ReceiptsClient.connect(url, timeout=30) as client:
+        yield client
+
+
+async def fail_until_open(receipts: ReceiptsClient, handlers: Fragile) -> None:
+    """Let calls fail; the next is kept away."""
+    handlers.broken = True
+    for _ in range(THRESHOLD):
+        with pytest.raises(InternalError):
+            await receipts.add_item("r-1", TEA)
+    with pytest.raises(UnavailableError) as refused:
+        await receipts.add_item("r-1", TEA)
+    assert refused.value.remote
+    assert handlers.entered == THRESHOLD
+
+
+async def until_tried(receipts: ReceiptsClient, handlers: Fragile) -> asyncio.Task[Receipt]:
+    """Call until one is let in to the handler; return that call."""
+    before = handlers.entered
+    async with asyncio.timeout(30):
+        while True:
+            call = asyncio.create_task(receipts.add_item("r-1", TEA))
+            await until(lambda: call.done() or handlers.entered > before)  # noqa: B023 - awaited here
+            if handlers.entered > before:
+                return call
+            assert isinstance(call.exception(), UnavailableError)
+
+
+async def test_it_opens_and_recovers(
+    receipts: ReceiptsClient, handlers: Fragile, changes: list[tuple[str, str]]
+) -> None:
+    """Failures open it; one call is tried, others are kept away; its success closes it."""
+    await fail_until_open(receipts, handlers)
+    handlers.broken = False
+    handlers.opened.clear()
+    trial = await until_tried(receipts, handlers)
+    with pytest.raises(UnavailableError):
+        await receipts.add_item("r-1", TEA)
+    handlers.opened.set()
+    assert (await trial).total == 0.3
+    assert (await receipts.add_item("r-1", TEA)).total == 0.6
+    assert changes == [("closed", "open"), ("open", "half-open"), ("half-open", "closed")]
+
+
+async def test_a_trial_that_fails_opens_it_again(
+    receipts: ReceiptsClient, handlers: Fragile, changes: list[tuple[str, str]]
+) -> None:
+    """The handler sees one call, then none until the next trial."""
+    await fail_until_open(receipts, handlers)
+    with pytest.raises(InternalError):
+        await (await until_tried(receipts, handlers))
+    with pytest.raises(UnavailableError):
+        await receipts.add_item("r-1", TEA)
+    assert handlers.entered == THRESHOLD + 1
+    assert changes == [("closed", "open"), ("open", "half-open"), ("half-open", "open")]

@@ -1,0 +1,60 @@
+"""What NATS lets a connection do: an operation whose subject is denied is told of at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from audited import TEA, Audited
+from nats_container import NatsContainer
+from receipts import ReceiptsClient
+from receipts.handlers import Receipts
+from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
+
+ADD_ITEM = "receipts.command.receipt.add-item"
+CONFIG = f"""
+authorization {{
+  users = [
+    {{ user: "all", password: "x" }}
+    {{ user: "reader", password: "x", permissions: {{ publish: {{ deny: ["{ADD_ITEM}"] }} }} }}
+    {{ user: "deaf", password: "x", permissions: {{ subscribe: {{ deny: ["{ADD_ITEM}"] }} }} }}
+  ]
+}}
+"""
+
+
+@pytest.fixture(scope="module")
+def guarded(image: str) -> Iterator[NatsContainer]:
+    """A server whose users may not do everything."""
+    with NatsContainer(image, CONFIG) as running:
+        yield running
+
+
+async def test_a_denied_call(guarded: NatsContainer) -> None:
+    """The caller learns which subject at once, the service never hears of it, other calls go on."""
+    handlers = Audited()
+    everything = ConnectionOptions(user="all", password="x")
+    reader = ConnectionOptions(user="reader", password="x")
+    service = NatsServiceBuilder(handlers, guarded.url, connection=everything).build()
+    async with (
+        service,
+        ReceiptsClient.connect(guarded.url, connection=everything) as allowed,
+        ReceiptsClient.connect(guarded.url, connection=reader, timeout=60) as denied,
+    ):
+        await allowed.add_item("r-1", TEA)
+        for _ in range(2):
+            with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
+                await asyncio.wait_for(denied.add_item("r-1", TEA), 20)
+        assert (await denied.get("r-1")).revision == 1
+    assert handlers.executed == {"r-1": 1}
+
+
+async def test_a_denied_operation_of_a_service(guarded: NatsContainer) -> None:
+    """A service that could not hear all of its operations does not start, and says which one."""
+    deaf = ConnectionOptions(user="deaf", password="x")
+    service = NatsServiceBuilder(Receipts(), guarded.url, connection=deaf).build()
+    with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
+        await asyncio.wait_for(service.start(), 20)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
