@@ -63,7 +63,7 @@ class NatsTransport:
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
         self._fences: set[asyncio.Future[bool]] = set()
-        self._gatherings: set[Arrivals] = set()
+        self._gatherings: set[tuple[str, Arrivals]] = set()
 
     def __repr__(self) -> str:
         return f"<NatsTransport {'connected' if self._connected.is_set() else 'not connected'}>"
@@ -167,13 +167,13 @@ class NatsTransport:
         await self.connect()
         arrived: Arrivals = asyncio.Queue()
         inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrived.put_nowait)
-        self._gatherings.add(arrived)
+        self._gatherings.add((subject, arrived))
         try:
             await self.fence()
             self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
-            self._gatherings.discard(arrived)
+            self._gatherings.discard((subject, arrived))
             await self.unsubscribe([inbox])
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
@@ -233,7 +233,7 @@ class NatsTransport:
             mux = RequestMux(new_inbox(self._options.inbox_prefix))
             self.subscribe(mux.wildcard, mux.on_delivery)
             self._mux = mux
-        if self._refused and (inbox := self._mux.wildcard.lower()) in self._refused:
+        if self._refused and (inbox := self._mux.wildcard) in self._refused:
             raise _refusal("subscription", inbox)
         return self._mux
 
@@ -252,11 +252,15 @@ class NatsTransport:
         _LOG.warning("NATS refused a %s: %s", what, subject)
         if what == "subscription":
             self._refused.add(subject)
+        else:
+            for asked, arrived in self._gatherings:
+                if asked == subject:
+                    arrived.put_nowait(_refusal(what, subject))
         if self._mux is None:
             return
         if what == "publish":
             self._mux.fail(lambda _: _refusal(what, subject), subject)
-        elif subject == self._mux.wildcard.lower():
+        elif subject == self._mux.wildcard:
             self._mux.fail(lambda _: _refusal(what, subject))
 
     async def _on_disconnected(self) -> None:
@@ -285,7 +289,7 @@ class NatsTransport:
     def _fail_all(self, text: str) -> None:
         if self._mux is not None:
             self._mux.fail(lambda subject: ConnectionLostError(text.format(subject)))
-        for arrived in self._gatherings:
+        for _, arrived in self._gatherings:
             arrived.put_nowait(ConnectionLostError("the connection to NATS broke"))
         for pong in self._fences:
             if not pong.done():
