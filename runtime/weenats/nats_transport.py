@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -61,6 +62,8 @@ class NatsTransport:
         self._server_address: tuple[str, int] | None = None
         self._closed: str | None = None
         self._mux: RequestMux | None = None
+        self._inbox: Interest | None = None
+        self._opening_inbox: asyncio.Task[RequestMux] | None = None
         self._refused: set[str] = set()
         self._fences: set[asyncio.Future[bool]] = set()
         self._gatherings: set[tuple[str, Arrivals]] = set()
@@ -149,7 +152,7 @@ class NatsTransport:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         if not self._connected.is_set() or self._closed is not None:
             await self._wait_connected(deadline)
-        mux = self._listen_for_replies()
+        mux = self._mux or await self._open_inbox(subject, deadline)
         reply, future = mux.open(subject, deadline, accepts)
         try:
             self.publish(subject, payload, headers, reply)
@@ -182,6 +185,13 @@ class NatsTransport:
 
     async def fence(self) -> None:
         """Wait until server and connection have taken all that was sent before; see Transport."""
+        connection = await self._pass()
+        for subject in self._refused:
+            if connection.listens_on(subject):
+                raise _refusal("subscription", subject)
+
+    async def _pass(self) -> NatsConnection:
+        """Wait until all that was sent before has been taken, whatever was refused of it."""
         connection = self._connection
         if connection is None or not connection.is_connected:
             raise ConnectionLostError("there is no connection to NATS")
@@ -194,9 +204,7 @@ class NatsTransport:
             raise ConnectionLostError("the NATS server does not answer") from None
         finally:
             self._fences.discard(pong)
-        for subject in self._refused:
-            if connection.listens_on(subject):
-                raise _refusal("subscription", subject)
+        return connection
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """End interest behind a fence; see Transport."""
@@ -213,6 +221,8 @@ class NatsTransport:
         finally:
             for interest in mine:
                 connection.forget(interest)
+                if not connection.listens_on(interest.subject):
+                    self._refused.discard(interest.subject)
 
     def _note_server(self, connection: NatsConnection) -> None:
         self._is_private = connection.is_private
@@ -228,14 +238,44 @@ class NatsTransport:
             raise ConnectionLostError("the connection to NATS is not open yet")
         return self._connection
 
-    def _listen_for_replies(self) -> RequestMux:
-        if self._mux is None:
-            mux = RequestMux(new_inbox(self._options.inbox_prefix))
-            self.subscribe(mux.wildcard, mux.on_delivery)
-            self._mux = mux
-        if self._refused and (inbox := self._mux.wildcard) in self._refused:
-            raise _refusal("subscription", inbox)
-        return self._mux
+    async def _open_inbox(self, subject: str, deadline: float) -> RequestMux:
+        """Return what takes replies; calls that begin meanwhile wait for the same one."""
+        if self._opening_inbox is None:
+            # It outlives the call that set it off.
+            self._opening_inbox = asyncio.create_task(self._new_inbox(), context=Context())
+        waiting = asyncio.shield(self._opening_inbox)
+        try:
+            async with asyncio.timeout(max(deadline - monotonic(), 0)):
+                return await waiting
+        except TimeoutError:
+            raise DeadlineExceededError(f"no reply from {subject} in time") from None
+
+    async def _new_inbox(self) -> RequestMux:
+        """Listen for replies, and return once the server lets them through.
+
+        Nothing is sent before: a request would be executed, and its caller told that it may not.
+        """
+        mux = RequestMux(new_inbox(self._options.inbox_prefix))
+        try:
+            inbox = self.subscribe(mux.wildcard, mux.on_delivery)
+            try:
+                await self._pass()
+                if mux.wildcard in self._refused:
+                    raise _refusal("subscription", mux.wildcard)
+            except BaseException:
+                self._forget(inbox)
+                raise
+            self._mux, self._inbox = mux, inbox
+        finally:
+            self._opening_inbox = None
+        return mux
+
+    def _forget(self, interest: Interest) -> None:
+        """End interest at once; whether it was refused is no matter any more."""
+        if self._connection is not None:
+            self._connection.leave(interest)
+            self._connection.forget(interest)
+        self._refused.discard(interest.subject)
 
     async def _wait_connected(self, deadline: float) -> None:
         try:
@@ -250,18 +290,23 @@ class NatsTransport:
 
     def _on_refused(self, what: str, subject: str) -> None:
         _LOG.warning("NATS refused a %s: %s", what, subject)
-        if what == "subscription":
-            self._refused.add(subject)
-        else:
-            for asked, arrived in self._gatherings:
-                if asked == subject:
-                    arrived.put_nowait(_refusal(what, subject))
-        if self._mux is None:
-            return
         if what == "publish":
-            self._mux.fail(lambda _: _refusal(what, subject), subject)
-        elif subject == self._mux.wildcard:
-            self._mux.fail(lambda _: _refusal(what, subject))
+            self._fail_asking(subject)
+            return
+        self._refused.add(subject)
+        if self._mux is not None and self._inbox is not None and subject == self._mux.wildcard:
+            # The next call asks for another one: the server may have changed its mind.
+            mux, self._mux = self._mux, None
+            mux.fail(lambda _: _refusal(what, subject))
+            mux.close()
+            self._forget(self._inbox)
+
+    def _fail_asking(self, subject: str) -> None:
+        if self._mux is not None:
+            self._mux.fail(lambda _: _refusal("publish", subject), subject)
+        for asked, arrived in self._gatherings:
+            if asked == subject:
+                arrived.put_nowait(_refusal("publish", subject))
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transports import answering, connected, lost, soon
+from transports import answering, connected, lost, settle, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -131,6 +132,53 @@ async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> N
         transport.publish("back", b"")
         await asyncio.wait_for(reached.wait(), 10)
         await refused()
+
+
+async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsTransport) -> None:
+    """A call that could not be answered is not sent, so that nobody executes it."""
+    arrived: list[object] = []
+    free.subscribe("open", arrived.append)
+    await free.fence()
+    async with connected(configured.url, ConnectionOptions(user="deaf", password="right")) as deaf:
+        calls = [deaf.request("open", b"", b"", soon()) for _ in range(10)]
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in told] == [PermissionDeniedError] * 10
+        await settle(deaf, free)
+        assert arrived == []
+        assert deaf._refused == set()
+
+
+async def test_an_inbox_that_is_allowed_later(
+    configured: NatsServer, free: NatsTransport, reload: Reload
+) -> None:
+    """A server that changes its mind answers the next calls, on the same connection."""
+    free.subscribe("open", answering(free))
+    free.subscribe("Secret.b", answering(free))
+    await free.fence()
+    async with connected(configured.url, ConnectionOptions(user="deaf", password="right")) as deaf:
+        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+            await deaf.request("open", b"", b"", soon())
+        reload(PERMISSIONS.replace("_INBOX.>", "Secret.a"))
+
+        async def ask_on() -> bytes:
+            while True:
+                with contextlib.suppress(PermissionDeniedError):
+                    return (await deaf.request("open", b"1", b"", soon())).payload
+
+        assert await asyncio.wait_for(ask_on(), 10) == b"1"
+        with pytest.raises(PermissionDeniedError, match=r"Secret\.a"):
+            await subscribed(deaf, "Secret.a")
+        assert (await deaf.request("Secret.b", b"2", b"", soon())).payload == b"2"
+
+
+async def subscribed(transport: NatsTransport, subject: str) -> None:
+    """Listen on a subject, or take it back."""
+    interest = transport.subscribe(subject, lambda _: None)
+    try:
+        await transport.fence()
+    except PermissionDeniedError:
+        await transport.unsubscribe([interest])
+        raise
 
 
 async def test_another_inbox_prefix(configured: NatsServer, free: NatsTransport) -> None:
