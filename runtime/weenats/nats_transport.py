@@ -188,7 +188,7 @@ class NatsTransport:
         connection = await self._pass()
         for subject in self._refused:
             if connection.listens_on(subject):
-                raise _refusal("subscription", subject)
+                self._check_allowed(subject)
 
     async def _pass(self) -> NatsConnection:
         """Wait until all that was sent before has been taken, whatever was refused of it."""
@@ -232,6 +232,10 @@ class NatsTransport:
         if self._closed is not None:
             raise ConnectionLostError(self._closed)
 
+    def _check_allowed(self, subject: str) -> None:
+        if subject in self._refused:
+            raise _refusal("subscription", subject)
+
     def _opened(self) -> NatsConnection:
         self._check_open()
         if self._connection is None:
@@ -260,8 +264,7 @@ class NatsTransport:
             inbox = self.subscribe(mux.wildcard, mux.on_delivery)
             try:
                 await self._pass()
-                if mux.wildcard in self._refused:
-                    raise _refusal("subscription", mux.wildcard)
+                self._check_allowed(mux.wildcard)
             except BaseException:
                 self._forget(inbox)
                 raise

@@ -1,0 +1,150 @@
+"""Users of a NATS server who may do what a contract needs, and what they try."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Self
+
+from weenats import ConnectionOptions
+from weenats.testing import NatsServer
+from weenats_codegen.permissions import Entry, Permissions, of_client, of_service
+from weenats_codegen.permissions_output import to_config
+from weenats_codegen.read import read
+
+CONTRACT: Final = read(Path(__file__).parents[2] / "schemas" / "receipts")
+ROLES: Final[Mapping[str, Permissions]] = {
+    "service": of_service(CONTRACT),
+    "client": of_client(CONTRACT, inbox_prefix="_INBOX_till"),
+}
+_INBOXES: Final = {"client": "_INBOX_till"}
+
+
+def entries(role: str) -> list[Entry]:
+    """Return all that a role may do, replies aside."""
+    return [*ROLES[role].publish, *ROLES[role].subscribe]
+
+
+def without(role: str, entry: Entry) -> Permissions:
+    """Return what a role may do, one entry less."""
+    permissions = ROLES[role]
+    return replace(
+        permissions,
+        publish=tuple(each for each in permissions.publish if each is not entry),
+        subscribe=tuple(each for each in permissions.subscribe if each is not entry),
+    )
+
+
+def user_without(role: str, entry: Entry) -> str:
+    """Return the name of the user that lacks an entry."""
+    return f"{role} without {entries(role).index(entry)}"
+
+
+def users() -> dict[str, Permissions | None]:
+    """Return one user for each role, one for each entry that a role lacks, and a free one."""
+    lacking = {
+        user_without(role, entry): without(role, entry) for role in ROLES for entry in entries(role)
+    }
+    mute = {"mute service": replace(ROLES["service"], reply_within=None)}
+    return {"free": None, **ROLES, **lacking, **mute}
+
+
+def config_of(users: Mapping[str, Permissions | None]) -> str:
+    """Return a server's configuration with these users; None may do everything."""
+    lines = [
+        f"{{user: {json.dumps(name)}, password: secret"
+        + ("}" if permissions is None else f", {to_config(permissions)}}}")
+        for name, permissions in users.items()
+    ]
+    return "authorization: {\n  users: [\n" + "\n".join(lines) + "\n  ]\n}\n"
+
+
+def as_user(name: str) -> ConnectionOptions:
+    """Return how to connect as a user."""
+    prefix = _INBOXES.get(name.split(maxsplit=1)[0], "_INBOX")
+    return ConnectionOptions(user=name, password="secret", inbox_prefix=prefix)
+
+
+class Peer:
+    """A connection that speaks the protocol of NATS word for word."""
+
+    def __init__(self, server: NatsServer, user: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", server.port), 10)
+        self._file = self._socket.makefile("rb")
+        self._file.readline()
+        options = {"user": user, "pass": "secret", "verbose": False, "headers": True}
+        self.send(f"CONNECT {json.dumps(options)}")
+        assert self.refusals() == []
+
+    def send(self, *lines: str) -> None:
+        """Send lines."""
+        self._socket.sendall("".join(f"{line}\r\n" for line in lines).encode())
+
+    def next_message(self) -> list[str]:
+        """Return the words of the next message's head; its payload is passed over."""
+        while not (line := self._file.readline()).startswith(b"MSG"):
+            assert line, "the server ended the connection"
+        self._file.read(int(line.split()[-1]) + 2)
+        return line.decode().split()
+
+    def refusals(self, *lines: str) -> list[str]:
+        """Send lines and return what the server says against them."""
+        self.send(*lines, "PING")
+        said: list[str] = []
+        while (line := self._file.readline()) != b"PONG\r\n":
+            assert line, "the server ended the connection"
+            if line.startswith(b"-ERR"):
+                said.append(line.decode().strip())
+        return said
+
+    def may_publish(self, subject: str) -> bool:
+        """Say whether the server takes a message."""
+        return self._allowed(subject, self.refusals(f"PUB {subject} 0", ""))
+
+    def may_subscribe(self, subject: str, queue_group: str = "") -> bool:
+        """Say whether the server takes interest in a subject."""
+        refused = self.refusals(f"SUB {subject} {queue_group} 1")
+        self.send("UNSUB 1")
+        return self._allowed(subject, refused)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    @staticmethod
+    def _allowed(subject: str, refused: Sequence[str]) -> bool:
+        if not refused:
+            return True
+        assert len(refused) == 1
+        assert "Permissions Violation" in refused[0]
+        assert f'"{subject}"' in refused[0]
+        return False
+
+
+def covers(pattern: str, subject: str) -> bool:
+    """Say whether the server takes a subject for one of a pattern; both may have wildcards."""
+    wanted, given = pattern.split("."), subject.split(".")
+    for index, token in enumerate(wanted):
+        if token == ">":
+            return len(given) > index
+        if index >= len(given):
+            return False
+        # The server takes `>` for a token that `*` allows; nobody sends what is beyond it.
+        if token not in ("*", given[index]):
+            return False
+    return len(wanted) == len(given)
+
+
+def allows(allowed: Sequence[Entry], subject: str, queue_group: str = "") -> bool:
+    """Say whether a list allows a subject; a queue group that it names is the only one."""
+    for entry in allowed:
+        pattern, _, group = entry.subject.partition(" ")
+        if covers(pattern, subject) and group in ("", queue_group):
+            return True
+    return False
