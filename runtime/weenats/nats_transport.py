@@ -186,9 +186,7 @@ class NatsTransport:
     async def fence(self) -> None:
         """Wait until server and connection have taken all that was sent before; see Transport."""
         connection = await self._pass()
-        for subject in self._refused:
-            if connection.listens_on(subject):
-                self._check_allowed(subject)
+        self._check_allowed(*(each for each in self._refused if connection.listens_on(each)))
 
     async def _pass(self) -> NatsConnection:
         """Wait until all that was sent before has been taken, whatever was refused of it."""
@@ -232,9 +230,9 @@ class NatsTransport:
         if self._closed is not None:
             raise ConnectionLostError(self._closed)
 
-    def _check_allowed(self, subject: str) -> None:
-        if subject in self._refused:
-            raise _refusal("subscription", subject)
+    def _check_allowed(self, *subjects: str) -> None:
+        if refused := self._refused.intersection(subjects):
+            raise _refusal("subscription", ", ".join(sorted(refused)))
 
     def _opened(self) -> NatsConnection:
         self._check_open()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, Self
 
+from nats_jwt import Identity
 from weenats import ConnectionOptions
 from weenats.testing import NatsServer
 from weenats_codegen.permissions import Entry, Permissions, of_client, of_service
@@ -69,13 +70,19 @@ def as_user(name: str) -> ConnectionOptions:
 
 
 class Peer:
-    """A connection that speaks the protocol of NATS word for word."""
+    """A connection that speaks the protocol of NATS word for word; its user may have a JWT."""
 
-    def __init__(self, server: NatsServer, user: str) -> None:
+    def __init__(self, server: NatsServer, user: str | tuple[Identity, str]) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port), 10)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
-        self._file.readline()
-        options = {"user": user, "pass": "secret", "verbose": False, "headers": True}
+        info = json.loads(self._file.readline().removeprefix(b"INFO "))
+        options: dict[str, object] = {"verbose": False, "headers": True}
+        if isinstance(user, str):
+            options |= {"user": user, "pass": "secret"}
+        else:
+            identity, jwt = user
+            options |= {"jwt": jwt, "sig": identity.sign(info["nonce"])}
         self.send(f"CONNECT {json.dumps(options)}")
         assert self.refusals() == []
 
@@ -106,9 +113,7 @@ class Peer:
 
     def may_subscribe(self, subject: str, queue_group: str = "") -> bool:
         """Say whether the server takes interest in a subject."""
-        refused = self.refusals(f"SUB {subject} {queue_group} 1")
-        self.send("UNSUB 1")
-        return self._allowed(subject, refused)
+        return self._allowed(subject, self.refusals(f"SUB {subject} {queue_group} 1", "UNSUB 1"))
 
     def __enter__(self) -> Self:
         return self

@@ -65,6 +65,5 @@ def _of_client(contract: Contract, asked: Asked) -> Permissions:
         raise typer.BadParameter("a client replies to nobody: --max-timeout is for --role service")
     selected = asked.operations or asked.events or asked.discovery
     used = Used(asked.operations, asked.events, asked.discovery) if selected else None
-    return of_client(
-        contract, used, queue_group=asked.queue_group, inbox_prefix=asked.inbox_prefix or "_INBOX"
-    )
+    prefix = "_INBOX" if asked.inbox_prefix is None else asked.inbox_prefix
+    return of_client(contract, used, queue_group=asked.queue_group, inbox_prefix=prefix)
