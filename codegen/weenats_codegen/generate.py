@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weenats_codegen.build import build
 from weenats_codegen.format import format_sources
-from weenats_codegen.lint import lint
-from weenats_codegen.load import find_contracts, load
+from weenats_codegen.load import find_contracts
 from weenats_codegen.models import UnsupportedSchemaError
 from weenats_codegen.problems import ContractError, Problem
+from weenats_codegen.read import read
 from weenats_codegen.render import render
 from weenats_codegen.write import Report, diff, write
 
@@ -55,7 +54,7 @@ def package_files(paths: Sequence[Path]) -> dict[str, str]:
     problems: list[Problem] = []
     for folder in find_contracts(paths):
         try:
-            contracts.append(_read(folder))
+            contracts.append(read(folder))
         except ContractError as error:
             problems += error.problems
     problems += _clashes(contracts)
@@ -71,14 +70,6 @@ def package_files(paths: Sequence[Path]) -> dict[str, str]:
     if problems:
         raise ContractError(problems)
     return format_sources(files)
-
-
-def _read(folder: Path) -> Contract:
-    source = load(folder)
-    problems = lint(source)
-    if problems:
-        raise ContractError(problems)
-    return build(source)
 
 
 def _clashes(contracts: Sequence[Contract]) -> list[Problem]:

@@ -47,8 +47,10 @@ _PING: Final = b"PING\r\n"
 _PORT: Final = 4222
 _M: Final = ord("M")
 _H: Final = ord("H")
+_MINUS: Final = ord("-")
 _REFUSED: Final = re.compile(
-    r"permissions violation for (publish|subscription)(?: with reply of| to) \"([^\"]*)\""
+    rb"-ERR 'Permissions Violation for (Publish|Subscription)(?: with Reply of| to) \"([^\"]*)\"",
+    re.IGNORECASE,
 )
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
@@ -62,7 +64,7 @@ class ConnectionEvents:
     """What a connection tells of itself."""
 
     refused: Callable[[str, str], None]
-    """A "publish" or "subscription" was refused, and to which subject, in lower case."""
+    """A "publish" or "subscription" was refused, and to which subject."""
     disconnected: Callable[[], Awaitable[None]]
     reconnected: Callable[[], Awaitable[None]]
     closed: Callable[[], Awaitable[None]]
@@ -160,8 +162,12 @@ class NatsConnection(Client):
         self._interests.pop(interest.sid, None)
 
     def listens_on(self, subject: str) -> bool:
-        """Say whether there is interest in a subject, compared without case."""
-        return any(interest.subject.lower() == subject for interest in self._interests.values())
+        """Say whether there is interest in a subject."""
+        return any(interest.subject == subject for interest in self._interests.values())
+
+    def refuse(self, what: str, subject: str) -> None:
+        """Tell that the server refused a subject."""
+        self._events.refused(what, subject)
 
     async def close(self) -> None:
         """End the connection; a server that is gone already is no failure."""
@@ -284,9 +290,7 @@ class NatsConnection(Client):
                 future.set_result(True)
 
     async def _process_err(self, err_msg: str) -> None:
-        if (refused := _REFUSED.search(err_msg)) is not None:
-            self._events.refused(refused[1], refused[2])
-        elif "permissions violation" in err_msg:
+        if "permissions violation" in err_msg:
             _LOG.warning("NATS: %s", err_msg)
         elif self.is_connected:
             _LOG.warning("NATS ended the connection: %s", err_msg)
@@ -305,6 +309,7 @@ class _MessageParser(Parser):
 
     def __init__(self, connection: NatsConnection) -> None:
         self._dispatch = connection.dispatch
+        self._refuse = connection.refuse
         self._rest = bytearray()
         self._needed = 0
         super().__init__(connection)  # pyright: ignore[reportUnknownMemberType]
@@ -336,8 +341,13 @@ class _MessageParser(Parser):
                     break
                 position = after
             else:
-                await super().parse(data[position : line_end + 2])
+                line = data[position : line_end + 2]
                 position = line_end + 2
+                if first == _MINUS and (refused := _REFUSED.match(line)) is not None:
+                    # nats-py would tell of it in lower case, and subjects are none.
+                    self._refuse(refused[1].decode().lower(), refused[2].decode())
+                    continue
+                await super().parse(line)
                 if self._rest is not rest:
                     return  # the connection was reset: what is left belongs to the old one
         rest += data[position:]

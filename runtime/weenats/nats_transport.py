@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Iterable
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
@@ -62,9 +63,11 @@ class NatsTransport:
         self._closed: str | None = None
         self._ended = asyncio.Event()
         self._mux: RequestMux | None = None
+        self._inbox: Interest | None = None
+        self._opening_inbox: asyncio.Task[RequestMux] | None = None
         self._refused: set[str] = set()
         self._fences: set[asyncio.Future[bool]] = set()
-        self._gatherings: set[Arrivals] = set()
+        self._gatherings: set[tuple[str, Arrivals]] = set()
 
     def __repr__(self) -> str:
         return f"<NatsTransport {'connected' if self._connected.is_set() else 'not connected'}>"
@@ -154,7 +157,7 @@ class NatsTransport:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         if not self._connected.is_set() or self._closed is not None:
             await self._wait_connected(deadline)
-        mux = self._listen_for_replies()
+        mux = self._mux or await self._open_inbox(subject, deadline)
         reply, future = mux.open(subject, deadline, accepts)
         try:
             self.publish(subject, payload, headers, reply)
@@ -172,13 +175,13 @@ class NatsTransport:
         await self.connect()
         arrived: Arrivals = asyncio.Queue()
         inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrived.put_nowait)
-        self._gatherings.add(arrived)
+        self._gatherings.add((subject, arrived))
         try:
             await self.fence()
             self.publish(subject, payload, headers, inbox.subject)
             return await gather_replies(arrived, timeout=timeout, quiet=quiet)
         finally:
-            self._gatherings.discard(arrived)
+            self._gatherings.discard((subject, arrived))
             await self.unsubscribe([inbox])
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
@@ -187,6 +190,11 @@ class NatsTransport:
 
     async def fence(self) -> None:
         """Wait until server and connection have taken all that was sent before; see Transport."""
+        connection = await self._pass()
+        self._check_allowed(*(each for each in self._refused if connection.listens_on(each)))
+
+    async def _pass(self) -> NatsConnection:
+        """Wait until all that was sent before has been taken, whatever was refused of it."""
         connection = self._connection
         if connection is None or not connection.is_connected:
             raise ConnectionLostError("there is no connection to NATS")
@@ -199,9 +207,7 @@ class NatsTransport:
             raise ConnectionLostError("the NATS server does not answer") from None
         finally:
             self._fences.discard(pong)
-        for subject in self._refused:
-            if connection.listens_on(subject):
-                raise _refusal("subscription", subject)
+        return connection
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """End interest behind a fence; see Transport."""
@@ -218,6 +224,8 @@ class NatsTransport:
         finally:
             for interest in mine:
                 connection.forget(interest)
+                if not connection.listens_on(interest.subject):
+                    self._refused.discard(interest.subject)
 
     def _note_server(self, connection: NatsConnection) -> None:
         self._is_private = connection.is_private
@@ -227,20 +235,53 @@ class NatsTransport:
         if self._closed is not None:
             raise ConnectionLostError(self._closed)
 
+    def _check_allowed(self, *subjects: str) -> None:
+        if refused := self._refused.intersection(subjects):
+            raise _refusal("subscription", ", ".join(sorted(refused)))
+
     def _opened(self) -> NatsConnection:
         self._check_open()
         if self._connection is None:
             raise ConnectionLostError("the connection to NATS is not open yet")
         return self._connection
 
-    def _listen_for_replies(self) -> RequestMux:
-        if self._mux is None:
-            mux = RequestMux(new_inbox(self._options.inbox_prefix))
-            self.subscribe(mux.wildcard, mux.on_delivery)
-            self._mux = mux
-        if self._refused and (inbox := self._mux.wildcard.lower()) in self._refused:
-            raise _refusal("subscription", inbox)
-        return self._mux
+    async def _open_inbox(self, subject: str, deadline: float) -> RequestMux:
+        """Return what takes replies; calls that begin meanwhile wait for the same one."""
+        if self._opening_inbox is None:
+            # It outlives the call that set it off.
+            self._opening_inbox = asyncio.create_task(self._new_inbox(), context=Context())
+        waiting = asyncio.shield(self._opening_inbox)
+        try:
+            async with asyncio.timeout(max(deadline - monotonic(), 0)):
+                return await waiting
+        except TimeoutError:
+            raise DeadlineExceededError(f"no reply from {subject} in time") from None
+
+    async def _new_inbox(self) -> RequestMux:
+        """Listen for replies, and return once the server lets them through.
+
+        Nothing is sent before: a request would be executed, and its caller told that it may not.
+        """
+        mux = RequestMux(new_inbox(self._options.inbox_prefix))
+        try:
+            inbox = self.subscribe(mux.wildcard, mux.on_delivery)
+            try:
+                await self._pass()
+                self._check_allowed(mux.wildcard)
+            except BaseException:
+                self._forget(inbox)
+                raise
+            self._mux, self._inbox = mux, inbox
+        finally:
+            self._opening_inbox = None
+        return mux
+
+    def _forget(self, interest: Interest) -> None:
+        """End interest at once; whether it was refused is no matter any more."""
+        if self._connection is not None:
+            self._connection.leave(interest)
+            self._connection.forget(interest)
+        self._refused.discard(interest.subject)
 
     async def _wait_connected(self, deadline: float) -> None:
         try:
@@ -257,14 +298,23 @@ class NatsTransport:
 
     def _on_refused(self, what: str, subject: str) -> None:
         _LOG.warning("NATS refused a %s: %s", what, subject)
-        if what == "subscription":
-            self._refused.add(subject)
-        if self._mux is None:
-            return
         if what == "publish":
-            self._mux.fail(lambda _: _refusal(what, subject), subject)
-        elif subject == self._mux.wildcard.lower():
-            self._mux.fail(lambda _: _refusal(what, subject))
+            self._fail_asking(subject)
+            return
+        self._refused.add(subject)
+        if self._mux is not None and self._inbox is not None and subject == self._mux.wildcard:
+            # The next call asks for another one: the server may have changed its mind.
+            mux, self._mux = self._mux, None
+            mux.fail(lambda _: _refusal(what, subject))
+            mux.close()
+            self._forget(self._inbox)
+
+    def _fail_asking(self, subject: str) -> None:
+        if self._mux is not None:
+            self._mux.fail(lambda _: _refusal("publish", subject), subject)
+        for asked, arrived in self._gatherings:
+            if asked == subject:
+                arrived.put_nowait(_refusal("publish", subject))
 
     async def _on_disconnected(self) -> None:
         self._connected.clear()
@@ -293,7 +343,7 @@ class NatsTransport:
     def _fail_all(self, text: str) -> None:
         if self._mux is not None:
             self._mux.fail(lambda subject: ConnectionLostError(text.format(subject)))
-        for arrived in self._gatherings:
+        for _, arrived in self._gatherings:
             arrived.put_nowait(ConnectionLostError("the connection to NATS broke"))
         for pong in self._fences:
             if not pong.done():

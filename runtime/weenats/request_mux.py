@@ -69,9 +69,9 @@ class RequestMux:
         self.discard(delivery.subject)
 
     def fail(self, error: Callable[[str], ServiceError], subject: str | None = None) -> None:
-        """End all requests that wait, or those to one subject (compared without case)."""
+        """End all requests that wait, or those to one subject."""
         for reply, pending in list(self._pending.items()):
-            if subject is None or subject in (pending.subject.lower(), reply.lower()):
+            if subject is None or subject in (pending.subject, reply):
                 self.discard(reply)
                 _end(pending, error(pending.subject))
 

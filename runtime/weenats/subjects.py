@@ -73,6 +73,13 @@ def check_queue_group(name: str) -> str:
     return _checked(_QUEUE_GROUP, name, "queue group name")
 
 
+def check_inbox_prefix(prefix: str) -> str:
+    """Return the prefix of the subjects on which a client takes replies, or raise SubjectError."""
+    for part in prefix.split("."):
+        _checked(_TOKEN, part, "part of an inbox prefix")
+    return prefix
+
+
 def check_version(version: str) -> str:
     """Return a semantic version (semver.org 2.0.0), or raise SubjectError."""
     return _checked(_VERSION, version, "semantic version")

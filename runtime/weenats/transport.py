@@ -154,7 +154,8 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
-            PermissionDeniedError: the server refuses the inbox that takes the replies.
+            PermissionDeniedError: the server refuses the subject, or the inbox that takes the
+                replies.
             MessageTooLargeError: it is larger than `max_payload`.
         """
         ...

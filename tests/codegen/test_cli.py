@@ -10,7 +10,7 @@ import pytest
 
 from weenats_codegen.cli import main
 
-VERBS = ("new", "generate", "check", "run", "call", "services", "demo")
+VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "demo")
 BLOCKED = "import sys; sys.modules[{module!r}] = None; from weenats_codegen.cli import main; {code}"
 
 

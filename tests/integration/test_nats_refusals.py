@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transports import answering, connected, lost, soon
+from transports import answering, connected, lost, settle, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -77,12 +78,22 @@ async def test_a_refused_publish(configured: NatsServer, free: NatsTransport) ->
         other = asyncio.create_task(transport.request("open.slow", b"", b"", monotonic() + 0.5))
         for _ in range(2):
             with pytest.raises(
-                PermissionDeniedError, match=r"not let this connection use secret\.a"
+                PermissionDeniedError, match=r"not let this connection use Secret\.a"
             ):
                 await asyncio.wait_for(transport.request("Secret.a", b"", b"", soon()), 5)
         assert not other.done()
         other.cancel()
         await transport.fence()
+
+
+async def test_a_refused_question_to_many(configured: NatsServer, free: NatsTransport) -> None:
+    """Who may not ask learns it at once: that nobody answered would be no answer."""
+    free.subscribe("Secret.a", answering(free))
+    await free.fence()
+    async with connected(configured.url, ME) as transport:
+        with pytest.raises(PermissionDeniedError, match=r"Secret\.a \(publish\)"):
+            await transport.request_many("Secret.a", b"", timeout=60, quiet=60)
+        assert not transport._gatherings
 
 
 async def test_a_refused_subscription(configured: NatsServer) -> None:
@@ -91,7 +102,7 @@ async def test_a_refused_subscription(configured: NatsServer) -> None:
         interests = [transport.subscribe("Secret.a", print, group) for group in ("", "group")]
         transport.subscribe("open", answering(transport))
         for _ in range(2):
-            with pytest.raises(PermissionDeniedError, match=r"secret\.a \(subscription\)"):
+            with pytest.raises(PermissionDeniedError, match=r"Secret\.a \(subscription\)"):
                 await transport.fence()
         await transport.unsubscribe(interests)
         await transport.fence()
@@ -107,9 +118,9 @@ async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> N
 
         async def refused() -> None:
             for _ in range(2):
-                with pytest.raises(PermissionDeniedError, match="_inbox"):
+                with pytest.raises(PermissionDeniedError, match="_INBOX"):
                     await asyncio.wait_for(transport.request("open", b"", b"", soon()), 5)
-            with pytest.raises(PermissionDeniedError, match="_inbox"):
+            with pytest.raises(PermissionDeniedError, match="_INBOX"):
                 await transport.request_many("open", b"", timeout=10, quiet=10)
 
         await refused()
@@ -121,6 +132,53 @@ async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> N
         transport.publish("back", b"")
         await asyncio.wait_for(reached.wait(), 10)
         await refused()
+
+
+async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsTransport) -> None:
+    """A call that could not be answered is not sent, so that nobody executes it."""
+    arrived: list[object] = []
+    free.subscribe("open", arrived.append)
+    await free.fence()
+    async with connected(configured.url, ConnectionOptions(user="deaf", password="right")) as deaf:
+        calls = [deaf.request("open", b"", b"", soon()) for _ in range(10)]
+        told = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in told] == [PermissionDeniedError] * 10
+        await settle(deaf, free)
+        assert arrived == []
+        assert deaf._refused == set()
+
+
+async def test_an_inbox_that_is_allowed_later(
+    configured: NatsServer, free: NatsTransport, reload: Reload
+) -> None:
+    """A server that changes its mind answers the next calls, on the same connection."""
+    free.subscribe("open", answering(free))
+    free.subscribe("Secret.b", answering(free))
+    await free.fence()
+    async with connected(configured.url, ConnectionOptions(user="deaf", password="right")) as deaf:
+        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+            await deaf.request("open", b"", b"", soon())
+        reload(PERMISSIONS.replace("_INBOX.>", "Secret.a"))
+
+        async def ask_on() -> bytes:
+            while True:
+                with contextlib.suppress(PermissionDeniedError):
+                    return (await deaf.request("open", b"1", b"", soon())).payload
+
+        assert await asyncio.wait_for(ask_on(), 10) == b"1"
+        with pytest.raises(PermissionDeniedError, match=r"Secret\.a"):
+            await subscribed(deaf, "Secret.a")
+        assert (await deaf.request("Secret.b", b"2", b"", soon())).payload == b"2"
+
+
+async def subscribed(transport: NatsTransport, subject: str) -> None:
+    """Listen on a subject, or take it back."""
+    interest = transport.subscribe(subject, lambda _: None)
+    try:
+        await transport.fence()
+    except PermissionDeniedError:
+        await transport.unsubscribe([interest])
+        raise
 
 
 async def test_another_inbox_prefix(configured: NatsServer, free: NatsTransport) -> None:

@@ -18,7 +18,8 @@ CONTROL = (
     b"PONG\r\n",
     b"+OK\r\n",
     b'INFO {"server_id":"a","max_payload":1048576}\r\n',
-    b"-ERR 'Permissions Violation for Publish to \"a\"'\r\n",
+    b"-ERR 'Permissions Violation for Publish to \"A.b\"'\r\n",
+    b"-ERR 'Stale Connection'\r\n",
 )
 
 
@@ -46,7 +47,12 @@ class Connection:
         self.controls.append("INFO")
 
     async def _process_err(self, text: str) -> None:
-        assert text.startswith("'permissions violation")
+        assert text == "'stale connection'"
+        self.controls.append("-ERR")
+
+    def refuse(self, what: str, subject: str) -> None:
+        """Take a refusal; the subject keeps its case."""
+        assert (what, subject) == ("publish", "A.b")
         self.controls.append("-ERR")
 
 

@@ -105,14 +105,14 @@ async def test_a_payload_beside_a_status_is_a_reply() -> None:
 
 
 async def test_failing_by_subject() -> None:
-    """A refused subject ends the calls to it, compared without case; without one all end."""
+    """A refused subject ends the calls to it and to no other; without one all end."""
     mux = RequestMux("_INBOX.me")
     (_, one), (_, two), (_, other) = (
-        mux.open(subject, FAR, None) for subject in ("A.b", "a.B", "a.c")
+        mux.open(subject, FAR, None) for subject in ("A.b", "A.b", "a.b")
     )
-    mux.fail(PermissionDeniedError, "a.b")
-    for future, subject in ((one, "A.b"), (two, "a.B")):
-        with pytest.raises(PermissionDeniedError, match=f": {subject}"):
+    mux.fail(PermissionDeniedError, "A.b")
+    for future in (one, two):
+        with pytest.raises(PermissionDeniedError, match=r": A\.b"):
             await future
     assert not other.done()
     mux.fail(ConnectionLostError)

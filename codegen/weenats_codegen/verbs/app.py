@@ -1,7 +1,7 @@
 """The command line as a person types it; what the verbs do stands elsewhere."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -149,6 +149,69 @@ def explain(
     explaining.explain(target, operation, as_json=json)
 
 
+@app.command(
+    epilog=example("weenats permissions schemas/receipts --role client --operations add-item,get")
+)
+def permissions(  # noqa: PLR0913 - what may be said of a user
+    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
+    *,
+    role: Annotated[Literal["service", "client"], typer.Option(help="Whose user it is.")],
+    operations: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Only these commands and queries of a client, separated by commas; "
+            "without it, --events and --discovery a client uses everything.",
+        ),
+    ] = None,
+    events: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Only these events of a client, separated by commas."),
+    ] = None,
+    discovery: Annotated[
+        bool, typer.Option("--discovery", help="A client asks for instances, statistics, health.")
+    ] = False,
+    queue_group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The queue group of a service (default: its name), or of a client's events.",
+        ),
+    ] = None,
+    inbox_prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PREFIX", help="The inbox_prefix of a client's ConnectionOptions (_INBOX)."
+        ),
+    ] = None,
+    max_timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            max=86400,
+            metavar="SECONDS",
+            help="The longest that callers of a service wait (default: what the contract says).",
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
+    ] = False,
+) -> None:
+    """Print what a NATS user must be allowed, as server configuration or claims of a JWT."""
+    from weenats_codegen.verbs import permitting
+
+    asked = permitting.Asked(
+        role,
+        split(",".join(operations or [])),
+        split(",".join(events or [])),
+        discovery,
+        queue_group,
+        inbox_prefix,
+        max_timeout,
+    )
+    permitting.permissions(contract, asked, as_json=json)
+
+
 @app.command(epilog=example("weenats services --json"))
 def services(
     service: Annotated[
@@ -198,6 +261,6 @@ def demo(*, json: Json = False) -> None:
     showing.demo(as_json=json)
 
 
-def split(servers: str | None) -> list[str]:
-    """The URLs in a list with commas."""
-    return [url for url in (part.strip() for part in (servers or "").split(",")) if url]
+def split(texts: str | None) -> list[str]:
+    """What stands between commas."""
+    return [text for text in (part.strip() for part in (texts or "").split(",")) if text]

@@ -1,0 +1,209 @@
+"""The printed permissions: with exactly these all works, with one less something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from attempts import COFFEE, EVENT, ON, refused_in, trying
+from doubles import until
+from nats_peer import Peer
+from permitted import (
+    CONTRACT,
+    ROLES,
+    as_user,
+    config_of,
+    user_without,
+    users,
+)
+from receipts import (
+    ItemAdded,
+)
+from receipts.handlers import Receipts
+from weenats import (
+    DeadlineExceededError,
+    NatsServiceBuilder,
+    PermissionDeniedError,
+    ReceivedEvent,
+)
+from weenats.testing import NatsServer
+from weenats_codegen.permissions import Entry, Used, of_client, of_service
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    """A server that knows every role, complete and with one entry less."""
+    with NatsServer(config=config_of(users())) as running:
+        yield running
+
+
+async def test_with_exactly_these_everything_works(caplog: pytest.LogCaptureFixture) -> None:
+    """Calls, events, discovery, health, snapshots, deadlines, giving up, a drain: no violation."""
+    with NatsServer(config=config_of({"free": None, **ROLES})) as server:
+        snapshots: list[object] = []
+        async with trying(server) as these:
+            these.free.transport.subscribe("receipts.monitoring", snapshots.append)
+            await these.free.transport.fence()
+            assert await these.run() == {}
+            await until(lambda: snapshots)
+            with pytest.raises(DeadlineExceededError):
+                await these.client.get("held", timeout=0.05)
+            for verb in ("PING", "INFO", "STATS"):
+                found = await these.free.transport.request_many(
+                    f"$SRV.{verb}", b"", timeout=5, quiet=0.1
+                )
+                assert len(found) == 1
+            these.handlers.entered.clear()
+            admitted = asyncio.create_task(these.client.get("held"))
+            await these.handlers.entered.wait()
+            stopping = asyncio.create_task(these.service.stop())
+            these.handlers.opened.set()
+            assert (await admitted).state.items
+            await stopping
+        assert refused_in(caplog) == []
+        assert "Violation" not in server.log()
+
+
+@pytest.mark.parametrize("entry", ROLES["client"].publish, ids=lambda entry: entry.subject)
+async def test_a_client_that_may_not_send_there(
+    server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the subject is for is refused at once and names it; all else works."""
+    async with trying(server, client=user_without("client", entry)) as these:
+        failed = await these.run()
+        instance = these.service.instance_id
+    refused = entry.subject.replace("*", instance)
+    assert failed.keys() == {entry.subject}
+    assert set(refused_in(caplog)) == {refused}
+    error = failed[entry.subject]
+    if entry.subject == "receipts.cancel":  # nobody waits who could be told
+        assert isinstance(error, AssertionError)
+    else:
+        assert isinstance(error, PermissionDeniedError)
+        assert f"use {refused} (publish)" in error.message
+
+
+@pytest.mark.parametrize("entry", ROLES["client"].subscribe, ids=lambda entry: entry.subject)
+async def test_a_client_that_may_not_listen_there(server: NatsServer, entry: Entry) -> None:
+    """Without its inbox no call is made; without an event it cannot be subscribed to."""
+    async with trying(server, client=user_without("client", entry)) as these:
+        failed = await these.run()
+    prefix = entry.subject.removesuffix(">")
+    assert all(
+        isinstance(error, PermissionDeniedError) and f"use {prefix}" in error.message
+        for error in failed.values()
+    )
+    calls = {each.subject for each in ROLES["client"].publish} - {"receipts.cancel"}
+    assert failed.keys() == (calls if prefix == "_INBOX_till." else {entry.subject})
+
+
+@pytest.mark.parametrize("entry", ROLES["service"].subscribe, ids=lambda entry: entry.subject)
+async def test_a_service_that_may_not_listen_there(server: NatsServer, entry: Entry) -> None:
+    """It does not start, and says which subject it may not use."""
+    builder = NatsServiceBuilder(
+        Receipts(), server.url, connection=as_user(user_without("service", entry))
+    )
+    service = builder.build()
+    subject = entry.subject.partition(" ")[0].replace("*", service.instance_id)
+    with pytest.raises(PermissionDeniedError) as error:
+        await asyncio.wait_for(service.start(), 30)
+    assert f"use {subject} (subscription)" in error.value.message
+    assert not service.is_serving
+
+
+@pytest.mark.parametrize("entry", ROLES["service"].publish, ids=lambda entry: entry.subject)
+async def test_a_service_that_may_not_send_there(
+    server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Events and snapshots, which nobody waits for, do not come; both logs name the subject."""
+    snapshots: list[object] = []
+    async with trying(server, service=user_without("service", entry)) as these:
+        these.free.transport.subscribe("receipts.monitoring", snapshots.append)
+        await these.free.transport.fence()
+        failed = await these.run()
+        if entry.subject == "receipts.monitoring":
+            assert failed == {}
+            await until(lambda: len(refused_in(caplog)) > 2)
+            await these.free.check_health()  # what was sent before has arrived
+            assert snapshots == []
+        else:
+            assert failed.keys() == {entry.subject}
+            await until(lambda: snapshots)
+    assert set(refused_in(caplog)) == {entry.subject}
+    told = f'{user_without("service", entry)}" - Publish Violation - Subject "{entry.subject}"'
+    await until(lambda: told in server.log())
+
+
+async def test_a_service_that_may_not_reply(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody is answered; the log says to whom."""
+    async with trying(server, service="mute service") as these:
+        with pytest.raises(DeadlineExceededError):
+            await these.client.add_item("r", COFFEE, timeout=0.2)
+        await until(lambda: refused_in(caplog))
+    assert all(subject.startswith("_INBOX_till.") for subject in refused_in(caplog))
+
+
+async def test_a_client_of_a_few_operations() -> None:
+    """It calls what was named, below its own inbox, and nothing else."""
+    few = of_client(CONTRACT, Used(["add-item", "get"], [], discovery=False))
+    with NatsServer(config=config_of({"free": None, **ROLES, "few": few})) as server:
+        async with trying(server, client="few") as these:
+            failed = await these.run()
+    left = {f"{ON}add-item", "receipts.query.receipt.get", "receipts.cancel"}
+    assert failed.keys() == these.steps().keys() - left
+    assert {type(error) for error in failed.values()} == {PermissionDeniedError}
+
+
+async def test_a_client_that_only_listens() -> None:
+    """Where nothing may be published, NATS lets nothing be published."""
+    ears = of_client(CONTRACT, Used([], ["item-added"], discovery=False), queue_group="ears")
+    with NatsServer(config=config_of({"free": None, **ROLES, "ears": ears})) as server:
+        with Peer(server, "ears") as peer:
+            assert not peer.may_publish("receipts.events.receipt.item-added")
+            assert not peer.may_publish("other")
+            assert not peer.may_subscribe("_INBOX.mine.1")
+            assert not peer.may_subscribe(f"{EVENT}item-added")
+        seen: list[str] = []
+
+        async def note(event: ReceivedEvent[ItemAdded]) -> None:
+            seen.append(event.key)
+
+        async with trying(server, client="ears") as these:
+            subscribe = these.client.subscribe_item_added
+            with pytest.raises(PermissionDeniedError, match="item-added"):
+                await subscribe(note)
+            async with await subscribe(note, queue_group="ears"):
+                await these.free.add_item("r", COFFEE)
+        assert seen == ["r"]
+
+
+async def test_events_are_the_word_of_the_service(
+    server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A client that says that something has happened is heard by nobody; its log says so."""
+    seen: list[object] = []
+
+    async def note(event: object) -> None:
+        seen.append(event)
+
+    async with trying(server) as these, await these.free.subscribe_item_added(note):
+        event = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
+        await these.client.publish_item_added("r", event, revision=1)
+        await these.client.transport.fence()
+    assert seen == []
+    assert refused_in(caplog) == [f"{EVENT}item-added"]
+
+
+async def test_a_service_of_another_queue_group() -> None:
+    """It serves in the group that was named and starts in no other."""
+    workers = of_service(CONTRACT, queue_group="workers")
+    with NatsServer(config=config_of({"workers": workers})) as server:
+        builder = NatsServiceBuilder(Receipts(), server.url, connection=as_user("workers"))
+        async with builder.with_queue_group("workers").build() as service:
+            assert service.is_serving
+        with pytest.raises(PermissionDeniedError, match=r"add-item, .*remove-item"):
+            await builder.with_queue_group("others").build().start()

@@ -1,0 +1,130 @@
+"""The printed permissions, subject by subject: the server allows these and denies all others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nats_jwt import Identity, Tenant
+from nats_peer import Peer, allows
+from permitted import (
+    ROLES,
+    config_of,
+    entries,
+    users,
+)
+from weenats.testing import NatsServer
+from weenats_codegen.permissions import Entry
+from weenats_codegen.permissions_output import to_claims
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    """A server that knows every role, complete and with one entry less."""
+    with NatsServer(config=config_of(users())) as running:
+        yield running
+
+
+def test_replies_go_to_who_asked(server: NatsServer) -> None:
+    """A service may answer who asks, a caller that gives up included, and nobody else."""
+    with Peer(server, "service") as service, Peer(server, "free") as free:
+        subject = "receipts.query.receipt.get"
+        assert service.refusals(f"SUB {subject} receipts 1", "SUB receipts.cancel 2") == []
+        assert not service.may_publish("_INBOX.mine.1")
+        for told in ([subject], [subject, "receipts.cancel"]):
+            for each in told:
+                assert free.refusals(f"PUB {each} _INBOX.mine.1 0", "") == []
+                assert service.next_message()[-2] == "_INBOX.mine.1"
+            assert not service.may_publish("_INBOX.mine.2")
+            for may in [True] * (3 - len(told)) + [False]:
+                assert service.may_publish("_INBOX.mine.1") == may
+
+
+def plain(entry: Entry) -> str:
+    """Return a subject that an entry allows."""
+    return entry.subject.partition(" ")[0].replace("*", "one").replace(">", "two")
+
+
+TOKENS = sorted(
+    {token for role in ROLES for entry in entries(role) for token in plain(entry).split(".")}
+    | {"other", "Receipts", "$SYS", "$JS", "_INBOX"}
+)
+NAMES = st.sampled_from(TOKENS) | st.from_regex(r"[A-Za-z0-9_$-]{1,12}", fullmatch=True)
+
+
+def near(role: str, tokens: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return subjects: any, what is allowed, and what is one word away from it."""
+    allowed = st.sampled_from([plain(entry) for entry in entries(role)])
+    changed = st.builds(
+        lambda subject, where, words: ".".join(
+            [*subject.split(".")[:where], *words, *subject.split(".")[where + 1 :]]
+        ),
+        allowed,
+        st.integers(0, 5),
+        st.lists(tokens, max_size=2),
+    )
+    whole = st.lists(tokens, min_size=1, max_size=6).map(".".join)
+    return (allowed | changed | whole).filter(lambda subject: bool(subject.strip(".")))
+
+
+@pytest.fixture(scope="module", params=["configuration", "claims"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Peer]]:
+    """Connect as a role whose user is in a server's configuration, or has a JWT."""
+    tenant = Tenant()
+
+    def identified(role: str) -> tuple[Identity, str]:
+        user = Identity("user")
+        return user, tenant.user_jwt(user, to_claims(ROLES[role]))
+
+    if request.param == "claims":
+        with NatsServer(config=tenant.config) as server:
+            yield lambda role: Peer(server, identified(role))
+    else:
+        with NatsServer(config=config_of(ROLES)) as server:
+            yield lambda role: Peer(server, role)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_other_subject_is_closed_to_what_they_send(
+    connect: Callable[[str], Peer], role: str
+) -> None:
+    """The server takes messages on the printed subjects and refuses all others."""
+
+    @settings(max_examples=200)
+    @given(subject=near(role, NAMES))
+    @example(subject="$SYS.REQ.SERVER.PING")
+    @example(subject="$JS.API.INFO")
+    def holds(subject: str) -> None:
+        assert peer.may_publish(subject) == allows(ROLES[role].publish, subject)
+
+    with connect(role) as peer:
+        for entry in ROLES[role].publish:
+            assert peer.may_publish(plain(entry))
+        holds()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_other_subject_is_closed_to_their_ears(
+    connect: Callable[[str], Peer], role: str
+) -> None:
+    """The server lets them listen on the printed subjects, in the printed queue groups only."""
+
+    @settings(max_examples=200)
+    @given(
+        subject=near(role, NAMES | st.just("*")) | near(role, NAMES).map("{}.>".format),
+        group=st.sampled_from(["", "receipts", "other"]),
+    )
+    @example(subject=">", group="")
+    @example(subject="*.>", group="receipts")
+    @example(subject="_INBOX.>", group="")
+    @example(subject="$SYS.>", group="")
+    def holds(subject: str, group: str) -> None:
+        assert peer.may_subscribe(subject, group) == allows(ROLES[role].subscribe, subject, group)
+
+    with connect(role) as peer:
+        for entry in ROLES[role].subscribe:
+            assert peer.may_subscribe(plain(entry), entry.subject.partition(" ")[2])
+        holds()
