@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats.connection_options import ConnectionOptions
+from weenats.deadline import seconds
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -28,13 +29,15 @@ from weenats.nats_connection import (
     shown,
 )
 from weenats.request_mux import Arrivals, RequestMux, gather_replies
+from weenats.server_move import ServerMove
 from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LOG: Final = logging.getLogger("weenats.transport")
-_FENCE_TIMEOUT: Final = 10.0
+_MOVE_TIMEOUT: Final = 5.0
+"""Seconds that replies may take to come to the old server; it cuts clients off after ten."""
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
@@ -62,7 +65,9 @@ class NatsTransport:
         self._closed: str | None = None
         self._mux: RequestMux | None = None
         self._refused: set[str] = set()
-        self._fences: set[asyncio.Future[bool]] = set()
+        self._replies: Interest | None = None
+        self._moving: asyncio.Task[None] | None = None
+        self._settling = asyncio.Lock()
         self._gatherings: set[Arrivals] = set()
 
     def __repr__(self) -> str:
@@ -94,11 +99,7 @@ class NatsTransport:
         async with self._connecting:
             self._check_open()
             if self._connection is None:
-                events = ConnectionEvents(
-                    self._on_refused, self._on_disconnected, self._on_reconnected, self._on_closed
-                )
-                opening = open_connection(self._servers, self._options, events)
-                self._opening = asyncio.create_task(opening)
+                self._opening = asyncio.create_task(self._open(self._servers))
                 try:
                     self._connection = await self._opening
                 except asyncio.CancelledError:
@@ -116,6 +117,7 @@ class NatsTransport:
         self._closed = "the connection to NATS was closed"
         if self._opening is not None:
             self._opening.cancel()
+        await self._end_move()
         async with self._connecting:
             pass  # nothing is being opened any more
         if self._connection is not None:
@@ -183,36 +185,39 @@ class NatsTransport:
     async def fence(self) -> None:
         """Wait until server and connection have taken all that was sent before; see Transport."""
         connection = self._connection
-        if connection is None or not connection.is_connected:
+        if connection is None:
             raise ConnectionLostError("there is no connection to NATS")
-        pong = connection.ping()
-        self._fences.add(pong)
-        try:
-            async with asyncio.timeout(_FENCE_TIMEOUT):
-                await pong
-        except TimeoutError:
-            raise ConnectionLostError("the NATS server does not answer") from None
-        finally:
-            self._fences.discard(pong)
+        await connection.fence()
         for subject in self._refused:
             if connection.listens_on(subject):
                 raise _refusal("subscription", subject)
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """End interest behind a fence; see Transport."""
-        connection = self._connection
-        if connection is None:
-            return
-        mine = [each for each in subscriptions if isinstance(each, Interest)]
-        for interest in mine:
-            connection.leave(interest)
-        try:
-            await self.fence()
-        except ServiceError as error:
-            _LOG.debug("unsubscribed without a fence: %s", error)
-        finally:
+        async with self._settling:  # what goes to another server is left there
+            connection = self._connection
+            if connection is None:
+                return
+            mine = [each for each in subscriptions if isinstance(each, Interest)]
             for interest in mine:
-                connection.forget(interest)
+                connection.leave(interest)
+            try:
+                await self.fence()
+            except ServiceError as error:
+                _LOG.debug("unsubscribed without a fence: %s", error)
+            finally:
+                for interest in mine:
+                    connection.forget(interest)
+
+    async def _open(self, servers: Sequence[str]) -> NatsConnection:
+        events = ConnectionEvents(
+            refused=self._on_refused,
+            disconnected=self._on_disconnected,
+            reconnected=self._on_reconnected,
+            closed=self._on_closed,
+            asked_to_leave=self._on_asked_to_leave,
+        )
+        return await open_connection(servers, self._options, events)
 
     def _note_server(self, connection: NatsConnection) -> None:
         self._is_private = connection.is_private
@@ -231,7 +236,7 @@ class NatsTransport:
     def _listen_for_replies(self) -> RequestMux:
         if self._mux is None:
             mux = RequestMux(new_inbox(self._options.inbox_prefix))
-            self.subscribe(mux.wildcard, mux.on_delivery)
+            self._replies = self.subscribe(mux.wildcard, mux.on_delivery)
             self._mux = mux
         if self._refused and (inbox := self._mux.wildcard.lower()) in self._refused:
             raise _refusal("subscription", inbox)
@@ -248,7 +253,7 @@ class NatsTransport:
             ) from None
         self._check_open()
 
-    def _on_refused(self, what: str, subject: str) -> None:
+    def _on_refused(self, _: NatsConnection, what: str, subject: str) -> None:
         _LOG.warning("NATS refused a %s: %s", what, subject)
         if what == "subscription":
             self._refused.add(subject)
@@ -259,19 +264,61 @@ class NatsTransport:
         elif subject == self._mux.wildcard.lower():
             self._mux.fail(lambda _: _refusal(what, subject))
 
-    async def _on_disconnected(self) -> None:
+    async def _on_disconnected(self, connection: NatsConnection) -> None:
+        if connection is not self._connection:
+            return
         self._connected.clear()
         # What one server refused the next may allow, or refuse again before it is reconnected.
         self._refused.clear()
         self._fail_all("the connection to NATS broke; whether {} was executed is unknown")
 
-    async def _on_reconnected(self) -> None:
-        if self._connection is not None:
-            self._note_server(self._connection)
-        self._connected.set()
+    async def _on_reconnected(self, connection: NatsConnection) -> None:
+        if connection is self._connection:
+            self._note_server(connection)
+            self._connected.set()
 
-    async def _on_closed(self) -> None:
-        if self._connection is not None:
+    async def _on_asked_to_leave(self, connection: NatsConnection) -> None:
+        if connection is self._connection and self._moving is None:
+            self._moving = asyncio.create_task(self._move())
+
+    async def _move(self) -> None:
+        """Be on a server that stays, with a connection that is there before the old one goes."""
+        while (old := self._connection) is not None and old.is_asked_to_leave:
+            try:
+                new = await self._open(old.known_servers)
+            except ServiceError as error:
+                _LOG.warning("no other NATS server yet: %s", error)
+                await asyncio.sleep(seconds(self._options.reconnect_wait))
+                continue
+            try:
+                await self._change(old, new)
+            finally:
+                await (new if self._connection is old else old).close()
+        self._moving = None
+
+    async def _change(self, old: NatsConnection, new: NatsConnection) -> None:
+        async with self._settling:
+            with contextlib.suppress(ConnectionLostError):
+                await old.fence()  # what was sent is ahead of what will be
+            if not (old.is_asked_to_leave and new.is_connected):
+                return
+            move = ServerMove(old, new, self._replies)
+            self._connection = new
+            self._note_server(new)
+            self._refused.clear()
+            await move.settle()
+        _LOG.info("moved from a NATS server that is about to go to another one")
+        if self._mux is not None:
+            await self._mux.answered(_MOVE_TIMEOUT)
+
+    async def _end_move(self) -> None:
+        moving, self._moving = self._moving, None
+        if moving is not None:
+            moving.cancel()
+            await asyncio.wait([moving])
+
+    async def _on_closed(self, connection: NatsConnection) -> None:
+        if connection is self._connection:
             self._closed = self._closed or "the connection to NATS was closed for good"
             self._end()
 
@@ -287,9 +334,6 @@ class NatsTransport:
             self._mux.fail(lambda subject: ConnectionLostError(text.format(subject)))
         for arrived in self._gatherings:
             arrived.put_nowait(ConnectionLostError("the connection to NATS broke"))
-        for pong in self._fences:
-            if not pong.done():
-                pong.set_exception(ConnectionLostError("the connection to NATS broke"))
 
 
 def _checked(servers: str | Sequence[str]) -> tuple[str, ...]:
