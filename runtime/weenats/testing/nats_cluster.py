@@ -14,16 +14,17 @@ from typing_extensions import override
 from weenats.testing.nats_server import NatsServer, NatsServerError, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
 _JOIN_TIMEOUT: Final = 30.0
 _POLL: Final = 0.02
 
-Link = Callable[[int, int, int], int]
-"""The port where one server (its index) finds another (index, port): that of what stands between.
+Link = Callable[[str, str, int], int]
+"""By which port one place reaches a port of a server: that of whatever stands between them.
 
-A server that is asked for its own learns which port it tells to others, whom it knows by hearsay.
+Arguments are the place, the name of the server, and its port. A place is the name of a server,
+"client", or "hearsay": what servers tell each other of the routes of a third one.
 """
 
 
@@ -34,13 +35,22 @@ class ClusterServer(NatsServer):
         name: what the cluster calls it.
     """
 
-    def __init__(self, name: str, config: str, port: int, monitoring_port: int) -> None:
+    def __init__(
+        self, name: str, config: str, port: int, monitoring_port: int, client_port: int
+    ) -> None:
         super().__init__(config=config)
         self.name = name
         self.port = port
+        self._client_port = client_port
         self._monitoring_port = monitoring_port
         self._peers: tuple[ClusterServer, ...] = ()
         self._is_paused = False
+
+    @property
+    @override
+    def url(self) -> str:
+        """Where clients reach it."""
+        return f"nats://127.0.0.1:{self._client_port}"
 
     @override
     def start(self) -> Self:
@@ -133,29 +143,18 @@ class NatsCluster:
         *,
         name: str = "weenats",
         config: str = "",
-        link: Link = lambda _source, _target, port: port,
+        link: Link = lambda _place, _server, port: port,
     ) -> None:
+        self._name = name
+        self._config = config
+        self._link = link
         ports = free_ports(3 * size)
-        routes, monitoring = ports[size : 2 * size], ports[2 * size :]
+        routes = {f"{name}-{n}": port for n, port in enumerate(ports[:size])}
         self.servers = tuple(
-            ClusterServer(
-                f"{name}-{index}",
-                f"""
-                server_name: "{name}-{index}"
-                http: "127.0.0.1:{monitoring[index]}"
-                cluster {{
-                    name: "{name}"
-                    listen: "127.0.0.1:{routes[index]}"
-                    advertise: "127.0.0.1:{link(index, index, routes[index])}"
-                    routes: {_urls(link(index, n, routes[n]) for n in range(size) if n != index)}
-                    ping_interval: "1s"  # one that hangs is left by the others after three of them
-                }}
-                {config}
-                """,
-                ports[index],
-                monitoring[index],
+            self._server(server, port, monitoring_port, routes)
+            for server, port, monitoring_port in zip(
+                routes, ports[size : 2 * size], ports[2 * size :], strict=True
             )
-            for index in range(size)
         )
         for server in self.servers:
             server.introduce(self.servers)
@@ -186,6 +185,30 @@ class NatsCluster:
         for server in self.servers:
             server.stop()
 
+    def _server(
+        self, name: str, port: int, monitoring_port: int, routes: Mapping[str, int]
+    ) -> ClusterServer:
+        client_port = self._link("client", name, port)
+        others = [
+            f"nats-route://127.0.0.1:{self._link(name, other, route)}"
+            for other, route in routes.items()
+            if other != name
+        ]
+        config = f"""
+            server_name: "{name}"
+            http: "127.0.0.1:{monitoring_port}"
+            client_advertise: "127.0.0.1:{client_port}"
+            cluster {{
+                name: "{self._name}"
+                listen: "127.0.0.1:{routes[name]}"
+                advertise: "127.0.0.1:{self._link("hearsay", name, routes[name])}"
+                routes: {json.dumps(others)}
+                ping_interval: "1s"  # the others leave one that hangs after three of them
+            }}
+            {self._config}
+        """
+        return ClusterServer(name, config, port, monitoring_port, client_port)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -196,7 +219,3 @@ class NatsCluster:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
-
-
-def _urls(ports: Iterable[int]) -> str:
-    return json.dumps([f"nats-route://127.0.0.1:{port}" for port in ports])
