@@ -193,10 +193,12 @@ class NatsConnection(Client):
         """End the connection; a server that is gone already is no failure."""
         try:
             await super().close()
-        except OSError:
+        except (OSError, asyncio.CancelledError) as error:
             # nats-py stops half-way when what is left cannot be sent: the socket is still open.
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+            if not isinstance(error, OSError):
+                raise
         finally:
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():

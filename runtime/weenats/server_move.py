@@ -68,7 +68,8 @@ class _Overlap:
     """A subject that both connections listen on.
 
     What comes on the new one waits until all has come on the old one; what came on both is dropped.
-    Messages are told apart by all their bytes.
+    Messages are told apart by all their bytes: those of clients and services are never alike, since
+    each has an id.
     """
 
     def __init__(self, interest: Interest, old: NatsConnection, new: NatsConnection) -> None:

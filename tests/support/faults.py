@@ -82,7 +82,7 @@ async def lame_duck(stage: Stage, server: ClusterServer) -> None:
     """Let a server ask its clients to leave; restart it when they have."""
     server.lame_duck()
     await stage.left(server)
-    await asyncio.to_thread(wait_for, lambda: _is_deserted(server))
+    await asyncio.to_thread(wait_for, lambda: is_deserted(server))
     await asyncio.to_thread(server.restart)
 
 
@@ -193,7 +193,8 @@ def _subscriptions(cluster: NatsCluster) -> list[int]:
     return sorted(each["subscriptions"] for connections in answers for each in connections)
 
 
-def _is_deserted(server: ClusterServer) -> bool:
+def is_deserted(server: ClusterServer) -> bool:
+    """Say whether nobody is connected to a server, or it has ended."""
     try:
         return server.monitor("/connz")["total"] == 0
     except OSError:

@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, distribution
@@ -176,9 +177,11 @@ class NatsServer:
             return
         if at_once:
             process.kill()
-        else:
+        elif sys.platform == "win32":
             process.terminate()
-            process.send_signal(signal.SIGCONT)  # one that is paused would not hear of it
+        else:
+            process.send_signal(signal.SIGINT)  # in lame duck mode it does not mind SIGTERM
+            process.send_signal(signal.SIGCONT)  # while it is paused it minds nothing
         try:
             process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
