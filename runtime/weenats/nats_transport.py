@@ -44,7 +44,7 @@ _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 class NatsTransport:
     """A connection to NATS servers, opened by its first use, that reconnects for ever.
 
-    See Transport.
+    It leaves a server in lame duck mode before that goes, and nobody notices. See Transport.
 
     Args:
         servers: one URL or several.

@@ -29,3 +29,10 @@ def divided_cluster(network: Network) -> Iterator[NatsCluster]:
     """Three servers behind links that can be cut."""
     with NatsCluster(3, link=network.link) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def pair() -> Iterator[NatsCluster]:
+    """Two servers, with which one test does as it likes."""
+    with NatsCluster(2) as pair:
+        yield pair

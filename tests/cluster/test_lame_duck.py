@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -15,13 +15,6 @@ from transports import answering, connected, soon
 from weenats import NatsTransport
 from weenats.testing import NatsCluster
 from weenats.transport import Delivery
-
-
-@pytest.fixture
-def pair() -> Iterator[NatsCluster]:
-    """Two servers, of which a test puts one into lame duck mode."""
-    with NatsCluster(2) as pair:
-        yield pair
 
 
 @asynccontextmanager

@@ -72,6 +72,7 @@ class ClusterServer(NatsServer):
             NatsServerError: it does not come up.
         """
         super().start()
+        self._is_paused = False
 
     def join(self) -> None:
         """Wait until it has a route to each server that runs; see `start`.
