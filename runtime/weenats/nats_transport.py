@@ -279,24 +279,31 @@ class NatsTransport:
 
     async def _on_asked_to_leave(self, connection: NatsConnection) -> None:
         if connection is self._connection and self._moving is None:
+            _LOG.info("the NATS server is about to go: looking for another one")
             self._moving = asyncio.create_task(self._move())
 
     async def _move(self) -> None:
         """Be on a server that stays, with a connection that is there before the old one goes."""
-        while (old := self._connection) is not None and old.is_asked_to_leave:
-            try:
-                new = await self._open(old.known_servers)
-            except ServiceError as error:
-                _LOG.warning("no other NATS server yet: %s", error)
-                await asyncio.sleep(seconds(self._options.reconnect_wait))
-                continue
-            try:
-                await self._change(old, new)
-            finally:
-                await (new if self._connection is old else old).close()
-        self._moving = None
+        try:
+            while (old := self._connection) is not None and old.is_asked_to_leave:
+                try:
+                    new = await self._open(old.known_servers)
+                except ServiceError as error:
+                    _LOG.debug("no other NATS server yet: %s", error)
+                    await asyncio.sleep(seconds(self._options.reconnect_wait))
+                else:
+                    await self._change(old, new)
+        finally:
+            self._moving = None
 
     async def _change(self, old: NatsConnection, new: NatsConnection) -> None:
+        """Use the new connection and close the old one, or the other way round when one broke."""
+        try:
+            await self._take_over(old, new)
+        finally:
+            await (new if self._connection is old else old).close()
+
+    async def _take_over(self, old: NatsConnection, new: NatsConnection) -> None:
         async with self._settling:
             with contextlib.suppress(ConnectionLostError):
                 await old.fence()  # what was sent is ahead of what will be
@@ -307,7 +314,7 @@ class NatsTransport:
             self._note_server(new)
             self._refused.clear()
             await move.settle()
-        _LOG.info("moved from a NATS server that is about to go to another one")
+        _LOG.info("moved to another NATS server")
         if self._mux is not None:
             await self._mux.answered(_MOVE_TIMEOUT)
 

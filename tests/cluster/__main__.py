@@ -1,6 +1,7 @@
 """`make faults`: what clients see of servers that are killed, hang, are cut off or upgraded."""
 
 import asyncio
+import logging
 from collections import Counter
 
 from faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, suffer
@@ -43,9 +44,10 @@ def line(cells: list[str] | tuple[str, ...]) -> str:
 
 def main() -> None:
     """Let all of it happen, one after another."""
+    logging.disable()
     callers = 2 * WORKERS * len(CLIENTS)
     print(f"3 servers, {len(SERVICES)} instances, {len(CLIENTS)} clients, ", end="")
-    print(f"{callers} calls in flight at most, {TIMEOUT:.0f} s for each; about 80 s\n")
+    print(f"{callers} calls in flight at most, {TIMEOUT:.0f} s for each; about a minute\n")
     print(line(HEADINGS))
     print(f"|---|{'--:|---|--:|' * 2}--:|")
     with Network() as network:
