@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from load import Ledger, Load, Tally, become, longest_gap, tally, wait_for
+from load import COFFEE, TIMEOUT, Ledger, Load, Tally, become, longest_gap, tally, wait_for
 from network import Network
 from receipts import ReceiptsClient
 from weenats import ConnectionOptions, NatsServiceBuilder, NatsTransport
@@ -140,7 +140,10 @@ PARTITIONS: Final[dict[str, Fault]] = {
 
 
 async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
-    """Let clients call while something happens, until all is as it was before."""
+    """Let clients call while something happens, until all is as it was before.
+
+    Then each client calls once more, and is answered.
+    """
     executions: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(_connected(cluster, n)) for n in SERVICES]
@@ -157,6 +160,8 @@ async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcom
             await fault(stage)
             await load.flows()
             await asyncio.to_thread(wait_for, lambda: _subscriptions(cluster) == before)
+        for client in load.clients:
+            await client.add_item("last", COFFEE, timeout=TIMEOUT)
     return Outcome(
         tally(load, executions, retried=False),
         tally(load, executions, retried=True),
