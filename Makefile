@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types rooms fresh bench generate clean
+.PHONY: help demo test check style types rooms fresh bench faults generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -43,6 +43,9 @@ fresh: $(STAMP)
 
 bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
 	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
+
+faults: $(STAMP)  ## what clients see while servers of a cluster are killed, hang, are cut off, are upgraded
+	@PYTHONPATH=tests/support $(BIN)/python tests/cluster
 
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated

@@ -27,6 +27,7 @@ from nats.protocol.parser import Parser
 
 from weenats.deadline import seconds
 from weenats.errors import (
+    ConnectionLostError,
     InvalidArgumentError,
     PermissionDeniedError,
     ServiceError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _PORT: Final = 4222
+_FENCE_TIMEOUT: Final = 10.0
 _M: Final = ord("M")
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
@@ -61,13 +63,15 @@ _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEvents:
-    """What a connection tells of itself."""
+    """What a connection tells of itself, which comes first."""
 
-    refused: Callable[[str, str], None]
+    refused: Callable[[NatsConnection, str, str], None]
     """A "publish" or "subscription" was refused, and to which subject."""
-    disconnected: Callable[[], Awaitable[None]]
-    reconnected: Callable[[], Awaitable[None]]
-    closed: Callable[[], Awaitable[None]]
+    disconnected: Callable[[NatsConnection], Awaitable[None]]
+    reconnected: Callable[[NatsConnection], Awaitable[None]]
+    closed: Callable[[NatsConnection], Awaitable[None]]
+    asked_to_leave: Callable[[NatsConnection], Awaitable[None]]
+    """The server is about to go: it is in lame duck mode."""
 
 
 def _has_enough(transport: NatsSocket) -> bool:
@@ -79,12 +83,13 @@ def _has_enough(transport: NatsSocket) -> bool:
 class Interest:
     """A subscription of a connection."""
 
-    __slots__ = ("on_delivery", "sid", "subject")
+    __slots__ = ("on_delivery", "queue_group", "sid", "subject")
 
-    def __init__(self, subject: str, sid: int, on_delivery: OnDelivery) -> None:
+    def __init__(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> None:
         self.subject = subject
-        self.sid = sid
+        self.queue_group = queue_group
         self.on_delivery = on_delivery
+        self.sid = 0
 
 
 class NatsConnection(Client):
@@ -100,6 +105,22 @@ class NatsConnection(Client):
         self._write_scheduled = False
         self._draining: asyncio.Task[None] | None = None
         self._pongs: list[asyncio.Future[bool]] = []
+        self._is_asked_to_leave = False
+
+    @property
+    def is_asked_to_leave(self) -> bool:
+        """Say whether it is connected to a server that is about to go."""
+        return self._is_asked_to_leave and self.is_connected
+
+    @property
+    def known_servers(self) -> list[str]:
+        """The servers it was given, and those that they told of."""
+        return [server.geturl() for server in self.servers]
+
+    @property
+    def interests(self) -> list[Interest]:
+        """What it listens on."""
+        return [self._interests[sid] for sid in self._subs if sid in self._interests]
 
     @property
     def is_full(self) -> bool:
@@ -146,11 +167,29 @@ class NatsConnection(Client):
 
         No task of its own serves it.
         """
-        self._sid += 1
-        self._subs[self._sid] = NatsSubscription(self, self._sid, subject, queue=queue_group)
-        interest = self._interests[self._sid] = Interest(subject, self._sid, on_delivery)
-        self._append(f"SUB {subject} {queue_group} {self._sid}\r\n".encode())
+        interest = Interest(subject, queue_group, on_delivery)
+        self.adopt(interest)
         return interest
+
+    def adopt(self, interest: Interest) -> None:
+        """Listen for an interest, which may be that of another connection."""
+        sid = self._sid = self._sid + 1
+        subject, queue_group = interest.subject, interest.queue_group
+        self._subs[sid] = NatsSubscription(self, sid, subject, queue=queue_group)
+        interest.sid = sid
+        self._interests[sid] = interest
+        self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
+
+    def stand_in(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
+        """Let another one take what comes for an interest, which may go to another connection."""
+        other = Interest(interest.subject, interest.queue_group, on_delivery)
+        other.sid = interest.sid
+        self._interests[other.sid] = other
+        return other
+
+    def stand_down(self, interest: Interest) -> None:
+        """Let an interest that another one stood in for take again what comes."""
+        self._interests[interest.sid] = interest
 
     def leave(self, interest: Interest) -> None:
         """Tell the server to deliver no more; what is under way still arrives until `forget`."""
@@ -167,27 +206,50 @@ class NatsConnection(Client):
 
     def refuse(self, what: str, subject: str) -> None:
         """Tell that the server refused a subject."""
-        self._events.refused(what, subject)
+        self._events.refused(self, what, subject)
 
     async def close(self) -> None:
         """End the connection; a server that is gone already is no failure."""
         try:
             await super().close()
-        except OSError:
+        except (OSError, asyncio.CancelledError) as error:
             # nats-py stops half-way when what is left cannot be sent: the socket is still open.
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+            if not isinstance(error, OSError):
+                raise
         finally:
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():
                 await _end(reconnecting)  # one cancellation may get lost, and it goes on for ever
+            self._answer_no_ping()
 
-    def ping(self) -> asyncio.Future[bool]:
-        """Write all that is pending and a PING behind it; the future ends with its PONG."""
+    def _ping(self) -> asyncio.Future[bool]:
+        """Write all that is pending and a PING behind it.
+
+        The future ends with its PONG, or with False when the connection breaks.
+        """
         future: asyncio.Future[bool] = self._loop.create_future()
         self._hand_over(_PING)
         self._pongs.append(future)
         return future
+
+    async def fence(self) -> None:
+        """Wait until the server has taken all that was sent before, and sent all it had till then.
+
+        Raises:
+            ConnectionLostError: there is no connection, or it broke meanwhile.
+        """
+        if not self.is_connected:
+            raise ConnectionLostError("there is no connection to NATS")
+        pong = self._ping()
+        try:
+            async with asyncio.timeout(_FENCE_TIMEOUT):
+                answered = await pong
+        except TimeoutError:
+            raise ConnectionLostError("the NATS server does not answer") from None
+        if not answered:
+            raise ConnectionLostError("the connection to NATS broke")
 
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
@@ -203,6 +265,12 @@ class NatsConnection(Client):
             interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the connection is deaf
             _LOG.exception("a delivery on %s could not be taken", interest.subject)
+
+    def _answer_no_ping(self) -> None:
+        pongs, self._pongs = self._pongs, []
+        for pong in pongs:
+            if not pong.done():
+                pong.set_result(False)
 
     def _append(self, frame: bytes) -> None:
         self._pending.append(frame)
@@ -231,6 +299,12 @@ class NatsConnection(Client):
             await transport.drain()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         self._draining = None
         self._write()
+
+    async def _select_next_server(self) -> None:
+        # nats-py shuffles them. The one that was lost is asked last: one that hangs takes a
+        # connection, and nobody knows for the whole of connect_timeout that it says nothing.
+        self._server_pool.sort(key=lambda server: server is self._current_server)
+        await super()._select_next_server()
 
     async def _process_connect_init(self) -> None:
         try:
@@ -288,6 +362,17 @@ class NatsConnection(Client):
             future = self._pongs.pop(0)
             if not future.done():
                 future.set_result(True)
+
+    async def on_disconnected(self) -> None:
+        """Tell that the connection broke."""
+        self._is_asked_to_leave = False
+        self._answer_no_ping()
+        await self._events.disconnected(self)
+
+    async def on_asked_to_leave(self) -> None:
+        """Tell that the server is about to go."""
+        self._is_asked_to_leave = True
+        await self._events.asked_to_leave(self)
 
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg:
@@ -407,14 +492,15 @@ async def open_connection(
 
     async def on_reconnected() -> None:
         last.clear()
-        await events.reconnected()
+        await events.reconnected(connection)
 
     settings: dict[str, Any] = {
         "servers": list(servers),
         "error_cb": on_error,
-        "disconnected_cb": events.disconnected,
+        "disconnected_cb": connection.on_disconnected,
         "reconnected_cb": on_reconnected,
-        "closed_cb": events.closed,
+        "closed_cb": partial(events.closed, connection),
+        "lame_duck_mode_cb": connection.on_asked_to_leave,
         "name": options.name,
         "user": options.user,
         "password": options.password,

@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats.connection_options import ConnectionOptions
+from weenats.deadline import seconds
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -29,20 +30,22 @@ from weenats.nats_connection import (
     shown,
 )
 from weenats.request_mux import Arrivals, RequestMux, gather_replies
+from weenats.server_move import ServerMove
 from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _LOG: Final = logging.getLogger("weenats.transport")
-_FENCE_TIMEOUT: Final = 10.0
+_MOVE_TIMEOUT: Final = 5.0
+"""Seconds that replies may take to come to the old server; it cuts clients off after ten."""
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
 class NatsTransport:
     """A connection to NATS servers, opened by its first use, that reconnects for ever.
 
-    See Transport.
+    It leaves a server in lame duck mode before that goes, and nobody notices. See Transport.
 
     Args:
         servers: one URL or several.
@@ -66,7 +69,8 @@ class NatsTransport:
         self._inbox: Interest | None = None
         self._opening_inbox: asyncio.Task[RequestMux] | None = None
         self._refused: set[str] = set()
-        self._fences: set[asyncio.Future[bool]] = set()
+        self._moving: asyncio.Task[None] | None = None
+        self._settling = asyncio.Lock()
         self._gatherings: set[tuple[str, Arrivals]] = set()
 
     def __repr__(self) -> str:
@@ -98,11 +102,7 @@ class NatsTransport:
         async with self._connecting:
             self._check_open()
             if self._connection is None:
-                events = ConnectionEvents(
-                    self._on_refused, self._on_disconnected, self._on_reconnected, self._on_closed
-                )
-                opening = open_connection(self._servers, self._options, events)
-                self._opening = asyncio.create_task(opening)
+                self._opening = asyncio.create_task(self._open(self._servers))
                 try:
                     self._connection = await self._opening
                 except asyncio.CancelledError:
@@ -120,6 +120,7 @@ class NatsTransport:
         self._closed = "the connection to NATS was closed"
         if self._opening is not None:
             self._opening.cancel()
+        await self._end_move()
         async with self._connecting:
             pass  # nothing is being opened any more
         if self._connection is not None:
@@ -196,36 +197,39 @@ class NatsTransport:
     async def _pass(self) -> NatsConnection:
         """Wait until all that was sent before has been taken, whatever was refused of it."""
         connection = self._connection
-        if connection is None or not connection.is_connected:
+        if connection is None:
             raise ConnectionLostError("there is no connection to NATS")
-        pong = connection.ping()
-        self._fences.add(pong)
-        try:
-            async with asyncio.timeout(_FENCE_TIMEOUT):
-                await pong
-        except TimeoutError:
-            raise ConnectionLostError("the NATS server does not answer") from None
-        finally:
-            self._fences.discard(pong)
+        await connection.fence()
         return connection
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """End interest behind a fence; see Transport."""
-        connection = self._connection
-        if connection is None:
-            return
-        mine = [each for each in subscriptions if isinstance(each, Interest)]
-        for interest in mine:
-            connection.leave(interest)
-        try:
-            await self.fence()
-        except ServiceError as error:
-            _LOG.debug("unsubscribed without a fence: %s", error)
-        finally:
+        async with self._settling:  # what goes to another server is left there
+            connection = self._connection
+            if connection is None:
+                return
+            mine = [each for each in subscriptions if isinstance(each, Interest)]
             for interest in mine:
-                connection.forget(interest)
-                if not connection.listens_on(interest.subject):
-                    self._refused.discard(interest.subject)
+                connection.leave(interest)
+            try:
+                await self.fence()
+            except ServiceError as error:
+                _LOG.debug("unsubscribed without a fence: %s", error)
+            finally:
+                for interest in mine:
+                    connection.forget(interest)
+                    if not connection.listens_on(interest.subject):
+                        self._refused.discard(interest.subject)
+
+    async def _open(self, servers: Sequence[str]) -> NatsConnection:
+        events = ConnectionEvents(
+            refused=self._on_refused,
+            disconnected=self._on_disconnected,
+            reconnected=self._on_reconnected,
+            closed=self._on_closed,
+            asked_to_leave=self._on_asked_to_leave,
+        )
+        return await open_connection(servers, self._options, events)
 
     def _note_server(self, connection: NatsConnection) -> None:
         self._is_private = connection.is_private
@@ -296,7 +300,7 @@ class NatsTransport:
             ) from None
         self._check_open()
 
-    def _on_refused(self, what: str, subject: str) -> None:
+    def _on_refused(self, _: NatsConnection, what: str, subject: str) -> None:
         _LOG.warning("NATS refused a %s: %s", what, subject)
         if what == "publish":
             self._fail_asking(subject)
@@ -316,19 +320,68 @@ class NatsTransport:
             if asked == subject:
                 arrived.put_nowait(_refusal("publish", subject))
 
-    async def _on_disconnected(self) -> None:
+    async def _on_disconnected(self, connection: NatsConnection) -> None:
+        if connection is not self._connection:
+            return
         self._connected.clear()
         # What one server refused the next may allow, or refuse again before it is reconnected.
         self._refused.clear()
         self._fail_all("the connection to NATS broke; whether {} was executed is unknown")
 
-    async def _on_reconnected(self) -> None:
-        if self._connection is not None:
-            self._note_server(self._connection)
-        self._connected.set()
+    async def _on_reconnected(self, connection: NatsConnection) -> None:
+        if connection is self._connection:
+            self._note_server(connection)
+            self._connected.set()
 
-    async def _on_closed(self) -> None:
-        if self._connection is not None:
+    async def _on_asked_to_leave(self, connection: NatsConnection) -> None:
+        if connection is self._connection and self._moving is None:
+            _LOG.info("the NATS server is about to go: looking for another one")
+            self._moving = asyncio.create_task(self._move())
+
+    async def _move(self) -> None:
+        """Be on a server that stays, with a connection that is there before the old one goes."""
+        try:
+            while (old := self._connection) is not None and old.is_asked_to_leave:
+                try:
+                    new = await self._open(old.known_servers)
+                except ServiceError as error:
+                    _LOG.debug("no other NATS server yet: %s", error)
+                    await asyncio.sleep(seconds(self._options.reconnect_wait))
+                else:
+                    await self._change(old, new)
+        finally:
+            self._moving = None
+
+    async def _change(self, old: NatsConnection, new: NatsConnection) -> None:
+        """Use the new connection and close the old one, or the other way round when one broke."""
+        try:
+            await self._take_over(old, new)
+        finally:
+            await (new if self._connection is old else old).close()
+
+    async def _take_over(self, old: NatsConnection, new: NatsConnection) -> None:
+        async with self._settling:
+            with contextlib.suppress(ConnectionLostError):
+                await old.fence()  # what was sent is ahead of what will be
+            if not (old.is_asked_to_leave and new.is_connected):
+                return
+            move = ServerMove(old, new, self._inbox)
+            self._connection = new
+            self._note_server(new)
+            self._refused.clear()
+            await move.settle()
+        _LOG.info("moved to another NATS server")
+        if self._mux is not None:
+            await self._mux.answered(_MOVE_TIMEOUT)
+
+    async def _end_move(self) -> None:
+        moving, self._moving = self._moving, None
+        if moving is not None:
+            moving.cancel()
+            await asyncio.wait([moving])
+
+    async def _on_closed(self, connection: NatsConnection) -> None:
+        if connection is self._connection:
             self._closed = self._closed or "the connection to NATS was closed for good"
             self._end()
 
@@ -345,9 +398,6 @@ class NatsTransport:
             self._mux.fail(lambda subject: ConnectionLostError(text.format(subject)))
         for _, arrived in self._gatherings:
             arrived.put_nowait(ConnectionLostError("the connection to NATS broke"))
-        for pong in self._fences:
-            if not pong.done():
-                pong.set_exception(ConnectionLostError("the connection to NATS broke"))
 
 
 def _checked(servers: str | Sequence[str]) -> tuple[str, ...]:

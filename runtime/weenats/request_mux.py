@@ -75,6 +75,11 @@ class RequestMux:
                 self.discard(reply)
                 _end(pending, error(pending.subject))
 
+    async def answered(self, timeout: float) -> None:
+        """Wait until the requests that wait now have ended, so many seconds at most."""
+        if waiting := [pending.future for pending in self._pending.values()]:
+            await asyncio.wait(waiting, timeout=timeout)
+
     def close(self) -> None:
         """Stop watching deadlines."""
         self._timer.close()

@@ -34,6 +34,11 @@ class Delivery:
         self._headers: Headers | None = None
 
     @property
+    def content(self) -> tuple[str, str, bytes, bytes]:
+        """All that came, byte by byte: subject, reply, payload, headers."""
+        return self.subject, self.reply, self.payload, self._block
+
+    @property
     def headers(self) -> Headers:
         """The headers of the message."""
         if self._headers is None:

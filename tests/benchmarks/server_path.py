@@ -38,7 +38,7 @@ class _Socket:
         """Take it."""
 
 
-async def _nothing() -> None:
+async def _nothing(_: NatsConnection) -> None:
     """Happen."""
 
 
@@ -46,7 +46,7 @@ async def _batch(
     build: Callable[[NatsServiceBuilder], NatsServiceBuilder], token: str | None, trace: bytes
 ) -> Batch:
     """Start a service without a socket; return what serves a batch, and how long it took."""
-    events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing)
+    events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
     connection: Any = NatsConnection(events)
     connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
     connection._draining = True  # there is no socket that could have enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 from importlib.metadata import PackageNotFoundError
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from doubles import settle
 from transports import connected
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
@@ -67,6 +69,31 @@ async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServe
     async with connected(url) as transport:
         (names,) = await transport.request_many("$JS.API.STREAM.NAMES", b"", timeout=5, quiet=0.1)
         assert b"KEPT" in names.payload
+
+
+async def test_a_paused_server_says_nothing_until_it_goes_on(own_nats_server: NatsServer) -> None:
+    """A fence waits while the server is paused, and ends when it goes on."""
+    async with connected(own_nats_server.url) as transport:
+        await transport.fence()
+        own_nats_server.pause()
+        process_id, stopped = own_nats_server.process_id, os.WSTOPPED | os.WNOWAIT
+        await asyncio.to_thread(os.waitid, os.P_PID, process_id, stopped)
+        fence = asyncio.create_task(transport.fence())
+        await settle()
+        assert not fence.done()
+        own_nats_server.resume()
+        await fence
+
+
+def test_stop_ends_a_server_in_whatever_state_it_is(temporary: Path) -> None:
+    """One that is paused or in lame duck mode ends; one that has ended is no matter."""
+    for trouble in (NatsServer.pause, NatsServer.lame_duck, NatsServer.kill):
+        with NatsServer() as server:
+            trouble(server)
+        assert not server.is_running
+        assert list(temporary.iterdir()) == []
+        with pytest.raises(NatsServerError, match="does not run"):
+            server.pause()
 
 
 async def test_its_configuration_holds() -> None:

@@ -34,9 +34,11 @@ def answering(transport: Transport, payload: bytes = b"") -> OnDelivery:
 
 
 @asynccontextmanager
-async def connected(url: str, options: ConnectionOptions = FAST) -> AsyncIterator[NatsTransport]:
+async def connected(
+    servers: str | list[str], options: ConnectionOptions = FAST
+) -> AsyncIterator[NatsTransport]:
     """Connect, and close afterwards."""
-    transport = NatsTransport(url, options)
+    transport = NatsTransport(servers, options)
     try:
         await transport.connect()
         yield transport

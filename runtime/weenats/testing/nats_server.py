@@ -6,9 +6,12 @@ On a free port of the loopback, gone afterwards.
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, distribution
@@ -66,18 +69,23 @@ class NatsServer:
             raise NatsServerError(text)
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Say whether there is a process, paused or not."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Start and wait until it accepts connections.
 
-        After `kill` or `stop` it comes back on the same port.
+        After `kill`, `stop` or the end of `lame_duck` it comes back on the same port.
 
         Raises:
             NatsServerError: it does not come up; the message holds its log.
         """
-        if self._process is not None:
+        if self.is_running:
             return self
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
-        self.port = self.port or _free_port()
+        self.port = self.port or free_ports(1)[0]
         command = [
             self._binary,
             "-a",
@@ -103,6 +111,41 @@ class NatsServer:
     def kill(self) -> None:
         """End it at once, as a crash would."""
         self._end(at_once=True)
+
+    def restart(self) -> Self:
+        """End it in good order and start it again with what it kept, as an upgrade does.
+
+        Raises:
+            NatsServerError: it does not come up.
+        """
+        self._end(at_once=False)
+        return self.start()
+
+    def pause(self) -> None:
+        """Let it stand still with its connections open, as a machine that hangs (SIGSTOP).
+
+        Raises:
+            NatsServerError: it does not run.
+        """
+        os.kill(self.process_id, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after `pause`.
+
+        Raises:
+            NatsServerError: it does not run.
+        """
+        os.kill(self.process_id, signal.SIGCONT)
+
+    def lame_duck(self) -> None:
+        """Let it take no new clients and ask those it has to leave (SIGUSR2).
+
+        After `lame_duck_grace_period` (10 s) it cuts off who stayed, one by one, and ends.
+
+        Raises:
+            NatsServerError: it does not run.
+        """
+        os.kill(self.process_id, signal.SIGUSR2)
 
     def stop(self) -> None:
         """End it and remove all that it kept."""
@@ -134,8 +177,11 @@ class NatsServer:
             return
         if at_once:
             process.kill()
-        else:
+        elif sys.platform == "win32":
             process.terminate()
+        else:
+            process.send_signal(signal.SIGINT)  # in lame duck mode it does not mind SIGTERM
+            process.send_signal(signal.SIGCONT)  # while it is paused it minds nothing
         try:
             process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -171,8 +217,10 @@ def _binary() -> str:
     raise NatsServerError(text)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Return ports of the loopback that nobody listens on, each another one."""
+    with contextlib.ExitStack() as probes:
+        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
+        for probe in sockets:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in sockets]

@@ -1,0 +1,55 @@
+"""Servers are killed, hang, are cut off and upgraded while clients call."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, suffer
+from load import OK
+from network import Network
+from weenats.testing import NatsCluster
+
+MAY_FAIL = {
+    "ConnectionLostError",
+    "DeadlineExceededError",
+    "NoRespondersError",
+    "UnavailableError",
+}
+
+
+@pytest.mark.parametrize("event", FAULTS)
+async def test_a_fault_of_a_server(event: str, cluster: NatsCluster, network: Network) -> None:
+    """What is asked comes to one end, and all goes well again."""
+    await check(event, FAULTS[event], cluster, network)
+
+
+@pytest.mark.parametrize("event", PARTITIONS)
+async def test_a_partition(event: str, divided_cluster: NatsCluster, network: Network) -> None:
+    """What is asked comes to one end, and all goes well again when the network is whole."""
+    await check(event, PARTITIONS[event], divided_cluster, network)
+
+
+async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
+    """Let it happen, and hold what came of the calls to what was promised."""
+    tasks = asyncio.all_tasks()
+    outcome = await suffer(cluster, network, fault)
+    keeps_its_word(outcome)
+    if event in GENTLE:
+        assert not outcome.plain.failed
+        assert not outcome.retried.failed
+        assert outcome.retried.executed_twice == 0
+    assert asyncio.all_tasks() == tasks
+    for server in cluster.servers:
+        assert server.monitor("/connz")["total"] == 0
+
+
+def keeps_its_word(outcome: Outcome) -> None:
+    """Check that nothing was lost without a word, and nothing was done twice that must not be."""
+    load, executions = outcome.load, outcome.executions
+    assert len(load.calls) == load.begun == len({call.key for call in load.calls})
+    assert {call.outcome for call in load.calls} <= {OK, *MAY_FAIL}
+    assert all(executions[call.key] for call in load.calls if call.outcome == OK)
+    assert outcome.plain.executed_twice == 0
+    assert set(executions) <= {"last", *(call.key for call in load.calls)}

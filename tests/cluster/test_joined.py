@@ -1,0 +1,63 @@
+"""One call across each: a leaf node, and two clusters that a gateway joins."""
+
+from __future__ import annotations
+
+import asyncio
+
+from load import COFFEE, wait_for
+from receipts import ReceiptsClient
+from receipts.handlers import Receipts
+from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
+from weenats.testing import NatsCluster, NatsServer
+
+OPTIONS = ConnectionOptions(connect_timeout=10)
+
+
+async def assert_call(servers: str | list[str], service: str | list[str]) -> None:
+    """Call from one place a service at another, which says what it publishes there."""
+    builder = NatsServiceBuilder(Receipts(), service, connection=OPTIONS)
+    async with builder.build(), ReceiptsClient.connect(servers, connection=OPTIONS) as client:
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    receipt = await client.add_item("r-1", COFFEE)
+                except UnavailableError:  # that somebody listens there is not known here yet
+                    continue
+                break
+        assert receipt.total == 9.0
+        assert (await client.get("r-1")).revision == 1
+
+
+async def test_a_leaf_node() -> None:
+    """A client at a leaf node calls a service in the cluster, and the other way round."""
+    with NatsCluster(2, config='leafnodes { listen: "127.0.0.1:-1" }') as hub:
+        port = hub.servers[0].monitor("/varz")["leaf"]["port"]
+        remote = f'leafnodes {{ remotes: [{{ url: "nats-leaf://127.0.0.1:{port}" }}] }}'
+        with NatsServer(config=remote) as leaf:
+            await asyncio.to_thread(
+                wait_for, lambda: hub.servers[0].monitor("/leafz")["leafnodes"] == 1
+            )
+            await assert_call(leaf.url, service=hub.urls)
+            await assert_call(hub.urls, service=leaf.url)
+
+
+async def test_a_gateway() -> None:
+    """A client of one cluster calls a service of another, and the other way round."""
+    with NatsCluster(2, name="east", config=gateway("east")) as east:
+        port = east.servers[0].monitor("/varz")["gateway"]["port"]
+        config = gateway("west", f'{{ name: east, url: "nats://127.0.0.1:{port}" }}')
+        with NatsCluster(2, name="west", config=config) as west:
+            for cluster in (east, west):
+                for server in cluster.servers:
+                    await asyncio.to_thread(
+                        wait_for,
+                        lambda server=server: server.monitor("/gatewayz")["outbound_gateways"],
+                    )
+            await assert_call(east.urls, service=west.urls)
+            await assert_call(west.urls, service=east.urls)
+
+
+def gateway(name: str, *others: str) -> str:
+    """Return the configuration of a cluster that others reach by a gateway."""
+    gateways = ", ".join(others)
+    return f'gateway {{ name: {name}, listen: "127.0.0.1:-1", gateways: [{gateways}] }}'

@@ -1,0 +1,138 @@
+"""A connection whose server is about to go is on another one before; nobody notices."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from doubles import until
+from faults import is_deserted
+from load import become, wait_for
+from transports import answering, connected, soon
+from weenats import NatsTransport
+from weenats.testing import NatsCluster
+from weenats.transport import Delivery
+
+
+@asynccontextmanager
+async def on_first(cluster: NatsCluster) -> AsyncIterator[NatsTransport]:
+    """Connect to the first server, which tells of the other one."""
+    async with connected(cluster.servers[0].url) as transport:
+        yield transport
+
+
+async def moved(transport: NatsTransport, cluster: NatsCluster) -> None:
+    """Wait until it is on the second server."""
+    there = cluster.servers[1].port
+    await become(lambda: transport.server_address == ("127.0.0.1", there))
+
+
+async def test_a_reply_comes_after_the_caller_and_the_service_have_moved(pair: NatsCluster) -> None:
+    """A request that is being worked on is answered, though both left the server meanwhile."""
+    requests: asyncio.Queue[Delivery] = asyncio.Queue()
+    async with on_first(pair) as service, on_first(pair) as client:
+        service.subscribe("work", requests.put_nowait, "workers")
+        await service.fence()
+        call = asyncio.create_task(client.request("work", b"", b"", soon()))
+        request = await requests.get()
+        pair.servers[0].lame_duck()
+        await moved(service, pair)
+        await moved(client, pair)
+        service.publish(request.reply, b"done")
+        assert (await call).payload == b"done"
+        await asyncio.to_thread(wait_for, lambda: is_deserted(pair.servers[0]))
+
+
+async def test_the_only_instance_moves_and_no_call_fails(pair: NatsCluster) -> None:
+    """Calls go on all the time to a service that has one instance, on the server that goes."""
+    async with (
+        on_first(pair) as service,
+        on_first(pair) as client,
+        connected(pair.servers[1].url) as other,
+    ):
+        service.subscribe("work", answering(service), "workers")
+        await service.fence()
+        pair.servers[0].lame_duck()
+        count = 0
+        while client.server_address == service.server_address != other.server_address:
+            count += 1
+            text = f"{count}".encode()
+            assert (await client.request("work", text, b"", soon())).payload == text
+        await moved(service, pair)
+        await moved(client, pair)
+        assert (await client.request("work", b"x", b"", soon())).payload == b"x"
+
+
+@pytest.mark.parametrize(
+    "far", [False, True], ids=["published where it was", "published elsewhere"]
+)
+async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, far: bool) -> None:
+    """What is published all the time comes once and in order to one who moves."""
+    heard: list[int] = []
+    async with on_first(pair) as listener, connected(pair.servers[int(far)].url) as publisher:
+        listener.subscribe("news", lambda delivery: heard.append(int(delivery.payload)))
+        await listener.fence()
+        told = 0
+
+        async def tell() -> None:
+            nonlocal told
+            for _ in range(20):
+                told += 1
+                publisher.publish("news", f"{told}".encode())
+            await publisher.fence()
+
+        pair.servers[0].lame_duck()
+        while listener.server_address != ("127.0.0.1", pair.servers[1].port):
+            await tell()
+        while told < 20_000:
+            await tell()
+        await become(lambda: heard[-1:] == [told])
+    assert heard == list(range(1, told + 1))
+
+
+async def test_it_stays_where_no_other_server_is(pair: NatsCluster) -> None:
+    """Without another server it stays, serves on, and moves when there is one."""
+    pair.servers[1].kill()
+    async with connected(pair.urls) as service, connected(pair.urls) as client:
+        service.subscribe("work", answering(service), "workers")
+        await service.fence()
+        pair.servers[0].lame_duck()
+        await become(lambda: service._moving is not None and client._moving is not None)
+        assert (await client.request("work", b"x", b"", soon())).payload == b"x"
+        await asyncio.to_thread(pair.servers[1].launch)
+        await moved(service, pair)
+        await moved(client, pair)
+
+
+async def test_closing_ends_a_move(pair: NatsCluster) -> None:
+    """A connection that is closed while it looks for another server leaves nothing behind."""
+    pair.servers[1].kill()
+    tasks = asyncio.all_tasks()
+    transport = NatsTransport(pair.servers[0].url)
+    await transport.connect()
+    pair.servers[0].lame_duck()
+    await become(lambda: transport._moving is not None)
+    await transport.close()
+    assert asyncio.all_tasks() == tasks
+
+
+async def test_who_unsubscribes_meanwhile_hears_no_more(pair: NatsCluster) -> None:
+    """What is unsubscribed in the middle of a move is left on both servers."""
+    heard: list[Delivery] = []
+    async with on_first(pair) as listener, connected(pair.servers[1].url) as publisher:
+        interest = listener.subscribe("news", heard.append)
+        await listener.fence()
+        pair.servers[0].lame_duck()
+        await until(listener._settling.locked)
+        await listener.unsubscribe([interest])
+        before = len(heard)
+        publisher.publish("news", b"")
+        await publisher.fence()
+        await listener.fence()
+        assert len(heard) == before
+        await become(lambda: listener._moving is None)
+        assert listener._connection is not None
+        assert listener._connection.interests == []
