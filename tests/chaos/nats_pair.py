@@ -1,0 +1,149 @@
+"""Two nats-servers, joined by a route that can be cut, which ask everybody for a password."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from urllib.request import urlopen
+
+from tcp_proxy import TcpProxy
+from weenats.testing import NatsServer
+
+_CONFIG: Final = """\
+server_name: "{name}"
+http: "127.0.0.1:{monitor}"
+cluster {{ name: "chaos", listen: "127.0.0.1:{cluster}", no_advertise: true, routes: [{routes}] }}
+authorization {{ users: [{users}] }}
+"""
+_USER: Final = '{{user: "{name}", password: "{password}", permissions: {{publish: {publish}}}}}'
+
+
+@dataclass(slots=True)
+class Credentials:
+    """What the servers let in: users by their password, and what they may not publish to."""
+
+    passwords: dict[str, str] = field(
+        default_factory=lambda: {name: name for name in ("service", "client", "stranger")}
+    )
+    denied: dict[str, str] = field(default_factory=dict[str, str])
+
+    def __str__(self) -> str:
+        return ", ".join(
+            _USER.format(name=name, password=password, publish=self._publish(name))
+            for name, password in self.passwords.items()
+        )
+
+    def _publish(self, name: str) -> str:
+        return f'{{deny: "{self.denied[name]}"}}' if name in self.denied else '">"'
+
+
+class RoutedServer:
+    """A nats-server with its configuration in a file, which it reads again when it is told to."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.cluster = _free_port()
+        self._monitor = _free_port()
+        self._file = folder / f"{name}.conf"
+        self._nats = NatsServer(arguments=("-c", str(self._file)))
+        self.is_up = False
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._nats.port
+
+    def configure(self, credentials: Credentials, routes: str) -> None:
+        """Write its configuration; let it read it when it runs."""
+        text = _CONFIG.format(
+            name=self.name,
+            monitor=self._monitor,
+            cluster=self.cluster,
+            routes=routes,
+            users=credentials,
+        )
+        self._file.write_text(text)
+        if self.is_up:
+            os.kill(self._nats.process_id, signal.SIGHUP)
+
+    async def start(self) -> None:
+        """Start it, on the port that it had before."""
+        await asyncio.to_thread(self._nats.start)
+        self.is_up = True
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.is_up = False
+        self._nats.kill()
+
+    def pause(self) -> None:
+        """Let it stand still."""
+        os.kill(self._nats.process_id, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        os.kill(self._nats.process_id, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it for good."""
+        self.is_up = False
+        self._nats.stop()
+
+    def subscriptions(self) -> dict[str, list[str]]:
+        """Return what each connection listens on, by its name."""
+        uri = f"http://127.0.0.1:{self._monitor}/connz?subs=true&limit=1000"
+        with urlopen(uri, timeout=5) as reply:
+            connections = json.load(reply)["connections"]
+        return {each["name"]: each.get("subscriptions_list", []) for each in connections}
+
+
+class NatsPair:
+    """The servers `a` and `b`; `a` reaches `b` through `route`."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.credentials = Credentials()
+        self.servers = [RoutedServer(name, folder) for name in ("a", "b")]
+        self.route = TcpProxy(self.servers[1].cluster, seed=seed)
+
+    async def start(self) -> Self:
+        """Start both."""
+        await self.route.start()
+        self.reload()
+        for server in self.servers:
+            await server.start()
+        return self
+
+    async def stop(self) -> None:
+        """Stop both."""
+        await self.route.stop()
+        for server in self.servers:
+            server.stop()
+
+    def reload(self) -> None:
+        """Let the servers take the credentials as they are now."""
+        for server, routes in zip(
+            self.servers, (f'"nats-route://127.0.0.1:{self.route.port}"', ""), strict=True
+        ):
+            server.configure(self.credentials, routes)
+
+    def subscriptions(self) -> dict[str, list[str]]:
+        """Return what each connection listens on, by its name, at both servers."""
+        return {
+            name: subjects
+            for server in self.servers
+            if server.is_up
+            for name, subjects in server.subscriptions().items()
+        }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

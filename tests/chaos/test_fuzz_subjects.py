@@ -1,0 +1,124 @@
+"""Every subject of a running service gets messages that nobody would send; nothing breaks.
+
+`make fuzz COUNT=100000` sends more of them than a run of all tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Final
+
+import pytest
+from receipts import AddItem, ItemAdded, ReceiptsClient
+
+from child import Child
+from fuzzer import Fuzzer
+from issuer import Issuer
+from log_check import objections
+from raw_nats import RawNats
+from settings import ProcessSettings
+from templates import OPERATIONS, notices, questions, requests
+from vitals import resident_bytes
+from weenats import ReceivedEvent
+from weenats.testing import NatsServer
+
+COUNT: Final = int(os.environ.get("COUNT") or 5000)
+SEED: Final = int(os.environ.get("SEED") or Random().randrange(1, 2**31))
+BATCH: Final = 150
+"""Fewer than may wait, so that each is run."""
+ITEM: Final = AddItem(name="Tea", price=0.1, quantity=3)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + COUNT // 50)]
+
+
+@asynccontextmanager
+async def serving(server: NatsServer, issuer: Issuer, folder: Path) -> AsyncIterator[Child]:
+    """Serve receipts with everything on, in a process of its own."""
+    settings = ProcessSettings(
+        name="service",
+        servers=(server.url,),
+        user="service",
+        password="service",
+        issuer=issuer.keys_uri,
+        journal=None,
+        seed=SEED,
+        eventful=False,
+        rate_limit=1e6,
+    )
+    child = await Child("serve_receipts.py", settings, folder / "service.log").start()
+    try:
+        yield child
+        assert await child.stop() == 0
+    finally:
+        await child.kill()
+
+
+async def counted(client: ReceiptsClient) -> tuple[int, int]:
+    """Return how many requests the service has counted, and how many of them as errors."""
+    stats = await client.get_service_stats()
+    return (
+        sum(each.num_requests for each in stats.endpoints),
+        sum(each.num_errors for each in stats.endpoints),
+    )
+
+
+async def test_spoilt_messages_on_every_subject(
+    own_nats_server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each that asks for an answer gets one; state, counters, client and memory are sound."""
+    caplog.set_level(logging.ERROR)
+    print(f"make fuzz COUNT={COUNT} SEED={SEED}")
+    issuer = Issuer()
+    try:
+        async with (
+            serving(own_nats_server, issuer, tmp_path) as service,
+            ReceiptsClient.connect(own_nats_server.url, token=lambda: issuer.token()) as client,
+            RawNats(own_nats_server.port) as nats,
+        ):
+            heard: list[str] = []
+
+            async def hear(event: ReceivedEvent[ItemAdded]) -> None:
+                heard.append(event.key)
+
+            await client.subscribe_item_added(hear)
+            kept = await client.add_item("kept", ITEM)
+            (instance,) = await client.list_instances()
+            before = await counted(client)
+            asked = questions([instance.id])
+            inboxes = [
+                client.transport._mux.wildcard.replace("*", str(n))  # type: ignore[attr-defined]
+                for n in range(3)
+            ]
+            templates = [*requests(issuer.token(), "fuzz")] * 4
+            templates += [*asked, *notices(inboxes)]
+            fuzzer = Fuzzer(
+                nats, Random(SEED), [*OPERATIONS, *(frame.subject for frame in asked)]
+            )
+            memory = []
+            for sent in range(0, COUNT, BATCH):
+                await fuzzer.send(templates, min(BATCH, COUNT - sent))
+                memory.append(resident_bytes(service.process_id))
+            requested, failed = await counted(client)
+            assert requested - before[0] == fuzzer.requests
+            assert 0 <= failed - before[1] - fuzzer.failed <= fuzzer.unseen
+            assert (await client.get("kept")).state == kept
+            assert len((await client.add_item("kept", ITEM)).items) == 2
+            await client.transport.fence()
+            assert heard[-1] == "kept"
+            print(f"{fuzzer.requests} requests, {fuzzer.failed} failed")
+            fifth = len(memory) // 5
+            early, late = median(memory[fifth : 2 * fifth]), median(memory[-fifth:])
+            print(f"memory {early / 1e6:.1f} MB, then {late / 1e6:.1f} MB")
+            assert late < early * 1.05
+        await asyncio.sleep(0)
+    finally:
+        issuer.stop()
+    assert list(objections(service.log)) == []
+    assert [record.getMessage() for record in caplog.records] == []
