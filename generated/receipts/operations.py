@@ -29,7 +29,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     aggregate="receipt",
-    digest="sha256:ed17268d2649cc7f86d6bbf87eef07afc42aa1d17da36add41167f4144583009",
+    digest="sha256:3cc2dbadb78a5c83abdd31e00fe96da005d447a45af2590a25d4d716e976a7ae",
 )
 
 ITEM_ADDED: Final = Event(
