@@ -47,7 +47,7 @@ class Fuzzer:
         self.requests = 0
         self.failed = 0
         self.unseen = 0
-        nats.on_reply = self._on_reply
+        nats.on_message = self._on_reply
         nats.listen("fuzz.>")
 
     async def send(self, templates: Sequence[Frame], count: int) -> None:
@@ -80,7 +80,7 @@ class Fuzzer:
             self._awaited[frame.reply] = frame
         return frame
 
-    def _on_reply(self, subject: str, payload: bytes) -> None:
+    def _on_reply(self, subject: str, _: str, payload: bytes) -> None:
         frame = self._awaited.pop(subject, None)
         if frame is not None and frame.subject in OPERATIONS:
             self.failed += not json.loads(payload)["success"]

@@ -23,7 +23,7 @@ Handle = Callable[[RequestContext], Awaitable[object]]
 
 
 class JournaledReceipts(Receipts):
-    """Keeps the receipts that came first, so that what it holds is bounded.
+    """Keeps the receipts that came first and forgets newer ones: what it holds is bounded.
 
     Args:
         journal: where it notes which requests its handlers began and how they ended.
@@ -72,5 +72,5 @@ class JournaledReceipts(Receipts):
         receipt = self._receipts.get(key)
         if receipt is not None and len(receipt.state.items) >= _MAX_ITEMS:
             del self._receipts[key]
-        while len(self._receipts) > _MAX_RECEIPTS:
+        elif receipt is None and len(self._receipts) >= _MAX_RECEIPTS:
             self._receipts.popitem()

@@ -83,7 +83,7 @@ def change_member(frame: Frame, random: Random) -> Frame:
         case "drop":
             del holder[name]
         case "change":
-            holder[name] = random.choice(ODD_VALUES)
+            holder[name] = _another(holder[name], random)
         case "rename":
             holder[random.choice([name.upper(), f"{name}_", "", "__proto__"])] = holder.pop(name)
         case "double":
@@ -143,6 +143,14 @@ def mutated(frame: Frame, random: Random) -> Frame:
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         frame = random.choice(MUTATIONS)(frame, random)
     return frame
+
+
+def _another(value: Any, random: Random) -> Any:
+    """Return another value, often one of the same type: what is refused last."""
+    alike = [each for each in ODD_VALUES if isinstance(each, type(value))]
+    if isinstance(value, int | float):
+        alike = [each for each in ODD_VALUES if type(each) in {int, float}]
+    return random.choice(alike if alike and random.random() < 0.5 else ODD_VALUES)
 
 
 def _document(frame: Frame) -> Any:

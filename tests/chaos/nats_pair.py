@@ -18,7 +18,7 @@ from weenats.testing import NatsServer
 _CONFIG: Final = """\
 server_name: "{name}"
 http: "127.0.0.1:{monitor}"
-cluster {{ name: "chaos", listen: "127.0.0.1:{cluster}", no_advertise: true, routes: [{routes}] }}
+cluster {{ name: "chaos", listen: "127.0.0.1:{cluster}", no_advertise: true, routes: ["nats-route://127.0.0.1:{route}"] }}
 authorization {{ users: [{users}] }}
 """
 _USER: Final = '{{user: "{name}", password: "{password}", permissions: {{publish: {publish}}}}}'
@@ -59,13 +59,13 @@ class RoutedServer:
         """Where it listens."""
         return self._nats.port
 
-    def configure(self, credentials: Credentials, routes: str) -> None:
-        """Write its configuration; let it read it when it runs."""
+    def configure(self, credentials: Credentials, route: int) -> None:
+        """Write its configuration, with the port of its route; let it read it when it runs."""
         text = _CONFIG.format(
             name=self.name,
             monitor=self._monitor,
             cluster=self.cluster,
-            routes=routes,
+            route=route,
             users=credentials,
         )
         self._file.write_text(text)
@@ -104,16 +104,17 @@ class RoutedServer:
 
 
 class NatsPair:
-    """The servers `a` and `b`; `a` reaches `b` through `route`."""
+    """The servers `a` and `b`; each reaches the other through a link of `routes`."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.credentials = Credentials()
         self.servers = [RoutedServer(name, folder) for name in ("a", "b")]
-        self.route = TcpProxy(self.servers[1].cluster, seed=seed)
+        self.routes = [TcpProxy(server.cluster, seed=seed) for server in reversed(self.servers)]
 
     async def start(self) -> Self:
         """Start both."""
-        await self.route.start()
+        for route in self.routes:
+            await route.start()
         self.reload()
         for server in self.servers:
             await server.start()
@@ -121,16 +122,15 @@ class NatsPair:
 
     async def stop(self) -> None:
         """Stop both."""
-        await self.route.stop()
+        for route in self.routes:
+            await route.stop()
         for server in self.servers:
             server.stop()
 
     def reload(self) -> None:
         """Let the servers take the credentials as they are now."""
-        for server, routes in zip(
-            self.servers, (f'"nats-route://127.0.0.1:{self.route.port}"', ""), strict=True
-        ):
-            server.configure(self.credentials, routes)
+        for server, route in zip(self.servers, self.routes, strict=True):
+            server.configure(self.credentials, route.port)
 
     def subscriptions(self) -> dict[str, list[str]]:
         """Return what each connection listens on, by its name, at both servers."""

@@ -10,7 +10,8 @@ from typing import Final, Self
 from frames import Frame
 
 _PONG: Final = b"PONG\r\n"
-OnReply = Callable[[str, bytes], None]
+OnMessage = Callable[[str, str, bytes], None]
+"""Takes subject, reply subject and payload."""
 
 
 class RawNats:
@@ -25,7 +26,7 @@ class RawNats:
         self._port = port
         self._user = user
         self._pongs: asyncio.Queue[None] = asyncio.Queue()
-        self.on_reply: OnReply = lambda _subject, _payload: None
+        self.on_message: OnMessage = lambda _subject, _reply, _payload: None
         self.errors: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -45,7 +46,7 @@ class RawNats:
             await self._writer.wait_closed()
 
     def listen(self, subject: str) -> None:
-        """Hand over what comes on a subject to `on_reply`."""
+        """Hand over what comes on a subject to `on_message`."""
         self._writer.write(f"SUB {subject} 1\r\n".encode())
 
     async def send(self, *frames: Frame) -> None:
@@ -67,8 +68,10 @@ class RawNats:
             operation, *words = line.split()
             if operation in {b"MSG", b"HMSG"}:
                 body = await self._reader.readexactly(int(words[-1]) + 2)
+                sizes = 1 + (operation == b"HMSG")
                 start = int(words[-2]) if operation == b"HMSG" else 0
-                self.on_reply(words[0].decode(), body[start:-2])
+                reply = words[2].decode() if len(words) > 2 + sizes else ""
+                self.on_message(words[0].decode(), reply, body[start:-2])
             elif operation == b"PING":
                 self._writer.write(_PONG)
             elif operation == b"PONG":

@@ -45,10 +45,10 @@ def questions(instances: Sequence[str] = ()) -> list[Frame]:
 
 
 def notices(inboxes: Sequence[str] = ()) -> list[Frame]:
-    """Return what is told, and never answered: cancels, events, snapshots, what lands in inboxes."""
+    """Return what is told and not answered: a cancel, an event, a snapshot; replies to inboxes."""
     failure = {
         "success": False,
-        "error": {"code": "INTERNAL", "message": "forged"},
+        "error": {"code": "CANCELLED", "message": "forged"},
         "duration": 1.0,
     }
     aggregate = {"type": CONTRACT.aggregate, "key": "forged"}

@@ -96,14 +96,14 @@ async def test_spoilt_messages_on_every_subject(
                 client.transport._mux.wildcard.replace("*", str(n))  # type: ignore[attr-defined]
                 for n in range(3)
             ]
-            templates = [*requests(issuer.token(), "fuzz")] * 4
-            templates += [*asked, *notices(inboxes)]
+            others = [*asked, *notices(inboxes)]
             fuzzer = Fuzzer(
                 nats, Random(SEED), [*OPERATIONS, *(frame.subject for frame in asked)]
             )
             memory = []
             for sent in range(0, COUNT, BATCH):
-                await fuzzer.send(templates, min(BATCH, COUNT - sent))
+                asking = requests(issuer.token(), f"fuzz-{sent}")
+                await fuzzer.send(asking * 4 + others, min(BATCH, COUNT - sent))
                 memory.append(resident_bytes(service.process_id))
             requested, failed = await counted(client)
             assert requested - before[0] == fuzzer.requests
