@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types rooms fresh bench generate clean
+.PHONY: help demo test check style types rooms fresh bench chaos soak fuzz generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -43,6 +43,15 @@ fresh: $(STAMP)
 
 bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
 	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
+
+chaos: $(STAMP)  ## break everything that can break, for five minutes (SEED=, SECONDS=)
+	@$(BIN)/python tests/chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
+soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions stay (SECONDS=)
+	@$(BIN)/python tests/chaos soak --seconds $(or $(SECONDS),600)
+
+fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
+	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
 
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated

@@ -11,16 +11,14 @@ import asyncio
 import os
 import sys
 from dataclasses import asdict
-from urllib.request import urlopen
 
 from caller import Caller
 from journal import Journal
 from orders import orders, tell
-from receipts import ReceiptsClient
+from receipts_client import receipts_client
 from recording import record
 from settings import ProcessSettings
 from vitals import own_vitals
-from weenats import CachedToken
 
 
 async def obey(caller: Caller) -> None:
@@ -41,21 +39,7 @@ async def main(settings: ProcessSettings) -> None:
     """Call."""
     record()
 
-    def fetch() -> str:
-        with urlopen(settings.issuer + settings.name, timeout=2) as reply:  # noqa: S310 - ours
-            text: bytes = reply.read()
-        return text.decode()
-
-    receipts = (
-        ReceiptsClient.connect(
-            settings.servers,
-            connection=settings.connection,
-            token=CachedToken(lambda: asyncio.to_thread(fetch)),
-        )
-        .with_telemetry()
-        .with_retry(attempts=4)
-    )
-    caller = Caller(settings, receipts, Journal(settings.journal_path))
+    caller = Caller(settings, receipts_client(settings), Journal(settings.journal_path))
     await caller.listen()
     tell()
     await obey(caller)

@@ -128,5 +128,5 @@ class Caller:
             "void-receipt": lambda key, **options: receipts.execute(
                 _IDEMPOTENT_VOID, key, reason, **options
             ),
-            "get": lambda key, **options: receipts.get(key, **options),
+            "get": receipts.get,
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from child import ChildError
 from faults import FAULTS
 from history import history_of
 from log_check import objections
@@ -68,20 +69,27 @@ async def run(folder: Path, seed: int, seconds: float, say: Say) -> Report:
     """Do to a world what the seed says, for so long, and judge it."""
     report = Report(plan(seed, seconds, list(FAULTS)))
     async with World(folder, seed) as world:
-        await world.call()
-        await asyncio.sleep(_WARM_UP)
-        await world.rest()
-        report.faults += await _proven(world)
-        before, interest = await _vitals(world), _interest(world)
-        await world.call()
-        report.faults += await _storm(world, report.steps, say)
-        world.heal()
-        await world.rest()
-        report.faults += await _proven(world)
-        report.faults += await _settled(world, before, interest, report)
-        report.faults += await _ended(world)
+        try:
+            await _live(world, report, say)
+        except ChildError as error:
+            report.faults.append(str(error))
     _judge(folder, world.killed, report)
     return report
+
+
+async def _live(world: World, report: Report, say: Say) -> None:
+    await world.call()
+    await asyncio.sleep(_WARM_UP)
+    await world.rest()
+    report.faults += await _proven(world)
+    before, interest = await _vitals(world), _interest(world)
+    await world.call()
+    report.faults += await _storm(world, report.steps, say)
+    world.heal()
+    await world.rest()
+    report.faults += await _proven(world)
+    report.faults += await _settled(world, before, interest, report)
+    await asyncio.gather(*(slot.stop() for slot in world.services))
 
 
 async def _storm(world: World, steps: list[Step], say: Say) -> list[str]:
@@ -118,13 +126,11 @@ async def _proven(world: World) -> list[str]:
 async def _vitals(world: World) -> dict[str, dict[str, Any]]:
     """Return what each place's process holds, by kind and number."""
     answers = await asyncio.gather(*(slot.running.ask("rest") for slot in world.slots))
-    return {
-        _place(slot): answer for slot, answer in zip(world.slots, answers, strict=True)
-    }
+    return {_place(slot): answer for slot, answer in zip(world.slots, answers, strict=True)}
 
 
 def _interest(world: World) -> dict[str, list[int]]:
-    """Return how many subscriptions the connections of each kind have, and so how many there are."""
+    """Return, for each kind of connection, how many subscriptions each of them has."""
     found: dict[str, list[int]] = {"service": [], "client": []}
     for name, subjects in world.nats.subscriptions().items():
         found.setdefault(name.partition("-")[0], []).append(len(subjects))
@@ -155,16 +161,6 @@ async def _settled(
         if last["resident"] > first["resident"] * _GROWTH:
             faults.append(f"{_place(slot)} has grown")
     return faults
-
-
-async def _ended(world: World) -> list[str]:
-    """Let all services end; return those that do not as they should."""
-    codes = await asyncio.gather(*(slot.running.stop() for slot in world.services))
-    return [
-        f"{slot.running.name} ended with {code}"
-        for slot, code in zip(world.services, codes, strict=True)
-        if code != 0
-    ]
 
 
 def _judge(folder: Path, killed: set[str], report: Report) -> None:

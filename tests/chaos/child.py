@@ -56,8 +56,8 @@ class Child:
         """The id of the process."""
         return self._running.pid
 
-    async def ask(self, order: str) -> dict[str, Any]:
-        """Give an order and return the answer.
+    async def ask(self, order: str, patience: float = _PATIENCE) -> dict[str, Any]:
+        """Give an order and return the answer, which takes so many seconds at most.
 
         Raises:
             ChildError: none comes.
@@ -65,7 +65,7 @@ class Child:
         stdin = self._running.stdin
         assert stdin is not None
         stdin.write(f"{order}\n".encode())
-        return await self._answer()
+        return await self._answer(patience)
 
     async def kill(self) -> None:
         """End it at once."""
@@ -103,14 +103,14 @@ class Child:
         if self._running.returncode is None:
             self._running.send_signal(number)
 
-    async def _answer(self) -> dict[str, Any]:
+    async def _answer(self, patience: float = _PATIENCE) -> dict[str, Any]:
         stdout = self._running.stdout
         assert stdout is not None
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 line = await stdout.readline()
         except TimeoutError:
-            raise ChildError(f"{self.name} does not answer within {_PATIENCE:.0f} s") from None
+            raise ChildError(f"{self.name} does not answer within {patience:.0f} s") from None
         if not line:
             raise ChildError(f"{self.name} ended by itself; see {self.log}")
         answer: dict[str, Any] = json.loads(line)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
-from urllib.request import urlopen
 
+from connections import free_port, subscriptions
 from tcp_proxy import TcpProxy
 from weenats.testing import NatsServer
 
 _CONFIG: Final = """\
 server_name: "{name}"
 http: "127.0.0.1:{monitor}"
-cluster {{ name: "chaos", listen: "127.0.0.1:{cluster}", no_advertise: true, routes: ["nats-route://127.0.0.1:{route}"] }}
+cluster {{
+  name: "chaos"
+  listen: "127.0.0.1:{cluster}"
+  no_advertise: true
+  routes: ["nats-route://127.0.0.1:{route}"]
+}}
 authorization {{ users: [{users}] }}
 """
 _USER: Final = '{{user: "{name}", password: "{password}", permissions: {{publish: {publish}}}}}'
@@ -48,8 +51,8 @@ class RoutedServer:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.cluster = _free_port()
-        self._monitor = _free_port()
+        self.cluster = free_port()
+        self._monitor = free_port()
         self._file = folder / f"{name}.conf"
         self._nats = NatsServer(arguments=("-c", str(self._file)))
         self.is_up = False
@@ -97,10 +100,7 @@ class RoutedServer:
 
     def subscriptions(self) -> dict[str, list[str]]:
         """Return what each connection listens on, by its name."""
-        uri = f"http://127.0.0.1:{self._monitor}/connz?subs=true&limit=1000"
-        with urlopen(uri, timeout=5) as reply:
-            connections = json.load(reply)["connections"]
-        return {each["name"]: each.get("subscriptions_list", []) for each in connections}
+        return subscriptions(self._monitor)
 
 
 class NatsPair:
@@ -140,10 +140,3 @@ class NatsPair:
             if server.is_up
             for name, subjects in server.subscriptions().items()
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -25,7 +25,7 @@ class Nowhere(SpanExporter):
 def record() -> None:
     """Log a JSON object a line, warnings included; record every span and metric."""
     configure(json=True)
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(Nowhere()))
     trace.set_tracer_provider(provider)

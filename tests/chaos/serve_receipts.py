@@ -69,8 +69,10 @@ async def main(settings: ProcessSettings) -> None:
     chances = Random(settings.seed) if settings.eventful else None
     obeying = asyncio.create_task(obey())
     service = await started(settings, JournaledReceipts(journal, chances))
+    stopped = asyncio.create_task(service.wait_until_stopped())
+    await asyncio.sleep(0)  # signals are for the service from here on
     tell(serving=service.instance_id)
-    await service.wait_until_stopped()
+    await stopped
     obeying.cancel()
 
 

@@ -16,13 +16,13 @@ from statistics import median
 from typing import Final
 
 import pytest
-from receipts import AddItem, ItemAdded, ReceiptsClient
 
 from child import Child
 from fuzzer import Fuzzer
 from issuer import Issuer
 from log_check import objections
 from raw_nats import RawNats
+from receipts import AddItem, ItemAdded, ReceiptsClient
 from settings import ProcessSettings
 from templates import OPERATIONS, notices, questions, requests
 from vitals import resident_bytes
@@ -79,7 +79,7 @@ async def test_spoilt_messages_on_every_subject(
     try:
         async with (
             serving(own_nats_server, issuer, tmp_path) as service,
-            ReceiptsClient.connect(own_nats_server.url, token=lambda: issuer.token()) as client,
+            ReceiptsClient.connect(own_nats_server.url, token=issuer.token) as client,
             RawNats(own_nats_server.port) as nats,
         ):
             heard: list[str] = []
@@ -97,9 +97,7 @@ async def test_spoilt_messages_on_every_subject(
                 for n in range(3)
             ]
             others = [*asked, *notices(inboxes)]
-            fuzzer = Fuzzer(
-                nats, Random(SEED), [*OPERATIONS, *(frame.subject for frame in asked)]
-            )
+            fuzzer = Fuzzer(nats, Random(SEED), [*OPERATIONS, *(frame.subject for frame in asked)])
             memory = []
             for sent in range(0, COUNT, BATCH):
                 asking = requests(issuer.token(), f"fuzz-{sent}")

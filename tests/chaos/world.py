@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from child import Child
+from child import Child, ChildError
 from issuer import Issuer
 from nats_pair import NatsPair
 from settings import ProcessSettings
@@ -64,6 +64,15 @@ class Slot:
         """End the process at once."""
         self._world.killed.add(self.running.name)
         await self.running.kill()
+
+    async def stop(self) -> None:
+        """Let the process end what it has begun, and then itself.
+
+        Raises:
+            ChildError: it does not.
+        """
+        if (code := await self.running.stop()) != 0:
+            raise ChildError(f"{self.running.name} ended with {code}")
 
 
 class World:
