@@ -44,6 +44,7 @@ _REFUSED: Final = re.compile(
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
+_CLOSE_TIMEOUT: Final = 2.0
 _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
@@ -58,10 +59,16 @@ class ConnectionEvents:
     closed: Callable[[], Awaitable[None]]
 
 
+def _socket(transport: NatsSocket | None) -> asyncio.WriteTransport | None:
+    """Return the socket of a connection, None when it is no plain one."""
+    writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
+    return None if writer is None else writer.transport
+
+
 def _has_enough(transport: NatsSocket) -> bool:
     """Say whether to wait before more is written; what is no plain socket sends by draining."""
-    writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
-    return writer is None or writer.transport.get_write_buffer_size() > _SOCKET_BYTES
+    socket = _socket(transport)
+    return socket is None or socket.get_write_buffer_size() > _SOCKET_BYTES
 
 
 class Interest:
@@ -147,6 +154,7 @@ class NatsConnection(Client):
 
     async def close(self) -> None:
         """End the connection; a server that is gone already is no failure."""
+        dead = self._loop.call_later(_CLOSE_TIMEOUT, self._abort)
         try:
             await super().close()
         except OSError:
@@ -154,6 +162,7 @@ class NatsConnection(Client):
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         finally:
+            dead.cancel()
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():
                 await _end(reconnecting)  # one cancellation may get lost, and it goes on for ever
@@ -216,6 +225,16 @@ class NatsConnection(Client):
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
             raise
+
+    async def _attempt_reconnect(self) -> None:
+        # nats-py would wait until a peer that is gone has taken what is left for it.
+        self._abort()
+        await super()._attempt_reconnect()
+
+    def _abort(self) -> None:
+        """End the socket at once; what is none is closed by nats-py alone."""
+        if (socket := _socket(self._transport)) is not None:
+            socket.abort()
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a future even when it was cancelled, and its read loop ends.
