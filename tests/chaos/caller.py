@@ -17,7 +17,7 @@ from settings import ProcessSettings
 from weenats import ReceivedEvent, ServiceError
 
 _CALLERS: Final = 8
-_KEYS: Final = 8
+_TURNS_A_KEY: Final = 20
 _IDEMPOTENT_VOID: Final = replace(VOID_RECEIPT, idempotent=True)
 """The command as a contract would have it that lets clients make it again."""
 _TIMEOUTS: Final = (3.0, 3.0, 3.0, 1.0, 0.02)
@@ -46,6 +46,7 @@ class Caller:
         self._journal = journal
         self._chances = Random(settings.seed)
         self._numbers = count(1)
+        self._turns = count()
         self._resting = False
         self._callers: list[asyncio.Task[None]] = []
         self._heard: set[str] = set()
@@ -90,7 +91,7 @@ class Caller:
     async def _keep_calling(self) -> None:
         while not self._resting:
             name = self._chances.choice(list(self._operations))
-            key = f"r-{self._chances.randrange(_KEYS)}"
+            key = f"r-{next(self._turns) // _TURNS_A_KEY}"
             if self._settings.eventful and self._chances.random() < _GIVEN_UP:
                 await self._outcome(name, key, patience=self._chances.uniform(0, _PATIENCE))
             else:

@@ -15,16 +15,14 @@ from history import history_of
 from log_check import objections
 from model import violations
 from schedule import Step, plan
-from world import Slot, World
+from vitals import Vitals, changes
+from world import World
 
 _WARM_UP: Final = 3.0
 _PATIENCE: Final = 60.0
 _PAUSE: Final = 0.5
-_GROWTH: Final = 1.25
-"""By how much a process may have grown: caches and code that it did not need in the calm."""
 
 Say = Callable[[str], None]
-Answers = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
@@ -123,10 +121,10 @@ async def _proven(world: World) -> list[str]:
     return [f"{name} cannot do what it could: {what}" for name, what in missing.items()]
 
 
-async def _vitals(world: World) -> dict[str, dict[str, Any]]:
-    """Return what each place's process holds, by kind and number."""
+async def _vitals(world: World) -> dict[str, Vitals]:
+    """Return what each place's process holds."""
     answers = await asyncio.gather(*(slot.running.ask("rest") for slot in world.slots))
-    return {_place(slot): answer for slot, answer in zip(world.slots, answers, strict=True)}
+    return {str(slot): Vitals(**each) for slot, each in zip(world.slots, answers, strict=True)}
 
 
 def _interest(world: World) -> dict[str, list[int]]:
@@ -138,7 +136,7 @@ def _interest(world: World) -> dict[str, list[int]]:
 
 
 async def _settled(
-    world: World, before: dict[str, dict[str, Any]], interest: dict[str, list[int]], report: Report
+    world: World, before: dict[str, Vitals], interest: dict[str, list[int]], report: Report
 ) -> list[str]:
     """Return what is not as it was before the storm, however long one waits."""
     faults: list[str] = []
@@ -146,20 +144,17 @@ async def _settled(
     for _ in range(int(_PATIENCE / _PAUSE)):
         after = await _vitals(world)
         faults = [
-            f"{place} has {after[place]['tasks']} tasks, not {before[place]['tasks']}"
+            f"{place} {change}"
             for place in before
-            if after[place]["tasks"] != before[place]["tasks"]
+            for change in changes(before[place], after[place])
         ]
         if (now := _interest(world)) != interest:
             faults.append(f"subscriptions are {now}, not {interest}")
         if not faults:
             break
         await asyncio.sleep(_PAUSE)
-    for slot in (world.services[0], world.clients[0]):
-        first, last = before[_place(slot)], after[_place(slot)]
-        report.memory[_place(slot)] = (first["resident"] / 1e6, last["resident"] / 1e6)
-        if last["resident"] > first["resident"] * _GROWTH:
-            faults.append(f"{_place(slot)} has grown")
+    for place in map(str, (world.services[0], world.clients[0])):
+        report.memory[place] = (before[place].resident / 1e6, after[place].resident / 1e6)
     return faults
 
 
@@ -171,7 +166,3 @@ def _judge(folder: Path, killed: set[str], report: Report) -> None:
     report.retried = sum(each.attempt > 1 for each in history.executions)
     report.faults += violations(history)
     report.faults += [text for log in sorted(folder.glob("*.log")) for text in objections(log)]
-
-
-def _place(slot: Slot) -> str:
-    return f"{slot.kind} {slot.number}"

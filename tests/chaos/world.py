@@ -35,6 +35,9 @@ class Slot:
         self.child: Child | None = None
         self._lives = 0
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}"
+
     @property
     def running(self) -> Child:
         """The process that is there."""
