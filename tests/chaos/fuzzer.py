@@ -17,6 +17,7 @@ from templates import OPERATIONS
 ODD_REPLIES: Final = (
     "", "$SRV.PING", "receipts.cancel", "receipts.health", "receipts.monitoring", "a..b", "a.*",
     ">", "x" * 2000, "é.é", "_INBOX.nobody.1", ".", "receipts.events.receipt.item-added",
+    *OPERATIONS,
 )  # fmt: skip
 _ODD: Final = 0.05
 _PATIENCE: Final = 30.0
@@ -76,6 +77,9 @@ class Fuzzer:
             self.requests += 1
             self.failed += not frame.reply
             self.unseen += bool(frame.reply) and not frame.reply.startswith("fuzz.")
+        if frame.subject in self._answering and frame.reply in OPERATIONS:
+            self.requests += 1  # the answer is a request that names no reply subject
+            self.failed += 1
         if frame.subject in self._answering and frame.reply.startswith("fuzz."):
             self._awaited[frame.reply] = frame
         return frame
