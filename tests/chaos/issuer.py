@@ -35,7 +35,7 @@ class Issuer:
         self._serial += 1
         self._signing = (f"k-{self._serial}", Ed25519PrivateKey.generate())
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End it."""
         self._server.stop()
 

@@ -74,7 +74,7 @@ async def soak(folder: Path, seconds: float, say: Say) -> SoakReport:
         finally:
             await service.kill()
             await client.kill()
-            issuer.stop()
+            issuer.close()
     report.faults += [text for child in (service, client) for text in objections(child.log)]
     return report
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -22,7 +22,7 @@ from fuzzer import Fuzzer
 from issuer import Issuer
 from log_check import objections
 from raw_nats import RawNats
-from receipts import AddItem, ItemAdded, ReceiptsClient
+from receipts import AddItem, ItemAdded, Receipt, ReceiptsClient
 from settings import ProcessSettings
 from templates import OPERATIONS, notices, questions, requests
 from vitals import resident_bytes
@@ -69,56 +69,69 @@ async def counted(client: ReceiptsClient) -> tuple[int, int]:
     )
 
 
+def inboxes_of(client: ReceiptsClient) -> list[str]:
+    """Return where the first replies to a client went."""
+    mux = client.transport._mux  # type: ignore[attr-defined]
+    return [mux.wildcard.replace("*", str(number)) for number in range(3)]
+
+
 async def test_spoilt_messages_on_every_subject(
     own_nats_server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each that asks for an answer gets one; state, counters, client and memory are sound."""
     caplog.set_level(logging.ERROR)
-    print(f"make fuzz COUNT={COUNT} SEED={SEED}")
-    issuer = Issuer()
-    try:
+    print(f"again: make fuzz COUNT={COUNT} SEED={SEED}")
+    with closing(Issuer()) as issuer:
         async with (
             serving(own_nats_server, issuer, tmp_path) as service,
             ReceiptsClient.connect(own_nats_server.url, token=issuer.token) as client,
             RawNats(own_nats_server.port) as nats,
         ):
-            heard: list[str] = []
-
-            async def hear(event: ReceivedEvent[ItemAdded]) -> None:
-                heard.append(event.key)
-
-            await client.subscribe_item_added(hear)
             kept = await client.add_item("kept", ITEM)
+            events: asyncio.Queue[ReceivedEvent[ItemAdded]] = asyncio.Queue()
+            await client.subscribe_item_added(events.put)
             (instance,) = await client.list_instances()
-            before = await counted(client)
             asked = questions([instance.id])
-            inboxes = [
-                client.transport._mux.wildcard.replace("*", str(n))  # type: ignore[attr-defined]
-                for n in range(3)
-            ]
-            others = [*asked, *notices(inboxes)]
-            fuzzer = Fuzzer(nats, Random(SEED), [*OPERATIONS, *(frame.subject for frame in asked)])
+            answering = [*OPERATIONS, *(frame.subject for frame in asked)]
+            fuzzer = Fuzzer(nats, Random(SEED), answering)
+            others = [*asked, *notices(inboxes_of(client))]
+            before = await counted(client)
             memory = []
             for sent in range(0, COUNT, BATCH):
-                asking = requests(issuer.token(), f"fuzz-{sent}")
-                await fuzzer.send(asking * 4 + others, min(BATCH, COUNT - sent))
+                mine = requests(issuer.token(), f"fuzz-{sent}")
+                await fuzzer.send(mine * 4 + others, min(BATCH, COUNT - sent))
                 memory.append(resident_bytes(service.process_id))
-            async with asyncio.timeout(10):  # those that were answered to others may still run
-                while (now := await counted(client))[0] - before[0] < fuzzer.requests:
-                    pass
-            assert now[0] - before[0] == fuzzer.requests
-            assert 0 <= now[1] - before[1] - fuzzer.failed <= fuzzer.unseen
-            assert (await client.get("kept")).state == kept
-            assert len((await client.add_item("kept", ITEM)).items) == 2
-            await client.transport.fence()
-            assert heard[-1] == "kept"
-            print(f"{fuzzer.requests} requests, {fuzzer.failed} failed")
-            fifth = len(memory) // 5
-            early, late = median(memory[fifth : 2 * fifth]), median(memory[-fifth:])
-            print(f"memory {early / 1e6:.1f} MB, then {late / 1e6:.1f} MB")
-            assert late < early * 1.05
-        await asyncio.sleep(0)
-    finally:
-        issuer.stop()
+            await hold_counters(client, before, fuzzer)
+            await hold_state(client, kept, events)
+            hold_memory(memory)
     assert list(objections(service.log)) == []
     assert [record.getMessage() for record in caplog.records] == []
+
+
+async def hold_counters(client: ReceiptsClient, before: tuple[int, int], fuzzer: Fuzzer) -> None:
+    """Every request was counted once, every failure as one."""
+    async with asyncio.timeout(10):  # those that are answered to others may still run
+        while (now := await counted(client))[0] - before[0] < fuzzer.requests:
+            pass
+    print(f"{fuzzer.requests} requests, {fuzzer.failed} of them refused or dropped")
+    assert now[0] - before[0] == fuzzer.requests
+    assert 0 <= now[1] - before[1] - fuzzer.failed <= fuzzer.unseen
+
+
+async def hold_state(
+    client: ReceiptsClient, kept: Receipt, events: asyncio.Queue[ReceivedEvent[ItemAdded]]
+) -> None:
+    """What was there before is there, the service does as it is asked, its events are heard."""
+    assert (await client.get("kept")).state == kept
+    assert len((await client.add_item("kept", ITEM)).items) == 2
+    async with asyncio.timeout(10):
+        while (await events.get()).key != "kept":
+            pass
+
+
+def hold_memory(memory: list[int]) -> None:
+    """The service holds as much in the end as early on."""
+    part = len(memory) // 5
+    early, late = median(memory[part : 2 * part]), median(memory[-part:])
+    print(f"memory {early / 1e6:.1f} MB, then {late / 1e6:.1f} MB")
+    assert late < early * 1.05

@@ -152,4 +152,4 @@ class World:
             for link in slot.links:
                 await link.stop()
         await self.nats.stop()
-        self.issuer.stop()
+        self.issuer.close()
