@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,7 +80,7 @@ async def _live(world: World, report: Report, say: Say) -> None:
     await asyncio.sleep(_WARM_UP)
     await world.rest()
     report.faults += await _proven(world)
-    before, interest = await _vitals(world), _interest(world)
+    before, interest = _levelled(await _vitals(world)), _interest(world)
     await world.call()
     report.faults += await _storm(world, report.steps, say)
     world.heal()
@@ -125,6 +125,15 @@ async def _vitals(world: World) -> dict[str, Vitals]:
     """Return what each place's process holds."""
     answers = await asyncio.gather(*(slot.running.ask("rest") for slot in world.slots))
     return {str(slot): Vitals(**each) for slot, each in zip(world.slots, answers, strict=True)}
+
+
+def _levelled(vitals: dict[str, Vitals]) -> dict[str, Vitals]:
+    """Return vitals with the tasks that a process of the kind needs: those of the least busy."""
+    least: dict[str, int] = {}
+    for place, each in vitals.items():
+        kind = place.split()[0]
+        least[kind] = min(each.tasks, least.get(kind, each.tasks))
+    return {place: replace(each, tasks=least[place.split()[0]]) for place, each in vitals.items()}
 
 
 def _interest(world: World) -> dict[str, list[int]]:
