@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types rooms fresh bench faults generate clean
+.PHONY: help demo test check style types rooms fresh bench faults chaos soak fuzz generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -46,6 +46,15 @@ bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=
 
 faults: $(STAMP)  ## what clients see while servers of a cluster are killed, hang, are cut off, are upgraded
 	@PYTHONPATH=tests/support $(BIN)/python tests/cluster
+
+chaos: $(STAMP)  ## break everything that can break, for five minutes (SEED=, SECONDS=)
+	@$(BIN)/python tests/chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
+soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions stay (SECONDS=)
+	@$(BIN)/python tests/chaos soak --seconds $(or $(SECONDS),600)
+
+fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
+	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
 
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated

@@ -14,9 +14,9 @@ class AddItem(Model):
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=200, min_length=1)]
     """What is bought."""
-    price: Annotated[float, Field(ge=0.0)]
+    price: Annotated[float, Field(ge=0.0, le=1000000.0)]
     """The price of one piece."""
-    quantity: Annotated[int, Field(ge=1)]
+    quantity: Annotated[int, Field(ge=1, le=1000000)]
     """How many pieces."""
 
 
@@ -32,9 +32,9 @@ class ItemAdded(Model):
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=200, min_length=1)]
     """What is bought."""
-    price: Annotated[float, Field(ge=0.0)]
+    price: Annotated[float, Field(ge=0.0, le=1000000.0)]
     """The price of one piece."""
-    quantity: Annotated[int, Field(ge=1)]
+    quantity: Annotated[int, Field(ge=1, le=1000000)]
     """How many pieces."""
     line_total: Annotated[float, Field(alias="lineTotal", ge=0.0)]
     """The price of all these pieces."""
@@ -74,9 +74,9 @@ class ReceiptItem(Model):
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=200, min_length=1)]
     """What is bought."""
-    price: Annotated[float, Field(ge=0.0)]
+    price: Annotated[float, Field(ge=0.0, le=1000000.0)]
     """The price of one piece."""
-    quantity: Annotated[int, Field(ge=1)]
+    quantity: Annotated[int, Field(ge=1, le=1000000)]
     """How many pieces."""
 
 

@@ -29,7 +29,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     aggregate="receipt",
-    digest="sha256:a441a6498b2fa0fb092ab1110d0f8c453109b269318077b657f7772a6652482a",
+    digest="sha256:73da33d16a3169295a22054d16f7a2dc89ace8e870bb7b7e0e8f11fa371ec46f",
 )
 
 ITEM_ADDED: Final = Event(

@@ -58,6 +58,7 @@ _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
 _REFUSAL: Final = "the server refuses the credentials of the connection"
+_CLOSE_TIMEOUT: Final = 2.0
 _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
@@ -74,10 +75,16 @@ class ConnectionEvents:
     """The server is about to go: it is in lame duck mode."""
 
 
+def _socket(transport: NatsSocket | None) -> asyncio.WriteTransport | None:
+    """Return the socket of a connection, None when it is no plain one."""
+    writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
+    return None if writer is None else writer.transport
+
+
 def _has_enough(transport: NatsSocket) -> bool:
     """Say whether to wait before more is written; what is no plain socket sends by draining."""
-    writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
-    return writer is None or writer.transport.get_write_buffer_size() > _SOCKET_BYTES
+    socket = _socket(transport)
+    return socket is None or socket.get_write_buffer_size() > _SOCKET_BYTES
 
 
 class Interest:
@@ -210,6 +217,7 @@ class NatsConnection(Client):
 
     async def close(self) -> None:
         """End the connection; a server that is gone already is no failure."""
+        dead = self._loop.call_later(_CLOSE_TIMEOUT, self._abort)
         try:
             await super().close()
         except (OSError, asyncio.CancelledError) as error:
@@ -219,6 +227,7 @@ class NatsConnection(Client):
             if not isinstance(error, OSError):
                 raise
         finally:
+            dead.cancel()
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():
                 await _end(reconnecting)  # one cancellation may get lost, and it goes on for ever
@@ -353,6 +362,16 @@ class NatsConnection(Client):
             task: asyncio.Task[None] | None = getattr(self, begun)
             if task is not None:
                 task.cancel()
+
+    async def _attempt_reconnect(self) -> None:
+        # nats-py would wait until a peer that is gone has taken what is left for it.
+        self._abort()
+        await super()._attempt_reconnect()
+
+    def _abort(self) -> None:
+        """End the socket at once; what is none is closed by nats-py alone."""
+        if (socket := _socket(self._transport)) is not None:
+            socket.abort()
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a future even when it was cancelled, and its read loop ends.

@@ -93,12 +93,16 @@ def signed(
 
 
 def token(
-    claims: Mapping[str, Any] | None = None, *, algorithm: str = "EdDSA", **header: Any
+    claims: Mapping[str, Any] | None = None,
+    *,
+    algorithm: str = "EdDSA",
+    key: Any = None,
+    **header: Any,
 ) -> str:
     """Return a token that is good but for what the test changes; None leaves a header out."""
     head = {"alg": algorithm, "typ": "JWT", "kid": "k-1", **header}
     head = {name: value for name, value in head.items() if value is not None}
-    return signed(head, good_claims() if claims is None else claims, algorithm=algorithm)
+    return signed(head, good_claims() if claims is None else claims, key, algorithm)
 
 
 def config(**changes: Any) -> JwtAuthConfig:

@@ -1,0 +1,59 @@
+"""What the processes of a run may log: warnings that the circumstances explain, nothing worse."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+_HARMLESS: Final = {"DEBUG", "INFO"}
+EXPECTED: Final[tuple[tuple[str, str], ...]] = (
+    ("weenats.transport", r"NATS: |NATS ended the connection: |NATS refused a "),
+    ("weenats.auth", r".* refused a caller: |the keys at .* cannot be fetched: "),
+    ("weenats.service", r"a request on .* named no reply subject and was dropped"),
+    ("weenats.service", r".* could not be answered: |the error of .* cannot be sent: "),
+    ("weenats.events", r"a message on .* is no event of the contract: "),
+    ("weenats.circuit_breaker", r".*"),
+    ("weenats.retry", r"calls of receipts are not made again for now: "),
+    ("weenats.monitoring", r"a snapshot of receipts cannot be published: "),
+    ("weenats.health", r"the health check jwks: "),
+    # nats-py subscribes anew on a connection that broke again; the next attempt follows.
+    ("asyncio", r"socket\.send\(\) raised exception"),
+)
+"""By logger, the warnings that are no news while a run does what it does."""
+
+
+def objections(log: Path) -> Iterator[str]:
+    """Return what a process logged that it should not have, each kind once.
+
+    A line that is no record is one: tracebacks and warnings of Python go past the log.
+    """
+    seen = set()
+    with log.open(errors="replace") as lines:
+        for line in lines:
+            objection = _objection(line)
+            if objection is not None and (kind := re.sub(r"[0-9]+", "#", objection)) not in seen:
+                seen.add(kind)
+                yield f"{log.stem} logged {objection}"
+
+
+def _objection(line: str) -> str | None:
+    try:
+        record: dict[str, Any] = json.loads(line)
+    except ValueError:
+        return line.strip()
+    if record["level"] in _HARMLESS:
+        return None
+    if record["level"] == "WARNING" and "exception" not in record and _is_expected(record):
+        return None
+    text = f"{record['level']} {record['logger']}: {record['message']}"
+    return f"{text}\n{record['exception']}" if "exception" in record else text
+
+
+def _is_expected(record: dict[str, Any]) -> bool:
+    return any(
+        record["logger"] == logger and re.match(pattern, record["message"])
+        for logger, pattern in EXPECTED
+    )

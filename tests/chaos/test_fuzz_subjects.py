@@ -1,0 +1,137 @@
+"""Every subject of a running service gets messages that nobody would send; nothing breaks.
+
+`make fuzz COUNT=100000` sends more of them than a run of all tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Final
+
+import pytest
+
+from child import Child
+from fuzzer import Fuzzer
+from issuer import Issuer
+from log_check import objections
+from raw_nats import RawNats
+from receipts import AddItem, ItemAdded, Receipt, ReceiptsClient
+from settings import ProcessSettings
+from templates import OPERATIONS, notices, questions, requests
+from vitals import resident_bytes
+from weenats import ReceivedEvent
+from weenats.testing import NatsServer
+
+COUNT: Final = int(os.environ.get("COUNT") or 5000)
+SEED: Final = int(os.environ.get("SEED") or Random().randrange(1, 2**31))
+BATCH: Final = 150
+"""Fewer than may wait, so that each is run."""
+ITEM: Final = AddItem(name="Tea", price=0.1, quantity=3)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + COUNT // 50)]
+
+
+@asynccontextmanager
+async def serving(server: NatsServer, issuer: Issuer, folder: Path) -> AsyncIterator[Child]:
+    """Serve receipts with everything on, in a process of its own."""
+    settings = ProcessSettings(
+        name="service",
+        servers=(server.url,),
+        user="service",
+        password="service",
+        issuer=issuer.keys_uri,
+        journal=None,
+        seed=SEED,
+        eventful=False,
+        rate_limit=1e6,
+    )
+    child = await Child("serve_receipts.py", settings, folder / "service.log").start()
+    try:
+        yield child
+        assert await child.stop() == 0
+    finally:
+        await child.kill()
+
+
+async def counted(client: ReceiptsClient) -> tuple[int, int]:
+    """Return how many requests the service has counted, and how many of them as errors."""
+    stats = await client.get_service_stats()
+    return (
+        sum(each.num_requests for each in stats.endpoints),
+        sum(each.num_errors for each in stats.endpoints),
+    )
+
+
+def inboxes_of(client: ReceiptsClient) -> list[str]:
+    """Return where the first replies to a client went."""
+    mux = client.transport._mux  # type: ignore[attr-defined]
+    return [mux.wildcard.replace("*", str(number)) for number in range(3)]
+
+
+async def test_spoilt_messages_on_every_subject(
+    own_nats_server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each that asks for an answer gets one; state, counters, client and memory are sound."""
+    caplog.set_level(logging.ERROR)
+    print(f"again: make fuzz COUNT={COUNT} SEED={SEED}")
+    with closing(Issuer()) as issuer:
+        async with (
+            serving(own_nats_server, issuer, tmp_path) as service,
+            ReceiptsClient.connect(own_nats_server.url, token=issuer.token) as client,
+            RawNats(own_nats_server.port) as nats,
+        ):
+            kept = await client.add_item("kept", ITEM)
+            events: asyncio.Queue[ReceivedEvent[ItemAdded]] = asyncio.Queue()
+            await client.subscribe_item_added(events.put)
+            (instance,) = await client.list_instances()
+            asked = questions([instance.id])
+            answering = [*OPERATIONS, *(frame.subject for frame in asked)]
+            fuzzer = Fuzzer(nats, Random(SEED), answering)
+            others = [*asked, *notices(inboxes_of(client))]
+            before = await counted(client)
+            memory = []
+            for sent in range(0, COUNT, BATCH):
+                mine = requests(issuer.token(), f"fuzz-{sent}")
+                await fuzzer.send(mine * 4 + others, min(BATCH, COUNT - sent))
+                memory.append(resident_bytes(service.process_id))
+            await hold_counters(client, before, fuzzer)
+            await hold_state(client, kept, events)
+            hold_memory(memory)
+    assert list(objections(service.log)) == []
+    assert [record.getMessage() for record in caplog.records] == []
+
+
+async def hold_counters(client: ReceiptsClient, before: tuple[int, int], fuzzer: Fuzzer) -> None:
+    """Every request was counted once, every failure as one."""
+    async with asyncio.timeout(10):  # those that are answered to others may still run
+        while (now := await counted(client))[0] - before[0] < fuzzer.requests:
+            pass
+    print(f"{fuzzer.requests} requests, {fuzzer.failed} of them refused or dropped")
+    assert now[0] - before[0] == fuzzer.requests
+    assert 0 <= now[1] - before[1] - fuzzer.failed <= fuzzer.unseen
+
+
+async def hold_state(
+    client: ReceiptsClient, kept: Receipt, events: asyncio.Queue[ReceivedEvent[ItemAdded]]
+) -> None:
+    """What was there before is there, the service does as it is asked, its events are heard."""
+    assert (await client.get("kept")).state == kept
+    assert len((await client.add_item("kept", ITEM)).items) == 2
+    async with asyncio.timeout(10):
+        while (await events.get()).key != "kept":
+            pass
+
+
+def hold_memory(memory: list[int]) -> None:
+    """The service holds as much in the end as early on."""
+    part = len(memory) // 5
+    early, late = median(memory[part : 2 * part]), median(memory[-part:])
+    print(f"memory {early / 1e6:.1f} MB, then {late / 1e6:.1f} MB")
+    assert late < early * 1.05

@@ -1,0 +1,127 @@
+"""The model objects to histories that must not be, and to no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from history import history_of
+from journal import Journal
+from model import GIVEN_UP, SUCCESS, Call, Execution, History, violations
+
+
+def a_good_history() -> History:
+    """Return a history in which everything that may happen happened."""
+    return History(
+        calls={
+            "c-1": Call("c-1", "client", idempotent=False, outcomes=[SUCCESS]),
+            "c-2": Call("c-2", "client", idempotent=True, outcomes=["UNAVAILABLE remote"]),
+            "c-3": Call("c-3", "client", idempotent=False, outcomes=[GIVEN_UP]),
+            "c-4": Call("c-4", "gone", idempotent=False),
+        },
+        executions=[
+            Execution("c-1", "m-1", 1, "service", [SUCCESS]),
+            Execution("c-2", "m-2", 1, "dead"),
+            Execution("c-2", "m-2", 2, "service", ["UnavailableError"]),
+            Execution("c-4", "m-4", 1, "service", ["CancelledError"]),
+        ],
+        killed={"gone", "dead"},
+    )
+
+
+def test_a_good_history_is_good() -> None:
+    """Retries by policy, calls given up, killed clients and services break no rule."""
+    assert violations(a_good_history()) == []
+
+
+def _lose(history: History) -> None:
+    history.executions[0].endings = ["CancelledError"]
+
+
+def _double(history: History) -> None:
+    history.executions.append(Execution("c-1", "m-1", 1, "other", [SUCCESS]))
+
+
+def _retry_without_policy(history: History) -> None:
+    history.executions.append(Execution("c-1", "m-1", 2, "other", [SUCCESS]))
+
+
+def _send_another_message(history: History) -> None:
+    history.executions.append(Execution("c-1", "m-9", 1, "other", [SUCCESS]))
+
+
+def _share_a_message(history: History) -> None:
+    history.executions[3].message = "m-1"
+    history.executions[3].attempt = 2
+    history.calls["c-4"].idempotent = True
+
+
+def _answer_twice(history: History) -> None:
+    history.calls["c-1"].outcomes.append("CANCELLED remote")
+
+
+def _never_answer(history: History) -> None:
+    history.calls["c-1"].outcomes.clear()
+
+
+def _raise_something_else(history: History) -> None:
+    history.calls["c-3"].outcomes = ["KeyError('x')"]
+
+
+def _fail_inside(history: History) -> None:
+    history.calls["c-3"].outcomes = ["INTERNAL remote"]
+
+
+def _execute_nobodys_call(history: History) -> None:
+    history.executions.append(Execution("forged", "m-5", 1, "service", [SUCCESS]))
+
+
+def _abandon(history: History) -> None:
+    history.executions[3].endings.clear()
+
+
+def _end_twice(history: History) -> None:
+    history.executions[0].endings.append(SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("doctor", "objection"),
+    [
+        (_lose, "c-1 was answered, but never executed"),
+        (_double, "attempt 1 of m-1 was executed 2 times"),
+        (_retry_without_policy, "c-1 was made again, though it is not idempotent"),
+        (_send_another_message, "c-1 was executed as 2 messages"),
+        (_share_a_message, "m-1 was executed for 2 calls"),
+        (_answer_twice, "c-1 has 2 outcomes: ['success', 'CANCELLED remote']"),
+        (_never_answer, "c-1 has no outcome"),
+        (_raise_something_else, "c-3 ended in KeyError('x')"),
+        (_fail_inside, "c-3 ended in INTERNAL remote"),
+        (_execute_nobodys_call, "forged was executed, but nobody called"),
+        (_abandon, "service began c-4 and never ended it"),
+        (_end_twice, "service ended c-1 2 times"),
+    ],
+)
+def test_a_doctored_history_is_seen(doctor: Callable[[History], None], objection: str) -> None:
+    """Each way to break a rule is objected to, and nothing beside it."""
+    history = a_good_history()
+    doctor(history)
+    assert violations(history) == [objection]
+
+
+def test_journals_become_a_history(tmp_path: Path) -> None:
+    """What processes wrote is read; a line that was cut off in the middle is none."""
+    client, service = Journal(tmp_path / "client.journal"), Journal(tmp_path / "service.journal")
+    client.write("called", call="c-1", idempotent=False)
+    service.write("began", call="c-1", message="m-1", attempt=1)
+    service.write("ended", message="m-1", attempt=1, how=SUCCESS)
+    client.write("answered", call="c-1", outcome=SUCCESS)
+    client.write("called", call="c-2", idempotent=False)
+    with (tmp_path / "service.journal").open("a") as torn:
+        torn.write('{"what": "be')
+    history = history_of([tmp_path / "client.journal", tmp_path / "service.journal"], [])
+    for journal in (client, service):
+        journal.close()
+    assert history.executions == [Execution("c-1", "m-1", 1, "service", [SUCCESS])]
+    assert violations(history) == ["c-2 has no outcome"]

@@ -1,0 +1,44 @@
+"""A process that holds more than it did is seen."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from vitals import Vitals, changes, own_vitals
+
+BEFORE = Vitals(resident=1000, tasks=3, objects=500)
+
+
+def test_what_stays_is_no_news() -> None:
+    """The same, less, and a little more memory and objects are let pass."""
+    assert not [*changes(BEFORE, BEFORE)]
+    assert not [*changes(BEFORE, Vitals(resident=1100, tasks=3, objects=100))]
+
+
+@pytest.mark.parametrize(
+    ("change", "objection"),
+    [
+        ({"tasks": 4}, "has 4 tasks, not 3"),
+        ({"tasks": 2}, "has 2 tasks, not 3"),
+        ({"resident": 1200}, "has 1200 bytes, not 1000"),
+        ({"objects": 600}, "has 600 objects, not 500"),
+    ],
+)
+def test_what_leaks_is_seen(change: dict[str, int], objection: str) -> None:
+    """Another number of tasks, more memory, more objects."""
+    assert [*changes(BEFORE, replace(BEFORE, **change))] == [objection]
+
+
+async def test_a_process_knows_what_it_holds() -> None:
+    """A task and what it holds are counted, until it is gone."""
+    before = own_vitals()
+    kept = [[number] for number in range(before.objects)]
+    task = asyncio.create_task(asyncio.sleep(60))
+    assert {"has 2 tasks, not 1"} < {*changes(before, own_vitals())}
+    task.cancel()
+    await asyncio.wait([task])
+    kept.clear()
+    assert not [*changes(replace(before, resident=2**60), own_vitals())]
