@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 
-from doubles import until
-from faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, suffer
-from load import OK
+from faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, is_deserted, suffer
+from load import OK, wait_for
 from network import Network
 from weenats.testing import NatsCluster
 
@@ -42,8 +41,7 @@ async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network
         assert not outcome.retried.failed
         assert outcome.retried.executed_twice == 0
     assert asyncio.all_tasks() == tasks
-    for server in cluster.servers:  # a server sees the end of a connection a moment later
-        await until(lambda server=server: server.monitor("/connz")["total"] == 0)
+    await asyncio.to_thread(wait_for, lambda: all(map(is_deserted, cluster.servers)))
 
 
 def keeps_its_word(outcome: Outcome) -> None:
