@@ -1,0 +1,25 @@
+"""A few seconds of a soak; `make soak` has ten minutes, which say something of memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from soak import soak
+
+MATTERS_OF_SPEED = ("the memory of", "calls ended in")
+"""What a few seconds on a machine that does other things besides cannot tell."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_few_seconds_at_half_load(tmp_path: Path) -> None:
+    """Calls are answered; tasks and subscriptions stay, logs are clean, the service ends well."""
+    report = await soak(tmp_path, 4, print)
+    print(report)
+    assert not [
+        fault for fault in report.faults if not any(each in fault for each in MATTERS_OF_SPEED)
+    ]
+    assert report.load["outcomes"]["success"] > 0
+    assert report.memory.keys() == {"service", "client"}
