@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 from nats.protocol.parser import Parser
+from typing_extensions import override
 
 from weenats.deadline import seconds
 from weenats.errors import PermissionDeniedError, ServiceError, UnavailableError
@@ -134,7 +135,7 @@ class NatsConnection(Client):
 
     def leave(self, interest: Interest) -> None:
         """Tell the server to deliver no more; what is under way still arrives until `forget`."""
-        if self._subs.pop(interest.sid, None) is not None:
+        if self._subs.pop(interest.sid, None) is not None and not self.is_closed:
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
@@ -149,10 +150,6 @@ class NatsConnection(Client):
         """End the connection; a server that is gone already is no failure."""
         try:
             await super().close()
-        except OSError:
-            # nats-py stops half-way when what is left cannot be sent: the socket is still open.
-            if self._transport is not None:
-                self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         finally:
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():
@@ -207,6 +204,13 @@ class NatsConnection(Client):
             await transport.drain()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         self._draining = None
         self._write()
+
+    @override
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        # Leaves nats-py nothing to flush: its `writelines` fails on a socket that is lost, from
+        # Python 3.12 on with a TypeError, of which its flusher dies and its close stops half-way.
+        self._hand_over()
+        return await super()._flush_pending(force_flush)
 
     async def _process_connect_init(self) -> None:
         try:
