@@ -1,16 +1,18 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check style types rooms fresh bench faults chaos soak fuzz generate clean
+.PHONY: help demo test suite matrix lowest check style types rooms fresh bench faults chaos soak fuzz generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
-# The first Python on the path that is new enough and can make virtual environments; `make PYTHON=...` chooses another.
+# The first Python on the path that is new enough and can make virtual environments; `make PYTHON=...` chooses another,
+# `make VENV=...` another place for it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOOP ?= asyncio
+VERSIONS ?= 3.11 3.12 3.13
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +25,26 @@ test: $(STAMP)  ## all tests, over a real nats-server, with branch coverage
 	$(BIN)/coverage run -m pytest $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+suite: $(STAMP)
+	$(BIN)/python -m pytest $(ARGS)
+
+# A version is on the path or among pyenv's; pyenv's stand-ins on the path do not run where their version is not chosen.
+matrix:  ## all tests on each Python that is supported, as far as the machine has them
+	@for version in $(VERSIONS); do \
+		python=$$(for p in python$$version "$$(pyenv root 2>/dev/null)"/versions/$$version.*/bin/python; do \
+			"$$p" -c 'import venv, ensurepip' 2>/dev/null && { echo "$$p"; break; }; done); \
+		if [ -z "$$python" ]; then missing="$$missing $$version"; continue; fi; \
+		echo "== Python $$version"; \
+		$(MAKE) suite PYTHON="$$python" VENV=.venvs/$$version && passed="$$passed $$version" || failed="$$failed $$version"; \
+	done; \
+	echo "== passed:$${passed:- none}; failed:$${failed:- none}; not on this machine:$${missing:- none}"; \
+	[ -z "$$failed" ]
+
+lowest:  ## all tests with the lowest versions of all dependencies that pyproject.toml allows
+	@mkdir -p .venvs
+	@"$(PYTHON)" tests/packaging/lowest.py pyproject.toml >.venvs/lowest.txt
+	@PIP_CONSTRAINT=.venvs/lowest.txt $(MAKE) suite VENV=.venvs/lowest
 
 check: style types rooms fresh  ## style, types, rooms, freshness of everything generated
 
@@ -61,7 +83,7 @@ generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/python -m weenats_codegen.messages
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer, with venv and pip" >&2; exit 1; }

@@ -200,7 +200,7 @@ class NatsConnection(Client):
 
     def leave(self, interest: Interest) -> None:
         """Tell the server to deliver no more; what is under way still arrives until `forget`."""
-        if self._subs.pop(interest.sid, None) is not None:
+        if self._subs.pop(interest.sid, None) is not None and not self.is_closed:
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
@@ -314,6 +314,23 @@ class NatsConnection(Client):
         # connection, and nobody knows for the whole of connect_timeout that it says nothing.
         self._server_pool.sort(key=lambda server: server is self._current_server)
         await super()._select_next_server()
+
+    async def _flush_pending(self, force_flush: bool = False) -> object:  # noqa: FBT001, FBT002 - nats-py's
+        self._leave_nothing_to_flush()
+        return await super()._flush_pending(force_flush)
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - nats-py's
+        self._leave_nothing_to_flush()
+        if not self.is_connected:  # its next socket, if any, is none that takes commands yet
+            self._pending.clear()
+            self._pending_data_size = 0
+        await super()._close(status, do_cbs)
+
+    def _leave_nothing_to_flush(self) -> None:
+        # nats-py's `writelines` fails on a socket that is lost, from Python 3.12 on with a
+        # TypeError, of which its flusher dies and its close stops half-way.
+        if self.is_connected:
+            self._hand_over()
 
     async def _process_connect_init(self) -> None:
         try:

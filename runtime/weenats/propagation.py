@@ -1,7 +1,7 @@
 """Trace context and baggage in headers, as W3C has them.
 
 What is malformed, or more than W3C asks anybody to carry, is passed over without a word: the
-propagators of the API would log a line for each message.
+propagators of the API would log a line for each message, each version of it for other ones.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import re
 from functools import partial
 from random import getrandbits
 from typing import TYPE_CHECKING, Final
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
-from opentelemetry.baggage import get_all
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.baggage import get_all, set_baggage
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 _TRACE: Final = TraceContextTextMapPropagator()
-_BAGGAGE: Final = W3CBaggagePropagator()
 _USUAL: Final = re.compile(
     rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
 )
@@ -47,7 +45,7 @@ _MAX_MEMBERS: Final = 32
 _MAX_BAGGAGE: Final = 8192
 _MAX_BAGGAGE_ENTRIES: Final = 64
 _MAX_BAGGAGE_ENTRY: Final = 4096
-# What the propagators of the API take without a word, no more.
+# What the propagators of the API take, no more.
 _STATE_NAME: Final = (
     r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 )
@@ -102,8 +100,9 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
             carrier["tracestate"] = tracestate
         context = _TRACE.extract(carrier, context)
     baggage = headers.get("baggage")
-    if baggage is not None and (entries := _usable_entries(baggage)):
-        context = _BAGGAGE.extract({"baggage": ",".join(entries)}, context)
+    for entry in () if baggage is None else _usable_entries(baggage):
+        name, _, value = entry.partition("=")
+        context = set_baggage(name.strip(), unquote_plus(value.strip()).strip(), context)
     return context
 
 

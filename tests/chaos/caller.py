@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import Any, Final
@@ -12,14 +11,13 @@ from typing import Any, Final
 from journal import Journal
 from model import GIVEN_UP, SUCCESS
 from receipts import AddItem, Finalize, ItemAdded, ReceiptsClient, RemoveItem, VoidReceipt
-from receipts.operations import VOID_RECEIPT
 from settings import ProcessSettings
 from weenats import ReceivedEvent, ServiceError
 
 _CALLERS: Final = 8
 _TURNS_A_KEY: Final = 20
-_IDEMPOTENT_VOID: Final = replace(VOID_RECEIPT, idempotent=True)
-"""The command as a contract would have it that lets clients make it again."""
+_IDEMPOTENT: Final = frozenset({"finalize", "get"})
+"""What the contract lets clients make again."""
 _TIMEOUTS: Final = (3.0, 3.0, 3.0, 1.0, 0.02)
 _GIVEN_UP: Final = 0.05
 _PATIENCE: Final = 0.01
@@ -103,8 +101,7 @@ class Caller:
     ) -> str:
         """Make a call; return its outcome as the model knows it."""
         call = f"{self._settings.name}-{next(self._numbers)}"
-        idempotent = name in ("void-receipt", "get")
-        self._journal.write("called", call=call, idempotent=idempotent)
+        self._journal.write("called", call=call, idempotent=name in _IDEMPOTENT)
         try:
             async with asyncio.timeout(patience):
                 await self._operations[name](key, correlation_id=call, timeout=timeout)
@@ -126,8 +123,6 @@ class Caller:
             "add-item": lambda key, **options: receipts.add_item(key, item, **options),
             "remove-item": lambda key, **options: receipts.remove_item(key, leave, **options),
             "finalize": lambda key, **options: receipts.finalize(key, Finalize(), **options),
-            "void-receipt": lambda key, **options: receipts.execute(
-                _IDEMPOTENT_VOID, key, reason, **options
-            ),
+            "void-receipt": lambda key, **options: receipts.void_receipt(key, reason, **options),
             "get": receipts.get,
         }

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from breakages import FAULTS
 from child import ChildError
-from faults import FAULTS
 from history import history_of
 from log_check import objections
 from model import violations

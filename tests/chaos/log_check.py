@@ -1,15 +1,15 @@
-"""What the processes of a run may log: warnings that the circumstances explain, nothing worse."""
+"""What the processes of a run may log: what the circumstances explain, and nothing worse."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 _HARMLESS: Final = {"DEBUG", "INFO"}
-EXPECTED: Final[tuple[tuple[str, str], ...]] = (
+_EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("weenats.transport", r"NATS: |NATS ended the connection: |NATS refused a "),
     ("weenats.auth", r".* refused a caller: |the keys at .* cannot be fetched: "),
     ("weenats.service", r"a request on .* named no reply subject and was dropped"),
@@ -23,6 +23,10 @@ EXPECTED: Final[tuple[tuple[str, str], ...]] = (
     ("asyncio", r"socket\.send\(\) raised exception"),
 )
 """By logger, the warnings that are no news while a run does what it does."""
+_EXPECTED_ERRORS: Final = (
+    # What a run does to credentials a server refuses, until they are renewed.
+    ("weenats.transport", r"NATS: nats: 'Authorization Violation'$"),
+)
 
 
 def objections(log: Path) -> Iterator[str]:
@@ -46,14 +50,15 @@ def _objection(line: str) -> str | None:
         return line.strip()
     if record["level"] in _HARMLESS:
         return None
-    if record["level"] == "WARNING" and "exception" not in record and _is_expected(record):
+    expected = {"WARNING": _EXPECTED_WARNINGS, "ERROR": _EXPECTED_ERRORS}.get(record["level"], ())
+    if "exception" not in record and _is_among(expected, record):
         return None
     text = f"{record['level']} {record['logger']}: {record['message']}"
     return f"{text}\n{record['exception']}" if "exception" in record else text
 
 
-def _is_expected(record: dict[str, Any]) -> bool:
+def _is_among(expected: Iterable[tuple[str, str]], record: Mapping[str, Any]) -> bool:
     return any(
         record["logger"] == logger and re.match(pattern, record["message"])
-        for logger, pattern in EXPECTED
+        for logger, pattern in expected
     )

@@ -25,11 +25,12 @@ def a_record(level: str, logger: str, message: str, **members: str) -> dict[str,
 
 
 def test_what_is_expected_is_no_news(tmp_path: Path) -> None:
-    """Information and warnings of what a run does are let pass."""
+    """Information, and warnings and errors of what a run does, are let pass."""
     assert not seen(
         tmp_path,
         a_record("INFO", "weenats.service", "anything"),
         a_record("WARNING", "weenats.transport", "NATS: nats: unexpected EOF"),
+        a_record("ERROR", "weenats.transport", "NATS: nats: 'Authorization Violation'"),
         a_record("WARNING", "weenats.auth", "receipts.query.receipt.get refused a caller: x"),
     )
 
@@ -52,6 +53,10 @@ def test_what_is_expected_is_no_news(tmp_path: Path) -> None:
         (
             a_record("WARNING", "weenats.transport", "something else"),
             "WARNING weenats.transport: something else",
+        ),
+        (
+            a_record("ERROR", "weenats.transport", "NATS: something else"),
+            "ERROR weenats.transport: NATS: something else",
         ),
         ("Traceback (most recent call last):", "Traceback (most recent call last):"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from faults import FAULTS
+from breakages import FAULTS
 from schedule import plan
 
 

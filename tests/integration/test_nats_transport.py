@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from time import monotonic
 
 import pytest
+from nats.aio.transport import TcpTransport
 
 from transports import FAST, answering, back, connected, soon
 from weenats import (
@@ -95,6 +96,23 @@ async def test_closing_without_a_server(own_nats_server: NatsServer, *, again: b
     await asyncio.wait_for(transport.close(), 2)
     with pytest.raises(UnavailableError):
         await asyncio.wait_for(call, 2)
+
+
+async def test_what_writes(own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written by nats-py's `writelines`: not every Python's can lose its socket."""
+    used: list[object] = []
+    monkeypatch.setattr(TcpTransport, "writelines", lambda _, frames: used.append(frames))
+    async with connected(own_nats_server.url) as transport:
+        transport.subscribe("echo", answering(transport))
+        await lose(transport, own_nats_server.kill)
+        transport.publish("event", b"kept")
+        own_nats_server.start()
+        assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
+        await lose(transport, own_nats_server.kill)
+        interest = transport.subscribe("later", answering(transport))
+        transport.publish("event", b"never sent")
+        await asyncio.gather(transport.close(), transport.unsubscribe([interest]))
+    assert not used
 
 
 async def test_a_server_that_hangs(own_nats_server: NatsServer) -> None:

@@ -174,7 +174,7 @@ async def test_a_handler_finishes_what_must_finish(
     builder, client = serving(handlers := Probe(commit=commit))
     async with builder.build():
         call = asyncio.create_task(
-            client.run("k", Run(action="commit"), timeout=60 if gives_up else 0.05)
+            client.run("k", Run(action="commit"), timeout=60 if gives_up else 0.5)
         )
         await inside.wait()
         if gives_up:

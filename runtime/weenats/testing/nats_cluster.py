@@ -113,10 +113,13 @@ class ClusterServer(NatsServer):
         self._peers = tuple(server for server in servers if server is not self)
 
     def _has_joined(self) -> bool:
-        others = {peer.name for peer in self._peers if peer.is_running and not peer._is_paused}
+        others = [peer for peer in self._peers if peer.is_running and not peer._is_paused]
         with contextlib.suppress(OSError, HTTPException, ValueError):
-            routes = self.monitor("/routez")["routes"]
-            if others <= {route.get("remote_name") for route in routes}:
+            # By identity: a route may still be that of a server of the same name that was killed.
+            identities = {peer.monitor("/varz")["server_id"] for peer in others}
+            if identities <= {
+                route.get("remote_id") for route in self.monitor("/routez")["routes"]
+            }:
                 is_minority = 2 * (len(others) + 1) <= len(self._peers) + 1
                 return is_minority or bool(self.monitor("/jsz")["meta_cluster"].get("leader"))
         return False
