@@ -21,7 +21,7 @@ from weenats import NatsServiceBuilder, ReceivedEvent
 from weenats.testing import NatsServer
 
 PICTURE: Final = Path(__file__).with_name("trace.svg")
-_LABELS, _BARS, _ROW, _HEAD = 400, 460, 28, 34
+_LABELS, _BARS, _ROW, _HEAD = 500, 460, 28, 30
 _COLOURS: Final = {
     "CLIENT": "#0969da",
     "SERVER": "#1a7f37",
@@ -80,7 +80,7 @@ def drawn(tree: Sequence[Row]) -> str:
     """Return the picture: a bar a span, on one scale of time."""
     begin = min(row.span.start_time or 0 for row in tree)
     end = max(row.span.end_time or 0 for row in tree)
-    height = _HEAD + _ROW * len(tree) + 10
+    height = _HEAD + _ROW * (len(tree) - 1) + 18
     width = _LABELS + _BARS + 90
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
