@@ -243,19 +243,23 @@ class EndpointRunner:
     ) -> None:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
         try:
-            self._transport.publish(
-                reply, encode_failure(error, duration, context), _error_headers(error)
-            )
-        except (MessageTooLargeError, TypeError, ValueError) as failure:
-            _LOG.warning(
-                "the error of %s cannot be sent whole: %s", self.operation.subject, failure
-            )
-            whole = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-            self._transport.publish(
-                reply, encode_failure(whole, duration, None), _error_headers(whole)
-            )
+            try:
+                self._publish_failure(reply, error, duration, context)
+            except (MessageTooLargeError, TypeError, ValueError) as failure:
+                _LOG.warning(
+                    "the error of %s cannot be sent whole: %s", self.operation.subject, failure
+                )
+                whole = failure if isinstance(failure, MessageTooLargeError) else InternalError()
+                self._publish_failure(reply, whole, duration, None)
         except ServiceError as failure:
             _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
+
+    def _publish_failure(
+        self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
+    ) -> None:
+        self._transport.publish(
+            reply, encode_failure(error, duration, context), _error_headers(error)
+        )
 
 
 def _guarded(
