@@ -95,3 +95,56 @@ def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]
     (project / "schemas").mkdir()
     assert main(["generate"]) == 1
     assert capsys.readouterr().err.startswith("weenats: schemas")
+
+
+def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract that is changed before the handlers are takes their stub along."""
+    main(["new", "orders"])
+    main(["generate"])
+    rename(project, "add-item", "put-item")
+    assert main(["check"]) == 1
+    assert "+    async def put_item(" in capsys.readouterr().out
+    assert main(["generate"]) == 0
+    assert "generated/orders/handlers.py" in capsys.readouterr().out
+    stub = (project / "generated/orders/handlers.py").read_text()
+    assert "async def put_item(" in stub
+    assert "async def add_item(" not in stub
+
+
+@pytest.mark.parametrize("verb", ["generate", "check"])
+def test_handlers_that_fell_behind_are_told(
+    verb: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the user's file lacks and has too much is a line each, and neither verb fails for it."""
+    main(["new", "orders"])
+    main(["generate"])
+    handlers = project / "generated/orders/handlers.py"
+    mine = handlers.read_text().replace("raise UnimplementedError", "raise NotImplementedError", 1)
+    handlers.write_text(mine)
+    rename(project, "add-item", "put-item")
+    main(["generate"])
+    capsys.readouterr()
+    assert main([verb]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"weenats: generated/orders/handlers.py {line}"
+        for line in (
+            "lacks handlers of the contract: put_item",
+            "has handlers that the contract does not know: add_item",
+        )
+    ]
+    assert handlers.read_text() == mine
+    assert main([verb, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gaps"] == [
+        {
+            "file": "generated/orders/handlers.py",
+            "missing": ["put_item"],
+            "unknown": ["add_item"],
+            "unreadable": "",
+        }
+    ]
+
+
+def rename(project: Path, old: str, new: str) -> None:
+    """Rename an operation in the contract."""
+    contract = project / "schemas/orders/service.yaml"
+    contract.write_text(contract.read_text().replace(f"  {old}:\n", f"  {new}:\n"))

@@ -4,13 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
 from weenats.nats_transport import NatsTransport
 from weenats_codegen.verbs.arguments import service_name
-from weenats_codegen.verbs.output import emit, milliseconds, plain
+from weenats_codegen.verbs.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +46,7 @@ async def _ask(transport: NatsTransport, instance: "PingResponse") -> Found | No
             await get_service_stats(transport, instance.name, instance.id),
         )
     except (UnavailableError, DeadlineExceededError, InternalError) as error:
-        typer.echo(f"weenats: {instance.name} {instance.id} does not answer: {error}", err=True)
+        warn(f"{instance.name} {instance.id} does not answer: {error}")
         return None
 
 

@@ -18,6 +18,11 @@ def emit(value: object, *, as_json: bool, person: Callable[[], "RenderableType"]
         console().print(person())
 
 
+def warn(line: str) -> None:
+    """Tell on standard error what a person should know of and what fails nothing."""
+    sys.stderr.write(f"weenats: {line}\n")
+
+
 def console() -> "Console":
     """The terminal, or whatever stands in for one: colours only where they can be seen."""
     from rich.console import Console

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from weenats_codegen.generate import check, generate, package_files
+from weenats_codegen.generate import Freshness, check, generate, package_files
 from weenats_codegen.problems import ContractError
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +37,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def test_the_repository_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """generated/receipts is what schemas/receipts gives."""
     monkeypatch.chdir(ROOT)
-    assert check([Path("schemas")], Path("generated")) == ""
+    assert check([Path("schemas")], Path("generated")) == Freshness("", ())
 
 
 def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
