@@ -50,7 +50,7 @@ def test_a_stub_is_untouched_until_a_byte_of_it_changes() -> None:
 
 
 def test_an_untouched_stub_is_written_anew(tmp_path: Path) -> None:
-    """A contract that changes before the stub does takes the stub along; `check` sees that it must."""
+    """A contract that changes before its stub does takes the stub along; `check` sees it."""
     write(tmp_path, FILES)
     newer = {**FILES, NAME: seal(STUB.replace("take", "grab"))}
     assert "+    async def grab(" in diff(tmp_path, newer)
