@@ -1,6 +1,7 @@
 """The verbs new, generate and check, as a person and as a program use them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,20 @@ def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["check"]) == 0
     assert "fresh" in capsys.readouterr().out
     assert (project / "generated/orders/handlers.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["orders", "harbour", "my-stores", "news", "class"])
+def test_new_names_what_generate_makes(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next steps that `new` tells work as they are printed, whatever the name."""
+    main(["new", name])
+    steps = capsys.readouterr().out
+    main(["generate"])
+    (handlers,) = project.glob("generated/*/handlers.py")
+    (stub,) = re.findall(r"^class (\w+)\(", handlers.read_text(), re.MULTILINE)
+    assert f"fill in {handlers.relative_to(project).as_posix()}\n" in steps
+    assert f"weenats run {handlers.parent.name}.handlers:{stub} --embedded" in steps
 
 
 def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

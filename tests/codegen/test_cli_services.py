@@ -253,7 +253,10 @@ def test_a_result_of_nothing_is_done() -> None:
     ("target", "message"),
     [
         ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
-        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing"),
+        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
+        ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
+        ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
+        ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
         ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
         (
             "json:JSONDecoder",

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def new(name: str, root: Path, *, as_json: bool) -> None:
     """Write a contract folder to start from."""
-    from weenats_codegen.naming import class_name, package_name
+    from weenats_codegen.read import read
     from weenats_codegen.scaffold import scaffold
 
     written = [path.as_posix() for path in scaffold(name, root)]
-    package, handlers = package_name(name), class_name(name)
+    contract = read(root / "schemas" / name)
 
     def person() -> str:
         files = "\n".join(f"  {path}" for path in written)
@@ -29,8 +29,8 @@ def new(name: str, root: Path, *, as_json: bool) -> None:
             f"[green]wrote[/]\n{files}\n\nnext:\n"
             "  edit the contract: delete what you do not need, rename the rest\n"
             "  weenats generate\n"
-            f"  fill in generated/{package}/handlers.py\n"
-            f"  weenats run {package}.handlers:{handlers} --embedded"
+            f"  fill in generated/{contract.package}/handlers.py\n"
+            f"  weenats run {contract.package}.handlers:{contract.stub} --embedded"
         )
 
     emit({"written": written}, as_json=as_json, person=person)
