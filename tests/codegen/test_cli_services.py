@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from weenats.connection_options import ConnectionOptions
+from weenats.deadline import Duration
 from weenats.messages import EndpointInfo, InfoResponse
 from weenats.testing import NatsServer
 from weenats_codegen.cli import main
@@ -131,12 +134,44 @@ def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == "weenats: no instance of orders is running\n"
 
 
-def test_no_server_is_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["call", "receipts", "get", "r-1", "--timeout", "0.3"],
+        ["services"],
+        ["top", "--once"],
+        ["run", TARGET],
+    ],
+)
+def test_no_server_is_a_line_that_says_how_to_name_one(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """An unreachable server is one line, in bounded time."""
-    assert main(["services", "--servers", "nats://127.0.0.1:1"]) == 1
-    shown = capsys.readouterr().err
-    assert shown.startswith("weenats: UNAVAILABLE")
-    assert shown.count("\n") == 1
+    assert main([*arguments, "--servers", "nats://127.0.0.1:1"]) == 1
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown.startswith("weenats: UNAVAILABLE: no connection to NATS at nats://127.0.0.1:1: ")
+    assert shown.endswith("; set NATS_URL or --servers")
+
+
+def test_the_timeout_of_a_call_bounds_its_connecting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who listens and says nothing is waited for no longer than the call may take."""
+    given: list[Duration] = []
+    check = ConnectionOptions.__post_init__
+
+    def spy(options: ConnectionOptions) -> None:
+        given.append(options.connect_timeout)
+        check(options)
+
+    monkeypatch.setattr(ConnectionOptions, "__post_init__", spy)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
+        call = ["call", "receipts", "get", "r-1", "--servers", url, "--timeout"]
+        assert main([*call, "0.2"]) == 1
+    assert given[-1] == 0.2
+    told = capsys.readouterr().err
+    assert f"no connection to NATS at {url}: no answer; set NATS_URL or --servers" in told
 
 
 @pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])

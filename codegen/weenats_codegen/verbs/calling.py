@@ -33,9 +33,9 @@ from weenats.messages import (
     QuerySuccess,
     Violation,
 )
-from weenats.nats_transport import NatsTransport
 from weenats.subjects import Kind, cancel
 from weenats_codegen.verbs.arguments import json_text, service_name
+from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit
 
@@ -76,26 +76,23 @@ def call(asked: Asked, servers: Sequence[str], *, as_json: bool) -> None:
 async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply:
     """Find the operation in the service's INFO, send an envelope, return what comes back."""
     deadline = monotonic() + seconds(asked.timeout)
-    transport = NatsTransport(servers)
-    try:
-        await transport.connect()
-        info = await get_service_info(transport, asked.service, timeout=asked.timeout)
-        endpoint, kind = find(info, asked.operation)
-        request = written(asked, payload, endpoint, kind)
-        lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
-        if asked.token:
-            warn_if_exposed(transport)
-        delivery = await transport.request(
-            endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
-        )
-        replies: TypeAdapter[Reply] = TypeAdapter(
-            CommandResponse if kind is Kind.COMMAND else QueryResponse
-        )
-        return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
-    except NoRespondersError:
-        raise VerbError(f"no instance of {asked.service} is running") from None
-    finally:
-        await transport.close()
+    async with connection(servers, asked.timeout) as transport:
+        try:
+            info = await get_service_info(transport, asked.service, timeout=asked.timeout)
+            endpoint, kind = find(info, asked.operation)
+            request = written(asked, payload, endpoint, kind)
+            lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
+            if asked.token:
+                warn_if_exposed(transport)
+            delivery = await transport.request(
+                endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
+            )
+        except NoRespondersError:
+            raise VerbError(f"no instance of {asked.service} is running") from None
+    replies: TypeAdapter[Reply] = TypeAdapter(
+        CommandResponse if kind is Kind.COMMAND else QueryResponse
+    )
+    return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
 
 
 def written(asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind) -> bytes:

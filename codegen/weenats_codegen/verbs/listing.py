@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
-from weenats.nats_transport import NatsTransport
 from weenats_codegen.verbs.arguments import service_name
+from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from weenats.messages import InfoResponse, PingResponse, StatsResponse
+    from weenats.nats_transport import NatsTransport
 
 Found = tuple["InfoResponse", "StatsResponse"]
 
@@ -28,17 +29,13 @@ def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> N
 
 async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
     """Ask every instance for INFO and STATS."""
-    transport = NatsTransport(servers)
-    try:
-        await transport.connect()
+    async with connection(servers) as transport:
         instances = await list_instances(transport, service)
         told = await asyncio.gather(*(_ask(transport, instance) for instance in instances))
-        return [found for found in told if found is not None]
-    finally:
-        await transport.close()
+    return [found for found in told if found is not None]
 
 
-async def _ask(transport: NatsTransport, instance: "PingResponse") -> Found | None:
+async def _ask(transport: "NatsTransport", instance: "PingResponse") -> Found | None:
     """Ask one instance; it may have ended meanwhile, or be of a make that tells nothing."""
     try:
         return (

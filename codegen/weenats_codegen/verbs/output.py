@@ -20,7 +20,12 @@ def emit(value: object, *, as_json: bool, person: Callable[[], "RenderableType"]
 
 def warn(line: str) -> None:
     """Tell on standard error what a person should know of and what fails nothing."""
-    sys.stderr.write(f"weenats: {line}\n")
+    sys.stderr.write(f"weenats: {one_line(line)}\n")
+
+
+def one_line(text: str) -> str:
+    """Printable text: what came from elsewhere may hold line breaks, or more."""
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
 def console() -> "Console":
