@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from receipts import CONTRACT
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration
-from weenats.messages import EndpointInfo, InfoResponse
+from weenats.messages import EndpointInfo, InfoResponse, PingResponse
 from weenats.testing import NatsServer
 from weenats_codegen.cli import main
+from weenats_codegen.verbs.agreement import warn_of_differences
 from weenats_codegen.verbs.calling import drawn, find
 from weenats_codegen.verbs.failures import VerbError
 
@@ -202,6 +204,57 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
     shown = capsys.readouterr().out
     assert "receipts 1.0.0" in shown
     assert "add-item" in shown
+
+
+def test_instances_of_different_contracts_are_told(
+    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever lists or calls a service learns that its instances do not speak one contract."""
+    (tmp_path / "newer.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import CONTRACT\n"
+        "from receipts.handlers import Receipts\n"
+        "class Newer(Receipts):\n"
+        "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
+    )
+    digest = CONTRACT.digest[:15]
+    told = (
+        "weenats: the instances of receipts have different contracts: "
+        f"1.0.0 {digest} (1), 1.1.0 sha256:01234567 (1)\n"
+    )
+    with (
+        NatsServer() as server,
+        running(TARGET, "--servers", server.url, cwd=repository),
+        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+    ):
+        assert main(["services", "--servers", server.url, "--json"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == told
+        assert len(json.loads(shown.out)) == 2
+        call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", server.url]
+        assert main(call) == 0
+        assert capsys.readouterr().err == told
+        assert main([*call[:2], "add", *call[3:]]) == 1
+        assert capsys.readouterr().err.startswith(told)
+
+
+def test_only_instances_that_tell_their_contract_are_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Another version of one contract, another make, another service: none is a difference."""
+    warn_of_differences(
+        PingResponse(
+            type="io.nats.micro.v1.ping_response", name=n, id="1", version=v, metadata=facts
+        )
+        for n, v, facts in (
+            ("a", "1.0.0", {"contract": "x"}),
+            ("a", "1.1.0", {"contract": "x"}),
+            ("a", "1.0.0", {}),
+            ("a", "1.0.0", None),
+            ("b", "1.0.0", {"contract": "y"}),
+        )
+    )
+    assert capsys.readouterr().err == ""
 
 
 def test_services_says_when_there_is_none(

@@ -34,6 +34,7 @@ from weenats.messages import (
     Violation,
 )
 from weenats.subjects import Kind, cancel
+from weenats_codegen.verbs.agreement import warn_unless_agreed
 from weenats_codegen.verbs.arguments import json_text, service_name
 from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.failures import VerbError
@@ -77,6 +78,7 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
     """Find the operation in the service's INFO, send an envelope, return what comes back."""
     deadline = monotonic() + seconds(asked.timeout)
     async with connection(servers, asked.timeout) as transport:
+        agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, asked.timeout))
         try:
             info = await get_service_info(transport, asked.service, timeout=asked.timeout)
             endpoint, kind = find(info, asked.operation)
@@ -89,6 +91,8 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
             )
         except NoRespondersError:
             raise VerbError(f"no instance of {asked.service} is running") from None
+        finally:
+            await agreed
     replies: TypeAdapter[Reply] = TypeAdapter(
         CommandResponse if kind is Kind.COMMAND else QueryResponse
     )

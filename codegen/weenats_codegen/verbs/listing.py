@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
+from weenats_codegen.verbs.agreement import warn_of_differences
 from weenats_codegen.verbs.arguments import service_name
 from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.output import emit, milliseconds, plain, warn
@@ -31,6 +32,7 @@ async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
     """Ask every instance for INFO and STATS."""
     async with connection(servers) as transport:
         instances = await list_instances(transport, service)
+        warn_of_differences(instances)
         told = await asyncio.gather(*(_ask(transport, instance) for instance in instances))
     return [found for found in told if found is not None]
 
