@@ -96,7 +96,7 @@ def test_call_reads_standard_input(
 
 
 def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure shows its code, its declared name and its message; exit code 1."""
+    """A failure shows its code, declared name, message and details as JSON; exit code 1."""
     cake = '{"name": "Cake"}'
     main(["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url])
     capsys.readouterr()
@@ -104,7 +104,12 @@ def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFix
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.startswith("weenats: NOT_FOUND item-not-found: ")
+    assert shown.err.endswith(' {"name": "Cake"}\n')
     assert shown.err.count("\n") == 1
+    assert main(["call", "receipts", "get", "nothing", "--servers", receipts_url]) == 1
+    bare = capsys.readouterr().err
+    assert bare.startswith("weenats: NOT_FOUND receipt-not-found: ")
+    assert "{" not in bare
 
 
 def test_a_bad_payload_names_every_place(

@@ -1,6 +1,7 @@
 """The verb `call`: any operation of a running service, known from what the service tells."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -156,12 +157,14 @@ def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
 
 
 def failure_line(failure: Failure) -> str:
-    """Code, declared name, message, and what was wrong where."""
+    """Code, declared name, message, then what was wrong where, or the declared details as JSON."""
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
     declared = details.get("error")
     name = f" {declared}" if isinstance(declared, str) else ""
     line = f"{error.code}{name}: {error.message}"
+    if name and "data" in details:
+        return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
     told = (f"{fault.pointer}: {fault.message}" for fault in violations(details))
     faults = "; ".join(fault for fault in told if fault not in error.message)
     return f"{line} ({faults})" if faults else line
