@@ -209,7 +209,7 @@ class ServiceClient:
         """Let an interceptor stand around each call; the first added is the outermost.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: it is not async, or does not take (context, call_next).
         """
         chains.check(interceptor)
         return self._with(_interceptors=(*self._interceptors, interceptor))

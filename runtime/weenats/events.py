@@ -17,6 +17,7 @@ from typing_extensions import Unpack
 from weenats import headers as header_names
 from weenats import subjects
 from weenats.admission import Admission
+from weenats.async_functions import check_async
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_headers
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
@@ -176,10 +177,11 @@ async def subscribe(
     Raises:
         ValueError: an option is out of bounds.
         ServiceError: there is no connection, or the server refuses the subject.
-        TypeError: there is no such option.
+        TypeError: there is no such option, or the handler is not async.
     """
     if not options.keys() <= _SUBSCRIBE_OPTIONS:
         raise unknown_option(options, _SUBSCRIBE_OPTIONS, "a subscription")
+    check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")
     if queue_group:
         subjects.check_queue_group(queue_group)

@@ -38,7 +38,7 @@ async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> No
     """
     try:
         service = builder.build()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise VerbError(str(error)) from error
     try:
         await service.start()
