@@ -265,9 +265,37 @@ def test_only_instances_that_tell_their_contract_are_compared(
 def test_services_says_when_there_is_none(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No instance is an answer, not a failure."""
-    assert main(["services", "orders", "--servers", receipts_url]) == 0
+    """A service that was asked for and does not run is a failure; --json stays a document."""
+    listing = ["services", "orders", "--servers", receipts_url]
+    assert main(listing) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "weenats: no instance of orders is running\n")
+    assert main([*listing, "--json"]) == 1
+    shown = capsys.readouterr()
+    assert (json.loads(shown.out), shown.err.count("\n")) == ([], 1)
+
+
+def test_no_service_at_all_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody was asked for, so nothing failed."""
+    with NatsServer() as server:
+        assert main(["services", "--servers", server.url]) == 0
     assert capsys.readouterr().out == "no service is running\n"
+
+
+def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers and one of its own are wrong usage together."""
+    assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
+    assert "--servers and --embedded do not go together" in capsys.readouterr().err
+
+
+def test_run_embedded_leaves_the_servers_of_other_verbs(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NATS_URL is set for calls, and a service may have a server of its own all the same."""
+    monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
+    with running(TARGET, "--embedded", cwd=repository) as (_, facts):
+        assert facts["servers"].startswith("nats://127.0.0.1:")
+        assert facts["servers"] != "nats://127.0.0.1:1"
 
 
 @pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])

@@ -9,6 +9,7 @@ from weenats.errors import DeadlineExceededError, InternalError, UnavailableErro
 from weenats_codegen.verbs.agreement import warn_of_differences
 from weenats_codegen.verbs.arguments import service_name
 from weenats_codegen.verbs.connecting import connection
+from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
@@ -21,11 +22,19 @@ Found = tuple["InfoResponse", "StatsResponse"]
 
 
 def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> None:
-    """Show the running instances of all services, or of one."""
+    """Show the running instances of all services, or of one.
+
+    Raises:
+        VerbError: the one that was asked for does not run.
+    """
     if service is not None:
         service_name(service)
     found = asyncio.run(look(service, servers))
-    emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+    is_missing = service is not None and not found
+    if as_json or not is_missing:
+        emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+    if is_missing:
+        raise VerbError(f"no instance of {service} is running")
 
 
 async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
