@@ -29,6 +29,23 @@ def test_servers_that_are_none_are_refused(servers: Any) -> None:
         ProbeClient.connect(servers)
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "mqtt", "nat"])
+def test_servers_of_another_kind_are_refused(scheme: str) -> None:
+    """Whoever gives the URL of something else reads which ones go, and no password."""
+    told = r"begins with nats://, tls://, ws://, wss://, not {}://$"
+    with pytest.raises(InvalidArgumentError, match=told.format(scheme)):
+        NatsTransport(["nats://localhost", f"{scheme}://me:hidden@localhost:4222"])
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["nats://x", "tls://x", "ws://x", "wss://x", "NATS://x", "x:4222", "a:b://c@localhost"],
+)
+def test_servers_that_may_be_some_are_taken(server: str) -> None:
+    """With a scheme of NATS, in either case, or without one."""
+    assert NatsTransport(server)
+
+
 async def test_no_server_is_told_with_its_url() -> None:
     """Whoever forgot to start a server reads where none was found, without the password."""
     client = ProbeClient.connect("nats://me:hidden@127.0.0.1:1", timeout=0.2)
