@@ -18,8 +18,9 @@ def is_async(function: object) -> bool:
 def check_async(function: object, what: str) -> None:
     """Refuse what is no function, and a plain `def` where `async def` is needed.
 
-    A plain function around an async one that says so (`functools.wraps`) will do, and so will an
-    object that can be called: its `__call__` may return any awaitable.
+    An async function around a plain one will do, and so will a plain one around an async one that
+    says so (`functools.wraps`), and an object that can be called: its `__call__` may return any
+    awaitable.
 
     Raises:
         TypeError: it is; the text begins with `what`.
@@ -29,6 +30,6 @@ def check_async(function: object, what: str) -> None:
     inner: Callable[..., object] = function
     while isinstance(inner, partial):
         inner = inner.func
-    inner = unwrap(inner)
+    inner = unwrap(inner, stop=iscoroutinefunction)
     if (isfunction(inner) or ismethod(inner)) and not iscoroutinefunction(inner):
         raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain one")

@@ -53,7 +53,8 @@ def check(interceptor: object) -> None:
     """
     check_async(interceptor, "an interceptor")
     with suppress(ValueError):  # there are callables that tell nothing of themselves
-        shape = signature(cast("Callable[..., object]", interceptor))
+        # What a decorator makes is called, not what it was put on.
+        shape = signature(cast("Callable[..., object]", interceptor), follow_wrapped=False)
         try:
             shape.bind("context", "call_next")
         except TypeError:

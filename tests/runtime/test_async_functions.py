@@ -34,6 +34,16 @@ def timed(function: Callable[[str], Awaitable[str]]) -> Callable[[str], Awaitabl
     return timing
 
 
+def in_a_thread(function: Callable[[str], str]) -> Callable[[str], Awaitable[str]]:
+    """Make a plain function async."""
+
+    @wraps(function)
+    async def threaded(one: str) -> str:
+        return function(one)
+
+    return threaded
+
+
 class Both:
     """Has methods of both kinds."""
 
@@ -61,8 +71,8 @@ class Waiting:
 
 @pytest.mark.parametrize(
     "function",
-    [good, timed(good), partial(good, two="b"), partial(timed(good), "a"), Both().good, Waiting(),
-     Handing(), AsyncMock()],
+    [good, timed(good), in_a_thread(bad), timed(in_a_thread(bad)), partial(good, two="b"),
+     partial(timed(good), "a"), Both().good, Waiting(), Handing(), AsyncMock()],
 )  # fmt: skip
 def test_what_can_be_awaited_will_do(function: Any) -> None:
     """Decorated, partly applied, of an object, or the object itself."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -124,14 +125,34 @@ async def insatiable(context: RequestContext, call_next: CallNext, note: str) ->
     return await call_next(context)
 
 
+def before_each_call(
+    step: Callable[[RequestContext], Awaitable[None]],
+) -> Callable[[RequestContext, CallNext], Awaitable[Response]]:
+    """Make an interceptor of less."""
+
+    @wraps(step)
+    async def stepping(context: RequestContext, call_next: CallNext) -> Response:
+        await step(context)
+        return await call_next(context)
+
+    return stepping
+
+
+@before_each_call
+async def check_tenant(context: RequestContext) -> None:
+    """Look at the context alone."""
+
+
 def plain(context: RequestContext, call_next: CallNext) -> Response:
     """Forget to be async."""
     return Response(None)
 
 
-@pytest.mark.parametrize("good", [Auditing(), generous, partial(insatiable, note="n")])
+@pytest.mark.parametrize(
+    "good", [Auditing(), generous, partial(insatiable, note="n"), check_tenant]
+)
 def test_what_takes_a_call_is_taken(good: Any) -> None:
-    """An object, more parameters that have defaults, a part of a function."""
+    """An object, parameters that have defaults, a part of a function, what a decorator made."""
     check(good)
 
 
