@@ -15,9 +15,12 @@ import pytest
 from receipts import CONTRACT
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration
+from weenats.discovery import get_service_info
 from weenats.messages import EndpointInfo, InfoResponse, PingResponse
 from weenats.testing import NatsServer
+from weenats.transport import Transport
 from weenats_codegen.cli import main
+from weenats_codegen.verbs import calling
 from weenats_codegen.verbs.agreement import warn_of_differences
 from weenats_codegen.verbs.calling import drawn, find
 from weenats_codegen.verbs.failures import VerbError
@@ -179,6 +182,22 @@ def test_the_timeout_of_a_call_bounds_its_connecting(
     assert given[-1] == 0.2
     told = capsys.readouterr().err
     assert f"no connection to NATS at {url}: no answer; set NATS_URL or --servers" in told
+
+
+def test_a_call_has_what_connecting_left_of_its_timeout(
+    receipts_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timeout is that of the whole: connecting, asking what there is, calling."""
+    given: list[float] = []
+
+    async def spy(transport: Transport, service: str, *, timeout: float) -> InfoResponse:
+        given.append(timeout)
+        return await get_service_info(transport, service, timeout=timeout)
+
+    monkeypatch.setattr(calling, "get_service_info", spy)
+    main(["call", "receipts", "get", "r-9", "--servers", receipts_url, "--timeout", "9"])
+    (left,) = given
+    assert 0 < left < 9
 
 
 @pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])

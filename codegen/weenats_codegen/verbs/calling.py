@@ -79,9 +79,10 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
     """Find the operation in the service's INFO, send an envelope, return what comes back."""
     deadline = monotonic() + seconds(asked.timeout)
     async with connection(servers, asked.timeout) as transport:
-        agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, asked.timeout))
+        left = deadline - monotonic()
+        agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, left))
         try:
-            info = await get_service_info(transport, asked.service, timeout=asked.timeout)
+            info = await get_service_info(transport, asked.service, timeout=left)
             endpoint, kind = find(info, asked.operation)
             request = written(asked, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
