@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 HANDLERS: Final = "handlers.py"
 """The stub of the handlers."""
+STUBS: Final = (HANDLERS, "app.py")
+"""All stubs; the other one is the program that serves the handlers."""
 
 _SEAL: Final = "# A stub: `weenats generate` writes it anew until you change it. Seal: "
 _HANDLER_ARGUMENTS: Final = ("self", "key", "context")
@@ -49,7 +51,7 @@ class Gap:
 
 def is_stub(name: str) -> bool:
     """Say whether a generated file is a stub, by its path."""
-    return name.rpartition("/")[2] == HANDLERS
+    return name.rpartition("/")[2] in STUBS
 
 
 def seal(text: str) -> str:

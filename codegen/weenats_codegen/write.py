@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from weenats_codegen.render import MARK
-from weenats_codegen.stub import Gap, gap, is_stub, is_untouched
+from weenats_codegen.stub import HANDLERS, Gap, gap, is_stub, is_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,8 +83,12 @@ def diff(out: Path, files: Mapping[str, str]) -> str:
 
 def gaps(out: Path, files: Mapping[str, str]) -> tuple[Gap, ...]:
     """Return what the handlers of users and their contracts do not have in common."""
-    stubs = [(out / name, text) for name, text in sorted(files.items()) if is_stub(name)]
-    there = [(path, path.read_bytes(), stub) for path, stub in stubs if path.is_file()]
+    stubs = [(out / name, text) for name, text in sorted(files.items())]
+    there = [
+        (path, path.read_bytes(), stub)
+        for path, stub in stubs
+        if path.name == HANDLERS and path.is_file()
+    ]
     found = [
         gap(path.as_posix(), content, stub)
         for path, content, stub in there

@@ -117,6 +117,17 @@ def test_what_is_no_python_is_told(mine: str | bytes) -> None:
     assert line.startswith("things/handlers.py cannot be read: ")
 
 
+def test_a_program_that_was_changed_stays(tmp_path: Path) -> None:
+    """app.py is a stub as well; nobody asks which handlers it has."""
+    app = "things/app.py"
+    write(tmp_path, FILES | {app: seal("old = 1\n")})
+    newer = FILES | {app: seal("new = 1\n")}
+    assert write(tmp_path, newer).written == (tmp_path / app,)
+    (tmp_path / app).write_text(STUB.replace("take", "grab"))
+    assert write(tmp_path, newer).written == ()
+    assert (diff(tmp_path, newer), gaps(tmp_path, newer)) == ("", ())
+
+
 def test_handlers_are_never_run(tmp_path: Path) -> None:
     """What stands in the file is read as text."""
     (tmp_path / "things").mkdir()
