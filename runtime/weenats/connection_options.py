@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from weenats.deadline import Duration, seconds
 from weenats.errors import InvalidArgumentError
@@ -69,7 +69,7 @@ class ConnectionOptions:
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # errors would show it as the path
                 raise InvalidArgumentError(f"{name} is the path of a file, not what it holds")
-        tls: object = self.tls
+        tls = cast("object", self.tls)
         if tls is not None and not isinstance(tls, ssl.SSLContext):
             raise InvalidArgumentError(
                 "tls is an SSLContext, such as ssl.create_default_context(cafile=...), "

@@ -1,6 +1,6 @@
 """The connection of a verb: opened in bounded time, closed at the end."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,7 +16,7 @@ LONGEST: Final = seconds(ConnectionOptions().connect_timeout)
 @asynccontextmanager
 async def connection(
     servers: Sequence[str], timeout: float = LONGEST
-) -> AsyncIterator[NatsTransport]:
+) -> AsyncGenerator[NatsTransport]:
     """Connect within `timeout` seconds, or the runtime's own if these are fewer.
 
     Raises:
