@@ -38,7 +38,11 @@ def test_new_names_what_generate_makes(
     (handlers,) = project.glob("generated/*/handlers.py")
     (stub,) = re.findall(r"^class (\w+)\(", handlers.read_text(), re.MULTILINE)
     assert f"fill in {handlers.relative_to(project).as_posix()}\n" in steps
-    assert f"weenats run {handlers.parent.name}.handlers:{stub} --embedded" in steps
+    assert f"weenats run {handlers.parent.name}.handlers:{stub} --embedded\n" in steps
+    program = handlers.with_name("app.py")
+    assert "\ndef builder() -> NatsServiceBuilder:\n" in program.read_text()
+    assert f"to {program.relative_to(project).as_posix()}\n" in steps
+    assert steps.endswith(f"weenats run {handlers.parent.name}.app:builder\n")
 
 
 def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,7 +30,9 @@ def new(name: str, root: Path, *, as_json: bool) -> None:
             "  edit the contract: delete what you do not need, rename the rest\n"
             "  weenats generate\n"
             f"  fill in generated/{contract.package}/handlers.py\n"
-            f"  weenats run {contract.package}.handlers:{contract.stub} --embedded"
+            f"  weenats run {contract.package}.handlers:{contract.stub} --embedded\n"
+            f"  add authentication and limits to generated/{contract.package}/app.py\n"
+            f"  weenats run {contract.package}.app:builder"
         )
 
     emit({"written": written}, as_json=as_json, person=person)
