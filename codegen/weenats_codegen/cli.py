@@ -4,10 +4,10 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. Nothing heavy is i
 verb needs it, so that `weenats --help` stays fast and a verb needs no more extras than it uses.
 """
 
-import sys
 from collections.abc import Sequence
 
 from weenats_codegen.verbs.failures import describe
+from weenats_codegen.verbs.output import warn
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not lines:
             raise  # a defect of ours: its traceback is worth more than a line
         for line in lines:
-            sys.stderr.write(f"weenats: {line}\n")
+            warn(line)
         code = 1
     return code if isinstance(code, int) else 1

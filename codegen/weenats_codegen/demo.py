@@ -87,7 +87,7 @@ def compile_sample(folder: Path, teller: Teller) -> None:
     spent = perf_counter() - start
     files = sorted(path.relative_to(folder).as_posix() for path in package.iterdir())
     teller.files(files)
-    teller.note(f"handlers.py is yours, the rest is generated; it took {spent:.1f} s")
+    teller.note(f"handlers.py is yours, app.py too once you change it; it took {spent:.1f} s")
 
 
 @contextmanager

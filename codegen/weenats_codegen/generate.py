@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weenats_codegen.format import format_sources
@@ -10,15 +11,30 @@ from weenats_codegen.models import UnsupportedSchemaError
 from weenats_codegen.problems import ContractError, Problem
 from weenats_codegen.read import read
 from weenats_codegen.render import render
-from weenats_codegen.write import Report, diff, write
+from weenats_codegen.stub import is_stub, seal
+from weenats_codegen.write import Report, diff, gaps, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from weenats_codegen.ir import Contract
+    from weenats_codegen.stub import Gap
 
-__all__ = ["Report", "check", "generate"]
+__all__ = ["Freshness", "Report", "check", "generate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How packages stand to their contracts.
+
+    Attributes:
+        diff: What `generate` would change, as a diff; "" when everything is fresh.
+        gaps: What handlers of users and their contracts do not have in common.
+    """
+
+    diff: str
+    gaps: tuple[Gap, ...]
 
 
 def generate(paths: Sequence[Path], out: Path) -> Report:
@@ -32,16 +48,19 @@ def generate(paths: Sequence[Path], out: Path) -> Report:
         ContractError: A contract is bad; nothing is written.
         OSError: A file cannot be written; everything is as it was.
     """
-    return write(out, package_files(paths))
+    files = package_files(paths)
+    report = write(out, files)
+    return replace(report, gaps=gaps(out, files))
 
 
-def check(paths: Sequence[Path], out: Path) -> str:
-    """Return what `generate` would change, as a diff; "" when everything is fresh.
+def check(paths: Sequence[Path], out: Path) -> Freshness:
+    """Compare what is there with what `generate` would write.
 
     Raises:
         ContractError: A contract is bad.
     """
-    return diff(out, package_files(paths))
+    files = package_files(paths)
+    return Freshness(diff(out, files), gaps(out, files))
 
 
 def package_files(paths: Sequence[Path]) -> dict[str, str]:
@@ -69,7 +88,9 @@ def package_files(paths: Sequence[Path]) -> dict[str, str]:
                 files |= {f"{contract.package}/{name}": text for name, text in rendered.items()}
     if problems:
         raise ContractError(problems)
-    return format_sources(files)
+    return {
+        name: seal(text) if is_stub(name) else text for name, text in format_sources(files).items()
+    }
 
 
 def _clashes(contracts: Sequence[Contract]) -> list[Problem]:

@@ -42,8 +42,8 @@ RESERVED_CLASSES: Final = frozenset({
     "AnyUrl", "AwareDatetime", "BaseModel", "ConfigDict", "Field", "MISSING", "Model", "RootModel",
     # of the runtime, as generated modules import them
     "CallOptions", "Command", "Endpoint", "Entity", "Event", "EventHandler", "EventSubscription",
-    "PublishOptions", "Query", "RequestContext", "ServiceClient", "ServiceContract",
-    "ServiceError", "ServiceHandlers", "SubscribeOptions",
+    "NatsServiceBuilder", "PublishOptions", "Query", "RequestContext", "ServiceClient",
+    "ServiceContract", "ServiceError", "ServiceHandlers", "SubscribeOptions",
 })  # fmt: skip
 RESERVED_ERRORS: Final = frozenset({
     "AbortedError", "AlreadyExistsError", "CancelledError", "ConnectionLostError",

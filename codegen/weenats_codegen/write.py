@@ -10,7 +10,8 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from weenats_codegen.render import MARK, STUB
+from weenats_codegen.render import MARK
+from weenats_codegen.stub import HANDLERS, Gap, gap, is_stub, is_untouched
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +25,13 @@ class Report:
         written: The files written.
         unchanged: The files that were as they are to be, and were not touched.
         removed: The files that are no longer generated.
+        gaps: What handlers of users and their contracts do not have in common.
     """
 
     written: tuple[Path, ...]
     unchanged: tuple[Path, ...]
     removed: tuple[Path, ...]
+    gaps: tuple[Gap, ...] = ()
 
 
 def write(out: Path, files: Mapping[str, str]) -> Report:
@@ -36,7 +39,7 @@ def write(out: Path, files: Mapping[str, str]) -> Report:
 
     Args:
         out: The folder.
-        files: Texts by relative path, `package/module.py`. A stub that is there already stays.
+        files: Texts by relative path, `package/module.py`. A stub that its user has changed stays.
 
     Raises:
         OSError: Something cannot be written. Then everything is as it was.
@@ -57,9 +60,16 @@ def write(out: Path, files: Mapping[str, str]) -> Report:
 
 
 def diff(out: Path, files: Mapping[str, str]) -> str:
-    """Return what `write` would change, as a unified diff; "" when nothing."""
-    changed, _ = _compare(out, {name: text for name, text in files.items() if not _is_stub(name)})
-    pairs = [(out / name, text) for name, text in changed.items()]
+    """Return what `write` would change, as a unified diff; "" when nothing.
+
+    A stub that is gone is nobody's business.
+    """
+    changed, _ = _compare(out, files)
+    pairs = [
+        (out / name, text)
+        for name, text in changed.items()
+        if not is_stub(name) or (out / name).exists()
+    ]
     pairs += [(path, "") for path in _stale(out, files)]
     lines: list[str] = []
     for path, text in sorted(pairs):
@@ -71,8 +81,20 @@ def diff(out: Path, files: Mapping[str, str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _is_stub(name: str) -> bool:
-    return name.rpartition("/")[2] == STUB
+def gaps(out: Path, files: Mapping[str, str]) -> tuple[Gap, ...]:
+    """Return what the handlers of users and their contracts do not have in common."""
+    stubs = [(out / name, text) for name, text in sorted(files.items())]
+    there = [
+        (path, path.read_bytes(), stub)
+        for path, stub in stubs
+        if path.name == HANDLERS and path.is_file()
+    ]
+    found = [
+        gap(path.as_posix(), content, stub)
+        for path, content, stub in there
+        if not is_untouched(content)
+    ]
+    return tuple(each for each in found if each is not None)
 
 
 def _compare(out: Path, files: Mapping[str, str]) -> tuple[dict[str, str], tuple[Path, ...]]:
@@ -83,7 +105,7 @@ def _compare(out: Path, files: Mapping[str, str]) -> tuple[dict[str, str], tuple
         path = out / name
         if not path.exists():
             changed[name] = text
-        elif _is_stub(name):
+        elif is_stub(name) and not is_untouched(path.read_bytes()):
             continue
         elif path.read_bytes() == text.encode():
             unchanged.append(path)

@@ -1,4 +1,4 @@
-"""The handlers of receipts: this file is yours and is not written again."""
+"""The handlers of receipts: what each operation does."""
 
 import logging
 from collections.abc import Iterable

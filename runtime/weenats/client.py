@@ -31,6 +31,7 @@ from weenats.deadline import Duration, seconds
 from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.headers import NO_HEADERS
 from weenats.identifiers import STAMPER, check_correlation
+from weenats.keyword_options import unknown_option
 from weenats.nats_transport import NatsTransport
 from weenats.retry import RetryInterceptor
 from weenats.subjects import Kind
@@ -86,6 +87,9 @@ class CallOptions(TypedDict, total=False):
     token: TokenSource
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
+
+
+_CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)
 
 
 class ServiceClient:
@@ -205,7 +209,7 @@ class ServiceClient:
         """Let an interceptor stand around each call; the first added is the outermost.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: it is not async, or does not take (context, call_next).
         """
         chains.check(interceptor)
         return self._with(_interceptors=(*self._interceptors, interceptor))
@@ -273,6 +277,7 @@ class ServiceClient:
             ServiceError: what the service replied with, errors of the contract as their own class;
                 or what kept the call from being answered, see Transport.request.
             InvalidArgumentError: an option, the key or the payload cannot be sent.
+            TypeError: there is no such option.
         """
         response = await self._call(self._request(command, key, payload, options))
         return cast("ResultT", chains.result_of(response))
@@ -288,6 +293,7 @@ class ServiceClient:
 
         Raises:
             ServiceError: as `execute`.
+            TypeError: as `execute`.
         """
         response = await self._call(self._request(query, key, parameters, options))
         return cast("ResultT", chains.result_of(response))
@@ -454,6 +460,8 @@ def _propagate(context: RequestContext, current: MessageContext) -> None:
 
 def _apply(context: RequestContext, options: CallOptions) -> None:
     """Let the options of one call win over the client's settings."""
+    if not options.keys() <= _CALL_OPTIONS:
+        raise unknown_option(options, _CALL_OPTIONS, "a call")
     if "correlation_id" in options:
         context.correlation_id = check_correlation(options["correlation_id"], "correlation_id")
     if "causation_id" in options:

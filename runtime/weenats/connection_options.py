@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from weenats.deadline import Duration, seconds
 from weenats.errors import InvalidArgumentError
-from weenats.nats_credentials import check_installed
+from weenats.nats_credentials import check_installed, is_secret
 
 if TYPE_CHECKING:
-    import ssl
     from pathlib import Path
 
 
@@ -35,7 +35,8 @@ class ConnectionOptions:
         inbox_prefix: where replies go, for servers that restrict subjects.
 
     Raises:
-        InvalidArgumentError: a duration is none, or credentials contradict each other.
+        InvalidArgumentError: a duration is none, credentials contradict each other or stand where
+            the path of their file belongs, or `tls` is no context.
         ImportError: `credentials` or `nkey_seed` without the extra `nkeys`.
     """
 
@@ -64,6 +65,16 @@ class ConnectionOptions:
             )
         if signed:
             check_installed()
+        for name in ("credentials", "nkey_seed"):
+            path: str | Path | None = getattr(self, name)
+            if path is not None and is_secret(path):  # errors would show it as the path
+                raise InvalidArgumentError(f"{name} is the path of a file, not what it holds")
+        tls = cast("object", self.tls)
+        if tls is not None and not isinstance(tls, ssl.SSLContext):
+            raise InvalidArgumentError(
+                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), "
+                f"not {type(tls).__name__}"
+            )
 
     def __repr__(self) -> str:
         return f"ConnectionOptions(name={self.name!r})"

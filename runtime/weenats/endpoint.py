@@ -11,6 +11,7 @@ from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from weenats import headers as header_names
+from weenats.async_functions import check_async
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.deadline import from_header
@@ -61,7 +62,12 @@ class Endpoint:
         operation: Command[PayloadT, ResultT],
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
-        """Serve a command."""
+        """Serve a command.
+
+        Raises:
+            TypeError: the handler is not async; so too below.
+        """
+        _check(operation, handler)
         return cls(operation, _taking_payload(handler))
 
     @classmethod
@@ -71,6 +77,7 @@ class Endpoint:
         handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a query that takes parameters."""
+        _check(operation, handler)
         return cls(operation, _taking_payload(handler))
 
     @classmethod
@@ -80,6 +87,7 @@ class Endpoint:
         handler: Callable[[str, RequestContext], Awaitable[ResultT]],
     ) -> Endpoint:
         """Serve a query without parameters."""
+        _check(operation, handler)
         return cls(operation, lambda context: handler(context.key, context))
 
 
@@ -307,6 +315,10 @@ def _telling_of_failure(tell: Callable[[RequestContext], None]) -> Interceptor:
             raise
 
     return told
+
+
+def _check(operation: AnyOperation, handler: object) -> None:
+    check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
 
 
 def _taking_payload(

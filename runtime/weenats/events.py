@@ -17,10 +17,12 @@ from typing_extensions import Unpack
 from weenats import headers as header_names
 from weenats import subjects
 from weenats.admission import Admission
+from weenats.async_functions import check_async
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext, propagated_headers
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.identifiers import STAMPER
 from weenats.job import Job
+from weenats.keyword_options import unknown_option
 from weenats.model import Model
 from weenats.telemetry.events import EventTelemetry
 from weenats.telemetry.manager import SILENT
@@ -66,6 +68,10 @@ class SubscribeOptions(TypedDict, total=False):
 
     queue_group: str
     max_concurrency: int
+
+
+_PUBLISH_OPTIONS: Final = frozenset(PublishOptions.__annotations__)
+_SUBSCRIBE_OPTIONS: Final = frozenset(SubscribeOptions.__annotations__)
 
 
 class ReceivedEvent(MessageContext, Generic[DataT]):
@@ -129,7 +135,12 @@ async def publish(
     Raises:
         InvalidArgumentError: the key, the data or an option cannot be sent.
         ServiceError: there is no connection, see Transport.publish.
+        TypeError: there is no such option, or the revision is missing.
     """
+    if not options.keys() <= _PUBLISH_OPTIONS:
+        raise unknown_option(options, _PUBLISH_OPTIONS, "an event")
+    if "revision" not in options:
+        raise TypeError("an event is published with the revision of its aggregate: revision=...")
     await transport.connect()
     user_headers = options.get("headers", {})
     header_names.check(user_headers)
@@ -166,7 +177,11 @@ async def subscribe(
     Raises:
         ValueError: an option is out of bounds.
         ServiceError: there is no connection, or the server refuses the subject.
+        TypeError: there is no such option, or the handler is not async.
     """
+    if not options.keys() <= _SUBSCRIBE_OPTIONS:
+        raise unknown_option(options, _SUBSCRIBE_OPTIONS, "a subscription")
+    check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")
     if queue_group:
         subjects.check_queue_group(queue_group)

@@ -6,8 +6,11 @@ One shape, composed once, the first added the outermost.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from contextlib import suppress
+from inspect import signature
+from typing import Protocol, cast
 
+from weenats.async_functions import check_async
 from weenats.context import RequestContext, Response
 
 CallNext = Callable[[RequestContext], Awaitable[Response]]
@@ -46,11 +49,19 @@ def check(interceptor: object) -> None:
     """Refuse at once what cannot be an interceptor.
 
     Raises:
-        TypeError: it cannot be called.
+        TypeError: it is not async, or does not take what it is given.
     """
-    if not callable(interceptor):
-        kind = type(interceptor).__name__
-        raise TypeError(f"an interceptor is an async callable (context, call_next), not {kind}")
+    check_async(interceptor, "an interceptor")
+    with suppress(ValueError):  # there are callables that tell nothing of themselves
+        # What a decorator makes is called, not what it was put on.
+        shape = signature(cast("Callable[..., object]", interceptor), follow_wrapped=False)
+        try:
+            shape.bind("context", "call_next")
+        except TypeError:
+            name = getattr(interceptor, "__qualname__", type(interceptor).__name__)
+            raise TypeError(
+                f"an interceptor takes (context, call_next), and {name} takes {shape}"
+            ) from None
 
 
 def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:

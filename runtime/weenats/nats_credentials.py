@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _JWT: Final = re.compile(rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END")
 _SEED: Final = re.compile(rb"-BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END")
 
+_SEED_TEXT: Final = re.compile(r"\s*S[A-Z2-7]{57}\s*")
+
 
 class CredentialsError(OSError):
     """A file of credentials cannot be used now.
@@ -41,6 +43,11 @@ class Identity:
     public_key: str
     jwt: bytes | None = field(repr=False)
     sign: Callable[[str], bytes] = field(repr=False)
+
+
+def is_secret(path: str | Path) -> bool:
+    """Say whether credentials themselves stand where the path of their file belongs."""
+    return "-BEGIN " in str(path) or _SEED_TEXT.fullmatch(str(path)) is not None
 
 
 def check_installed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Iterable
 from contextvars import Context
 from time import monotonic
@@ -40,6 +41,8 @@ _LOG: Final = logging.getLogger("weenats.transport")
 _MOVE_TIMEOUT: Final = 5.0
 """Seconds that replies may take to come to the old server; it cuts clients off after ten."""
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
+_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,19})://", re.ASCII | re.IGNORECASE)
 
 
 class NatsTransport:
@@ -411,6 +414,13 @@ def _checked(servers: str | Sequence[str]) -> tuple[str, ...]:
     if not texts or len(texts) != len(listed):
         # nats-py would look for a server that is not there in a loop that never ends.
         raise InvalidArgumentError("servers must be the URL of a NATS server, or several of them")
+    for server in texts:
+        scheme = _SCHEME.match(server)
+        if scheme is not None and scheme[1].lower() not in _SCHEMES:
+            known = ", ".join(f"{each}://" for each in _SCHEMES)
+            raise InvalidArgumentError(
+                f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
+            )
     return texts
 
 

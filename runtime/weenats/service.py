@@ -119,7 +119,7 @@ class NatsServiceBuilder:
         """Let an interceptor stand around every request; the first added is the outermost.
 
         Raises:
-            TypeError: it cannot be called.
+            TypeError: it is not async, or does not take (context, call_next).
         """
         chains.check(interceptor)
         return self._with(interceptors=(*self._settings.interceptors, interceptor))

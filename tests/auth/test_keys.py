@@ -26,7 +26,9 @@ FIT = {
     "ES512": ["ES512"],
     "EdDSA": ["EdDSA"],
 }
-ONE_BLOCK = "a public key is one PEM block `PUBLIC KEY` or one JWK"
+ONE_BLOCK = (
+    "a public key is one PEM block `PUBLIC KEY` or one JWK: the text of a file, not its path"
+)
 FITS_NONE = "the key fits none of the algorithms"
 KINDS = "only RSA, P-256, P-384, P-521 and Ed25519 keys are taken"
 

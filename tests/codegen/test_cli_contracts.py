@@ -1,6 +1,7 @@
 """The verbs new, generate and check, as a person and as a program use them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,24 @@ def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["check"]) == 0
     assert "fresh" in capsys.readouterr().out
     assert (project / "generated/orders/handlers.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["orders", "harbour", "my-stores", "news", "class"])
+def test_new_names_what_generate_makes(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next steps that `new` tells work as they are printed, whatever the name."""
+    main(["new", name])
+    steps = capsys.readouterr().out
+    main(["generate"])
+    (handlers,) = project.glob("generated/*/handlers.py")
+    (stub,) = re.findall(r"^class (\w+)\(", handlers.read_text(), re.MULTILINE)
+    assert f"fill in {handlers.relative_to(project).as_posix()}\n" in steps
+    assert f"weenats run {handlers.parent.name}.handlers:{stub} --embedded\n" in steps
+    program = handlers.with_name("app.py")
+    assert "\ndef builder() -> NatsServiceBuilder:\n" in program.read_text()
+    assert f"to {program.relative_to(project).as_posix()}\n" in steps
+    assert steps.endswith(f"weenats run {handlers.parent.name}.app:builder\n")
 
 
 def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -95,3 +114,56 @@ def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]
     (project / "schemas").mkdir()
     assert main(["generate"]) == 1
     assert capsys.readouterr().err.startswith("weenats: schemas")
+
+
+def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract that is changed before the handlers are takes their stub along."""
+    main(["new", "orders"])
+    main(["generate"])
+    rename(project, "add-item", "put-item")
+    assert main(["check"]) == 1
+    assert "+    async def put_item(" in capsys.readouterr().out
+    assert main(["generate"]) == 0
+    assert "generated/orders/handlers.py" in capsys.readouterr().out
+    stub = (project / "generated/orders/handlers.py").read_text()
+    assert "async def put_item(" in stub
+    assert "async def add_item(" not in stub
+
+
+@pytest.mark.parametrize("verb", ["generate", "check"])
+def test_handlers_that_fell_behind_are_told(
+    verb: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the user's file lacks and has too much is a line each, and neither verb fails for it."""
+    main(["new", "orders"])
+    main(["generate"])
+    handlers = project / "generated/orders/handlers.py"
+    mine = handlers.read_text().replace("raise UnimplementedError", "raise NotImplementedError", 1)
+    handlers.write_text(mine)
+    rename(project, "add-item", "put-item")
+    main(["generate"])
+    capsys.readouterr()
+    assert main([verb]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"weenats: generated/orders/handlers.py {line}"
+        for line in (
+            "lacks handlers of the contract: put_item",
+            "has handlers that the contract does not know: add_item",
+        )
+    ]
+    assert handlers.read_text() == mine
+    assert main([verb, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["gaps"] == [
+        {
+            "file": "generated/orders/handlers.py",
+            "missing": ["put_item"],
+            "unknown": ["add_item"],
+            "unreadable": "",
+        }
+    ]
+
+
+def rename(project: Path, old: str, new: str) -> None:
+    """Rename an operation in the contract."""
+    contract = project / "schemas/orders/service.yaml"
+    contract.write_text(contract.read_text().replace(f"  {old}:\n", f"  {new}:\n"))

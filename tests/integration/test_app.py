@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from doubles import until
 from http_server import HttpServer, answer
 from otlp_receiver import receiving
 from receipts import AddItem, Finalize, ReceiptsClient
@@ -60,14 +59,17 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
     )
     assert process.stderr is not None
     log: list[dict[str, Any]] = []
+    serving = asyncio.Event()
 
     async def read(stream: asyncio.StreamReader) -> None:
         async for line in stream:
-            log.append(json.loads(line))  # noqa: PERF401 - each as it comes
+            log.append(json.loads(line))
+            if "serves" in log[-1]["message"]:
+                serving.set()
 
     reading = asyncio.create_task(read(process.stderr))
     try:
-        await until(lambda: any("serves" in record["message"] for record in log))
+        await asyncio.wait_for(serving.wait(), 30)  # a Python of its own, on a busy machine
         yield log
     finally:
         if process.returncode is None:

@@ -436,7 +436,7 @@ async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
     for age in (0, -1, float("nan"), "5"):
         with pytest.raises(InvalidArgumentError, match="max_queue_time"):
             builder.with_queue_group("workers", max_queue_time=age)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="async callable"):
+    with pytest.raises(TypeError, match="an async function, not str"):
         builder.with_interceptor("no")  # type: ignore[arg-type]
     with pytest.raises(InvalidArgumentError):
         builder.with_drain_timeout(0)

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from probe import Happened, Outcome, Probe, ProbeClient, Run
+from probe import Happened, Outcome, Probe, ProbeClient, Run, Thing
 from weenats import (
+    Entity,
     InternalError,
     InvalidArgumentError,
     NatsServiceBuilder,
@@ -15,6 +16,8 @@ from weenats import (
     RequestContext,
     UnavailableError,
 )
+from weenats.events import ReceivedEvent
+from weenats.testing import MemoryTransport
 
 
 @pytest.mark.parametrize("servers", [[], "", " ", [""], ["nats://x", 5], None, 4222])
@@ -24,6 +27,23 @@ def test_servers_that_are_none_are_refused(servers: Any) -> None:
         NatsTransport(servers)
     with pytest.raises(InvalidArgumentError, match="servers must be the URL"):
         ProbeClient.connect(servers)
+
+
+@pytest.mark.parametrize("scheme", ["http", "HTTPS", "mqtt", "nat"])
+def test_servers_of_another_kind_are_refused(scheme: str) -> None:
+    """Whoever gives the URL of something else reads which ones go, and no password."""
+    told = r"begins with nats://, tls://, ws://, wss://, not {}://$"
+    with pytest.raises(InvalidArgumentError, match=told.format(scheme)):
+        NatsTransport(["nats://localhost", f"{scheme}://me:hidden@localhost:4222"])
+
+
+@pytest.mark.parametrize(
+    "server",
+    ["nats://x", "tls://x", "ws://x", "wss://x", "NATS://x", "x:4222", "a:b://c@localhost"],
+)
+def test_servers_that_may_be_some_are_taken(server: str) -> None:
+    """With a scheme of NATS, in either case, or without one."""
+    assert NatsTransport(server)
 
 
 async def test_no_server_is_told_with_its_url() -> None:
@@ -39,6 +59,30 @@ def test_handlers_and_transports_of_another_kind_are_refused() -> None:
         NatsServiceBuilder(Probe)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"use ProbeClient\.connect\(url\)"):
         ProbeClient("nats://localhost:4222")  # type: ignore[arg-type]
+
+
+def test_handlers_that_are_not_async_are_refused() -> None:
+    """The builder names the operation and the method, before anybody calls it."""
+
+    class Plain(Probe):
+        def get(self, key: str, context: RequestContext) -> Entity[Thing]:  # type: ignore[override]
+            raise NotImplementedError
+
+    builder = NatsServiceBuilder(Plain())
+    with pytest.raises(TypeError, match=r"handler of probe get must .*Plain\.get is a plain"):
+        builder.build()
+
+
+async def test_subscribers_that_are_not_async_are_refused() -> None:
+    """Whoever subscribes with a plain function learns it before an event is lost."""
+    transport = MemoryTransport()
+    with pytest.raises(TypeError, match=r"handler of event happened must be an `async def`"):
+        await ProbeClient(transport).subscribe_happened(forgetful_subscriber)  # type: ignore[arg-type]
+    assert transport._open is False
+
+
+def forgetful_subscriber(event: ReceivedEvent[Happened]) -> None:
+    """Forget to be async."""
 
 
 async def test_handlers_may_serve_twice(nats_url: str) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from probe import ProbeClient, Run
+from probe import Happened, ProbeClient, Run
 from weenats.errors import InvalidArgumentError
+from weenats.events import ReceivedEvent
 from weenats.testing import MemoryTransport
 
 
@@ -38,6 +39,55 @@ async def test_bad_options_are_refused_before_anything_is_sent(options: dict[str
     with pytest.raises(InvalidArgumentError):
         await ProbeClient(transport).run("k", Run(action="go"), **options)
     assert transport._open is False
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timout": 1}, r"a call has no option timout; did you mean timeout\?$"),
+        ({"timeout": 1, "b": 1, "a": 2}, "a call has no option a; it has causation_id, context, "),
+        ({"revision": 1}, "a call has no option revision; it has "),
+    ],
+)
+async def test_options_that_nobody_knows_are_refused(options: dict[str, Any], message: str) -> None:
+    """A typing error in an option is told before anything is sent, of commands and queries."""
+    transport = MemoryTransport()
+    client = ProbeClient(transport)
+    for call in (client.run("k", Run(action="go"), **options), client.get("k", **options)):
+        with pytest.raises(TypeError, match=message):
+            await call
+    assert transport._open is False
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"revison": 1}, r"an event has no option revison; did you mean revision\?$"),
+        ({}, r"published with the revision of its aggregate: revision=\.\.\."),
+        ({"revision": 1, "timeout": 1}, "an event has no option timeout; it has context, headers"),
+    ],
+)
+async def test_events_are_published_with_their_options(
+    options: dict[str, Any], message: str
+) -> None:
+    """An option that is missing or unknown is told before anything is sent."""
+    transport = MemoryTransport()
+    with pytest.raises(TypeError, match=message):
+        await ProbeClient(transport).publish_happened("k", Happened(text="x"), **options)
+    assert transport._open is False
+
+
+async def test_events_are_subscribed_to_with_their_options() -> None:
+    """An option that a subscription does not have is told before anybody listens."""
+    transport = MemoryTransport()
+    options: dict[str, Any] = {"queue": "q"}
+    with pytest.raises(TypeError, match=r"has no option queue; did you mean queue_group\?$"):
+        await ProbeClient(transport).subscribe_happened(nothing, **options)
+    assert transport._open is False
+
+
+async def nothing(event: ReceivedEvent[Happened]) -> None:
+    """Take an event."""
 
 
 async def test_overlays_leave_the_client_as_it_was() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -101,6 +103,69 @@ async def test_an_interceptor_may_call_again() -> None:
 @pytest.mark.parametrize("bad", [None, "audit", 5, object(), [named]])
 def test_what_cannot_be_called_is_refused(bad: Any) -> None:
     """The builder says at once what an interceptor is, with the type that it got."""
-    with pytest.raises(TypeError, match=f"not {type(bad).__name__}$"):
+    with pytest.raises(TypeError, match=f"an interceptor is .*, not {type(bad).__name__}$"):
         check(bad)
-    check(innermost)
+
+
+class Auditing:
+    """Stands around a call as an object."""
+
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+        """Handle the call."""
+        return await call_next(context)
+
+
+async def generous(context: RequestContext, call_next: CallNext, note: str = "") -> Response:
+    """Take more than is given."""
+    return await call_next(context)
+
+
+async def insatiable(context: RequestContext, call_next: CallNext, note: str) -> Response:
+    """Ask for more than is given."""
+    return await call_next(context)
+
+
+def before_each_call(
+    step: Callable[[RequestContext], Awaitable[None]],
+) -> Callable[[RequestContext, CallNext], Awaitable[Response]]:
+    """Make an interceptor of less."""
+
+    @wraps(step)
+    async def stepping(context: RequestContext, call_next: CallNext) -> Response:
+        await step(context)
+        return await call_next(context)
+
+    return stepping
+
+
+@before_each_call
+async def check_tenant(context: RequestContext) -> None:
+    """Look at the context alone."""
+
+
+def plain(context: RequestContext, call_next: CallNext) -> Response:
+    """Forget to be async."""
+    return Response(None)
+
+
+@pytest.mark.parametrize(
+    "good", [Auditing(), generous, partial(insatiable, note="n"), check_tenant]
+)
+def test_what_takes_a_call_is_taken(good: Any) -> None:
+    """An object, parameters that have defaults, a part of a function, what a decorator made."""
+    check(good)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (innermost, r"takes \(context, call_next\), and innermost takes \(context: "),
+        (insatiable, r"takes \(context, call_next\), and insatiable takes .*note"),
+        (Auditing, r"takes \(context, call_next\), and Auditing takes \(\)$"),
+        (plain, r"an interceptor must be an `async def`: plain is a plain one$"),
+    ],
+)
+def test_what_cannot_take_a_call_is_refused(bad: Any, message: str) -> None:
+    """Too few parameters, too many, a class in place of its object, no async: each is told."""
+    with pytest.raises(TypeError, match=message):
+        check(bad)

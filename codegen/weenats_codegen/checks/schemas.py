@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.checks import keywords, values
+from weenats_codegen.checks import keywords, type_names, values
 from weenats_codegen.checks.objects import check_object
 from weenats_codegen.checks.text import check_text
 from weenats_codegen.checks.validation import schema_faults
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Schema = dict[str, "JsonValue"]
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+_KEYWORD_REMEDY: Final = "see the keyword in JSON Schema 2020-12"
 _TYPE_REMEDY: Final = "say its type, or refer to a schema by $ref"
 
 
@@ -50,7 +51,7 @@ def check_valid(place: Place) -> Iterator[Flaw]:
         yield Flaw(
             joined(place.pointer, *fault.path),
             f"is no valid JSON Schema: {keyword} cannot be {shown(fault.value)}",
-            "see the keyword in JSON Schema 2020-12",
+            type_names.remedy(fault.value) if keyword == "type" else _KEYWORD_REMEDY,
         )
 
 

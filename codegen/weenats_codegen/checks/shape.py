@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats_codegen.checks.validation import Fault, faults
@@ -81,9 +82,13 @@ def _unknown(pointer: str, fault: Fault) -> Iterator[Flaw]:
 
 
 def _pattern(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    fallback = ("is no valid name", f"use {_NAME}")
-    message, remedy = _PATTERNS.get(_member(pointer), fallback)
+    message, remedy = _words_of_pattern(pointer)
     yield Flaw(pointer, f"{shown(fault.value)} {message}", remedy)
+
+
+def _words_of_pattern(pointer: str) -> tuple[str, str]:
+    """Return what is said of text that does not fit its pattern, and what to do about it."""
+    return _PATTERNS.get(_member(pointer), ("is no valid name", f"use {_NAME}"))
 
 
 def _member(pointer: str) -> str:
@@ -93,7 +98,18 @@ def _member(pointer: str) -> str:
 
 
 def _type(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, f"is {_kind(fault.value)}", f"write {_TYPES[fault.expected]} here")
+    remedy = f"write {_TYPES[fault.expected]} here"
+    if fault.expected == "string" and type(fault.value) in {int, float}:
+        remedy = _remedy_of_number(pointer, fault)
+    yield Flaw(pointer, f"is {_kind(fault.value)}", remedy)
+
+
+def _remedy_of_number(pointer: str, fault: Fault) -> str:
+    """Say that text is quoted which looks like a number, where such text is right at all."""
+    text = shown(fault.value)
+    if re.search(fault.schema.get("pattern", ""), text):
+        return f'quote it: "{text}"'
+    return _words_of_pattern(pointer)[1]
 
 
 def _code(pointer: str, fault: Fault) -> Iterator[Flaw]:

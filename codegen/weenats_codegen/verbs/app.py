@@ -74,6 +74,7 @@ def check(schemas: Schemas = None, out: Out = Path("generated"), *, json: Json =
 
 @app.command(epilog=example("weenats run receipts.handlers:Receipts --embedded"))
 def run(
+    asked: typer.Context,
     target: Annotated[
         str,
         typer.Argument(
@@ -99,6 +100,9 @@ def run(
     """Serve a contract until SIGTERM or Ctrl-C."""
     from weenats_codegen.verbs import running
 
+    source = asked.get_parameter_source("servers")  # a NATS_URL that is set for other verbs is none
+    if embedded and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("--servers and --embedded do not go together: choose one")
     running.run(target, split(servers), embedded=embedded, as_json=json)
 
 

@@ -1,6 +1,7 @@
 """The verb `call`: any operation of a running service, known from what the service tells."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -33,9 +34,10 @@ from weenats.messages import (
     QuerySuccess,
     Violation,
 )
-from weenats.nats_transport import NatsTransport
 from weenats.subjects import Kind, cancel
+from weenats_codegen.verbs.agreement import warn_unless_agreed
 from weenats_codegen.verbs.arguments import json_text, service_name
+from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import emit
 
@@ -76,26 +78,27 @@ def call(asked: Asked, servers: Sequence[str], *, as_json: bool) -> None:
 async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply:
     """Find the operation in the service's INFO, send an envelope, return what comes back."""
     deadline = monotonic() + seconds(asked.timeout)
-    transport = NatsTransport(servers)
-    try:
-        await transport.connect()
-        info = await get_service_info(transport, asked.service, timeout=asked.timeout)
-        endpoint, kind = find(info, asked.operation)
-        request = written(asked, payload, endpoint, kind)
-        lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
-        if asked.token:
-            warn_if_exposed(transport)
-        delivery = await transport.request(
-            endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
-        )
-        replies: TypeAdapter[Reply] = TypeAdapter(
-            CommandResponse if kind is Kind.COMMAND else QueryResponse
-        )
-        return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
-    except NoRespondersError:
-        raise VerbError(f"no instance of {asked.service} is running") from None
-    finally:
-        await transport.close()
+    async with connection(servers, asked.timeout) as transport:
+        left = deadline - monotonic()
+        agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, left))
+        try:
+            info = await get_service_info(transport, asked.service, timeout=left)
+            endpoint, kind = find(info, asked.operation)
+            request = written(asked, payload, endpoint, kind)
+            lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
+            if asked.token:
+                warn_if_exposed(transport)
+            delivery = await transport.request(
+                endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
+            )
+        except NoRespondersError:
+            raise VerbError(f"no instance of {asked.service} is running") from None
+        finally:
+            await agreed
+    replies: TypeAdapter[Reply] = TypeAdapter(
+        CommandResponse if kind is Kind.COMMAND else QueryResponse
+    )
+    return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
 
 
 def written(asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind) -> bytes:
@@ -155,12 +158,14 @@ def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
 
 
 def failure_line(failure: Failure) -> str:
-    """Code, declared name, message, and what was wrong where."""
+    """Code, declared name, message, then what was wrong where, or the declared details as JSON."""
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
     declared = details.get("error")
     name = f" {declared}" if isinstance(declared, str) else ""
     line = f"{error.code}{name}: {error.message}"
+    if name and "data" in details:
+        return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
     told = (f"{fault.pointer}: {fault.message}" for fault in violations(details))
     faults = "; ".join(fault for fault in told if fault not in error.message)
     return f"{line} ({faults})" if faults else line

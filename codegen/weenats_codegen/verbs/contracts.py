@@ -1,24 +1,27 @@
 """The verbs that work on contracts: new, generate, check."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from weenats_codegen.verbs.failures import VerbError
-from weenats_codegen.verbs.output import emit
+from weenats_codegen.verbs.output import emit, warn
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from weenats_codegen.stub import Gap
+
 
 def new(name: str, root: Path, *, as_json: bool) -> None:
     """Write a contract folder to start from."""
-    from weenats_codegen.naming import class_name, package_name
+    from weenats_codegen.read import read
     from weenats_codegen.scaffold import scaffold
 
     written = [path.as_posix() for path in scaffold(name, root)]
-    package, handlers = package_name(name), class_name(name)
+    contract = read(root / "schemas" / name)
 
     def person() -> str:
         files = "\n".join(f"  {path}" for path in written)
@@ -26,8 +29,10 @@ def new(name: str, root: Path, *, as_json: bool) -> None:
             f"[green]wrote[/]\n{files}\n\nnext:\n"
             "  edit the contract: delete what you do not need, rename the rest\n"
             "  weenats generate\n"
-            f"  fill in generated/{package}/handlers.py\n"
-            f"  weenats run {package}.handlers:{handlers} --embedded"
+            f"  fill in generated/{contract.package}/handlers.py\n"
+            f"  weenats run {contract.package}.handlers:{contract.stub} --embedded\n"
+            f"  add authentication and limits to generated/{contract.package}/app.py\n"
+            f"  weenats run {contract.package}.app:builder"
         )
 
     emit({"written": written}, as_json=as_json, person=person)
@@ -42,28 +47,35 @@ def generate(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
         "written": [path.as_posix() for path in report.written],
         "unchanged": [path.as_posix() for path in report.unchanged],
         "removed": [path.as_posix() for path in report.removed],
+        "gaps": [asdict(gap) for gap in report.gaps],
     }
 
     def person() -> str:
-        lines = [f"[green]wrote[/]    {path}" for path in result["written"]]
-        lines += [f"[yellow]removed[/]  {path}" for path in result["removed"]]
-        count = len(result["unchanged"])
+        lines = [f"[green]wrote[/]    {path.as_posix()}" for path in report.written]
+        lines += [f"[yellow]removed[/]  {path.as_posix()}" for path in report.removed]
+        count = len(report.unchanged)
         if count:
             lines.append(f"{count} file{'s' * (count != 1)} unchanged")
         return "\n".join(lines)
 
     emit(result, as_json=as_json, person=person)
+    _tell(report.gaps)
 
 
 def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Compare what is there with what would be generated.
+
+    Handlers that the contract asks for and that are not there are told, and fail nothing: it is
+    what `generate` mends that fails. The type checker sees the others, and a service that lacks
+    a handler does not start.
 
     Raises:
         VerbError: they differ.
     """
     from weenats_codegen.generate import check as check_packages
 
-    diff = check_packages(schemas, out)
+    freshness = check_packages(schemas, out)
+    diff = freshness.diff
 
     def person() -> "RenderableType":
         if not diff:
@@ -75,6 +87,15 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     if diff and not as_json and not sys.stdout.isatty():
         sys.stdout.write(diff)  # for `patch` and for logs, as it is
     else:
-        emit({"fresh": not diff, "diff": diff}, as_json=as_json, person=person)
+        gaps = [asdict(gap) for gap in freshness.gaps]
+        emit({"fresh": not diff, "diff": diff, "gaps": gaps}, as_json=as_json, person=person)
+    _tell(freshness.gaps)
     if diff:
         raise VerbError(f"generated files in {out} are stale: run `weenats generate`")
+
+
+def _tell(gaps: "Iterable[Gap]") -> None:
+    """Warn of handlers that do not go with their contract."""
+    for gap in gaps:
+        for line in gap.lines:
+            warn(line)

@@ -1,6 +1,7 @@
 """What a person reads when a verb fails: one clear line for each problem."""
 
 from weenats_codegen.problems import ContractError
+from weenats_codegen.verbs.output import one_line
 
 EXTRAS = {
     "typer": "cli",
@@ -26,13 +27,8 @@ def describe(error: Exception) -> list[str]:
     if isinstance(error, ModuleNotFoundError):
         return _missing(error)
     if isinstance(error, VerbError | OSError) or _is_runtime_error(error):
-        return [_one_line(str(error))]
+        return [one_line(str(error))]
     return []
-
-
-def _one_line(text: str) -> str:
-    """Printable text: what came from elsewhere may hold line breaks, or more."""
-    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
 def _missing(error: ModuleNotFoundError) -> list[str]:

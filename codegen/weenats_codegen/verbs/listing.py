@@ -4,43 +4,49 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import typer
-
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
-from weenats.nats_transport import NatsTransport
+from weenats_codegen.verbs.agreement import warn_of_differences
 from weenats_codegen.verbs.arguments import service_name
-from weenats_codegen.verbs.output import emit, milliseconds, plain
+from weenats_codegen.verbs.connecting import connection
+from weenats_codegen.verbs.failures import VerbError
+from weenats_codegen.verbs.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from weenats.messages import InfoResponse, PingResponse, StatsResponse
+    from weenats.nats_transport import NatsTransport
 
 Found = tuple["InfoResponse", "StatsResponse"]
 
 
 def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> None:
-    """Show the running instances of all services, or of one."""
+    """Show the running instances of all services, or of one.
+
+    Raises:
+        VerbError: the one that was asked for does not run.
+    """
     if service is not None:
         service_name(service)
     found = asyncio.run(look(service, servers))
-    emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+    is_missing = service is not None and not found
+    if as_json or not is_missing:
+        emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+    if is_missing:
+        raise VerbError(f"no instance of {service} is running")
 
 
 async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
     """Ask every instance for INFO and STATS."""
-    transport = NatsTransport(servers)
-    try:
-        await transport.connect()
+    async with connection(servers) as transport:
         instances = await list_instances(transport, service)
+        warn_of_differences(instances)
         told = await asyncio.gather(*(_ask(transport, instance) for instance in instances))
-        return [found for found in told if found is not None]
-    finally:
-        await transport.close()
+    return [found for found in told if found is not None]
 
 
-async def _ask(transport: NatsTransport, instance: "PingResponse") -> Found | None:
+async def _ask(transport: "NatsTransport", instance: "PingResponse") -> Found | None:
     """Ask one instance; it may have ended meanwhile, or be of a make that tells nothing."""
     try:
         return (
@@ -48,7 +54,7 @@ async def _ask(transport: NatsTransport, instance: "PingResponse") -> Found | No
             await get_service_stats(transport, instance.name, instance.id),
         )
     except (UnavailableError, DeadlineExceededError, InternalError) as error:
-        typer.echo(f"weenats: {instance.name} {instance.id} does not answer: {error}", err=True)
+        warn(f"{instance.name} {instance.id} does not answer: {error}")
         return None
 
 

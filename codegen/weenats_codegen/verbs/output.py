@@ -18,6 +18,16 @@ def emit(value: object, *, as_json: bool, person: Callable[[], "RenderableType"]
         console().print(person())
 
 
+def warn(line: str) -> None:
+    """Tell on standard error what a person should know of and what fails nothing."""
+    sys.stderr.write(f"weenats: {one_line(line)}\n")
+
+
+def one_line(text: str) -> str:
+    """Printable text: what came from elsewhere may hold line breaks, or more."""
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+
+
 def console() -> "Console":
     """The terminal, or whatever stands in for one: colours only where they can be seen."""
     from rich.console import Console

@@ -6,8 +6,10 @@ import logging
 import sys
 from collections.abc import Sequence
 
-from weenats.service import NatsServiceBuilder
+from weenats.errors import UnavailableError
+from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
+from weenats_codegen.verbs.connecting import no_server
 from weenats_codegen.verbs.failures import VerbError
 from weenats_codegen.verbs.output import console
 from weenats_codegen.verbs.targets import builder_of
@@ -32,27 +34,36 @@ async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> No
     """Run one service until it is told to stop.
 
     Raises:
-        VerbError: what the builder was given does not go together.
+        VerbError: what the builder was given does not go together, or no server answers.
     """
     try:
         service = builder.build()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise VerbError(str(error)) from error
-    async with service:
+    try:
+        await service.start()
+    except UnavailableError as error:
+        raise no_server(error) from None
+    try:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # from here on a signal stops it: only now may anybody send one
-        contract = service.contract
-        if as_json:
-            facts = {
-                "service": contract.name,
-                "version": contract.version,
-                "instance": service.instance_id,
-            }
-            sys.stdout.write(json.dumps({**facts, "servers": where or None}) + "\n")
-            sys.stdout.flush()
-        else:
-            on = f" on {where}" if where else ""
-            console().print(
-                f"[bold]{contract.name}[/] {contract.version} serves{on}; Ctrl-C stops it"
-            )
+        announce(service, where, as_json=as_json)
         await stopped
+    finally:
+        await service.stop()
+
+
+def announce(service: NatsService, where: str, *, as_json: bool) -> None:
+    """Say what serves where."""
+    contract = service.contract
+    if as_json:
+        facts = {
+            "service": contract.name,
+            "version": contract.version,
+            "instance": service.instance_id,
+        }
+        sys.stdout.write(json.dumps({**facts, "servers": where or None}) + "\n")
+        sys.stdout.flush()
+    else:
+        on = f" on {where}" if where else ""
+        console().print(f"[bold]{contract.name}[/] {contract.version} serves{on}; Ctrl-C stops it")

@@ -1,13 +1,16 @@
 """What `weenats run` serves: MODULE:NAME, found as a person means it."""
 
+import difflib
 import importlib
 import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Final, TypeVar
 
 import typer
+from typing_extensions import TypeIs
 
 from weenats.service import NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.verbs.failures import VerbError
@@ -43,7 +46,7 @@ def find(target: str) -> object:
     try:
         return getattr(module, name)
     except AttributeError:
-        raise VerbError(f"{module_name} has no {name}") from None
+        raise VerbError(f"{module_name} has no {name}; {_remedy(module, name)}") from None
 
 
 def builder_of(target: str) -> NatsServiceBuilder:
@@ -55,7 +58,7 @@ def builder_of(target: str) -> NatsServiceBuilder:
         VerbError: it is none of these, or its class leaves operations open.
     """
     found = find(target)
-    if inspect.isfunction(found) and found.__annotations__.get("return") in _BUILDER:
+    if _makes_a_builder(found):
         found = _made(found, target)
     kind = type(found).__name__
     if isinstance(found, NatsServiceBuilder):
@@ -68,6 +71,26 @@ def builder_of(target: str) -> NatsServiceBuilder:
     if isinstance(found, ServiceHandlers):
         return NatsServiceBuilder(found)
     raise VerbError(f"{target} is neither handlers nor a NatsServiceBuilder but {kind}")
+
+
+def _remedy(module: ModuleType, name: str) -> str:
+    """Say what of a module could be meant: what is spelt like it, else all that can be served."""
+    servable = [each for each, value in vars(module).items() if _is_servable(value)]
+    close = difflib.get_close_matches(name, servable, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"it has {', '.join(sorted(servable))}" if servable else "it has nothing to serve"
+
+
+def _is_servable(value: object) -> bool:
+    """Say whether `builder_of` takes it."""
+    if isinstance(value, type):
+        return issubclass(value, ServiceHandlers) and not inspect.isabstract(value)
+    return isinstance(value, ServiceHandlers | NatsServiceBuilder) or _makes_a_builder(value)
+
+
+def _makes_a_builder(value: object) -> TypeIs[Callable[[], NatsServiceBuilder]]:
+    return inspect.isfunction(value) and value.__annotations__.get("return") in _BUILDER
 
 
 def _made(kind: Callable[[], MadeT], target: str) -> MadeT:

@@ -10,17 +10,17 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
-import typer
-
 from weenats.discovery import list_stats
 from weenats.errors import UnavailableError
-from weenats.nats_transport import NatsTransport
 from weenats_codegen.verbs.arguments import service_name
+from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.measuring import Measured, Poll, measure
-from weenats_codegen.verbs.output import console, plain
+from weenats_codegen.verbs.output import console, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from weenats.nats_transport import NatsTransport
 
 Show = Callable[[list[Measured]], None]
 
@@ -47,9 +47,7 @@ async def watch(
     service: str | None, servers: Sequence[str], show: Show, *, interval: float, once: bool
 ) -> None:
     """Ask all instances every interval and show what they do; `once` shows one interval only."""
-    transport = NatsTransport(servers)
-    try:
-        await transport.connect()
+    async with connection(servers) as transport:
         before = await poll(transport, service)
         if not once:
             show(measure(before, None))
@@ -60,18 +58,16 @@ async def watch(
             except UnavailableError as error:
                 if once:
                     raise
-                typer.echo(f"weenats: {error}", err=True)
+                warn(str(error))
                 await asyncio.sleep(interval)
                 continue
             show(measure(now, before))
             if once:
                 return
             before = now
-    finally:
-        await transport.close()
 
 
-async def poll(transport: NatsTransport, service: str | None) -> Poll:
+async def poll(transport: "NatsTransport", service: str | None) -> Poll:
     """Ask all instances for their statistics."""
     asked = monotonic()
     answers = await list_stats(transport, service)

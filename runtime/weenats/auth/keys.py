@@ -161,7 +161,9 @@ def _jwk(text: str | bytes) -> dict[str, Any]:
             return _jwk_of(load_pem_public_key(data))
     except (ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
         pass  # the error of the parser may show the key
-    raise KeyRefusedError("a public key is one PEM block `PUBLIC KEY` or one JWK")
+    raise KeyRefusedError(
+        "a public key is one PEM block `PUBLIC KEY` or one JWK: the text of a file, not its path"
+    )
 
 
 def _jwk_of(key: object) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from weenats.async_functions import is_async
 
 if TYPE_CHECKING:
     from weenats.circuit_breaker.state import CircuitState
@@ -83,9 +84,5 @@ class CircuitBreakerPolicy:
             raise ValueError(f'scope is "operation" or "service", not {self.scope!r}')
         for name in ("is_failure", "listener"):
             function: object = getattr(self, name)
-            if function is not None and (not callable(function) or _is_async(function)):
+            if function is not None and (not callable(function) or is_async(function)):
                 raise TypeError(f"{name} is a plain function, not {function!r}")
-
-
-def _is_async(function: object) -> bool:
-    return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004

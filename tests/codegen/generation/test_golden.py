@@ -80,9 +80,9 @@ def test_every_package_passes_every_rule_of_ruff(packages: Path) -> None:
 
 
 def test_every_package_can_be_imported(packages: Path) -> None:
-    """Importing the packages and their handlers gives neither error nor warning."""
+    """Importing the packages and their programs gives neither error nor warning."""
     names = sorted(path.name for path in packages.iterdir() if path.is_dir())
-    program = "; ".join(f"import {name}.handlers" for name in names if not name.startswith("."))
+    program = "; ".join(f"import {name}.app" for name in names if not name.startswith("."))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
         cwd=packages,

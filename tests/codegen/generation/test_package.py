@@ -120,6 +120,17 @@ def test_the_stub_serves_every_operation(package: ModuleType) -> None:
     assert [endpoint.operation for endpoint in endpoints] == described
 
 
+async def test_the_program_serves_the_stub(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch, nats_url: str
+) -> None:
+    """app.py is complete as written: its builder serves where NATS_URL says."""
+    monkeypatch.setenv("NATS_URL", nats_url)
+    app = __import__(f"{package.__name__}.app", fromlist=["builder"])
+    async with app.builder().build(), package.ThingsClient.connect(nats_url) as client:
+        with pytest.raises(weenats.UnimplementedError):
+            await client.get("k")
+
+
 def test_the_client_has_one_statement_an_operation(package: ModuleType) -> None:
     """What a generated method does is the runtime's business."""
     source = inspect.getsource(package.client)

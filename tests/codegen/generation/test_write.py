@@ -42,7 +42,7 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
     assert {name for name, time in times.items() if time != 1} == {"p/b.py"}
 
 
-def test_the_stub_is_never_touched_again(tmp_path: Path) -> None:
+def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
     """handlers.py is its user's, whatever it holds."""
     write(tmp_path, FILES)
     (tmp_path / "p/handlers.py").write_text("mine\n")

@@ -1,0 +1,28 @@
+# A stub: `weenats generate` writes it anew until you change it. Seal: f152867e0e30012c
+"""The service hostile as it runs: `python -m hostile.app`.
+
+NATS_URL says where NATS is, nats://localhost:4222 if it is not set.
+"""
+
+import asyncio
+import os
+
+from weenats.service import NatsServiceBuilder
+
+from .handlers import Hostile
+
+
+def builder() -> NatsServiceBuilder:
+    """Return what builds an instance: authentication, limits and interceptors are added here."""
+    servers = os.environ.get("NATS_URL", "nats://localhost:4222")
+    return NatsServiceBuilder(Hostile(), servers)
+
+
+async def main() -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    async with builder().build() as service:
+        await service.wait_until_stopped()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
