@@ -12,6 +12,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -40,7 +52,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named(name)
         made = _builder(self._name, self._name, self._key)
-        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        made = (
+            made.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
+            .add_extension(self._own_identifier(), critical=False)
+        )
         self.pem = folder / f"{name}.pem"
         """The certificate of this authority, without its key."""
         self.pem.write_bytes(_text(made.sign(self._key, hashes.SHA256())))
@@ -49,8 +65,18 @@ class Authority:
         """Make a certificate with its key, for a host or a client."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(name)])
-        made = _builder(_named(name), self._name, key).add_extension(names, critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
+            self._own_identifier()
+        )
+        made = (
+            _builder(_named(name), self._name, key)
+            .add_extension(names, critical=False)
+            .add_extension(issuer, critical=False)  # Python 3.13 asks for it, RFC 5280, 4.2.1.1
+        )
         return _kept(self._folder / f"{name}.pem", key, made.sign(self._key, hashes.SHA256()))
+
+    def _own_identifier(self) -> x509.SubjectKeyIdentifier:
+        return x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
 
 
 def self_signed(folder: Path, address: str) -> Certificate:
