@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from time import monotonic, time
 
-import pytest
-
 import tokens
 from audited import TEA, Audited
 from receipts import Receipt, ReceiptsClient
@@ -47,13 +45,13 @@ async def test_a_flood_of_one_caller_is_refused_and_others_are_served(url: str) 
         of_bob = await add(bob, BURST)
         of_ada = [outcome for flood in floods for outcome in await flood]
         passed = monotonic() - before
-        with pytest.raises(ResourceExhaustedError) as refused:
-            await ada.add_item("r-1", TEA)
     assert all(isinstance(outcome, Receipt) for outcome in of_bob)
     served = [outcome for outcome in of_ada if isinstance(outcome, Receipt)]
     assert BURST <= len(served) <= BURST + RATE * passed + 1
     assert handlers.callers == {"ada": len(served), "bob": BURST}
     others = [outcome for outcome in of_ada if not isinstance(outcome, Receipt)]
     assert {type(outcome) for outcome in others} == {ResourceExhaustedError}
-    assert refused.value.retry_after is not None
-    assert 0 < refused.value.retry_after <= 1 / RATE + 1
+    for refused in others:
+        assert isinstance(refused, ResourceExhaustedError)
+        assert refused.retry_after is not None
+        assert 0 < refused.retry_after <= 1 / RATE + 1

@@ -124,7 +124,7 @@ async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
         unloaded, loaded, grown = await overload(nats_url)
         assert set(unloaded.outcomes) == {Outcome}
         assert set(loaded.outcomes) <= {Outcome, ResourceExhaustedError, DeadlineExceededError}
-        assert grown < 500_000
+        assert grown < 1_000_000
         offered = loaded.outcomes.total() / (OVERLOAD * CAPACITY * SECONDS)
         goodput = loaded.outcomes[Outcome] / (CAPACITY * SECONDS)
         bound = 2 * p99(unloaded.latencies) + SERVICE_TIME

@@ -187,7 +187,7 @@ async def test_a_handler_finishes_what_must_finish(
     assert None not in (nested.deadline, outer.deadline)
     if not gives_up:
         assert nested.deadline > outer.deadline  # type: ignore[operator]  # neither is None
-        assert outer.remaining == 0
+        await until(lambda: outer.remaining == 0)  # a timer may be early by a tick of the clock
 
 
 async def test_an_interceptor_shields_all_behind_it() -> None:
