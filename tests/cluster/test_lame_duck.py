@@ -11,9 +11,9 @@ import pytest
 from doubles import until
 from faults import is_deserted
 from load import become, wait_for
-from transports import answering, connected, soon
-from weenats import NatsTransport
-from weenats.testing import NatsCluster
+from transports import answering, back, connected, lost, soon
+from weenats import ConnectionOptions, NatsTransport
+from weenats.testing import NatsCluster, NatsServer
 from weenats.transport import Delivery
 
 
@@ -44,6 +44,25 @@ async def test_a_reply_comes_after_the_caller_and_the_service_have_moved(pair: N
         service.publish(request.reply, b"done")
         assert (await call).payload == b"done"
         await asyncio.to_thread(wait_for, lambda: is_deserted(pair.servers[0]))
+
+
+async def test_one_that_has_nowhere_to_go_stays_until_it_is_cut_off(
+    own_nats_server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It goes on asking for another server; meanwhile, and once the server is back, all works."""
+    caplog.set_level("DEBUG", "weenats.transport")
+    options = ConnectionOptions(reconnect_wait=0.02, connect_timeout=0.2)
+    async with connected(own_nats_server.url, options) as transport:
+        transport.subscribe("work", answering(transport))
+        await transport.fence()
+        own_nats_server.lame_duck()
+        await until(lambda: caplog.text.count("no other NATS server yet: ") > 1)
+        assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
+        own_nats_server.kill()
+        await lost(transport)
+        own_nats_server.start()
+        await back(transport)
+        assert (await transport.request("work", b"y", b"", soon())).payload == b"y"
 
 
 async def test_the_only_instance_moves_and_no_call_fails(pair: NatsCluster) -> None:

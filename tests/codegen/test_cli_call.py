@@ -91,6 +91,24 @@ def test_a_bad_payload_names_every_place(
     assert [v["pointer"] for v in violations] == ["/command/price", "/command/quantity"]
 
 
+@pytest.mark.parametrize(
+    ("key", "payload", "told"),
+    [
+        ("", TEA, "the key: "),
+        ("k" * 2000, TEA, "the key: "),
+        ("r-1", "{", "the payload is no JSON: "),
+        ("r-1", "[" * 100_000, "the payload is nested too deeply"),
+        ("r-1", '{"name": "\\ud800"}', "the payload: "),
+    ],
+)
+def test_what_no_request_can_hold_is_wrong_usage(
+    receipts_url: str, capsys: pytest.CaptureFixture[str], key: str, payload: str, told: str
+) -> None:
+    """Nothing is sent, and the line says which argument is meant."""
+    assert main(["call", "receipts", "add-item", key, payload, "--servers", receipts_url]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
 def test_an_unknown_operation_names_the_known(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

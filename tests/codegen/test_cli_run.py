@@ -60,6 +60,22 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
         assert facts["service"] == "receipts"
 
 
+def test_what_needs_arguments_is_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Handlers that are made of something else are named as an instance, or by a builder."""
+    (tmp_path / "stocked.py").write_text(
+        "from receipts.handlers import Receipts\n"
+        "class Stocked(Receipts):\n"
+        "    def __init__(self, store: str) -> None:\n"
+        "        super().__init__()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "stocked:Stocked", "--embedded"]) == 1
+    shown = capsys.readouterr().err
+    assert "stocked:Stocked cannot be made without arguments: name an instance or" in shown
+
+
 def test_run_tells_a_person_where(repository: Path) -> None:
     """Without --json one line says what serves where and how it is stopped."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]

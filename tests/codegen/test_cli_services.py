@@ -7,10 +7,12 @@ import pytest
 
 from receipts import CONTRACT
 from running import TARGET, TEA, running
+from transports import answering, connected
 from weenats.messages import PingResponse
 from weenats.testing import NatsServer
 from weenats_codegen.cli import main
 from weenats_codegen.verbs.agreement import warn_of_differences
+from weenats_codegen.verbs.listing import look
 
 
 @pytest.mark.parametrize(
@@ -30,6 +32,20 @@ def test_no_server_is_a_line_that_says_how_to_name_one(
     shown = capsys.readouterr().err.splitlines()[-1]
     assert shown.startswith("weenats: UNAVAILABLE: no connection to NATS at nats://127.0.0.1:1: ")
     assert shown.endswith("; set NATS_URL or --servers")
+
+
+async def test_an_instance_that_says_nothing_of_itself_is_told(
+    nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are listed, and a line on standard error names the one."""
+    ping = PingResponse(
+        type="io.nats.micro.v1.ping_response", name="odd", id="one", version="1.0.0", metadata={}
+    )
+    async with connected(nats_server.url) as odd:
+        odd.subscribe("$SRV.PING", answering(odd, ping.model_dump_json().encode()))
+        await odd.fence()
+        assert await look(None, [nats_server.url]) == []
+    assert "weenats: odd one does not answer: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])

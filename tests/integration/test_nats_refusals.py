@@ -171,6 +171,37 @@ async def test_an_inbox_that_is_allowed_later(
         assert (await deaf.request("Secret.b", b"2", b"", soon())).payload == b"2"
 
 
+async def test_an_inbox_that_is_refused_later(
+    configured: NatsServer, free: NatsTransport, reload: Reload
+) -> None:
+    """Calls that wait for a reply learn it at once, and later ones are answered once they may."""
+    free.subscribe("silence", lambda _: None)
+    free.subscribe("open", answering(free))
+    await free.fence()
+    async with connected(configured.url, ME) as transport:
+        assert (await transport.request("open", b"1", b"", soon())).payload == b"1"
+        waiting = asyncio.create_task(transport.request("silence", b"", b"", soon()))
+        await transport.fence()
+        denied = 'subscribe: {deny: ["Secret.>", "_INBOX.>"]}}}\n    {user: "deaf"'
+        reload(PERMISSIONS.replace('subscribe: {deny: ["Secret.>"]}}}\n    {user: "deaf"', denied))
+        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+            await asyncio.wait_for(waiting, 10)
+        with pytest.raises(PermissionDeniedError, match="_INBOX"):
+            await transport.request("open", b"2", b"", soon())
+        reload(PERMISSIONS)
+        await until_allowed(transport)
+        assert (await transport.request("open", b"3", b"", soon())).payload == b"3"
+
+
+async def until_allowed(transport: NatsTransport) -> None:
+    """Wait until the server lets replies through."""
+    async with asyncio.timeout(10):
+        while True:
+            with contextlib.suppress(PermissionDeniedError):
+                await transport.request("open", b"", b"", soon())
+                return
+
+
 async def subscribed(transport: NatsTransport, subject: str) -> None:
     """Listen on a subject, or take it back."""
     interest = transport.subscribe(subject, lambda _: None)

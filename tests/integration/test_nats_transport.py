@@ -214,6 +214,6 @@ async def test_a_server_that_takes_nothing_more_is_noticed(own_nats_server: Nats
                 transport.publish("event", b"%04d" % sent + b"x" * 200_000)
                 await asyncio.sleep(0)
         os.kill(own_nats_server.process_id, signal.SIGCONT)
-        assert 64 < sent * 200_000 / 2**20 < 96
+        assert 64 < sent * 200_000 / 2**20 < 128  # what we keep, and what sockets hold
         await transport.fence()
         assert arrived == [b"%04d" % number for number in range(sent)]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from itertools import pairwise
 
+import nats.errors
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -111,6 +112,23 @@ def test_a_few_bytes_at_a_time(step: int) -> None:
     connection = parse(data[start : start + step] for start in range(0, len(data), step))
     assert connection.messages == [message] * 3
     assert connection.controls == ["PING", "INFO"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"MSG a x 5\r\n",
+        b"MSG a 1 five\r\n",
+        b"MSG a\r\n",
+        b"MSG\r\n",
+        b"HMSG a 1 x 5\r\n",
+        b"MSG a 1 \xff\r\n",
+    ],
+)
+def test_what_is_no_message_ends_the_connection(line: bytes) -> None:
+    """By the one error that lets it be opened anew."""
+    with pytest.raises(nats.errors.ProtocolError):
+        parse([line + b"hello\r\n"])
 
 
 def test_a_reset_forgets_the_old_connection() -> None:

@@ -15,7 +15,7 @@ from nats.aio.client import Client as RawClient
 from opentelemetry.baggage import get_all
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext, SpanKind, get_current_span
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from observed import Observed, serving
@@ -245,6 +245,11 @@ def sent_on_cleanly(headers: bytes) -> None:
     assert b"\n" not in lines.replace(b"\r\n", b"")
 
 
+def test_a_span_that_is_none_is_not_sent_on() -> None:
+    """No line names it, and none is left of what came with it."""
+    assert header_lines(INVALID_SPAN_CONTEXT, extract_trace_context({"baggage": "a=1"})) == b""
+
+
 def test_a_trace_goes_round_unchanged() -> None:
     """What was read and is sent on is what came: ids, flags, state, entries."""
     headers = block(
@@ -252,7 +257,10 @@ def test_a_trace_goes_round_unchanged() -> None:
         ("tracestate", "vendor=1,tenant@other=2"),
         ("baggage", "user=ada%20l,empty=,k=v;p=1"),
     )
-    sent = create_trace_headers(extract_trace_context(Headers(headers)))
+    came = extract_trace_context(Headers(headers))
+    sent = create_trace_headers(came)
+    lines = header_lines(get_current_span(came).get_span_context(), came)
+    assert dict(Headers(b"NATS/1.0\r\n" + lines + b"\r\n")) == sent
     assert sent["traceparent"] == PARENT
     assert sent["tracestate"] == "vendor=1,tenant@other=2"
     again = extract_trace_context(sent)

@@ -216,13 +216,13 @@ class NatsConnection(SteadyClient):
         """
         if not self.is_connected:
             raise ConnectionLostError("there is no connection to NATS")
-        pong = self._ping()
-        try:
-            async with asyncio.timeout(_FENCE_TIMEOUT):
-                answered = await pong
-        except TimeoutError:
-            raise ConnectionLostError("the NATS server does not answer") from None
-        if not answered:
+        pong, reading = self._ping(), self._reading_task
+        # When a program ends all its tasks, nobody reads the answer any more.
+        waiting = {pong} if reading is None else {pong, reading}
+        await asyncio.wait(waiting, timeout=_FENCE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+        if not pong.done():
+            raise ConnectionLostError("the NATS server does not answer")
+        if not pong.result():
             raise ConnectionLostError("the connection to NATS broke")
 
     def dispatch(
