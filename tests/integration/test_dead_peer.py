@@ -8,7 +8,8 @@ import pytest
 
 from tcp_proxy import TcpProxy
 from transports import soon
-from weenats import ConnectionLostError, ConnectionOptions, NatsTransport, nats_connection
+from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
+from weenats.nats_connection import connection
 from weenats.testing import NatsServer
 
 MORE_THAN_SOCKETS_HOLD = 40
@@ -44,8 +45,8 @@ async def test_its_end_is_not_waited_for(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection is closed in bounded time, whatever its peer has not taken."""
-    monkeypatch.setattr(nats_connection, "_FENCE_TIMEOUT", 0.05)
-    monkeypatch.setattr(nats_connection, "_CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "_CLOSE_TIMEOUT", 0.05)
     async with TcpProxy(nats_server.port) as link:
         transport = await stalled(link, ConnectionOptions())
         await asyncio.wait_for(transport.close(), 10)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from weenats.nats_connection import _MessageParser
+from weenats.nats_connection.message_parser import MessageParser
 
 Message = tuple[int, bytes, bytes, bytes, bytes]
 CONTROL = (
@@ -71,7 +71,7 @@ def parse(pieces: Iterable[bytes]) -> Connection:
 
     async def feed() -> Connection:
         connection = Connection()
-        parser = _MessageParser(connection)  # type: ignore[arg-type]
+        parser = MessageParser(connection, connection.dispatch, connection.refuse)  # type: ignore[arg-type]
         for piece in pieces:
             await parser.parse(piece)
         return connection
@@ -118,7 +118,7 @@ def test_a_reset_forgets_the_old_connection() -> None:
 
     async def feed() -> Connection:
         connection = Connection()
-        parser = _MessageParser(connection)  # type: ignore[arg-type]
+        parser = MessageParser(connection, connection.dispatch, connection.refuse)  # type: ignore[arg-type]
         await parser.parse(b"MSG old 1 10\r\nhal")
         parser.reset()
         await parser.parse(frame((2, b"new", b"", b"whole", b"")))
