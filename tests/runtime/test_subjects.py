@@ -91,7 +91,7 @@ def test_names_at_their_longest() -> None:
     assert subjects.check_component("A" * 50) == "A" * 50
     assert subjects.check_service_name("a" * 50) == "a" * 50
     assert subjects.check_queue_group("a" * 100) == "a" * 100
-    with pytest.raises(SubjectError, match="^a queue group name has at most 100 .*, not 101$"):
+    with pytest.raises(SubjectError, match=r"^a queue group name has at most 100 .*, not 101$"):
         subjects.check_queue_group("a" * 101)
 
 

@@ -31,7 +31,10 @@ def told(error: Any) -> tuple[str, list[dict[str, str]]]:
         ({"metadata_context": {"x": float("nan")}}, "NaN is no JSON"),
         ({"key": "\ud800"}, "it holds text that is no valid Unicode"),
         ({"correlation_id": "\ud800-"}, "it holds text that is no valid Unicode"),
-        ({"payload": Run.model_construct(action="\ud800")}, "it holds text that is no valid Unicode"),
+        (
+            {"payload": Run.model_construct(action="\ud800")},
+            "it holds text that is no valid Unicode",
+        ),
     ],
 )
 def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> None:
@@ -147,7 +150,7 @@ def test_a_message_that_is_one_model_is_read_as_the_wire_has_it() -> None:
 
 
 def test_faults_are_told_up_to_twenty() -> None:
-    """And a pointer up to 200 characters: who sends faults does not choose how long the reply is."""
+    """And a pointer up to 200 characters: who sends faults does not say how long the reply is."""
 
     class Numbers(Model):
         values: dict[str, int]
