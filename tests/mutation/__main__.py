@@ -19,10 +19,10 @@ REPOSITORY = Path(__file__).parents[2]
 WORKING = REPOSITORY / ".mutation"
 MODULES = {
     "subjects": ["runtime/test_subjects.py"],
-    "rate_limit": ["rate_limit"],
-    "circuit_breaker": ["circuit_breaker"],
+    "rate_limit": ["rate_limit", "telemetry/test_features.py"],
+    "circuit_breaker": ["circuit_breaker", "telemetry/test_features.py"],
     "wire": ["runtime/test_wire_*.py", "runtime/test_violations.py"],
-    "auth": ["auth", "integration/test_auth*.py"],
+    "auth": ["auth"],
 }
 """What is falsified, and the tests that are to notice."""
 KILLED = {"killed", "timeout", "segfault"}

@@ -16,7 +16,7 @@ from wires import raw, request
 
 RUNS, GETS = OperationCodec(RUN), OperationCodec(GET)
 EVENTS = EventCodec(HAPPENED)
-LARGE = 5
+WRONG_TEXT = Run.model_construct(action="\ud800")
 
 
 def told(error: Any) -> tuple[str, list[dict[str, str]]]:
