@@ -313,6 +313,52 @@ async def test_a_token_in_another_place_is_none() -> None:
     assert await refused(AuthInterceptor(Judge())(context, passed)) == TOLD
 
 
+class Span:
+    """A span that notes the names of its events."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def add_event(self, name: str, _: Any) -> None:
+        """Note the name."""
+        self.events.append(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "auth", "event"),
+    [
+        (token(), None, None),
+        (None, None, "authentication.failed"),
+        ("x", None, "authentication.failed"),
+        (token(), AuthRequirement(scopes=("admin",)), "authorization.failed"),
+    ],
+)
+async def test_a_refusal_is_told_on_the_span(
+    text: str | None, auth: AuthRequirement | None, event: str | None
+) -> None:
+    """Which of the two it was, once, whether the token was remembered or not."""
+    interceptor = AuthInterceptor(Judge())
+    for _ in range(2):
+        context, span = request(text, auth), Span()
+        context.span = span  # type: ignore[assignment]
+        if event is None:
+            await interceptor(context, passed)
+        else:
+            with pytest.raises(ServiceError):
+                await interceptor(context, passed)
+        assert span.events == ([] if event is None else [event])
+
+
+async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
+    """That it was good enough for another one says nothing."""
+    interceptor, text = AuthInterceptor(Judge()), token()
+    assert (await interceptor(request(text), passed)).result is not None
+    call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), passed)
+    assert (await call).result is not None
+    with pytest.raises(PermissionDeniedError):
+        await interceptor(request(text, AuthRequirement(scopes=("admin",))), passed)
+
+
 async def test_what_a_handler_raises_is_left_alone() -> None:
     """An error of the handler is not taken for one of the token."""
 
