@@ -14,10 +14,11 @@ from weenats import Model
 from weenats.errors import InternalError, InvalidArgumentError, NotFoundError
 from weenats.wire import ContractBreachError, EventCodec, OperationCodec, decode_model
 from weenats.wire import encode_failure as encode
-from wires import raw, request
+from wires import METADATA, raw, request
 
 RUNS, FORGETS, GETS = (OperationCodec(each) for each in (RUN, FORGET, GET))
 EVENTS = EventCodec(HAPPENED)
+OK = b'{"success":true,"result":{"text":"x"},"duration":1,'
 WRONG_TEXT = Run.model_construct(action="\ud800")
 
 
@@ -209,3 +210,23 @@ def test_a_declared_error_keeps_its_text_and_the_names_of_its_details() -> None:
         with pytest.raises(NotFoundError) as failed:
             codec.decode_response(encode(error, 1, None))
         assert type(failed.value) is kind
+
+
+def test_the_wire_knows_the_names_of_the_contract_alone() -> None:
+    """A member by the name that Python has for it is an unknown one, which is ignored."""
+    unknown = raw(request(command={"action": "a", "retry_count": 1}))
+    assert RUNS.decode_request(unknown).payload == Run(action="a")
+    runs = OperationCodec(replace(RUN, result=Run))
+    reply = b'{"success":true,"result":{"action":"a","retry_count":1},"duration":1}'
+    assert runs.decode_response(reply).result == Run(action="a")
+    event = EVENTS.encode("k", Happened(text="x"), 1, a_context())
+    with pytest.raises(InvalidArgumentError, match="/data/whatText: Field required"):
+        EVENTS.decode(event.replace(b"whatText", b"text"))
+    told_of = METADATA["messageId"].encode(), METADATA["timestamp"].encode()
+    by_python = b'"metadata":{"message_id":"%b","timestamp":"%b"}}' % told_of
+    with pytest.raises(InternalError):
+        _ = RUNS.decode_response(OK + by_python).metadata
+    by_contract = b'"metadata":{"messageId":"%b","timestamp":"%b"}}' % told_of
+    metadata = RUNS.decode_response(OK + by_contract).metadata
+    assert metadata is not None
+    assert metadata.message_id == METADATA["messageId"]
