@@ -305,6 +305,15 @@ async def test_a_remembered_token_is_judged_at_each_call() -> None:
     assert await refused(interceptor(request(text), passed)) == TOLD
 
 
+async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
+    """What comes next is called at once, and what it returns is returned."""
+    interceptor, text = AuthInterceptor(Judge()), token()
+    await interceptor(request(text), passed)
+    returned = passed(request())
+    assert interceptor(request(text), lambda _: returned) is returned
+    await returned
+
+
 async def test_a_token_in_another_place_is_none() -> None:
     """Tokens in headers, the shared context or the payload authenticate nobody."""
     context = request()

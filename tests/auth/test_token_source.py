@@ -264,6 +264,12 @@ def test_a_source_is_a_token_or_a_callable(source: Any) -> None:
         check_source(source)
 
 
+def test_a_source_stays_what_it_is() -> None:
+    """A token is checked, a callable is asked later."""
+    assert check_source("token") == "token"
+    assert check_source(token) is token  # type: ignore[comparison-overlap]
+
+
 def test_a_provider_must_be_callable() -> None:
     """A token in place of a provider is refused when the source is made."""
     with pytest.raises(InvalidArgumentError, match="the provider of a CachedToken must be"):

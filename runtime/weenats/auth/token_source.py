@@ -85,7 +85,7 @@ class CachedToken:
             if 0 <= now - self._renewed_at < _RENEW_INTERVAL:
                 return None
             self._renewed_at = now
-            self.invalidate(refused)
+            self.invalidate()
         token = await self()
         return None if token == refused else token
 
