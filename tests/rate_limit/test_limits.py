@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from weenats.errors import ResourceExhaustedError, ServiceError, Unauthenticated
 from weenats.interceptors import chain
 from weenats.rate_limit import RateLimitInterceptor, RateLimits, RateLimitSettings
 from weenats.rate_limit.buckets import Bucket, SharedLimiter
+from weenats.telemetry import names
 
 LIMITED = replace(RUN, rate_limit=RateLimit(max_requests_per_second=1, burst=2))
 
@@ -273,6 +275,22 @@ async def test_a_limit_of_the_contract_alone_is_for_all() -> None:
     call = chain(placed, passed)
     assert await count(call, 5, lambda: caller("ada")) == 2
     assert len(seen) == 5
+
+
+def test_a_limit_of_the_contract_alone_tells_nobody_apart() -> None:
+    """So the spans of its requests say."""
+    told = RateLimits(None, [LIMITED]).attributes(LIMITED)
+    assert told == {names.FEATURE_RATE_LIMIT: False, names.RATE_LIMIT_IDENTITY: "all"}
+
+
+async def test_who_debugs_reads_what_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """The operation, and by how much it came too early."""
+    stand_still()
+    with caplog.at_level(logging.DEBUG, "weenats.rate_limit"):
+        await count(gate(rate=2, burst=2), 3, anybody)
+    (line,) = caplog.messages
+    assert RUN.subject in line
+    assert "500 ms" in line
 
 
 def test_an_operation_without_a_limit_has_nothing_before_it() -> None:
