@@ -9,12 +9,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
 from certificates import self_signed
 from http_server import DOCUMENT, Behaviour, HttpServer, answer
-from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, fetch
+from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, _reason, fetch
 
 
 @pytest.fixture
@@ -124,6 +125,18 @@ def test_nobody_there_is_a_failure(server: HttpServer) -> None:
     server.stop()
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
         fetch(server.uri)
+
+
+def test_an_address_without_a_host_is_a_failure() -> None:
+    """That has no cause but what urllib says of it."""
+    with pytest.raises(FetchError, match=r"^it cannot be read \(URLError\)$"):
+        fetch("http:///keys")
+
+
+@pytest.mark.parametrize("error", [TimeoutError("s3cret"), URLError(TimeoutError("s3cret"))])
+def test_a_socket_that_gives_up_says_so(error: Exception) -> None:
+    """Whether urllib wraps what it raises or not."""
+    assert _reason(error) == "no answer in time"
 
 
 def test_a_packed_answer_is_not_unpacked(server: HttpServer) -> None:
