@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # How long an example takes is the machine's business, and that of coverage.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where it is enough to know that a test fails, nobody waits for the simplest example.
+settings.register_profile(
+    "unexplained", phases=[Phase.explicit, Phase.generate], parent=settings.get_profile("unhurried")
+)
 settings.load_profile("unhurried")
 
 pytest_plugins = ["weenats.testing.plugin"]

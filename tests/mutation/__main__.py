@@ -24,8 +24,11 @@ MODULES = {
     "auth": ["auth"],
 }
 """What is falsified, and the tests that are to notice."""
-PRELOADED = ["pytest_asyncio", "hypothesis", "pydantic", "jsonschema", "opentelemetry.sdk.trace"]
-"""What takes long to import, and neither holds nor calls what is falsified."""
+PRELOADED = [
+    *("pytest_asyncio", "hypothesis", "jsonschema", "opentelemetry.sdk.trace"),
+    *("weenats", "weenats.testing.plugin"),
+]
+"""What takes long to import; while weenats is imported, none of what is falsified is called."""
 KILLED = {1, 2, 3}
 """How pytest ends when tests fail, when they cannot be imported, when pytest itself fails."""
 HUNG = {-9, -11, -24, 24, 36, 152}
@@ -65,6 +68,7 @@ def settings(module: str) -> str:
         "also_copy": ["schemas"],
         "pytest_add_cli_args": [
             *("-m", "not slow and not container", "-p", "no:cacheprovider"),
+            "--hypothesis-profile=unexplained",
             *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what is preloaded
         ],
         "pytest_add_cli_args_test_selection": tests,
