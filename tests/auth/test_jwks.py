@@ -473,7 +473,7 @@ async def test_logs_and_repr_show_no_secret_of_the_uri(
 
 def test_hmac_never_goes_with_a_jwks() -> None:
     """A source that would let published keys be secrets cannot be made."""
-    with pytest.raises(ValueError, match="public keys"):
+    with pytest.raises(ValueError, match=r"^a JWKS holds public keys, and HMAC has none$"):
         JwksKeySource(URI, ["HS256"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -31,6 +32,34 @@ def test_a_document_is_returned(server: HttpServer) -> None:
     assert fetch(server.uri) == DOCUMENT
     server.behaviour = answer(b"x" * MAX_BYTES)
     assert len(fetch(server.uri)) == MAX_BYTES
+
+
+def test_json_is_asked_for(server: HttpServer) -> None:
+    """An endpoint that has several forms gives the one that is read."""
+    accepted: list[str | None] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        accepted.append(handler.headers["Accept"])
+        answer()(handler)
+
+    server.behaviour = note
+    fetch(server.uri)
+    assert accepted == ["application/json"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connecting_is_part_of_the_time(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that swallows what is sent to it is left too."""
+    given: list[Any] = []
+
+    def swallow(_: Any, timeout: Any, *__: Any) -> None:
+        given.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", swallow)
+    with pytest.raises(FetchError, match=r"^no answer in time$"):
+        fetch(f"{scheme}://127.0.0.1/keys", timeout=0.25)
+    assert given == [0.25]
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 304, 307, 308, 401, 404, 429, 500, 503])
