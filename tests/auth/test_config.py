@@ -105,6 +105,7 @@ def test_an_issuer_is_a_url(issuer: Any) -> None:
         "http://[::2]/keys",
         "http://localhost@issuer.example/keys",
         "http://issuer.example\\@localhost/keys",
+        "https://issuer.example\\keys",
         "HTTP://issuer.example/keys",
         "https://user:pass@issuer.example/keys",
         "https://issuer.example/keys#a",
@@ -175,7 +176,9 @@ def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -
     ]
 
 
-@pytest.mark.parametrize("bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}])
+@pytest.mark.parametrize(
+    "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
+)
 def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
     """The least and the most are taken."""
     (name,) = bound
@@ -251,6 +254,9 @@ def test_a_configuration_does_not_change() -> None:
     made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
     algorithms.append("none")
     assert made.algorithms == ("EdDSA",)
+    audiences = ["receipts", "billing"]
+    assert config(audience=audiences).audience == (*audiences,)
+    assert config(audience="receipts").audience == "receipts"
     with pytest.raises(ValidationError):
         made.required = False  # type: ignore[misc]
 

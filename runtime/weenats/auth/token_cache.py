@@ -29,7 +29,7 @@ class TokenCache:
     def __init__(
         self, *, size: int, ttl: float, max_length: int, keys: KeySource, clock: Clock
     ) -> None:
-        self._size = size if ttl > 0 else 0
+        self._size = size
         self._ttl = ttl
         self._max_length = max_length
         self._keys = keys
