@@ -7,9 +7,12 @@ from hypothesis import HealthCheck, Phase, settings
 
 # How long an example takes is the machine's business, and that of coverage.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# Where it is enough to know that a test fails, nobody waits for the simplest example.
+# Where the same tests run a thousand times: fewer examples, and none is made simpler.
 settings.register_profile(
-    "unexplained", phases=[Phase.explicit, Phase.generate], parent=settings.get_profile("unhurried")
+    "brief",
+    parent=settings.get_profile("unhurried"),
+    max_examples=20,
+    phases=[Phase.explicit, Phase.generate],
 )
 settings.load_profile("unhurried")
 

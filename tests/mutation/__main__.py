@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -68,8 +69,7 @@ def settings(module: str) -> str:
         "also_copy": ["schemas"],
         "pytest_add_cli_args": [
             *("-m", "not slow and not container", "-p", "no:cacheprovider"),
-            "--hypothesis-profile=unexplained",
-            *("-W", "ignore::pytest.PytestAssertRewriteWarning"),  # of what is preloaded
+            *("--hypothesis-profile=brief", "--assert=plain"),  # nobody reads why they fail
         ],
         "pytest_add_cli_args_test_selection": tests,
         "process_isolation": "forkserver",  # the process that forks must not have run loops itself
@@ -89,7 +89,12 @@ def falsify(module: str) -> dict[str, int]:
     command = [Path(sys.executable).with_name("mutmut"), "run"]
     log = folder / "run.log"
     with log.open("w") as output:
-        done = subprocess.run(command, cwd=folder, stdout=output, stderr=output, check=False)
+        environment = os.environ | {
+            "PYTHONDONTWRITEBYTECODE": ""
+        }  # the same tests, again and again
+        done = subprocess.run(
+            command, cwd=folder, stdout=output, stderr=output, env=environment, check=False
+        )
     if done.returncode:
         sys.exit(f"mutmut failed: see {log}")
     return {

@@ -17,7 +17,6 @@ from weenats.wire import encode_failure as encode
 from wires import METADATA, raw, request
 
 RUNS, FORGETS, GETS = (OperationCodec(each) for each in (RUN, FORGET, GET))
-EVENTS = EventCodec(HAPPENED)
 OK = b'{"success":true,"result":{"text":"x"},"duration":1,'
 WRONG_TEXT = Run.model_construct(action="\ud800")
 
@@ -59,7 +58,7 @@ def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> 
 def test_an_event_that_cannot_be_written(key: Any, data: Any, why: str) -> None:
     """The publisher learns the event and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
-        EVENTS.encode(key, data, 1, a_context())
+        EventCodec(HAPPENED).encode(key, data, 1, a_context())
     assert refused.value.message == f"the event happened cannot be written: {why}"
 
 
@@ -80,9 +79,9 @@ def test_what_is_no_json_is_told_as_such() -> None:
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.decode_request(raw(request(later=float("nan"))))
     assert told(refused.value) == ("the request envelope is invalid", no_json)
-    event = EVENTS.encode("k", Happened(text="x"), 1, a_context())
+    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, a_context())
     with pytest.raises(InvalidArgumentError) as refused:
-        EVENTS.decode(event[:-1] + b',"later":NaN}')
+        EventCodec(HAPPENED).decode(event[:-1] + b',"later":NaN}')
     assert told(refused.value) == ("the event happened breaks the contract", no_json)
     with pytest.raises(InternalError) as failed:
         RUNS.decode_response(b'{"success":true,"result":{"text":"x"},"duration":1,"x":-Infinity}')
@@ -108,12 +107,12 @@ def test_an_envelope_is_told_with_its_first_fault() -> None:
 def test_an_event_is_told_with_its_first_fault() -> None:
     """Its subscriber logs it."""
     with pytest.raises(InvalidArgumentError) as refused:
-        EVENTS.decode(b"{")
+        EventCodec(HAPPENED).decode(b"{")
     assert refused.value.message.startswith(
         "the event happened breaks the contract: : Invalid JSON"
     )
     with pytest.raises(InvalidArgumentError) as refused:
-        EVENTS.decode(b'{"id":5}')
+        EventCodec(HAPPENED).decode(b'{"id":5}')
     assert {each["pointer"] for each in told(refused.value)[1]} >= {"/id", "/type", "/data"}
 
 
@@ -219,9 +218,9 @@ def test_the_wire_knows_the_names_of_the_contract_alone() -> None:
     runs = OperationCodec(replace(RUN, result=Run))
     reply = b'{"success":true,"result":{"action":"a","retry_count":1},"duration":1}'
     assert runs.decode_response(reply).result == Run(action="a")
-    event = EVENTS.encode("k", Happened(text="x"), 1, a_context())
+    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, a_context())
     with pytest.raises(InvalidArgumentError, match="/data/whatText: Field required"):
-        EVENTS.decode(event.replace(b"whatText", b"text"))
+        EventCodec(HAPPENED).decode(event.replace(b"whatText", b"text"))
     told_of = METADATA["messageId"].encode(), METADATA["timestamp"].encode()
     by_python = b'"metadata":{"message_id":"%b","timestamp":"%b"}}' % told_of
     with pytest.raises(InternalError):
