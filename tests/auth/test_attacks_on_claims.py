@@ -134,6 +134,16 @@ async def test_lifetime_counts_from_the_issue() -> None:
     assert (await accepted(token(good_claims(iat=NOW - 3000)), **rules)).id == "ada"
     text = token(good_claims(iat=NOW - 3001))
     assert await refused(text, **rules) == "lives longer than max_lifetime"
+    apart = {"max_lifetime": 3600, "leeway": 30}
+    assert (await accepted(token(good_claims(iat=NOW - 3030)), **apart)).id == "ada"
+    text = token(good_claims(iat=NOW - 3031))
+    assert await refused(text, **apart) == "lives longer than max_lifetime"
+
+
+async def test_the_first_and_the_last_second_are_times() -> None:
+    """Of our era, which ends with the year 9999."""
+    text = token(good_claims(nbf=0, iat=0, exp=253_402_300_799))
+    assert (await accepted(text, max_lifetime=None)).expires_at == 253_402_300_799
 
 
 @pytest.mark.parametrize(
