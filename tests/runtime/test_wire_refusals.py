@@ -225,7 +225,10 @@ def test_the_wire_knows_the_names_of_the_contract_alone() -> None:
     by_python = b'"metadata":{"message_id":"%b","timestamp":"%b"}}' % told_of
     with pytest.raises(InternalError):
         _ = RUNS.decode_response(OK + by_python).metadata
+    failure = b'{"success":false,"error":{"code":"NOT_FOUND","message":"x"},"duration":1,'
+    assert type(RUNS.decode_failure(failure + by_python)) is InternalError
     by_contract = b'"metadata":{"messageId":"%b","timestamp":"%b"}}' % told_of
+    assert type(RUNS.decode_failure(failure + by_contract)) is NotFoundError
     metadata = RUNS.decode_response(OK + by_contract).metadata
     assert metadata is not None
     assert metadata.message_id == METADATA["messageId"]
