@@ -93,6 +93,7 @@ async def test_missing_keys_are_not_the_fault_of_the_token() -> None:
     keys = Asked(KeysUnavailableError())
     with pytest.raises(UnavailableError) as raised:
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(token())
+    assert raised.value.message == "the keys that tokens are signed with cannot be had"
     assert raised.value.__context__ is None
 
 
