@@ -155,6 +155,8 @@ def test_each_operation_has_the_shape_of_its_kind(
     assert body == {"success": True, "duration": 1.5} | answered
     response = codec.decode_response(reply)
     assert (response.result, response.duration) == (result, 1.5)
+    unread = {"metadata": 5} | ({} if "result" in answered else {"result": 5})
+    assert codec.decode_response(raw(body | unread)).result == result
     for wrong in ({"duration": 1.5}, {"success": True}, {"success": False, "duration": 1.5}):
         with pytest.raises(InternalError):
             codec.decode_response(raw(answered | wrong))
