@@ -30,10 +30,10 @@ PRELOADED = [
     *("weenats", "weenats.testing.plugin"),
 ]
 """What takes long to import; while weenats is imported, none of what is falsified is called."""
-KILLED = {1, 2, 3}
-"""How pytest ends when tests fail, when they cannot be imported, when pytest itself fails."""
+KILLED = {1, 3, 255}
+"""How mutmut ends when tests fail, when pytest fails, when the tests cannot even be imported."""
 HUNG = {-9, -11, -24, 24, 36, 152}
-"""How it ends when it was ended; not 255, which is that it did not come to run any test."""
+"""How it ends when it was ended."""
 ENOUGH = 85
 """Per cent."""
 
@@ -97,11 +97,14 @@ def falsify(module: str) -> dict[str, int]:
         )
     if done.returncode:
         sys.exit(f"mutmut failed: see {log}")
-    return {
+    codes = {
         name: code
         for path in sorted(folder.glob("mutants/src/**/*.meta"))
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
     }
+    if not {0, 1} & {*codes.values()}:
+        sys.exit(f"no test has run: see {log}")
+    return codes
 
 
 def row(module: str, codes: dict[str, int], seconds: float) -> str:
