@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite matrix lowest check style types rooms fresh bench faults chaos soak fuzz generate clean
+.PHONY: help demo test suite matrix lowest check style types rooms fresh bench faults chaos soak fuzz mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -78,12 +78,15 @@ soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions sta
 fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
 
+mutation: $(STAMP)  ## falsify the code, 85 % of it must be noticed by tests; an hour, not in CI (MODULE=auth|wire|...)
+	@$(BIN)/python tests/mutation $(MODULE)
+
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated
 	$(BIN)/python -m weenats_codegen.messages
 
 clean:  ## remove the virtual environment and everything built
-	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer, with venv and pip" >&2; exit 1; }

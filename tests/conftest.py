@@ -3,10 +3,17 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 # How long an example takes is the machine's business, and that of coverage.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Where the same tests run a thousand times: fewer examples, and none is made simpler.
+settings.register_profile(
+    "brief",
+    parent=settings.get_profile("unhurried"),
+    max_examples=20,
+    phases=[Phase.explicit, Phase.generate],
+)
 settings.load_profile("unhurried")
 
 pytest_plugins = ["weenats.testing.plugin"]

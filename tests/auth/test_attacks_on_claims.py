@@ -134,6 +134,16 @@ async def test_lifetime_counts_from_the_issue() -> None:
     assert (await accepted(token(good_claims(iat=NOW - 3000)), **rules)).id == "ada"
     text = token(good_claims(iat=NOW - 3001))
     assert await refused(text, **rules) == "lives longer than max_lifetime"
+    apart = {"max_lifetime": 3600, "leeway": 30}
+    assert (await accepted(token(good_claims(iat=NOW - 3030)), **apart)).id == "ada"
+    text = token(good_claims(iat=NOW - 3031))
+    assert await refused(text, **apart) == "lives longer than max_lifetime"
+
+
+async def test_the_first_and_the_last_second_are_times() -> None:
+    """Of our era, which ends with the year 9999."""
+    text = token(good_claims(nbf=0, iat=0, exp=253_402_300_799))
+    assert (await accepted(text, max_lifetime=None)).expires_at == 253_402_300_799
 
 
 @pytest.mark.parametrize(
@@ -185,7 +195,7 @@ async def test_half_a_surrogate_pair_is_refused(claim: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["ada@example.org", "auth0|5", "Ada Lovelace", "\u00e9", "\U0001f600"]
+    "value", ["ada@example.org", "auth0|5", "Ada Lovelace", "\u00e9", "\U0001f600", "a" * 255]
 )
 async def test_a_subject_may_be_any_text(value: str) -> None:
     """What people call themselves is taken, whole pairs of surrogates among it."""
@@ -297,6 +307,7 @@ async def test_a_token_in_a_token_is_refused() -> None:
         ({"scp": ["a b"]}, {"a b"}),
         ({"scope": "a\u00a0b"}, {"a\u00a0b"}),
         ({"scope": "a\tb\nc"}, {"a\tb\nc"}),
+        ({"scp": "a\u00a0b\tc"}, {"a\u00a0b\tc"}),
         ({}, set()),
     ],
 )

@@ -16,6 +16,10 @@ from weenats.auth import AuthConfig, JwtAuthConfig, JwtValidator, NoAuthConfig, 
 JWKS = "https://issuer.example/keys"
 PUBLIC = pem(private_key("EdDSA"))
 TYPO = "geheim-geheim"
+PLAIN_HTTP = (
+    "jwks_uri is plain http: whoever is on the way can replace the keys; use https, or name the"
+    " host in plain_http_hosts"
+)
 
 
 def refusal(**settings: Any) -> str:
@@ -101,6 +105,7 @@ def test_an_issuer_is_a_url(issuer: Any) -> None:
         "http://[::2]/keys",
         "http://localhost@issuer.example/keys",
         "http://issuer.example\\@localhost/keys",
+        "https://issuer.example\\keys",
         "HTTP://issuer.example/keys",
         "https://user:pass@issuer.example/keys",
         "https://issuer.example/keys#a",
@@ -136,6 +141,49 @@ def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
     """https, this machine, and hosts that are allowed by name are taken."""
     made = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=uri, plain_http_hosts=["Keys.internal"])
     assert made.jwks_uri == uri
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"public_key": PUBLIC, "issuer": "issuer"},
+            "the issuer is an https URL without user, query and fragment",
+        ),
+        (
+            {"jwks_uri": "https://user@issuer.example/keys"},
+            "jwks_uri is an https URL without user and fragment",
+        ),
+        (
+            {"jwks_uri": "http://issuer.example/keys"},
+            PLAIN_HTTP,
+        ),
+        (
+            {"algorithms": ["HS256"], "secret": PUBLIC},
+            "a secret is random bytes, not a key of another algorithm",
+        ),
+        ({"public_key": PUBLIC, "leeway": -1}, "it is from 0 to 600 seconds"),
+        ({"public_key": PUBLIC, "cache_ttl": 61}, "it is from 0 to 60 seconds"),
+        ({"public_key": PUBLIC, "max_lifetime": 0}, "it is a positive duration, or None"),
+    ],
+)
+def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -> None:
+    """It says what is right, once, and is told apart from pydantic's own by its type."""
+    with pytest.raises(ValidationError) as refused:
+        JwtAuthConfig(**{"algorithms": ["EdDSA"], **settings})
+    assert [(each["type"], each["msg"]) for each in refused.value.errors()] == [
+        ("auth_config", text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
+)
+def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
+    """The least and the most are taken."""
+    (name,) = bound
+    made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC, **bound)
+    assert getattr(made, name) == bound[name]
 
 
 @pytest.mark.parametrize(
@@ -206,6 +254,9 @@ def test_a_configuration_does_not_change() -> None:
     made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
     algorithms.append("none")
     assert made.algorithms == ("EdDSA",)
+    audiences = ["receipts", "billing"]
+    assert config(audience=audiences).audience == (*audiences,)
+    assert config(audience="receipts").audience == "receipts"
     with pytest.raises(ValidationError):
         made.required = False  # type: ignore[misc]
 

@@ -305,12 +305,67 @@ async def test_a_remembered_token_is_judged_at_each_call() -> None:
     assert await refused(interceptor(request(text), passed)) == TOLD
 
 
+async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
+    """What comes next is called at once, and what it returns is returned."""
+    interceptor, text = AuthInterceptor(Judge()), token()
+    await interceptor(request(text), passed)
+    returned = passed(request())
+    assert interceptor(request(text), lambda _: returned) is returned
+    await returned
+
+
 async def test_a_token_in_another_place_is_none() -> None:
     """Tokens in headers, the shared context or the payload authenticate nobody."""
     context = request()
     context.headers = {"Authorization": f"Bearer {token()}", "token": token()}
     context.metadata_context = {"authentication": {"type": "jwt", "token": token()}}
     assert await refused(AuthInterceptor(Judge())(context, passed)) == TOLD
+
+
+class Span:
+    """A span that notes the names of its events."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def add_event(self, name: str, _: Any) -> None:
+        """Note the name."""
+        self.events.append(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "auth", "event"),
+    [
+        (token(), None, None),
+        (None, None, "authentication.failed"),
+        ("x", None, "authentication.failed"),
+        (token(), AuthRequirement(scopes=("admin",)), "authorization.failed"),
+    ],
+)
+async def test_a_refusal_is_told_on_the_span(
+    text: str | None, auth: AuthRequirement | None, event: str | None
+) -> None:
+    """Which of the two it was, once, whether the token was remembered or not."""
+    interceptor = AuthInterceptor(Judge())
+    for _ in range(2):
+        context, span = request(text, auth), Span()
+        context.span = span  # type: ignore[assignment]
+        if event is None:
+            await interceptor(context, passed)
+        else:
+            with pytest.raises(ServiceError):
+                await interceptor(context, passed)
+        assert span.events == ([] if event is None else [event])
+
+
+async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
+    """That it was good enough for another one says nothing."""
+    interceptor, text = AuthInterceptor(Judge()), token()
+    assert (await interceptor(request(text), passed)).result is not None
+    call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), passed)
+    assert (await call).result is not None
+    with pytest.raises(PermissionDeniedError):
+        await interceptor(request(text, AuthRequirement(scopes=("admin",))), passed)
 
 
 async def test_what_a_handler_raises_is_left_alone() -> None:

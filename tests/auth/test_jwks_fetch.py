@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from urllib.error import URLError
 
 import pytest
 
 from certificates import self_signed
 from http_server import DOCUMENT, Behaviour, HttpServer, answer
-from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, fetch
+from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, _reason, fetch
 
 
 @pytest.fixture
@@ -30,6 +32,34 @@ def test_a_document_is_returned(server: HttpServer) -> None:
     assert fetch(server.uri) == DOCUMENT
     server.behaviour = answer(b"x" * MAX_BYTES)
     assert len(fetch(server.uri)) == MAX_BYTES
+
+
+def test_json_is_asked_for(server: HttpServer) -> None:
+    """An endpoint that has several forms gives the one that is read."""
+    accepted: list[str | None] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        accepted.append(handler.headers["Accept"])
+        answer()(handler)
+
+    server.behaviour = note
+    fetch(server.uri)
+    assert accepted == ["application/json"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connecting_is_part_of_the_time(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that swallows what is sent to it is left too."""
+    given: list[Any] = []
+
+    def swallow(_: Any, timeout: Any, *__: Any) -> None:
+        given.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", swallow)
+    with pytest.raises(FetchError, match=r"^no answer in time$"):
+        fetch(f"{scheme}://127.0.0.1/keys", timeout=0.25)
+    assert given == [0.25]
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 304, 307, 308, 401, 404, 429, 500, 503])
@@ -124,6 +154,18 @@ def test_nobody_there_is_a_failure(server: HttpServer) -> None:
     server.stop()
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
         fetch(server.uri)
+
+
+def test_an_address_without_a_host_is_a_failure() -> None:
+    """That has no cause but what urllib says of it."""
+    with pytest.raises(FetchError, match=r"^it cannot be read \(URLError\)$"):
+        fetch("http:///keys")
+
+
+@pytest.mark.parametrize("error", [TimeoutError("s3cret"), URLError(TimeoutError("s3cret"))])
+def test_a_socket_that_gives_up_says_so(error: Exception) -> None:
+    """Whether urllib wraps what it raises or not."""
+    assert _reason(error) == "no answer in time"
 
 
 def test_a_packed_answer_is_not_unpacked(server: HttpServer) -> None:

@@ -93,6 +93,7 @@ async def test_missing_keys_are_not_the_fault_of_the_token() -> None:
     keys = Asked(KeysUnavailableError())
     with pytest.raises(UnavailableError) as raised:
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(token())
+    assert raised.value.message == "the keys that tokens are signed with cannot be had"
     assert raised.value.__context__ is None
 
 
@@ -154,6 +155,7 @@ async def test_two_validators_have_their_own_keys_and_rules() -> None:
     assert (await accepted(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
 
 
+@pytest.mark.slow
 async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
     """A repeated token is at least ten times cheaper than the check of its signature."""
     judge, text = Judge(), token()

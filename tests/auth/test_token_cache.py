@@ -213,6 +213,7 @@ async def test_two_services_do_not_share_what_they_remember() -> None:
     await receipts.validate(text)
 
 
+@pytest.mark.slow
 def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
     """A flood of good tokens leaves cache_size of them behind, and no memory of the others."""
     clock = FakeClock(NOW)
@@ -261,11 +262,26 @@ async def test_the_least_used_token_goes_first() -> None:
     assert (judge.checks, judge.remembered) == (6, 2)
 
 
+def test_the_newest_tokens_stay() -> None:
+    """However long they are, up to the longest that is looked at."""
+    cache = TokenCache(size=2, ttl=60, max_length=3, keys=Rotating(), clock=FakeClock(NOW))
+    for text in ("a", "bb", "ccc", "dddd"):
+        cache.put(text, 0, NOW, Principal(id=text))
+    assert [cache.get(text) for text in ("a", "bb")] == [None, None]
+    found = cache.get("ccc")
+    assert found is not None
+    assert found.id == "ccc"
+    assert cache.get("dddd") is None
+
+
 async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
     """Tokens that never expire are verified anew after cache_ttl."""
     judge = Counting(max_lifetime=None, required_claims=["sub"])
     text = token(good_claims(exp=None))
     assert (await judge.validate(text)).expires_at is None
+    judge.time.now = NOW + 59
+    await judge.validate(text)
+    assert judge.checks == 1
     judge.time.now = NOW + 60
     await judge.validate(text)
     assert judge.checks == 2

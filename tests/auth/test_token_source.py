@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from doubles import FakeClock, settle
-from weenats.auth.token_source import CachedToken, ask, check_source, expiry
+from weenats.auth.token_source import (
+    CachedToken,
+    ask,
+    check_source,
+    expiry,
+    warn_if_exposed,
+)
 from weenats.context import CURRENT
 from weenats.errors import InvalidArgumentError, PermissionDeniedError, UnavailableError
 
@@ -145,7 +151,7 @@ async def test_a_failing_provider_fails_its_callers_and_is_asked_again(clock: Fa
     failures = await asyncio.gather(source(), source(), return_exceptions=True)
     for failure in failures:
         assert isinstance(failure, UnavailableError)
-        assert "password" not in str(failure)
+        assert failure.message == "there is no token for the call: its source failed"
         assert isinstance(failure.__cause__, OSError)
     assert await source() == "good"
 
@@ -237,7 +243,8 @@ async def test_repr_shows_no_token(clock: FakeClock) -> None:
 @pytest.mark.parametrize("provided", [None, "", b"bytes", 5])
 async def test_what_is_no_token_is_refused(provided: Any) -> None:
     """A provider that returns no text is a clear error that shows nothing of it."""
-    with pytest.raises(UnavailableError, match="its source returned none"):
+    text = r": there is no token for the call: its source returned none$"
+    with pytest.raises(UnavailableError, match=text):
         await ask(lambda: provided)
 
 
@@ -258,9 +265,17 @@ def test_a_source_is_a_token_or_a_callable(source: Any) -> None:
         check_source(source)
 
 
+def test_a_source_stays_what_it_is() -> None:
+    """A token is checked, a callable is asked later."""
+    assert check_source("token") == "token"
+    assert check_source(token) is token  # type: ignore[comparison-overlap]
+
+
 def test_a_provider_must_be_callable() -> None:
     """A token in place of a provider is refused when the source is made."""
-    with pytest.raises(InvalidArgumentError):
+    with pytest.raises(
+        InvalidArgumentError, match=r": the provider of a CachedToken must be callable$"
+    ):
         CachedToken("s3cret")  # type: ignore[arg-type]
 
 
@@ -287,3 +302,24 @@ def test_a_provider_must_be_callable() -> None:
 def test_expiry_reads_what_a_token_says(text: str, expected: float) -> None:
     """A number in `exp` is the time; anything else says nothing, and nothing makes it fail."""
     assert expiry(text) == expected
+
+
+EXPOSED = (
+    "tokens go to NATS without TLS, and not to this machine: whoever is on the way can read and use"
+    " them"
+)
+
+
+class Line:
+    """A transport, as far as tokens are concerned."""
+
+    def __init__(self, *, is_private: bool) -> None:
+        self.is_private = is_private
+
+
+def test_tokens_that_others_can_read_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """For each connection; one that nobody else can read is no matter."""
+    private, first, second = Line(is_private=True), Line(is_private=False), Line(is_private=False)
+    for line in (private, first, first, second, second):
+        warn_if_exposed(line)  # type: ignore[arg-type]
+    assert caplog.messages == [EXPOSED, EXPOSED]

@@ -70,6 +70,14 @@ def test_failures_of_all_operations_add_up_to_one() -> None:
     assert states(made) == ["open"] * 4
 
 
+def test_what_is_a_failure_is_the_policys_to_say() -> None:
+    """Every guard asks its `is_failure`."""
+    made = breakers(is_failure=lambda error: not isinstance(error, ValueError))
+    for operation in OPERATIONS:
+        fail(made, operation)
+    assert states(made) == ["closed"] * 4
+
+
 def test_without_a_policy_there_is_nothing() -> None:
     """No guard, no data, no reason to wait."""
     none = CircuitBreakers(None, OPERATIONS)

@@ -151,5 +151,6 @@ def test_is_failure_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     assert circuit.failures == 5
     assert [record.name for record in caplog.records] == ["weenats.circuit_breaker"]
     assert "LookupError: broken" in caplog.text
+    assert RUN.subject in caplog.text
     guard.raised(guard.admit(), NotReadyError(), a_context())
     assert circuit.failures == 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +78,7 @@ def resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.slow
 async def test_a_million_names_take_no_more_memory_than_the_first_ones() -> None:
     """Memory is flat, whether the buckets are in use or have drained meanwhile."""
     clock = stand_still()

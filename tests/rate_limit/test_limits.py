@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,9 @@ from weenats import CallNext, Principal, RequestContext, Response
 from weenats.contract import RateLimit
 from weenats.errors import ResourceExhaustedError, ServiceError, UnauthenticatedError
 from weenats.interceptors import chain
-from weenats.rate_limit import RateLimits, RateLimitSettings
+from weenats.rate_limit import RateLimitInterceptor, RateLimits, RateLimitSettings
+from weenats.rate_limit.buckets import Bucket, SharedLimiter
+from weenats.telemetry import names
 
 LIMITED = replace(RUN, rate_limit=RateLimit(max_requests_per_second=1, burst=2))
 
@@ -151,9 +154,15 @@ async def test_those_that_cannot_be_told_apart_share_one() -> None:
 async def test_they_are_refused_when_that_is_wanted() -> None:
     """`reject`: who is nobody is told so, and takes from nobody's bucket."""
     stand_still()
-    call = gate(rate=5, burst=5, per_client=True, on_missing_principal="reject")
-    with pytest.raises(UnauthenticatedError):
-        await call(anybody())
+    limit = RateLimit(max_requests_per_second=5, burst=5)
+    settings = RateLimitSettings(limit=limit, per_client=True, on_missing_principal="reject")
+    limits = RateLimits(settings, [RUN])
+    call = chain(limits.placed(RUN, [settings]), passed)
+    for _ in range(2):
+        with pytest.raises(UnauthenticatedError):
+            await call(anybody())
+    assert limits.data(RUN)["rateLimit"]() == {"refused": 2}
+    assert limits.refused == 2
     assert await count(call, 9, lambda: caller("ada")) == 5
 
 
@@ -181,7 +190,8 @@ async def test_a_function_may_tell_callers_apart() -> None:
 async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) -> None:
     """It is a defect, and told as one."""
     stand_still()
-    with pytest.raises(TypeError, match="key_extractor returned"):
+    text = f"^key_extractor returned {type(answer).__name__}, not text or None$"
+    with pytest.raises(TypeError, match=text):
         await gate(rate=2, key_extractor=lambda _: answer)(anybody())
 
 
@@ -199,10 +209,31 @@ async def test_a_function_that_raises_lets_nobody_through() -> None:
 async def test_long_and_odd_keys_are_keys_like_any_other() -> None:
     """They are told apart to the last character, and no half of a pair breaks them."""
     stand_still()
-    keys = ["x" * 5000, "x" * 4999 + "y", "\ud800" * 200, "\ud800", "é\n\0"]
-    for key in keys:
-        call = gate(rate=1, burst=1, key_extractor=lambda _, key=key: key)
-        assert await count(call, 3, anybody) == 1
+    call = gate(rate=1, burst=1, key_extractor=lambda context: context.headers["x-key"])
+    for key in ("x" * 5000, "x" * 4999 + "y", "\ud800" * 200, "\ud800", "é\n\0"):
+        assert await count(call, 3, lambda key=key: a_context(headers={"x-key": key})) == 1  # type: ignore[misc]
+
+
+async def test_who_chooses_keys_does_not_choose_how_much_is_kept() -> None:
+    """Short ones are kept as they are, long ones as something shorter; the shared one is empty."""
+    stand_still()
+    kept: list[str] = []
+
+    class Noting(SharedLimiter):
+        """Notes the keys that it is asked for."""
+
+        def bucket(self, key: str) -> Bucket:
+            kept.append(key)
+            return super().bucket(key)
+
+    limit = RateLimit(max_requests_per_second=5)
+    keys = iter(["x" * 128, "x" * 5000, None])
+    settings = RateLimitSettings(limit=limit, key_extractor=lambda _: next(keys))
+    call = chain([RateLimitInterceptor(RUN, (Noting(limit),), settings)], passed)
+    await count(call, 3, anybody)
+    assert "x" * 128 in kept[-3]
+    assert len(kept[-2]) <= 128
+    assert kept[-1] == kept[0] == ""
 
 
 async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
@@ -244,6 +275,22 @@ async def test_a_limit_of_the_contract_alone_is_for_all() -> None:
     call = chain(placed, passed)
     assert await count(call, 5, lambda: caller("ada")) == 2
     assert len(seen) == 5
+
+
+def test_a_limit_of_the_contract_alone_tells_nobody_apart() -> None:
+    """So the spans of its requests say."""
+    told = RateLimits(None, [LIMITED]).attributes(LIMITED)
+    assert told == {names.FEATURE_RATE_LIMIT: False, names.RATE_LIMIT_IDENTITY: "all"}
+
+
+async def test_who_debugs_reads_what_was_refused(caplog: pytest.LogCaptureFixture) -> None:
+    """The operation, and by how much it came too early."""
+    stand_still()
+    with caplog.at_level(logging.DEBUG, "weenats.rate_limit"):
+        await count(gate(rate=2, burst=2), 3, anybody)
+    (line,) = caplog.messages
+    assert RUN.subject in line
+    assert "500 ms" in line
 
 
 def test_an_operation_without_a_limit_has_nothing_before_it() -> None:

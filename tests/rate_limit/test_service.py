@@ -69,12 +69,18 @@ def test_so_many_callers_are_told_apart(bound: Any) -> None:
         builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
 
 
+@pytest.mark.parametrize("bound", [1, 1_000_000])
+def test_the_least_and_the_most_callers_that_are_told_apart(bound: int) -> None:
+    """The bounds are within."""
+    builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
+
+
 def test_other_words_that_make_no_sense_are_refused() -> None:
     """An answer to callers that nobody knows, a function that is none, a second limit."""
     unknown: Any = "ignore"
     with pytest.raises(ValueError, match="on_missing_principal is shared or reject"):
         builder().with_rate_limit(5, per_client=True, on_missing_principal=unknown)
-    with pytest.raises(ValueError, match="rejects no strangers"):
+    with pytest.raises(ValueError, match=r"^a limit .* rejects no strangers: add per_client=True$"):
         builder().with_rate_limit(5, on_missing_principal="reject")
 
     async def slow(_: RequestContext) -> str:
@@ -82,7 +88,9 @@ def test_other_words_that_make_no_sense_are_refused() -> None:
 
     functions: list[Any] = ["x-tenant", slow]
     for function in functions:
-        with pytest.raises(TypeError, match="key_extractor is a callable"):
+        with pytest.raises(
+            TypeError, match=r"^key_extractor is a callable, .* takes a RequestContext$"
+        ):
             builder().with_rate_limit(5, key_extractor=function)
     with pytest.raises(ValueError, match="with_rate_limit is called once"):
         builder().with_rate_limit(5).with_rate_limit(5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,7 +91,7 @@ def test_names_at_their_longest() -> None:
     assert subjects.check_component("A" * 50) == "A" * 50
     assert subjects.check_service_name("a" * 50) == "a" * 50
     assert subjects.check_queue_group("a" * 100) == "a" * 100
-    with pytest.raises(SubjectError, match="at most 100"):
+    with pytest.raises(SubjectError, match=r"^a queue group name has at most 100 .*, not 101$"):
         subjects.check_queue_group("a" * 101)
 
 
@@ -117,6 +120,59 @@ def test_discovery_subjects() -> None:
     assert subjects.discovery("STATS", "probe", "01ABC") == "$SRV.STATS.probe.01ABC"
     assert subjects.discovery("PING", prefix="$OTHER") == "$OTHER.PING"
     assert subjects.health("probe") == "probe.health"
+
+
+def test_subjects_of_a_whole_service() -> None:
+    """They stand beside those of its operations, which have four parts."""
+    assert subjects.cancel("probe") == "probe.cancel"
+    assert subjects.monitoring("probe") == "probe.monitoring"
+    for bad in BAD:
+        with pytest.raises(SubjectError):
+            subjects.cancel(bad)
+        with pytest.raises(SubjectError):
+            subjects.monitoring(bad)
+
+
+@pytest.mark.parametrize("prefix", ["_INBOX", "mine.inbox", "_INBOX_a-b.c.d"])
+def test_an_inbox_prefix_is_one_token_or_several(prefix: str) -> None:
+    """It is taken as it stands."""
+    assert subjects.check_inbox_prefix(prefix) == prefix
+
+
+@pytest.mark.parametrize("bad", ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\r\nPUB x 0", "\x7f"])
+def test_an_inbox_prefix_lets_nobody_listen_elsewhere(bad: str) -> None:
+    """Wildcards, empty tokens and lines of the protocol are refused."""
+    with pytest.raises(SubjectError):
+        subjects.check_inbox_prefix(bad)
+
+
+@pytest.mark.parametrize(
+    ("check", "what"),
+    [
+        (subjects.check_service_name, "service name"),
+        (subjects.check_component, "subject component"),
+        (subjects.check_queue_group, "queue group name"),
+        (subjects.check_inbox_prefix, "part of an inbox prefix"),
+        (subjects.check_version, "semantic version"),
+        (partial(subjects.discovery, "INFO"), "part of a discovery subject"),
+    ],
+)
+def test_a_refusal_shows_what_was_given_and_what_would_be_right(
+    check: Callable[[str], str], what: str
+) -> None:
+    """A person who misspelt a name reads it."""
+    text = rf"^'a b' is no valid {what}: it must match \^.+\$$"
+    with pytest.raises(SubjectError, match=text):
+        check("a b")
+
+
+def test_what_has_another_shape_is_told_the_shape() -> None:
+    """Too few parts, or a kind that is none."""
+    shape = "{service}.{command|query|events}.{aggregate}.{name}"
+    for subject in ("probe.thing", "probe.event.thing.run"):
+        with pytest.raises(SubjectError) as refused:
+            subjects.parse(subject)
+        assert str(refused.value) == f"'{subject}' is not {shape}"
 
 
 @pytest.mark.parametrize("bad", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0", "a\n", "\x7f"])

@@ -52,7 +52,7 @@ GOOD: dict[str, Any] = {
             {"/plain/0/weight", "/plain/0/kind", "/plain/0/shop"},
         ),
         ({"plain": [5]}, {"/plain/0"}),
-        ({"prices": {"a/b": "x"}}, {"/prices/a~1b"}),
+        ({"prices": {"a/b": "x", "~": "x"}}, {"/prices/a~1b", "/prices/~0"}),
         ({"prices": 5}, {"/prices"}),
     ],
 )  # fmt: skip

@@ -24,13 +24,20 @@ from probe import (
     PartMissingError,
     Run,
     Thing,
+    UndeclaredError,
 )
 from weenats.contract import Entity
-from weenats.errors import CLASS_OF_CODE, InvalidArgumentError, NotFoundError, ServiceError
+from weenats.errors import (
+    CLASS_OF_CODE,
+    InternalError,
+    InvalidArgumentError,
+    NotFoundError,
+    ServiceError,
+)
 from weenats.identifiers import STAMPER
 from weenats.messages import AggregateId
 from weenats.wire import ContractBreachError, EventCodec, OperationCodec, encode_failure
-from wires import conforming, strictly
+from wires import conforming, raw, strictly
 
 RUNS, FORGETS, GETS, FINDS = (OperationCodec(each) for each in (RUN, FORGET, GET, FIND))
 EVENTS = EventCodec(HAPPENED)
@@ -93,6 +100,72 @@ def test_successes(duration: float) -> None:
     }
     found = FINDS.encode_success(Outcome(text=""), duration, request)
     assert conforming("query-response", found)["result"] == {"text": ""}
+
+
+@pytest.mark.parametrize(
+    ("operation", "payload", "sent", "result", "answered"),
+    [
+        (
+            RUN,
+            Run(action="go"),
+            {"command": {"action": "go"}},
+            Outcome(text="x"),
+            {"result": {"text": "x"}},
+        ),
+        (FORGET, Run(action="go"), {"command": {"action": "go"}}, None, {}),
+        (
+            FIND,
+            FindParameters(pattern="p"),
+            {"query": {"pattern": "p"}},
+            Outcome(text="x"),
+            {"result": {"text": "x"}},
+        ),
+        (
+            GET,
+            None,
+            {},
+            Entity(id=IDENTITY, state=Thing(text="x"), revision=3),
+            {"entity": {"id": IDENTITY.model_dump(), "state": {"text": "x"}, "revision": 3}},
+        ),
+    ],
+)
+def test_each_operation_has_the_shape_of_its_kind(
+    operation: Any, payload: Any, sent: Any, result: Any, answered: Any
+) -> None:
+    """What is written has its members and no others, is read as it was, and of this kind only."""
+    codec = OperationCodec(operation)
+    context = a_context(operation=operation, payload=payload)
+    request = codec.encode_request(context)
+    aggregate = {"aggregateId": {"type": "thing", "key": "k-1"}}
+    body = strictly(request)
+    assert body.pop("metadata")
+    assert body == aggregate | sent
+    assert codec.decode_request(request).payload == payload
+    for other in (request.replace(b'"thing"', b'"things"'), b'{"aggregateId":{"key":"k-1"}}'):
+        with pytest.raises(InvalidArgumentError):
+            codec.decode_request(other)
+    if payload is not None:
+        with pytest.raises(InvalidArgumentError):
+            codec.decode_request(raw(aggregate))
+        member = next(iter(sent))
+        assert codec.decode_request(raw({**aggregate, member: {}})).payload_error is not None
+    reply = codec.encode_success(result, 1.5, context)
+    body = strictly(reply)
+    assert body.pop("metadata")
+    assert body == {"success": True, "duration": 1.5} | answered
+    response = codec.decode_response(reply)
+    assert (response.result, response.duration) == (result, 1.5)
+    unread = {"metadata": 5} | ({} if "result" in answered else {"result": 5})
+    assert codec.decode_response(raw(body | unread)).result == result
+    for wrong in ({"duration": 1.5}, {"success": True}, {"success": False, "duration": 1.5}):
+        with pytest.raises(InternalError):
+            codec.decode_response(raw(answered | wrong))
+    if answered:
+        with pytest.raises(InternalError):
+            codec.decode_response(b'{"success":true,"duration":1.5}')
+    declared = [NotReadyError(), PartMissingError(details=MissingDetails(part="x"))]
+    assert {codec.declares(each) for each in declared} == {operation is RUN}
+    assert not codec.declares(UndeclaredError())
 
 
 ERRORS = [

@@ -16,8 +16,6 @@ from weenats.testing import MemoryTransport
 from weenats.wire import EventCodec
 from wires import METADATA, raw
 
-EVENTS = EventCodec(HAPPENED)
-
 
 def notification(**members: Any) -> bytes:
     """Return a notification; a test changes members, ... leaves one out."""
@@ -38,7 +36,7 @@ def notification(**members: Any) -> bytes:
 def test_garbage_is_an_invalid_argument(data: bytes) -> None:
     """Whatever bytes come, no other exception leaves the codec."""
     with pytest.raises(InvalidArgumentError, match="the event happened breaks the contract"):
-        EVENTS.decode(data)
+        EventCodec(HAPPENED).decode(data)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +55,13 @@ def test_garbage_is_an_invalid_argument(data: bytes) -> None:
 def test_each_member_is_checked(members: dict[str, Any], pointer: str) -> None:
     """Another event, another aggregate, a bad member: refused with the pointer to it."""
     with pytest.raises(InvalidArgumentError) as refused:
-        EVENTS.decode(notification(**members))
+        EventCodec(HAPPENED).decode(notification(**members))
     assert pointer in [each["pointer"] for each in refused.value.details["violations"]]
 
 
 def test_unknown_members_are_ignored() -> None:
     """A later version of the wire may say more; data is of the event's own type."""
-    received = EVENTS.decode(notification(later=1, metadata={**METADATA, "later": 1}))
+    received = EventCodec(HAPPENED).decode(notification(later=1, metadata={**METADATA, "later": 1}))
     assert received.data == Happened(text="x")
 
 
@@ -71,7 +69,7 @@ def test_unknown_members_are_ignored() -> None:
 def test_keys_that_subscribers_would_drop_are_not_published(key: Any) -> None:
     """A publisher gets no reply, so what nobody could take is refused before it is sent."""
     with pytest.raises(InvalidArgumentError, match="the event happened cannot be written"):
-        EVENTS.encode(key, Happened(text="x"), 1, a_context())
+        EventCodec(HAPPENED).encode(key, Happened(text="x"), 1, a_context())
 
 
 @pytest.mark.parametrize("revision", [-1, 1.5, True, "1", None])

@@ -29,7 +29,7 @@ class TokenCache:
     def __init__(
         self, *, size: int, ttl: float, max_length: int, keys: KeySource, clock: Clock
     ) -> None:
-        self._size = size if ttl > 0 else 0
+        self._size = size
         self._ttl = ttl
         self._max_length = max_length
         self._keys = keys
@@ -69,7 +69,7 @@ class TokenCache:
         until = now + self._ttl if expires_at is None else min(now + self._ttl, expires_at)
         if self._size == 0 or until <= now:
             return
-        digest = blake2b(token.encode("utf-8", "surrogatepass")).digest()
+        digest = blake2b(token.encode()).digest()
         self._entries[digest] = (generation, now, until, principal)
         self._entries.move_to_end(digest)
         if len(self._entries) > self._size:

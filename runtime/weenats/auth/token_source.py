@@ -85,7 +85,7 @@ class CachedToken:
             if 0 <= now - self._renewed_at < _RENEW_INTERVAL:
                 return None
             self._renewed_at = now
-            self.invalidate(refused)
+            self.invalidate()
         token = await self()
         return None if token == refused else token
 
@@ -104,10 +104,9 @@ class CachedToken:
 
     async def _refresh(self) -> str:
         token = await ask(self._provider)
-        now = self._clock()
         expires_at = expiry(token)
-        margin = min(_REFRESH_BEFORE, max(expires_at - now, 0) * _REFRESH_SHARE)
-        self._fresh_until = expires_at - margin if math.isfinite(expires_at) else math.inf
+        margin = min(_REFRESH_BEFORE, (expires_at - self._clock()) * _REFRESH_SHARE)
+        self._fresh_until = expires_at - margin
         self._token = token
         return token
 

@@ -76,7 +76,7 @@ class EventCodec:
         broken = f"the event {self._event.name} breaks the contract"
         try:
             notification: messages.EventNotification = self._validator.validate_json(
-                data, strict=True, by_alias=True, by_name=False
+                data, by_name=False
             )
             refuse_constants(data)
         except ValidationError as error:

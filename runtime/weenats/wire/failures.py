@@ -41,7 +41,7 @@ def decode_model(model: type[Model], data: bytes) -> Any:
         InternalError: it is none.
     """
     try:
-        return model.model_validate_json(data, strict=True, by_alias=True, by_name=False)
+        return model.model_validate_json(data, by_name=False)
     except ValidationError as error:
         text = f"what came is no {model.__name__}"
         raise InternalError(text, details={"violations": violations(error, data)}) from None

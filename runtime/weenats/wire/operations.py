@@ -99,7 +99,7 @@ class OperationCodec:
             InvalidArgumentError: the envelope is at fault.
         """
         try:
-            envelope = self._request.validate_json(data, strict=True, by_alias=True, by_name=False)
+            envelope = self._request.validate_json(data, by_name=False)
             refuse_constants(data)
         except ValidationError as error:
             return self._decode_envelope(data, error)
@@ -119,7 +119,7 @@ class OperationCodec:
         """
         try:
             if self._state is not None:
-                body = self._entity(result)
+                body = self._entity(result, self._state)
             elif self.operation.result is NoneType:
                 if result is not None:
                     raise ContractBreachError(self.operation, result)
@@ -138,7 +138,7 @@ class OperationCodec:
             InternalError: the reply is no answer to this operation.
         """
         try:
-            success = self._success.validate_json(data, strict=True, by_alias=True, by_name=False)
+            success = self._success.validate_json(data, by_name=False)
             refuse_constants(data)
         except ValidationError as error:
             raise self.decode_failure(data, error) from None
@@ -154,7 +154,7 @@ class OperationCodec:
     ) -> ServiceError:
         """Return the error that a reply holds, or InternalError when it is none of ours."""
         try:
-            failure = _FAILURE.validate_json(data, strict=True, by_alias=True, by_name=False)
+            failure = _FAILURE.validate_json(data, by_name=False)
         except ValidationError as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return InternalError(
@@ -184,7 +184,7 @@ class OperationCodec:
         if outside:
             raise invalid("the request envelope is invalid", outside)
         try:
-            envelope = self._envelope.validate_json(data, strict=True, by_alias=True, by_name=False)
+            envelope = self._envelope.validate_json(data)
         except ValidationError:  # the payload is missing: there is nothing to hide
             raise invalid("the request envelope is invalid", found) from None
         return Request(
@@ -194,15 +194,14 @@ class OperationCodec:
             invalid(f"the payload of {self.operation.name} breaks the contract", found),
         )
 
-    def _entity(self, result: object) -> bytes:
+    def _entity(self, result: object, state: type[Model]) -> bytes:
         if not isinstance(result, Entity):
             raise ContractBreachError(self.operation, result)
         entity = cast("Entity[Model]", result)
-        state = dump_checked(entity.state, cast("type[Model]", self._state))
         return b'%b%b},"state":%b,"revision":%d}' % (
             self._entity_head,
             to_json(entity.id.key),
-            state,
+            dump_checked(entity.state, state),
             entity.revision,
         )
 
@@ -224,7 +223,7 @@ class OperationCodec:
             return declared(body.message)
         try:
             typed = declared.details_type.model_validate_json(
-                to_json(details and details.get("data")), strict=True, by_alias=True, by_name=False
+                to_json(details and details.get("data")), by_name=False
             )
         except ValidationError:
             return None
@@ -245,7 +244,7 @@ class ReceivedResponse(Response):
     def metadata(self) -> messages.MessageMetadata | None:
         """The metadata block of the reply, None when there is none."""
         try:
-            reply = _METADATA.validate_json(self._data, strict=True, by_alias=True, by_name=False)
+            reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
             raise InternalError(
                 "the metadata of the reply is invalid",

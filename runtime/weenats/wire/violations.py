@@ -40,10 +40,10 @@ def _place(fault: Any, document: Any) -> tuple[int | str, ...]:
 
 
 def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
-    """Return the error that tells of faults."""
+    """Return the error that tells of faults, of which there are some."""
     told = [_violation(fault) for fault in found[:_MAX_VIOLATIONS]]
-    first = f": {told[0]['pointer']}: {told[0]['message']}" if told else ""
-    return InvalidArgumentError(f"{message}{first}", details={"violations": told})
+    text = f"{message}: {told[0]['pointer']}: {told[0]['message']}"
+    return InvalidArgumentError(text, details={"violations": told})
 
 
 def not_json(message: str, error: ValueError) -> InvalidArgumentError:
