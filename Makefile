@@ -78,7 +78,7 @@ soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions sta
 fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
 
-mutation: $(STAMP)  ## falsify the code, 85 % of it must be noticed by tests; an hour, not in CI (MODULE=auth|wire|...)
+mutation: $(STAMP)  ## falsify the code, 85 % of it must be noticed by tests; an hour or two, not in CI (MODULE=auth|wire|...)
 	@$(BIN)/python tests/mutation $(MODULE)
 
 generate: $(STAMP)  ## write everything generated anew

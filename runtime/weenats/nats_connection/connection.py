@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
@@ -216,9 +216,10 @@ class NatsConnection(SteadyClient):
         """
         if not self.is_connected:
             raise ConnectionLostError("there is no connection to NATS")
-        pong, reading = self._ping(), self._reading_task
-        # When a program ends all its tasks, nobody reads the answer any more.
-        waiting = {pong} if reading is None else {pong, reading}
+        pong = self._ping()
+        reading: asyncio.Task[None] | None = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        # A program that ends all its tasks at once reads no answer any more.
+        waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
         await asyncio.wait(waiting, timeout=_FENCE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
             raise ConnectionLostError("the NATS server does not answer")
