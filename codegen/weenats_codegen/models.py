@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Final, cast
 
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
@@ -34,6 +35,10 @@ _KEYWORDS: Final = frozenset({
 _FORMATS: Final = frozenset({
     "date-time", "date", "time", "duration", "uuid", "ipv4", "ipv6",
 })  # fmt: skip
+_FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", "UUID"})
+_IMPORT: Final = re.compile(
+    r"^from (?P<module>datetime|uuid|pydantic) import (?P<names>.+)\n", re.MULTILINE
+)
 # What would hide a type that annotations name (E741 dislikes the letters).
 _SHADOWS: Final = frozenset({
     "bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple", "l",
@@ -71,7 +76,7 @@ def render_models(bundle: Schema, *, base_class: str, header: str) -> str:
     if made != definitions.keys():
         strange = ", ".join(sorted(str(name) for name in made ^ definitions.keys()))
         raise UnsupportedSchemaError(f"{strange}: no such model can be made")
-    return f"{header}\n{polish(source.removeprefix(_MARK), descriptions)}"
+    return f"{header}\n{polish(_with_our_formats(source.removeprefix(_MARK)), descriptions)}"
 
 
 def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -> str:
@@ -112,6 +117,21 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
     if not isinstance(source, str):  # pragma: no cover - one schema gives one module
         raise TypeError(type(source))
     return source
+
+
+def _with_our_formats(source: str) -> str:
+    """Return a module that takes the types of formats from the runtime, where they are strict."""
+    ours: list[str] = []
+
+    def without(line: re.Match[str]) -> str:
+        names = line["names"].split(", ")
+        moved = [name for name in names if name.partition(" as ")[0] in _FORMAT_TYPES]
+        kept = [name for name in names if name not in moved]
+        ours.extend(moved)
+        return f"from {line['module']} import {', '.join(kept)}\n" if kept else ""
+
+    rest = _IMPORT.sub(without, source)
+    return f"from weenats.formats import {', '.join(ours)}\n{rest}" if ours else source
 
 
 def _defined(statement: ast.stmt) -> str | None:

@@ -3,8 +3,9 @@
 
 from typing import Annotated
 
-from pydantic import MISSING, AwareDatetime, Field
+from pydantic import MISSING, Field
 from typing_extensions import TypeAliasType
+from weenats.formats import AwareDatetime
 from weenats.model import Model
 
 Common = TypeAliasType("Common", Annotated[str, Field(max_length=80, min_length=1)])
