@@ -11,11 +11,11 @@ from running import TEA
 from weenats.connection_options import ConnectionOptions
 from weenats.deadline import Duration
 from weenats.discovery import get_service_info
-from weenats.messages import EndpointInfo, InfoResponse
+from weenats.messages import EndpointInfo, Failure, InfoResponse
 from weenats.transport import Transport
 from weenats_codegen.cli import main
 from weenats_codegen.verbs import calling
-from weenats_codegen.verbs.calling import drawn, find
+from weenats_codegen.verbs.calling import drawn, failure_line, find
 from weenats_codegen.verbs.failures import VerbError
 
 
@@ -186,6 +186,17 @@ def test_a_result_of_nothing_is_done() -> None:
     assert drawn({"success": True, "duration": 1.0}) == "[green]done[/]"
 
 
+def test_a_refusal_says_when_to_come_again() -> None:
+    """The time that a limit or a breaker gives is told in seconds."""
+    reply = {
+        "success": False,
+        "duration": 1.0,
+        "error": {"code": "RESOURCE_EXHAUSTED", "message": "m", "details": {"retryAfter": 250}},
+    }
+    failure = Failure.model_validate_json(json.dumps(reply))
+    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (again in 0.25 s)"
+
+
 def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`--token` says who calls."""
     import asyncio
@@ -209,7 +220,7 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
     call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
     try:
         assert main(call) == 1
-        assert "UNAUTHENTICATED" in capsys.readouterr().err
+        assert "(--token or WEENATS_TOKEN give a token)" in capsys.readouterr().err
         assert main([*call, "--token", token()]) == 0
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:

@@ -76,6 +76,25 @@ def test_what_needs_arguments_is_no_target(
     assert "stocked:Stocked cannot be made without arguments: name an instance or" in shown
 
 
+def test_a_builder_of_handlers_that_miss_some_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a line, as for the handlers themselves."""
+    (tmp_path / "half.py").write_text(
+        "from receipts import ReceiptsHandlers\n"
+        "from weenats.service import NatsServiceBuilder\n"
+        "class Half(ReceiptsHandlers):\n"
+        "    pass\n"
+        "def builder() -> NatsServiceBuilder:\n"
+        "    return NatsServiceBuilder(Half())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "half:builder", "--embedded"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("weenats: half:builder: ")
+    assert "add_item" in line
+
+
 def test_run_tells_a_person_where(repository: Path) -> None:
     """Without --json one line says what serves where and how it is stopped."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]

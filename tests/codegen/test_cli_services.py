@@ -104,6 +104,32 @@ def test_instances_of_different_contracts_are_told(
         assert capsys.readouterr().err.startswith(told)
 
 
+def test_an_operation_that_one_instance_has_is_called(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While instances are upgraded one knows more than another; whichever answers first."""
+    (tmp_path / "newer.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import CONTRACT\n"
+        "from receipts.handlers import Receipts\n"
+        "from weenats.endpoint import Endpoint\n"
+        "from receipts.operations import GET\n"
+        "class Newer(Receipts):\n"
+        "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
+        "    def endpoints(self):\n"
+        "        peek = replace(GET, name='peek')\n"
+        "        return (*super().endpoints(), Endpoint.plain_query(peek, self.get))\n"
+    )
+    with (
+        NatsServer() as server,
+        running(TARGET, "--servers", server.url, cwd=repository),
+        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+    ):
+        for _ in range(5):
+            assert main(["call", "receipts", "peek", "r-1", "--servers", server.url]) == 1
+            assert "NOT_FOUND receipt-not-found" in capsys.readouterr().err
+
+
 def test_only_instances_that_tell_their_contract_are_compared(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

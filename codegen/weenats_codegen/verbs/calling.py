@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from pydantic_core import to_json
 from weenats import headers
 from weenats.auth.token_source import warn_if_exposed
 from weenats.deadline import seconds
-from weenats.discovery import get_service_info
-from weenats.errors import NoRespondersError
+from weenats.discovery import get_service_info, list_instances
+from weenats.errors import NoRespondersError, ServiceError
 from weenats.identifiers import STAMPER
 from weenats.messages import (
     AggregateId,
@@ -43,6 +44,8 @@ from weenats_codegen.verbs.output import emit
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+    from weenats.nats_transport import NatsTransport
 
 Reply = CommandSuccess | QuerySuccess | Failure
 
@@ -82,8 +85,7 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         left = deadline - monotonic()
         agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, left))
         try:
-            info = await get_service_info(transport, asked.service, timeout=left)
-            endpoint, kind = find(info, asked.operation)
+            endpoint, kind = await locate(transport, asked, left)
             request = written(asked, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
             if asked.token:
@@ -99,6 +101,21 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         CommandResponse if kind is Kind.COMMAND else QueryResponse
     )
     return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
+
+
+async def locate(
+    transport: "NatsTransport", asked: Asked, timeout: float
+) -> tuple[EndpointInfo, Kind]:
+    """Find an operation at one instance, else at the others, which may have another contract."""
+    info = await get_service_info(transport, asked.service, timeout=timeout)
+    try:
+        return find(info, asked.operation)
+    except VerbError as missing:
+        for each in await list_instances(transport, asked.service, timeout=timeout):
+            with suppress(VerbError, ServiceError):
+                other = await get_service_info(transport, asked.service, each.id, timeout=timeout)
+                return find(other, asked.operation)
+        raise missing from None
 
 
 def written(asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind) -> bytes:
@@ -168,7 +185,15 @@ def failure_line(failure: Failure) -> str:
         return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
     told = (f"{fault.pointer}: {fault.message}" for fault in violations(details))
     faults = "; ".join(fault for fault in told if fault not in error.message)
-    return f"{line} ({faults})" if faults else line
+    return f"{line} ({faults})" if faults else f"{line}{_remedy(error.code, details)}"
+
+
+def _remedy(code: str, details: dict[str, JsonValue]) -> str:
+    """Say what helps against a refusal."""
+    wait = details.get("retryAfter")
+    if isinstance(wait, int | float):
+        return f" (again in {wait / 1000:g} s)"
+    return " (--token or WEENATS_TOKEN give a token)" if code == "UNAUTHENTICATED" else ""
 
 
 def violations(details: dict[str, JsonValue]) -> list[Violation]:

@@ -65,12 +65,9 @@ def generate(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
 def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Compare what is there with what would be generated.
 
-    Handlers that the contract asks for and that are not there are told, and fail nothing: it is
-    what `generate` mends that fails. The type checker sees the others, and a service that lacks
-    a handler does not start.
-
     Raises:
-        VerbError: they differ.
+        VerbError: they differ, or handlers lack what their contract asks for: a service of them
+            does not start.
     """
     from weenats_codegen.generate import check as check_packages
 
@@ -92,6 +89,8 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     _tell(freshness.gaps)
     if diff:
         raise VerbError(f"generated files in {out} are stale: run `weenats generate`")
+    if behind := [gap.file for gap in freshness.gaps if gap.missing or gap.unreadable]:
+        raise VerbError(f"no service can be started of {', '.join(behind)}")
 
 
 def _tell(gaps: "Iterable[Gap]") -> None:

@@ -100,4 +100,9 @@ def _made(kind: Callable[[], MadeT], target: str) -> MadeT:
         raise VerbError(
             f"{target} cannot be made without arguments: name an instance or a NatsServiceBuilder"
         ) from None
-    return kind()
+    try:
+        return kind()
+    except TypeError as error:
+        if "abstract class" in str(error):
+            raise VerbError(f"{target}: {error}") from None
+        raise

@@ -1,15 +1,19 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 14f7422c1a6da134
+# A stub: `weenats generate` writes it anew until you change it. Seal: 4d9cd633f7156174
 """The service pumps as it runs: `python -m pumps.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.
 """
 
 import asyncio
+import logging
 import os
 
+from weenats.logging import configure
 from weenats.service import NatsServiceBuilder
 
 from .handlers import Pumps
+
+_LOG = logging.getLogger(__name__)
 
 
 def builder() -> NatsServiceBuilder:
@@ -20,7 +24,9 @@ def builder() -> NatsServiceBuilder:
 
 async def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
+    configure()
     async with builder().build() as service:
+        _LOG.info("instance %s serves", service.instance_id)
         await service.wait_until_stopped()
 
 

@@ -1,15 +1,19 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: ec5969a1db856adf
+# A stub: `weenats generate` writes it anew until you change it. Seal: 12399c9e4def42d0
 """The service profiles as it runs: `python -m profiles.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.
 """
 
 import asyncio
+import logging
 import os
 
+from weenats.logging import configure
 from weenats.service import NatsServiceBuilder
 
 from .handlers import Profiles
+
+_LOG = logging.getLogger(__name__)
 
 
 def builder() -> NatsServiceBuilder:
@@ -20,7 +24,9 @@ def builder() -> NatsServiceBuilder:
 
 async def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
+    configure()
     async with builder().build() as service:
+        _LOG.info("instance %s serves", service.instance_id)
         await service.wait_until_stopped()
 
 
