@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
 from flood import flood
+from issuer import Mood
 from nats_pair import RoutedServer
 from tcp_proxy import TcpProxy
 from world import Slot, World
@@ -114,28 +115,22 @@ async def rotate_key(world: World, which: int, lasting: float) -> None:
 
 async def hurry_tokens(world: World, which: int, lasting: float) -> None:
     """Issue tokens that expire soon, with a new key so that everybody needs one."""
-    async with world.issuer_busy:
-        world.issuer.mood = "hurried"
+    async with _issuer_in(world, "hurried"):
         world.issuer.rotate()
         await asyncio.sleep(lasting)
-        world.issuer.mood = "good"
 
 
 async def issue_expired_tokens(world: World, which: int, lasting: float) -> None:
     """Issue tokens that nobody takes."""
-    async with world.issuer_busy:
-        world.issuer.mood = "late"
+    async with _issuer_in(world, "late"):
         world.issuer.rotate()
         await asyncio.sleep(lasting)
-        world.issuer.mood = "good"
 
 
 async def lose_issuer(world: World, which: int, lasting: float) -> None:
     """Answer nobody who wants a key or a token."""
-    async with world.issuer_busy:
-        world.issuer.mood = "gone"
+    async with _issuer_in(world, "gone"):
         await asyncio.sleep(lasting)
-        world.issuer.mood = "good"
 
 
 async def change_password(world: World, which: int, lasting: float) -> None:
@@ -207,6 +202,14 @@ def _links(world: World, which: int) -> list[TcpProxy]:
     slots = [*world.slots]
     links = slots[which % len(slots)].links
     return links if which % 4 else links[:1]
+
+
+@contextlib.asynccontextmanager
+async def _issuer_in(world: World, mood: Mood) -> AsyncIterator[None]:
+    async with world.issuer_busy:
+        world.issuer.mood = mood
+        yield
+        world.issuer.mood = "good"
 
 
 async def _heal(links: Sequence[TcpProxy], lasting: float) -> None:

@@ -160,12 +160,7 @@ async def test_an_inbox_that_is_allowed_later(
             await deaf.request("open", b"", b"", soon())
         reload(PERMISSIONS.replace("_INBOX.>", "Secret.a"))
 
-        async def ask_on() -> bytes:
-            while True:
-                with contextlib.suppress(PermissionDeniedError):
-                    return (await deaf.request("open", b"1", b"", soon())).payload
-
-        assert await asyncio.wait_for(ask_on(), 10) == b"1"
+        assert await once_allowed(deaf, b"1") == b"1"
         with pytest.raises(PermissionDeniedError, match=r"Secret\.a"):
             await subscribed(deaf, "Secret.a")
         assert (await deaf.request("Secret.b", b"2", b"", soon())).payload == b"2"
@@ -189,17 +184,15 @@ async def test_an_inbox_that_is_refused_later(
         with pytest.raises(PermissionDeniedError, match="_INBOX"):
             await transport.request("open", b"2", b"", soon())
         reload(PERMISSIONS)
-        await until_allowed(transport)
-        assert (await transport.request("open", b"3", b"", soon())).payload == b"3"
+        assert await once_allowed(transport, b"3") == b"3"
 
 
-async def until_allowed(transport: NatsTransport) -> None:
-    """Wait until the server lets replies through."""
+async def once_allowed(transport: NatsTransport, payload: bytes) -> bytes:
+    """Return the reply that comes as soon as the server lets replies through."""
     async with asyncio.timeout(10):
         while True:
             with contextlib.suppress(PermissionDeniedError):
-                await transport.request("open", b"", b"", soon())
-                return
+                return (await transport.request("open", payload, b"", soon())).payload
 
 
 async def subscribed(transport: NatsTransport, subject: str) -> None:

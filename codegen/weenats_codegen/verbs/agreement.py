@@ -14,13 +14,18 @@ _SHOWN = 15
 """Characters of a digest that tell it from others: `sha256:` and eight."""
 
 
-async def warn_unless_agreed(transport: NatsTransport, service: str, timeout: float) -> None:
-    """Ask the instances of a service, and warn when their contracts differ.
+async def compared_instances(
+    transport: NatsTransport, service: str, timeout: float
+) -> list[PingResponse]:
+    """Return the instances of a service, and warn when their contracts differ.
 
-    That they cannot be asked is told by whatever else is asked of them.
+    That they cannot be asked is told by whatever else is asked of them: then there are none.
     """
+    instances: list[PingResponse] = []
     with suppress(ServiceError):
-        warn_of_differences(await list_instances(transport, service, timeout=timeout))
+        instances = await list_instances(transport, service, timeout=timeout)
+    warn_of_differences(instances)
+    return instances
 
 
 def warn_of_differences(instances: Iterable[PingResponse]) -> None:

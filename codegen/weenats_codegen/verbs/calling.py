@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from weenats import headers
 from weenats.auth.token_source import warn_if_exposed
 from weenats.deadline import seconds
-from weenats.discovery import get_service_info, list_instances
+from weenats.discovery import get_service_info
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.identifiers import STAMPER
 from weenats.messages import (
@@ -30,13 +30,14 @@ from weenats.messages import (
     InvalidArgumentDetails,
     JwtAuthentication,
     MessageMetadata,
+    PingResponse,
     QueryRequest,
     QueryResponse,
     QuerySuccess,
     Violation,
 )
 from weenats.subjects import Kind, cancel
-from weenats_codegen.verbs.agreement import warn_unless_agreed
+from weenats_codegen.verbs.agreement import compared_instances
 from weenats_codegen.verbs.arguments import json_text, service_name
 from weenats_codegen.verbs.connecting import connection
 from weenats_codegen.verbs.failures import VerbError
@@ -83,9 +84,9 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
     deadline = monotonic() + seconds(asked.timeout)
     async with connection(servers, asked.timeout) as transport:
         left = deadline - monotonic()
-        agreed = asyncio.ensure_future(warn_unless_agreed(transport, asked.service, left))
+        instances = asyncio.ensure_future(compared_instances(transport, asked.service, left))
         try:
-            endpoint, kind = await locate(transport, asked, left)
+            endpoint, kind = await locate(transport, asked, instances, left)
             request = written(asked, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
             if asked.token:
@@ -96,22 +97,25 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
         except NoRespondersError:
             raise VerbError(f"no instance of {asked.service} is running") from None
         finally:
-            await agreed
+            await instances
     replies: TypeAdapter[Reply] = TypeAdapter(
         CommandResponse if kind is Kind.COMMAND else QueryResponse
     )
-    return replies.validate_json(delivery.payload, strict=True, by_alias=True, by_name=False)
+    return replies.validate_json(delivery.payload, by_name=False)
 
 
 async def locate(
-    transport: "NatsTransport", asked: Asked, timeout: float
+    transport: "NatsTransport",
+    asked: Asked,
+    instances: Awaitable[list[PingResponse]],
+    timeout: float,
 ) -> tuple[EndpointInfo, Kind]:
     """Find an operation at one instance, else at the others, which may have another contract."""
     info = await get_service_info(transport, asked.service, timeout=timeout)
     try:
         return find(info, asked.operation)
     except VerbError as missing:
-        for each in await list_instances(transport, asked.service, timeout=timeout):
+        for each in await instances:
             with suppress(VerbError, ServiceError):
                 other = await get_service_info(transport, asked.service, each.id, timeout=timeout)
                 return find(other, asked.operation)
