@@ -221,9 +221,11 @@ async def test_a_user_that_is_revoked_and_allowed_again(
     """A server that throws a user out ends calls that wait; the transport is back once it may."""
     async with connected(configured.url, ME) as transport:
         transport.subscribe("echo", answering(transport))
-        transport.subscribe("silence", lambda _: None)
+        asked = asyncio.Event()
+        transport.subscribe("silence", lambda _: asked.set())
         await transport.fence()
         call = asyncio.create_task(transport.request("silence", b"", b"", monotonic() + 60))
+        await asyncio.wait_for(asked.wait(), 5)  # before it waits for a reply it waits for NATS
         reload(PERMISSIONS.replace('"right"', '"other"'))
         with pytest.raises(ConnectionLostError):
             await asyncio.wait_for(call, 5)
