@@ -1,6 +1,6 @@
 # Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite matrix lowest check style types rooms fresh bench faults chaos soak fuzz mutation generate clean
+.PHONY: help demo test suite matrix lowest check style types layers fresh bench faults chaos soak fuzz mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -46,7 +46,7 @@ lowest:  ## all tests with the lowest versions of all dependencies that pyprojec
 	@"$(PYTHON)" tests/packaging/lowest.py pyproject.toml >.venvs/lowest.txt
 	@PIP_CONSTRAINT=.venvs/lowest.txt $(MAKE) suite VENV=.venvs/lowest
 
-check: style types rooms fresh  ## style, types, rooms, freshness of everything generated
+check: style types layers fresh  ## style, types, layers, freshness of everything generated
 
 style: $(STAMP)
 	$(BIN)/ruff check
@@ -56,24 +56,24 @@ types: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
 
-rooms: $(STAMP)
+layers: $(STAMP)
 	$(BIN)/lint-imports
 
 fresh: $(STAMP)
 	$(BIN)/weenats check schemas --out generated
-	$(BIN)/python -m weenats_codegen.messages --check
+	$(BIN)/python -m weenats_codegen.wire_messages --check
 
 bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
 	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
 
 faults: $(STAMP)  ## what clients see while servers of a cluster are killed, hang, are cut off, are upgraded
-	@PYTHONPATH=tests/support $(BIN)/python tests/cluster
+	@PYTHONPATH=tests $(BIN)/python tests/cluster
 
 chaos: $(STAMP)  ## break everything that can break, for five minutes (SEED=, SECONDS=)
-	@$(BIN)/python tests/chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
 
 soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions stay (SECONDS=)
-	@$(BIN)/python tests/chaos soak --seconds $(or $(SECONDS),600)
+	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos soak --seconds $(or $(SECONDS),600)
 
 fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
@@ -83,7 +83,7 @@ mutation: $(STAMP)  ## falsify the code, 85 % of it must be noticed by tests; an
 
 generate: $(STAMP)  ## write everything generated anew
 	$(BIN)/weenats generate schemas --out generated
-	$(BIN)/python -m weenats_codegen.messages
+	$(BIN)/python -m weenats_codegen.wire_messages
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation

@@ -2,7 +2,7 @@
 
 import sys
 
-from weenats_codegen.cli import main
+from weenats_codegen.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

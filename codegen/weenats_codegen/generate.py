@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from weenats_codegen.format import format_sources
-from weenats_codegen.load import find_contracts
-from weenats_codegen.models import UnsupportedSchemaError
-from weenats_codegen.problems import ContractError, Problem
-from weenats_codegen.read import read
-from weenats_codegen.render import render
-from weenats_codegen.stub import is_stub, seal
-from weenats_codegen.write import Report, diff, gaps, write
+from weenats_codegen.loading import read
+from weenats_codegen.output.stubs import is_stub, seal
+from weenats_codegen.output.writer import Report, diff, gaps, write
+from weenats_codegen.parser.diagnostics import ContractError, Problem
+from weenats_codegen.parser.source import find_contracts
+from weenats_codegen.render.formatter import format_sources
+from weenats_codegen.render.models import UnsupportedSchemaError
+from weenats_codegen.render.package import render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from weenats_codegen.ir import Contract
-    from weenats_codegen.stub import Gap
+    from weenats_codegen.ir.contract import Contract
+    from weenats_codegen.output.stubs import Gap
 
 __all__ = ["Freshness", "Report", "check", "generate"]
 

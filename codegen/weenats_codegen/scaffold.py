@@ -10,10 +10,10 @@ from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 
-from weenats_codegen.lint import lint
-from weenats_codegen.load import load
-from weenats_codegen.parse import parse_yaml
-from weenats_codegen.problems import ContractError, Problem, shown
+from weenats_codegen.lint.linter import lint
+from weenats_codegen.parser.diagnostics import ContractError, Problem, shown
+from weenats_codegen.parser.source import load
+from weenats_codegen.parser.syntax import parse_yaml
 from weenats_codegen.resources import service_meta_schema
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
@@ -79,7 +79,7 @@ def _render(name: str) -> dict[str, str]:
         "aggregate": aggregate,
         "noun": aggregate.replace("-", " ").strip(),
     }
-    templates = files("weenats_codegen") / "templates" / "new"
+    templates = files("weenats_codegen.render") / "templates" / "new"
     return {
         file: environment.from_string((templates / template).read_text(encoding="utf-8")).render(
             values

@@ -5,16 +5,14 @@ What generated code and users need is here; the rooms behind it are named in the
 
 from weenats.auth import (
     AuthConfig,
-    CachedToken,
     InvalidTokenError,
     JwtAuthConfig,
     NoAuthConfig,
     TokenValidator,
 )
 from weenats.circuit_breaker import CircuitState, CircuitStateChange
-from weenats.client import CallOptions, ServiceClient
-from weenats.connection_options import ConnectionOptions
-from weenats.context import Key, MessageContext, Principal, RequestContext, Response
+from weenats.client import CachedToken, CallOptions, ServiceClient
+from weenats.context import Key, MessageContext, RequestContext, Response
 from weenats.contract import AuthRequirement, Command, Entity, Event, Query, ServiceContract
 from weenats.errors import (
     AbortedError,
@@ -43,15 +41,15 @@ from weenats.events import (
     ReceivedEvent,
     SubscribeOptions,
 )
-from weenats.health import CustomCheck
 from weenats.interceptors import CallNext, Interceptor
-from weenats.messages import AggregateId
 from weenats.model import Model
-from weenats.monitoring import CustomMetric
-from weenats.nats_transport import NatsTransport
+from weenats.principal import Principal
+from weenats.protocol.messages import AggregateId
 from weenats.service import Endpoint, NatsService, NatsServiceBuilder, ServiceHandlers
+from weenats.service.health import CustomCheck
+from weenats.service.monitoring import CustomMetric
 from weenats.telemetry import Sampling, TelemetryManager, TelemetrySettings
-from weenats.transport import Transport
+from weenats.transport import ConnectionOptions, NatsTransport, Transport
 
 __all__ = [
     "AbortedError",

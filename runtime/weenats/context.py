@@ -5,23 +5,22 @@ The root of correlation, causation and deadlines.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
-from dataclasses import dataclass, field
 from time import monotonic
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
 
-from weenats import headers as header_names
-from weenats.headers import NO_HEADERS
-from weenats.messages import AggregateId
-from weenats.propagation import create_trace_headers
+from weenats.principal import Principal
+from weenats.protocol.headers import NO_HEADERS
+from weenats.protocol.messages import AggregateId
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping, Sequence
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
     from pydantic import JsonValue
@@ -29,11 +28,10 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
     from weenats.errors import ServiceError
 
+__all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
-_MAX_PROPAGATED: Final = 8192
 _NOTHING: Final[Mapping[str, str | bool]] = MappingProxyType({})
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class Key(Generic[ValueT]):
@@ -51,30 +49,8 @@ class Key(Generic[ValueT]):
         return f"Key({self.name!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Principal:
-    """Who calls, as a validated token says; repr shows nothing of it.
-
-    Attributes:
-        id: who it is.
-        issuer: who vouches for it.
-        scopes: what it may do.
-        claims: all that the token says, read-only at every depth: objects are mapping proxies,
-            arrays are tuples.
-        expires_at: when the token expires, seconds since the epoch.
-    """
-
-    id: str
-    issuer: str | None = None
-    scopes: frozenset[str] = frozenset()
-    claims: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
-    expires_at: float | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "claims", _read_only(self.claims))
-
-    def __repr__(self) -> str:
-        return "Principal(...)"
+ATTEMPT: Final = Key[int]("attempt")
+"""The number of the attempt of a retried call, from the second one on."""
 
 
 class MessageContext:
@@ -369,32 +345,3 @@ CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
     "weenats_current_message", default=None
 )
 """The message that the running task serves; what it sends on inherits from it."""
-
-
-def propagated_headers(current: MessageContext) -> dict[str, str]:
-    """Return the trace headers of the message at hand, to be sent on with what it causes."""
-    if current.otel_context is not None:
-        return create_trace_headers()  # within it, or below a span of the handler's own
-    received = current.headers
-    return {
-        name: value
-        for name in header_names.PROPAGATED
-        if (value := received.get(name)) is not None and _may_go_on(value)
-    }
-
-
-def _may_go_on(value: str) -> bool:
-    """Say whether others take a received header for one line of a sensible size."""
-    return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()
-
-
-def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a copy that nobody can change, since all requests of a caller share it."""
-    if type(value) in _SCALARS:  # most are, and asking an ABC costs more
-        return value
-    if isinstance(value, Mapping):
-        members = cast("Mapping[str, Any]", value)
-        return MappingProxyType({name: _read_only(member) for name, member in members.items()})
-    if isinstance(value, list | tuple):
-        return tuple(_read_only(item) for item in cast("list[Any]", value))
-    return value

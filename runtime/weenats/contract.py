@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from weenats import messages, subjects
 from weenats.model import Model
-from weenats.subjects import Kind
+from weenats.protocol import messages, subjects
+from weenats.protocol.subjects import Kind
 
 if TYPE_CHECKING:
     from weenats.errors import ServiceError

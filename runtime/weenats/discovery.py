@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
-from weenats import subjects
+from weenats.codec import decode_model
 from weenats.errors import ServiceError
-from weenats.messages import (
+from weenats.model import Model
+from weenats.protocol import subjects
+from weenats.protocol.messages import (
     EndpointInfo,
     EndpointStats,
     HealthCheck,
@@ -27,12 +29,10 @@ from weenats.messages import (
     PingResponse,
     StatsResponse,
 )
-from weenats.model import Model
-from weenats.wire import decode_model
 
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
-    from weenats.transport import Delivery, Subscription, Transport
+    from weenats.transport.base import Delivery, Subscription, Transport
 
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)

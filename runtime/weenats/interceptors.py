@@ -10,7 +10,7 @@ from contextlib import suppress
 from inspect import signature
 from typing import Protocol, cast
 
-from weenats.async_functions import check_async
+from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
 
 CallNext = Callable[[RequestContext], Awaitable[Response]]

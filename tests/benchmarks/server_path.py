@@ -16,11 +16,11 @@ import recording
 import typed
 import with_auth
 from weenats import NatsServiceBuilder
+from weenats.codec import OperationCodec
 from weenats.context import RequestContext
-from weenats.identifiers import STAMPER
-from weenats.nats_connection import ConnectionEvents, NatsConnection
-from weenats.nats_transport import NatsTransport
-from weenats.wire import OperationCodec
+from weenats.protocol.identifiers import STAMPER
+from weenats.transport.nats import NatsTransport
+from weenats.transport.nats_py import ConnectionEvents, NatsConnection
 from workload import KEY, ORDER
 
 _IN_FLIGHT: Final = 64

@@ -11,7 +11,7 @@ from random import randrange
 
 import pytest
 
-from chaos import run
+from testkit.chaos.chaos import run
 
 SEED = int(os.environ.get("SEED") or randrange(1, 2**31))
 SECONDS = 60

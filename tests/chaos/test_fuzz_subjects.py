@@ -17,15 +17,15 @@ from typing import Final
 
 import pytest
 
-from child import Child
-from fuzzer import Fuzzer
-from issuer import Issuer
-from log_check import objections
-from raw_nats import RawNats
 from receipts import AddItem, ItemAdded, Receipt, ReceiptsClient
-from settings import ProcessSettings
-from templates import OPERATIONS, notices, questions, requests
-from vitals import resident_bytes
+from testkit.chaos.child import Child
+from testkit.chaos.fuzzer import Fuzzer
+from testkit.chaos.issuer import Issuer
+from testkit.chaos.log_check import objections
+from testkit.chaos.raw_nats import RawNats
+from testkit.chaos.settings import ProcessSettings
+from testkit.chaos.templates import OPERATIONS, notices, questions, requests
+from testkit.chaos.vitals import resident_bytes
 from weenats import ReceivedEvent
 from weenats.testing import NatsServer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from log_check import objections
+from testkit.chaos.log_check import objections
 
 
 def seen(folder: Path, *lines: str | dict[str, Any]) -> list[str]:

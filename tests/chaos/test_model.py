@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from history import history_of
-from journal import Journal
-from model import GIVEN_UP, SUCCESS, Call, Execution, History, violations
+from testkit.chaos.history import history_of
+from testkit.chaos.journal import Journal
+from testkit.chaos.model import GIVEN_UP, SUCCESS, Call, Execution, History, violations
 
 
 def a_good_history() -> History:

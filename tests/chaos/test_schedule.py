@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from breakages import FAULTS
-from schedule import plan
+from testkit.chaos.breakages import FAULTS
+from testkit.chaos.schedule import plan
 
 
 def test_a_seed_is_a_schedule() -> None:

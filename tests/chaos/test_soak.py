@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from soak import soak
+from testkit.chaos.soak import soak
 
 MATTERS_OF_SPEED = ("the memory of", "calls ended in")
 """What a few seconds on a machine that does other things besides cannot tell."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vitals import Vitals, changes, own_vitals
+from testkit.chaos.vitals import Vitals, changes, own_vitals
 
 BEFORE = Vitals(resident=1000, tasks=3, objects=500)
 

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections import Counter
 
-from faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, suffer
-from load import TIMEOUT, WORKERS, Tally
-from network import Network
+from testkit.faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, suffer
+from testkit.load import TIMEOUT, WORKERS, Tally
+from testkit.network import Network
 from weenats.testing import NatsCluster
 
 HEADINGS = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from network import Network
+from testkit.network import Network
 from weenats.testing import NatsCluster
 
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, is_deserted, suffer
-from load import OK, wait_for
-from network import Network
+from testkit.faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, is_deserted, suffer
+from testkit.load import OK, wait_for
+from testkit.network import Network
 from weenats.testing import NatsCluster
 
 MAY_FAIL = {

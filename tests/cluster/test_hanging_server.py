@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from load import become
-from transports import answering, connected, soon
+from testkit.load import become
+from testkit.transports import answering, connected, soon
 from weenats import ConnectionOptions
 from weenats.testing import NatsCluster
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from load import COFFEE, wait_for
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.load import COFFEE, wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 from weenats.testing import NatsCluster, NatsServer
 

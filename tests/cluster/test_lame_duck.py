@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from doubles import until
-from faults import is_deserted
-from load import become, wait_for
-from transports import answering, back, connected, lost, soon
+from testkit.doubles import until
+from testkit.faults import is_deserted
+from testkit.load import become, wait_for
+from testkit.transports import answering, back, connected, lost, soon
 from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsCluster, NatsServer
 from weenats.transport import Delivery

@@ -1,21 +1,82 @@
-"""What the tests of the command line stand on."""
+"""Small contracts, generated and imported within a test."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
-from running import TARGET, running
-from weenats.testing import NatsServer
+from weenats_codegen.generate import generate
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+Generate = Callable[..., ModuleType]
+_NUMBERS = count()
+
+
+@pytest.fixture(scope="session")
+def contract_of() -> Callable[..., dict[str, Any]]:
+    """Makes a contract with the least that one needs, and the members given."""
+
+    def make(state: dict[str, Any] | None = None, **members: object) -> dict[str, Any]:
+        return {
+            "service": "things",
+            "version": "1.0.0",
+            "description": "Keeps things.",
+            "aggregate": {
+                "type": "thing",
+                "state": state or {"type": "object", "properties": {"id": {"type": "string"}}},
+            },
+            "queries": {"get": {"description": "Show the thing."}},
+            **members,
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_contract() -> Callable[..., Path]:
+    """Writes a contract and its schema files, by name without suffix; gives its folder."""
+
+    def write(folder: Path, contract: dict[str, Any], **files: object) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "service.json").write_text(json.dumps(contract))
+        for name, schema in files.items():
+            (folder / f"{name}.json").write_text(json.dumps(schema))
+        return folder
+
+    return write
 
 
 @pytest.fixture(scope="module")
-def receipts_url(repository: Path) -> Iterator[str]:
-    """Where a `weenats run` of the sample serves."""
-    with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
-        yield server.url
+def generated(
+    tmp_path_factory: pytest.TempPathFactory, write_contract: Callable[..., Path]
+) -> Iterator[Generate]:
+    """Generates a contract's package and imports it, under a name that nothing else has."""
+    names: list[str] = []
+
+    def run(contract: dict[str, Any], **files: object) -> ModuleType:
+        root = tmp_path_factory.mktemp("contract")
+        folder = write_contract(root / "contract", contract, **files)
+        package = generate([folder], root / "out").written[0].parent
+        name = f"generated_{next(_NUMBERS)}"
+        spec = importlib.util.spec_from_file_location(
+            name, package / "__init__.py", submodule_search_locations=[str(package)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        names.append(name)
+        spec.loader.exec_module(module)
+        return module
+
+    yield run
+    for loaded in list(sys.modules):
+        if loaded.partition(".")[0] in names:
+            del sys.modules[loaded]

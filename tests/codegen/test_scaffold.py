@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weenats_codegen.lint import lint
-from weenats_codegen.load import load
-from weenats_codegen.problems import ContractError
+from weenats_codegen.lint.linter import lint
+from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.source import load
 from weenats_codegen.scaffold import scaffold, singular
 
 

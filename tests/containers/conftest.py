@@ -11,7 +11,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from nats_container import NatsContainer, image_of
+from testkit.nats_container import NatsContainer, image_of
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

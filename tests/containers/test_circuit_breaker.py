@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 import pytest
 from typing_extensions import override
 
-from audited import TEA
-from doubles import until
 from receipts import AddItem, Receipt, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.audited import TEA
+from testkit.doubles import until
 from weenats import (
     CircuitStateChange,
     InternalError,

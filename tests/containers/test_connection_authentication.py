@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from audited import TEA
-from nats_accounts import Account, Nkey
-from nats_container import NatsContainer
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.audited import TEA
+from testkit.nats_accounts import Account, Nkey
+from testkit.nats_container import NatsContainer
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 Credentials = Mapping[str, Any]

@@ -11,11 +11,11 @@ from time import time
 
 import pytest
 
-from audited import TEA
-from nats_accounts import Account
-from nats_container import NatsContainer
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.audited import TEA
+from testkit.nats_accounts import Account
+from testkit.nats_container import NatsContainer
 from weenats import (
     ConnectionOptions,
     DeadlineExceededError,

@@ -7,8 +7,8 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from itertools import count
 
-from audited import TEA, Audited
 from receipts import ReceiptsClient
+from testkit.audited import TEA, Audited
 from weenats import NatsService, NatsServiceBuilder
 
 CALLS = 600

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import tokens
-from audited import TEA, Audited
 from receipts import ReceiptsClient
+from testkit import tokens
+from testkit.audited import TEA, Audited
 from weenats import NatsServiceBuilder, PermissionDeniedError, UnauthenticatedError
 
 

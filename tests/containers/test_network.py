@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from nats_container import NatsContainer
 from receipts import AddItem, ItemAdded, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.nats_container import NatsContainer
 from weenats.errors import DeadlineExceededError, UnavailableError
 from weenats.events import ReceivedEvent
 from weenats.service import NatsServiceBuilder

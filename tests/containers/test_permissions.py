@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from audited import TEA, Audited
-from nats_container import NatsContainer
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.audited import TEA, Audited
+from testkit.nats_container import NatsContainer
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 ADD_ITEM = "receipts.command.receipt.add-item"

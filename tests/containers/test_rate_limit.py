@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from time import monotonic, time
 
-import tokens
-from audited import TEA, Audited
 from receipts import Receipt, ReceiptsClient
+from testkit import tokens
+from testkit.audited import TEA, Audited
 from weenats import NatsServiceBuilder, ResourceExhaustedError
 
 RATE = 1.0

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from audited import TEA
-from certificates import Authority
-from nats_container import NatsContainer
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.audited import TEA
+from testkit.certificates import Authority
+from testkit.nats_container import NatsContainer
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 
 TLS = """

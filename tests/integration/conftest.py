@@ -12,7 +12,7 @@ import pytest
 from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
 
-from probe import Probe, ProbeClient
+from testkit.probe import Probe, ProbeClient
 from weenats import NatsServiceBuilder
 
 Ask = Callable[..., Awaitable[Msg]]
@@ -76,7 +76,7 @@ class Gate:
 
     async def __call__(self, key: str, command: Any, context: Any) -> Any:
         """Wait for `opened`."""
-        from probe import Outcome
+        from testkit.probe import Outcome
 
         del command, context
         self.entered.release()

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from http_server import HttpServer, answer
-from otlp_receiver import receiving
 from receipts import AddItem, Finalize, ReceiptsClient
-from tokens import good_claims, jwk, private_key, signed
+from testkit.http_server import HttpServer, answer
+from testkit.otlp_receiver import receiving
+from testkit.tokens import good_claims, jwk, private_key, signed
 from weenats import ServiceError, UnauthenticatedError, UnavailableError
 
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from guarded import guarded_receipts
-from probe import Probe, ProbeClient, Run
 from receipts import AddItem, ReceiptNotFoundError, ReceiptsClient
 from receipts.handlers import Receipts
-from tokens import NOW, SECRET, Judge, good_claims, jwk, pem, private_key, signed, token
+from testkit.guarded import guarded_receipts
+from testkit.probe import Probe, ProbeClient, Run
+from testkit.tokens import NOW, SECRET, Judge, good_claims, jwk, pem, private_key, signed, token
 from weenats import (
     InvalidTokenError,
     JwtAuthConfig,
@@ -32,7 +32,7 @@ from weenats import (
     UnavailableError,
 )
 from weenats.interceptors import CallNext
-from weenats.messages import JwtAuthentication
+from weenats.protocol.messages import JwtAuthentication
 
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 

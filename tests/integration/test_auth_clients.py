@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from certificates import self_signed
-from doubles import FakeClock
-from probe import Outcome, Probe, ProbeClient, Run
-from tokens import NOW, Judge, good_claims, token
+from testkit.certificates import self_signed
+from testkit.doubles import FakeClock
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.tokens import NOW, Judge, good_claims, token
 from weenats import (
     CachedToken,
     ConnectionOptions,

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from doubles import travel, until
-from http_server import HttpServer, answer
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
-from tokens import good_claims, jwk, private_key, signed
+from testkit.doubles import travel, until
+from testkit.http_server import HttpServer, answer
+from testkit.tokens import good_claims, jwk, private_key, signed
 from weenats import (
     JwtAuthConfig,
     NatsService,

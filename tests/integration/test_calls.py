@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probe import (
+from testkit.probe import (
     FindParameters,
     Happened,
     MissingDetails,

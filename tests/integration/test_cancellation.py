@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from hops import Hop
-from probe import Outcome, Probe, ProbeClient, Run
-from transports import connected
+from testkit.hops import Hop
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.transports import connected
 from weenats import (
     CancelledError,
     ConnectionOptions,

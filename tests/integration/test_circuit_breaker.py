@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doubles import FakeClock, until
-from message_schemas import check
-from probe import NotReadyError, Outcome, Probe, ProbeClient, Run
+from testkit.doubles import FakeClock, until
+from testkit.message_schemas import check
+from testkit.probe import NotReadyError, Outcome, Probe, ProbeClient, Run
 from weenats import (
     CircuitStateChange,
     InternalError,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from probe import Probe, ProbeClient, Run
-from transports import FAST, answering, back, connected, lost, soon
+from testkit.probe import Probe, ProbeClient, Run
+from testkit.transports import FAST, answering, back, connected, lost, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -22,8 +22,8 @@ from weenats import (
     NatsTransport,
     UnavailableError,
 )
-from weenats.nats_connection import shown
 from weenats.testing import NatsServer
+from weenats.transport.nats_py import shown
 
 INFO = b'INFO {"server_id":"x","version":"2.11.0","headers":true,"max_payload":1048576}\r\n'
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from tcp_proxy import TcpProxy
-from transports import soon
+from testkit.tcp_proxy import TcpProxy
+from testkit.transports import soon
 from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
-from weenats.nats_connection import connection
 from weenats.testing import NatsServer
+from weenats.transport.nats_py import connection
 
 MORE_THAN_SOCKETS_HOLD = 40
 PIECE = b"x" * 900_000

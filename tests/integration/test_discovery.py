@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from message_schemas import check
-from probe import CONTRACT, Outcome, Probe, ProbeClient, Run
+from testkit.message_schemas import check
+from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
 from weenats import (
     InternalError,
     NatsServiceBuilder,
@@ -18,7 +18,7 @@ from weenats import (
     RequestContext,
 )
 from weenats.discovery import check_health, get_service_info, list_instances
-from weenats.subjects import SubjectError
+from weenats.protocol.subjects import SubjectError
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
 from weenats import InvalidArgumentError, ReceivedEvent, RequestContext
 
 if TYPE_CHECKING:

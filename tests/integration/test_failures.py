@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
+from testkit.probe import Outcome, Probe, ProbeClient, Run, UndeclaredError
 from weenats import (
     CancelledError,
     DeadlineExceededError,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from probe import Happened, Outcome, Probe, ProbeClient, Run, Thing
+from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run, Thing
 from weenats import (
     Entity,
     InternalError,

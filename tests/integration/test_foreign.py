@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from probe import (
+from testkit.probe import (
     FindParameters,
     Happened,
     MissingDetails,

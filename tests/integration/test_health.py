@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from doubles import travel, until
-from http_server import HttpServer, answer
-from probe import Probe, ProbeClient, Run
-from tokens import jwk, private_key
+from testkit.doubles import travel, until
+from testkit.http_server import HttpServer, answer
+from testkit.probe import Probe, ProbeClient, Run
+from testkit.tokens import jwk, private_key
+from testkit.wires import conforming
 from weenats import (
     JwtAuthConfig,
     NatsServiceBuilder,
     NoRespondersError,
     UnavailableError,
 )
-from weenats.messages import HealthCheck
+from weenats.protocol.messages import HealthCheck
 from weenats.testing import MemoryTransport
-from wires import conforming
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient

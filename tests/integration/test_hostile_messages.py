@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transports import answering, connected, soon
+from testkit.transports import answering, connected, soon
 from weenats import NatsTransport
 from weenats.testing import NatsServer
 from weenats.transport import Delivery

@@ -6,12 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from doubles import settle, travel, until
-from probe import Outcome, Probe, ProbeClient, Run
+from testkit.doubles import settle, travel, until
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.wires import conforming
 from weenats import NatsServiceBuilder, RequestContext
 from weenats.discovery import list_stats
-from weenats.messages import MonitoringRequests, MonitoringSnapshot
-from wires import conforming
+from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from transports import answering, connected, lost, settle, soon
+from testkit.transports import answering, connected, lost, settle, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,

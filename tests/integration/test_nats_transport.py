@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 from nats.aio.transport import TcpTransport
 
-from transports import FAST, answering, back, connected, soon
+from testkit.transports import FAST, answering, back, connected, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from probe import Outcome, Probe, ProbeClient, Run
+from testkit.probe import Outcome, Probe, ProbeClient, Run
 from weenats import (
     DeadlineExceededError,
     NatsServiceBuilder,

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from attempts import COFFEE, EVENT, ON, refused_in, trying
-from doubles import until
-from nats_peer import Peer
-from permitted import (
+from receipts import (
+    ItemAdded,
+)
+from receipts.handlers import Receipts
+from testkit.attempts import COFFEE, EVENT, ON, refused_in, trying
+from testkit.doubles import until
+from testkit.nats_peer import Peer
+from testkit.permitted import (
     CONTRACT,
     ROLES,
     as_user,
@@ -18,10 +22,6 @@ from permitted import (
     user_without,
     users,
 )
-from receipts import (
-    ItemAdded,
-)
-from receipts.handlers import Receipts
 from weenats import (
     DeadlineExceededError,
     NatsServiceBuilder,
@@ -29,7 +29,7 @@ from weenats import (
     ReceivedEvent,
 )
 from weenats.testing import NatsServer
-from weenats_codegen.permissions import Entry, Used, of_client, of_service
+from weenats_codegen.permissions.model import Entry, Used, of_client, of_service
 
 
 @pytest.fixture(scope="module")

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nats_jwt import Identity, Tenant
-from nats_peer import Peer, allows
-from permitted import (
+from testkit.nats_jwt import Identity, Tenant
+from testkit.nats_peer import Peer, allows
+from testkit.permitted import (
     ROLES,
     config_of,
     entries,
     users,
 )
 from weenats.testing import NatsServer
-from weenats_codegen.permissions import Entry
-from weenats_codegen.permissions_output import to_claims
+from weenats_codegen.permissions.model import Entry
+from weenats_codegen.permissions.output import to_claims
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import nats
 import pytest
 import pytest_asyncio
 
-from probe import Probe, ProbeClient, Run
-from tokens import Judge, good_claims, token
+from testkit.probe import Probe, ProbeClient, Run
+from testkit.tokens import Judge, good_claims, token
 from weenats import NatsServiceBuilder
 from weenats.errors import ResourceExhaustedError
 

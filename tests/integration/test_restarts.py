@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from probe import Probe, ProbeClient, Run
+from testkit.paths import TESTKIT
+from testkit.probe import Probe, ProbeClient, Run
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from conftest import Gate
     from weenats import NatsService
     from weenats.testing import NatsServer
-
-SUPPORT = Path(__file__).parents[1] / "support"
 
 
 def build(url: str, handlers: Probe, **options: Any) -> NatsService:
@@ -148,11 +146,11 @@ async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_ag
 async def _child(url: str, *, hold: str = "0.05") -> asyncio.subprocess.Process:
     child = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(SUPPORT / "serve_probe.py"),
+        str(TESTKIT / "serve_probe.py"),
         url,
         hold,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(SUPPORT), *sys.path])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert child.stdout is not None
     assert await asyncio.wait_for(child.stdout.readline(), 20) == b"serving\n"

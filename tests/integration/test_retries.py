@@ -12,9 +12,9 @@ import pytest
 from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
 
-from doubles import until
-from probe import Outcome, Probe, ProbeClient, Run
-from retries import IDEMPOTENT_RUN
+from testkit.doubles import until
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.retries import IDEMPOTENT_RUN
 from weenats import (
     CallNext,
     ConnectionLostError,

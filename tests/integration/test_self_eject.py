@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from doubles import FakeClock, travel, until
-from probe import Outcome, Probe, ProbeClient, Run
+from testkit.doubles import FakeClock, travel, until
+from testkit.probe import Outcome, Probe, ProbeClient, Run
 from weenats import (
     InternalError,
     NatsService,

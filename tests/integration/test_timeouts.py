@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from hops import Handle, Hop
-from transports import connected
+from testkit.hops import Handle, Hop
+from testkit.transports import connected
 from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
 from weenats.client import DEFAULT_TIMEOUT
 

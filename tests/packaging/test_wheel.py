@@ -96,7 +96,7 @@ def test_the_wheel_holds_two_packages(wheel: Path, repository: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"weenats", "weenats_codegen"}
     assert {"weenats/py.typed", "weenats_codegen/py.typed"} <= names
-    templates = (repository / "codegen/weenats_codegen/templates").rglob("*.jinja")
+    templates = (repository / "codegen/weenats_codegen/render/templates").rglob("*.jinja")
     expected = {path.relative_to(repository / "codegen").as_posix() for path in templates}
     assert expected
     assert expected <= names

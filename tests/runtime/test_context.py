@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from doubles import a_context
-from probe import CONTRACT, RUN, Run
-from weenats.context import Key, MessageContext, RequestContext, propagated_headers
+from testkit.doubles import a_context
+from testkit.probe import CONTRACT, RUN, Run
+from weenats.context import Key, MessageContext, RequestContext
 from weenats.errors import InvalidArgumentError
-from weenats.headers import Headers
-from weenats.messages import AggregateId
+from weenats.protocol.headers import Headers
+from weenats.protocol.messages import AggregateId
+from weenats.telemetry.propagation import propagated_headers
 
 TENANT = Key[str]("tenant")
 LIMIT = Key[int]("limit")

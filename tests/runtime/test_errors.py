@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe import MissingDetails, NotReadyError, PartMissingError
+from testkit.probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import errors
-from weenats.endpoint import _error_headers
 from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
-from weenats.messages import ErrorCode
+from weenats.protocol.messages import ErrorCode
+from weenats.service.endpoint import _error_headers
 
 NUMBERS = {
     "INVALID_ARGUMENT": 400,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from doubles import a_context
+from testkit.doubles import a_context
 from weenats.context import RequestContext, Response
 from weenats.errors import PermissionDeniedError
 from weenats.interceptors import CallNext, Interceptor, chain, check

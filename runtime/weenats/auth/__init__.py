@@ -14,14 +14,12 @@ from weenats.auth.key_source import (
     StaticKeySource,
     UnknownKeyError,
 )
-from weenats.auth.token_source import CachedToken, TokenProvider, TokenSource
 from weenats.auth.validator import InvalidTokenError, TokenValidator
-from weenats.context import Principal
+from weenats.principal import Principal
 
 __all__ = [
     "AuthConfig",
     "AuthInterceptor",
-    "CachedToken",
     "InvalidTokenError",
     "JwksKeySource",
     "JwksState",
@@ -32,8 +30,6 @@ __all__ = [
     "NoAuthConfig",
     "Principal",
     "StaticKeySource",
-    "TokenProvider",
-    "TokenSource",
     "TokenValidator",
     "UnknownKeyError",
 ]

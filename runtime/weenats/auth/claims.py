@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats.auth.config import in_seconds
 from weenats.auth.validator import InvalidTokenError
-from weenats.context import Principal
+from weenats.principal import Principal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
 from weenats.auth.urls import check_issuer, check_jwks_uri
-from weenats.deadline import Duration  # noqa: TC001 - pydantic reads it
+from weenats.protocol.deadline import Duration  # noqa: TC001 - pydantic reads it
 
 _DAY: Final = 86_400.0
 _MAX_LEEWAY: Final = 600.0

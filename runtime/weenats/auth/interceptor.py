@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.validator import InvalidTokenError
-from weenats.context import Principal
 from weenats.errors import (
     CLASS_OF_CODE,
     InternalError,
@@ -19,7 +18,8 @@ from weenats.errors import (
     ServiceError,
     UnauthenticatedError,
 )
-from weenats.telemetry.names import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED
+from weenats.principal import Principal
+from weenats.telemetry.semconv import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

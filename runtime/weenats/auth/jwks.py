@@ -20,7 +20,7 @@ from weenats.auth.keys import SYMMETRIC, KeyRefusedError, jwk_keys
 if TYPE_CHECKING:
     from jwt import PyJWK
 
-    from weenats.deadline import Clock
+    from weenats.protocol.deadline import Clock
 
 Fetch = Callable[[str], bytes]
 """Returns the document at a URI, in a thread; raises FetchError."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jwt.types import Options
 
     from weenats.auth.key_source import KeySource
-    from weenats.context import Principal
-    from weenats.deadline import Clock
+    from weenats.principal import Principal
+    from weenats.protocol.deadline import Clock
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _HEADERS: Final = 64

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from weenats.auth.key_source import KeySource
-    from weenats.context import Principal
-    from weenats.deadline import Clock
+    from weenats.principal import Principal
+    from weenats.protocol.deadline import Clock
 
 
 class TokenCache:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from weenats.context import Principal  # noqa: TC001 - part of the protocol
 from weenats.errors import UnauthenticatedError
+from weenats.principal import Principal  # noqa: TC001 - part of the protocol
 
 
 class InvalidTokenError(UnauthenticatedError):

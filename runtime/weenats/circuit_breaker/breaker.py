@@ -11,7 +11,7 @@ from weenats.circuit_breaker.policy import EVERY_OPERATION, CircuitStateChange
 from weenats.circuit_breaker.state import CircuitState, StateHolder
 from weenats.circuit_breaker.tracing import tell_state
 from weenats.errors import RETRY_AFTER, UnavailableError
-from weenats.telemetry import names
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -135,7 +135,7 @@ class CircuitBreaker:
 
     def _refuse(self, wait: float, *, is_open: bool) -> NoReturn:
         self._refused += 1
-        tell_state(self._state.current.value, names.CIRCUIT_BREAKER_REFUSED)
+        tell_state(self._state.current.value, semconv.CIRCUIT_BREAKER_REFUSED)
         if is_open:
             text = f"the circuit breaker of {self._name} is open"
         else:

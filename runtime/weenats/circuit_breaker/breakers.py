@@ -10,7 +10,7 @@ from weenats.circuit_breaker.guard import HandlerGuard
 from weenats.circuit_breaker.policy import EVERY_OPERATION, CircuitBreakerPolicy
 from weenats.circuit_breaker.state import CircuitState
 from weenats.circuit_breaker.tracing import tell_state
-from weenats.telemetry import names
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ class CircuitBreakers:
 
     def attributes(self) -> Attributes:
         """Return what is said of them on the spans of most requests."""
-        return {names.FEATURE_CIRCUIT_BREAKER: "closed"} if self._by_operation else {}
+        return {semconv.FEATURE_CIRCUIT_BREAKER: "closed"} if self._by_operation else {}
 
     def data(self, operation: AnyOperation) -> dict[str, Callable[[], JsonValue]]:
         """Return what adds to the `data` of an operation in `$SRV.STATS`."""
@@ -85,7 +85,7 @@ class CircuitBreakers:
 
     def _report(self, change: CircuitStateChange) -> None:
         changed = {"old": change.old.value, "new": change.new.value}
-        tell_state(change.new.value, names.CIRCUIT_BREAKER_CHANGED, **changed)
+        tell_state(change.new.value, semconv.CIRCUIT_BREAKER_CHANGED, **changed)
         is_open = change.new is CircuitState.OPEN
         _LOG.log(
             logging.WARNING if is_open else logging.INFO,

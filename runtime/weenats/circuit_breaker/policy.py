@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from weenats.async_functions import is_async
+from weenats._internal.validation import is_async
 
 if TYPE_CHECKING:
     from weenats.circuit_breaker.state import CircuitState
-    from weenats.deadline import Clock
+    from weenats.protocol.deadline import Clock
 
 Scope = Literal["operation", "service"]
 """A breaker for each operation, or one for all of them."""

@@ -8,16 +8,17 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import RETRY_AFTER, ResourceExhaustedError, UnauthenticatedError
-from weenats.telemetry import names
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from pydantic import JsonValue
 
-    from weenats.context import Principal, RequestContext, Response
+    from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
     from weenats.interceptors import CallNext
+    from weenats.principal import Principal
     from weenats.rate_limit.buckets import Limiter
     from weenats.rate_limit.settings import RateLimitSettings
 
@@ -91,8 +92,8 @@ class RateLimitInterceptor:
 
     def _refuse(self, context: RequestContext, wait: float) -> None:
         self.refused += 1
-        context.note_feature(names.FEATURE_RATE_LIMIT, value=True)
-        context.add_event(names.RATE_LIMIT_REFUSED)
+        context.note_feature(semconv.FEATURE_RATE_LIMIT, value=True)
+        context.add_event(semconv.RATE_LIMIT_REFUSED)
         milliseconds = math.ceil(wait * 1000)
         _LOG.debug("%s refused a request, %d ms too early", self._operation.subject, milliseconds)
         raise ResourceExhaustedError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weenats.rate_limit.buckets import SharedLimiter
 from weenats.rate_limit.interceptor import RateLimitInterceptor
 from weenats.rate_limit.settings import RateLimitSettings
-from weenats.telemetry import names
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -65,7 +65,7 @@ class RateLimits:
         if operation not in self._by_operation:
             return {}
         identity = "all" if self._settings is None else self._settings.identity
-        return {names.FEATURE_RATE_LIMIT: False, names.RATE_LIMIT_IDENTITY: identity}
+        return {semconv.FEATURE_RATE_LIMIT: False, semconv.RATE_LIMIT_IDENTITY: identity}
 
     def data(self, operation: AnyOperation) -> dict[str, Callable[[], JsonValue]]:
         """Return what adds to the `data` of an operation in `$SRV.STATS`."""

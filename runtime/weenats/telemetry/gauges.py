@@ -8,7 +8,7 @@ from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
-from weenats.telemetry import names
+from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from weenats.telemetry.manager import TelemetryManager
 
 _GAUGES: Final[Mapping[str, tuple[str, str]]] = {
-    names.IN_FLIGHT: ("{request}", "Requests whose handlers run."),
-    names.QUEUED: ("{request}", "Requests that wait to be run."),
-    names.DRAINING: ("1", "1 while the service finishes what it admitted, else 0."),
-    names.BREAKERS_OPEN: ("{breaker}", "Circuit breakers that are not closed."),
-    names.LIMIT_REFUSALS: ("{request}", "Requests refused by the rate limit since the start."),
-    names.JWKS_AGE: ("s", "Age of the keys that tokens are verified with."),
+    semconv.IN_FLIGHT: ("{request}", "Requests whose handlers run."),
+    semconv.QUEUED: ("{request}", "Requests that wait to be run."),
+    semconv.DRAINING: ("1", "1 while the service finishes what it admitted, else 0."),
+    semconv.BREAKERS_OPEN: ("{breaker}", "Circuit breakers that are not closed."),
+    semconv.LIMIT_REFUSALS: ("{request}", "Requests refused by the rate limit since the start."),
+    semconv.JWKS_AGE: ("s", "Age of the keys that tokens are verified with."),
 }
 
 
@@ -54,7 +54,7 @@ def _read(name: str, services: Iterable[Observed], _: CallbackOptions) -> list[O
     return [
         Observation(
             values[name],
-            {names.SERVICE: service.contract.name, names.INSTANCE: service.instance_id},
+            {semconv.SERVICE: service.contract.name, semconv.INSTANCE: service.instance_id},
         )
         for service in tuple(services)
         if name in (values := service.gauges())

@@ -23,10 +23,9 @@ from opentelemetry.trace import (
     get_current_span,
 )
 
-from weenats import propagation
 from weenats.context import CURRENT
-from weenats.propagation import DeferredSpan, extract_trace_context, unsampled_root
-from weenats.telemetry import names
+from weenats.telemetry import propagation, semconv
+from weenats.telemetry.propagation import DeferredSpan, extract_trace_context, unsampled_root
 from weenats.telemetry.settings import TelemetrySettings, shown_principal
 
 if TYPE_CHECKING:
@@ -39,9 +38,9 @@ if TYPE_CHECKING:
     from weenats.context import MessageContext
     from weenats.contract import Event
     from weenats.errors import ServiceError
-    from weenats.subjects import Kind
-    from weenats.telemetry.events import EventTelemetry
+    from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
+    from weenats.telemetry.messaging import EventTelemetry
 
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
@@ -73,10 +72,10 @@ class TelemetryManager:
         self._looked = False
         self._late: LateTracer | None = None
         self._tracer = trace.get_tracer(
-            _SCOPE, _version(), tracer_provider, schema_url=names.SCHEMA_URL
+            _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
         )
         self.meter = metrics.get_meter(
-            _SCOPE, _version(), meter_provider, schema_url=names.SCHEMA_URL
+            _SCOPE, _version(), meter_provider, schema_url=semconv.SCHEMA_URL
         )
 
     @property
@@ -125,7 +124,7 @@ class TelemetryManager:
             try:
                 yield span
             except Exception as error:
-                span.set_attribute(names.ERROR_TYPE, type(error).__name__)
+                span.set_attribute(semconv.ERROR_TYPE, type(error).__name__)
                 span.set_status(StatusCode.ERROR)
                 raise
 
@@ -140,14 +139,14 @@ class TelemetryManager:
         if level == "minimal":
             return {}
         attributes: Attributes = {
-            names.MESSAGE_ID: context.message_id,
-            names.CONVERSATION_ID: context.correlation_id,
+            semconv.MESSAGE_ID: context.message_id,
+            semconv.CONVERSATION_ID: context.correlation_id,
         }
         if level == "full":
-            attributes[names.OWN_MESSAGE_ID] = context.message_id
-            attributes[names.OWN_CORRELATION_ID] = context.correlation_id
+            attributes[semconv.OWN_MESSAGE_ID] = context.message_id
+            attributes[semconv.OWN_CORRELATION_ID] = context.correlation_id
             if context.causation_id is not None:
-                attributes[names.OWN_CAUSATION_ID] = context.causation_id
+                attributes[semconv.OWN_CAUSATION_ID] = context.causation_id
         return attributes
 
     def principal(self, identity: str) -> str | None:
@@ -160,7 +159,7 @@ class TelemetryManager:
             name,
             unit="s",
             description=description,
-            explicit_bucket_boundaries_advisory=names.BUCKETS,
+            explicit_bucket_boundaries_advisory=semconv.BUCKETS,
         )
 
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
@@ -236,7 +235,7 @@ def late_tracer(provider: TracerProvider) -> LateTracer | None:
         return None
     from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - there is an SDK
 
-    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=names.SCHEMA_URL)
+    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
     return LateTracer.of(provider, tracer)
 
 

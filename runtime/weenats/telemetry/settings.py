@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
 from urllib.parse import urlsplit
 
-from weenats.subjects import Kind
+from weenats.protocol.subjects import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError
-from weenats.identifiers import STAMPER
-from weenats.request_mux import Arrivals, RequestMux, gather_replies
-from weenats.transport import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.protocol.identifiers import STAMPER
+from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.inbox import Arrivals, RequestMux, gather_replies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""The demo: the sample contract, served and called."""

@@ -1,0 +1,1 @@
+"""Writing generated packages to disk."""

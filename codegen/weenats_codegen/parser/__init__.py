@@ -1,0 +1,1 @@
+"""Reading contract folders: YAML and JSON files, references, positions of values."""

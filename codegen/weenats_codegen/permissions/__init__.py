@@ -1,0 +1,1 @@
+"""The NATS permissions that a service and its clients need."""

@@ -1,0 +1,1 @@
+"""Rendering a contract as Python source."""

@@ -1,0 +1,183 @@
+"""The last touch on generated models: docstrings, long strings, unions and defaults in our form."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from weenats_codegen.naming import words
+from weenats_codegen.render.literals import docstring, string
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def polish(source: str, descriptions: Sequence[str]) -> str:
+    """Return a module of models as it is to be read.
+
+    Args:
+        source: The module as datamodel-code-generator wrote it.
+        descriptions: The texts of docstrings; in the source stand their numbers.
+    """
+    return str(_Polish(source, descriptions))
+
+
+class _Polish:
+    """Gives docstrings, long strings and unions our form; drops what steers documentation only."""
+
+    def __init__(self, source: str, descriptions: Sequence[str]) -> None:
+        self._data = source.encode()
+        self._descriptions = descriptions
+        self._edits: list[tuple[int, int, str]] = []
+        self._starts = [0]
+        for line in self._data.splitlines(keepends=True):
+            self._starts.append(self._starts[-1] + len(line))
+        self._import = ""
+        for statement in ast.parse(source).body:
+            if isinstance(statement, ast.ClassDef):
+                self._class(statement)
+            else:
+                self._statement(statement, indent=0)
+
+    def __str__(self) -> str:
+        data = self._data
+        for start, end, text in sorted(self._edits, reverse=True):
+            data = data[:start] + text.encode() + data[end:]
+        return self._import + data.decode()
+
+    def _class(self, statement: ast.ClassDef) -> None:
+        fallback = " ".join(words(statement.name)).capitalize()
+        first = statement.body[0]
+        if (text := self._docstring(first)) is not None:
+            self._replace(first, docstring(text, fallback=fallback))
+        else:
+            start, _ = self._span(first)
+            self._edits.append((start, start, f"{docstring(fallback)}\n    "))
+            self._statement(first, indent=4)
+        for part in statement.body[1:]:
+            self._statement(part, indent=4)
+
+    def _statement(self, statement: ast.stmt, *, indent: int) -> None:
+        match statement:
+            case ast.Assign(
+                targets=[ast.Name("model_config")],
+                value=ast.Call(keywords=keywords) as call,
+            ):
+                kept = [
+                    keyword for keyword in keywords if keyword.arg != "use_attribute_docstrings"
+                ]
+                call.keywords = kept
+                self._replace(statement, ast.unparse(statement) if kept else "pass")
+            case ast.Expr(ast.Constant(str())):
+                text = self._docstring(statement) or ""
+                visible = any(character.isalnum() for character in text)
+                self._replace(statement, docstring(text, indent=indent) if visible else "pass")
+            case ast.AnnAssign(target=ast.Name("__pydantic_extra__")):
+                # pydantic wants a plain dict, type checkers what BaseModel says
+                text = ast.unparse(statement)
+                self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
+                self._import = "from typing import TYPE_CHECKING\n"
+            case ast.AnnAssign():
+                self._field(statement)
+            case _:
+                self._expressions(statement)
+
+    def _field(self, statement: ast.AnnAssign) -> None:
+        types = _Types()
+        annotation = types.visit(statement.annotation)
+        if types.forward:
+            self._replace(statement.annotation, repr(ast.unparse(annotation)))
+        else:
+            self._expressions(statement.annotation)
+        if statement.value is not None:
+            self._expressions(statement.value)
+
+    def _expressions(self, node: ast.AST) -> None:
+        match node:
+            case ast.Constant(str() as value):
+                self._replace(node, string(value))
+            case ast.BinOp(
+                left=(ast.BinOp(right=ast.Constant(None) as none) | (ast.Constant(None) as none)),
+                right=last,
+            ):
+                # `T | None | MISSING`: None comes last
+                self._replace(none, ast.unparse(last))
+                self._replace(last, "None")
+                if node.left is not none:
+                    self._expressions(node.left)
+            case _:
+                for part in ast.iter_child_nodes(node):
+                    self._expressions(part)
+
+    def _docstring(self, statement: ast.stmt) -> str | None:
+        """Return the description that a docstring stands for."""
+        match statement:
+            case ast.Expr(ast.Constant(str() as mark)):
+                number = mark.strip()
+                return self._descriptions[int(number)] if number.isdecimal() else ""
+            case _:
+                return None
+
+    def _replace(self, node: ast.stmt | ast.expr, text: str) -> None:
+        self._edits.append((*self._span(node), text))
+
+    def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
+        end_line, end_column = node.end_lineno, node.end_col_offset
+        if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
+            message = "a node without an end"
+            raise ValueError(message)
+        return self._starts[node.lineno - 1] + node.col_offset, self._starts[
+            end_line - 1
+        ] + end_column
+
+
+class _Types(ast.NodeTransformer):
+    """Writes a type with names for forward references, to be quoted as a whole."""
+
+    def __init__(self) -> None:
+        self.forward = False
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        if not isinstance(node.value, str):
+            return node
+        self.forward = True
+        return ast.Name(node.value)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        match node:
+            case ast.Subscript(value=ast.Name("Literal")):
+                return node
+            case ast.Subscript(
+                value=ast.Name("Annotated"), slice=ast.Tuple(elts=[kind, *_]) as parts
+            ):
+                parts.elts[0] = self._visit(kind)
+                return node
+            case ast.Subscript(value=ast.Name("Union"), slice=ast.Tuple(elts=kinds)):
+                return _union([self._visit(kind) for kind in kinds])
+            case ast.Subscript(value=ast.Name("Optional"), slice=kind):
+                return _union([self._visit(kind), ast.Constant(None)])
+            case _:
+                node.slice = self._visit(node.slice)
+                return node
+
+    def _visit(self, node: ast.expr) -> ast.expr:
+        visited = self.visit(node)
+        if not isinstance(visited, ast.expr):  # pragma: no cover - every visit returns one
+            raise TypeError(visited)
+        return visited
+
+
+def _union(kinds: list[ast.expr]) -> ast.expr:
+    """Return `a | b | None`, None last."""
+    flat = [part for kind in kinds for part in _parts(kind)]
+    flat.sort(key=lambda part: isinstance(part, ast.Constant) and part.value is None)
+    whole, *rest = flat
+    for part in rest:
+        whole = ast.BinOp(whole, ast.BitOr(), part)
+    return whole
+
+
+def _parts(kind: ast.expr) -> list[ast.expr]:
+    if isinstance(kind, ast.BinOp):
+        return [*_parts(kind.left), *_parts(kind.right)]
+    return [kind]

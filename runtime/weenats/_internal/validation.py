@@ -1,0 +1,82 @@
+"""Checks of what users pass in: async functions, keyword options, lists of named entries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import partial
+from inspect import iscoroutinefunction, isfunction, ismethod, unwrap
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+
+def is_async(function: object) -> bool:
+    """Say whether a function, or an object that can be called, is async."""
+    return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def check_async(function: object, what: str) -> None:
+    """Refuse what is no function, and a plain `def` where `async def` is needed.
+
+    An async function around a plain one will do, and so will a plain one around an async one that
+    says so (`functools.wraps`), and an object that can be called: its `__call__` may return any
+    awaitable.
+
+    Raises:
+        TypeError: it is; the text begins with `what`.
+    """
+    if not callable(function):
+        raise TypeError(f"{what} is an async function, not {type(function).__name__}")
+    inner: Callable[..., object] = function
+    while isinstance(inner, partial):
+        inner = inner.func
+    inner = unwrap(inner, stop=iscoroutinefunction)
+    if (isfunction(inner) or ismethod(inner)) and not iscoroutinefunction(inner):
+        raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain one")
+
+
+def unknown_option(given: Iterable[str], known: frozenset[str], whose: str) -> TypeError:
+    """Return the error of options that are not among the known ones.
+
+    Args:
+        given: the names that were given, at least one of them unknown.
+        known: those that there are.
+        whose: what the options are for, such as "a call".
+    """
+    name = min(set(given) - known)
+    close = get_close_matches(name, known, n=1)
+    remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(known))}"
+    return TypeError(f"{whose} has no option {name}; {remedy}")
+
+
+def checked_entries(
+    entries: object, what: str, members: Collection[str], name: re.Pattern[str]
+) -> list[Mapping[str, Any]]:
+    """Return entries that have exactly these members, and each a `name` of its own.
+
+    Raises:
+        TypeError: they are no list of dictionaries.
+        ValueError: members are missing or unknown, or a name is malformed or repeated.
+    """
+    if not isinstance(entries, list | tuple):
+        raise TypeError(f"{what} are a list of dictionaries, not {type(entries).__name__}")
+    taken: dict[str, Mapping[str, Any]] = {}
+    for given in cast("Sequence[object]", entries):
+        if not isinstance(given, Mapping):
+            raise TypeError(f"each of {what} is a dictionary, not {type(given).__name__}")
+        entry = cast("Mapping[str, Any]", given)
+        if set(entry) != set(members):
+            raise ValueError(
+                f"each of {what} has the members {', '.join(members)}; this one has"
+                f" {', '.join(map(str, entry)) or 'none'}"
+            )
+        given_name = entry["name"]
+        if not isinstance(given_name, str) or name.fullmatch(given_name) is None:
+            raise ValueError(f"a name in {what} matches ^{name.pattern}$, not {given_name!r}")
+        if given_name in taken:
+            raise ValueError(f"{what} have the name {given_name} twice")
+        taken[given_name] = entry
+    return list(taken.values())

@@ -1,0 +1,1 @@
+"""Admission of messages: bounded concurrency, queues, deadlines, cancellation, drain."""

@@ -1,0 +1,90 @@
+"""One message on its way through a service, and whoever does its work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from weenats.context import RequestContext
+    from weenats.errors import ServiceError
+    from weenats.transport.base import Delivery
+
+
+class Worker(Protocol):
+    """Whoever does the work of jobs."""
+
+    async def run(self, job: Job) -> None:
+        """Do the work; it settles the job and does not raise."""
+        ...
+
+    def refuse(self, job: Job, error: ServiceError) -> None:
+        """Settle a job that cannot be run or finished."""
+        ...
+
+
+class Job:
+    """One delivered message on its way through the service.
+
+    Attributes:
+        deadline: when its caller gives up, on the monotonic clock; None when it never does.
+        settled: True once it was answered or dropped; whatever ends later changes nothing.
+        begun: when its work began, on the monotonic clock; None before.
+        task: what does its work, while that lasts.
+        received: when it arrived, ns since the epoch; 0 where nobody asks.
+        context: what the message became, once it was read.
+    """
+
+    __slots__ = (
+        "_interrupted",
+        "_shields",
+        "begun",
+        "context",
+        "deadline",
+        "delivery",
+        "received",
+        "settled",
+        "task",
+        "worker",
+    )
+
+    def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
+        self.worker = worker
+        self.delivery = delivery
+        self.deadline = deadline
+        self.settled = False
+        self.begun: float | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.received = 0
+        self.context: RequestContext | None = None
+        self._shields = 0
+        self._interrupted = False
+
+    @property
+    def is_shielded(self) -> bool:
+        """Say whether an interruption has to wait."""
+        return self._shields > 0
+
+    def shield(self) -> None:
+        """Let interruptions wait until as many `unshield` have come."""
+        self._shields += 1
+
+    def unshield(self) -> None:
+        """Undo one `shield`; an interruption that waited for the last one cancels the task."""
+        self._shields -= 1
+        if self._interrupted and not self._shields:
+            self.cancel()
+
+    def interrupt(self) -> None:
+        """Cancel the task, once nothing shields it."""
+        if self._shields:
+            self._interrupted = True
+        else:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Cancel the task, shielded or not."""
+        self._interrupted = False
+        if self.task is not None:
+            self.task.cancel()

@@ -1,0 +1,47 @@
+"""Failures as the wire tells them, and messages that are one model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from weenats.codec.json import dump_open
+from weenats.codec.metadata import reply_metadata
+from weenats.codec.violations import violations
+from weenats.errors import InternalError, ServiceError
+
+if TYPE_CHECKING:
+    from weenats.context import MessageContext
+    from weenats.model import Model
+
+
+def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
+    """Write the reply of a request that failed; duration in milliseconds."""
+    details = error.details
+    if error.name:
+        details = (
+            {"error": error.name} if details is None else {"error": error.name, "data": details}
+        )
+    body: dict[str, Any] = {"code": error.code.value, "message": error.message}
+    if details is not None:
+        body["details"] = details
+    metadata = b"" if request is None else b',"metadata":' + reply_metadata(request)
+    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (
+        dump_open(body),
+        duration,
+        metadata,
+    )
+
+
+def decode_model(model: type[Model], data: bytes) -> Any:
+    """Read a message that is one model.
+
+    Raises:
+        InternalError: it is none.
+    """
+    try:
+        return model.model_validate_json(data, by_name=False)
+    except ValidationError as error:
+        text = f"what came is no {model.__name__}"
+        raise InternalError(text, details={"violations": violations(error, data)}) from None

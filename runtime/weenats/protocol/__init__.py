@@ -1,0 +1,1 @@
+"""The wire protocol: subjects, headers, identifiers, deadlines and message models."""

@@ -1,0 +1,7 @@
+"""Monitoring: how an instance does, in snapshots and statistics."""
+
+from weenats.service.monitoring.custom_metrics import CustomMetric
+from weenats.service.monitoring.monitor import Monitor
+from weenats.service.monitoring.settings import MonitoringSettings
+
+__all__ = ["CustomMetric", "Monitor", "MonitoringSettings"]

@@ -1,0 +1,224 @@
+"""Trace context and baggage in headers, as W3C has them.
+
+What is malformed, or more than W3C asks anybody to carry, is passed over without a word: the
+propagators of the API would log a line for each message, each version of it for other ones.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from random import getrandbits
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote_plus, unquote_plus
+
+from opentelemetry.baggage import get_all, set_baggage
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    INVALID_SPAN_CONTEXT,
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from typing_extensions import override
+
+from weenats.protocol import headers as header_names
+from weenats.protocol.headers import Headers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from opentelemetry.trace import Span
+
+    from weenats.context import MessageContext
+
+_TRACE: Final = TraceContextTextMapPropagator()
+_USUAL: Final = re.compile(
+    rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
+)
+_ODD: Final = b"13579bdf"
+_EMPTY: Final = Context()
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_MAX_TRACEPARENT: Final = 128
+_MAX_TRACESTATE: Final = 512
+_MAX_MEMBERS: Final = 32
+_MAX_BAGGAGE: Final = 8192
+_MAX_PROPAGATED: Final = 8192
+_MAX_BAGGAGE_ENTRIES: Final = 64
+_MAX_BAGGAGE_ENTRY: Final = 4096
+# What the propagators of the API take, no more.
+_STATE_NAME: Final = (
+    r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
+)
+_STATE_VALUE: Final = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+_MEMBER: Final = re.compile(rf"({_STATE_NAME})={_STATE_VALUE}")
+# Without % and +: the API would decode them, into what no name may have.
+_NAME: Final = r"[ \t]*[!#$&'*.^_`|~0-9A-Za-z-]+[ \t]*"
+_VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
+_ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
+
+
+class DeferredSpan(NonRecordingSpan):
+    """A span that nobody records here; its ids are worked out when somebody asks for them.
+
+    Most requests of traces that are not sampled end before anybody does.
+    """
+
+    def __init__(self, make: Callable[[], SpanContext], *, is_sampled: bool) -> None:
+        super().__init__(INVALID_SPAN_CONTEXT)
+        self.is_sampled = is_sampled
+        self._make = make
+        self._made = False
+
+    @override
+    def get_span_context(self) -> SpanContext:
+        if not self._made:
+            self._context = self._make()
+            self._made = True
+        return self._context
+
+
+def extract_trace_context(headers: Mapping[str, str]) -> Context:
+    """Return the trace context and baggage of received headers.
+
+    An empty Context when they have none, or none that is valid.
+    """
+    if isinstance(headers, Headers) and (usual := _USUAL.search(headers.block)) is not None:
+        block = headers.block.lower()
+        if (
+            b"tracestate" not in block
+            and b"baggage" not in block
+            and block.find(b"\r\ntraceparent", usual.end() - 2) < 0  # of several the last one holds
+        ):
+            span = DeferredSpan(partial(_remote, usual), is_sampled=usual[3][1] in _ODD)
+            return set_span_in_context(span, _EMPTY)
+    context = Context()
+    traceparent = headers.get("traceparent")
+    if traceparent is not None and len(traceparent) <= _MAX_TRACEPARENT:
+        carrier = {"traceparent": traceparent}
+        tracestate = headers.get("tracestate")
+        if tracestate is not None and _is_tracestate(tracestate):
+            carrier["tracestate"] = tracestate
+        context = _TRACE.extract(carrier, context)
+    baggage = headers.get("baggage")
+    for entry in () if baggage is None else _usable_entries(baggage):
+        name, _, value = entry.partition("=")
+        context = set_baggage(name.strip(), unquote_plus(value.strip()).strip(), context)
+    return context
+
+
+def unsampled_root() -> DeferredSpan:
+    """Return what stands for the root of a trace that nobody records: all who follow know it."""
+    return DeferredSpan(_new_unsampled, is_sampled=False)
+
+
+def in_context(span: Span, parent: Context) -> Context:
+    """Return the context in which a span is current."""
+    return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
+
+
+def _remote(usual: re.Match[bytes]) -> SpanContext:
+    return SpanContext(
+        int(usual[1], 16),
+        int(usual[2], 16),
+        is_remote=True,
+        trace_flags=TraceFlags(int(usual[3], 16)),
+    )
+
+
+def _new_unsampled() -> SpanContext:
+    return SpanContext(
+        getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
+    )
+
+
+def create_trace_headers(context: Context | None = None) -> dict[str, str]:
+    """Return the headers that carry a context on, the current one when none is given."""
+    carrier: dict[str, str] = {}
+    span_context = get_current_span(context).get_span_context()
+    if span_context.is_valid:
+        carrier.update(trace_headers(span_context))
+    if baggage := _baggage(context):
+        carrier["baggage"] = baggage
+    return carrier
+
+
+def trace_headers(span_context: SpanContext) -> dict[str, str]:
+    """Return the headers that name a span as the parent."""
+    headers = {"traceparent": _traceparent(span_context)}
+    if span_context.trace_state:
+        headers["tracestate"] = span_context.trace_state.to_header()
+    return headers
+
+
+def header_lines(span_context: SpanContext, context: Context) -> bytes:
+    """Return the same as `create_trace_headers`, for a span, as lines on the wire."""
+    if not span_context.is_valid:
+        return b""
+    lines = f"traceparent: {_traceparent(span_context)}\r\n"
+    if span_context.trace_state:
+        lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
+    if context and (baggage := _baggage(context)):
+        lines += f"baggage: {baggage}\r\n"
+    return lines.encode()
+
+
+def _traceparent(span_context: SpanContext) -> str:
+    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
+    return f"00-{ids}-{span_context.trace_flags:02x}"
+
+
+def _is_tracestate(text: str) -> bool:
+    if len(text) > _MAX_TRACESTATE:
+        return False
+    members = [member for each in text.split(",") if (member := each.strip(" \t"))]
+    if len(members) > _MAX_MEMBERS:
+        return False
+    matches = [_MEMBER.fullmatch(member) for member in members]
+    names = [match[1] for match in matches if match]
+    return len(names) == len(members) == len(set(names))
+
+
+def _usable_entries(text: str) -> list[str]:
+    """Return the entries of a baggage header that may be carried on; none when it has too many."""
+    if len(text) > _MAX_BAGGAGE:
+        return []
+    entries = text.split(",")
+    if len(entries) > _MAX_BAGGAGE_ENTRIES:
+        return []
+    return [
+        entry for entry in entries if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
+    ]
+
+
+def _baggage(context: Context | None) -> str:
+    """Return the header that carries baggage on, as much of it as one may have."""
+    entries: list[str] = []
+    length = 0
+    for name, value in get_all(context).items():
+        entry = f"{quote_plus(name, errors='replace')}={quote_plus(str(value), errors='replace')}"
+        length += len(entry) + 1
+        if length > _MAX_BAGGAGE:
+            break
+        entries.append(entry)
+    return ",".join(entries)
+
+
+def propagated_headers(current: MessageContext) -> dict[str, str]:
+    """Return the trace headers of the message at hand, to be sent on with what it causes."""
+    if current.otel_context is not None:
+        return create_trace_headers()  # within it, or below a span of the handler's own
+    received = current.headers
+    return {
+        name: value
+        for name in header_names.PROPAGATED
+        if (value := received.get(name)) is not None and _may_go_on(value)
+    }
+
+
+def _may_go_on(value: str) -> bool:
+    """Say whether others take a received header for one line of a sensible size."""
+    return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()

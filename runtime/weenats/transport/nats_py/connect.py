@@ -1,0 +1,96 @@
+"""From servers and options to a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import nats.errors
+
+from weenats.protocol.deadline import seconds
+from weenats.transport.credentials import Identity, credentials_in, nkey_in
+from weenats.transport.nats_py.client import end_task
+from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
+from weenats.transport.nats_py.errors import connect_error, is_final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from weenats.transport.options import ConnectionOptions
+
+_LOG: Final = logging.getLogger("weenats.transport")
+
+
+async def open_connection(
+    servers: Sequence[str], options: ConnectionOptions, events: ConnectionEvents
+) -> NatsConnection:
+    """Connect, or raise in bounded time; once connected it reconnects for ever.
+
+    Raises:
+        UnavailableError: no server can be reached.
+        PermissionDeniedError: the server refused the credentials.
+        InvalidArgumentError: a file of credentials cannot be used.
+    """
+    connection = NatsConnection(events, _identification(options))
+    failures: list[Exception] = []
+    opened = False
+    last: dict[str, str] = {}
+
+    async def on_error(error: Exception) -> None:
+        if not opened:
+            failures.append(error)
+            if sum(is_final(each) for each in failures) >= len(servers):
+                raise error  # nats-py would ask again and again until the time is over
+        # Of attempts that fail alike every half second the first one is told.
+        is_news = opened and str(error) != last.get("error")
+        last["error"] = str(error)
+        level = logging.ERROR if is_final(error) else logging.WARNING
+        _LOG.log(level if is_news else logging.DEBUG, "NATS: %s", error)
+
+    async def on_reconnected() -> None:
+        last.clear()
+        await events.reconnected(connection)
+
+    settings: dict[str, Any] = {
+        "servers": list(servers),
+        "error_cb": on_error,
+        "disconnected_cb": connection.on_disconnected,
+        "reconnected_cb": on_reconnected,
+        "closed_cb": partial(events.closed, connection),
+        "lame_duck_mode_cb": connection.on_asked_to_leave,
+        "name": options.name,
+        "user": options.user,
+        "password": options.password,
+        "token": options.auth_token,
+        "tls": options.tls,
+        "connect_timeout": seconds(options.connect_timeout),
+        "reconnect_time_wait": seconds(options.reconnect_wait),
+        "ping_interval": seconds(options.ping_interval),
+        "max_reconnect_attempts": -1,
+    }
+    connecting = asyncio.create_task(connection.connect(**settings))
+    try:
+        # Without a bound nats-py tries a dead server for minutes before the first connection.
+        if not (await asyncio.wait([connecting], timeout=seconds(options.connect_timeout)))[0]:
+            raise TimeoutError  # noqa: TRY301 - told below, like all that keeps from connecting
+        await connecting
+    except BaseException as error:
+        await end_task(connecting)
+        with contextlib.suppress(Exception):
+            await connection.close()
+        if isinstance(error, TimeoutError):
+            raise connect_error(servers, failures) from None
+        if isinstance(error, OSError | ValueError | nats.errors.Error):
+            raise connect_error(servers, [error]) from None
+        raise
+    opened = True
+    return connection
+
+
+def _identification(options: ConnectionOptions) -> Callable[[], Identity] | None:
+    if options.credentials is not None:
+        return partial(credentials_in, options.credentials)
+    return None if options.nkey_seed is None else partial(nkey_in, options.nkey_seed)

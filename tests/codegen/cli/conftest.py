@@ -1,0 +1,21 @@
+"""What the tests of the command line stand on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from testkit.running import TARGET, running
+from weenats.testing import NatsServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def receipts_url(repository: Path) -> Iterator[str]:
+    """Where a `weenats run` of the sample serves."""
+    with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
+        yield server.url

@@ -1,0 +1,228 @@
+"""The verb call, over a real nats-server."""
+
+import json
+import os
+import socket
+import sys
+
+import pytest
+
+from testkit.running import TEA
+from weenats.discovery import get_service_info
+from weenats.protocol.deadline import Duration
+from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
+from weenats.transport import Transport
+from weenats.transport.options import ConnectionOptions
+from weenats_codegen.cli import call
+from weenats_codegen.cli.call import drawn, failure_line, find
+from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.main import main
+
+
+def test_call_shows_the_result(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A command's result is shown as JSON, without its envelope."""
+    assert main(["call", "receipts", "add-item", "r-1", TEA, "--servers", receipts_url]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] == 0.3
+
+
+def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A query is found like a command; `get` shows the entity."""
+    main(["call", "receipts", "add-item", "r-2", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["call", "receipts", "get", "r-2", "--servers", receipts_url]) == 0
+    entity = json.loads(capsys.readouterr().out)
+    assert entity["id"] == {"type": "receipt", "key": "r-2"}
+    assert entity["revision"] == 1
+
+
+def test_call_in_json_shows_the_envelope(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --json a program reads the whole reply, metadata included."""
+    arguments = ["call", "receipts", "add-item", "r-3", TEA, "--servers", receipts_url, "--json"]
+    assert main(arguments) == 0
+    reply = json.loads(capsys.readouterr().out)
+    assert reply["success"] is True
+    assert set(reply["metadata"]) >= {"messageId", "timestamp", "correlation"}
+
+
+def test_call_reads_standard_input(
+    receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`-` takes the payload from standard input, NATS_URL names the servers."""
+    monkeypatch.setenv("NATS_URL", receipts_url)
+    read, write = os.pipe()
+    os.write(write, TEA.encode())
+    os.close(write)
+    with os.fdopen(read) as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        assert main(["call", "receipts", "add-item", "r-4", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["total"] == 0.3
+
+
+def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure shows its code, declared name, message and details as JSON; exit code 1."""
+    cake = '{"name": "Cake"}'
+    main(["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["call", "receipts", "remove-item", "r-5", cake, "--servers", receipts_url]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("weenats: NOT_FOUND item-not-found: ")
+    assert shown.err.endswith(' {"name": "Cake"}\n')
+    assert shown.err.count("\n") == 1
+    assert main(["call", "receipts", "get", "nothing", "--servers", receipts_url]) == 1
+    bare = capsys.readouterr().err
+    assert bare.startswith("weenats: NOT_FOUND receipt-not-found: ")
+    assert "{" not in bare
+
+
+def test_a_bad_payload_names_every_place(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the contract refuses is named by JSON pointer, on one line; --json holds the same."""
+    bad = '{"name": "Tea", "price": -1, "quantity": "3"}'
+    arguments = ["call", "receipts", "add-item", "r-6", bad, "--servers", receipts_url, "--json"]
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert "/command/price: " in shown.err
+    assert "/command/quantity: " in shown.err
+    violations = json.loads(shown.out)["error"]["details"]["violations"]
+    assert [v["pointer"] for v in violations] == ["/command/price", "/command/quantity"]
+
+
+@pytest.mark.parametrize(
+    ("key", "payload", "told"),
+    [
+        ("", TEA, "the key: "),
+        ("k" * 2000, TEA, "the key: "),
+        ("r-1", "{", "the payload is no JSON: "),
+        ("r-1", "[" * 100_000, "the payload is nested too deeply"),
+        ("r-1", '{"name": "\\ud800"}', "the payload: "),
+    ],
+)
+def test_what_no_request_can_hold_is_wrong_usage(
+    receipts_url: str, capsys: pytest.CaptureFixture[str], key: str, payload: str, told: str
+) -> None:
+    """Nothing is sent, and the line says which argument is meant."""
+    assert main(["call", "receipts", "add-item", key, payload, "--servers", receipts_url]) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_an_unknown_operation_names_the_known(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typing error in the operation is answered with what the service has."""
+    assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
+    shown = capsys.readouterr().err
+    assert "has no operation add; it has add-item, finalize, get, remove-item" in shown
+
+
+def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody listening is told at once."""
+    assert main(["call", "orders", "get", "o-1", "--servers", receipts_url]) == 1
+    assert capsys.readouterr().err == "weenats: no instance of orders is running\n"
+
+
+def test_the_timeout_of_a_call_bounds_its_connecting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who listens and says nothing is waited for no longer than the call may take."""
+    given: list[Duration] = []
+    check = ConnectionOptions.__post_init__
+
+    def spy(options: ConnectionOptions) -> None:
+        given.append(options.connect_timeout)
+        check(options)
+
+    monkeypatch.setattr(ConnectionOptions, "__post_init__", spy)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
+        call = ["call", "receipts", "get", "r-1", "--servers", url, "--timeout"]
+        assert main([*call, "0.2"]) == 1
+    assert given[-1] == 0.2
+    told = capsys.readouterr().err
+    assert f"no connection to NATS at {url}: no answer; set NATS_URL or --servers" in told
+
+
+def test_a_call_has_what_connecting_left_of_its_timeout(
+    receipts_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The timeout is that of the whole: connecting, asking what there is, calling."""
+    given: list[float] = []
+
+    async def spy(transport: Transport, service: str, *, timeout: float) -> InfoResponse:
+        given.append(timeout)
+        return await get_service_info(transport, service, timeout=timeout)
+
+    monkeypatch.setattr(call, "get_service_info", spy)
+    main(["call", "receipts", "get", "r-9", "--servers", receipts_url, "--timeout", "9"])
+    (left,) = given
+    assert 0 < left < 9
+
+
+def test_bad_json_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    """A payload that is no JSON is refused before anything is sent."""
+    assert main(["call", "receipts", "add-item", "r-1", "{"]) == 2
+    assert "no JSON" in capsys.readouterr().err
+
+
+def test_endpoints_of_others_are_passed_over() -> None:
+    """A service of another make tells of no operations; that is said."""
+    info = InfoResponse(
+        type="io.nats.micro.v1.info_response",
+        name="other",
+        id="1",
+        version="1.0.0",
+        description="",
+        endpoints=[EndpointInfo(name="default", subject="x", metadata=None)],
+    )
+    with pytest.raises(VerbError, match=r"other 1\.0\.0 has no operation get; it tells of none"):
+        find(info, "get")
+
+
+def test_a_result_of_nothing_is_done() -> None:
+    """A command without a result shows that it was carried out."""
+    assert drawn({"success": True, "duration": 1.0}) == "[green]done[/]"
+
+
+def test_a_refusal_says_when_to_come_again() -> None:
+    """The time that a limit or a breaker gives is told in seconds."""
+    reply = {
+        "success": False,
+        "duration": 1.0,
+        "error": {"code": "RESOURCE_EXHAUSTED", "message": "m", "details": {"retryAfter": 250}},
+    }
+    failure = Failure.model_validate_json(json.dumps(reply))
+    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (again in 0.25 s)"
+
+
+def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--token` says who calls."""
+    import asyncio
+    import threading
+
+    from receipts.handlers import Receipts
+    from testkit.tokens import Judge, token
+    from weenats import NatsServiceBuilder
+
+    started, ended = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        service = NatsServiceBuilder(Receipts(), nats_url).with_auth(validator=Judge()).build()
+        async with service:
+            started.set()
+            await asyncio.to_thread(ended.wait, 30)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(20)
+    call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
+    try:
+        assert main(call) == 1
+        assert "(--token or WEENATS_TOKEN give a token)" in capsys.readouterr().err
+        assert main([*call, "--token", token()]) == 0
+        assert json.loads(capsys.readouterr().out)["total"] == 0.3
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,174 @@
+"""The verbs new, generate and check, as a person and as a program use them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.cli.main import main
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The three verbs in a row lead from a name to a fresh package."""
+    assert main(["new", "orders"]) == 0
+    assert "schemas/orders/service.yaml" in capsys.readouterr().out
+    assert main(["generate"]) == 0
+    assert "generated/orders/client.py" in capsys.readouterr().out
+    assert main(["check"]) == 0
+    assert "fresh" in capsys.readouterr().out
+    assert (project / "generated/orders/handlers.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["orders", "harbour", "my-stores", "news", "class"])
+def test_new_names_what_generate_makes(
+    name: str, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The next steps that `new` tells work as they are printed, whatever the name."""
+    main(["new", name])
+    steps = capsys.readouterr().out
+    main(["generate"])
+    (handlers,) = project.glob("generated/*/handlers.py")
+    (stub,) = re.findall(r"^class (\w+)\(", handlers.read_text(), re.MULTILINE)
+    assert f"fill in {handlers.relative_to(project).as_posix()}\n" in steps
+    assert f"weenats run {handlers.parent.name}.handlers:{stub} --embedded\n" in steps
+    program = handlers.with_name("app.py")
+    assert "\ndef builder() -> NatsServiceBuilder:\n" in program.read_text()
+    assert f"to {program.relative_to(project).as_posix()}\n" in steps
+    assert steps.endswith(f"weenats run {handlers.parent.name}.app:builder\n")
+
+
+def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second run leaves every file as it is."""
+    main(["new", "orders"])
+    main(["generate"])
+    before = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["generate", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["written"] == report["removed"] == []
+    assert before == {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
+
+
+def test_generate_says_what_it_removed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is generated no more is removed, and a person is told."""
+    main(["new", "orders"])
+    main(["generate"])
+    stale = project / "generated/orders/old.py"
+    stale.write_text((project / "generated/orders/client.py").read_text())
+    capsys.readouterr()
+    assert main(["generate"]) == 0
+    shown = capsys.readouterr().out
+    assert "removed  generated/orders/old.py" in shown
+    assert "files unchanged" in shown
+    assert not stale.exists()
+
+
+def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A generated file that was changed is shown as a diff, and the exit code is 1."""
+    main(["new", "orders"])
+    main(["generate"])
+    client = project / "generated/orders/client.py"
+    client.write_text(client.read_text() + "# mine\n")
+    capsys.readouterr()
+    assert main(["check"]) == 1
+    shown = capsys.readouterr()
+    assert "-# mine" in shown.out
+    assert shown.err == "weenats: generated files in generated are stale: run `weenats generate`\n"
+
+
+def test_check_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads whether it is fresh, and the diff."""
+    main(["new", "orders"])
+    capsys.readouterr()
+    assert main(["check", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["fresh"] is False
+    assert "client.py" in result["diff"]
+    assert project.is_dir()
+
+
+def test_every_problem_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A bad contract is refused with a line for each problem, and nothing is written."""
+    main(["new", "orders", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["written"]) >= 2
+    contract = project / "schemas/orders/service.yaml"
+    text = contract.read_text().replace("version: 1.0.0", "version: one\nauthor: me")
+    contract.write_text(text)
+    assert main(["generate"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith("weenats: schemas/orders/service.yaml#/") for line in lines)
+    assert not (project / "generated").exists()
+
+
+def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a contract is refused."""
+    (project / "schemas").mkdir()
+    assert main(["generate"]) == 1
+    assert capsys.readouterr().err.startswith("weenats: schemas")
+
+
+def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract that is changed before the handlers are takes their stub along."""
+    main(["new", "orders"])
+    main(["generate"])
+    rename(project, "add-item", "put-item")
+    assert main(["check"]) == 1
+    assert "+    async def put_item(" in capsys.readouterr().out
+    assert main(["generate"]) == 0
+    assert "generated/orders/handlers.py" in capsys.readouterr().out
+    stub = (project / "generated/orders/handlers.py").read_text()
+    assert "async def put_item(" in stub
+    assert "async def add_item(" not in stub
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "more"),
+    [
+        ("generate", 0, []),
+        ("check", 1, ["weenats: no service can be started of generated/orders/handlers.py"]),
+    ],
+)
+def test_handlers_that_fell_behind_are_told(
+    verb: str, status: int, more: list[str], project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the user's file lacks and has too much is a line each, and `check` fails for it."""
+    main(["new", "orders"])
+    main(["generate"])
+    handlers = project / "generated/orders/handlers.py"
+    mine = handlers.read_text().replace("raise UnimplementedError", "raise NotImplementedError", 1)
+    handlers.write_text(mine)
+    rename(project, "add-item", "put-item")
+    main(["generate"])
+    capsys.readouterr()
+    assert main([verb]) == status
+    unknown = "has handlers that the contract does not know: add_item"
+    assert capsys.readouterr().err.splitlines() == [
+        "weenats: generated/orders/handlers.py lacks handlers of the contract: put_item",
+        f"weenats: generated/orders/handlers.py {unknown}",
+        *more,
+    ]
+    assert handlers.read_text() == mine
+    assert main([verb, "--json"]) == status
+    assert json.loads(capsys.readouterr().out)["gaps"] == [
+        {
+            "file": "generated/orders/handlers.py",
+            "missing": ["put_item"],
+            "unknown": ["add_item"],
+            "unreadable": "",
+        }
+    ]
+
+
+def rename(project: Path, old: str, new: str) -> None:
+    """Rename an operation in the contract."""
+    contract = project / "schemas/orders/service.yaml"
+    contract.write_text(contract.read_text().replace(f"  {old}:\n", f"  {new}:\n"))

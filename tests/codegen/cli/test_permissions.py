@@ -1,0 +1,155 @@
+"""The verb permissions: the same text and claims each time, and refusals that say what there is."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.cli.main import main
+from weenats_codegen.loading import read
+from weenats_codegen.permissions.model import Permissions, of_service
+from weenats_codegen.permissions.output import to_claims, to_config
+
+GOLDEN = Path(__file__).parent / "permissions"
+CASES = {
+    "service": ["--role", "service"],
+    "service-workers": [
+        *("--role", "service", "--queue-group", "receipt-workers", "--max-timeout", "62.5")
+    ],
+    "client": ["--role", "client"],
+    "client-few": [
+        *("--role", "client", "--operations", "get, add-item", "--inbox-prefix", "_INBOX_till")
+    ],
+    "client-listens": [*("--role", "client", "--events", "item-added", "--queue-group", "ledger")],
+    "client-asks": ["--role", "client", "--discovery"],
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_printed(
+    case: str, receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Text for a server and claims for a JWT are those that are kept, byte for byte."""
+    command = ["permissions", str(receipts_contract), *CASES[case]]
+    assert main(command) == 0
+    text = capsys.readouterr().out
+    assert main([*command, "--json"]) == 0
+    claims = capsys.readouterr().out
+    assert text == (GOLDEN / f"{case}.conf").read_text()
+    assert claims == (GOLDEN / f"{case}.json").read_text()
+
+
+def test_both_forms_say_the_same() -> None:
+    """The kept text and the kept claims list the same subjects in the same order."""
+    for case in CASES:
+        claims = json.loads((GOLDEN / f"{case}.json").read_text())
+        text = (GOLDEN / f"{case}.conf").read_text()
+        listed = [each for side in ("pub", "sub") for each in claims[side].get("allow", [])]
+        assert re.findall(r'^ {6}"(.*?)"', text, re.MULTILINE) == listed
+        assert ("resp" in claims) == ("allow_responses" in text) == case.startswith("service")
+
+
+def test_names_may_be_given_one_by_one(
+    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that is repeated adds to what it named before; order does not matter."""
+    names = ["--operations", "get", "--operations", "add-item", "--inbox-prefix", "_INBOX_till"]
+    assert main(["permissions", str(receipts_contract), "--role", "client", *names]) == 0
+    assert capsys.readouterr().out == (GOLDEN / "client-few.conf").read_text()
+
+
+def test_unknown_names_are_told_together(
+    receipts_contract: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each name that the contract does not have is a line, with those that it has."""
+    options = ["--operations", "ad-item,get,a b", "--events", "add-item"]
+    assert main(["permissions", str(receipts_contract), "--role", "client", *options]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    events = "item-added, item-removed, receipt-finalized, receipt-voided"
+    operations = "add-item, remove-item, finalize, void-receipt, get"
+    file = receipts_contract / "service.yaml"
+    assert shown.err.splitlines() == [
+        f'weenats: {file}: has no event "add-item"; known are {events}',
+        f'weenats: {file}: has no operation "a b"; known are {operations}',
+        f'weenats: {file}: has no operation "ad-item"; known are {operations}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--role", "service", "--queue-group", "a.>"], "queue group"),
+        (["--role", "client", "--queue-group", "W"], "queue group"),
+        (["--role", "client", "--inbox-prefix", "a.>"], "inbox prefix"),
+        (["--role", "client", "--inbox-prefix", 'a"b c'], "inbox prefix"),
+        (["--role", "client", "--inbox-prefix", ""], "inbox prefix"),
+    ],
+)
+def test_malformed_names(
+    receipts_contract: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is no name, or would let more through than it says, is refused in a line."""
+    assert main(["permissions", str(receipts_contract), *options]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert words in shown.err
+    assert shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [],
+        ["--role", "admin"],
+        ["--role", "service", "--operations", "get"],
+        ["--role", "service", "--events", "item-added"],
+        ["--role", "service", "--discovery"],
+        ["--role", "service", "--inbox-prefix", "mine"],
+        ["--role", "client", "--max-timeout", "3"],
+        ["--role", "service", "--max-timeout", "0"],
+        ["--role", "client", "--operations", "add-item", "get"],
+    ],
+)
+def test_wrong_usage(
+    receipts_contract: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An option that means nothing for the role is wrong usage."""
+    assert main(["permissions", str(receipts_contract), *options]) == 2
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_of_contracts(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is about one contract: a folder that holds some is none."""
+    assert main(["permissions", str(repository / "schemas"), "--role", "client"]) == 1
+    assert "holds no contract" in capsys.readouterr().err
+
+
+def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_path: Path) -> None:
+    """A reply may come as late as the longest timeout of a caller, and 5 s for a loaded service."""
+    copy = shutil.copytree(receipts_contract, tmp_path / "receipts")
+    text = (copy / "service.yaml").read_text()
+    slow = text.replace("timeout: 10 ", "timeout: 60 ", 1)
+    (copy / "service.yaml").write_text(slow)
+    contract = read(copy)
+    waits = [of_service(contract, max_timeout=longest).reply_within for longest in (0.0, 50, 90)]
+    assert waits == [65, 65, 95]
+    assert of_service(read(receipts_contract)).reply_within == 15
+
+
+def test_nothing_at_all() -> None:
+    """An empty list would allow all: what nothing is allowed to is denied everything."""
+    nothing = Permissions((), ())
+    assert to_config(nothing) == (
+        'permissions: {\n  publish: {deny: [">"]}\n  subscribe: {deny: [">"]}\n}'
+    )
+    assert to_claims(nothing) == {"pub": {"deny": [">"]}, "sub": {"deny": [">"]}}
+
+
+def test_replies_of_parts_of_a_second(receipts_contract: Path) -> None:
+    """Durations are whole in the units of the server."""
+    permissions = of_service(read(receipts_contract), max_timeout=17.0004)
+    assert 'expires: "22000ms"' in to_config(permissions)
+    assert to_claims(permissions)["resp"] == {"max": 2, "ttl": 22_000_000_000}

@@ -1,0 +1,166 @@
+"""The verb run: what it serves, where, and how it stops."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from testkit.running import TARGET, running
+from weenats_codegen.cli.main import main
+
+
+def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers and one of its own are wrong usage together."""
+    assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
+    assert "--servers and --embedded do not go together" in capsys.readouterr().err
+
+
+def test_run_embedded_leaves_the_servers_of_other_verbs(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NATS_URL is set for calls, and a service may have a server of its own all the same."""
+    monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
+    with running(TARGET, "--embedded", cwd=repository) as (_, facts):
+        assert facts["servers"].startswith("nats://127.0.0.1:")
+        assert facts["servers"] != "nats://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])
+def test_run_stops_cleanly(
+    send: Callable[[int, int], None], stop: signal.Signals, repository: Path
+) -> None:
+    """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
+    with running(TARGET, "--embedded", cwd=repository) as (process, facts):
+        assert facts["service"] == "receipts"
+        send(process.pid, stop)
+        _, log = process.communicate(timeout=20)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+
+
+def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str) -> None:
+    """A builder serves where it says; modules are found in the working directory."""
+    (tmp_path / "shop.py").write_text(
+        "from receipts.handlers import Receipts\n"
+        "from weenats.service import NatsServiceBuilder\n"
+        f"built = NatsServiceBuilder(Receipts(), servers={nats_url!r}).with_queue_group('shop')\n"
+        "handlers = Receipts()\n"
+        "def build() -> NatsServiceBuilder:\n"
+        "    return built\n"
+    )
+    with running("shop:built", cwd=tmp_path) as (_, facts):
+        assert (facts["service"], facts["servers"]) == ("receipts", None)
+    with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
+        assert facts["servers"].startswith("nats://127.0.0.1:")
+    with running("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
+        assert facts["service"] == "receipts"
+
+
+def test_what_needs_arguments_is_no_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Handlers that are made of something else are named as an instance, or by a builder."""
+    (tmp_path / "stocked.py").write_text(
+        "from receipts.handlers import Receipts\n"
+        "class Stocked(Receipts):\n"
+        "    def __init__(self, store: str) -> None:\n"
+        "        super().__init__()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "stocked:Stocked", "--embedded"]) == 1
+    shown = capsys.readouterr().err
+    assert "stocked:Stocked cannot be made without arguments: name an instance or" in shown
+
+
+def test_a_builder_of_handlers_that_miss_some_says_which(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a line, as for the handlers themselves."""
+    (tmp_path / "half.py").write_text(
+        "from receipts import ReceiptsHandlers\n"
+        "from weenats.service import NatsServiceBuilder\n"
+        "class Half(ReceiptsHandlers):\n"
+        "    pass\n"
+        "def builder() -> NatsServiceBuilder:\n"
+        "    return NatsServiceBuilder(Half())\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "half:builder", "--embedded"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("weenats: half:builder: ")
+    assert "add_item" in line
+
+
+def test_run_tells_a_person_where(repository: Path) -> None:
+    """Without --json one line says what serves where and how it is stopped."""
+    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
+    with subprocess.Popen(
+        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        process.terminate()
+    assert line.startswith("receipts 1.0.0 serves on nats://127.0.0.1:")
+    assert line.endswith("; Ctrl-C stops it\n")
+
+
+def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
+    """A module that is there but imports what is not fails with a traceback that says where."""
+    (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
+    command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "import nowhere_at_all" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
+        ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
+        ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
+        ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
+        ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
+        ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
+        (
+            "json:JSONDecoder",
+            "json:JSONDecoder is neither handlers nor a NatsServiceBuilder but type",
+        ),
+        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers does not handle: add_item, "),
+    ],
+)
+def test_a_bad_target_is_a_line(
+    target: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What cannot be served is refused with the reason."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    assert main(["run", target]) == 1
+    assert capsys.readouterr().err.startswith(f"weenats: {message}")
+
+
+def test_run_refuses_a_contract_that_nobody_answers(
+    tmp_path: Path,
+    nats_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Handlers whose contract wants to know who calls need a builder: one line says so."""
+    (tmp_path / "asking.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import ADD_ITEM\n"
+        "from receipts.handlers import Receipts\n"
+        "from weenats import AuthRequirement, Endpoint\n"
+        "class Asking(Receipts):\n"
+        "    def endpoints(self):\n"
+        "        asking = replace(ADD_ITEM, auth=AuthRequirement())\n"
+        "        return (Endpoint.command(asking, self.add_item),)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["run", "asking:Asking", "--servers", nats_url]) == 1
+    told = capsys.readouterr().err
+    assert "wants to know who calls add-item: add with_auth(...)" in told
+    assert "Traceback" not in told

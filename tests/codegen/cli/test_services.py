@@ -1,0 +1,169 @@
+"""The verb services, and what all verbs say that ask running services."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from receipts import CONTRACT
+from testkit.running import TARGET, TEA, running
+from testkit.transports import answering, connected
+from weenats.protocol.messages import PingResponse
+from weenats.testing import NatsServer
+from weenats_codegen.cli.agreement import warn_of_differences
+from weenats_codegen.cli.main import main
+from weenats_codegen.cli.services import look
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["call", "receipts", "get", "r-1", "--timeout", "0.3"],
+        ["services"],
+        ["top", "--once"],
+        ["run", TARGET],
+    ],
+)
+def test_no_server_is_a_line_that_says_how_to_name_one(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An unreachable server is one line, in bounded time."""
+    assert main([*arguments, "--servers", "nats://127.0.0.1:1"]) == 1
+    shown = capsys.readouterr().err.splitlines()[-1]
+    assert shown.startswith("weenats: UNAVAILABLE: no connection to NATS at nats://127.0.0.1:1: ")
+    assert shown.endswith("; set NATS_URL or --servers")
+
+
+async def test_an_instance_that_says_nothing_of_itself_is_told(
+    nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are listed, and a line on standard error names the one."""
+    ping = PingResponse(
+        type="io.nats.micro.v1.ping_response", name="odd", id="one", version="1.0.0", metadata={}
+    )
+    async with connected(nats_server.url) as odd:
+        odd.subscribe("$SRV.PING", answering(odd, ping.model_dump_json().encode()))
+        await odd.fence()
+        assert await look(None, [nats_server.url]) == []
+    assert "weenats: odd one does not answer: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])
+def test_a_bad_service_name_is_wrong_usage(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that no service can have is refused before anything is sent."""
+    assert main(arguments) == 2
+    assert "Bad.Name" in capsys.readouterr().err
+
+
+def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every instance is shown with its operations and what they have counted."""
+    main(["call", "receipts", "add-item", "r-7", TEA, "--servers", receipts_url])
+    capsys.readouterr()
+    assert main(["services", "--servers", receipts_url, "--json"]) == 0
+    (instance,) = json.loads(capsys.readouterr().out)
+    assert (instance["name"], instance["version"]) == ("receipts", "1.0.0")
+    counted = {each["name"]: each["num_requests"] for each in instance["endpoints"]}
+    assert counted["add-item"] >= 1
+    assert main(["services", "receipts", "--servers", receipts_url]) == 0
+    shown = capsys.readouterr().out
+    assert "receipts 1.0.0" in shown
+    assert "add-item" in shown
+
+
+def test_instances_of_different_contracts_are_told(
+    tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever lists or calls a service learns that its instances do not speak one contract."""
+    (tmp_path / "newer.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import CONTRACT\n"
+        "from receipts.handlers import Receipts\n"
+        "class Newer(Receipts):\n"
+        "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
+    )
+    digest = CONTRACT.digest[:15]
+    told = (
+        "weenats: the instances of receipts have different contracts: "
+        f"1.0.0 {digest} (1), 1.1.0 sha256:01234567 (1)\n"
+    )
+    with (
+        NatsServer() as server,
+        running(TARGET, "--servers", server.url, cwd=repository),
+        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+    ):
+        assert main(["services", "--servers", server.url, "--json"]) == 0
+        shown = capsys.readouterr()
+        assert shown.err == told
+        assert len(json.loads(shown.out)) == 2
+        call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", server.url]
+        assert main(call) == 0
+        assert capsys.readouterr().err == told
+        assert main([*call[:2], "add", *call[3:]]) == 1
+        assert capsys.readouterr().err.startswith(told)
+
+
+def test_an_operation_that_one_instance_has_is_called(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While instances are upgraded one knows more than another; whichever answers first."""
+    (tmp_path / "newer.py").write_text(
+        "from dataclasses import replace\n"
+        "from receipts import CONTRACT\n"
+        "from receipts.handlers import Receipts\n"
+        "from weenats.service.endpoint import Endpoint\n"
+        "from receipts.operations import GET\n"
+        "class Newer(Receipts):\n"
+        "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
+        "    def endpoints(self):\n"
+        "        peek = replace(GET, name='peek')\n"
+        "        return (*super().endpoints(), Endpoint.plain_query(peek, self.get))\n"
+    )
+    with (
+        NatsServer() as server,
+        running(TARGET, "--servers", server.url, cwd=repository),
+        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+    ):
+        for _ in range(5):
+            assert main(["call", "receipts", "peek", "r-1", "--servers", server.url]) == 1
+            assert "NOT_FOUND receipt-not-found" in capsys.readouterr().err
+
+
+def test_only_instances_that_tell_their_contract_are_compared(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Another version of one contract, another make, another service: none is a difference."""
+    warn_of_differences(
+        PingResponse(
+            type="io.nats.micro.v1.ping_response", name=n, id="1", version=v, metadata=facts
+        )
+        for n, v, facts in (
+            ("a", "1.0.0", {"contract": "x"}),
+            ("a", "1.1.0", {"contract": "x"}),
+            ("a", "1.0.0", {}),
+            ("a", "1.0.0", None),
+            ("b", "1.0.0", {"contract": "y"}),
+        )
+    )
+    assert capsys.readouterr().err == ""
+
+
+def test_services_says_when_there_is_none(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service that was asked for and does not run is a failure; --json stays a document."""
+    listing = ["services", "orders", "--servers", receipts_url]
+    assert main(listing) == 1
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "weenats: no instance of orders is running\n")
+    assert main([*listing, "--json"]) == 1
+    shown = capsys.readouterr()
+    assert (json.loads(shown.out), shown.err.count("\n")) == ([], 1)
+
+
+def test_no_service_at_all_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody was asked for, so nothing failed."""
+    with NatsServer() as server:
+        assert main(["services", "--servers", server.url]) == 0
+    assert capsys.readouterr().out == "no service is running\n"

@@ -1,0 +1,181 @@
+"""The verb `top`, over a real nats-server with two instances."""
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from receipts import AddItem, ReceiptsClient
+from receipts.handlers import Receipts
+from weenats import NatsServiceBuilder
+from weenats.testing import NatsServer
+from weenats_codegen.cli.main import main
+
+TEA = AddItem(name="Tea", price=0.1, quantity=3)
+
+
+async def serve(url: str, ids: list[str], started: threading.Event, ended: threading.Event) -> None:
+    """Serve with monitoring and without, and call all the time, until the end."""
+    told = NatsServiceBuilder(Receipts(), url).with_monitoring().build()
+    silent = NatsServiceBuilder(Receipts(), url).build()
+    async with told, silent, ReceiptsClient.connect(url) as client:
+        ids += [told.instance_id, silent.instance_id]
+        for number in range(40):
+            await client.add_item(f"r-{number}", TEA)
+        started.set()
+        while not ended.is_set():
+            await client.add_item("r-1", TEA)
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def instances() -> Iterator[tuple[str, list[str]]]:
+    """Where two instances serve, and their ids: the first one has monitoring."""
+    ids: list[str] = []
+    started, ended = threading.Event(), threading.Event()
+    with NatsServer() as server:
+        run = serve(server.url, ids, started, ended)
+        thread = threading.Thread(target=lambda: asyncio.run(run))
+        thread.start()
+        assert started.wait(20)
+        yield server.url, ids
+        ended.set()
+        thread.join()
+
+
+def top(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start `weenats top`."""
+    command = [sys.executable, "-m", "weenats_codegen", "top", *arguments]
+    return subprocess.Popen(command, text=True, **options)
+
+
+def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """With --once and --json there is one document on one line, with every instance in it."""
+    url, ids = instances
+    arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.3"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1
+    told = {each["instance"]: each for each in json.loads(shown)["instances"]}
+    assert set(told) == set(ids)
+    for each in told.values():
+        assert (each["service"], each["version"], each["errorRate"]) == ("receipts", "1.0.0", 0)
+        assert (each["circuitBreaker"], each["refusals"]) == (None, None)
+    assert sum(each["rate"] for each in told.values()) > 0
+    monitored, silent = (told[each] for each in ids)
+    assert 0 < monitored["p50"] <= monitored["p99"]
+    assert monitored["queued"] == 0
+    assert [silent[each] for each in ("p50", "p99", "inFlight", "queued")] == [None] * 4
+
+
+def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no terminal a plain table is printed, without what a terminal obeys."""
+    url, ids = instances
+    assert main(["top", "receipts", "--servers", url, "--once", "--interval", "0.2"]) == 0
+    shown = capsys.readouterr().out
+    head, *rows = shown.rstrip().split("\n")
+    assert head.split()[:3] == ["instance", "req/s", "err/s"]
+    assert sorted(row.split()[1][1:] for row in rows) == sorted(each[-8:] for each in ids)
+    assert "\x1b" not in shown
+
+
+def test_nobody_there(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
+    """No instance is an answer, not a failure."""
+    arguments = ["top", "orders", "--servers", instances[0], "--once", "--interval", "0.1"]
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == "no service is running\n"
+    assert main([*arguments, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["instances"] == []
+
+
+def test_it_goes_on_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
+    """A document a line for each look; Ctrl-C ends it with code 0 and no word."""
+    url, ids = instances
+    arguments = ("receipts", "--servers", url, "--interval", "0.1", "--json")
+    with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        documents = [json.loads(process.stdout.readline()) for _ in range(3)]
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=20)
+    assert (process.returncode, log) == (0, "")
+    for document in documents:
+        assert {each["instance"] for each in document["instances"]} == set(ids)
+    assert documents[0]["timestamp"] < documents[1]["timestamp"]
+
+
+def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
+    """When nobody reads any more, as after `| head -1`, it ends with code 0 and no word."""
+    arguments = ("--servers", instances[0], "--interval", "0.1", "--json")
+    with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        log = process.stderr.read()
+    assert (process.wait(20), log) == (0, "")
+
+
+def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
+    """On a terminal the table is drawn over the one before; Ctrl-C leaves the cursor visible."""
+    url, ids = instances
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    arguments = ("receipts", "--servers", url, "--interval", "0.1")
+    with top(*arguments, stdout=theirs, stderr=subprocess.PIPE, env=environment) as process:
+        os.close(theirs)
+        shown = ""
+        while shown.count("req/s") < 3:
+            shown += os.read(ours, 4096).decode()
+        process.send_signal(signal.SIGINT)
+        try:
+            while part := os.read(ours, 4096).decode():
+                shown += part
+        except OSError:  # how a terminal says that nobody writes to it any more
+            pass
+    os.close(ours)
+    assert process.returncode == 0
+    assert "\x1b[2K" in shown
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+    for each in ids:
+        assert each[-8:] in shown
+
+
+def test_a_server_that_goes_away() -> None:
+    """While there is no connection it says so at each look, and tries on until Ctrl-C."""
+    with NatsServer() as server:
+        arguments = ("--servers", server.url, "--interval", "0.1", "--json")
+        with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            server.stop()
+            told = [process.stderr.readline() for _ in range(4)]
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+    assert any(line.startswith("weenats: UNAVAILABLE") for line in told)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["Bad.Name"], 2, "Bad.Name"),
+        (["--interval", "0"], 2, "0.1"),
+        (["--interval", "nan"], 2, "Invalid value"),
+        (["--servers", "nats://127.0.0.1:1"], 1, "weenats: UNAVAILABLE"),
+    ],
+)
+def test_what_cannot_be_watched(
+    arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong usage is refused before anything is sent; no server is one line."""
+    assert main(["top", *arguments]) == code
+    assert told in capsys.readouterr().err

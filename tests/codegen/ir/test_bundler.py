@@ -1,0 +1,127 @@
+"""Bundling: which schema gets which class name, and where every `$ref` then leads."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from weenats_codegen.ir.bundler import Bundler, Site
+from weenats_codegen.ir.schemas import annotation_free
+from weenats_codegen.parser.source import Document
+
+
+class Folder:
+    """Schema files by name; a `$ref` is `file` or `file#/$defs/name`."""
+
+    def __init__(self, **files: Any) -> None:
+        self.documents = {
+            name: Document(PurePosixPath(f"{name}.json"), f"c/{name}.json", data)
+            for name, data in files.items()
+        }
+
+    def resolve(self, document: Document, ref: str) -> tuple[Document, str, Any]:
+        """Follow a `$ref`."""
+        name, _, pointer = ref.partition("#")
+        found = self.documents[name] if name else document
+        data: Any = found.data
+        for step in pointer.split("/")[1:]:
+            data = data[step]
+        return found, pointer, data
+
+
+def bundle(schema: object, **files: object) -> Bundler:
+    """Bundle a schema called Root that stands in `root.json`."""
+    folder = Folder(root=schema, **files)
+    bundler = Bundler(folder)
+    bundler.add(Site(folder.documents["root"], ""), schema, "Root")
+    return bundler
+
+
+def members(**properties: object) -> dict[str, Any]:
+    """Return an object schema."""
+    return {"type": "object", "properties": properties}
+
+
+A = {"type": "string", "minLength": 1}
+OBJECT = members(a=A)
+MAP = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}
+
+
+@pytest.mark.parametrize(
+    ("schema", "names"),
+    [
+        (members(a=OBJECT), ["RootA"]),
+        (members(a=members(b=OBJECT)), ["RootA", "RootAB"]),
+        (members(a={"type": "array", "items": OBJECT}), ["RootAItem"]),
+        (members(a={"type": "array", "items": A}), ["RootAItem"]),
+        (members(a={"type": "array", "items": {"type": "string"}}), []),
+        (members(a={"type": "object", "additionalProperties": OBJECT}), ["RootAValue"]),
+        (members(a={"type": "object", "patternProperties": {"^x": A}}), ["RootAValue"]),
+        (members(a={"oneOf": [{"title": "Big one", **OBJECT}, {"type": "null"}]}), ["RootABigOne"]),
+        (members(a={"anyOf": [members(k={"const": "x-y"}), OBJECT]}), ["RootAOption2", "RootAXY"]),
+        (members(a={"anyOf": [True, {"title": "--", **OBJECT}]}), ["RootAOption2"]),
+        (members(a={"type": ["string", "integer"], "minimum": 1}), ["RootAInteger"]),
+        (members(a={"type": ["object", "null"], "properties": {"b": A}}), ["RootA"]),
+        (members(a={"anyOf": [A, {"type": "null"}]}), []),
+        (members(a={"anyOf": [{"type": "null"}, {"enum": ["x"]}]}), []),
+        (members(a={"allOf": [OBJECT, {"properties": {"b": OBJECT}}]}), ["RootA", "RootAB"]),
+        (members(a={"type": "object", "additionalProperties": False}), ["RootA"]),
+        (members(a={"type": "object", "additionalProperties": True}), []),
+        (members(a={**MAP, "type": ["object", "null"]}), ["RootAObject"]),
+        (members(a={"anyOf": [MAP, {"type": "null"}]}), ["RootAOption1"]),
+        (members(a=MAP), []),
+        ({"allOf": [True, OBJECT]}, []),
+        (True, []),
+    ],
+)
+def test_what_needs_a_class_has_a_name_after_its_place(schema: object, names: list[str]) -> None:
+    """Objects everywhere, and bounded values where a union or a list would lose the bounds."""
+    bundler = bundle(schema)
+    assert sorted(bundler.definitions) == sorted(["Root", *names])
+    assert bundler.problems == []
+
+
+def test_a_reference_is_called_by_its_file_or_its_key() -> None:
+    """A file gives its stem, `$defs` its key; a chain of mere references is followed to its end."""
+    schema = members(
+        a={"$ref": "pet-shop"}, b={"$ref": "pet-shop#/$defs/big-dog"}, c={"$ref": "chain"}
+    )
+    shop = {**OBJECT, "$defs": {"big-dog": OBJECT}}
+    bundler = bundle(schema, **{"pet-shop": shop, "chain": {"$ref": "pet-shop"}})
+    assert sorted(bundler.definitions) == ["BigDog", "PetShop", "Root"]
+    assert bundler.definitions["Root"]["properties"] == {
+        "a": {"$ref": "#/$defs/PetShop"},
+        "b": {"$ref": "#/$defs/BigDog"},
+        "c": {"$ref": "#/$defs/PetShop"},
+    }
+
+
+def test_recursion_ends() -> None:
+    """A schema that holds itself is walked once."""
+    bundler = bundle(members(a={"$ref": "tree"}), tree=members(left={"$ref": "tree"}))
+    assert sorted(bundler.definitions) == ["Root", "Tree"]
+
+
+def test_two_schemas_with_one_name_are_a_problem() -> None:
+    """The later one is refused, with the place of the first."""
+    bundler = bundle(members(a=OBJECT, b={"$ref": "root-a"}), **{"root-a": OBJECT})
+    (problem,) = bundler.problems
+    assert str(problem) == (
+        "c/root-a.json: the class name RootA is also that of c/root.json#/properties/a; "
+        "rename one of the two, or give it a $defs entry of its own"
+    )
+
+
+def test_words_for_people_are_told_from_members_of_that_name() -> None:
+    """A property called `description`, and a default that looks like a schema, stay."""
+    schema = {
+        "title": "T",
+        "properties": {"description": {"description": "D", "default": {"title": "kept"}}},
+        "anyOf": [{"examples": [1], "type": "object"}],
+    }
+    assert annotation_free(schema) == {
+        "properties": {"description": {"default": {"title": "kept"}}},
+        "anyOf": [{"type": "object"}],
+    }

@@ -1,0 +1,112 @@
+"""The digest: it changes with what the contract asks, and with nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weenats_codegen.ir.builder import build
+from weenats_codegen.parser.source import load
+
+ADDRESS: dict[str, Any] = {
+    "type": "object",
+    "required": ["street"],
+    "properties": {"street": {"type": "string", "maxLength": 9}},
+}
+MEMBERS: dict[str, Any] = {
+    "errors": {
+        "lost": {"code": "NOT_FOUND", "description": "It is lost."},
+        "full": {"code": "ABORTED", "description": "It is full."},
+    },
+    "commands": {
+        "move": {"description": "Move it.", "payload": ADDRESS, "errors": ["lost", "full"]},
+    },
+}
+Digest = Callable[..., str]
+
+
+@pytest.fixture
+def digest(
+    tmp_path: Path, contract_of: Callable[..., Any], write_contract: Callable[..., Path]
+) -> Digest:
+    """The digest of a contract with these members."""
+
+    def run(members: dict[str, Any], **files: object) -> str:
+        return build(load(write_contract(tmp_path, contract_of(**members), **files))).digest
+
+    return run
+
+
+def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None:
+    """Inline, in `$defs` or in a file of the same name: the meaning is one."""
+    inline = digest(MEMBERS)
+    for ref in ("move.json", "#/$defs/move", "parts.json#/$defs/move"):
+        members = deepcopy(MEMBERS)
+        members["commands"]["move"]["payload"] = {"$ref": ref}
+        files = {"move": ADDRESS, "parts": {**ADDRESS, "$defs": {"move": ADDRESS}}}
+        assert digest({**members, "$defs": {"move": ADDRESS}}, **files) == inline
+
+
+def test_words_for_people_change_nothing(digest: Digest) -> None:
+    """Descriptions, titles and examples are not what both sides agree upon."""
+    members = deepcopy(MEMBERS)
+    members["description"] = "Other words."
+    members["errors"]["lost"]["description"] = "Other words."
+    members["commands"]["move"]["description"] = "Other words."
+    payload = members["commands"]["move"]["payload"]
+    payload |= {"title": "T", "description": "D", "examples": [{"street": "S"}], "$comment": "C"}
+    payload["properties"]["street"]["description"] = "D"
+    assert digest(members) == digest(MEMBERS)
+
+
+def test_order_changes_nothing(digest: Digest) -> None:
+    """The order of errors, of scopes and of members is no agreement."""
+    members = deepcopy(MEMBERS)
+    orders = []
+    for scopes in (["a", "b"], ["b", "a"]):
+        members["commands"]["move"]["auth"] = {"scopes": scopes}
+        orders.append(digest(members))
+    assert orders[0] == orders[1]
+    del members["commands"]["move"]["auth"]
+    members["errors"] = dict(reversed(members["errors"].items()))
+    members["commands"]["move"]["errors"].reverse()
+    assert digest(members) == digest(MEMBERS)
+
+
+def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
+    """How Python calls it is not on the wire."""
+    assert digest({**MEMBERS, "python": {"package": "other"}}) == digest(MEMBERS)
+
+
+@pytest.mark.parametrize(
+    "path_and_value",
+    [
+        ("version", "1.0.1"),
+        ("errors/lost/code", "INTERNAL"),
+        ("commands/move/idempotent", True),
+        ("commands/move/errors", ["lost"]),
+        ("commands/move/payload/properties/street/maxLength", 10),
+        ("commands/move/payload/properties/description", {"type": "string"}),
+        ("commands/move/payload/required", []),
+        ("commands/move/result", ADDRESS),
+        ("commands/move/auth", {"required": False}),
+        ("commands/move/auth", {"scopes": ["book:move"]}),
+        ("aggregate/type", "other"),
+    ],
+)
+def test_what_both_sides_rely_on_changes_it(
+    digest: Digest, contract_of: Callable[..., Any], path_and_value: tuple[str, Any]
+) -> None:
+    """Any change that a client or a service could notice gives another digest."""
+    path, value = path_and_value
+    members = deepcopy(contract_of(**deepcopy(MEMBERS)))
+    *steps, last = path.split("/")
+    place = members
+    for step in steps:
+        place = place[step]
+    place[last] = value
+    assert digest(members) != digest(MEMBERS)

@@ -1,0 +1,176 @@
+"""Contracts nobody would write: lint answers each with problems, and never with a traceback."""
+
+import copy
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from weenats_codegen.ir.builder import build
+from weenats_codegen.lint import keywords, shape
+from weenats_codegen.lint.linter import lint
+from weenats_codegen.naming import RESERVED_CLASSES, RESERVED_METHODS
+from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.source import load
+from weenats_codegen.parser.walk import ONE
+from weenats_codegen.resources import service_meta_schema
+
+CONTRACT: dict[str, Any] = {
+    "service": "parcels",
+    "version": "1.0.0",
+    "description": "Carries parcels.",
+    "aggregate": {"type": "parcel", "state": {"type": "object", "properties": {}}},
+    "errors": {"lost": {"code": "NOT_FOUND", "description": "Lost.", "details": {}}},
+    "commands": {
+        "send": {
+            "description": "Send it.",
+            "payload": {"type": "object", "properties": {"to": {"type": "string"}}},
+            "errors": ["lost"],
+            "emits": ["sent"],
+            "auth": {"scopes": ["parcels:send"]},
+        }
+    },
+    "queries": {"get": {"description": "Show it.", "auth": {"required": False}}},
+    "events": {"sent": {"description": "Sent.", "data": {"$ref": "#/$defs/sent-data"}}},
+    "$defs": {"sent-data": {"type": "object", "additionalProperties": False}},
+    "python": {"package": "parcels"},
+}
+KEYWORDS = sorted(keywords.KNOWN | set(ONE) | {"not", "if", "definitions", "$id", "x-python-type"})
+WORDS = st.sampled_from([
+    "string", "object", "array", "null", "date", "^a$", "(", "a", "b", "class", "copy",
+    "#/$defs/sent-data", "#", "service.json", "#/$defs/nothing", "../x.json", "https://a.example/x",
+])  # fmt: skip
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
+SCHEMAS: st.SearchStrategy[Any] = st.recursive(
+    SCALARS | st.dictionaries(st.sampled_from(KEYWORDS), SCALARS, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(KEYWORDS) | WORDS, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def problems_of(contract: object) -> list[str]:
+    """Return what is said about a contract that stands in service.json."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "service.json").write_text(json.dumps(contract))
+        source = load(Path(folder))
+        problems = [str(problem) for problem in lint(source)]
+        if not problems:
+            try:
+                build(source)
+            except ContractError as error:
+                raise AssertionError(f"lint let through: {error}") from error
+    return problems
+
+
+def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Return every place in a value."""
+    found = [path]
+    if isinstance(value, dict):
+        for key, part in value.items():
+            found += places(part, (*path, key))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            found += places(part, (*path, index))
+    return found
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(places(CONTRACT)), SCHEMAS)
+def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: object) -> None:
+    """Whatever stands wherever, there are printable lines; where there are none, it builds."""
+    contract: Any = copy.deepcopy(CONTRACT)
+    if not path:
+        contract = value
+    else:
+        holder = contract
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] = value
+    for line in problems_of(contract):
+        assert line.isprintable()
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), SCHEMAS, max_size=3))
+@example({"a": {"type": None, "format": []}})
+@example({"a": {"default": None, "format": []}})
+def test_any_schema_is_answered(properties: dict[str, object]) -> None:
+    """Whatever the schema, there are printable lines; where there are none, it builds."""
+    contract = copy.deepcopy(CONTRACT)
+    contract["commands"]["send"]["payload"]["properties"] = properties
+    contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
+    contract["aggregate"]["state"]["additionalProperties"] = False
+    for line in problems_of(contract):
+        assert line.isprintable()
+
+
+NAMES = st.sampled_from(
+    [name.lower() for name in sorted(RESERVED_CLASSES)]
+    + sorted(RESERVED_METHODS)
+    + ["class", "def", "None", "true", "list", "print", "a", "A", "aB", "a-b", "a_b", "a--b", "x1"]
+    + ["not-found", "not-found-error", "permission", "permission-error", "publish-a", "parcels"]
+    + ["parcels-client", "parcels-handlers", "parcel", "sent", "lost", "lost-error", "contract"]
+) | st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,9}", fullmatch=True)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3),
+    st.lists(NAMES, max_size=3), NAMES,
+)  # fmt: skip
+def test_any_names_are_apart_or_refused(
+    commands: list[str], queries: list[str], events: list[str], errors: list[str], kind: str
+) -> None:
+    """Names that lint lets through are apart in Python too; so it builds."""
+    closed = {"type": "object", "additionalProperties": False}
+    problems_of(
+        {
+            **CONTRACT,
+            "aggregate": {"type": kind, "state": closed},
+            "errors": {
+                name: {"code": "NOT_FOUND", "description": "E.", "details": closed}
+                for name in errors
+            },
+            "commands": {name: {"description": "C.", "payload": closed} for name in commands},
+            "queries": {name: {"description": "Q.", "result": closed} for name in queries},
+            "events": {name: {"description": "E.", "data": closed} for name in events},
+        }
+    )
+
+
+def test_deepest_schema_that_is_read_is_checked() -> None:
+    """What reading lets through is not too deep for any check."""
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(34):
+        schema = {"type": "array", "items": schema}
+    contract = copy.deepcopy(CONTRACT)
+    contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
+    contract["commands"]["send"]["payload"]["properties"] = {"a": schema}
+    contract["aggregate"]["state"]["additionalProperties"] = False
+    assert problems_of(contract) == []
+
+
+def test_meta_schema_is_spoken_for() -> None:
+    """Each keyword with which the meta-schema can refuse has words of its own."""
+    spoken = {*shape._WORDS, "propertyNames"}
+    applied = {"$ref", "$defs", "$schema", "$comment", "properties", "items", "title"}
+    silent = applied | {"description", "examples", "default"}
+
+    def used(schema: object) -> set[str]:
+        if not isinstance(schema, dict):
+            return set()
+        found = set(schema)
+        for key in ("properties", "$defs"):
+            for part in schema.get(key, {}).values():
+                found |= used(part)
+        for key in ("items", "additionalProperties"):
+            found |= used(schema.get(key))
+        return found
+
+    assert used(json.loads(service_meta_schema())) <= spoken | silent

@@ -1,0 +1,181 @@
+"""Writing: all or nothing, only what changed, and nothing that is not ours."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.output import writer as writing
+from weenats_codegen.output.writer import Report, diff, write
+from weenats_codegen.render.package import MARK
+
+FILES = {"p/a.py": "a = 1\n", "p/b.py": "b = 1\n", "p/handlers.py": "stub\n", "p/py.typed": ""}
+OURS = f"{MARK}x/service.yaml. Do not edit.\n"
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Return every file below a folder, hidden ones too."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_files_are_written(tmp_path: Path) -> None:
+    """All that is given is there afterwards, and nothing else; the report names it."""
+    report = write(tmp_path / "deep" / "out", FILES)
+    assert content(tmp_path / "deep" / "out") == FILES
+    assert report == Report(tuple(tmp_path / "deep" / "out" / name for name in FILES), (), ())
+
+
+def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
+    """A second run leaves the times of all files as they were."""
+    write(tmp_path, FILES)
+    for name in FILES:
+        os.utime(tmp_path / name, ns=(1, 1))
+    report = write(tmp_path, {**FILES, "p/b.py": "b = 2\n"})
+    assert report.written == (tmp_path / "p/b.py",)
+    times = {name: (tmp_path / name).stat().st_mtime_ns for name in FILES}
+    assert {name for name, time in times.items() if time != 1} == {"p/b.py"}
+
+
+def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
+    """handlers.py is its user's, whatever it holds."""
+    write(tmp_path, FILES)
+    (tmp_path / "p/handlers.py").write_text("mine\n")
+    report = write(tmp_path, {**FILES, "p/handlers.py": "another stub\n"})
+    assert (tmp_path / "p/handlers.py").read_text() == "mine\n"
+    assert report.written == ()
+
+
+def test_stale_files_with_our_header_are_removed(tmp_path: Path) -> None:
+    """A file that is no longer generated goes, when its first line says that it is ours."""
+    write(tmp_path, {**FILES, "p/old.py": OURS})
+    report = write(tmp_path, FILES)
+    assert report.removed == (tmp_path / "p/old.py",)
+    assert content(tmp_path) == FILES
+
+
+@pytest.mark.parametrize(
+    "name", ["p/mine.py", "p/notes.txt", "p/deeper/old.py", "other/old.py", "old.py"]
+)
+def test_other_files_stay(tmp_path: Path, name: str) -> None:
+    """What has no header of ours, or stands outside the package, is not ours to remove."""
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x = 1\n" if name == "p/mine.py" else OURS)
+    write(tmp_path, FILES)
+    assert path.exists()
+
+
+def test_our_header_counts_on_the_first_line_only(tmp_path: Path) -> None:
+    """A file of a user that quotes the header further down stays."""
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p/mine.py").write_text(f"# mine\n{OURS}")
+    write(tmp_path, FILES)
+    assert (tmp_path / "p/mine.py").exists()
+
+
+@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("links", [True, False])
+def test_a_run_that_fails_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, *, links: bool
+) -> None:
+    """Whichever step fails, and with or without hard links: old files, no new ones, no traces."""
+    old = {"p/a.py": "old\n", "p/z.py": OURS, "p/handlers.py": "mine\n"}
+    write(tmp_path, old)
+    left = step
+    replace, unlink = Path.replace, Path.unlink
+
+    def count() -> None:
+        nonlocal left
+        left -= 1
+        if left == -1:
+            raise OSError(28, "No space left on device")
+
+    def failing_replace(self: Path, target: Path) -> Path:
+        count()
+        return replace(self, target)
+
+    def failing_unlink(self: Path, *, missing_ok: bool = False) -> None:
+        count()
+        unlink(self, missing_ok=missing_ok)
+
+    def no_link(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(writing.os, "link", no_link)
+    monkeypatch.setattr(Path, "replace", failing_replace)
+    monkeypatch.setattr(Path, "unlink", failing_unlink)
+    new = {**FILES, "q/a.py": "q\n"}
+    try:
+        write(tmp_path, new)
+    except OSError:
+        assert content(tmp_path) == old
+        assert {path.name for path in tmp_path.iterdir()} == {"p"}
+    else:
+        assert step == 5, "every step before must have failed"
+        assert content(tmp_path) == {**new, "p/handlers.py": "mine\n"}
+
+
+def test_a_run_that_is_interrupted_leaves_everything_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle is a failure like any other."""
+    write(tmp_path, {"p/a.py": "old\n"})
+    write_bytes = Path.write_bytes
+
+    def interrupted(self: Path, data: bytes) -> int:
+        if data == b"b = 1\n":
+            raise KeyboardInterrupt
+        return write_bytes(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, FILES)
+    assert content(tmp_path) == {"p/a.py": "old\n"}
+
+
+def test_a_folder_in_the_way_is_an_error(tmp_path: Path) -> None:
+    """What cannot be replaced is said, and nothing is written."""
+    (tmp_path / "p" / "b.py").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"b\.py"):
+        write(tmp_path, FILES)
+    assert content(tmp_path) == {}
+
+
+def test_a_diff_shows_what_would_change(tmp_path: Path) -> None:
+    """Changed, new and stale files are in the diff; nothing is written for it."""
+    write(tmp_path, {"p/a.py": "a = 0\n", "p/old.py": OURS})
+    before = content(tmp_path)
+    text = diff(tmp_path, FILES)
+    assert "-a = 0\n+a = 1\n" in text
+    assert "+b = 1\n" in text
+    assert f"-{OURS}" in text
+    assert "py.typed is missing" in text
+    assert "stub" not in text
+    assert content(tmp_path) == before
+
+
+def test_a_diff_is_empty_when_everything_is_fresh(tmp_path: Path) -> None:
+    """What was just written is fresh; the stub is nobody's business, even when it is gone."""
+    write(tmp_path, FILES)
+    (tmp_path / "p/handlers.py").unlink()
+    assert diff(tmp_path, FILES) == ""
+
+
+def test_line_ends_and_letters_are_kept(tmp_path: Path) -> None:
+    """Files are UTF-8 with the line ends given, whatever the platform prefers."""
+    write(tmp_path, {"p/a.py": "# é\n"})
+    assert (tmp_path / "p/a.py").read_bytes() == "# é\n".encode()
+
+
+def test_a_diff_reads_what_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no UTF-8 is stale, not an error."""
+    write(tmp_path, {"p/a.py": "a\n"})
+    (tmp_path / "p/a.py").write_bytes(b"\xff\n")
+    assert "+a\n" in diff(tmp_path, {"p/a.py": "a\n"})

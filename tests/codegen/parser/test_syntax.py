@@ -1,0 +1,143 @@
+"""YAML and JSON texts: JSON's values come out, or a flaw says why not; never anything else."""
+
+import contextlib
+import json
+import math
+from pathlib import PurePath
+
+import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from weenats_codegen.parser.syntax import Parsed, Unreadable, parse, parse_json, parse_yaml
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=("Cs",))),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=("Cs",))), inner)
+    ),
+    max_leaves=20,
+)
+YAML_ALPHABET = st.sampled_from(
+    [
+        *"ab01.-:?!&*<>|{}[],#'\"\\%@`~=\n\t \ufeff\x00\x85é",
+        *("<<", "!!python/object:os.x ", "\\ud83d", "---\n", "...\n", "\\UFFFFFFFF"),
+    ]
+)
+
+
+def is_json(value: object) -> bool:
+    """Return whether a value could have come out of JSON."""
+    match value:
+        case None | bool() | int():
+            return True
+        case str():
+            return not any("\ud800" <= character <= "\udfff" for character in value)
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(is_json, value))
+        case dict():
+            return all(isinstance(key, str) and is_json(key) for key in value) and all(
+                map(is_json, value.values())
+            )
+        case _:
+            return False
+
+
+@given(st.text() | st.lists(YAML_ALPHABET).map("".join))
+@example("a: &a [*a]")
+@example("%YAML 1.1\n--- !!set {a, b}")
+@example("? {a: b}\n: c")
+@example("- " * 2000)
+@example('"\\UFFFFFFFF"')
+@example("9" * 5000)
+@example("1e" + "9" * 300)
+def test_any_text_is_yaml_or_unreadable(text: str) -> None:
+    """Whatever the text, a JSON value comes out, or the text is unreadable."""
+    for read in (parse_yaml, parse_json):
+        with contextlib.suppress(Unreadable):
+            assert is_json(read(text).value)
+
+
+@given(st.binary())
+def test_any_bytes_are_read_or_unreadable(content: bytes) -> None:
+    """Whatever the bytes, nothing but Unreadable is raised."""
+    for name in ("a.json", "a.yaml", "a.yml"):
+        with contextlib.suppress(Unreadable):
+            assert is_json(parse(PurePath(name), content).value)
+
+
+@given(JSON)
+def test_json_is_read_as_it_is(value: object) -> None:
+    """What json writes is read back, with nothing to say."""
+    assert parse_json(json.dumps(value)) == Parsed(value, ())  # type: ignore[arg-type]
+
+
+@given(JSON)
+def test_yaml_is_read_as_it_is(value: object) -> None:
+    """What PyYAML writes with the types of JSON is read back."""
+    text = yaml.safe_dump(value, default_style='"')
+    if "!!" not in text:
+        assert parse_yaml(text) == Parsed(value, ())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("yes", "yes"), ("no", "no"), ("on", "on"), ("NO", "NO"),
+        ("2024-01-01", "2024-01-01"), ("1:30", "1:30"), ("0x1F", "0x1F"), ("1_000", "1_000"),
+        ("010", 10), ("-1", -1), ("+1.5", 1.5), (".5", 0.5), ("1.", 1.0), ("1e3", 1000.0),
+        ("true", True), ("False", False), ("null", None), ("~", None), ("", None),
+        ("'1'", "1"), ('"true"', "true"), ("=", "="), ("1.0.0", "1.0.0"),
+        ("|\n  a\n  b\n", "a\nb\n"), ('"\\ud83d\\ude00"', "😀"), ("NaN", "NaN"),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    """Words and dates are text, numbers are JSON's."""
+    parsed = parse_yaml(text)
+    assert parsed == Parsed(value, ())  # type: ignore[arg-type]
+    assert type(parsed.value) is type(value)
+
+
+@pytest.mark.parametrize(
+    "text", [".nan", "-.inf", "+.INF", "1e999", "9" * 350, "9" * 4000, ".nan: 1"]
+)
+def test_numbers_that_json_has_not_are_flaws(text: str) -> None:
+    """No number comes out that JSON readers could not take."""
+    assert len(parse_yaml(text).flaws) == 1
+
+
+@pytest.mark.parametrize("depth", [41, 500, 20_000])
+def test_depth_is_bounded(depth: int) -> None:
+    """Deep texts are refused before anything could run out of stack."""
+    for read in (parse_json, parse_yaml):
+        with pytest.raises(Unreadable, match="nested more than 40 levels"):
+            read("[" * depth + "]" * depth)
+
+
+def test_flaws_have_pointers() -> None:
+    """A flaw is found where it stands, in lists and mappings, at keys and values."""
+    parsed = parse_yaml("a/b: [1, {c: &x 2, c: 3}]\n5: !t 6\n")
+    assert [(flaw.pointer, flaw.message) for flaw in parsed.flaws] == [
+        ("/a~1b/1/c", "has an anchor (&x)"),
+        ("/a~1b/1/c", "stands here twice"),
+        ("", "has the key 5, which is no text"),
+        ("/5", 'has a tag ("!t")'),
+    ]
+    assert parsed.value == {"a/b": [1, {"c": 2}], "5": "6"}
+
+
+def test_aliases_do_not_multiply() -> None:
+    """A text that would grow a millionfold stays what it is."""
+    laughs = "a: &a [x]\n" + "".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)
+    )
+    parsed = parse_yaml(laughs)
+    assert len(json.dumps(parsed.value)) < 1000
+    assert len(parsed.flaws) == 100

@@ -1,0 +1,42 @@
+"""Formatting: ruff, pinned and in isolation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.render.formatter import format_sources
+
+UGLY = "import os,sys\nfrom a import b\nx = {'a':sys.argv  ,}\n"
+
+
+def test_sources_are_formatted_and_others_left_alone() -> None:
+    """Unused imports go, the rest is sorted and laid out; what is no Python stays as it is."""
+    files = {"p/a.py": UGLY, "p/py.typed": "", "p/b.txt": UGLY}
+    assert format_sources(files) == {
+        "p/a.py": 'import sys\n\nx = {\n    "a": sys.argv,\n}\n',
+        "p/py.typed": "",
+        "p/b.txt": UGLY,
+    }
+
+
+def test_without_sources_there_is_nothing_to_do() -> None:
+    """No Python, no process."""
+    assert format_sources({"py.typed": ""}) == {"py.typed": ""}
+
+
+def test_settings_of_the_place_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ruff is told in the working directory or by environment, the output is one."""
+    expected = format_sources({"a.py": UGLY})
+    (tmp_path / "ruff.toml").write_text('line-length = 20\n[format]\nquote-style = "single"\n')
+    monkeypatch.chdir(tmp_path)
+    assert format_sources({"a.py": UGLY}) == expected
+
+
+def test_what_is_no_python_is_a_defect_of_ours() -> None:
+    """A syntax error in a generated file is told with what ruff says."""
+    with pytest.raises(RuntimeError, match="ruff check failed"):
+        format_sources({"a.py": "def (:\n"})

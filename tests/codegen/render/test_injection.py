@@ -1,0 +1,174 @@
+"""A contract is input: none of its text becomes code, whatever it tries."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+
+from weenats_codegen.ir.builder import build
+from weenats_codegen.lint.linter import lint
+from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.source import load
+from weenats_codegen.render.package import render
+
+NASTY = st.sampled_from(
+    [
+        '"""',
+        "'''",
+        '"); import os; os.abort(); ("',
+        "\\",
+        "\n\nimport os\n",
+        "{{ contract }}",
+        "{% include 'x' %}",
+        "\u202e",
+        "\\N{BULLET}",
+        "# noqa",
+        "{x!r}",
+        "%(x)s",
+        "\r",
+        "\u2028",
+        "__import__('os')",
+        "x = 1",
+        "class",
+        "\x0c",
+    ]
+)
+SHOWN = st.characters(codec="utf-8")
+TEXTS = st.lists(st.one_of(NASTY, st.text(SHOWN, max_size=8)), min_size=1, max_size=5).map("".join)
+
+
+def contract_of(text: str, name: str, value: str) -> dict[str, Any]:
+    """Return a contract that says a text everywhere, and has a member and values of its own."""
+    payload = {
+        "title": text,
+        "description": text,
+        "type": "object",
+        "required": [name],
+        "properties": {
+            name: {"type": "string", "description": text, "title": text, "examples": [text]},
+            "other": {"type": "string", "default": value},
+            "choice": {"enum": [value, "fixed"]},
+            "tag": {"const": value},
+        },
+    }
+    return {
+        "service": "things",
+        "version": "1.0.0",
+        "description": text,
+        "aggregate": {"type": "thing", "description": text, "state": payload},
+        "errors": {"no": {"code": "ABORTED", "description": text, "details": payload}},
+        "commands": {"do": {"description": text, "payload": payload, "errors": ["no"]}},
+        "queries": {"get": {"description": text}},
+        "events": {"done": {"description": text, "data": payload}},
+    }
+
+
+def rendered(contract: dict[str, Any]) -> dict[str, str]:
+    """Return the files of a contract that lint lets pass."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "service.json").write_text(json.dumps(contract))
+        source = load(Path(folder))
+        problems = lint(source)
+        if problems:
+            raise ContractError(problems)
+        return render(build(source))
+
+
+def skeleton(source: str) -> list[str]:
+    """Return the code of a module without its texts: statements, calls, names of the structure."""
+    lines: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        kind = type(node).__name__
+        match node:
+            case ast.Constant(value=str()):
+                pass  # text, and nothing but text
+            case ast.AnnAssign(target=ast.Name()) | ast.Name(ctx=ast.Store()):
+                lines.append(kind)  # the name of a member
+            case ast.Name(id=name) | ast.ClassDef(name=name):
+                lines.append(f"{kind} {name}")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                lines.append(f"{kind} {name}")
+            case ast.Attribute(attr=name) | ast.keyword(arg=name):
+                lines.append(f"{kind} {name}")
+            case ast.alias(name=name):
+                lines.append(f"{kind} {name}")
+            case ast.Expr(value=ast.Constant()) | ast.Load() | ast.Store():
+                pass  # a docstring may be there or not
+            case _:
+                lines.append(kind)
+    return sorted(line for line in lines if line not in {"keyword alias", "Pass"})
+
+
+PLAIN = {name: skeleton(text) for name, text in rendered(contract_of("It.", "a-b", "x")).items()}
+
+
+def assert_harmless(contract: dict[str, Any]) -> None:
+    """Compare the code of a contract with that of a plain one."""
+    try:
+        files = rendered(contract)
+    except ContractError:
+        reject()
+    for name, text in files.items():
+        assert skeleton(text) == PLAIN[name], text
+        assert text.replace("\n", "").isprintable(), text
+
+
+@given(text=TEXTS)
+@settings(
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+def test_descriptions_never_become_code(text: str) -> None:
+    """Every module has the statements of a plain contract, and only visible signs."""
+    assert_harmless(contract_of(f"It. {text}", "a-b", "x"))
+
+
+@given(value=TEXTS)
+@settings(
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+def test_values_never_become_code(value: str) -> None:
+    """Defaults, enumerations and constants are text in every module."""
+    assert_harmless(contract_of("It.", "a-b", value))
+
+
+@given(name=TEXTS)
+@settings(
+    deadline=None,
+    max_examples=25,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+def test_names_never_become_code(name: str) -> None:
+    """A member is an attribute with an alias, whatever the contract calls it."""
+    # with the dash it is no Python name, so that it needs an alias as the plain one does
+    assert_harmless(contract_of("It.", f"{name}-", "x"))
+
+
+@pytest.mark.parametrize(
+    "steering",
+    [
+        {"x-python-type": "os.system"},
+        {"x-python-import": {"module": "os", "name": "system"}},
+        {"customTypePath": "os.system"},
+        {"customBasePath": "os.PathLike"},
+    ],
+)
+def test_nothing_steers_the_model_generator(steering: dict[str, Any]) -> None:
+    """Keywords by which datamodel-code-generator imports things are refused."""
+    contract = contract_of("It.", "a-b", "x")
+    contract["aggregate"]["state"] |= steering
+    with pytest.raises(ContractError):
+        rendered(contract)

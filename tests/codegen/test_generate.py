@@ -1,0 +1,172 @@
+"""From contract folders to packages: determinism, freshness, several contracts, speed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weenats_codegen.generate import Freshness, check, generate, package_files
+from weenats_codegen.parser.diagnostics import ContractError
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "codegen" / "golden"
+PROGRAM = """
+import sys
+from pathlib import Path
+from weenats_codegen.generate import generate
+generate([Path(path) for path in sys.argv[2:]], Path(sys.argv[1]))
+"""
+Contract = Callable[..., dict[str, Any]]
+Write = Callable[..., Path]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return every file below a folder."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_the_repository_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """generated/receipts is what schemas/receipts gives."""
+    monkeypatch.chdir(ROOT)
+    assert check([Path("schemas")], Path("generated")) == Freshness("", ())
+
+
+def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """The seed of hashes, the working directory and the order of contracts change nothing."""
+    cases = [str(GOLDEN / case / "contract") for case in ("full", "nested", "odd-names")]
+    outputs = []
+    for seed in ("0", "1", "77"):
+        cwd = tmp_path / seed
+        cwd.mkdir()
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, "out", *cases],
+            cwd=cwd,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+        )
+        outputs.append(content(cwd / "out"))
+        cases.reverse()
+    assert outputs[0] == outputs[1] == outputs[2]
+
+
+def test_generating_receipts_takes_less_than_two_seconds(tmp_path: Path) -> None:
+    """The whole process, imports and ruff included, on a machine that is free; without coverage."""
+    contract = str(ROOT / "schemas" / "receipts")
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
+    taken = []
+    for number in range(3):
+        before = _children_cpu()
+        command = [sys.executable, "-c", PROGRAM, str(tmp_path / str(number)), contract]
+        subprocess.run(command, env=environment, check=True)
+        taken.append(_children_cpu() - before)
+    # CPU time: what a clock on the wall shows when nobody else wants the machine.
+    assert min(taken) < 2
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def test_a_bad_contract_writes_nothing(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """One bad contract among good ones: every problem is told, no file is written."""
+    write_contract(tmp_path / "s" / "good", contract_of())
+    write_contract(tmp_path / "s" / "bad", contract_of(service="BAD", version="1"))
+    write_contract(tmp_path / "s" / "worse", contract_of(version="x"))
+    with pytest.raises(ContractError) as caught:
+        generate([tmp_path / "s"], tmp_path / "out")
+    shown = str(caught.value)
+    assert "bad/service.json#/service" in shown
+    assert "worse/service.json#/version" in shown
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_contracts_cannot_be_one_service(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """The second that names a service is refused, with the path of the first."""
+    write_contract(tmp_path / "a", contract_of())
+    write_contract(tmp_path / "b", contract_of())
+    with pytest.raises(ContractError, match=r"b/service\.json#/service: names the service things"):
+        package_files([tmp_path])
+
+
+def test_two_contracts_cannot_be_one_package(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """The second that makes a package is refused, with what to do."""
+    write_contract(tmp_path / "a", contract_of())
+    other = contract_of(service="others", python={"package": "things"})
+    write_contract(tmp_path / "b", other)
+    with pytest.raises(ContractError, match=r"makes the package things.*python: {package: \.\.\.}"):
+        package_files([tmp_path])
+
+
+def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
+    tmp_path: Path,
+    contract_of: Contract,
+    write_contract: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What lint let pass and the model generator does not is told like any other problem."""
+
+    def refuse(*_: object, **__: object) -> str:
+        raise Error("cannot resolve\n this")
+
+    from datamodel_code_generator import Error
+
+    from weenats_codegen.render import models
+
+    monkeypatch.setattr(models, "generate", refuse)
+    folder = write_contract(tmp_path / "a", contract_of())
+    with pytest.raises(ContractError, match=r"a/service\.json: cannot resolve this; write"):
+        package_files([folder])
+
+
+def test_a_model_that_was_not_asked_for_is_a_problem(
+    tmp_path: Path,
+    contract_of: Contract,
+    write_contract: Write,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A class that the model generator invents would be nobody's: it is refused."""
+    from weenats_codegen.render import models
+
+    monkeypatch.setattr(models, "generate", lambda *_, **__: "class Invented:\n    pass\n")
+    folder = write_contract(tmp_path / "a", contract_of())
+    with pytest.raises(ContractError, match="Invented, Thing: no such model can be made"):
+        package_files([folder])
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        ("schemas/things", "schemas/things/service.json"),
+        ("absolute", "things/service.json"),
+        ("d" * 80, "things/service.json"),
+    ],
+)
+def test_the_header_names_the_contract(
+    tmp_path: Path, contract_of: Contract, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str]
+) -> None:
+    """A relative path as given; never a path of this machine alone, nor one too long for a line."""
+    given, shown = case
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / given if given == "absolute" else Path(given)
+    folder.mkdir(parents=True)
+    (folder / "service.json").write_text(json.dumps(contract_of()))
+    files = package_files([folder])
+    for name, text in files.items():
+        if not name.endswith(("handlers.py", "app.py", "py.typed")):
+            assert text.startswith(f"# Generated by weenats from {shown}. Do not edit.\n")

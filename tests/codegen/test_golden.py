@@ -1,0 +1,99 @@
+"""Golden cases: `golden/<case>/contract` gives `golden/<case>/expected`, byte for byte.
+
+After a change that is meant, `python tests/codegen/test_golden.py` writes what is
+expected anew; the diff is then part of the review.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from weenats_codegen.generate import generate, package_files
+
+TESTS = Path(__file__).parents[1]
+GOLDEN = TESTS / "codegen" / "golden"
+CASES = sorted(path.name for path in GOLDEN.iterdir())
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Return every file below a folder by relative path."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_contract_gives_the_expected_package(case: str) -> None:
+    """Every file is what the case holds, and no file is more or less."""
+    expected = read(GOLDEN / case / "expected")
+    assert package_files([GOLDEN / case / "contract"]) == expected
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All expected packages side by side."""
+    folder = tmp_path_factory.mktemp("packages")
+    for case in CASES:
+        shutil.copytree(GOLDEN / case / "expected", folder, dirs_exist_ok=True)
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    """Run a tool in a folder; return what it says when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=folder,
+        env={**os.environ, "MYPYPATH": str(TESTS.parent / "runtime")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_every_package_passes_mypy(packages: Path) -> None:
+    """`mypy --strict` has nothing to say about any expected package."""
+    assert run(packages, "mypy", "--strict", "--explicit-package-bases", ".") == ""
+
+
+def test_every_package_passes_pyright(packages: Path) -> None:
+    """`pyright` in strict mode has nothing to say about any expected package."""
+    config = {"typeCheckingMode": "strict", "extraPaths": [str(TESTS.parent / "runtime")]}
+    (packages / "pyrightconfig.json").write_text(json.dumps(config))
+    assert run(packages, "pyright", "--pythonpath", sys.executable) == ""
+
+
+def test_every_package_passes_every_rule_of_ruff(packages: Path) -> None:
+    """`ruff` with all the rules of the project has nothing to say about any expected package."""
+    config = TESTS.parent / "generated" / ".ruff.toml"
+    assert run(packages, "ruff", "check", "--no-cache", "--config", str(config), ".") == ""
+    assert run(packages, "ruff", "format", "--no-cache", "--config", str(config), "--check") == ""
+
+
+def test_every_package_can_be_imported(packages: Path) -> None:
+    """Importing the packages and their programs gives neither error nor warning."""
+    names = sorted(path.name for path in packages.iterdir() if path.is_dir())
+    program = "; ".join(f"import {name}.app" for name in names if not name.startswith("."))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=packages,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+if __name__ == "__main__":
+    for folder in sorted(GOLDEN.iterdir()):
+        shutil.rmtree(folder / "expected", ignore_errors=True)
+        generate([folder / "contract"], folder / "expected")

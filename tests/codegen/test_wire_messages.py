@@ -1,0 +1,156 @@
+"""The schemas of the wire, and the models made of them: both say the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import MISSING, TypeAdapter, ValidationError
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
+
+from weenats.protocol import messages
+from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.wire_messages import SCHEMAS, TARGET, build, class_name, main
+
+FILES: dict[str, dict[str, Any]] = {
+    path.name: json.loads(path.read_text(encoding="utf-8")) for path in SCHEMAS.glob("*.json")
+}
+REGISTRY: Registry[Any] = Registry[Any]().with_resources(
+    (name, DRAFT202012.create_resource(schema)) for name, schema in FILES.items()
+)
+EXAMPLES = [(name, example) for name, schema in FILES.items() for example in schema["examples"]]
+
+
+def accepts_schema(name: str, value: object) -> bool:
+    """Whether the schema takes a value."""
+    return bool(Draft202012Validator(FILES[name], registry=REGISTRY).is_valid(value))
+
+
+def read(name: str, value: object) -> Any:
+    """Read a value from the wire as the model of the schema."""
+    model = getattr(messages, class_name(name.removesuffix(".schema.json")))
+    return TypeAdapter[Any](model).validate_json(
+        json.dumps(value), strict=True, by_alias=True, by_name=False
+    )
+
+
+def accepts_model(name: str, value: object) -> bool:
+    """Whether the model takes a value."""
+    try:
+        read(name, value)
+    except ValidationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_a_schema_is_sound_and_documented(name: str) -> None:
+    """It is valid JSON Schema 2020-12 and has title, description and examples; members too."""
+    schema = FILES[name]
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"]
+    assert schema["description"].endswith(".")
+    assert schema["examples"]
+    for member in schema.get("properties", {}).values():
+        assert "description" in member or "$ref" in member
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_an_example_is_valid_and_survives(name: str, example: object) -> None:
+    """Schema and model both take it, and the model writes what it has read."""
+    assert accepts_schema(name, example)
+    model = getattr(messages, class_name(name.removesuffix(".schema.json")))
+    text = TypeAdapter[Any](model).dump_json(read(name, example), by_alias=True)
+    assert json.loads(text) == example
+
+
+def mutants(value: Any) -> Iterator[object]:
+    """Yield a value with one thing changed, at any depth."""
+    yield from (None, "", "x" * 300, -1, 1.5, True, [], {}, "a\nb", "é", "NOT_FOUND")
+    if not isinstance(value, bool):
+        yield 0  # for pydantic 0 is Literal[False]; nobody is harmed by `"success": 0`
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield {name: other for name, other in value.items() if name != key}
+            for mutant in mutants(part):
+                yield {**value, key: mutant}
+        yield {**value, "unknown": 1}
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            for mutant in mutants(part):
+                yield [*value[:index], mutant, *value[index + 1 :]]
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_schema_and_model_agree(name: str) -> None:
+    """Every example with one thing changed: both take it, or both refuse it."""
+    for example in FILES[name]["examples"]:
+        for mutant in mutants(example):
+            assert accepts_schema(name, mutant) == accepts_model(name, mutant), mutant
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_unknown_members_are_ignored(name: str) -> None:
+    """An envelope may grow: what a receiver does not know is dropped."""
+    for example in FILES[name]["examples"]:
+        if isinstance(example, dict):
+            assert read(name, {**example, "unknownMember": 1}) == read(name, example)
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_nothing_of_ours_is_nullable(name: str) -> None:
+    """What is left out is left out; only ADR-32 lets metadata of a service be null."""
+    text = json.dumps(FILES[name])
+    nullable = re.findall(r'"type": \[[^]]*"null"\]', text)
+    adr32 = {"service-identity", "ping-response", "info-response", "stats-response"}
+    adr32 |= {"endpoint-info", "endpoint-stats"}
+    assert not nullable or name.removesuffix(".schema.json") in adr32
+
+
+def test_the_module_is_fresh() -> None:
+    """runtime/weenats/messages.py is what schemas/messages gives."""
+    assert TARGET.read_text(encoding="utf-8") == build(SCHEMAS)
+    assert main(["--check"]) == 0
+
+
+def test_a_stale_module_is_shown_and_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--check` prints a diff and fails; without it the module is written."""
+    target = tmp_path / "messages.py"
+    monkeypatch.setattr("weenats_codegen.wire_messages.TARGET", target)
+    assert main(["--check"]) == 1
+    assert "+class AggregateId(Model):" in capsys.readouterr().out
+    assert not target.exists()
+    assert main([]) == 0
+    assert target.read_text(encoding="utf-8") == TARGET.read_text(encoding="utf-8")
+
+
+def test_two_schemas_cannot_be_one_class(tmp_path: Path) -> None:
+    """A `$defs` entry and a file that come to one name are refused."""
+    for name, schema in {
+        "a-b.schema.json": {"type": "object", "properties": {"c": {"$ref": "aB.schema.json"}}},
+        "aB.schema.json": {"type": "object", "properties": {"d": {"type": "string"}}},
+    }.items():
+        (tmp_path / name).write_text(json.dumps(schema))
+    with pytest.raises(ContractError, match="the class name AB is also that of"):
+        build(tmp_path)
+
+
+def test_an_empty_folder_gives_an_empty_module(tmp_path: Path) -> None:
+    """No schemas, no models: still a module."""
+    assert build(tmp_path).startswith("# Generated by weenats from schemas/messages.")
+
+
+def test_what_is_left_out_is_missing() -> None:
+    """A message without metadata says so by MISSING."""
+    request = read("query-request.schema.json", {"aggregateId": {"type": "a", "key": "b"}})
+    assert request.metadata is MISSING
+    assert request.query is MISSING

@@ -1,0 +1,76 @@
+"""Work that comes again and again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from testkit.doubles import settle, travel, until
+from weenats._internal.periodic import Periodic
+
+
+async def test_it_comes_every_interval() -> None:
+    """The action runs when an interval has passed, not before, and again after it ran."""
+    clock = travel()
+    runs: list[None] = []
+
+    async def action() -> None:
+        runs.append(None)
+
+    periodic = Periodic(action, 30)
+    periodic.start()
+    for number in range(1, 4):
+        await settle()
+        clock.advance(29)
+        await settle()
+        assert len(runs) == number - 1
+        clock.advance(1.1)
+        await until(lambda number=number: len(runs) == number)
+    await periodic.close()
+    clock.advance(100)
+    await settle()
+    assert len(runs) == 3
+
+
+async def test_a_defect_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """An action that raises is logged and runs again."""
+    clock = travel()
+    runs: list[None] = []
+
+    async def action() -> None:
+        runs.append(None)
+        raise ValueError
+
+    periodic = Periodic(action, 30)
+    periodic.start()
+    for number in (1, 2):
+        await settle()
+        clock.advance(30.1)
+        await until(lambda number=number: len(runs) == number)
+    await periodic.close()
+    assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
+
+
+async def test_closing_cancels_what_runs() -> None:
+    """An action under way is cancelled, and has ended when the close returns; twice is once."""
+    clock = travel()
+    ended: list[None] = []
+    entered = asyncio.Event()
+
+    async def action() -> None:
+        entered.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(None)
+
+    periodic = Periodic(action, 30)
+    await periodic.close()
+    periodic.start()
+    await settle()
+    clock.advance(30.1)
+    await entered.wait()
+    await periodic.close()
+    assert len(ended) == 1
+    await periodic.close()

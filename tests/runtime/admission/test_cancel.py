@@ -1,0 +1,226 @@
+"""Calls that their callers give up: wherever they are, and whoever says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from testkit.doubles import Recorder, Scripted, settle, travel, until
+from weenats.admission.controller import Admission
+from weenats.admission.job import Job
+from weenats.errors import CancelledError, DeadlineExceededError, UnavailableError
+from weenats.transport import Delivery
+
+
+def cancel(admission: Admission, reply: str) -> None:
+    """Give up the call with this reply subject."""
+    admission.on_cancel(Delivery("probe.cancel", reply, b""))
+
+
+async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
+    """Its caller is answered once, its task is cancelled, and the next one starts."""
+    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    given_up, after = worker.job(reply="a"), worker.job(reply="b")
+    admission.offer(given_up)
+    admission.offer(after)
+    await until(lambda: worker.started)
+    task = given_up.task
+    cancel(admission, "a")
+    assert (worker.reasons, given_up.settled) == ([CancelledError], True)
+    await until(lambda: after in worker.started)
+    assert task is not None
+    assert task.cancelled()
+    worker.gate.set()
+    await admission.drain(1)
+    assert (worker.reasons, worker.finished) == ([CancelledError], [after])
+
+
+async def test_a_waiting_call_leaves_its_place_at_once() -> None:
+    """It never starts, and another one may wait in its stead."""
+    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    running, given_up, after = (worker.job(reply=reply) for reply in "abc")
+    admission.offer(running)
+    admission.offer(given_up)
+    cancel(admission, "b")
+    admission.offer(after)
+    assert worker.reasons == [CancelledError]
+    worker.gate.set()
+    await until(lambda: len(worker.finished) == 2)
+    assert worker.started == [running, after]
+
+
+async def test_a_call_that_has_not_taken_its_first_step() -> None:
+    """It ends before it began, and the next one has its place."""
+    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    given_up, after = worker.job(reply="a"), worker.job(reply="b")
+    admission.offer(given_up)
+    admission.offer(after)
+    cancel(admission, "a")
+    worker.gate.set()
+    await admission.drain(1)
+    assert (worker.started, worker.reasons) == ([after], [CancelledError])
+
+
+async def test_unknown_and_answered_calls_are_left_alone() -> None:
+    """Strangers, the answered, the refused, those given up already and those without a reply."""
+    worker, clock = Recorder(), travel()
+    admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
+    for reply in ("a", ""):
+        admission.offer(worker.job(reply=reply))
+    admission.offer(worker.job(reply="refused"))
+    worker.refused.clear()
+    for reply in ("", "b", "refused", "_INBOX.>", "*", "\ud800", "a" * 10_000):
+        cancel(admission, reply)
+    worker.gate.set()
+    await until(lambda: len(worker.finished) == 2)
+    cancel(admission, "a")
+    assert worker.refused == []
+    worker.gate.clear()
+    admission.offer(worker.job(deadline=clock() + 1, reply="late"))
+    await until(lambda: len(worker.started) == 3)
+    clock.advance(2)
+    await until(lambda: worker.refused)
+    cancel(admission, "late")
+    assert worker.reasons == [DeadlineExceededError]
+    await admission.drain(1)
+    assert (admission._calls, admission._timer._deadlines) == ({}, {})
+
+
+async def test_a_handler_that_cleans_up_is_cancelled_once() -> None:
+    """Neither a second message, nor the deadline, nor the other way round disturbs its clean-up."""
+    cleaned, clock = asyncio.Event(), travel()
+    ended: list[Job] = []
+
+    async def tidy(job: Job) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await cleaned.wait()
+            ended.append(job)
+
+    worker = Scripted(tidy)
+    admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
+    for reply in "ab":
+        admission.offer(worker.job(deadline=clock() + 5, reply=reply))
+    await until(lambda: len(worker.started) == 2)
+    cancel(admission, "a")
+    await settle()
+    clock.advance(6)
+    await until(lambda: len(worker.refused) == 2)
+    for reply in "abab":
+        cancel(admission, reply)
+    await settle()
+    assert ended == []
+    cleaned.set()
+    await until(lambda: len(ended) == 2)
+    assert worker.reasons == [CancelledError, DeadlineExceededError]
+
+
+async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
+    """Its caller has one answer; the place frees when it ends; a spent drain budget cuts it."""
+    hold = asyncio.Event()
+
+    async def stubborn(job: Job) -> None:
+        try:
+            await hold.wait()
+        except asyncio.CancelledError:
+            await hold.wait()
+
+    worker, admission = Scripted(stubborn), Admission(max_concurrency=1, max_queue=1)
+    admission.offer(worker.job(reply="a"))
+    await until(lambda: worker.started)
+    task = worker.started[0].task
+    cancel(admission, "a")
+    await settle()
+    admission.offer(worker.job(reply="b"))
+    await settle()
+    assert len(worker.started) == 1
+    await admission.drain(0)
+    assert worker.reasons == [CancelledError, UnavailableError]
+    await until(lambda: task is not None and task.cancelled())
+
+
+async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> None:
+    """When the caller's timeout is quicker than the timer here, it is the deadline all the same."""
+    worker, clock = Recorder(), travel()
+    admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
+    admission.offer(worker.job(deadline=clock() + 5, reply="a"))
+    await until(lambda: worker.started)
+    clock.advance(5)
+    cancel(admission, "a")
+    assert worker.reasons == [DeadlineExceededError]
+    await admission.drain(1)
+
+
+async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
+    """Each of them ends once; what one of them leaves behind is not the other's."""
+    worker, admission = Recorder(), Admission(max_concurrency=2, max_queue=1)
+    jobs = [worker.job(reply="same") for _ in range(3)]
+    for job in jobs:
+        admission.offer(job)
+    await settle()
+    cancel(admission, "same")
+    cancel(admission, "same")
+    assert [job for job, _ in worker.refused] == [jobs[2]]
+    worker.gate.set()
+    await admission.drain(1)
+    assert worker.finished == jobs[:2]
+    assert admission._calls == {}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"), st.integers(0, 3), st.booleans(), st.sampled_from("abcd")
+        ),
+        max_size=15,
+    ),
+    st.integers(1, 2),
+)
+def test_every_call_ends_once_however_they_are_given_up(
+    calls: list[tuple[str, int, bool, str]], concurrency: int
+) -> None:
+    """Whatever shares a reply subject and whoever gives up when, each ends once and all is free."""
+
+    async def play() -> None:
+        async def work(job: Job) -> None:
+            for _ in range(turns[job]):
+                await asyncio.sleep(0)
+            if not job.settled:
+                job.settled = True
+                worker.finished.append(job)
+
+        worker, turns = Scripted(work), dict[Job, int]()
+        admission = Admission(max_concurrency=concurrency, max_queue=20)
+        for reply, length, pauses, given_up in calls:
+            job = worker.job(reply=reply)
+            turns[job] = length
+            admission.offer(job)
+            if pauses:
+                await asyncio.sleep(0)
+            cancel(admission, given_up)
+        await admission.drain(5)
+        ended = [*worker.finished, *(job for job, _ in worker.refused)]
+        assert len(ended) == len(set(ended)) == len(calls)
+        assert (admission._calls, len(admission._waiting), admission._running) == ({}, 0, set())
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("number", [10_000])
+async def test_a_flood_of_calls_that_are_given_up_leaves_nothing(number: int) -> None:
+    """While all places are taken, calls that come and go are kept nowhere."""
+    worker, clock = Recorder(), travel()
+    admission = Admission(max_concurrency=1, max_queue=10, max_queue_time=5, clock=clock)
+    admission.offer(worker.job(reply="busy"))
+    for each in range(number):
+        admission.offer(worker.job(deadline=clock() + 5, reply=f"{each}"))
+        cancel(admission, f"{each}")
+    assert worker.reasons == [CancelledError] * number
+    assert (len(admission._waiting), len(admission._waiting._ends)) == (0, 0)
+    assert (list(admission._calls), admission._timer._deadlines) == (["busy"], {})
+    worker.gate.set()
+    await admission.drain(1)

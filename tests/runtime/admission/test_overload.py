@@ -1,0 +1,146 @@
+"""More work than can be done: what waits too long, and what is not worth beginning."""
+
+from __future__ import annotations
+
+import pytest
+
+from testkit.doubles import Recorder, Scripted, settle, travel, until
+from weenats.admission.controller import Admission
+from weenats.admission.job import Job
+from weenats.errors import DeadlineExceededError, ResourceExhaustedError
+from weenats.transport import Delivery
+
+
+async def test_whoever_waited_too_long_is_refused() -> None:
+    """The oldest first, each at its own time; its place is free, and the deadline says no more."""
+    worker, clock = Recorder(), travel()
+    admission = Admission(max_concurrency=1, max_queue=2, max_queue_time=5, clock=clock)
+    running, first, second, third = (worker.job(deadline=clock() + 60) for _ in range(4))
+    admission.offer(running)
+    admission.offer(first)
+    clock.advance(3)
+    admission.offer(second)
+    clock.advance(3)
+    await until(lambda: worker.refused)
+    assert ([job for job, _ in worker.refused], worker.reasons) == (
+        [first],
+        [ResourceExhaustedError],
+    )
+    assert "waited too long" in str(worker.refused[0][1])
+    admission.offer(third)
+    worker.gate.set()
+    await until(lambda: len(worker.finished) == 3)
+    assert worker.started == [running, second, third]
+    clock.advance(100)
+    await settle()
+    assert len(worker.refused) == 1
+
+
+async def test_the_time_that_work_takes_is_no_waiting() -> None:
+    """A job that runs longer than others may wait goes on."""
+    worker, clock = Recorder(), travel()
+    admission = Admission(max_concurrency=1, max_queue=1, max_queue_time=5, clock=clock)
+    admission.offer(worker.job())
+    await until(lambda: worker.started)
+    clock.advance(60)
+    await settle()
+    assert worker.refused == []
+    worker.gate.set()
+    await admission.drain(1)
+
+
+class Timed(Scripted):
+    """A worker whose jobs take as long as `takes` says, on a clock that it moves."""
+
+    def __init__(self) -> None:
+        super().__init__(self._work)
+        self.clock = travel()
+        self.takes = 0.1
+
+    async def _work(self, job: Job) -> None:
+        await self.gate.wait()
+        self.clock.advance(self.takes)
+        job.settled = True
+        self.finished.append(job)
+
+
+async def practised(worker: Timed, admission: Admission, jobs: int = 100) -> None:
+    """Let the admission learn how long the work takes."""
+    worker.gate.set()
+    for _ in range(jobs):
+        admission.offer(job := worker.job())
+        await until(lambda job=job: job.settled)  # type: ignore[misc]
+    worker.gate.clear()
+    worker.started.clear()
+    worker.finished.clear()
+
+
+async def test_what_cannot_be_done_in_time_is_not_begun() -> None:
+    """When a place frees, those whose time is too short for the work are told so at once."""
+    worker = Timed()
+    admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
+    await practised(worker, admission)
+    running, short, enough = (worker.job(worker.clock() + each) for each in (60, 0.15, 0.25))
+    for job in (running, short, enough):
+        admission.offer(job)
+    worker.gate.set()
+    await until(lambda: len(worker.finished) == 2)
+    assert (worker.started, worker.reasons) == ([running, enough], [DeadlineExceededError])
+    assert worker.refused[0][0] is short
+
+
+async def test_work_that_was_cut_short_is_not_thought_quick() -> None:
+    """Callers who leave at once make nobody believe that the work takes no time."""
+    worker = Timed()
+    admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
+    await practised(worker, admission)
+    for _ in range(100):
+        admission.offer(job := worker.job(reply="a"))
+        await until(lambda job=job: job.begun)  # type: ignore[misc]
+        admission.on_cancel(Delivery("probe.cancel", "a", b""))
+        await until(lambda job=job: job.task is None)  # type: ignore[misc]
+    assert admission._service_times.least(worker) == pytest.approx(0.1, rel=0.1)
+
+
+async def test_a_place_that_is_free_is_used_whatever_the_deadline() -> None:
+    """Nobody is turned away without a need: it costs no one, and may be quick for once."""
+    worker = Timed()
+    admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
+    await practised(worker, admission)
+    worker.gate.set()
+    admission.offer(worker.job(worker.clock() + 0.05))
+    await until(lambda: worker.finished)
+    assert worker.refused == []
+
+
+async def test_one_slow_job_sheds_nobody() -> None:
+    """After a job that took a minute the others are begun as ever, also if it was the first."""
+    for practice in (0, 100):
+        worker = Timed()
+        admission = Admission(max_concurrency=1, max_queue=20, clock=worker.clock)
+        await practised(worker, admission, practice)
+        worker.takes = 60
+        admission.offer(worker.job())
+        await until(lambda worker=worker: worker.started)  # type: ignore[misc]
+        worker.gate.set()
+        for _ in range(10):
+            admission.offer(worker.job(worker.clock() + 60 + 0.15))
+        await until(lambda worker=worker: worker.finished)  # type: ignore[misc]
+        worker.takes = 0.0
+        await admission.drain(5)
+        assert (len(worker.finished), worker.refused) == (11, [])
+
+
+async def test_thousands_that_cannot_be_done_are_shed_at_once() -> None:
+    """A long line of the late is no deep stack, and the first that can be done is next."""
+    worker = Timed()
+    admission = Admission(max_concurrency=1, max_queue=5001, clock=worker.clock)
+    await practised(worker, admission)
+    admission.offer(worker.job())
+    for _ in range(5000):
+        admission.offer(worker.job(worker.clock() + 0.15))
+    admission.offer(last := worker.job())
+    worker.gate.set()
+    await until(lambda: last.settled)
+    assert worker.reasons == [DeadlineExceededError] * 5000
+    assert len(worker.finished) == 2

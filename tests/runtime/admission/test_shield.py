@@ -1,0 +1,218 @@
+"""Work that must finish: what shields it from the deadline and its caller, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from testkit.doubles import Recorder, Scripted, a_context, settle, travel, until
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from weenats import Interceptor, NatsServiceBuilder, RequestContext, Response
+from weenats.admission.controller import Admission
+from weenats.admission.job import Job
+from weenats.errors import (
+    CancelledError,
+    DeadlineExceededError,
+    ServiceError,
+    UnavailableError,
+)
+from weenats.testing import MemoryTransport
+from weenats.transport import Delivery
+
+
+class Shielded(Scripted):
+    """A worker that waits for its gate behind a number of shields, and then for nothing."""
+
+    def __init__(self, depth: int = 1) -> None:
+        super().__init__(self._work)
+        self._depth = depth
+        self.passed = 0
+
+    async def _work(self, job: Job) -> None:
+        for _ in range(self._depth):
+            job.shield()
+        await self.gate.wait()
+        for _ in range(self._depth):
+            self.passed += 1
+            job.unshield()
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("by_caller", "reason"), [(True, CancelledError), (False, DeadlineExceededError)]
+)
+@pytest.mark.parametrize("depth", [1, 3])
+async def test_what_comes_due_is_delivered_on_leaving(
+    by_caller: bool,
+    reason: type[ServiceError],
+    depth: int,
+) -> None:
+    """The caller has its answer at once; the task is cancelled behind the last shield."""
+    worker, clock = Shielded(depth), travel()
+    admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
+    admission.offer(job := worker.job(deadline=clock() + 5, reply="a"))
+    await until(lambda: worker.started)
+    task = job.task
+    assert task is not None
+    if by_caller:
+        admission.on_cancel(Delivery("probe.cancel", "a", b""))
+    clock.advance(6)
+    await until(lambda: worker.refused)
+    await settle()
+    assert not task.done()
+    worker.gate.set()
+    await until(task.done)
+    assert (task.cancelled(), worker.passed, worker.reasons) == (True, depth, [reason])
+    await admission.drain(0)
+
+
+async def test_without_anything_due_leaving_cancels_nothing() -> None:
+    """The task goes on; what comes later cancels it as ever."""
+    worker, admission = Shielded(), Admission(max_concurrency=1, max_queue=0)
+    worker.gate.set()
+    admission.offer(job := worker.job(reply="a"))
+    await settle()
+    task = job.task
+    assert task is not None
+    assert not task.done()
+    admission.on_cancel(Delivery("probe.cancel", "a", b""))
+    await until(task.cancelled)
+
+
+async def test_a_spent_drain_budget_cancels_behind_the_shield() -> None:
+    """A stop does not wait for ever, and cancels what ends its shield while it unwinds but once."""
+    cleaned = asyncio.Event()
+
+    async def work(job: Job) -> None:
+        job.shield()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            job.unshield()
+            await cleaned.wait()
+            worker.finished.append(job)
+
+    worker, clock = Scripted(work), travel()
+    admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
+    admission.offer(worker.job(deadline=clock() + 5, reply="a"))
+    await until(lambda: worker.started)
+    clock.advance(6)
+    await until(lambda: worker.refused)
+    await admission.drain(0)
+    cleaned.set()
+    await until(lambda: worker.finished)
+    assert worker.reasons == [DeadlineExceededError]
+    unsettled = Shielded()
+    admission = Admission(max_concurrency=1, max_queue=0)
+    admission.offer(job := unsettled.job())
+    await until(lambda: unsettled.started)
+    task = job.task
+    await admission.drain(0)
+    await until(lambda: task is not None and task.cancelled())
+    assert (unsettled.reasons, unsettled.passed) == ([UnavailableError], 0)
+
+
+def test_a_call_that_is_made_has_nothing_to_shield() -> None:
+    """On the client's side it is a mistake, told at once."""
+    with (
+        pytest.raises(RuntimeError, match="no handler to shield"),
+        a_context(side="client").shield_from_deadline(),
+    ):
+        pytest.fail("shielded")
+
+
+def test_a_handler_that_a_test_calls_by_itself_is_shielded_by_nothing() -> None:
+    """Nobody interrupts it: the block is a block, and exceptions leave it as they are."""
+    context = a_context(side="server", deadline=5.0)
+    with context.shield_from_deadline():
+        assert context.inherited_deadline == 5.0
+    with pytest.raises(KeyError), context.shield_from_deadline():
+        raise KeyError
+
+
+async def test_an_exception_ends_the_shield() -> None:
+    """It leaves as it is, and the work may be interrupted again."""
+    worker = Recorder()
+    context = a_context(side="server", work=(job := worker.job()))
+    with context.shield_from_deadline():
+        assert job.is_shielded
+    with pytest.raises(KeyError), context.shield_from_deadline():
+        raise KeyError
+    assert not job.is_shielded
+
+
+def serving(handlers: Probe, *interceptors: Interceptor) -> tuple[NatsServiceBuilder, ProbeClient]:
+    """Return the probe and a client of it, within the process."""
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(handlers, transport=transport)
+    for interceptor in interceptors:
+        builder = builder.with_interceptor(interceptor)
+    return builder, ProbeClient(transport)
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+async def test_a_handler_finishes_what_must_finish(
+    gives_up: bool,
+) -> None:
+    """Inside the shield all is done, nested calls too; behind it the cancellation waits."""
+    inside, go_on = asyncio.Event(), asyncio.Event()
+    log: list[str] = []
+
+    async def commit(key: str, command: Run, context: RequestContext) -> Outcome:
+        with context.shield_from_deadline(), context.shield_from_deadline():
+            inside.set()
+            await go_on.wait()
+            log.append((await client.run("k", Run(action="nested"))).text)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            raise
+        return Outcome(text="never")
+
+    builder, client = serving(handlers := Probe(commit=commit))
+    async with builder.build():
+        call = asyncio.create_task(
+            client.run("k", Run(action="commit"), timeout=60 if gives_up else 0.5)
+        )
+        await inside.wait()
+        if gives_up:
+            call.cancel()
+        await asyncio.wait([call])
+        assert call.cancelled() or isinstance(call.exception(), DeadlineExceededError)
+        go_on.set()
+        await until(lambda: log == ["nested", "cancelled"])
+    outer, nested = handlers.seen
+    assert None not in (nested.deadline, outer.deadline)
+    if not gives_up:
+        assert nested.deadline > outer.deadline  # type: ignore[operator]  # neither is None
+        await until(lambda: outer.remaining == 0)  # a timer may be early by a tick of the clock
+
+
+async def test_an_interceptor_shields_all_behind_it() -> None:
+    """The chain and the handler are done though the caller left; calls inherit no deadline."""
+    entered, go_on = asyncio.Event(), asyncio.Event()
+    done: list[Response] = []
+
+    async def audit(context: RequestContext, call_next: object) -> Response:
+        with context.shield_from_deadline():
+            response: Response = await call_next(context.replace(token=None))  # type: ignore[operator]
+            done.append(response)
+        return response
+
+    async def slow(key: str, command: Run, context: RequestContext) -> Outcome:
+        entered.set()
+        await go_on.wait()
+        assert context.inherited_deadline is None
+        return Outcome(text="done")
+
+    builder, client = serving(Probe(slow=slow), audit)
+    async with builder.build():
+        call = asyncio.create_task(client.run("k", Run(action="slow")))
+        await entered.wait()
+        call.cancel()
+        await asyncio.wait([call])
+        go_on.set()
+        await until(lambda: done)
+    assert call.cancelled()

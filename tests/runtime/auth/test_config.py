@@ -1,0 +1,352 @@
+"""What a configuration is refused for when it is written down, and what it never shows."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import SecretBytes, SecretStr, TypeAdapter, ValidationError
+
+from testkit.tokens import SECRET, Judge, config, good_claims, jwk, pem, private_key, signed, token
+from weenats.auth import AuthConfig, JwtAuthConfig, JwtValidator, NoAuthConfig, StaticKeySource
+
+JWKS = "https://issuer.example/keys"
+PUBLIC = pem(private_key("EdDSA"))
+TYPO = "geheim-geheim"
+PLAIN_HTTP = (
+    "jwks_uri is plain http: whoever is on the way can replace the keys; use https, or name the"
+    " host in plain_http_hosts"
+)
+
+
+def refusal(**settings: Any) -> str:
+    """Return why settings are refused."""
+    with pytest.raises(ValueError, match="JwtAuthConfig") as raised:
+        JwtAuthConfig(**settings)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({}, "exactly one of public_key, jwks_uri and secret is given"),
+        ({"public_key": PUBLIC, "jwks_uri": JWKS}, "exactly one of"),
+        ({"public_key": PUBLIC, "secret": SECRET}, "exactly one of"),
+        ({"jwks_uri": JWKS, "secret": SECRET}, "exactly one of"),
+        ({"public_key": PUBLIC, "jwks_uri": JWKS, "secret": SECRET}, "exactly one of"),
+        ({"public_key": PUBLIC, "algorithms": []}, "at least 1 item"),
+        ({"public_key": PUBLIC, "algorithms": "EdDSA"}, "not allowed as a Sequence"),
+        ({"public_key": PUBLIC, "algorithms": None}, "algorithms"),
+        ({"public_key": PUBLIC, "algorithms": ["none"]}, "Input should be 'EdDSA', 'ES256'"),
+        ({"public_key": PUBLIC, "algorithms": ["EdDSA", "none"]}, "algorithms.1"),
+        ({"public_key": PUBLIC, "algorithms": ["eddsa"]}, "Input should be"),
+        ({"public_key": PUBLIC, "algorithms": ["ES256K"]}, "Input should be"),
+        ({"public_key": PUBLIC, "algorithms": [""]}, "Input should be"),
+        ({"public_key": PUBLIC, "algorithms": ["HS256", "EdDSA"]}, "forging would be easy"),
+        ({"secret": SECRET, "algorithms": ["HS256", "RS256"]}, "forging would be easy"),
+        ({"public_key": PUBLIC, "algorithms": ["HS256"]}, "never with public keys"),
+        ({"jwks_uri": JWKS, "algorithms": ["HS256"]}, "never with public keys"),
+        ({"secret": SECRET, "algorithms": ["EdDSA"]}, "secret goes with HMAC"),
+        ({"secret": SECRET[:31], "algorithms": ["HS256"]}, "at least 32 bytes"),
+        ({"secret": SECRET[:63], "algorithms": ["HS256", "HS512"]}, "at least 64 bytes"),
+        ({"secret": "", "algorithms": ["HS256"]}, "at least 32 bytes"),
+        ({"secret": PUBLIC, "algorithms": ["HS256"]}, "not a key of another algorithm"),
+        ({"public_key": "", "algorithms": ["EdDSA"]}, "one PEM block"),
+        ({"public_key": PUBLIC, "algorithms": ["RS256"]}, "fits none of the algorithms"),
+        ({"public_key": PUBLIC, "algorithms": ["EdDSA", "RS256"]}, "does not fit RS256"),
+    ],
+)
+def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -> None:
+    """One key, known algorithms that it fits, never a secret where a public key would do."""
+    assert reason in refusal(**{"algorithms": ["EdDSA"], **settings})
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "",
+        "issuer",
+        "issuer.example",
+        "https://",
+        "https:issuer",
+        "ftp://issuer.example",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://issuer.example/?a=1",
+        "https://issuer.example/#a",
+        "https://user:pass@issuer.example",
+        "https://issuer .example",
+        "https://issuer.example\n",
+        "https://issuer.example:port",
+        "https://issuer.example:0",
+        "https://[::1",
+        "https://\u0456ssuer.example",
+        5,
+    ],
+)
+def test_an_issuer_is_a_url(issuer: Any) -> None:
+    """What issuers cannot be named by is refused."""
+    assert "issuer" in refusal(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://issuer.example/keys",
+        "http://localhost.issuer.example/keys",
+        "http://127.0.0.1.issuer.example/keys",
+        "http://10.0.0.1/keys",
+        "http://0.0.0.0/keys",
+        "http://127.1/keys",
+        "http://2130706433/keys",
+        "http://[::2]/keys",
+        "http://localhost@issuer.example/keys",
+        "http://issuer.example\\@localhost/keys",
+        "https://issuer.example\\keys",
+        "HTTP://issuer.example/keys",
+        "https://user:pass@issuer.example/keys",
+        "https://issuer.example/keys#a",
+        "file:///etc/keys",
+        "ftp://issuer.example/keys",
+        "data:application/json,{}",
+        "//issuer.example/keys",
+        "/keys",
+        "",
+        "https://issuer.example/ keys",
+        "https://issuer.example/keys\r\nHost: evil",
+    ],
+)
+def test_keys_are_fetched_safely(uri: str) -> None:
+    """Plain http to other machines, other schemes, passwords and tricks with hosts are refused."""
+    assert "jwks_uri" in refusal(algorithms=["EdDSA"], jwks_uri=uri)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        JWKS,
+        "https://issuer.example:8443/keys?tenant=5",
+        "http://localhost:8080/keys",
+        "http://LOCALHOST/keys",
+        "http://127.0.0.1/keys",
+        "http://127.8.0.9/keys",
+        "http://[::1]:80/keys",
+        "http://keys.internal/keys",
+    ],
+)
+def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
+    """https, this machine, and hosts that are allowed by name are taken."""
+    made = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=uri, plain_http_hosts=["Keys.internal"])
+    assert made.jwks_uri == uri
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"public_key": PUBLIC, "issuer": "issuer"},
+            "the issuer is an https URL without user, query and fragment",
+        ),
+        (
+            {"jwks_uri": "https://user@issuer.example/keys"},
+            "jwks_uri is an https URL without user and fragment",
+        ),
+        (
+            {"jwks_uri": "http://issuer.example/keys"},
+            PLAIN_HTTP,
+        ),
+        (
+            {"algorithms": ["HS256"], "secret": PUBLIC},
+            "a secret is random bytes, not a key of another algorithm",
+        ),
+        ({"public_key": PUBLIC, "leeway": -1}, "it is from 0 to 600 seconds"),
+        ({"public_key": PUBLIC, "cache_ttl": 61}, "it is from 0 to 60 seconds"),
+        ({"public_key": PUBLIC, "max_lifetime": 0}, "it is a positive duration, or None"),
+    ],
+)
+def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -> None:
+    """It says what is right, once, and is told apart from pydantic's own by its type."""
+    with pytest.raises(ValidationError) as refused:
+        JwtAuthConfig(**{"algorithms": ["EdDSA"], **settings})
+    assert [(each["type"], each["msg"]) for each in refused.value.errors()] == [
+        ("auth_config", text)
+    ]
+
+
+@pytest.mark.parametrize(
+    "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
+)
+def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
+    """The least and the most are taken."""
+    (name,) = bound
+    made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC, **bound)
+    assert getattr(made, name) == bound[name]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"leeway": -1},
+        {"leeway": 601},
+        {"leeway": float("nan")},
+        {"leeway": float("inf")},
+        {"leeway": "30"},
+        {"leeway": timedelta(hours=1)},
+        {"cache_ttl": 61},
+        {"cache_ttl": -1},
+        {"cache_ttl": None},
+        {"cache_size": -1},
+        {"cache_size": 1.5},
+        {"cache_size": True},
+        {"max_token_bytes": 0},
+        {"max_token_bytes": 5_000_000},
+        {"max_token_bytes": "8192"},
+        {"max_lifetime": 0},
+        {"max_lifetime": -1},
+        {"max_lifetime": float("inf")},
+        {"max_lifetime": float("nan")},
+        {"required_claims": ["sub"]},
+        {"required_claims": "exp"},
+        {"required_claims": [""]},
+        {"principal_claim": ""},
+        {"principal_claim": None},
+        {"token_types": []},
+        {"token_types": "JWT"},
+        {"audience": ""},
+        {"audience": []},
+        {"audience": [""]},
+        {"audience": 5},
+        {"required": "yes"},
+        {"required": 1},
+        {"type": "none"},
+        {"public_keys": PUBLIC},
+        {"Audience": "receipts"},
+    ],
+)
+def test_every_setting_has_its_bounds(settings: dict[str, Any]) -> None:
+    """Other types, values out of bounds and misspelt names are refused, and named."""
+    text = refusal(**{"algorithms": ["EdDSA"], "public_key": PUBLIC, **settings})
+    assert next(iter(settings)) in text
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    """What is not set is safe."""
+    made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC)
+    assert (made.type, made.required, made.leeway) == ("jwt", True, 30)
+    assert (made.required_claims, made.principal_claim) == (("exp", "sub"), "sub")
+    assert (made.max_token_bytes, made.cache_ttl, made.cache_size) == (8192, 60, 10_000)
+    assert (made.issuer, made.audience, made.token_types) == (None, None, None)
+    assert made.max_lifetime == 86_400
+
+
+def test_durations_are_seconds_or_timedeltas() -> None:
+    """Both are kept as seconds."""
+    made = config(leeway=timedelta(seconds=5), max_lifetime=timedelta(hours=1), cache_ttl=1)
+    assert (made.leeway, made.max_lifetime, made.cache_ttl) == (5, 3600, 1)
+
+
+def test_a_configuration_does_not_change() -> None:
+    """Neither by assignment nor through what it was made from."""
+    algorithms: list[Any] = ["EdDSA"]
+    made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
+    algorithms.append("none")
+    assert made.algorithms == ("EdDSA",)
+    audiences = ["receipts", "billing"]
+    assert config(audience=audiences).audience == (*audiences,)
+    assert config(audience="receipts").audience == "receipts"
+    with pytest.raises(ValidationError):
+        made.required = False  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("form", [str, bytes, SecretStr, SecretBytes])
+def test_a_secret_is_never_shown(form: Any) -> None:
+    """Neither repr nor str nor a dump shows a secret, in whatever form it was given."""
+    text = "0123456789abcdef0123456789abcdef"
+    given = form(text.encode() if form in {bytes, SecretBytes} else text)
+    made = JwtAuthConfig(algorithms=["HS256"], secret=given)
+    assert made.secret_value == text.encode()
+    for shown in (repr(made), str(made), repr(made.model_dump()), made.model_dump_json()):
+        assert text not in shown
+    for shown in (repr(config()), str(config()), repr(config(public_key=jwk(private_key())))):
+        assert "public_key" not in shown
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"secret": TYPO},
+        {"secret": TYPO.encode()},
+        {"secret": [TYPO]},
+        {"secret": TYPO * 3, "leeway": -1},
+        {"secret": TYPO * 3, "algorithms": ["HS256", TYPO]},
+        {"secret": TYPO * 3, "algorithms": ["RS256"]},
+        {"secret": TYPO * 3, "jwks_uri": f"http://{TYPO}"},
+        {"public_key": TYPO, "algorithms": ["EdDSA"]},
+        {"public_key": {"kty": "oct", "k": TYPO}, "algorithms": ["EdDSA"]},
+        {"public_key": {"kty": TYPO, "k": TYPO}, "algorithms": ["EdDSA"]},
+        {"public_key": {"kty": "OKP", "crv": "Ed25519", "x": TYPO}, "algorithms": ["EdDSA"]},
+        {"jwks_uri": f"https://user:{TYPO}@issuer.example"},
+    ],
+)
+@pytest.mark.parametrize("way", ["construct", "validate", "adapter", "json"])
+def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) -> None:
+    """The error says what is wrong, in all its forms, without the secret that was mistyped."""
+    settings = {"algorithms": ["HS256"], **settings}
+    adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
+    text = repr({**settings, "type": "jwt"}).replace("b'", "'").replace("'", '"')
+    ways: dict[str, Callable[[], Any]] = {
+        "construct": lambda: JwtAuthConfig(**settings),
+        "validate": lambda: JwtAuthConfig.model_validate(settings),
+        "adapter": lambda: adapter.validate_python({"type": "jwt", **settings}),
+        "json": lambda: adapter.validate_json(text),
+    }
+    with pytest.raises(ValueError, match="validation error") as raised:
+        ways[way]()
+    error: Any = raised.value
+    chain = "".join(traceback.format_exception(error))
+    told = chain[chain.index("validation error") :]
+    for shown in (str(error), repr(error), repr(error.errors()), error.json(), told):
+        assert TYPO not in shown
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_a_configuration_is_told_by_its_type() -> None:
+    """`type` says which it is; settings may come from a file."""
+    adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
+    assert adapter.validate_python({"type": "none"}) == NoAuthConfig()
+    settings = {"type": "jwt", "algorithms": ["EdDSA"], "public_key": PUBLIC.decode()}
+    assert adapter.validate_python(settings).algorithms == ("EdDSA",)
+    for bad in ({}, {"type": "basic"}, {"type": "none", "algorithms": ["EdDSA"]}):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(bad)
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"algorithms": ("none",)},
+        {"algorithms": ()},
+        {"secret": SecretBytes(b"x")},
+        {"leeway": 1e9},
+        {"max_token_bytes": 10**9},
+    ],
+)
+def test_a_copy_with_other_values_is_judged_anew(update: dict[str, Any]) -> None:
+    """Pydantic copies without looking; the validator looks."""
+    changed = config().model_copy(update=update)
+    with pytest.raises(ValidationError):
+        JwtValidator(changed, StaticKeySource({}))
+
+
+async def test_hmac_works() -> None:
+    """A shared secret is taken for the HMAC algorithms."""
+    judge = Judge(algorithms=["HS512"], secret=SECRET)
+    forged = token(algorithm="EdDSA", alg="HS512")
+    with pytest.raises(Exception, match="UNAUTHENTICATED"):
+        await judge.validate(forged)
+    text = signed({"alg": "HS512"}, good_claims(), SECRET, "HS512")
+    assert (await judge.validate(text)).id == "ada"

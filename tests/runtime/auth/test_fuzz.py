@@ -1,0 +1,79 @@
+"""Tokens that nobody thought of: whatever comes, it is refused, and in one way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from testkit.tokens import Judge, good_claims, signed, token
+from weenats.auth import InvalidTokenError, Principal
+
+JUDGE = Judge()
+GOOD = token()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=12,
+)
+
+
+def judged(text: str) -> Principal | None:
+    """Return whom a token names, None when it is refused; anything else is an error."""
+    try:
+        return asyncio.run(JUDGE.validate(text))
+    except InvalidTokenError:
+        return None
+
+
+@given(st.text(max_size=200))
+@settings(deadline=None)
+def test_any_text_is_refused(text: str) -> None:
+    """No text but a good token names anybody, and none breaks the validator."""
+    assert judged(text) is None
+
+
+@given(st.integers(0, len(GOOD) - 1), st.characters())
+@settings(deadline=None)
+def test_no_character_can_change(place: int, character: str) -> None:
+    """A good token with any one character exchanged is refused."""
+    changed = GOOD[:place] + character + GOOD[place + 1 :]
+    assert (judged(changed) is None) == (changed != GOOD)
+
+
+@given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "x"]), JSON))
+@settings(deadline=None)
+def test_any_header_is_judged(header: dict[str, Any]) -> None:
+    """A header of any JSON, well signed, is refused or names who it should."""
+    principal = judged(signed({"alg": "EdDSA", **header}, good_claims()))
+    assert principal is None or principal.id == "ada"
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["exp", "nbf", "iat", "aud", "iss", "sub", "jti", "scope", "scp", "name"]),
+        JSON,
+    )
+)
+@settings(deadline=None)
+def test_any_claims_are_judged(claims: dict[str, Any]) -> None:
+    """Claims of any JSON, well signed, are refused or are what good claims are."""
+    payload = {**good_claims(), **claims}
+    principal = judged(signed({"alg": "EdDSA"}, json.dumps(payload).encode()))
+    if principal is not None:
+        assert principal.id == payload["sub"]
+        assert principal.id.encode()
+        assert principal.expires_at == payload["exp"]
+        assert payload["iss"] == good_claims()["iss"]
+        assert good_claims()["aud"] in payload["aud"]
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+@settings(deadline=None)
+def test_any_bytes_are_refused(header: bytes, payload: bytes) -> None:
+    """Segments of any bytes, well signed, break nothing."""
+    assert judged(signed(header, payload)) is None
+    assert judged(signed({"alg": "EdDSA"}, payload)) is None

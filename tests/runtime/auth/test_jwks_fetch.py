@@ -1,0 +1,212 @@
+"""Fetching from an HTTP server that does all it can to be in the way."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socket
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from time import monotonic
+from typing import Any
+from urllib.error import URLError
+
+import pytest
+
+from testkit.certificates import self_signed
+from testkit.http_server import DOCUMENT, Behaviour, HttpServer, answer
+from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, _reason, fetch
+
+
+@pytest.fixture
+def server() -> Iterator[HttpServer]:
+    """A server without TLS."""
+    server = HttpServer()
+    yield server
+    server.stop()
+
+
+def test_a_document_is_returned(server: HttpServer) -> None:
+    """What a plain server answers arrives whole, up to the limit."""
+    assert fetch(server.uri) == DOCUMENT
+    server.behaviour = answer(b"x" * MAX_BYTES)
+    assert len(fetch(server.uri)) == MAX_BYTES
+
+
+def test_json_is_asked_for(server: HttpServer) -> None:
+    """An endpoint that has several forms gives the one that is read."""
+    accepted: list[str | None] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        accepted.append(handler.headers["Accept"])
+        answer()(handler)
+
+    server.behaviour = note
+    fetch(server.uri)
+    assert accepted == ["application/json"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connecting_is_part_of_the_time(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that swallows what is sent to it is left too."""
+    given: list[Any] = []
+
+    def swallow(_: Any, timeout: Any, *__: Any) -> None:
+        given.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", swallow)
+    with pytest.raises(FetchError, match=r"^no answer in time$"):
+        fetch(f"{scheme}://127.0.0.1/keys", timeout=0.25)
+    assert given == [0.25]
+
+
+@pytest.mark.parametrize("status", [201, 204, 301, 302, 304, 307, 308, 401, 404, 429, 500, 503])
+def test_any_other_status_is_a_failure(server: HttpServer, status: int) -> None:
+    """Errors are failures, and a redirect is one too: it is never followed."""
+    body = b"" if status in {204, 304} else DOCUMENT
+    server.behaviour = answer(body, status, {"Location": "/other"})
+    with pytest.raises(FetchError, match=f"^the status is {status}$"):
+        fetch(server.uri)
+    assert server.paths == ["/keys"]
+
+
+def test_a_redirect_to_a_file_is_not_followed(server: HttpServer, tmp_path: Path) -> None:
+    """No peer makes us read a file."""
+    (tmp_path / "keys").write_bytes(DOCUMENT)
+    server.behaviour = answer(b"", 302, {"Location": (tmp_path / "keys").as_uri()})
+    with pytest.raises(FetchError):
+        fetch(server.uri)
+    with pytest.raises(FetchError):
+        fetch((tmp_path / "keys").as_uri())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_huge_document_is_cut_short(server: HttpServer, told: bool) -> None:
+    """Of a document without end no more is read than may be there."""
+
+    def flood(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        if told:
+            handler.send_header("Content-Length", str(10**12))
+        handler.end_headers()
+        while True:
+            handler.wfile.write(b"x" * 65536)
+
+    server.behaviour = flood
+    with pytest.raises(FetchError, match=f"more than {MAX_BYTES} bytes"):
+        fetch(server.uri)
+    assert server.ended.wait(10)
+
+
+def drip_body(handler: BaseHTTPRequestHandler, pause: Callable[[], bool]) -> None:
+    """Send the body a byte at a time."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not pause():
+        handler.wfile.write(b" ")
+
+
+def drip_headers(handler: BaseHTTPRequestHandler, pause: Callable[[], bool]) -> None:
+    """Send a header that never ends."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while not pause():
+        handler.wfile.write(b"x")
+
+
+def silence(handler: BaseHTTPRequestHandler, pause: Callable[[], bool]) -> None:
+    """Say nothing."""
+    del handler
+    while not pause():
+        pass
+
+
+@pytest.mark.parametrize("slow", [drip_body, drip_headers, silence])
+def test_a_slow_answer_is_given_up_as_a_whole(server: HttpServer, slow: Any) -> None:
+    """A byte now and then keeps nobody waiting: the time is that of the whole fetch."""
+    server.behaviour = lambda handler: slow(handler, lambda: server.ended.wait(0.01))
+    started = monotonic()
+    with pytest.raises(FetchError, match=r"^no answer (within 0\.2 s|in time)$"):
+        fetch(server.uri, timeout=0.2)
+    assert monotonic() - started < 3
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        lambda handler: handler.wfile.write(b"not HTTP\r\n\r\n"),
+        lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}"),
+        lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000),
+        lambda handler: handler.connection.close(),
+    ],
+)
+def test_broken_answers_are_failures(server: HttpServer, behaviour: Behaviour) -> None:
+    """What is no HTTP, or ends too early, is a failure that shows nothing of it."""
+    server.behaviour = behaviour
+    with pytest.raises(FetchError) as error:
+        fetch(server.uri, timeout=2)
+    assert "not HTTP" not in str(error.value)
+
+
+def test_nobody_there_is_a_failure(server: HttpServer) -> None:
+    """A closed port is a failure at once."""
+    server.stop()
+    with pytest.raises(FetchError, match="ConnectionRefusedError"):
+        fetch(server.uri)
+
+
+def test_an_address_without_a_host_is_a_failure() -> None:
+    """That has no cause but what urllib says of it."""
+    with pytest.raises(FetchError, match=r"^it cannot be read \(URLError\)$"):
+        fetch("http:///keys")
+
+
+@pytest.mark.parametrize("error", [TimeoutError("s3cret"), URLError(TimeoutError("s3cret"))])
+def test_a_socket_that_gives_up_says_so(error: Exception) -> None:
+    """Whether urllib wraps what it raises or not."""
+    assert _reason(error) == "no answer in time"
+
+
+def test_a_packed_answer_is_not_unpacked(server: HttpServer) -> None:
+    """We ask for no compression, so a bomb stays packed."""
+    bomb = gzip.compress(b" " * 50_000_000)
+    server.behaviour = answer(bomb, headers={"Content-Encoding": "gzip"})
+    assert fetch(server.uri) == bomb
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[HttpServer]:
+    """A server with a certificate that nobody vouches for."""
+    server = HttpServer(self_signed(tmp_path, "127.0.0.1").serving)
+    yield server
+    server.stop()
+
+
+def test_a_certificate_must_be_vouched_for(
+    tls_server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown certificate is refused; one that the system trusts is taken."""
+    with pytest.raises(FetchError, match="its certificate is refused"):
+        fetch(tls_server.uri)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
+    assert fetch(tls_server.uri) == DOCUMENT
+
+
+def test_a_peer_that_never_ends_the_handshake_is_given_up(server: HttpServer) -> None:
+    """TLS is part of the time: a server that speaks none is left."""
+    with pytest.raises(FetchError):
+        fetch(server.uri.replace("http:", "https:"), timeout=0.2)
+
+
+async def test_the_loop_runs_while_a_slow_peer_is_waited_for(server: HttpServer) -> None:
+    """In a thread, a fetch stops nothing else."""
+    server.behaviour = lambda handler: silence(handler, lambda: server.ended.wait(0.01))
+    task = asyncio.create_task(asyncio.to_thread(fetch, server.uri, timeout=0.3))
+    turns = 0
+    while not task.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns > 100
+    with pytest.raises(FetchError):
+        await task

@@ -1,0 +1,148 @@
+"""The breakers of one service: how many, who is told, what they tell."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+
+from testkit.doubles import FakeClock, a_context
+from testkit.probe import FIND, FORGET, GET, RUN
+from weenats import CircuitStateChange, UnavailableError
+from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers, HandlerGuard
+
+OPERATIONS = (RUN, FORGET, GET, FIND)
+
+
+def breakers(**policy: Any) -> CircuitBreakers:
+    """Return breakers that one failure opens."""
+    return CircuitBreakers(CircuitBreakerPolicy(failure_threshold=1, **policy), OPERATIONS)
+
+
+def guard(of: CircuitBreakers, operation: Any) -> HandlerGuard:
+    """Return the guard of an operation, which there is."""
+    found = of.guard(operation)
+    assert found is not None
+    return found
+
+
+def fail(of: CircuitBreakers, operation: Any) -> None:
+    """Let an operation fail."""
+    each = guard(of, operation)
+    each.raised(each.admit(), ValueError(), a_context(side="server", operation=operation))
+
+
+def states(of: CircuitBreakers) -> list[Any]:
+    """Return what each operation tells."""
+    told: list[Any] = [of.data(operation)["circuitBreaker"]() for operation in OPERATIONS]
+    return [each["state"] for each in told]
+
+
+def test_each_operation_has_its_own() -> None:
+    """One that fails leaves the others alone."""
+    made = breakers()
+    fail(made, FORGET)
+    assert states(made) == ["closed", "open", "closed", "closed"]
+    guard(made, RUN).admit()
+    with pytest.raises(UnavailableError, match="of forget is open"):
+        guard(made, FORGET).admit()
+
+
+def test_one_for_the_whole_service() -> None:
+    """With scope service one that fails refuses all, and each tells of the same breaker."""
+    changes: list[CircuitStateChange] = []
+    made = breakers(scope="service", listener=changes.append)
+    fail(made, FORGET)
+    assert states(made) == ["open"] * 4
+    for operation in OPERATIONS:
+        with pytest.raises(UnavailableError, match="of probe is open"):
+            guard(made, operation).admit()
+    assert [(change.service, change.operation) for change in changes] == [("probe", "*")]
+
+
+def test_failures_of_all_operations_add_up_to_one() -> None:
+    """With scope service the threshold is the service's."""
+    made = CircuitBreakers(CircuitBreakerPolicy(failure_threshold=4, scope="service"), OPERATIONS)
+    for operation in OPERATIONS:
+        assert states(made) == ["closed"] * 4
+        fail(made, operation)
+    assert states(made) == ["open"] * 4
+
+
+def test_what_is_a_failure_is_the_policys_to_say() -> None:
+    """Every guard asks its `is_failure`."""
+    made = breakers(is_failure=lambda error: not isinstance(error, ValueError))
+    for operation in OPERATIONS:
+        fail(made, operation)
+    assert states(made) == ["closed"] * 4
+
+
+def test_without_a_policy_there_is_nothing() -> None:
+    """No guard, no data, no reason to wait."""
+    none = CircuitBreakers(None, OPERATIONS)
+    assert none.guard(RUN) is None
+    assert none.data(RUN) == {}
+    assert none.seconds_to_trial() == 0
+
+
+def test_a_service_without_operations_never_waits() -> None:
+    """Nothing is open where nothing is."""
+    assert CircuitBreakers(CircuitBreakerPolicy(), ()).seconds_to_trial() == 0
+
+
+def test_all_open_until_the_first_trial_is_due() -> None:
+    """While one lets calls in there is no wait; with all open it is that of the earliest."""
+    clock = FakeClock()
+    made = breakers(clock=clock, recovery_timeout=30.0)
+    for operation in OPERATIONS:
+        assert made.seconds_to_trial() == 0
+        fail(made, operation)
+        clock.now += 1
+    assert made.seconds_to_trial() == 26
+    clock.now += 26
+    assert made.seconds_to_trial() == 0
+
+
+def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A breaker that opens is a warning, what comes after it is information."""
+    caplog.set_level(logging.INFO, "weenats.circuit_breaker")
+    clock = FakeClock()
+    made = breakers(clock=clock)
+    fail(made, RUN)
+    clock.now += 30
+    guard(made, RUN).succeeded(guard(made, RUN).admit())
+    prefix = "the circuit breaker of probe, run, is"
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", f"{prefix} open: it was closed, failures: 1; next trial in 30 s"),
+        ("INFO", f"{prefix} half-open: it was open, failures: 1"),
+        ("INFO", f"{prefix} closed: it was half-open, failures: 0"),
+    ]
+
+
+def test_a_listener_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its traceback, each time; the breaker is in its new state."""
+    clock = FakeClock()
+
+    def listener(change: CircuitStateChange) -> None:
+        raise LookupError(change.new)
+
+    made = breakers(clock=clock, listener=listener)
+    fail(made, RUN)
+    assert states(made)[0] == "open"
+    clock.now += 30
+    trial = guard(made, RUN).admit()
+    with pytest.raises(UnavailableError):
+        guard(made, RUN).admit()
+    guard(made, RUN).succeeded(trial)
+    assert states(made)[0] == "closed"
+    assert caplog.text.count("LookupError: ") == 3
+
+
+def test_whoever_watches_finds_the_new_state() -> None:
+    """`on_change` is called after the change, and before the listener, who may raise."""
+    told: list[Any] = []
+    made = breakers(scope="service", listener=lambda change: told.append(change.new))
+    made.on_change(lambda: told.append(made.seconds_to_trial() > 0))
+    fail(made, RUN)
+    assert told == [True, "open"]

@@ -1,0 +1,147 @@
+"""The breaker beside a model that keeps everything and forgets nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from testkit.circuits import Circuit
+
+THRESHOLD, RECOVERY, WINDOW, TRIALS = 3, 10.0, 15.0, 2
+
+
+@dataclass(eq=False)
+class Call:
+    """A call that was let in, or not."""
+
+    ticket: int | None
+    is_trial: bool
+    epoch: object
+
+
+@dataclass
+class Model:
+    """What the rules say, in as many words."""
+
+    state: str = "closed"
+    epoch: object = field(default_factory=object)
+    failed_at: list[float] = field(default_factory=list)
+    places: set[Call] = field(default_factory=set)
+    proven: set[Call] = field(default_factory=set)
+    opened_at: float = 0
+    last_trial_at: float = 0
+    opened: int = 0
+    refused: int = 0
+
+    def move(self, state: str) -> None:
+        """Be in another state, in which no call has begun yet."""
+        self.state, self.epoch = state, object()
+        self.places, self.proven = set(), set()
+
+    def lets_in(self, now: float) -> bool:
+        """Say whether a call that comes now is made."""
+        if self.state == "closed":
+            return True
+        if self.state == "open":
+            return now - self.opened_at >= RECOVERY
+        return len(self.places) < TRIALS or now - self.last_trial_at >= RECOVERY
+
+    def begin(self, call: Call, now: float) -> None:
+        """Make a call."""
+        if self.state == "open" or len(self.places) == TRIALS:
+            self.move("half-open")
+        if self.state == "half-open":
+            self.places.add(call)
+            self.last_trial_at = now
+            call.is_trial = True
+        call.epoch = self.epoch
+
+    def end(self, call: Call, outcome: str, now: float) -> None:
+        """Learn what became of a call."""
+        if call.epoch is not self.epoch:
+            return
+        if outcome == "failed":
+            self.failed_at.append(now)
+            if call.is_trial or self.recent(now) >= THRESHOLD:
+                self.move("open")
+                self.opened_at = now
+                self.opened += 1
+        elif call.is_trial and outcome == "released":
+            self.places.remove(call)
+        elif call.is_trial:
+            self.proven.add(call)
+            if len(self.proven) == TRIALS:
+                self.move("closed")
+                self.failed_at.clear()
+
+    def recent(self, now: float) -> int:
+        """Count the failures that are younger than the window, no more than matter."""
+        return min(sum(now - then < WINDOW for then in self.failed_at), THRESHOLD)
+
+
+class Comparison(RuleBasedStateMachine):
+    """Does the same to both."""
+
+    calls = Bundle("calls")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.circuit = Circuit(
+            failure_threshold=THRESHOLD,
+            recovery_timeout=RECOVERY,
+            monitoring_window=WINDOW,
+            half_open_max_calls=TRIALS,
+        )
+        self.model = Model()
+
+    @rule(target=calls)
+    def begin(self) -> Call:
+        """Call; both let the call in, or neither does, and who is refused is told a time."""
+        now = self.circuit.clock()
+        call = Call(None, is_trial=False, epoch=None)
+        if self.model.lets_in(now):
+            call.ticket = self.circuit.breaker.admit()
+            self.model.begin(call, now)
+        else:
+            wait = self.circuit.refused().retry_after
+            assert wait is not None
+            assert 0 < wait <= RECOVERY
+            self.model.refused += 1
+        return call
+
+    @rule(
+        call=consumes(calls),
+        outcome=st.sampled_from(["succeeded", "failed", "failed", "released"]),
+    )
+    def end(self, call: Call, outcome: str) -> None:
+        """Let a call end, soon or late."""
+        if call.ticket is not None:
+            getattr(self.circuit.breaker, outcome)(call.ticket)
+            self.model.end(call, outcome, self.circuit.clock())
+
+    @rule(seconds=st.sampled_from([1, 4, RECOVERY, WINDOW]))
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.circuit.pass_time(seconds)
+
+    @invariant()
+    def they_agree(self) -> None:
+        """State and counts are the same, and the last report is the state."""
+        told: dict[str, Any] = dict(self.circuit.breaker.statistics())
+        told.pop("nextTrial", None)
+        assert told == {
+            "state": self.model.state,
+            "failures": self.model.recent(self.circuit.clock()),
+            "refused": self.model.refused,
+            "opened": self.model.opened,
+        }
+        if self.circuit.changes:
+            assert self.circuit.changes[-1].new == self.model.state
+
+
+TestComparison = Comparison.TestCase
+TestComparison.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)

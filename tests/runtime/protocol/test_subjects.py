@@ -1,0 +1,197 @@
+"""The subject grammar under attack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from weenats.protocol import subjects
+from weenats.protocol.subjects import Kind, Subject, SubjectError
+
+SERVICES = st.from_regex(r"[a-z][a-z0-9-]{0,49}", fullmatch=True)
+COMPONENTS = st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,49}", fullmatch=True)
+BAD = [
+    "", " ", "a b", "a.b", "*", ">", "a*", "a>", "$SRV", "a\n", "\na", "a\r\nPUB x 0", "a\x00",
+    "a\t", "1a", "-a", "_a", "é", "aé", "٣", "a٣", "a\u200b", "a" * 51, "\ud800", "a/b", 'a"',
+]  # fmt: skip
+VALID_VERSIONS = """
+0.0.4 1.2.3 10.20.30 1.1.2-prerelease+meta 1.1.2+meta 1.1.2+meta-valid 1.0.0-alpha 1.0.0-beta
+1.0.0-alpha.beta 1.0.0-alpha.beta.1 1.0.0-alpha.1 1.0.0-alpha0.valid 1.0.0-alpha.0valid
+1.0.0-alpha-a.b-c-somethinglong+build.1-aef.1-its-okay 1.0.0-rc.1+build.1 2.0.0-rc.1+build.123
+1.2.3-beta 10.2.3-DEV-SNAPSHOT 1.2.3-SNAPSHOT-123 1.0.0 2.0.0 1.1.7 2.0.0+build.1848
+2.0.1-alpha.1227 1.0.0-alpha+beta 1.2.3----RC-SNAPSHOT.12.9.1--.12+788
+1.2.3----R-S.12.9.1--.12+meta 1.2.3----RC-SNAPSHOT.12.9.1--.12 1.0.0+0.build.1-rc.10000aaa-kk-0.1
+99999999999999999999999.999999999999999999.99999999999999999 1.0.0-0A.is.legal
+""".split()  # noqa: SIM905 - the list of semver.org
+INVALID_VERSIONS = """
+1 1.2 1.2.3-0123 1.2.3-0123.0123 1.1.2+.123 +invalid -invalid -invalid+invalid -invalid.01 alpha
+alpha.beta alpha.beta.1 alpha.1 alpha+beta alpha_beta alpha. alpha.. beta 1.0.0-alpha_beta -alpha.
+1.0.0-alpha.. 1.0.0-alpha..1 1.0.0-alpha...1 1.0.0-alpha....1 01.1.1 1.01.1 1.1.01 1.2.3.DEV
+1.2-SNAPSHOT 1.2.31.2.3----RC-SNAPSHOT.12.09.1--..12+788 1.2-RC-SNAPSHOT -1.0.3-gamma+b7718
++justmeta 9.8.7+meta+meta 9.8.7-whatever+meta+meta
+""".split()  # noqa: SIM905 - the list of semver.org
+
+
+@given(SERVICES, st.sampled_from(Kind), COMPONENTS, COMPONENTS)
+def test_what_is_built_is_parsed(service: str, kind: Kind, aggregate: str, name: str) -> None:
+    """Build and parse are each other's inverse, and Subject shows itself as the subject."""
+    built = subjects.build(service, kind, aggregate, name)
+    assert subjects.parse(built) == Subject(service, kind, aggregate, name)
+    assert str(subjects.parse(built)) == built
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_parsed_whole_or_refused(text: str) -> None:
+    """Parse never raises anything but SubjectError, and accepts only what it shows unchanged."""
+    try:
+        parsed = subjects.parse(text)
+    except SubjectError:
+        return
+    assert str(parsed) == text
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_components_are_refused_everywhere(bad: str) -> None:
+    """No place of a subject takes a wildcard, a blank, a break, foreign letters or too much."""
+    for arguments in (
+        (bad, Kind.COMMAND, "thing", "run"),
+        ("probe", Kind.COMMAND, bad, "run"),
+        ("probe", Kind.COMMAND, "thing", bad),
+    ):
+        with pytest.raises(SubjectError):
+            subjects.build(*arguments)
+        with pytest.raises(SubjectError):
+            subjects.parse(".".join(arguments))
+    for check in (subjects.check_service_name, subjects.check_component, subjects.health):
+        with pytest.raises(SubjectError):
+            check(bad)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "", "probe", "probe.command.thing", "probe.command.thing.run.more", "probe.event.thing.run",
+        "probe.COMMAND.thing.run", "Probe.command.thing.run", "probe.command..run",
+        ".command.thing.run", "probe.command.thing.", "probe.*.thing.run", "probe.command.thing.>",
+        "probe.command.thing.run\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_subject_is_refused(subject: str) -> None:
+    """Too few or many parts, unknown kinds, empty parts and wildcards are no subject."""
+    with pytest.raises(SubjectError):
+        subjects.parse(subject)
+
+
+def test_names_at_their_longest() -> None:
+    """Fifty characters are allowed, one more is not."""
+    assert subjects.check_component("A" * 50) == "A" * 50
+    assert subjects.check_service_name("a" * 50) == "a" * 50
+    assert subjects.check_queue_group("a" * 100) == "a" * 100
+    with pytest.raises(SubjectError, match=r"^a queue group name has at most 100 .*, not 101$"):
+        subjects.check_queue_group("a" * 101)
+
+
+@pytest.mark.parametrize("bad", ["", "A", "a_b", "a.b", "*", "a b", "a\n", "1a", "é"])
+def test_bad_queue_groups_are_refused(bad: str) -> None:
+    """A queue group is lower-case letters, digits and dashes."""
+    with pytest.raises(SubjectError, match="queue group"):
+        subjects.check_queue_group(bad)
+
+
+def test_all_of_covers_a_service_or_an_aggregate() -> None:
+    """The wildcards reach one kind, and never into another service."""
+    assert subjects.all_of("probe", Kind.EVENT) == "probe.events.*.*"
+    assert subjects.all_of("probe", Kind.QUERY, "thing") == "probe.query.thing.*"
+    for bad in BAD:
+        with pytest.raises(SubjectError):
+            subjects.all_of(bad, Kind.COMMAND)
+        with pytest.raises(SubjectError):
+            subjects.all_of("probe", Kind.COMMAND, bad)
+
+
+def test_discovery_subjects() -> None:
+    """The control subjects are those of ADR-32, under any prefix."""
+    assert subjects.discovery("PING") == "$SRV.PING"
+    assert subjects.discovery("INFO", "probe") == "$SRV.INFO.probe"
+    assert subjects.discovery("STATS", "probe", "01ABC") == "$SRV.STATS.probe.01ABC"
+    assert subjects.discovery("PING", prefix="$OTHER") == "$OTHER.PING"
+    assert subjects.health("probe") == "probe.health"
+
+
+def test_subjects_of_a_whole_service() -> None:
+    """They stand beside those of its operations, which have four parts."""
+    assert subjects.cancel("probe") == "probe.cancel"
+    assert subjects.monitoring("probe") == "probe.monitoring"
+    for bad in BAD:
+        with pytest.raises(SubjectError):
+            subjects.cancel(bad)
+        with pytest.raises(SubjectError):
+            subjects.monitoring(bad)
+
+
+@pytest.mark.parametrize("prefix", ["_INBOX", "mine.inbox", "_INBOX_a-b.c.d"])
+def test_an_inbox_prefix_is_one_token_or_several(prefix: str) -> None:
+    """It is taken as it stands."""
+    assert subjects.check_inbox_prefix(prefix) == prefix
+
+
+@pytest.mark.parametrize("bad", ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\r\nPUB x 0", "\x7f"])
+def test_an_inbox_prefix_lets_nobody_listen_elsewhere(bad: str) -> None:
+    """Wildcards, empty tokens and lines of the protocol are refused."""
+    with pytest.raises(SubjectError):
+        subjects.check_inbox_prefix(bad)
+
+
+@pytest.mark.parametrize(
+    ("check", "what"),
+    [
+        (subjects.check_service_name, "service name"),
+        (subjects.check_component, "subject component"),
+        (subjects.check_queue_group, "queue group name"),
+        (subjects.check_inbox_prefix, "part of an inbox prefix"),
+        (subjects.check_version, "semantic version"),
+        (partial(subjects.discovery, "INFO"), "part of a discovery subject"),
+    ],
+)
+def test_a_refusal_shows_what_was_given_and_what_would_be_right(
+    check: Callable[[str], str], what: str
+) -> None:
+    """A person who misspelt a name reads it."""
+    text = rf"^'a b' is no valid {what}: it must match \^.+\$$"
+    with pytest.raises(SubjectError, match=text):
+        check("a b")
+
+
+def test_what_has_another_shape_is_told_the_shape() -> None:
+    """Too few parts, or a kind that is none."""
+    shape = "{service}.{command|query|events}.{aggregate}.{name}"
+    for subject in ("probe.thing", "probe.event.thing.run"):
+        with pytest.raises(SubjectError) as refused:
+            subjects.parse(subject)
+        assert str(refused.value) == f"'{subject}' is not {shape}"
+
+
+@pytest.mark.parametrize("bad", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0", "a\n", "\x7f"])
+def test_discovery_asks_one_instance_only(bad: str) -> None:
+    """An instance id that is a wildcard, several parts or a line of the protocol is refused."""
+    with pytest.raises(SubjectError):
+        subjects.discovery("INFO", "probe", bad)
+    with pytest.raises(SubjectError):
+        subjects.discovery("INFO", bad)
+
+
+@pytest.mark.parametrize("version", VALID_VERSIONS)
+def test_semantic_versions_are_taken(version: str) -> None:
+    """Every valid example of semver.org is a version."""
+    assert subjects.check_version(version) == version
+
+
+@pytest.mark.parametrize("version", [*INVALID_VERSIONS, "", "1.0.0\n", " 1.0.0", "1.0.٣", "v1.0.0"])
+def test_other_versions_are_refused(version: str) -> None:
+    """Every invalid example of semver.org is refused, and so are line breaks and foreign digits."""
+    with pytest.raises(SubjectError, match="semantic version"):
+        subjects.check_version(version)

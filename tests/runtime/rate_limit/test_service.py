@@ -1,0 +1,224 @@
+"""Limits of a service: what the builder refuses, where they stand, what belongs to one instance."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import pytest
+
+from testkit.probe import Probe, ProbeClient, Run
+from testkit.tokens import Judge, token
+from weenats import CallNext, NatsServiceBuilder, RequestContext, Response
+from weenats.errors import (
+    InternalError,
+    ResourceExhaustedError,
+    ServiceError,
+    UnauthenticatedError,
+)
+from weenats.testing import MemoryTransport
+
+GO = Run(action="go")
+
+
+def builder(transport: MemoryTransport | None = None) -> NatsServiceBuilder:
+    """Return a builder of the probe."""
+    return NatsServiceBuilder(Probe(), transport=transport or MemoryTransport())
+
+
+def tenant(context: RequestContext) -> str | None:
+    """Tell callers apart by a header."""
+    return context.headers.get("x-tenant")
+
+
+@pytest.mark.parametrize(
+    "rate", [0, -1, 1e-320, 0.0009, 1_000_001, 1e308, math.inf, math.nan, True, "5", None]
+)
+def test_a_rate_is_a_number_that_makes_sense(rate: Any) -> None:
+    """Refused when it is said: between one in 1000 s and a million a second."""
+    with pytest.raises(ValueError, match=r"max_requests_per_second is from 0\.001 to 1000000"):
+        builder().with_rate_limit(rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst"),
+    [
+        (5, 4.9),
+        (0.1, 0.5),
+        (5, 0),
+        (5, False),
+        (5, -5),
+        (5, 1e9),
+        (5, math.inf),
+        (5, math.nan),
+        (5, True),
+        (5, "9"),
+    ],
+)
+def test_a_burst_is_a_seconds_requests_at_least(rate: float, burst: Any) -> None:
+    """And one at least, for nothing would ever pass else."""
+    with pytest.raises(ValueError, match="burst is from"):
+        builder().with_rate_limit(rate, burst)
+
+
+@pytest.mark.parametrize("bound", [0, -1, 1_000_001, 1.5, True])
+def test_so_many_callers_are_told_apart(bound: Any) -> None:
+    """From one to a million."""
+    with pytest.raises(ValueError, match="max_clients is from 1 to 1000000"):
+        builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
+
+
+@pytest.mark.parametrize("bound", [1, 1_000_000])
+def test_the_least_and_the_most_callers_that_are_told_apart(bound: int) -> None:
+    """The bounds are within."""
+    builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
+
+
+def test_other_words_that_make_no_sense_are_refused() -> None:
+    """An answer to callers that nobody knows, a function that is none, a second limit."""
+    unknown: Any = "ignore"
+    with pytest.raises(ValueError, match="on_missing_principal is shared or reject"):
+        builder().with_rate_limit(5, per_client=True, on_missing_principal=unknown)
+    with pytest.raises(ValueError, match=r"^a limit .* rejects no strangers: add per_client=True$"):
+        builder().with_rate_limit(5, on_missing_principal="reject")
+
+    async def slow(_: RequestContext) -> str:
+        return "k"
+
+    functions: list[Any] = ["x-tenant", slow]
+    for function in functions:
+        with pytest.raises(
+            TypeError, match=r"^key_extractor is a callable, .* takes a RequestContext$"
+        ):
+            builder().with_rate_limit(5, key_extractor=function)
+    with pytest.raises(ValueError, match="with_rate_limit is called once"):
+        builder().with_rate_limit(5).with_rate_limit(5)
+
+
+def test_a_limit_per_client_stands_behind_authentication() -> None:
+    """Before it, or without any, nobody knows who calls; a function of the user's may."""
+    per_client = builder().with_rate_limit(5, per_client=True)
+    with pytest.raises(ValueError, match="add with_auth before it"):
+        per_client.build()
+    with pytest.raises(ValueError, match="add with_auth before it"):
+        per_client.with_auth(validator=Judge()).build()
+    builder().with_auth(validator=Judge()).with_rate_limit(5, per_client=True).build()
+    builder().with_rate_limit(5, key_extractor=tenant).build()
+    builder().with_rate_limit(5, per_client=True, key_extractor=tenant).build()
+
+
+async def outcomes(client: ProbeClient, times: int) -> list[str]:
+    """Return how so many calls end, by code."""
+    told: list[str] = []
+    for _ in range(times):
+        try:
+            await client.run("k", GO)
+        except ServiceError as error:
+            told.append(error.code.value)
+        else:
+            told.append("OK")
+    return told
+
+
+async def test_where_it_stands_decides_who_is_refused_first() -> None:
+    """Before authentication it counts everybody; behind it only those who are known."""
+    for first in ("limit", "auth"):
+        transport = MemoryTransport()
+        built = builder(transport)
+        if first == "limit":
+            built = built.with_rate_limit(0.001, burst=1).with_auth(validator=Judge())
+        else:
+            built = built.with_auth(validator=Judge()).with_rate_limit(0.001, burst=1)
+        async with built.build():
+            nobody = ProbeClient(transport)
+            told = await outcomes(nobody, 2)
+            known = await outcomes(nobody.with_token(token()), 2)
+        if first == "limit":
+            assert (told, known) == (
+                ["UNAUTHENTICATED", "RESOURCE_EXHAUSTED"],
+                ["RESOURCE_EXHAUSTED"] * 2,
+            )
+        else:
+            assert (told, known) == (["UNAUTHENTICATED"] * 2, ["OK", "RESOURCE_EXHAUSTED"])
+
+
+async def test_two_services_of_one_builder_share_nothing() -> None:
+    """Buckets are those of one running instance."""
+    transport = MemoryTransport()
+    built = builder(transport).with_rate_limit(0.001, burst=2)
+    for service in (built.build(), built.build()):
+        async with service:
+            assert await outcomes(ProbeClient(transport), 3) == ["OK", "OK", "RESOURCE_EXHAUSTED"]
+
+
+async def test_the_whole_service_has_one_limit() -> None:
+    """Commands and queries take from the same bucket."""
+    transport = MemoryTransport()
+    async with builder(transport).with_rate_limit(0.001, burst=3).build():
+        client = ProbeClient(transport)
+        await client.get("k")
+        await client.run("k", GO)
+        await client.get("k")
+        with pytest.raises(ResourceExhaustedError) as refused:
+            await client.run("k", GO)
+        assert refused.value.retry_after == pytest.approx(1000, rel=0.01)
+        assert refused.value.remote
+
+
+async def test_what_is_refused_never_comes_to_the_handler() -> None:
+    """Nor to the interceptors behind; statistics count it."""
+    transport, seen = MemoryTransport(), []
+
+    async def audit(context: RequestContext, call_next: CallNext) -> Response:
+        seen.append(context.operation.name)
+        return await call_next(context)
+
+    handlers = Probe()
+    built = NatsServiceBuilder(handlers, transport=transport).with_rate_limit(0.001, burst=1)
+    async with built.with_interceptor(audit).build():
+        client = ProbeClient(transport)
+        assert await outcomes(client, 4) == ["OK"] + ["RESOURCE_EXHAUSTED"] * 3
+        stats = {each.name: each for each in (await client.get_service_stats()).endpoints}
+    assert (len(handlers.seen), seen) == (1, ["run"])
+    assert stats["run"].data == {"rateLimit": {"refused": 3}}
+    assert stats["get"].data == {"rateLimit": {"refused": 0}}
+    assert (stats["run"].num_requests, stats["run"].num_errors) == (4, 3)
+
+
+async def test_a_function_that_fails_fails_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    """INTERNAL with no text of its own; the log has all of it; the handler is not called."""
+    transport, handlers = MemoryTransport(), Probe()
+
+    def broken(_: RequestContext) -> str:
+        raise ValueError("s3cret")
+
+    built = NatsServiceBuilder(handlers, transport=transport)
+    async with built.with_rate_limit(5, key_extractor=broken).build():
+        with pytest.raises(InternalError) as raised:
+            await ProbeClient(transport).run("k", GO)
+    assert "s3cret" not in str(raised.value)
+    assert "s3cret" in caplog.text
+    assert not handlers.seen
+
+
+async def test_a_flood_of_refusals_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    """What is refused is counted, not told line by line."""
+    transport = MemoryTransport()
+    with caplog.at_level(logging.INFO):
+        async with builder(transport).with_rate_limit(0.001, burst=1).build():
+            await outcomes(ProbeClient(transport), 200)
+    assert len(caplog.records) <= 2
+
+
+async def test_rejected_strangers_are_unauthenticated() -> None:
+    """With `reject`, a caller that a function cannot tell is told to say who it is."""
+    transport = MemoryTransport()
+    built = builder(transport).with_rate_limit(
+        5, key_extractor=tenant, on_missing_principal="reject"
+    )
+    async with built.build():
+        client = ProbeClient(transport)
+        with pytest.raises(UnauthenticatedError):
+            await client.run("k", GO)
+        await client.with_header("X-Tenant", "north").run("k", GO)

@@ -1,0 +1,391 @@
+"""Health checks in the background: what they find, and whom a bad one harms."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from testkit.doubles import settle, travel, until
+from weenats.service.health import HealthChecks, HealthSettings
+
+INTERVAL = 30
+TIMEOUT = 5
+Make = Callable[..., HealthChecks]
+
+
+@pytest.fixture
+async def checks() -> AsyncIterator[Make]:
+    """Make the checks of a service, of names and callables."""
+    made: list[HealthChecks] = []
+
+    def make(**named: Any) -> HealthChecks:
+        settings = HealthSettings.of(
+            enabled=True,
+            interval=INTERVAL,
+            timeout=TIMEOUT,
+            custom_checks=[{"name": name, "check": check} for name, check in named.items()],
+        )
+        made.append(HealthChecks(settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        await each.close()
+
+
+def found(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
+    """Return status and message of each check by name."""
+    return {
+        name: (each["status"], each.get("message"))
+        for each in (entry.model_dump(mode="json") for entry in checks.entries)
+        if (name := each["name"])
+    }
+
+
+async def forever() -> None:
+    """Hang."""
+    await asyncio.Event().wait()
+
+
+def returning(value: Any) -> Callable[[], Any]:
+    """Return a sync check that returns this."""
+    return lambda: value
+
+
+def awaiting(value: Any) -> Callable[[], Awaitable[Any]]:
+    """Return an async check that returns this."""
+
+    async def check() -> Any:
+        await asyncio.sleep(0)
+        return value
+
+    return check
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    """Return a sync check that raises this."""
+
+    def check() -> None:
+        raise error
+
+    return check
+
+
+def raising_later(error: BaseException) -> Callable[[], Awaitable[Any]]:
+    """Return an async check that raises this."""
+
+    async def check() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    return check
+
+
+class Callables:
+    """Checks that are neither functions nor coroutine functions."""
+
+    async def __call__(self) -> bool:
+        """Be well."""
+        return True
+
+    async def method(self) -> bool:
+        """Be well."""
+        return True
+
+
+WELL = ("ok", None)
+
+
+@pytest.mark.parametrize("how", [returning, awaiting])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, WELL),
+        (None, WELL),
+        (False, ("error", "it returned False")),
+        (0, ("error", "it returned int, not True, False or None")),
+        (1, ("error", "it returned int, not True, False or None")),
+        ("ok", ("error", "it returned str, not True, False or None")),
+        ([], ("error", "it returned list, not True, False or None")),
+        ({"secret": "hunter2"}, ("error", "it returned dict, not True, False or None")),
+    ],
+)
+async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: Any) -> None:
+    """True and None are well, everything else is not; the value itself is not told."""
+    made = checks(one=how(value))
+    await made.start()
+    assert found(made) == {"one": expected}
+
+
+@pytest.mark.parametrize("how", [raising, raising_later])
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ValueError("password=hunter2"), "ValueError"),
+        (ConnectionError("db.internal"), "ConnectionError"),
+        (TimeoutError(), "TimeoutError"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+async def test_what_is_raised(
+    checks: Make, how: Any, error: Exception, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An exception is told by the name of its class alone; the log has all of it."""
+    made = checks(one=how(error))
+    await made.start()
+    assert found(made) == {"one": ("error", f"it raised {kind}")}
+    (record,) = caplog.records
+    assert (record.levelname, record.exc_info and record.exc_info[1]) == ("WARNING", error)
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), StopIteration(3)])
+async def test_what_ends_a_thread(checks: Make, error: BaseException) -> None:
+    """A sync check that wants to end the process or an iteration is in error, no more."""
+    made = checks(one=raising(error), two=returning(None))
+    await made.start()
+    assert found(made) == {"one": ("error", f"it raised {type(error).__name__}"), "two": WELL}
+
+
+async def test_a_check_that_cancels_itself(checks: Make) -> None:
+    """A check that ends in a cancellation of its own is in error; the others are told."""
+    made = checks(one=raising_later(asyncio.CancelledError()), two=awaiting(None))
+    await made.start()
+    assert found(made) == {"one": ("error", "it was cancelled"), "two": WELL}
+
+
+async def test_every_kind_of_callable(checks: Make) -> None:
+    """Async methods, callable objects, partials and functions that return a coroutine all do."""
+    later = awaiting("d")
+    made = checks(
+        a=Callables(),
+        b=Callables().method,
+        c=functools.partial(awaiting("c")),
+        d=lambda: later(),  # noqa: PLW0108 - a function that returns a coroutine
+        e=functools.partial(returning(None)),
+    )
+    await made.start()
+    told = ("error", "it returned str, not True, False or None")
+    assert found(made) == {"a": WELL, "b": WELL, "c": told, "d": told, "e": WELL}
+
+
+async def test_checks_run_together(checks: Make) -> None:
+    """Each check may wait for another one: none waits for its turn."""
+    ready, barrier = asyncio.Event(), threading.Barrier(2, timeout=10)
+
+    async def first() -> None:
+        await ready.wait()
+
+    async def second() -> None:
+        ready.set()
+
+    def third() -> None:
+        barrier.wait()
+
+    made = checks(a=first, b=second, c=third, d=third)
+    await made.start()
+    assert set(found(made).values()) == {WELL}
+
+
+async def test_a_check_that_hangs(checks: Make) -> None:
+    """It is in error when the timeout has passed, and no other check is; the start goes on."""
+    clock = travel()
+    made = checks(hangs=forever, fine=awaiting(None))
+    assert found(made)["hangs"] == found(made)["fine"] == ("error", "it has not run yet")
+    starting = asyncio.create_task(made.start())
+    await settle()
+    clock.advance(TIMEOUT - 0.5)
+    await settle()
+    assert not starting.done()
+    clock.advance(0.6)
+    await starting
+    assert found(made) == {"hangs": ("error", "it took longer than 5 s"), "fine": WELL}
+
+
+async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> None:
+    """A sync check that blocks holds one thread, however often it is due, and blocks no loop."""
+    clock, released, rounds = travel(), threading.Event(), []
+    calls: list[threading.Thread] = []
+
+    def block() -> None:
+        calls.append(threading.current_thread())
+        released.wait(30)
+
+    async def count() -> None:
+        rounds.append(found(made)["blocks"])
+
+    made = checks(blocks=block, counts=count)
+    starting = asyncio.create_task(made.start())
+    await until(lambda: calls and rounds)
+    clock.advance(TIMEOUT + 0.1)
+    await starting
+    for number in range(2, 7):
+        await settle()
+        clock.advance(INTERVAL + 0.1)
+        await until(lambda number=number: len(rounds) == number)
+    assert rounds[1] == ("error", "it took longer than 5 s")
+    assert set(rounds[2:]) == {("error", "it still runs since an earlier time")}
+    assert len(calls) == 1
+    assert calls[0].daemon
+    released.set()
+    await until(lambda: not calls[0].is_alive())
+    await settle()
+    clock.advance(INTERVAL + 0.1)
+    await until(lambda: found(made)["blocks"] == WELL)
+    assert len(calls) == 2
+
+
+async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -> None:
+    """An async check that swallows its cancellation is begun once until it ends by itself."""
+    clock, released, begun = travel(), asyncio.Event(), []
+
+    async def stubborn() -> None:
+        begun.append(None)
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+
+    made = checks(stubborn=stubborn)
+    starting = asyncio.create_task(made.start())
+    await settle()
+    clock.advance(TIMEOUT + 0.1)
+    await starting
+    clock.advance(INTERVAL + 0.1)
+    await until(lambda: found(made)["stubborn"][1] == "it still runs since an earlier time")
+    assert len(begun) == 1
+    released.set()
+    await settle()
+    clock.advance(INTERVAL + 0.1)
+    await until(lambda: found(made)["stubborn"] == WELL)
+    assert len(begun) == 2
+
+
+async def test_a_late_answer_changes_nothing(checks: Make) -> None:
+    """What a check says after its time is not what it found."""
+    clock, entered, released = travel(), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def late() -> bool:
+        threads.append(threading.current_thread())
+        entered.set()
+        return released.wait(30)
+
+    made = checks(late=late)
+    starting = asyncio.create_task(made.start())
+    await until(entered.is_set)
+    clock.advance(TIMEOUT + 0.1)
+    await starting
+    released.set()
+    await until(lambda: not threads[0].is_alive())
+    await settle()
+    assert found(made) == {"late": ("error", "it took longer than 5 s")}
+
+
+async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """The log has each change once, not each run; a first run that is well is no change."""
+    caplog.set_level(logging.INFO)
+    clock = travel()
+    answers: list[Any] = [True, False, False, True, True]
+    asked = iter(answers)
+    runs: list[Any] = []
+
+    async def check() -> Any:
+        runs.append(None)
+        return next(asked)
+
+    made = checks(one=check)
+    await made.start()
+    for number in range(2, len(answers) + 1):
+        await settle()
+        clock.advance(INTERVAL + 0.1)
+        await until(lambda number=number: len(runs) == number)
+        await settle()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the health check one: it returned False",
+        "the health check one is well again",
+    ]
+
+
+async def test_nothing_of_whoever_starts_it_is_seen(checks: Make) -> None:
+    """Checks belong to no request and no trace that was there when the service started."""
+    variable = ContextVar("variable", default="none")
+    seen: list[str] = []
+    clock = travel()
+
+    async def check() -> None:
+        seen.append(variable.get())
+
+    def sync_check() -> None:
+        seen.append(variable.get())
+
+    variable.set("a request")
+    made = checks(one=check, two=sync_check)
+    await made.start()
+    await settle()
+    clock.advance(INTERVAL + 0.1)
+    await until(lambda: len(seen) == 4)
+    assert set(seen) == {"none"}
+
+
+async def test_closing_ends_what_runs(checks: Make) -> None:
+    """After the close nothing runs any more: neither the check under way nor a later one."""
+    clock = travel()
+    ended: list[str] = []
+
+    async def check() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    made = checks(one=check)
+    starting = asyncio.create_task(made.start())
+    await settle()
+    starting.cancel()
+    await asyncio.wait({starting})
+    await made.close()
+    assert ended == ["ended"]
+    clock.advance(10 * INTERVAL)
+    await settle()
+    assert ended == ["ended"]
+    await made.close()
+
+
+async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check that gets no thread is in error, and is tried again the next time."""
+    clock = travel()
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        made = checks(one=returning(None))
+        await made.start()
+    assert found(made) == {"one": ("error", "it raised RuntimeError")}
+    await settle()
+    clock.advance(INTERVAL + 0.1)
+    await until(lambda: found(made)["one"] == WELL)
+
+
+async def test_disabled_checks_never_run() -> None:
+    """When health is switched off, so are its checks."""
+    calls: list[None] = []
+    settings = HealthSettings.of(
+        enabled=False,
+        interval=INTERVAL,
+        timeout=TIMEOUT,
+        custom_checks=[{"name": "one", "check": lambda: calls.append(None)}],
+    )
+    made = HealthChecks(settings)
+    await made.start()
+    await made.close()
+    assert (made.entries, calls) == ([], [])

@@ -1,0 +1,94 @@
+"""What `with_health` is told: bad values are refused when they are written down."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from testkit.probe import Probe
+from weenats import CustomCheck, InvalidArgumentError, NatsServiceBuilder
+
+
+def builder() -> NatsServiceBuilder:
+    """Return a builder that connects nowhere."""
+    return NatsServiceBuilder(Probe())
+
+
+def a_check(name: Any = "store", check: Any = bool, **more: Any) -> Any:
+    """Return an entry of custom_checks."""
+    return {"name": name, "check": check, **more}
+
+
+@pytest.mark.parametrize("name", ["store", "s", "a-b_c9", "x" * 200])
+def test_names(name: str) -> None:
+    """Lower case letters, digits, dashes and underscores make a name."""
+    assert builder().with_health(custom_checks=[a_check(name)])
+
+
+@pytest.mark.parametrize(
+    "name", ["", "Store", "9a", "-a", "_a", "a b", "a\n", "a.b", "ä", None, 5, b"a", "jwks"]
+)
+def test_no_names(name: Any) -> None:
+    """Anything else is refused, and so is the name of the built-in check."""
+    with pytest.raises(ValueError, match=r"a name in custom_checks|built-in check"):
+        builder().with_health(custom_checks=[a_check(name)])
+
+
+@pytest.mark.parametrize(
+    "duration", [0, -1, float("nan"), float("inf"), "5", None, True, timedelta(0)]
+)
+def test_no_durations(duration: Any) -> None:
+    """Interval and timeout are positive amounts of time; the refusal says which is none."""
+    with pytest.raises(InvalidArgumentError, match="interval must be"):
+        builder().with_health(interval=duration)
+    with pytest.raises(InvalidArgumentError, match="timeout must be"):
+        builder().with_health(timeout=duration)
+
+
+@pytest.mark.parametrize(
+    ("checks", "error", "told"),
+    [
+        ([a_check(), a_check()], ValueError, "have the name store twice"),
+        ([a_check(check=5)], TypeError, "the check store cannot be called"),
+        ([a_check(timeout=3)], ValueError, "has the members name, check; this one has name, check"),
+        ([{"name": "store"}], ValueError, "this one has name"),
+        ([{}], ValueError, "this one has none"),
+        ([("store", bool)], TypeError, "each of custom_checks is a dictionary, not tuple"),
+        ({"store": bool}, TypeError, "custom_checks are a list of dictionaries, not dict"),
+        ("store", TypeError, "a list of dictionaries, not str"),
+        (None, TypeError, "a list of dictionaries, not NoneType"),
+    ],
+)
+def test_no_checks(checks: Any, error: type[Exception], told: str) -> None:
+    """Checks that cannot be run are refused with what is wrong with them."""
+    with pytest.raises(error, match=told):
+        builder().with_health(custom_checks=checks)
+
+
+def test_enabled_is_a_truth_value() -> None:
+    """Text that says no is not taken for yes."""
+    with pytest.raises(TypeError, match="enabled is True or False, not 'no'"):
+        builder().with_health("no")  # type: ignore[arg-type]
+
+
+def test_once() -> None:
+    """A second call is a mistake, whatever the first one said; builders stay as they are."""
+    first = builder()
+    second = first.with_health(enabled=False)
+    with pytest.raises(ValueError, match="with_health is called once"):
+        second.with_health()
+    assert first.with_health()
+
+
+def test_entries_are_copied() -> None:
+    """What becomes of the caller's dictionaries and list later changes nothing."""
+    entry: CustomCheck = {"name": "store", "check": bool}
+    entries = [entry]
+    built = builder().with_health(custom_checks=entries)
+    entry["name"] = "Other Name"
+    entries.clear()
+    settings = built._settings.health
+    assert settings is not None
+    assert [each["name"] for each in settings.checks] == ["store"]

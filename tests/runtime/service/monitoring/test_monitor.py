@@ -1,0 +1,259 @@
+"""Snapshots of an instance and what its statistics show, by a clock that stands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from testkit.doubles import FakeClock, settle, travel, until
+from testkit.probe import CONTRACT, Probe
+from testkit.wires import conforming
+from weenats import InvalidArgumentError, NatsServiceBuilder, NotFoundError
+from weenats.discovery import EndpointCounters
+from weenats.service.monitoring import Monitor, MonitoringSettings
+from weenats.testing import MemoryTransport
+
+MILLISECOND = 1_000_000
+INTERVAL = 30
+Make = Callable[..., Monitor]
+
+
+def settings(**changes: Any) -> MonitoringSettings:
+    """Return settings; a test changes what it is about."""
+    values: dict[str, Any] = {
+        "interval": INTERVAL,
+        "include_memory_stats": True,
+        "include_request_stats": True,
+        "custom_metrics": [],
+    }
+    return MonitoringSettings.of(**{**values, **changes})
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of rates and of the uptime."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def transport() -> MemoryTransport:
+    """A connection within this process."""
+    transport = MemoryTransport()
+    await transport.connect()
+    return transport
+
+
+@pytest.fixture
+def published(transport: MemoryTransport) -> list[dict[str, Any]]:
+    """What was published, each held against its schema."""
+    snapshots: list[dict[str, Any]] = []
+    transport.subscribe(
+        "probe.monitoring",
+        lambda delivery: snapshots.append(conforming("monitoring-snapshot", delivery.payload)),
+    )
+    return snapshots
+
+
+@pytest.fixture
+async def make(transport: MemoryTransport, clock: FakeClock) -> AsyncIterator[Make]:
+    """Make monitors of the probe."""
+    made: list[Monitor] = []
+
+    def new(**changes: Any) -> Monitor:
+        made.append(Monitor(settings(**changes), transport, CONTRACT, "i-1", clock))
+        return made[-1]
+
+    yield new
+    for monitor in made:
+        await monitor.close()
+
+
+def idle() -> tuple[int, int]:
+    """Return the load of an endpoint with nothing to do."""
+    return 0, 0
+
+
+def told(data: Any) -> Any:
+    """Return what statistics show under `monitoring`."""
+    assert list(data) == ["monitoring"]
+    return data["monitoring"]()
+
+
+async def test_the_first_snapshot(make: Make, published: list[dict[str, Any]]) -> None:
+    """It is published when the service starts: identity, memory, and nothing done yet."""
+    monitor = make()
+    monitor.watch(EndpointCounters(), idle)
+    await monitor.start()
+    await settle()
+    (snapshot,) = published
+    assert (snapshot["name"], snapshot["id"], snapshot["version"]) == ("probe", "i-1", "1.2.3")
+    assert (snapshot["uptime"], snapshot["custom"]) == (0.0, {})
+    assert snapshot["memory"]["rss"] > 1_000_000
+    assert snapshot["requests"] == {
+        "total": 0,
+        "errors": 0,
+        "rate": 0.0,
+        "inFlight": 0,
+        "queued": 0,
+    }
+
+
+async def test_snapshots_tell_of_the_time_since_the_last_one(
+    make: Make, clock: FakeClock, published: list[dict[str, Any]]
+) -> None:
+    """Rate and percentiles are of one interval, over all endpoints; total and errors are of all."""
+    time = travel()
+    monitor = make()
+    one, other = EndpointCounters(), EndpointCounters()
+    monitor.watch(one, lambda: (3, 1))
+    monitor.watch(other, lambda: (2, 5))
+    await monitor.start()
+    for _ in range(98):
+        one.count(10 * MILLISECOND, None)
+    other.count(500 * MILLISECOND, NotFoundError())
+    other.count(500 * MILLISECOND, None)
+    other.count(0, NotFoundError())  # refused, never run
+    clock.now += 10
+    await settle()
+    time.advance(INTERVAL + 0.1)
+    await until(lambda: len(published) == 2)
+    requests = published[1]["requests"]
+    assert (requests["total"], requests["errors"], requests["rate"]) == (101, 2, 10.1)
+    assert (requests["inFlight"], requests["queued"]) == (5, 6)
+    assert requests["p50"] == pytest.approx(10, rel=0.032)
+    assert requests["p99"] == pytest.approx(500, rel=0.032)
+    assert published[1]["uptime"] == 10
+    clock.now += 10
+    await settle()
+    time.advance(INTERVAL + 0.1)
+    await until(lambda: len(published) == 3)
+    requests = published[2]["requests"]
+    assert (requests["total"], requests["errors"], requests["rate"]) == (101, 2, 0)
+    assert "p50" not in requests
+    assert "p99" not in requests
+
+
+async def test_statistics_tell_of_one_interval_more(make: Make, clock: FakeClock) -> None:
+    """They show requests as they are now; a snapshot just taken leaves them with the one before."""
+    time = travel()
+    monitor = make()
+    counters = EndpointCounters()
+    endpoint = monitor.watch(counters, lambda: (1, 0))
+    await monitor.start()
+    clock.now += 10
+    counters.count(10 * MILLISECOND, None)
+    assert told(endpoint) == told(monitor.data())["requests"]
+    assert told(endpoint)["rate"] == 0.1
+    for expected in (1, 1, 0):
+        assert ("p50" in told(endpoint)) == bool(expected)
+        uptime = told(monitor.data())["uptime"]
+        await settle()
+        time.advance(INTERVAL + 0.1)
+        clock.now += 10
+        await until(lambda uptime=uptime: told(monitor.data())["uptime"] != uptime)
+    assert told(endpoint) == {"total": 1, "errors": 0, "rate": 0, "inFlight": 1, "queued": 0}
+
+
+async def test_each_endpoint_tells_of_itself(make: Make) -> None:
+    """The statistics of an endpoint have its own figures, those of the instance all of them."""
+    monitor = make()
+    counters = [EndpointCounters(), EndpointCounters()]
+    data = [monitor.watch(each, lambda: (1, 2)) for each in counters]
+    await monitor.start()
+    counters[0].count(MILLISECOND, None)
+    assert [told(each)["total"] for each in data] == [1, 0]
+    assert [told(each)["inFlight"] for each in data] == [1, 1]
+    requests = told(monitor.data())["requests"]
+    assert (requests["total"], requests["inFlight"], requests["queued"]) == (1, 2, 4)
+
+
+async def test_what_is_not_wanted_is_absent(make: Make, published: list[dict[str, Any]]) -> None:
+    """Without memory and request figures neither is told, and no duration is counted."""
+    monitor = make(include_memory_stats=False, include_request_stats=False)
+    counters = EndpointCounters()
+    assert monitor.watch(counters, idle) == {}
+    await monitor.start()
+    await settle()
+    assert set(published[0]) == {"name", "id", "version", "timestamp", "uptime", "custom"}
+    assert told(monitor.data()) == published[0]
+    assert counters.on_duration is None
+
+
+async def test_metrics_are_read_for_snapshots_only(make: Make) -> None:
+    """Whoever asks for statistics makes nobody read: they show what was read last."""
+    time = travel()
+    reads: list[None] = []
+
+    def read() -> int:
+        reads.append(None)
+        return len(reads)
+
+    monitor = make(custom_metrics=[{"name": "n", "type": "counter", "help": "N.", "read": read}])
+    await monitor.start()
+    for _ in range(5):
+        custom = told(monitor.data())["custom"]
+        assert custom == {"n": {"type": "counter", "help": "N.", "value": 1.0}}
+    await settle()
+    time.advance(INTERVAL + 0.1)
+    await until(lambda: told(monitor.data())["custom"]["n"]["value"] == 2.0)
+
+
+async def test_a_connection_that_takes_nothing(
+    make: Make, transport: MemoryTransport, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A snapshot that cannot be published is logged, and shown in statistics all the same."""
+    await transport.close()
+    monitor = make()
+    await monitor.start()
+    assert told(monitor.data())["id"] == "i-1"
+    assert "a snapshot of probe cannot be published" in caplog.text
+
+
+async def test_statistics_before_the_first_snapshot(make: Make) -> None:
+    """Who asks before the start is told what is known then."""
+    assert told(make().data())["requests"]["total"] == 0
+
+
+async def test_nothing_after_the_close(make: Make, published: list[dict[str, Any]]) -> None:
+    """A closed monitor takes no more snapshots."""
+    time = travel()
+    monitor = make()
+    await monitor.start()
+    await monitor.close()
+    time.advance(10 * INTERVAL)
+    await settle()
+    await asyncio.sleep(0)
+    assert len(published) == 1
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "30", None, True])
+def test_no_intervals(interval: Any) -> None:
+    """The interval is a positive amount of time."""
+    with pytest.raises(InvalidArgumentError, match="interval must be"):
+        NatsServiceBuilder(Probe()).with_monitoring(interval)
+
+
+@pytest.mark.parametrize("name", ["include_memory_stats", "include_request_stats"])
+def test_what_to_include_is_a_truth_value(name: str) -> None:
+    """Text that says no is not taken for yes."""
+    wrong: dict[str, Any] = {name: "no"}
+    with pytest.raises(TypeError, match="told by True or False, not 'no'"):
+        NatsServiceBuilder(Probe()).with_monitoring(**wrong)
+
+
+def test_metrics_are_checked_at_once() -> None:
+    """The builder refuses metrics that cannot be read."""
+    wrong: Any = [{"name": "Bad", "type": "gauge", "help": "", "read": int}]
+    with pytest.raises(ValueError, match="a name in custom_metrics"):
+        NatsServiceBuilder(Probe()).with_monitoring(custom_metrics=wrong)
+
+
+def test_once() -> None:
+    """A second call is a mistake; builders stay as they are."""
+    first = NatsServiceBuilder(Probe())
+    with pytest.raises(ValueError, match="with_monitoring is called once"):
+        first.with_monitoring().with_monitoring()
+    assert first.with_monitoring(5)

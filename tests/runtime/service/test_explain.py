@@ -1,0 +1,129 @@
+"""What `explain` tells: what holds for each operation, and who said so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from testkit.probe import FIND, GET, RUN, Probe
+from weenats import CallNext, Endpoint, NatsServiceBuilder, RequestContext, Response
+from weenats.contract import AuthRequirement, RateLimit
+from weenats.service.explain import OperationPolicy
+from weenats.testing import MemoryTransport
+
+
+class Judge:
+    """A validator of the user's."""
+
+    async def validate(self, token: str) -> Any:
+        """Know nobody."""
+        raise NotImplementedError
+
+
+async def audit(context: RequestContext, call_next: CallNext) -> Response:
+    """An interceptor of the user's."""
+    return await call_next(context)
+
+
+class Strict(Probe):
+    """The probe, whose contract says more of one command and of one query."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return two of its operations."""
+        run = replace(
+            RUN,
+            auth=AuthRequirement(scopes=("probe:run",)),
+            rate_limit=RateLimit(max_requests_per_second=5),
+            timeout=0.5,
+            idempotent=True,
+        )
+        find = replace(FIND, idempotent=False, auth=AuthRequirement(required=False))
+        return Endpoint.command(run, self.run), Endpoint.query(find, self.find)
+
+
+def explained(builder: NatsServiceBuilder) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Return value and source of each setting, by operation."""
+    return {
+        policy.operation: {each.name: (each.value, each.source) for each in policy.settings}
+        for policy in builder.explain()
+    }
+
+
+def test_without_a_word_all_is_default() -> None:
+    """Each value of a bare builder is told, and that nobody said it."""
+    policies = NatsServiceBuilder(Probe(), transport=MemoryTransport()).explain()
+    assert [type(each) for each in policies] == [OperationPolicy] * 4
+    assert [each.subject for each in policies if each.operation == GET.name] == [GET.subject]
+    for policy in policies:
+        assert {each.source for each in policy.settings} == {"default"}
+        told = {each.name: each.value for each in policy.settings}
+        assert told["max queue"] == 100
+        assert told["timeout"] == 5.0
+        assert told["retries"] == (
+            "never" if policy.kind == "command" else "allowed to clients, as it is idempotent"
+        )
+        assert told["authentication"] is told["rate limit"] is told["circuit breaker"] is None
+
+
+def test_the_contract_and_the_builder_are_named_where_they_said_it() -> None:
+    """A limit of each counts besides the other; what the contract says of auth wins."""
+    builder = (
+        NatsServiceBuilder(Strict(), transport=MemoryTransport())
+        .with_queue_group("workers", 7, max_queue=3, max_queue_time=2)
+        .with_auth(validator=Judge())
+        .with_rate_limit(100, per_client=True)
+        .with_interceptor(audit)
+        .with_circuit_breaker(failure_threshold=9, scope="service")
+        .with_drain_timeout(4)
+        .with_telemetry(attributes="full", sampling={"queries": 1})
+        .with_health(custom_checks=[{"name": "store", "check": lambda: True}])
+        .with_monitoring(interval=10)
+    )
+    run, find = explained(builder)["run"], explained(builder)["find"]
+    assert run["queue group"] == ("workers", "with_queue_group")
+    assert run["max concurrency"] == (7, "with_queue_group")
+    assert run["max queue"] == (3, "with_queue_group")
+    assert run["max queue time"] == (2.0, "with_queue_group")
+    assert run["self eject"] == (False, "default")
+    assert run["drain timeout"] == (4.0, "with_drain_timeout")
+    assert run["timeout"] == (0.5, "contract")
+    assert find["timeout"] == (5.0, "default")
+    assert run["interceptors"] == (["authentication", "rate limit", "audit"], "builder")
+    assert run["authentication"] == ("Judge, required", "contract")
+    assert run["scopes"] == (["probe:run"], "contract")
+    assert find["authentication"] == ("Judge, optional", "contract")
+    assert "scopes" not in find
+    assert run["rate limit"] == (
+        "100 a second, 200 at once, of each caller", "with_rate_limit"
+    )  # fmt: skip
+    assert run["rate limit besides"] == ("5 a second, 10 at once, of each caller", "contract")
+    assert "rate limit besides" not in find
+    assert run["circuit breaker"] == (
+        "9 failures in 60 s open it for 30 s, 1 tried, one for each service",
+        "with_circuit_breaker",
+    )
+    assert run["retries"] == ("allowed to clients, as it is idempotent", "contract")
+    assert find["retries"] == ("never", "contract")
+    assert run["telemetry"] == (
+        "full attributes, sampling commands 1, queries 1, events 0.1", "with_telemetry"
+    )  # fmt: skip
+    assert run["health checks"] == (["store"], "with_health")
+    assert run["monitoring"] == ("every 10 s", "with_monitoring")
+
+
+def test_a_limit_of_the_contract_alone_is_of_all_callers() -> None:
+    """Without with_rate_limit there is nobody to tell callers apart."""
+    builder = NatsServiceBuilder(Strict(), transport=MemoryTransport())
+    assert explained(builder)["run"]["rate limit"] == (
+        "5 a second, 10 at once, of all callers", "contract"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [1, 10])
+def test_a_value_that_is_given_as_the_default_is_told_as_one(value: int) -> None:
+    """What is the same as the default needs nobody's word."""
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
+    told = explained(builder.with_queue_group("probe", value))["run"]["max concurrency"]
+    assert told == (value, "default" if value == 10 else "with_queue_group")

@@ -1,0 +1,70 @@
+"""Replies that cannot be sent cost their callers an answer, and the service nothing."""
+
+from __future__ import annotations
+
+import pytest
+from typing_extensions import override
+
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from weenats import (
+    DeadlineExceededError,
+    NatsServiceBuilder,
+    NotFoundError,
+    RequestContext,
+    ResourceExhaustedError,
+)
+from weenats.testing import MemoryTransport
+
+
+class FullTransport(MemoryTransport):
+    """Takes no replies while it is full, as a connection whose server does not read."""
+
+    is_full = True
+
+    @override
+    def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
+        if self.is_full and not reply:
+            raise ResourceExhaustedError("too much waits to be sent")
+        super().publish(subject, payload, headers, reply)
+
+
+async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Raise what can be sent."""
+    raise NotFoundError("no such thing")
+
+
+async def fail_oddly(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Raise what no JSON can say."""
+    raise NotFoundError("no such thing", details={"no JSON": object()})
+
+
+async def succeed(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Return a result."""
+    return Outcome(text="done")
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        (succeed, "could not be answered: RESOURCE_EXHAUSTED: too much"),
+        (fail, "cannot be sent: RESOURCE_EXHAUSTED: too much"),
+        (fail_oddly, "cannot be sent: RESOURCE_EXHAUSTED: too much"),
+    ],
+)
+async def test_what_cannot_be_answered_is_told_and_counted(
+    action: object, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log says so, statistics have a failure, and the next request is answered."""
+    transport, handlers = FullTransport(), Probe()
+    handlers.actions["act"] = action  # type: ignore[assignment]
+    async with (
+        NatsServiceBuilder(handlers, transport=transport).build(),
+        ProbeClient(MemoryTransport(transport.broker)) as client,
+    ):
+        with pytest.raises(DeadlineExceededError):
+            await client.run("k", Run(action="act"), timeout=0.05)
+        transport.is_full = False
+        assert (await client.run("k", Run(action="next"))).text
+        (endpoint, *_) = (await client.get_service_stats()).endpoints
+    assert (endpoint.num_requests, endpoint.num_errors) == (2, 1)
+    assert [told in each for each in caplog.messages].count(True) == 1, caplog.messages

@@ -1,0 +1,335 @@
+"""Trace headers that are malformed, huge or meant to do harm: neither break nor flood anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import nats
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from nats.aio.client import Client as RawClient
+from opentelemetry.baggage import get_all
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, get_current_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from testkit.observed import Observed, serving
+from testkit.probe import Outcome, Probe, ProbeClient, Run
+from weenats import NatsServiceBuilder, RequestContext
+from weenats.context import MessageContext
+from weenats.protocol.headers import Headers
+from weenats.telemetry.propagation import (
+    create_trace_headers,
+    extract_trace_context,
+    header_lines,
+    in_context,
+    propagated_headers,
+    unsampled_root,
+)
+
+SUBJECT: Final = "probe.command.thing.run"
+GOOD: Final = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}'
+TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
+PARENT: Final = f"00-{TRACE}-b7ad6b7169203331-01"
+
+HOSTILE: Final[dict[str, list[tuple[str, str]]]] = {
+    "wrong version": [("traceparent", f"ff-{TRACE}-b7ad6b7169203331-01")],
+    "no version": [("traceparent", f"{TRACE}-b7ad6b7169203331-01")],
+    "zero trace": [("traceparent", f"00-{'0' * 32}-b7ad6b7169203331-01")],
+    "zero span": [("traceparent", f"00-{TRACE}-{'0' * 16}-01")],
+    "upper case": [("traceparent", PARENT.upper())],
+    "extra field": [("traceparent", f"{PARENT}-extra")],
+    "no hex": [("traceparent", PARENT.replace("a", "g"))],
+    "one megabyte": [("traceparent", "0" * 900_000)],
+    "not ascii": [("traceparent", f"{PARENT}ä")],
+    "controls": [("traceparent", f"{PARENT}\x00\x07")],
+    "line feed": [("traceparent", f"{PARENT}\nX-Evil: 1")],
+    "twice": [("traceparent", PARENT), ("traceparent", "00-")],
+    "states": [("traceparent", PARENT), ("tracestate", ",".join(["a=1"] * 10_000))],
+    "many states": [
+        ("traceparent", PARENT),
+        ("tracestate", ",".join(f"k{number}=1" for number in range(10_000))),
+    ],
+    "huge state": [("traceparent", PARENT), ("tracestate", "a=" + "x" * 900_000)],
+    "bad state": [("traceparent", PARENT), ("tracestate", "1a=x,=,a=,A=1,a b=1")],
+    "digit state": [("traceparent", PARENT), ("tracestate", "1a=x")],
+    "state only": [("tracestate", "a=1")],
+    "many entries": [("baggage", ",".join(f"k{number}=1" for number in range(10_000)))],
+    "huge baggage": [("baggage", "a=" + "x" * 900_000)],
+    "bad baggage": [("baggage", 'a,=b,c d=1,e="1",f=1;g=h i,,;=\x00')],
+    "hidden line": [("baggage", "a%0d%0aX-Evil%3A%201=b%0d%0aX-Evil%3A%202")],
+    "swelling baggage": [("baggage", ",".join(f"k{n}={'!' * 110}" for n in range(64)))],
+    "blanks": [("baggage", "a=" + " " * 4000 + "\x01," + "b;" * 2000)],
+    "not utf-8": [("baggage", "a=\udcff"), ("traceparent", f"{PARENT}\udcff")],
+}
+
+
+def block(*lines: tuple[str, str]) -> bytes:
+    """Return a header block."""
+    text = "".join(f"{name}: {value}\r\n" for name, value in lines)
+    return b"NATS/1.0\r\n" + text.encode("utf-8", "surrogateescape") + b"\r\n"
+
+
+def extracted(headers: bytes) -> tuple[SpanContext, dict[str, object]]:
+    """Return what is read from headers; nothing is logged meanwhile."""
+    with silence():
+        context = extract_trace_context(Headers(headers))
+        return get_current_span(context).get_span_context(), dict(get_all(context))
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Fail when anybody logs anything."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.DEBUG)
+    handler.emit = records.append  # type: ignore[method-assign]
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+    assert not records, [record.getMessage()[:200] for record in records]
+
+
+def mutated(text: str) -> st.SearchStrategy[str]:
+    """Return a text with a character changed, added or left out, or something at its ends."""
+    odd = st.sampled_from([*'0aAgf-_ \t\x00,=;%+"\\', "ä", "ff", "00"])
+    at = st.integers(0, len(text))
+    return st.one_of(
+        st.builds(lambda i, c: text[:i] + c + text[i + 1 :], at, odd),
+        st.builds(lambda i, c: text[:i] + c + text[i:], at, odd),
+        st.builds(lambda i: text[:i] + text[i + 1 :], at),
+        st.just(text),
+    )
+
+
+def traceparents() -> st.SearchStrategy[str]:
+    """Return good ones, and such that are almost good."""
+    flags = st.integers(0, 255).map("{:02x}".format)
+    version = st.sampled_from(["00", "00", "00", "01", "cc", "fe", "ff"])
+    traces = st.integers(0, 2**128 - 1).map("{:032x}".format)
+    spans = st.integers(0, 2**64 - 1).map("{:016x}".format)
+    good = st.builds(lambda *parts: "-".join(parts), version, traces, spans, flags)
+    return good | good.flatmap(mutated)
+
+
+def tracestates() -> st.SearchStrategy[str]:
+    """Return good ones, and such that are almost good."""
+    key = st.from_regex(r"[a-z0-9][a-z0-9_*/@-]{0,20}", fullmatch=True)
+    value = st.from_regex(r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,20}", fullmatch=True)
+    member = st.builds("{}={}".format, key, value)
+    good = st.lists(member, max_size=40).map(",".join)
+    return good | good.flatmap(mutated)
+
+
+def baggages() -> st.SearchStrategy[str]:
+    """Return good ones, and such that are almost good; names hold what is not decoded."""
+    name = st.from_regex(r"[!#$&'*.^_`|~0-9A-Za-z-]{1,10}", fullmatch=True)
+    value = st.from_regex(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{0,20}", fullmatch=True)
+    entry = st.builds("{}={}".format, name, value)
+    good = st.lists(entry, max_size=70).map(",".join)
+    return good | good.flatmap(mutated)
+
+
+@given(traceparents(), st.sampled_from(["traceparent", "Traceparent", "TRACEPARENT"]))
+@example(PARENT, "traceparent")
+@example(f" {PARENT}\t", "Traceparent")
+@example(f"01-{TRACE}-b7ad6b7169203331-01-more", "traceparent")
+def test_a_traceparent_is_read_as_the_api_reads_it(text: str, name: str) -> None:
+    """Good and mutated ones: the same ids and flags, or none."""
+    headers = block(("Wee-Timeout", "5000"), (name, text))
+    value = Headers(headers)["traceparent"]
+    theirs = get_current_span(
+        TraceContextTextMapPropagator().extract({"traceparent": value}, Context())
+    ).get_span_context()
+    ours, _ = extracted(headers)
+    assert ours == theirs
+    assert ours.is_remote == theirs.is_remote
+
+
+@given(st.lists(traceparents(), min_size=2, max_size=4), st.booleans())
+def test_of_several_traceparents_the_last_one_holds(texts: list[str], mixed: bool) -> None:
+    """As of any other header, whether the quick look finds one first or not."""
+    names = ["traceparent", "Traceparent" if mixed else "traceparent"] * 2
+    headers = block(*zip(names, texts, strict=False))
+    last, _ = extracted(block(("traceparent", texts[-1])))
+    assert extracted(headers)[0] == last
+
+
+@given(tracestates())
+@example("1a=x")
+@example("a=1,a=2")
+@example("tenant@vendor=1, ,b=2 ")
+def test_a_tracestate_is_read_as_the_api_reads_it_without_its_words(text: str) -> None:
+    """Good and mutated ones, up to 512 characters: the same members, or none."""
+    headers = block(("traceparent", PARENT), ("tracestate", text))
+    value = Headers(headers)["tracestate"]
+    theirs = get_current_span(
+        TraceContextTextMapPropagator().extract(
+            {"traceparent": PARENT, "tracestate": value}, Context()
+        )
+    ).get_span_context()
+    ours, _ = extracted(headers)
+    expected = theirs.trace_state if len(value) <= 512 else {}
+    assert dict(ours.trace_state) == dict(expected)
+    assert ours.trace_id == int(TRACE, 16)
+
+
+def read_by_the_api(baggage: str) -> dict[str, object]:
+    """Return the entries that the API reads."""
+    return dict(get_all(W3CBaggagePropagator().extract({"baggage": baggage}, Context())))
+
+
+API_TAKES_BLANKS = bool(read_by_the_api("a = 1"))  # the older ones say that it is no entry
+
+
+@given(baggages())
+@example("a = 1")
+@example("a=1 ;b = c")
+@example(" a=%20b+%2C\t,c= ")
+def test_baggage_is_read_as_the_api_reads_it_without_its_words(text: str) -> None:
+    """Good and mutated entries, up to 64 of them: the same, and those that are none left out."""
+    headers = block(("baggage", text))
+    value = Headers(headers)["baggage"]
+    theirs = read_by_the_api(value)
+    _, ours = extracted(headers)
+    names = [entry.partition("=")[0] for entry in value.split(",")]
+    if len(names) > 64 or any(set(name) & set("%+") for name in names):
+        assert ours.items() <= theirs.items()
+    elif API_TAKES_BLANKS or not set(value) & set(" \t"):
+        assert ours == theirs
+    else:
+        assert theirs.items() <= ours.items()
+
+
+def test_blanks_in_baggage_mean_nothing() -> None:
+    """Around names and values, as W3C has it, whatever the version of the API makes of them."""
+    _, entries = extracted(block(("baggage", "a = 1 ,\tb\t=\t2,c=%20x%20,d=1 ; p = 2,e f=1")))
+    assert entries == {"a": "1", "b": "2", "c": "x", "d": "1 ; p = 2"}
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_may_be_headers(junk: bytes) -> None:
+    """Nothing raises, nothing is logged, and what is sent on is one clean line each."""
+    headers = b"NATS/1.0\r\nbaggage: " + junk + b"\r\ntraceparent: " + junk + b"\r\n\r\n"
+    with silence():
+        sent_on_cleanly(headers)
+
+
+@pytest.mark.parametrize("lines", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_sent_on_is_clean_and_bounded(lines: list[tuple[str, str]]) -> None:
+    """No line is hidden in what goes on, with telemetry or without; sizes are those of W3C."""
+    with silence():
+        sent_on_cleanly(block(*lines))
+
+
+def sent_on_cleanly(headers: bytes) -> None:
+    """Check what a nested call would carry."""
+    parent = extract_trace_context(Headers(headers))
+    root = unsampled_root()
+    message = MessageContext(message_id="m", correlation_id="c", headers=Headers(headers))
+    plain = create_trace_headers(in_context(root, parent))
+    for carried in (create_trace_headers(parent), plain, propagated_headers(message)):
+        assert set(carried) <= {"traceparent", "tracestate", "baggage"}
+        for value in carried.values():
+            assert value.isascii()
+            assert value.isprintable()
+            assert len(value) <= 8192
+    lines = header_lines(root.get_span_context(), parent)
+    assert dict(Headers(b"NATS/1.0\r\n" + lines + b"\r\n")) == plain
+    assert b"\n" not in lines.replace(b"\r\n", b"")
+
+
+def test_a_span_that_is_none_is_not_sent_on() -> None:
+    """No line names it, and none is left of what came with it."""
+    assert header_lines(INVALID_SPAN_CONTEXT, extract_trace_context({"baggage": "a=1"})) == b""
+
+
+def test_a_trace_goes_round_unchanged() -> None:
+    """What was read and is sent on is what came: ids, flags, state, entries."""
+    headers = block(
+        ("traceparent", PARENT),
+        ("tracestate", "vendor=1,tenant@other=2"),
+        ("baggage", "user=ada%20l,empty=,k=v;p=1"),
+    )
+    came = extract_trace_context(Headers(headers))
+    sent = create_trace_headers(came)
+    lines = header_lines(get_current_span(came).get_span_context(), came)
+    assert dict(Headers(b"NATS/1.0\r\n" + lines + b"\r\n")) == sent
+    assert sent["traceparent"] == PARENT
+    assert sent["tracestate"] == "vendor=1,tenant@other=2"
+    again = extract_trace_context(sent)
+    assert get_all(again) == {"user": "ada l", "empty": "", "k": "v;p=1"}
+    assert get_current_span(again).get_span_context().is_remote
+
+
+def test_baggage_of_the_application_is_sent_on_as_far_as_it_fits() -> None:
+    """Names and values are encoded; what would be too much is left out, without a word."""
+    from opentelemetry.baggage import set_baggage
+
+    context = set_baggage("na\r\nme", "va\r\nlue \ud800 ä", Context())
+    context = set_baggage("huge", "x" * 9000, context)
+    with silence():
+        sent = create_trace_headers(context)
+    assert sent == {"baggage": "na%0D%0Ame=va%0D%0Alue+%3F+%C3%A4"}
+
+
+@pytest.fixture
+async def raw(nats_url: str) -> AsyncIterator[RawClient]:
+    """A client that sends what it likes."""
+    connection = await nats.connect(nats_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("telemetry", [True, False])
+async def test_a_service_answers_whatever_its_callers_send(
+    nats_url: str,
+    observed: Observed,
+    raw: RawClient,
+    caplog: pytest.LogCaptureFixture,
+    telemetry: bool,
+) -> None:
+    """Each is answered, nested calls too; each is a trace; the log has not a line of it."""
+    handlers = Probe()
+    async with ProbeClient.connect(nats_url) as nested:
+
+        async def ask_further(key: str, command: Run, context: RequestContext) -> Outcome:
+            return Outcome(text=(await nested.get(key)).state.text)
+
+        handlers.actions["go"] = ask_further
+        service: Any = (
+            serving(nats_url, handlers)
+            if telemetry
+            else NatsServiceBuilder(handlers, nats_url).build()
+        )
+        async with service:
+            caplog.clear()
+            for lines in HOSTILE.values():
+                reply = await _request(raw, block(*lines))
+                assert b'"success":true' in reply
+            assert not [each for each in caplog.records if each.levelno > logging.INFO]
+    nested_headers = [seen.headers for seen in handlers.seen if seen.operation.name == "get"]
+    assert len(nested_headers) == len(HOSTILE)
+    assert not [each for each in nested_headers if "x-evil" in each]
+    if telemetry:
+        assert len(observed.of(SpanKind.SERVER)) == 2 * len(HOSTILE)
+        below = [span for span in observed.of(SpanKind.SERVER) if span.name == "probe/get"]
+        assert all(span.parent is not None for span in below)
+
+
+async def _request(raw: RawClient, headers: bytes) -> bytes:
+    """Ask with a header block that nats-py would not send."""
+    inbox = raw.new_inbox()
+    replies = await raw.subscribe(inbox, max_msgs=1)
+    size = len(headers)
+    command = f"HPUB {SUBJECT} {inbox} {size} {size + len(GOOD)}\r\n".encode()
+    await raw._send_command(command + headers + GOOD + b"\r\n")
+    await raw.flush()
+    return (await replies.next_msg(5)).data

@@ -1,0 +1,238 @@
+"""Logs: which message, trace and caller each record belongs to, in JSON and in text."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from testkit.doubles import a_context
+from testkit.observed import Observed, calling, judge, probe_token, serving
+from testkit.probe import Happened, Outcome, Probe, Run
+from weenats import Principal, ReceivedEvent, RequestContext
+from weenats import logging as weenats_logging
+from weenats.context import CURRENT
+from weenats.logging import FIELDS, JsonFormatter, TextFormatter, configure
+
+LOG: Final = logging.getLogger("application")
+
+
+@pytest.fixture(autouse=True)
+def root_as_it_was() -> Iterator[None]:
+    """What is configured is taken back."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers = handlers
+
+
+def configured(**options: Any) -> StringIO:
+    """Configure logging and return where it goes."""
+    handler = configure(**options)
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(stream := StringIO())
+    return stream
+
+
+def lines(stream: StringIO) -> list[dict[str, Any]]:
+    """Return the records, each a line of JSON."""
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_nothing_is_installed_by_importing() -> None:
+    """No handler on any logger, no level, in a fresh process."""
+    program = (
+        "import logging, weenats, weenats.logging, weenats.telemetry, weenats.service\n"
+        "assert not logging.getLogger().handlers\n"
+        "assert logging.getLogger().level == logging.WARNING\n"
+        "for name in list(logging.root.manager.loggerDict):\n"
+        "    if name.startswith('weenats'):\n"
+        "        logger = logging.getLogger(name)\n"
+        "        assert not logger.handlers and not logger.filters and logger.level == 0, name\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+def test_configuring_again_replaces() -> None:
+    """There is one handler of ours however often; others stay."""
+    other = logging.NullHandler()
+    root = logging.getLogger()
+    root.addHandler(other)
+    first = configure()
+    second = configure(json=True, level="DEBUG")
+    assert first not in root.handlers
+    assert [second in root.handlers, other in root.handlers] == [True, True]
+    assert root.level == logging.DEBUG
+    stream = configured(level=logging.WARNING)
+    LOG.info("quiet")
+    LOG.warning("loud")
+    assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("bad", [{"level": "LOUD"}, {"principal": "secret"}])
+def test_what_cannot_be_configured_changes_nothing(bad: dict[str, Any]) -> None:
+    """A bad value is refused before anything is replaced."""
+    before = configure()
+    with pytest.raises(ValueError, match=r"LOUD|secret"):
+        configure(**bad)
+    ours = [each for each in logging.getLogger().handlers if each.get_name() == "weenats"]
+    assert ours == [before]
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown"),
+    [
+        ("plain", "ada"),
+        ("hashed", "fdee430d40bd57deeac186cd9790033d0f06f909a8806e7ce6e717ab7c7d5029"),
+        ("none", None),
+    ],
+)
+async def test_a_record_tells_what_it_belongs_to(
+    nats_url: str, observed: Observed, handlers: Probe, mode: Any, shown: str | None
+) -> None:
+    """Trace, span, correlation, message, operation and caller, of the request being served."""
+    stream = configured(json=True, principal=mode)
+
+    async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
+        LOG.info("done %s", 1)
+        return Outcome(text=key)
+
+    handlers.actions["tell"] = tell
+    LOG.info("before")
+    async with serving(nats_url, handlers, auth=judge()), calling(nats_url) as client:
+        await client.run("k", Run(action="tell"), token=probe_token(), correlation_id="c-1")
+    server = observed.one(SpanKind.SERVER)
+    told = {line["message"]: line for line in lines(stream) if line["logger"] == "application"}
+    del told["done 1"]["timestamp"]
+    assert told["done 1"] == {
+        "level": "INFO",
+        "logger": "application",
+        "message": "done 1",
+        "trace_id": f"{server.context.trace_id:032x}",
+        "span_id": f"{server.context.span_id:016x}",
+        "correlation_id": "c-1",
+        "message_id": handlers.seen[0].message_id,
+        "operation": "probe/run",
+        **({} if shown is None else {"principal": shown}),
+    }
+    assert not set(FIELDS) & set(told["before"])
+
+
+async def test_an_event_is_told_without_an_operation(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """Its ids and its trace are."""
+    stream = configured(json=True)
+    arrived: asyncio.Queue[ReceivedEvent[Happened]] = asyncio.Queue()
+
+    async def take(event: ReceivedEvent[Happened]) -> None:
+        LOG.info("took it")
+        arrived.put_nowait(event)
+
+    async with calling(nats_url) as client, await client.subscribe_happened(take):
+        await client.publish_happened("k", Happened(whatText="x"), revision=1)
+        event = await arrived.get()
+    (line,) = [each for each in lines(stream) if each["message"] == "took it"]
+    assert line["trace_id"] == f"{observed.one(SpanKind.CONSUMER).context.trace_id:032x}"
+    assert line["message_id"] == event.message_id
+    assert "operation" not in line
+
+
+async def test_a_request_that_waited_is_told_as_itself(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """What is logged before its span began has no span, least of all that of another request."""
+    stream = configured(json=True)
+    entered, opened = asyncio.Semaphore(0), asyncio.Event()
+    seen: list[bool] = []
+
+    async def hold(key: str, command: Run, context: RequestContext) -> Outcome:
+        seen.append(trace.get_current_span().get_span_context().is_valid)
+        entered.release()
+        await opened.wait()
+        return Outcome(text=key)
+
+    handlers.actions["hold"] = hold
+    good = probe_token()
+    async with serving(nats_url, handlers, auth=judge()), calling(nats_url) as client:
+        calls = [
+            asyncio.create_task(client.run("k", Run(action="hold"), token=text))
+            for text in (good, good, "bad.token.text", "bad.token.text")
+        ]
+        for _ in range(2):
+            await entered.acquire()
+        opened.set()
+        await asyncio.gather(*calls, return_exceptions=True)
+    refusals = [each for each in lines(stream) if each["logger"] == "weenats.auth"]
+    assert len(refusals) == 2
+    for line in refusals:
+        assert line["operation"] == "probe/run"
+        assert "trace_id" not in line
+        assert "principal" not in line
+
+
+def record(message: str, *given: Any, **more: Any) -> logging.LogRecord:
+    """Return a record as a logger makes it."""
+    made = logging.LogRecord("application", logging.ERROR, "f.py", 1, message, given, None)
+    made.__dict__.update(more)
+    return made
+
+
+@given(st.text(), st.text())
+def test_a_record_is_one_line_of_json_whatever_it_holds(message: str, field: str) -> None:
+    """Newlines, controls, quotes, surrogates: one line, ASCII, and the text comes back."""
+    line = JsonFormatter().format(record("%s", message, correlation_id=field))
+    assert line.isascii()
+    assert len(line.splitlines()) == 1
+    told = json.loads(line)
+    assert told["message"] == message
+    assert told.get("correlation_id", "") == field
+
+
+def test_an_exception_is_in_the_line_of_its_record() -> None:
+    """With its traceback, in one line."""
+    stream = configured(json=True)
+    try:
+        raise ValueError("a\nb")  # noqa: TRY301 - what it is about
+    except ValueError:
+        LOG.exception("it failed", stack_info=True)
+    (line,) = lines(stream)
+    assert line["exception"].startswith("Traceback")
+    assert line["exception"].endswith("ValueError: a\nb")
+    assert line["stack"].startswith("Stack")
+    assert line["timestamp"].endswith("Z")
+    assert len(line["timestamp"]) == len("2026-01-01T00:00:00.000Z")
+
+
+def test_a_line_of_text_shows_what_there_is(observed: Observed) -> None:
+    """In brackets before the message; no brackets where there is nothing."""
+    stream = configured()
+    LOG.info("outside")
+    served = a_context(side="server", correlation_id="c-1", principal=Principal(id="ada"))
+    reset = CURRENT.set(served)
+    try:
+        LOG.info("inside")
+    finally:
+        CURRENT.reset(reset)
+    outside, inside = stream.getvalue().splitlines()
+    assert outside.endswith(" INFO    application outside")
+    assert inside.endswith(" INFO    application [probe/run ada c-1] inside")
+
+
+def test_records_of_others_are_formatted_too() -> None:
+    """A record that never met our filter lacks what it adds, and nothing else."""
+    assert TextFormatter().format(record("plain")).endswith("ERROR   application plain")
+    assert json.loads(JsonFormatter().format(record("plain")))["message"] == "plain"
+    assert weenats_logging.belongings() == dict.fromkeys(FIELDS, "")

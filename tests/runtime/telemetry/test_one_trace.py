@@ -1,0 +1,145 @@
+"""One trace through several processes: who calls, who serves, who is called on, who listens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import pytest
+
+from testkit.observed import NOTHING, Observed, calling
+from testkit.paths import TESTKIT
+from testkit.probe import Run
+
+SCRIPT: Final = TESTKIT / "serve_traced.py"
+ROLES: Final = ("front", "inner", "listener")
+EVENT: Final = "probe.events.thing.happened"
+
+
+@dataclass
+class Story:
+    """What the processes told, once they have ended."""
+
+    told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def edges(self, observed: Observed) -> set[tuple[str, str, str]]:
+        """Return each span as (process and kind, name, name of its parent)."""
+        spans = {"caller": [json.loads(span.to_json()) for span in observed.spans], **self.told}
+        named = {
+            each["context"]["span_id"]: each["name"] for told in spans.values() for each in told
+        }
+        assert len({each["context"]["trace_id"] for told in spans.values() for each in told}) == 1
+        return {
+            (
+                f"{role} {each['kind'].removeprefix('SpanKind.')}",
+                each["name"],
+                "" if each["parent_id"] is None else named[each["parent_id"]] + _kind(each, spans),
+            )
+            for role, told in spans.items()
+            for each in told
+        }
+
+
+def _kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the kind of a span's parent: both sides of a call have one name."""
+    for told in spans.values():
+        for each in told:
+            if each["context"]["span_id"] == span["parent_id"]:
+                return " " + each["kind"].removeprefix("SpanKind.")
+    return ""
+
+
+@asynccontextmanager
+async def processes(url: str, mode: str) -> AsyncIterator[Story]:
+    """Run the three, and read what they told after they have stopped."""
+    story = Story()
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    running = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, SCRIPT, role, url, mode),
+            stdout=asyncio.subprocess.PIPE,
+            limit=2**20,
+            env=environment,
+        )
+        for role in ROLES
+    ]
+    try:
+        for process in running:
+            assert process.stdout is not None
+            assert await process.stdout.readline() == b"serving\n"
+        yield story
+    finally:
+        for role, process in zip(ROLES, running, strict=True):
+            process.terminate()
+            output, _ = await process.communicate()
+            story.told[role] = [json.loads(line) for line in output.splitlines()]
+    assert [process.returncode for process in running] == [0, 0, 0]
+
+
+async def test_all_of_it_is_one_trace(nats_url: str, observed: Observed) -> None:
+    """Client, service, nested service, event and its consumer; handlers' own spans nest below."""
+    async with processes(nats_url, "all") as story, calling(nats_url) as client:
+        await client.run("k", Run(action="go"))
+    assert story.edges(observed) == {
+        ("caller CLIENT", "probe/run", ""),
+        ("front SERVER", "probe/run", "probe/run CLIENT"),
+        ("front INTERNAL", "front work", "probe/run SERVER"),
+        ("front CLIENT", "inner/run", "front work INTERNAL"),
+        ("inner SERVER", "inner/run", "inner/run CLIENT"),
+        ("inner INTERNAL", "inner work", "inner/run SERVER"),
+        ("front PRODUCER", f"publish {EVENT}", "front work INTERNAL"),
+        ("listener CONSUMER", f"process {EVENT}", f"publish {EVENT} PRODUCER"),
+        ("listener INTERNAL", "listener work", f"process {EVENT} CONSUMER"),
+    }
+
+
+async def test_a_nested_client_without_telemetry_goes_on_with_the_trace(
+    nats_url: str, observed: Observed
+) -> None:
+    """It has no span; what it calls is below the handler's own."""
+    async with processes(nats_url, "bare-client") as story, calling(nats_url) as client:
+        await client.run("k", Run(action="go"))
+    edges = story.edges(observed)
+    assert ("inner SERVER", "inner/run", "front work INTERNAL") in edges
+    assert len(edges) == 8
+
+
+async def test_a_service_without_telemetry_hands_the_trace_on(
+    nats_url: str, observed: Observed
+) -> None:
+    """What it calls and publishes is below who called it, with and without a client span."""
+    async with processes(nats_url, "bare-service") as story, calling(nats_url) as client:
+        await client.run("k", Run(action="go"))
+    assert story.edges(observed) == {
+        ("caller CLIENT", "probe/run", ""),
+        ("front CLIENT", "inner/run", "probe/run CLIENT"),
+        ("inner SERVER", "inner/run", "inner/run CLIENT"),
+        ("inner INTERNAL", "inner work", "inner/run SERVER"),
+        ("listener CONSUMER", f"process {EVENT}", "probe/run CLIENT"),
+        ("listener INTERNAL", "listener work", f"process {EVENT} CONSUMER"),
+    }
+
+
+@pytest.mark.parametrize("mode", ["all", "bare-client", "bare-service"])
+async def test_an_unsampled_trace_has_no_span_anywhere(
+    nats_url: str, observed: Observed, mode: str
+) -> None:
+    """Nobody records it, handlers' own spans included; its ids go on to the last."""
+    async with (
+        processes(nats_url, mode) as story,
+        calling(nats_url, sampling=NOTHING) as client,
+    ):
+        traceparents = [(await client.run("k", Run(action="go"))).text for _ in range(3)]
+    assert story.told == {"front": [], "inner": [], "listener": []}
+    assert not observed.spans
+    versions, traces, spans, flags = zip(*(text.split("-") for text in traceparents), strict=True)
+    assert (set(versions), set(flags)) == ({"00"}, {"00"})
+    assert len(set(traces)) == 3
+    assert "0" * 32 not in traces
+    assert "0" * 16 not in spans

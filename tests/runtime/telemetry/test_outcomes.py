@@ -1,0 +1,445 @@
+"""Each way a request can end has its status, on both sides where both exist, in one span each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from typing import Any, Final
+
+import nats
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, StatusCode
+
+from testkit.doubles import until
+from testkit.observed import EVERYTHING, Observed, calling, judge, probe_token, serving
+from testkit.probe import (
+    RUN,
+    MissingDetails,
+    NotReadyError,
+    Outcome,
+    PartMissingError,
+    Probe,
+    ProbeClient,
+    Run,
+    UndeclaredError,
+)
+from weenats import AuthRequirement, Endpoint, NatsServiceBuilder, RequestContext, ServiceError
+from weenats.telemetry import TelemetryManager, TelemetrySettings
+from weenats.testing import NatsServer
+
+SUBJECT: Final = "probe.command.thing.run"
+SECRET: Final = "hunter2"  # what handlers and callers say, which no span repeats
+GOOD: Final = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "go"}}
+
+
+class Guarded(Probe):
+    """A probe whose command demands a scope."""
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the one operation."""
+        guarded = replace(RUN, auth=AuthRequirement(required=True, scopes=("probe:run",)))
+        return (Endpoint.command(guarded, self.run),)
+
+
+class Held:
+    """An action that waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.entered = asyncio.Semaphore(0)
+        self.opened = asyncio.Event()
+
+    async def __call__(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Wait."""
+        self.entered.release()
+        await self.opened.wait()
+        return Outcome(text=key)
+
+
+async def part_missing(*_: Any) -> Outcome:
+    """Raise a declared error with details."""
+    raise PartMissingError(SECRET, details=MissingDetails(part=SECRET))
+
+
+async def not_ready(*_: Any) -> Outcome:
+    """Raise a declared error."""
+    raise NotReadyError(SECRET)
+
+
+async def undeclared(*_: Any) -> Outcome:
+    """Raise an error of another contract."""
+    raise UndeclaredError(SECRET)
+
+
+async def crash(*_: Any) -> Outcome:
+    """Fail."""
+    raise ValueError(SECRET)
+
+
+async def give_up(*_: Any) -> Outcome:
+    """Be cancelled by nobody."""
+    raise asyncio.CancelledError(SECRET)
+
+
+async def too_large(*_: Any) -> Outcome:
+    """Answer more than the server carries."""
+    return Outcome(text="x" * 1_100_000)
+
+
+async def wrong_result(*_: Any) -> Any:
+    """Answer what the contract does not promise."""
+    return SECRET
+
+
+ACTIONS: Final = {
+    action.__name__: action
+    for action in (part_missing, not_ready, undeclared, crash, give_up, too_large, wrong_result)
+}
+
+
+def shows(span: ReadableSpan, code: str, label: str | None = None) -> None:
+    """Check that a span tells of this outcome, in all its places and in no words of others."""
+    attributes = span.attributes or {}
+    assert attributes["rpc.response.status_code"] == code
+    if code == "OK":
+        assert span.status.status_code is StatusCode.UNSET
+        assert "error.type" not in attributes
+    else:
+        assert span.status.status_code is StatusCode.ERROR
+        assert span.status.description == (label or code)
+        assert attributes["error.type"] == code
+    assert SECRET not in span.to_json()
+
+
+def counted(observed: Observed, side: str) -> dict[str, int]:
+    """Return how many calls of a side ended in each code."""
+    counts: dict[str, int] = {}
+    for point in observed.points(f"rpc.{side}.call.duration"):
+        code = point.attributes["rpc.response.status_code"]
+        assert point.attributes.get("error.type") == (None if code == "OK" else code)
+        counts[code] = counts.get(code, 0) + point.count
+    return counts
+
+
+@pytest.fixture
+async def client(nats_url: str, observed: Observed, handlers: Probe) -> AsyncIterator[ProbeClient]:
+    """A client of a serving probe, both recorded."""
+    handlers.actions.update(ACTIONS)
+    async with serving(nats_url, handlers), calling(nats_url) as connected:
+        yield connected
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "label"),
+    [
+        ("go", "OK", None),
+        ("part_missing", "NOT_FOUND", "NOT_FOUND part-missing"),
+        ("not_ready", "FAILED_PRECONDITION", "FAILED_PRECONDITION not-ready"),
+        ("undeclared", "INTERNAL", None),
+        ("crash", "INTERNAL", None),
+        ("wrong_result", "INTERNAL", None),
+        ("give_up", "CANCELLED", None),
+        ("too_large", "RESOURCE_EXHAUSTED", None),
+    ],
+)
+async def test_what_a_handler_does_is_told_on_both_sides(
+    client: ProbeClient, observed: Observed, action: str, code: str, label: str | None
+) -> None:
+    """Both sides tell the same outcome."""
+    call = client.run("k", Run(action=action))
+    if code == "OK":
+        await call
+    else:
+        with pytest.raises(ServiceError) as raised:
+            await call
+        assert raised.value.code.value == code
+    shows(observed.one(SpanKind.SERVER), code, label)
+    shows(observed.one(SpanKind.CLIENT), code, label)
+    assert counted(observed, "server") == counted(observed, "client") == {code: 1}
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "status", "event"),
+    [
+        (None, "UNAUTHENTICATED", "token_not_provided", "authentication.failed"),
+        ("broken.token.text", "UNAUTHENTICATED", "failure", "authentication.failed"),
+        (probe_token(scope="probe:other"), "PERMISSION_DENIED", "success", "authorization.failed"),
+        (probe_token(scope="probe:run"), "OK", "success", None),
+    ],
+)
+async def test_a_refused_caller_is_told_with_why_it_was_refused(
+    nats_url: str, observed: Observed, token: str | None, code: str, status: str, event: str | None
+) -> None:
+    """Without a token, with a bad one, without a scope: status, event, and who it was if known."""
+    options: Any = {} if token is None else {"token": token}
+    async with serving(nats_url, Guarded(), auth=judge()), calling(nats_url) as client:
+        with suppress(ServiceError):
+            await client.run("k", Run(action="go"), **options)
+    server = observed.one(SpanKind.SERVER)
+    shows(server, code)
+    shows(observed.one(SpanKind.CLIENT), code)
+    attributes = server.attributes or {}
+    assert attributes["auth.message.status"] == status
+    assert attributes.get("auth.message.method") == (None if token is None else "jwt")
+    assert attributes.get("auth.message.principal_id") == ("ada" if status == "success" else None)
+    assert [each.name for each in server.events] == ([] if event is None else [event])
+
+
+async def test_auth_behind_another_interceptor_is_told_as_well(
+    nats_url: str, observed: Observed
+) -> None:
+    """The span has begun when callers are asked; what they are asked comes later, and comes."""
+
+    async def audit(context: RequestContext, call_next: Any) -> Any:
+        assert context.span is not None
+        return await call_next(context.replace(key="another"))
+
+    builder = NatsServiceBuilder(Guarded(), nats_url).with_interceptor(audit)
+    builder = builder.with_auth(validator=judge()).with_telemetry(sampling=EVERYTHING)
+    async with builder.build(), calling(nats_url) as client:
+        await client.run("k", Run(action="go"), token=probe_token(scope="probe:run"))
+        for token in ("broken.token.text", probe_token(scope="")):
+            with pytest.raises(ServiceError):
+                await client.run("k", Run(action="go"), token=token)
+    good, bad, poor = observed.of(SpanKind.SERVER)
+    told = [
+        (
+            (span.attributes or {})["auth.message.status"],
+            (span.attributes or {}).get("auth.message.principal_id"),
+            [event.name for event in span.events],
+        )
+        for span in (good, bad, poor)
+    ]
+    assert told == [
+        ("success", "ada", []),
+        ("failure", None, ["authentication.failed"]),
+        ("success", "ada", ["authorization.failed"]),
+    ]
+
+
+async def test_a_refusal_before_auth_says_nothing_of_who_calls(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """A token that nobody looked at is neither good nor bad."""
+
+    async def refuse(context: RequestContext, call_next: Any) -> Any:
+        raise NotReadyError
+
+    builder = NatsServiceBuilder(handlers, nats_url).with_interceptor(refuse)
+    builder = builder.with_auth(validator=judge()).with_telemetry(sampling=EVERYTHING)
+    async with builder.build(), calling(nats_url) as client:
+        with pytest.raises(NotReadyError):
+            await client.run("k", Run(action="go"), token=probe_token())
+    attributes = observed.one(SpanKind.SERVER).attributes or {}
+    assert not [name for name in attributes if name.startswith("auth.message")]
+
+
+async def test_a_deadline_is_told_on_both_sides_and_once(
+    client: ProbeClient, observed: Observed, handlers: Probe
+) -> None:
+    """The handler is cancelled; whatever it does then changes nothing."""
+
+    async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            return Outcome(text="all is well")
+        return Outcome(text="never")
+
+    handlers.actions["stubborn"] = stubborn
+    with pytest.raises(ServiceError):
+        await client.run("k", Run(action="stubborn"), timeout=0.05)
+    await until(lambda: observed.of(SpanKind.SERVER))
+    shows(observed.one(SpanKind.CLIENT), "DEADLINE_EXCEEDED")
+    server = observed.one(SpanKind.SERVER)
+    # The service's clock and the caller's word that it gave up arrive within the same millisecond.
+    code = str((server.attributes or {})["rpc.response.status_code"])
+    assert code in {"DEADLINE_EXCEEDED", "CANCELLED"}
+    shows(server, code)
+
+
+async def test_a_caller_that_gives_up_is_told(
+    client: ProbeClient, observed: Observed, handlers: Probe
+) -> None:
+    """A cancelled call is CANCELLED where it was made; the service knows nothing of it."""
+    held = handlers.actions["hold"] = Held()
+    call = asyncio.create_task(client.run("k", Run(action="hold")))
+    await held.entered.acquire()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    shows(observed.one(SpanKind.CLIENT), "CANCELLED")
+    held.opened.set()
+    await until(lambda: observed.of(SpanKind.SERVER))
+    shows(observed.one(SpanKind.SERVER), "OK")
+
+
+async def test_a_full_queue_is_told_on_both_sides(
+    client: ProbeClient, observed: Observed, handlers: Probe
+) -> None:
+    """Two run, twenty wait; the next one is refused and told, the others end well."""
+    held = handlers.actions["hold"] = Held()
+    calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(23)]
+    await until(lambda: observed.of(SpanKind.CLIENT))
+    shows(observed.one(SpanKind.CLIENT), "RESOURCE_EXHAUSTED")
+    shows(observed.one(SpanKind.SERVER), "RESOURCE_EXHAUSTED")
+    held.opened.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert counted(observed, "server") == {"OK": 22, "RESOURCE_EXHAUSTED": 1}
+    assert len(observed.of(SpanKind.SERVER)) == 23
+
+
+async def test_nobody_who_listens_is_told(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """No responders, at once, on the only side there is."""
+    async with calling(nats_url) as client:
+        with pytest.raises(ServiceError):
+            await client.run("k", Run(action="go"))
+    shows(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
+    assert len(observed.spans) == 1
+
+
+async def test_a_lost_connection_is_told(
+    own_nats_server: NatsServer, observed: Observed, handlers: Probe
+) -> None:
+    """The caller cannot know; the service has answered."""
+    held = handlers.actions["hold"] = Held()
+    url = own_nats_server.url
+    async with serving(url, handlers), calling(url) as client:
+        call = asyncio.create_task(client.run("k", Run(action="hold"), timeout=30))
+        await held.entered.acquire()
+        own_nats_server.stop()
+        with pytest.raises(ServiceError):
+            await call
+        shows(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
+        held.opened.set()
+        await until(lambda: observed.of(SpanKind.SERVER))
+    shows(observed.one(SpanKind.SERVER), "OK")
+
+
+async def test_a_spent_deadline_is_told_though_nothing_was_sent(
+    client: ProbeClient, observed: Observed
+) -> None:
+    """What is never sent has a CLIENT span all the same, and no SERVER span."""
+    with pytest.raises(ServiceError):
+        await client.run("k", Run(action="go"), timeout=1e-9)
+    shows(observed.one(SpanKind.CLIENT), "DEADLINE_EXCEEDED")
+    assert not observed.of(SpanKind.SERVER)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"not json " + SECRET.encode(), {}),
+        (b"\xff\xfe", {}),
+        (b"", {}),
+        (json.dumps({**GOOD, "command": {"action": 5, SECRET: SECRET}}).encode(), {}),
+        (json.dumps(GOOD).encode(), {"Wee-Timeout": SECRET}),
+    ],
+)
+async def test_a_broken_request_is_told_once(
+    nats_url: str, observed: Observed, handlers: Probe, body: bytes, headers: dict[str, str]
+) -> None:
+    """Bad JSON, a broken payload or a bad timeout is INVALID_ARGUMENT, below the caller's span."""
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    async with serving(nats_url, handlers), _raw(nats_url) as ask:
+        reply = await ask(SUBJECT, body, {**headers, "traceparent": parent})
+    assert reply["error"]["code"] == "INVALID_ARGUMENT"
+    server = observed.one(SpanKind.SERVER)
+    shows(server, "INVALID_ARGUMENT")
+    assert server.parent is not None
+    assert f"{server.parent.span_id:016x}" == "b7ad6b7169203331"
+    assert server.context.trace_id == server.parent.trace_id
+    assert counted(observed, "server") == {"INVALID_ARGUMENT": 1}
+
+
+async def test_a_request_that_nobody_waits_for_is_told(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """Without a reply subject it is dropped, and seen."""
+    async with serving(nats_url, handlers), calling(nats_url) as client:
+        client.transport.publish(SUBJECT, json.dumps(GOOD).encode())
+        await client.transport.fence()
+        await until(lambda: observed.of(SpanKind.SERVER))
+    shows(observed.one(SpanKind.SERVER), "INVALID_ARGUMENT")
+
+
+async def test_what_a_stop_cuts_short_is_told_with_the_drain(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """Requests that run when the drain starts have it as an event; those cut are UNAVAILABLE."""
+    held = handlers.actions["hold"] = Held()
+    async with calling(nats_url) as client:
+        async with serving(nats_url, handlers) as service:
+            calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(3)]
+            for _ in range(2):
+                await held.entered.acquire()
+            await until(lambda: service.gauges()["weenats.server.requests.queued"] == 1)
+            stopping = asyncio.create_task(service.stop())
+            await until(lambda: service.gauges()["weenats.server.draining"] == 1)
+            service.abort()
+            await stopping
+        errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error).__name__ for error in errors] == ["UnavailableError"] * 3
+    served = observed.of(SpanKind.SERVER)
+    for span in served:
+        shows(span, "UNAVAILABLE")
+    events = sorted([event.name for event in span.events] for span in served)
+    assert events == [[], ["drain.started"], ["drain.started"]]
+
+
+async def test_a_request_that_ends_well_while_draining_says_so(
+    nats_url: str, observed: Observed, handlers: Probe
+) -> None:
+    """It has the event and no error."""
+    held = handlers.actions["hold"] = Held()
+    async with calling(nats_url) as client:
+        async with serving(nats_url, handlers) as service:
+            call = asyncio.create_task(client.run("k", Run(action="hold")))
+            await held.entered.acquire()
+            stopping = asyncio.create_task(service.stop())
+            await until(lambda: service.gauges()["weenats.server.draining"] == 1)
+            held.opened.set()
+            await stopping
+        await call
+    server = observed.one(SpanKind.SERVER)
+    shows(server, "OK")
+    assert [event.name for event in server.events] == ["drain.started"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(SECRET), KeyboardInterrupt(SECRET)])
+async def test_a_call_that_ends_the_process_is_told(
+    observed: Observed, error: BaseException
+) -> None:
+    """Whatever passes through a call ends its span."""
+    from testkit.doubles import a_context
+    from weenats.telemetry.client import OutgoingCalls
+
+    async def send(context: RequestContext, lines: bytes) -> None:
+        raise error
+
+    settings = TelemetrySettings(sampling=EVERYTHING)
+    calls = OutgoingCalls.of(TelemetryManager(settings), RUN)
+    with pytest.raises(type(error)):
+        await calls.call(a_context(), send, None)
+    shows(observed.one(SpanKind.CLIENT), "INTERNAL")
+
+
+@asynccontextmanager
+async def _raw(url: str) -> AsyncIterator[Callable[..., Awaitable[dict[str, Any]]]]:
+    """Send bytes with headers, as a client in another language would."""
+    connection = await nats.connect(url)
+
+    async def ask(subject: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        reply = await connection.request(subject, body, timeout=5, headers=headers)
+        answer: dict[str, Any] = json.loads(reply.data)
+        return answer
+
+    try:
+        yield ask
+    finally:
+        await connection.close()

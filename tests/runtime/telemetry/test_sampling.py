@@ -1,0 +1,258 @@
+"""Which traces are recorded: a share of those that begin here, and those that came recorded."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextvars import copy_context
+from math import sqrt
+from typing import Any, Final
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from testkit.doubles import a_context
+from testkit.observed import NOTHING, Observed
+from testkit.probe import FIND, GET, HAPPENED, RUN
+from weenats.context import CURRENT, MessageContext, RequestContext
+from weenats.contract import AnyOperation
+from weenats.protocol.headers import Headers
+from weenats.protocol.subjects import Kind
+from weenats.telemetry import TelemetryManager, TelemetrySettings
+from weenats.telemetry.client import OutgoingCalls
+from weenats.telemetry.messaging import EventTelemetry
+from weenats.telemetry.propagation import extract_trace_context
+from weenats.telemetry.server import ServedOperation
+from weenats.transport import Delivery
+
+ROOTS: Final = 10_000
+SHARES: Final = {"commands": 0.9, "queries": 0.5, "events": 0.1}
+Act = Callable[[TelemetryManager], None]
+
+
+def serve(operation: AnyOperation, block: bytes = b"") -> Act:
+    """Return what serves one request."""
+
+    def act(manager: TelemetryManager) -> None:
+        served = ServedOperation(manager, operation, "group", {})
+        context = a_context(side="server", operation=operation, headers=Headers(block))
+        delivery = Delivery(operation.subject, "reply", b"", block)
+        copy_context().run(served.begin, context)
+        served.end(context, delivery, 0, None)
+
+    return act
+
+
+def refuse(operation: AnyOperation, block: bytes = b"") -> Act:
+    """Return what refuses one request before it is read."""
+
+    def act(manager: TelemetryManager) -> None:
+        delivery = Delivery(operation.subject, "reply", b"", block)
+        ServedOperation(manager, operation, "group", {}).end(None, delivery, 0, None)
+
+    return act
+
+
+def call(operation: AnyOperation) -> Act:
+    """Return what makes one call."""
+
+    async def send(context: RequestContext, lines: bytes) -> None:
+        """Be answered."""
+
+    def act(manager: TelemetryManager) -> None:
+        calls = OutgoingCalls.of(manager, operation)
+        with pytest.raises(StopIteration):
+            calls.call(a_context(operation=operation), send, None).send(None)
+
+    return act
+
+
+def publish(manager: TelemetryManager) -> None:
+    """Publish one event."""
+    EventTelemetry.of_publisher(manager, HAPPENED).publish(a_context(), len)
+
+
+def take(block: bytes = b"") -> Act:
+    """Return what takes one event."""
+
+    def act(manager: TelemetryManager) -> None:
+        context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
+        told = EventTelemetry(manager, HAPPENED, "group")
+        told.end(copy_context().run(told.begin, context), 0.0, None)
+
+    return act
+
+
+ACTS: Final[list[tuple[Act, str]]] = [
+    (serve(RUN), "commands"),
+    (serve(GET), "queries"),
+    (refuse(RUN), "commands"),
+    (refuse(FIND), "queries"),
+    (call(RUN), "commands"),
+    (call(GET), "queries"),
+    (publish, "events"),
+    (take(), "events"),
+]
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> Iterator[None]:
+    """The same draws each time: what holds within 3 sigma holds again."""
+    state = random.getstate()
+    random.seed(7)
+    yield
+    random.setstate(state)
+
+
+@pytest.fixture
+def manager(observed: Observed) -> TelemetryManager:
+    """A manager with shares that tell the kinds apart."""
+    return TelemetryManager(TelemetrySettings(sampling=SHARES))
+
+
+@pytest.mark.parametrize(("kind", "share"), [*zip(Kind, SHARES.values(), strict=True)])
+def test_the_share_of_roots_is_that_of_the_settings(
+    manager: TelemetryManager, kind: Kind, share: float
+) -> None:
+    """Of 10,000 roots so many are recorded, within 3 sigma."""
+    recorded = sum(manager.unsampled(Context(), kind) is None for _ in range(ROOTS))
+    assert abs(recorded - ROOTS * share) <= 3 * sqrt(ROOTS * share * (1 - share))
+
+
+@pytest.mark.parametrize(("act", "kind"), ACTS)
+def test_each_message_draws_once(
+    manager: TelemetryManager, observed: Observed, act: Act, kind: str
+) -> None:
+    """Of 1,000 requests, calls or events that begin a trace so many have a span, in 3 sigma."""
+    for _ in range(1000):
+        act(manager)
+    share = SHARES[kind]
+    assert abs(len(observed.spans) - 1000 * share) <= 3 * sqrt(1000 * share * (1 - share))
+
+
+@pytest.mark.parametrize("act", [act for act, _ in ACTS])
+@pytest.mark.parametrize("share", [0, 1])
+def test_a_share_may_be_none_or_all(observed: Observed, act: Act, share: float) -> None:
+    """0 records nothing, 1 everything."""
+    sampling = dict.fromkeys(SHARES, share)
+    manager = TelemetryManager(TelemetrySettings(sampling=sampling))
+    for _ in range(100):
+        act(manager)
+    assert len(observed.spans) == 100 * share
+
+
+def block(flags: str, *more: str) -> bytes:
+    """Return headers with a trace context."""
+    parent = f"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}"
+    lines = ["NATS/1.0", "Wee-Timeout: 5000", parent, *more, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+@pytest.mark.parametrize("more", [[], ["tracestate: a=1", "baggage: b=2"]])
+@pytest.mark.parametrize("make", [lambda b: serve(GET, b), lambda b: refuse(GET, b), take])
+@pytest.mark.parametrize(
+    ("flags", "recorded"), [("01", 50), ("03", 50), ("ff", 50), ("00", 0), ("02", 0), ("fe", 0)]
+)
+def test_a_parent_that_came_is_followed(
+    observed: Observed, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
+) -> None:
+    """Recorded or not, whatever the share; other flags than `sampled` change nothing."""
+    share = 0 if recorded else 1
+    manager = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, share)))
+    for _ in range(50):
+        make(block(flags, *more))(manager)
+    assert len(observed.spans) == recorded
+    for span in observed.spans:
+        assert span.parent is not None
+        assert f"{span.parent.trace_id:032x}" == "0af7651916cd43dd8448eb211c80319c"
+        assert span.parent.is_remote
+
+
+@pytest.mark.parametrize("flags", [TraceFlags.DEFAULT, TraceFlags.SAMPLED])
+@pytest.mark.parametrize("act", [call(RUN), publish])
+def test_a_parent_of_the_process_is_followed(observed: Observed, act: Act, flags: int) -> None:
+    """A call within a span of the application is below it, or not recorded like it."""
+    sampling = NOTHING if flags else dict.fromkeys(SHARES, 1.0)
+    manager = TelemetryManager(TelemetrySettings(sampling=sampling))
+    above = NonRecordingSpan(SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(flags)))
+    with trace.use_span(above):
+        act(manager)
+    assert [span.parent and span.parent.span_id for span in observed.spans] == [6] * flags
+
+
+@pytest.mark.parametrize("act", [call(RUN), publish])
+def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_trace(
+    observed: Observed, act: Act
+) -> None:
+    """Below the span that came, even though no span is current."""
+    manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
+    served = a_context(side="server", headers=Headers(block("01")))
+    reset = CURRENT.set(served)
+    try:
+        act(manager)
+    finally:
+        CURRENT.reset(reset)
+    (span,) = observed.spans
+    assert span.parent is not None
+    assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
+
+
+def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Observed) -> None:
+    """All that is below what is not recorded is not recorded, and knows the same trace."""
+    manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
+    served = ServedOperation(manager, RUN, "group", {})
+    context = a_context(side="server", headers=Headers())
+
+    def handle() -> list[SpanContext]:
+        served.begin(context)
+        tracer = trace.get_tracer("handler")
+        with tracer.start_as_current_span("outer") as outer, manager.with_span("inner") as inner:
+            assert not outer.is_recording()
+            return [
+                trace.get_current_span(context.otel_context).get_span_context(),
+                outer.get_span_context(),
+                inner.get_span_context(),
+                extract_trace_context(manager.create_trace_headers())[
+                    _span_key()
+                ].get_span_context(),
+            ]
+
+    contexts = copy_context().run(handle)
+    assert len({each.trace_id for each in contexts}) == 1
+    assert {each.trace_flags for each in contexts} == {0}
+    assert all(each.is_valid for each in contexts)
+    assert context.span is None
+    assert not observed.spans
+
+
+def _span_key() -> str:
+    """Return the name under which a context keeps its span."""
+    (key,) = set_span_in_context(trace.INVALID_SPAN, Context())
+    return key
+
+
+def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Observed) -> None:
+    """A request span and a message span, recorded and not."""
+    attributes: dict[str, Any] = {"a": 1}
+    nobody = TelemetryManager(TelemetrySettings(sampling=NOTHING))
+    everybody = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, 1.0)))
+    for manager in (nobody, everybody):
+        request = manager.start_request_span("call", Kind.COMMAND, attributes)
+        message = manager.start_message_span("serve", Kind.QUERY, attributes, Context())
+        manager.add_correlation_attributes(message, a_context(correlation_id="c-1"))
+        request.end()
+        message.end()
+    assert [(span.name, span.kind) for span in observed.spans] == [
+        ("call", SpanKind.CLIENT),
+        ("serve", SpanKind.SERVER),
+    ]
+    told = observed.spans[1].attributes or {}
+    assert (told["a"], told["messaging.message.conversation_id"]) == (1, "c-1")

@@ -1,0 +1,89 @@
+"""What telemetry may be told, and what it refuses at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from testkit.probe import Probe, ProbeClient
+from weenats import NatsServiceBuilder, TelemetrySettings
+from weenats.telemetry.manager import SILENT
+from weenats.testing import MemoryTransport
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"sampling": {"commands": -0.1}},
+        {"sampling": {"commands": 1.1}},
+        {"sampling": {"queries": float("nan")}},
+        {"sampling": {"events": True}},
+        {"sampling": {"events": "1"}},
+        {"sampling": {"event": 1}},
+        {"environment": ""},
+        {"environment": "x" * 256},
+        {"environment": "a\nb"},
+        {"exporter_url": "localhost:4318"},
+        {"exporter_url": "ftp://localhost"},
+        {"exporter_url": "http://"},
+        {"exporter_url": "http://[::1"},
+        {"exporter_url": "http://host/?token=hunter2"},
+        {"exporter_url": "http://host/#hunter2"},
+        {"attributes": "most"},
+        {"principal": "secret"},
+    ],
+)
+def test_bad_settings_are_refused_at_once(settings: dict[str, Any]) -> None:
+    """By the builder and by the settings; the text shows no part of a URL."""
+    for give in (
+        lambda: TelemetrySettings(**settings),
+        lambda: NatsServiceBuilder(Probe()).with_telemetry(**settings),
+    ):
+        with pytest.raises(ValueError, match=r".") as refused:
+            give()
+        assert "hunter2" not in str(refused.value)
+
+
+def test_shares_that_are_not_told_are_the_defaults() -> None:
+    """One of three may be told; what was told cannot be changed afterwards."""
+    given = {"queries": 0.25}
+    settings = TelemetrySettings(sampling=given)
+    given["queries"] = 1
+    assert dict(settings.sampling) == {"commands": 1.0, "queries": 0.25, "events": 0.1}
+    with pytest.raises(TypeError):
+        settings.sampling["queries"] = 1  # type: ignore[index]
+    assert settings == TelemetrySettings(sampling={"queries": 0.25})
+    assert hash(settings) == hash(TelemetrySettings(sampling={"queries": 0.25}))
+
+
+def test_a_client_has_no_exporter_of_its_own() -> None:
+    """It says so, instead of passing it over."""
+    settings = TelemetrySettings(exporter_url="http://localhost:4318")
+    with pytest.raises(ValueError, match="exporter_url"):
+        ProbeClient(MemoryTransport()).with_telemetry(settings)
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry.sdk", "opentelemetry.exporter"])
+def test_a_missing_sdk_is_told_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    """With the extra to install; without an exporter nothing is missing."""
+    for name in [each for each in sys.modules if each.startswith(missing)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    builder = NatsServiceBuilder(Probe())
+    builder.with_telemetry()
+    with pytest.raises(ImportError, match=r"weenats\[otel\]"):
+        builder.with_telemetry(exporter_url="http://localhost:4318")
+
+
+def test_overlays_share_telemetry_and_leave_the_original_alone() -> None:
+    """A client is immutable; what is made of one with telemetry has the same."""
+    plain = ProbeClient(MemoryTransport())
+    told = plain.with_telemetry()
+    assert plain.telemetry is SILENT
+    assert told.telemetry is not SILENT
+    assert told.with_timeout(1).telemetry is told.telemetry
+    assert told.with_telemetry().telemetry is not told.telemetry

@@ -1,0 +1,65 @@
+"""What only the transport in memory can be asked; the rest is in the suite over both."""
+
+from __future__ import annotations
+
+import re
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from testkit.doubles import settle
+from weenats.testing import MemoryTransport
+from weenats.testing.memory_transport import _matches
+from weenats.transport import Delivery
+
+TOKENS = st.sampled_from(["a", "b", "ab", "A", "a-b"])
+SUBJECTS = st.lists(TOKENS, min_size=1, max_size=5).map(".".join)
+PATTERNS = st.tuples(
+    st.lists(TOKENS | st.just("*"), min_size=1, max_size=5), st.sampled_from([[], [">"]])
+).map(lambda parts: ".".join([*parts[0], *parts[1]]))
+
+
+def oracle(pattern: str, subject: str) -> bool:
+    """Say by a regular expression whether NATS would deliver."""
+    parts = [
+        {"*": r"[^.]+", ">": r".+"}.get(token, re.escape(token)) for token in pattern.split(".")
+    ]
+    return re.fullmatch(r"\.".join(parts), subject) is not None
+
+
+@given(PATTERNS, SUBJECTS)
+@example(">", "a")
+@example("a.>", "a")
+@example("*", "a.b")
+def test_subjects_match_as_in_nats(pattern: str, subject: str) -> None:
+    """`*` is one token, `>` one or more at the end, all else itself, letter by letter."""
+    assert _matches(pattern.split("."), subject.split(".")) is oracle(pattern, subject)
+
+
+async def test_delivery_is_never_within_publish() -> None:
+    """A callback runs on a later turn of the loop, as it would over a network."""
+    transport, arrived = MemoryTransport(), list[Delivery]()
+    await transport.connect()
+    transport.subscribe("a", arrived.append)
+    transport.publish("a", b"1")
+    assert arrived == []
+    await settle()
+    assert [delivery.payload for delivery in arrived] == [b"1"]
+
+
+async def test_a_group_takes_turns() -> None:
+    """The members of a group share the work evenly; two groups get a message each."""
+    transport, counts = MemoryTransport(), dict[str, int]()
+    await transport.connect()
+
+    def count(name: str) -> None:
+        transport.subscribe(
+            "a", lambda _: counts.__setitem__(name, counts.get(name, 0) + 1), name[0]
+        )
+
+    for name in ("x1", "x2", "y1"):
+        count(name)
+    for _ in range(10):
+        transport.publish("a", b"")
+    await settle()
+    assert counts == {"x1": 5, "x2": 5, "y1": 10}

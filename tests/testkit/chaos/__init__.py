@@ -1,0 +1,1 @@
+"""The harness of the chaos, soak and fuzz runs."""

@@ -1,0 +1,46 @@
+"""The command behind `make chaos` and `make soak`: `python -m testkit.chaos chaos|soak`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from random import randrange
+
+from testkit.chaos.chaos import run
+from testkit.chaos.soak import soak
+
+
+def say(text: object) -> None:
+    """Tell whoever watches."""
+    print(text, flush=True)
+
+
+def main() -> int:
+    """Run it; tell how to run it again when something is found."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["chaos", "soak"])
+    parser.add_argument("--seed", type=int, default=randrange(1, 2**31))
+    parser.add_argument("--seconds", type=float, required=True)
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix=f"weenats-{options.what}-"))
+    if options.what == "chaos":
+        say(f"seed {options.seed}")
+        report = asyncio.run(run(folder, options.seed, options.seconds, say))
+        again = f"make chaos SEED={options.seed} SECONDS={options.seconds:g}"
+    else:
+        report = asyncio.run(soak(folder, options.seconds, say))
+        again = f"make soak SECONDS={options.seconds:g}"
+    say(report)
+    if report.faults:
+        say(f"journals and logs: {folder}\nagain: {again}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""The history of a run, put together from the journals of its processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from testkit.chaos.journal import read
+from testkit.chaos.model import Call, Execution, History
+
+
+def history_of(journals: Iterable[Path], killed: Iterable[str]) -> History:
+    """Return what the journals tell; each is named after its process."""
+    history = History(killed=set(killed))
+    for path in journals:
+        runs: dict[tuple[str, int], Execution] = {}
+        for record in read(path):
+            _take(history, path.stem, record, runs)
+    return history
+
+
+def _take(
+    history: History, process: str, record: dict[str, Any], runs: dict[tuple[str, int], Execution]
+) -> None:
+    match record:
+        case {"what": "called", "call": call, "idempotent": idempotent}:
+            history.calls[call] = Call(call, process, idempotent)
+        case {"what": "answered", "call": call, "outcome": outcome}:
+            history.calls[call].outcomes.append(outcome)
+        case {"what": "began", "call": call, "message": message, "attempt": attempt}:
+            run = runs[message, attempt] = Execution(call, message, attempt, process)
+            history.executions.append(run)
+        case {"what": "ended", "message": message, "attempt": attempt, "how": how}:
+            runs[message, attempt].endings.append(how)
+        case _:
+            raise ValueError(f"{process} wrote {record}")

@@ -1,0 +1,76 @@
+"""The sample service, which notes what it does, takes its time and stumbles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final
+
+from typing_extensions import override
+
+from receipts.handlers import Receipts
+from testkit.chaos.journal import Journal
+from testkit.chaos.model import SUCCESS
+from weenats import Endpoint, RequestContext, UnavailableError
+from weenats.client.retry import ATTEMPT_MEMBER
+
+_MAX_RECEIPTS: Final = 100
+_MAX_ITEMS: Final = 10
+_SLOWEST: Final = 0.01
+_STUMBLES: Final = 0.03
+Handle = Callable[[RequestContext], Awaitable[object]]
+
+
+class JournaledReceipts(Receipts):
+    """Keeps the receipts that came first and forgets newer ones: what it holds is bounded.
+
+    Args:
+        journal: where it notes which requests its handlers began and how they ended.
+        chances: how long each request takes, and whether it ends UNAVAILABLE, is drawn from them;
+            None: none takes long or stumbles.
+    """
+
+    def __init__(self, journal: Journal, chances: Random | None) -> None:
+        super().__init__()
+        self._journal = journal
+        self._chances = chances
+
+    @override
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return all operations, each of which is noted."""
+        return tuple(
+            Endpoint(each.operation, self._noting(each.handler)) for each in super().endpoints()
+        )
+
+    def _noting(self, handle: Handle) -> Handle:
+        async def noted(context: RequestContext) -> object:
+            run = {
+                "message": context.message_id,
+                "attempt": context.metadata_context.get(ATTEMPT_MEMBER, 1),
+            }
+            self._journal.write("began", call=context.correlation_id, **run)
+            try:
+                result = await self._work(handle, context)
+            except BaseException as error:
+                self._journal.write("ended", how=type(error).__name__, **run)
+                raise
+            self._journal.write("ended", how=SUCCESS, **run)
+            return result
+
+        return noted
+
+    async def _work(self, handle: Handle, context: RequestContext) -> object:
+        self._forget(context.key)
+        if self._chances is not None:
+            await asyncio.sleep(self._chances.uniform(0, _SLOWEST))
+            if self._chances.random() < _STUMBLES:
+                raise UnavailableError("stumbled")
+        return await handle(context)
+
+    def _forget(self, key: str) -> None:
+        receipt = self._receipts.get(key)
+        if receipt is not None and len(receipt.state.items) >= _MAX_ITEMS:
+            del self._receipts[key]
+        elif receipt is None and len(self._receipts) >= _MAX_RECEIPTS:
+            self._receipts.popitem()

@@ -1,0 +1,117 @@
+"""Loads receipts: `load_receipts.py SETTINGS`.
+
+`measure` tells how many calls a second are answered at most; `load RATE SECONDS` makes so many,
+evenly; `rest` asks for its vitals. It ends at once when whoever started it is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from dataclasses import asdict
+from itertools import count
+from time import monotonic, perf_counter
+from typing import Final
+
+from receipts import AddItem, ReceiptsClient
+from testkit.chaos.orders import orders, tell
+from testkit.chaos.receipts_client import receipts_client
+from testkit.chaos.recording import record
+from testkit.chaos.settings import ProcessSettings
+from testkit.chaos.vitals import own_vitals
+from weenats import NotFoundError, ServiceError
+
+_IN_FLIGHT: Final = 64
+_MOST_IN_FLIGHT: Final = 256
+_MEASURED: Final = 5.0
+_TICK: Final = 0.01
+_KEYS: Final = 50
+_KEPT: Final = 10_000
+_ITEM: Final = AddItem(name="Tea", price=0.1, quantity=3)
+
+
+class Load:
+    """Makes calls, half of them commands, half of them queries, and counts what comes of them."""
+
+    def __init__(self, receipts: ReceiptsClient) -> None:
+        self._receipts = receipts
+        self._numbers = count()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.outcomes: Counter[str] = Counter()
+        self.latencies: list[float] = []
+
+    async def measure(self) -> float:
+        """Return how many calls a second are answered with so many in flight."""
+        end = monotonic() + _MEASURED
+        before = self.outcomes.total()
+
+        async def keep_calling() -> None:
+            while monotonic() < end:
+                await self._call()
+
+        await asyncio.gather(*(keep_calling() for _ in range(_IN_FLIGHT)))
+        return (self.outcomes.total() - before) / _MEASURED
+
+    async def load(self, rate: float, seconds: float) -> None:
+        """Begin so many calls a second, whatever comes of them; what a stall held up is left out.
+
+        Else the memory of the run is that of the burst which makes up for it.
+        """
+        self.outcomes.clear()
+        self.latencies.clear()
+        begin = monotonic()
+        begun = 0
+        while (elapsed := monotonic() - begin) < seconds:
+            due, begun = int(elapsed * rate) - begun, int(elapsed * rate)
+            for _ in range(min(due, _MOST_IN_FLIGHT - len(self._tasks))):
+                task = asyncio.create_task(self._call())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            await asyncio.sleep(_TICK)
+        await asyncio.gather(*self._tasks)
+
+    async def _call(self) -> None:
+        number = next(self._numbers)
+        key = f"r-{number % _KEYS}"
+        begin = perf_counter()
+        try:
+            if number % 2:
+                await self._receipts.add_item(key, _ITEM)
+            else:
+                await self._receipts.get(key)
+            outcome = "success"
+        except NotFoundError:
+            outcome = "success"
+        except ServiceError as error:
+            outcome = error.label
+        self.outcomes[outcome] += 1
+        if len(self.latencies) < _KEPT:
+            self.latencies.append(perf_counter() - begin)
+
+
+async def main(settings: ProcessSettings) -> None:
+    """Do as told until nobody says anything any more."""
+    record()
+    async with receipts_client(settings) as receipts:
+        load = Load(receipts)
+        tell()
+        async for order in orders():
+            match order.split():
+                case ["measure"]:
+                    tell(rate=await load.measure())
+                case ["load", rate, seconds]:
+                    await load.load(float(rate), float(seconds))
+                    median, late = (
+                        sorted(load.latencies)[int(len(load.latencies) * share)]
+                        for share in (0.5, 0.99)
+                    )
+                    tell(outcomes=load.outcomes, p50=median * 1000, p99=late * 1000)
+                case _:
+                    tell(**asdict(own_vitals()))
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(ProcessSettings.parse(sys.argv[1])))

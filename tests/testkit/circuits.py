@@ -1,0 +1,54 @@
+"""Circuit breakers on a clock that a test moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from testkit.doubles import FakeClock
+from weenats import CircuitStateChange, UnavailableError
+from weenats.circuit_breaker import CircuitBreakerPolicy
+from weenats.circuit_breaker.breaker import CircuitBreaker
+
+
+class Circuit:
+    """A breaker of three failures, its clock and what it reported."""
+
+    def __init__(self, **policy: Any) -> None:
+        self.clock = FakeClock()
+        self.changes: list[CircuitStateChange] = []
+        settings: dict[str, Any] = {"failure_threshold": 3, "clock": self.clock, **policy}
+        self.breaker = CircuitBreaker(
+            CircuitBreakerPolicy(**settings), "probe", "run", self.changes.append
+        )
+
+    @property
+    def state(self) -> Any:
+        """The state, as the statistics tell it."""
+        return self.breaker.statistics()["state"]
+
+    @property
+    def failures(self) -> Any:
+        """The failures in the window, as the statistics tell them."""
+        return self.breaker.statistics()["failures"]
+
+    def fail(self, times: int = 1) -> None:
+        """Let calls fail, one after the other."""
+        for _ in range(times):
+            self.breaker.failed(self.breaker.admit())
+
+    def succeed(self, times: int = 1) -> None:
+        """Let calls succeed, one after the other."""
+        for _ in range(times):
+            self.breaker.succeeded(self.breaker.admit())
+
+    def refused(self) -> UnavailableError:
+        """Return what a caller is told who is not let in."""
+        with pytest.raises(UnavailableError) as raised:
+            self.breaker.admit()
+        return raised.value
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds

@@ -1,0 +1,210 @@
+"""What happens to servers of a cluster while clients call: one scenario for tests and figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from receipts import ReceiptsClient
+from testkit.load import COFFEE, TIMEOUT, Ledger, Load, Tally, become, longest_gap, tally, wait_for
+from testkit.network import Network
+from weenats import ConnectionOptions, NatsServiceBuilder, NatsTransport
+from weenats.testing.nats_cluster import ClusterServer, NatsCluster
+
+OPTIONS: Final = ConnectionOptions(ping_interval=0.5, connect_timeout=2)
+CLIENTS: Final = (0, 0, 0)
+"""The servers that clients are connected to at first."""
+SERVICES: Final = (1, 2)
+"""Those of the instances of the service."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A cluster, clients that call, and what stands between them."""
+
+    cluster: NatsCluster
+    network: Network
+    load: Load
+    transports: tuple[NatsTransport, ...]
+
+    @property
+    def of_clients(self) -> ClusterServer:
+        """The server that all clients are connected to at first."""
+        return self.cluster.servers[CLIENTS[0]]
+
+    @property
+    def of_a_service(self) -> ClusterServer:
+        """The server that one instance is connected to at first."""
+        return self.cluster.servers[SERVICES[0]]
+
+    async def left(self, server: ClusterServer) -> None:
+        """Wait until nobody is connected to a server any more."""
+        await become(lambda: all(_home(each) != server.url for each in self.transports))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a fault did."""
+
+    plain: Tally
+    retried: Tally
+    longest_gap: float
+    load: Load
+    executions: Counter[str]
+
+
+Fault = Callable[[Stage], Awaitable[None]]
+
+
+async def kill(stage: Stage, server: ClusterServer) -> None:
+    """Kill a server, and start it again when all goes well without it."""
+    server.kill()
+    await stage.load.flows()
+    await asyncio.to_thread(server.start)
+
+
+async def pause(stage: Stage, server: ClusterServer) -> None:
+    """Let a server hang until its clients have left it, and go on then."""
+    server.pause()
+    try:
+        await stage.left(server)
+        await stage.load.flows()
+    finally:
+        server.resume()
+    await asyncio.to_thread(server.join)
+
+
+async def lame_duck(stage: Stage, server: ClusterServer) -> None:
+    """Let a server ask its clients to leave; restart it when they have."""
+    server.lame_duck()
+    await stage.left(server)
+    await asyncio.to_thread(wait_for, lambda: is_deserted(server))
+    await asyncio.to_thread(server.restart)
+
+
+async def cut_off_clients(stage: Stage) -> None:
+    """Cut the clients off their server."""
+    server = stage.of_clients
+    stage.network.cut("client", server.name)
+    try:
+        await stage.left(server)
+        await stage.load.flows()
+    finally:
+        stage.network.mend("client", server.name)
+
+
+async def cut_off_server(stage: Stage, server: ClusterServer) -> None:
+    """Cut a server off the others until both sides know it, then join them again."""
+    others = [each.name for each in stage.cluster.servers if each is not server]
+    stage.network.cut(server.name, *others)
+    try:
+        await asyncio.to_thread(
+            wait_for, lambda: not any(_is_route(server, each) for each in others)
+        )
+    finally:
+        stage.network.mend(server.name, *others)
+    await asyncio.to_thread(server.join)
+
+
+async def upgrade(stage: Stage) -> None:
+    """Restart all servers, one after another, each in lame duck mode first."""
+    for server in stage.cluster.servers:
+        await lame_duck(stage, server)
+        await stage.load.flows()
+
+
+FAULTS: Final[dict[str, Fault]] = {
+    "the clients' server is killed": lambda stage: kill(stage, stage.of_clients),
+    "a service's server is killed": lambda stage: kill(stage, stage.of_a_service),
+    "the clients' server hangs": lambda stage: pause(stage, stage.of_clients),
+    "a service's server hangs": lambda stage: pause(stage, stage.of_a_service),
+    "lame duck mode of the clients' server": lambda stage: lame_duck(stage, stage.of_clients),
+    "lame duck mode of a service's server": lambda stage: lame_duck(stage, stage.of_a_service),
+    "rolling upgrade of all servers": upgrade,
+}
+GENTLE: Final = frozenset(list(FAULTS)[-3:])
+"""Those of which no call may learn."""
+PARTITIONS: Final[dict[str, Fault]] = {
+    "the clients are cut off their server": cut_off_clients,
+    "the clients' server is cut off the others": lambda stage: cut_off_server(
+        stage, stage.of_clients
+    ),
+    "a service's server is cut off the others": lambda stage: cut_off_server(
+        stage, stage.of_a_service
+    ),
+}
+
+
+async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
+    """Let clients call while something happens, until all is as it was before.
+
+    Then each client calls once more, and is answered.
+    """
+    executions: Counter[str] = Counter()
+    async with AsyncExitStack() as stack:
+        services = [await stack.enter_async_context(_connected(cluster, n)) for n in SERVICES]
+        for transport in services:
+            builder = NatsServiceBuilder(Ledger(executions), transport=transport)
+            service = builder.with_queue_group("receipts", max_concurrency=100).build()
+            await stack.enter_async_context(service)
+        callers = [await stack.enter_async_context(_connected(cluster, n)) for n in CLIENTS]
+        load = Load(ReceiptsClient(transport) for transport in callers)
+        stage = Stage(cluster, network, load, (*services, *callers))
+        async with load.running():
+            await load.flows()
+            before = await asyncio.to_thread(_subscriptions, cluster)
+            await fault(stage)
+            await load.flows()
+            await asyncio.to_thread(wait_for, lambda: _subscriptions(cluster) == before)
+        for client in load.clients:
+            await client.add_item("last", COFFEE, timeout=TIMEOUT)
+    return Outcome(
+        tally(load, executions, retried=False),
+        tally(load, executions, retried=True),
+        longest_gap(load),
+        load,
+        executions,
+    )
+
+
+@asynccontextmanager
+async def _connected(cluster: NatsCluster, number: int) -> AsyncIterator[NatsTransport]:
+    """Connect with all servers given; as each is as good as the others, until it is this one."""
+    home = cluster.servers[number].url
+    while True:
+        transport = NatsTransport(cluster.urls, OPTIONS)
+        await transport.connect()
+        if _home(transport) == home:
+            break
+        await transport.close()
+    try:
+        yield transport
+    finally:
+        await transport.close()
+
+
+def _home(transport: NatsTransport) -> str:
+    host, port = transport.server_address or ("", 0)
+    return f"nats://{host}:{port}"
+
+
+def _subscriptions(cluster: NatsCluster) -> list[int]:
+    """Return how many each connection has; one that is about to be closed counts too."""
+    answers = [server.monitor("/connz")["connections"] for server in cluster.servers]
+    return sorted(each["subscriptions"] for connections in answers for each in connections)
+
+
+def is_deserted(server: ClusterServer) -> bool:
+    """Say whether nobody is connected to a server, or it has ended."""
+    try:
+        return server.monitor("/connz")["total"] == 0
+    except OSError:
+        return not server.is_running
+
+
+def _is_route(server: ClusterServer, name: str) -> bool:
+    return name in {route["remote_name"] for route in server.monitor("/routez")["routes"]}

@@ -1,0 +1,57 @@
+"""Services with a name of their own and one command, for calls that go through several."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from testkit.probe import Outcome, Run
+from weenats import (
+    CallOptions,
+    Command,
+    Endpoint,
+    RequestContext,
+    ServiceClient,
+    ServiceContract,
+    ServiceHandlers,
+)
+from weenats.transport import Transport
+
+Handle = Callable[[RequestContext], Awaitable[None]]
+
+
+class Hop(ServiceHandlers):
+    """A service whose command does what `handle` does."""
+
+    def __init__(self, name: str, handle: Handle, timeout: float | None = None) -> None:
+        self.contract = ServiceContract(  # type: ignore[misc]  # each hop has its own
+            name=name, version="1.0.0", description="A hop.", aggregate="thing", digest="sha256:hop"
+        )
+        self.operation: Command[Run, Outcome] = Command(
+            name="run",
+            contract=self.contract,
+            payload=Run,
+            result=Outcome,
+            timeout=timeout,
+            description="Do as told.",
+        )
+        self.handle = handle
+        self.seen: list[RequestContext] = []
+
+    async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Do as told."""
+        self.seen.append(context)
+        await self.handle(context)
+        return Outcome(text=command.action)
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the command."""
+        return (Endpoint.command(self.operation, self.run),)
+
+    async def call(self, transport: Transport, **options: Any) -> Outcome:
+        """Call it, as a client on this connection with these settings."""
+        client = ServiceClient(transport)
+        if "patience" in options:
+            client = client.with_timeout(options.pop("patience"))
+        call_options: CallOptions = options  # type: ignore[assignment]
+        return await client.execute(self.operation, "k", Run(action="go"), **call_options)

@@ -1,0 +1,67 @@
+"""What tests of retries stand on: time in which pauses pass at once, and a service that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from testkit.doubles import FakeClock, a_context
+from testkit.probe import FORGET, RUN, Outcome
+from weenats.client.retry import RetryInterceptor
+from weenats.context import RequestContext, Response
+from weenats.contract import Command
+
+IDEMPOTENT_RUN: Final[Command[Any, Outcome]] = replace(RUN, idempotent=True)
+"""The probe's command as a contract would have it that lets clients try it again."""
+IDEMPOTENT_FORGET: Final[Command[Any, None]] = replace(FORGET, idempotent=True)
+
+
+class FakeTime(FakeClock):
+    """A clock that whoever sleeps moves forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+class Backend:
+    """The rest of a chain: each attempt ends in the next of `outcomes`, then all in a response.
+
+    Attributes:
+        seen: the context of each attempt.
+    """
+
+    def __init__(self, *outcomes: BaseException | Callable[[RequestContext], None]) -> None:
+        self._outcomes = list(outcomes)
+        self.seen: list[RequestContext] = []
+
+    async def __call__(self, context: RequestContext) -> Response:
+        """End as the script says."""
+        self.seen.append(context)
+        if self._outcomes:
+            outcome = self._outcomes.pop(0)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            outcome(context)
+        return Response(len(self.seen))
+
+
+def a_retry(time: FakeTime, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
+    """Return an interceptor in fake time, whose pauses are this part of the longest one."""
+    return RetryInterceptor(
+        clock=time,
+        sleep=time.sleep,
+        uniform=lambda low, high: low + (high - low) * draw,
+        **options,
+    )
+
+
+def a_call(**changes: Any) -> RequestContext:
+    """Return the context of a call that may be made again."""
+    return a_context(**{"operation": IDEMPOTENT_RUN, **changes})

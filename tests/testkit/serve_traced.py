@@ -1,0 +1,131 @@
+"""One member of a trace, in a process of its own until SIGTERM: `serve_traced.py ROLE URL MODE`.
+
+`front` serves the probe, calls `inner` and publishes; `inner` serves a second contract; `listener`
+takes the event. MODE: `all` has telemetry everywhere, `bare-client` not on the client of the front,
+`bare-service` not on the service of the front. Each span is a line of JSON on stdout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+
+from testkit.probe import CONTRACT, RUN, Happened, Outcome, Probe, ProbeClient, Run
+from weenats import (
+    Endpoint,
+    NatsService,
+    NatsServiceBuilder,
+    ReceivedEvent,
+    RequestContext,
+    ServiceClient,
+    ServiceContract,
+    TelemetrySettings,
+)
+
+INNER: Final = replace(CONTRACT, name="inner")
+INNER_RUN: Final = replace(RUN, contract=INNER)
+ALWAYS: Final = {"commands": 1.0, "queries": 1.0, "events": 1.0}
+TRACER: Final = trace.get_tracer("handlers")
+
+
+class Inner(Probe):
+    """Answers the traceparent that reached it."""
+
+    contract: ClassVar[ServiceContract] = INNER
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return the one operation."""
+        return (Endpoint.command(INNER_RUN, self.run),)
+
+    async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Work, within a span of its own."""
+        with TRACER.start_as_current_span("inner work"):
+            return Outcome(text=context.headers.get("traceparent", "none"))
+
+
+class InnerClient(ServiceClient):
+    """Calls it."""
+
+    contract: ClassVar[ServiceContract] = INNER
+
+
+class Front(Probe):
+    """Calls the inner service and publishes an event."""
+
+    def __init__(self, inner: InnerClient, *, spans: bool) -> None:
+        super().__init__()
+        self.inner = inner
+        self.spans = spans
+
+    async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
+        """Work, within a span of its own where the service has one."""
+        if not self.spans:
+            return await self._work(key, command)
+        with TRACER.start_as_current_span("front work"):
+            return await self._work(key, command)
+
+    async def _work(self, key: str, command: Run) -> Outcome:
+        outcome = await self.inner.execute(INNER_RUN, key, command)
+        await self.publish_happened(key, Happened(whatText=outcome.text), revision=1)
+        return outcome
+
+
+async def listen(client: ProbeClient) -> None:
+    """Take the event until SIGTERM."""
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+
+    async def take(_: ReceivedEvent[Happened]) -> None:
+        with TRACER.start_as_current_span("listener work"):
+            pass
+
+    async with client, await client.subscribe_happened(take):
+        say("serving")
+        await stopped.wait()
+
+
+async def serve(service: NatsService) -> None:
+    """Serve until SIGTERM."""
+    async with service:
+        say("serving")
+        await service.wait_until_stopped()
+
+
+async def main(role: str, url: str, mode: str) -> None:
+    """Play a role."""
+    settings = TelemetrySettings(sampling=ALWAYS)
+    if role == "listener":
+        await listen(ProbeClient.connect(url).with_telemetry(settings))
+    elif role == "inner":
+        await serve(NatsServiceBuilder(Inner(), url).with_telemetry(sampling=ALWAYS).build())
+    else:
+        async with InnerClient.connect(url) as bare:
+            inner = bare if mode == "bare-client" else bare.with_telemetry(settings)
+            builder = NatsServiceBuilder(Front(inner, spans=mode != "bare-service"), url)
+            if mode != "bare-service":
+                builder = builder.with_telemetry(sampling=ALWAYS)
+            await serve(builder.build())
+
+
+def say(text: str) -> None:
+    """Tell the test."""
+    print(text, flush=True)  # noqa: T201 - the test reads it
+
+
+def line_of(span: ReadableSpan) -> str:
+    """Return a span as one line."""
+    return f"{span.to_json(indent=None)}\n"
+
+
+if __name__ == "__main__":
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=line_of)))
+    trace.set_tracer_provider(provider)
+    asyncio.run(main(*sys.argv[1:]))
