@@ -1,18 +1,25 @@
-"""What stands around a call, on either side.
+"""Interceptors: code that runs around each call, with one shape for clients and services.
 
-One shape, composed once, the first added the outermost.
+A chain is composed once, from its members; the first one is the outermost.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from inspect import signature
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from weenats.contract import AnyOperation
+
+__all__ = ["CallNext", "Description", "Feature", "Interceptor", "Setting"]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
 
 
@@ -25,6 +32,50 @@ class Interceptor(Protocol):
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Handle the call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of an operation, for `weenats explain`.
+
+    Attributes:
+        name: the name of the setting.
+        value: its value; durations in seconds, None when the feature is off.
+        source: "default", "contract", or the method of the builder that set it.
+    """
+
+    name: str
+    value: JsonValue
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """How a member of a chain describes itself for one operation.
+
+    Attributes:
+        name: its name in the list of interceptors.
+        settings: its settings, in the order in which they are shown.
+        provides: what later members may rely on, such as "principal".
+        requires: what earlier members must provide.
+    """
+
+    name: str
+    settings: tuple[Setting, ...] = ()
+    provides: frozenset[str] = frozenset()
+    requires: frozenset[str] = frozenset()
+
+
+class Feature(Protocol):
+    """A member of a chain: authentication, rate limiting, telemetry, a user's interceptor."""
+
+    def interceptor(self, operation: AnyOperation) -> Interceptor | None:
+        """Return the interceptor of an operation, None when the feature does nothing for it."""
+        ...
+
+    def describe(self, operation: AnyOperation) -> Description | None:
+        """Describe the feature for an operation, None when there is nothing to show."""
         ...
 
 
