@@ -1,4 +1,4 @@
-"""Draws the trace of one call of the sample: `python trace_picture.py [FILE]` writes trace.svg."""
+"""Draws the trace of one call of the sample: `python trace_picture.py [FILE]`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from receipts.handlers import Receipts
 from weenats import NatsServiceBuilder, ReceivedEvent
 from weenats.testing import NatsServer
 
-PICTURE: Final = Path(__file__).with_name("trace.svg")
+PICTURE: Final = Path(__file__).parents[2] / "runtime" / "docs" / "trace.svg"
 _LABELS, _BARS, _ROW, _HEAD = 500, 460, 28, 30
-_COLOURS: Final = {
+_COLORS: Final = {
     "CLIENT": "#0969da",
     "SERVER": "#1a7f37",
     "INTERNAL": "#8250df",
@@ -33,14 +33,14 @@ _COLOURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A span, and how many stand above it."""
+    """A span and its depth in the trace."""
 
     span: ReadableSpan
     depth: int
 
 
 def rows(spans: Sequence[ReadableSpan]) -> list[Row]:
-    """Return the spans of a trace, each below its parent, in the order in which they began."""
+    """Return the spans of a trace, each below its parent, in order of their start."""
 
     def below(parent: int | None, depth: int) -> Iterator[Row]:
         children = [each for each in spans if (each.parent and each.parent.span_id) == parent]
@@ -52,7 +52,7 @@ def rows(spans: Sequence[ReadableSpan]) -> list[Row]:
 
 
 async def recorded() -> list[Row]:
-    """Finalize a receipt while somebody listens; return the trace of it."""
+    """Finalize a receipt while a subscriber listens; return its trace."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -77,7 +77,7 @@ async def recorded() -> list[Row]:
 
 
 def drawn(tree: Sequence[Row]) -> str:
-    """Return the picture: a bar a span, on one scale of time."""
+    """Return the picture: a bar for each span, on one time scale."""
     begin = min(row.span.start_time or 0 for row in tree)
     end = max(row.span.end_time or 0 for row in tree)
     height = _HEAD + _ROW * (len(tree) - 1) + 18
@@ -96,15 +96,15 @@ def _bar(number: int, row: Row, begin: int, end: int) -> Iterator[str]:
     start, stop = row.span.start_time or 0, row.span.end_time or 0
     scale = _BARS / (end - begin)
     middle = _HEAD + _ROW * number
-    colour = _COLOURS[row.span.kind.name]
+    color = _COLORS[row.span.kind.name]
     left, wide = _LABELS + (start - begin) * scale, max(2.0, (stop - start) * scale)
     yield (
         f'<text x="{14 + 16 * row.depth}" y="{middle}" fill="#1f2328">{escape(row.span.name)} '
-        f'<tspan fill="{colour}" font-size="10">{row.span.kind.name}</tspan></text>'
+        f'<tspan fill="{color}" font-size="10">{row.span.kind.name}</tspan></text>'
     )
     yield (
         f'<rect x="{left:.1f}" y="{middle - 11}" width="{wide:.1f}" height="14" rx="2" '
-        f'fill="{colour}" fill-opacity="0.85"/>'
+        f'fill="{color}" fill-opacity="0.85"/>'
     )
     yield (
         f'<text x="{left + wide + 6:.1f}" y="{middle}" fill="#59636e" font-size="10">'

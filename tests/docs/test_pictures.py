@@ -1,4 +1,7 @@
-"""The picture of a trace in the README is that of the sample as it is."""
+"""The pictures in the guides show the project as it is.
+
+To draw one anew: `python tests/testkit/demo_picture.py`, `python tests/testkit/trace_picture.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from testkit import trace_picture
+from testkit import demo_picture, trace_picture
 
 
 def shape(picture: str) -> list[tuple[str, str, str]]:
@@ -16,8 +19,8 @@ def shape(picture: str) -> list[tuple[str, str, str]]:
     return re.findall(r'<text x="(\d+)" y="\d+" fill="#1f2328">(.*?) <tspan .*?>([A-Z]+)<', picture)
 
 
-def test_the_picture_is_fresh(tmp_path: Path) -> None:
-    """Drawn anew, it shows the same spans, of the same kinds, below the same ones."""
+def test_trace_picture_is_fresh(tmp_path: Path) -> None:
+    """Drawn anew, the trace has the same spans, of the same kinds, with the same parents."""
     target = tmp_path / "trace.svg"
     subprocess.run(
         [sys.executable, trace_picture.__file__, target],
@@ -27,3 +30,9 @@ def test_the_picture_is_fresh(tmp_path: Path) -> None:
     )
     assert shape(target.read_text()) == shape(trace_picture.PICTURE.read_text())
     assert len(shape(target.read_text())) == 5
+
+
+def test_demo_picture_is_fresh() -> None:
+    """Drawn anew, the demo prints the same words, but for durations, ports and ids."""
+    picture = demo_picture.drawn(demo_picture.printed())
+    assert demo_picture.words(picture) == demo_picture.words(demo_picture.PICTURE.read_text())

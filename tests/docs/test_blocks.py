@@ -1,0 +1,119 @@
+"""Code blocks of the documents: programs and tests run, excerpts exist, data is valid."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from configparser import ConfigParser
+from functools import cache
+from pathlib import Path
+from shutil import copytree
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+import yaml
+
+from testkit import run_blocks
+from testkit.documents import DOCUMENTS, Block, Document
+from testkit.message_schemas import check
+from testkit.paths import REPOSITORY
+from weenats_codegen.generate import package_files
+from weenats_codegen.lint.linter import lint
+from weenats_codegen.parser.source import load
+
+KINDS = {"python", "py", "yaml", "json", "toml", "ini", "console", ""}
+SAMPLE = REPOSITORY / "generated" / "receipts"
+
+
+def of_kind(*kinds: str) -> list[Any]:
+    """Return the blocks of some languages, as parameters of a test."""
+    return [
+        pytest.param(document, block, id=f"{document}:{block.line}")
+        for document in DOCUMENTS
+        for block in document.blocks
+        if block.kind in kinds
+    ]
+
+
+@cache
+def outcomes(document: Document) -> dict[str, str]:
+    """Run the Python blocks of a document; return how each failed, "" when it succeeded."""
+    with TemporaryDirectory(prefix="weenats-docs-") as folder:
+        result = subprocess.run(
+            [sys.executable, "-W", "error", run_blocks.__file__, document.path, folder],
+            capture_output=True,
+            text=True,
+            timeout=110,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False,
+        )
+    assert result.returncode == 0, result.stderr
+    found: dict[str, str] = json.loads(result.stdout)
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_block_kinds(document: Document) -> None:
+    """Every block is of a kind that a test checks; plain fences are drawings and output."""
+    assert {block.kind for block in document.blocks} <= KINDS
+
+
+@pytest.mark.parametrize(("document", "block"), of_kind("python"))
+def test_python_runs(document: Document, block: Block) -> None:
+    """A python block runs as it stands; one with tests passes under pytest."""
+    failure = outcomes(document)[str(block.line)]
+    assert not failure, failure
+
+
+@pytest.mark.parametrize(("document", "block"), of_kind("py"))
+def test_excerpt_is_in_sample(document: Document, block: Block) -> None:
+    """A py block is a part of a file of the sample."""
+    assert any(block.text in file.read_text() for file in SAMPLE.glob("*.py"))
+
+
+@pytest.mark.parametrize(("document", "block"), of_kind("yaml"))
+def test_yaml_is_valid(
+    document: Document, block: Block, receipts_contract: Path, tmp_path: Path
+) -> None:
+    """A whole contract generates a package; a part of one fits into the sample's contract."""
+    if block.note:  # another tool's file
+        assert list(yaml.safe_load_all(block.text))
+        return
+    contract: dict[str, Any] = yaml.safe_load(block.text)
+    folder = tmp_path / "schemas" / "contract"
+    copytree(receipts_contract, folder)
+    service = folder / "service.yaml"
+    if {"service", "version", "description", "aggregate"} <= contract.keys():
+        service.write_text(block.text)
+        assert package_files([folder])
+    else:
+        whole = merged(yaml.safe_load(service.read_text()), contract)
+        service.write_text(yaml.safe_dump(whole))
+        assert lint(load(folder)) == []
+
+
+def merged(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with the members of another put into it."""
+    both = {**whole, **part}
+    for name in whole.keys() & part.keys():
+        if isinstance(whole[name], dict) and isinstance(part[name], dict):
+            both[name] = merged(whole[name], part[name])
+    return both
+
+
+@pytest.mark.parametrize(("document", "block"), of_kind("json", "toml", "ini"))
+def test_data_is_valid(document: Document, block: Block) -> None:
+    """Data parses; a message is what its schema in schemas/messages says."""
+    match block.kind:
+        case "json":
+            data = json.loads(block.text)
+            if block.note:
+                check(f"{block.note}.schema.json", data)
+        case "toml":
+            tomllib.loads(block.text)
+        case _:
+            ConfigParser().read_string(block.text)

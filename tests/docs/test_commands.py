@@ -1,0 +1,170 @@
+"""Console blocks of the documents: commands run, and print what the block shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
+from pathlib import Path
+from shutil import copy, copytree
+
+import pytest
+
+from testkit.documents import DOCUMENTS, Document
+from testkit.paths import REPOSITORY
+
+NOT_RUN = {"git", "cd", "docker", "kubectl", "nats-server", "uvicorn", "gunicorn"}
+"""Commands that need a network, or a program of somebody else."""
+STARTS_EMPTY = "README.md"
+"""The document whose commands begin in an empty folder; others have the sample."""
+
+
+def with_commands() -> list[Document]:
+    """Return the documents that have console blocks."""
+    return [document for document in DOCUMENTS if document.of_kind("console")]
+
+
+def commands(document: Document) -> Iterator[tuple[str, str]]:
+    """Yield each command with the output that is shown below it."""
+    for block in document.of_kind("console"):
+        first, *rest = re.split(r"^\$ ", block.text, flags=re.MULTILINE)
+        assert not first, f"{document}:{block.line} does not begin with a command"
+        for text in rest:
+            command, _, output = text.replace("\\\n", " ").partition("\n")
+            yield command, output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", with_commands(), ids=str)
+def test_commands_run(document: Document, tmp_path: Path) -> None:
+    """The commands of a document, one after another in one folder, succeed."""
+    if str(document) != STARTS_EMPTY:
+        copytree(REPOSITORY / "schemas", tmp_path / "schemas")
+        copytree(REPOSITORY / "generated", tmp_path / "generated")
+    with ExitStack() as stack:
+        shell = Shell(tmp_path, stack)
+        for command, output in commands(document):
+            shell.run(command, output)
+
+
+class Shell:
+    """Runs commands in a folder; services that they start run until the end of the document."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "COLUMNS": "120",
+        }
+
+    def run(self, command: str, output: str) -> None:
+        """Run a command, and compare what it prints with what the document shows."""
+        words = shlex.split(command, comments=True)
+        while re.fullmatch(r"\w+=.*", words[0]):
+            words.pop(0)
+        match words:
+            case [program, *_] if program in NOT_RUN:
+                pass
+            case ["pip", *_]:
+                check_package(command)
+            case ["make", *targets]:
+                self._call(["make", "--dry-run", *targets], REPOSITORY)
+            case ["export", variable] if variable.startswith("NATS_URL="):
+                pass  # `served` has set it to the port of this run
+            case ["weenats", "run", *arguments]:
+                served_at = served(arguments, self._folder, self._environment)
+                self._environment["NATS_URL"] = self._stack.enter_context(served_at)
+            case ["weenats", *arguments]:
+                printed = self._call([*WEENATS, *arguments], self._folder)
+                if output:
+                    check_output(output, printed)
+                if arguments[0] == "generate":
+                    self._fill_in_handlers()
+            case _:
+                pytest.fail(f"no test runs {command}")
+
+    def _fill_in_handlers(self) -> None:
+        """Do what the reader does next: write the handlers."""
+        for name in ("handlers.py", "app.py"):
+            sample = REPOSITORY / "generated" / "receipts" / name
+            copy(sample, self._folder / "generated" / "receipts" / name)
+
+    def _call(self, words: list[str], folder: Path) -> str:
+        done = subprocess.run(
+            words,
+            cwd=folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stdout)
+        return done.stdout
+
+
+WEENATS = [sys.executable, "-m", "weenats_codegen"]
+
+
+@contextmanager
+def served(arguments: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run `weenats run`; give the address that it printed."""
+    with subprocess.Popen(
+        [*WEENATS, "run", *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = re.search(r"nats://[\d.:]+", process.stdout.readline())
+            assert address is not None
+            yield address[0]
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+
+
+def check_package(command: str) -> None:
+    """Check that the extras and the version of weenats that a command installs exist."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    for extras in re.findall(r"(?:weenats|\.|whl)\[(.*?)\]", command):
+        assert set(extras.split(",")) <= project["optional-dependencies"].keys()
+    for version in re.findall(r"weenats-(.+?)-py3", command):
+        assert version == project["version"]
+
+
+def check_output(shown: str, printed: str) -> None:
+    """Check output; `...` in a document stands for any text, and spaces do not count."""
+    flags = ELLIPSIS | NORMALIZE_WHITESPACE
+    assert OutputChecker().check_output(shown, printed, flags), printed
+
+
+@pytest.mark.slow
+def test_first_command_installs() -> None:
+    """`pip install` of a clone finds the package and the extra `all`."""
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--disable-pip-version-check"),
+            *("install", "--dry-run", "--no-deps", "--no-build-isolation", ".[all]"),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Would install weenats" in done.stdout
+    assert "does not provide the extra" not in done.stderr
