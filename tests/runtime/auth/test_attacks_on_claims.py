@@ -33,8 +33,8 @@ async def test_a_null_claim_refuses(claim: str) -> None:
     """A claim that is null is not there, or is malformed: it never passes for a value."""
     assert await refused(token({**good_claims(), claim: None})) in {
         f"the claim {claim} is missing",
-        f"{claim} is no time",
-        f"{claim} is no text",
+        f"{claim} is not a valid time",
+        f"{claim} is not a string",
         "wrong issuer",
     }
 
@@ -61,11 +61,15 @@ async def test_a_token_expires(past: float, holds: bool) -> None:
     else:
         with pytest.raises(InvalidTokenError) as raised:
             await judge.validate(token())
-        assert raised.value.reason == "expired"
+        assert raised.value.reason == "the token has expired"
 
 
 @pytest.mark.parametrize(
-    ("claim", "reason"), [("nbf", "not valid yet (nbf)"), ("iat", "issued in the future (iat)")]
+    ("claim", "reason"),
+    [
+        ("nbf", "the token is not valid yet (nbf)"),
+        ("iat", "the token was issued in the future (iat)"),
+    ],
 )
 async def test_a_token_from_the_future_is_refused(claim: str, reason: str) -> None:
     """What holds or was issued later than the leeway from now is refused, up to it is taken."""
@@ -96,7 +100,7 @@ NO_TIMES = [
 async def test_a_time_is_a_number_of_our_era(claim: str, value: Any) -> None:
     """Texts, booleans, lists, negative and huge numbers are no times, under any rule."""
     text = token({**good_claims(), claim: value})
-    assert await refused(text, max_lifetime=None) == f"{claim} is no time"
+    assert await refused(text, max_lifetime=None) == f"{claim} is not a valid time"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 5000])
@@ -106,7 +110,7 @@ async def test_a_number_is_finite(claim: str, number: str) -> None:
     claims = {name: value for name, value in good_claims().items() if name != claim}
     payload = f'{json.dumps(claims)[:-1]},"{claim}":{number}}}'.encode()
     reason = await refused(signed(HEADER, payload))
-    assert reason.startswith("its claims are malformed: ")
+    assert reason.startswith("malformed claims: ")
 
 
 async def test_a_time_may_have_a_fraction() -> None:
@@ -123,8 +127,10 @@ async def test_a_time_may_have_a_fraction() -> None:
 async def test_a_token_does_not_live_for_ever(years: int) -> None:
     """An exp in the far future is refused, issued now or at no named time."""
     far = NOW + years * 31_556_952
-    assert await refused(token(good_claims(exp=far))) == "lives longer than max_lifetime"
-    assert await refused(token(good_claims(exp=far, iat=None))) == "lives longer than max_lifetime"
+    assert await refused(token(good_claims(exp=far))) == "the lifetime exceeds max_lifetime"
+    assert (
+        await refused(token(good_claims(exp=far, iat=None))) == "the lifetime exceeds max_lifetime"
+    )
     assert (await accepted(token(good_claims(exp=far)), max_lifetime=None)).expires_at == far
 
 
@@ -133,11 +139,11 @@ async def test_lifetime_counts_from_the_issue() -> None:
     rules = {"max_lifetime": 3600, "leeway": 0}
     assert (await accepted(token(good_claims(iat=NOW - 3000)), **rules)).id == "ada"
     text = token(good_claims(iat=NOW - 3001))
-    assert await refused(text, **rules) == "lives longer than max_lifetime"
+    assert await refused(text, **rules) == "the lifetime exceeds max_lifetime"
     apart = {"max_lifetime": 3600, "leeway": 30}
     assert (await accepted(token(good_claims(iat=NOW - 3030)), **apart)).id == "ada"
     text = token(good_claims(iat=NOW - 3031))
-    assert await refused(text, **apart) == "lives longer than max_lifetime"
+    assert await refused(text, **apart) == "the lifetime exceeds max_lifetime"
 
 
 async def test_the_first_and_the_last_second_are_times() -> None:
@@ -159,7 +165,7 @@ async def test_the_first_and_the_last_second_are_times() -> None:
 async def test_a_claim_is_named_once(payload: bytes) -> None:
     """A claim that is named twice, however it is spelt, is refused: readers differ."""
     text = signed(HEADER, json.dumps(good_claims()).encode()[:-1] + b"," + payload + b"}")
-    assert await refused(text) == "its claims are malformed: a member is named twice"
+    assert await refused(text) == "malformed claims: duplicate member"
 
 
 NO_NAMES = [
@@ -181,7 +187,7 @@ NO_NAMES = [
 async def test_a_subject_is_printable(value: str) -> None:
     """Control characters, invisible ones, nothing, and too much name nobody."""
     assert await refused(token(good_claims(sub=value))) == (
-        "sub is no text of 1 to 255 printable characters"
+        "sub is not a string of 1 to 255 printable characters"
     )
 
 
@@ -191,7 +197,7 @@ async def test_half_a_surrogate_pair_is_refused(claim: str, value: str) -> None:
     """What cannot be encoded, and would break whoever tries, is refused in every claim."""
     claims = {name: item for name, item in good_claims().items() if name != claim}
     payload = f'{json.dumps(claims)[:-1]},"{claim}":"{value}"}}'.encode()
-    assert await refused(signed(HEADER, payload)) == "its claims are malformed: no JSON in UTF-8"
+    assert await refused(signed(HEADER, payload)) == "malformed claims: not valid JSON in UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -206,7 +212,7 @@ async def test_a_subject_may_be_any_text(value: str) -> None:
 @pytest.mark.parametrize("claim", ["sub", "jti"])
 async def test_an_id_is_text(claim: str, value: Any) -> None:
     """Numbers, lists and objects are no ids."""
-    assert await refused(token(good_claims(**{claim: value}))) == f"{claim} is no text"
+    assert await refused(token(good_claims(**{claim: value}))) == f"{claim} is not a string"
 
 
 @pytest.mark.parametrize(
@@ -269,30 +275,30 @@ async def test_without_an_audience_only_tokens_for_everybody_are_taken() -> None
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"[]", "no object"),
-        (b'"ada"', "no object"),
-        (b"null", "no object"),
-        (b"5", "no object"),
-        (b"\x00", "no JSON in UTF-8"),
-        (b"{}{}", "no JSON in UTF-8"),
-        (b"{'sub':'ada'}", "no JSON in UTF-8"),
-        (b"\xff\xfe{\x00}\x00", "no JSON in UTF-8"),
-        (b"\xef\xbb\xbf{}", "no JSON in UTF-8"),
-        (b'{"sub":"\xc0\xaf"}', "no JSON in UTF-8"),
-        (b'{"x":' + b"[" * 2500 + b"]" * 2500 + b"}", "nested too deeply"),
-        (b'{"x":' * 900 + b"1" + b"}" * 900, "nested too deeply"),
-        (b"[" * 6000, "nested too deeply"),
+        (b"[]", "not an object"),
+        (b'"ada"', "not an object"),
+        (b"null", "not an object"),
+        (b"5", "not an object"),
+        (b"\x00", "not valid JSON in UTF-8"),
+        (b"{}{}", "not valid JSON in UTF-8"),
+        (b"{'sub':'ada'}", "not valid JSON in UTF-8"),
+        (b"\xff\xfe{\x00}\x00", "not valid JSON in UTF-8"),
+        (b"\xef\xbb\xbf{}", "not valid JSON in UTF-8"),
+        (b'{"sub":"\xc0\xaf"}', "not valid JSON in UTF-8"),
+        (b'{"x":' + b"[" * 2500 + b"]" * 2500 + b"}", "nested more than 32 levels deep"),
+        (b'{"x":' * 900 + b"1" + b"}" * 900, "nested more than 32 levels deep"),
+        (b"[" * 6000, "nested more than 32 levels deep"),
     ],
 )
 async def test_claims_are_one_json_object(payload: bytes, reason: str) -> None:
     """Other JSON, other encodings and nesting without end are refused."""
-    assert await refused(signed(HEADER, payload)) == f"its claims are malformed: {reason}"
+    assert await refused(signed(HEADER, payload)) == f"malformed claims: {reason}"
 
 
 async def test_a_token_in_a_token_is_refused() -> None:
     """A nested token, which RFC 7519 allows, is no claims."""
     text = signed({**HEADER, "cty": "JWT"}, token().encode())
-    assert await refused(text) == "its claims are malformed: no JSON in UTF-8"
+    assert await refused(text) == "malformed claims: not valid JSON in UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -322,17 +328,17 @@ async def test_scopes_are_parted_by_spaces(claims: dict[str, Any], scopes: set[s
 async def test_malformed_scopes_refuse(claim: str, value: Any) -> None:
     """What is no list of scopes grants none and refuses the token."""
     reason = await refused(token({**good_claims(scope=None), claim: value}))
-    assert reason.startswith(f"{claim} is no text")
+    assert reason.startswith(f"{claim} is not a string")
 
 
 async def test_another_claim_may_name_the_principal() -> None:
     """The configured claim names who it is, and must be there in the shape of a subject."""
     rules = {"principal_claim": "client_id"}
     assert (await accepted(token(good_claims(client_id="c-1")), **rules)).id == "c-1"
-    assert await refused(token(), **rules) == "the claim that names the principal is missing"
+    assert await refused(token(), **rules) == "the principal claim is missing"
     assert await refused(token(good_claims(client_id=5)), **rules) == (
-        "client_id is no text of 1 to 255 printable characters"
+        "client_id is not a string of 1 to 255 printable characters"
     )
     assert await refused(token(good_claims(client_id="c-1", sub="a\nda")), **rules) == (
-        "sub is no text of 1 to 255 printable characters"
+        "sub is not a string of 1 to 255 printable characters"
     )

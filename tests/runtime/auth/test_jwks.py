@@ -17,7 +17,7 @@ from testkit.doubles import FakeClock, travel, until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
 from weenats.auth.jwks_fetch import FetchError
-from weenats.auth.key_source import KeysUnavailableError, UnknownKeyError
+from weenats.auth.keys import KeysUnavailableError, UnknownKeyError
 from weenats.context import CURRENT
 
 URI = "https://user:hidden@issuer.example/keys?secret=hidden"
@@ -164,14 +164,14 @@ async def test_stale_keys_serve_while_the_endpoint_is_down(
     """An endpoint that answers 500 for 30 seconds, as the keys expire, costs no known token."""
     await source.key("a", "EdDSA")
     clock.now += jwks.LIFETIME - 1
-    endpoint.answer = FetchError("the status is 500")
+    endpoint.answer = FetchError("the response has status 500")
     for _ in range(300):
         clock.now += 0.1
         assert not await refused(source, "a")
         await idle(source)
     assert source.state().status == "stale"
     assert 6 <= endpoint.asked - 1 <= 10
-    assert source.state().last_error == "the status is 500"
+    assert source.state().last_error == "the response has status 500"
     endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
     clock.now += jwks.MAX_BACKOFF
     await source.key("b", "EdDSA")
@@ -195,7 +195,7 @@ async def test_stale_keys_serve_for_a_bounded_time(
     assert source.state().status == "empty"
     assert source.generation == generation + 1
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
-        "the keys at https://issuer.example/keys are too old to be used"
+        "the keys of https://issuer.example/keys are too old and no longer used"
     ]
 
 
@@ -458,22 +458,25 @@ async def test_logs_and_repr_show_no_secret_of_the_uri(
 ) -> None:
     """User, password and query stay out; a failure that goes on is told once."""
     caplog.set_level(logging.INFO, "weenats.auth")
-    endpoint.answer = FetchError("the status is 500")
+    endpoint.answer = FetchError("the response has status 500")
     for _ in range(5):
         assert await refused(source, "a")
         clock.now += 10
     assert caplog.messages == [
-        "the keys at https://issuer.example/keys cannot be fetched: the status is 500"
+        "the keys of https://issuer.example/keys cannot be fetched: the response has status 500"
     ]
     endpoint.answer = a_set()
     assert await refused(source, "a")
-    assert caplog.messages[1:] == ["the keys at https://issuer.example/keys are fetched again"]
+    assert caplog.messages[1:] == ["the keys of https://issuer.example/keys can be fetched again"]
     assert repr(source) == "<JwksKeySource https://issuer.example/keys>"
 
 
 def test_hmac_never_goes_with_a_jwks() -> None:
     """A source that would let published keys be secrets cannot be made."""
-    with pytest.raises(ValueError, match=r"^a JWKS holds public keys, and HMAC has none$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^jwks_uri cannot be used with HMAC algorithms: a JWKS has public keys only$",
+    ):
         JwksKeySource(URI, ["HS256"])
 
 
@@ -531,7 +534,7 @@ def test_keys_that_share_a_kid_are_refused(caplog: pytest.LogCaptureFixture) -> 
     document = a_set(an_ed25519("a"), an_ed25519("b"), an_ed25519("a"), an_ed25519("a"))
     keys, known = read_keys(document, ["EdDSA"])
     assert list(keys) == list(known) == ["b"]
-    assert caplog.messages == ["a JWKS has several keys of one id; none of these is used"]
+    assert caplog.messages == ["the JWKS has several keys with the same kid; none of them is used"]
 
 
 def test_keys_without_a_kid_are_one_or_none() -> None:
@@ -556,7 +559,7 @@ def test_keys_without_a_kid_are_one_or_none() -> None:
 )
 def test_what_is_no_jwks_is_refused(document: bytes) -> None:
     """HTML, broken JSON and other documents are failures, whose text shows nothing of them."""
-    text = "^it is no (JSON object|JWKS: there is no list `keys`)$"
+    text = "^the document is not a (JSON object|JWKS: it has no array `keys`)$"
     with pytest.raises(FetchError, match=text) as error:
         read_keys(document, ["EdDSA"])
     assert "Sign" not in str(error.value)
