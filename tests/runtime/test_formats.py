@@ -73,8 +73,8 @@ def test_a_refusal_says_what_is_wanted() -> None:
     with pytest.raises(ValidationError) as refused:
         ADAPTER.validate_json('{"moment": "0", "span": "5"}')
     assert [fault["msg"] for fault in refused.value.errors()] == [
-        "Input should be a date-time of RFC 3339, with its offset",
-        "Input should be a duration of ISO 8601, such as PT1H30M",
+        "Input should be an RFC 3339 date-time with an offset",
+        "Input should be an ISO 8601 duration, such as PT1H30M",
     ]
 
 
