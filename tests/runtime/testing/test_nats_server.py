@@ -46,7 +46,7 @@ def test_a_server_leaves_nothing_behind(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
     server.stop()
     assert server.log() == ""
-    with pytest.raises(NatsServerError, match="does not run"):
+    with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
@@ -92,7 +92,7 @@ def test_stop_ends_a_server_in_whatever_state_it_is(temporary: Path) -> None:
             trouble(server)
         assert not server.is_running
         assert list(temporary.iterdir()) == []
-        with pytest.raises(NatsServerError, match="does not run"):
+        with pytest.raises(NatsServerError, match="is not running"):
             server.pause()
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_does_not_start_says_why(temporary: Path, config: str) -> 
     with pytest.raises(NatsServerError, match=r"did not start on port \d+:\nnats-server: ."):
         server.start()
     assert list(temporary.iterdir()) == []
-    with pytest.raises(NatsServerError, match="does not run"):
+    with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
@@ -126,7 +126,7 @@ def test_without_a_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    binary = nats_server._binary()
+    binary = nats_server._find_binary()
     monkeypatch.setattr(nats_server, "distribution", missing)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NatsServerError, match=r"weenats\[server\]"):
