@@ -26,11 +26,11 @@ async def checks() -> AsyncIterator[Make]:
     made: list[HealthChecks] = []
 
     def make(**named: Any) -> HealthChecks:
-        settings = HealthSettings.of(
+        settings = HealthSettings(
             enabled=True,
             interval=INTERVAL,
             timeout=TIMEOUT,
-            custom_checks=[{"name": name, "check": check} for name, check in named.items()],
+            checks=[{"name": name, "check": check} for name, check in named.items()],
         )
         made.append(HealthChecks(settings))
         return made[-1]
@@ -109,12 +109,12 @@ WELL = ("ok", None)
     [
         (True, WELL),
         (None, WELL),
-        (False, ("error", "it returned False")),
-        (0, ("error", "it returned int, not True, False or None")),
-        (1, ("error", "it returned int, not True, False or None")),
-        ("ok", ("error", "it returned str, not True, False or None")),
-        ([], ("error", "it returned list, not True, False or None")),
-        ({"secret": "hunter2"}, ("error", "it returned dict, not True, False or None")),
+        (False, ("error", "the check returned False")),
+        (0, ("error", "the check returned int, not True, False or None")),
+        (1, ("error", "the check returned int, not True, False or None")),
+        ("ok", ("error", "the check returned str, not True, False or None")),
+        ([], ("error", "the check returned list, not True, False or None")),
+        ({"secret": "hunter2"}, ("error", "the check returned dict, not True, False or None")),
     ],
 )
 async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: Any) -> None:
@@ -140,7 +140,7 @@ async def test_what_is_raised(
     """An exception is told by the name of its class alone; the log has all of it."""
     made = checks(one=how(error))
     await made.start()
-    assert found(made) == {"one": ("error", f"it raised {kind}")}
+    assert found(made) == {"one": ("error", f"the check raised {kind}")}
     (record,) = caplog.records
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("WARNING", error)
 
@@ -150,14 +150,17 @@ async def test_what_ends_a_thread(checks: Make, error: BaseException) -> None:
     """A sync check that wants to end the process or an iteration is in error, no more."""
     made = checks(one=raising(error), two=returning(None))
     await made.start()
-    assert found(made) == {"one": ("error", f"it raised {type(error).__name__}"), "two": WELL}
+    assert found(made) == {
+        "one": ("error", f"the check raised {type(error).__name__}"),
+        "two": WELL,
+    }
 
 
 async def test_a_check_that_cancels_itself(checks: Make) -> None:
     """A check that ends in a cancellation of its own is in error; the others are told."""
     made = checks(one=raising_later(asyncio.CancelledError()), two=awaiting(None))
     await made.start()
-    assert found(made) == {"one": ("error", "it was cancelled"), "two": WELL}
+    assert found(made) == {"one": ("error", "the check was cancelled"), "two": WELL}
 
 
 async def test_every_kind_of_callable(checks: Make) -> None:
@@ -171,7 +174,7 @@ async def test_every_kind_of_callable(checks: Make) -> None:
         e=functools.partial(returning(None)),
     )
     await made.start()
-    told = ("error", "it returned str, not True, False or None")
+    told = ("error", "the check returned str, not True, False or None")
     assert found(made) == {"a": WELL, "b": WELL, "c": told, "d": told, "e": WELL}
 
 
@@ -197,7 +200,7 @@ async def test_a_check_that_hangs(checks: Make) -> None:
     """It is in error when the timeout has passed, and no other check is; the start goes on."""
     clock = travel()
     made = checks(hangs=forever, fine=awaiting(None))
-    assert found(made)["hangs"] == found(made)["fine"] == ("error", "it has not run yet")
+    assert found(made)["hangs"] == found(made)["fine"] == ("error", "the check has not run yet")
     starting = asyncio.create_task(made.start())
     await settle()
     clock.advance(TIMEOUT - 0.5)
@@ -205,7 +208,7 @@ async def test_a_check_that_hangs(checks: Make) -> None:
     assert not starting.done()
     clock.advance(0.6)
     await starting
-    assert found(made) == {"hangs": ("error", "it took longer than 5 s"), "fine": WELL}
+    assert found(made) == {"hangs": ("error", "the check took longer than 5 s"), "fine": WELL}
 
 
 async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> None:
@@ -229,8 +232,8 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
         await settle()
         clock.advance(INTERVAL + 0.1)
         await until(lambda number=number: len(rounds) == number)
-    assert rounds[1] == ("error", "it took longer than 5 s")
-    assert set(rounds[2:]) == {("error", "it still runs since an earlier time")}
+    assert rounds[1] == ("error", "the check took longer than 5 s")
+    assert set(rounds[2:]) == {("error", "an earlier run of the check has not ended")}
     assert len(calls) == 1
     assert calls[0].daemon
     released.set()
@@ -259,7 +262,7 @@ async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -
     clock.advance(TIMEOUT + 0.1)
     await starting
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["stubborn"][1] == "it still runs since an earlier time")
+    await until(lambda: found(made)["stubborn"][1] == "an earlier run of the check has not ended")
     assert len(begun) == 1
     released.set()
     await settle()
@@ -286,7 +289,7 @@ async def test_a_late_answer_changes_nothing(checks: Make) -> None:
     released.set()
     await until(lambda: not threads[0].is_alive())
     await settle()
-    assert found(made) == {"late": ("error", "it took longer than 5 s")}
+    assert found(made) == {"late": ("error", "the check took longer than 5 s")}
 
 
 async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFixture) -> None:
@@ -309,8 +312,8 @@ async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFix
         await until(lambda number=number: len(runs) == number)
         await settle()
     assert [record.getMessage() for record in caplog.records] == [
-        "the health check one: it returned False",
-        "the health check one is well again",
+        "health check one failed: the check returned False",
+        "health check one is ok again",
     ]
 
 
@@ -370,7 +373,7 @@ async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.Monke
         patched.setattr(threading.Thread, "start", refuse)
         made = checks(one=returning(None))
         await made.start()
-    assert found(made) == {"one": ("error", "it raised RuntimeError")}
+    assert found(made) == {"one": ("error", "the check raised RuntimeError")}
     await settle()
     clock.advance(INTERVAL + 0.1)
     await until(lambda: found(made)["one"] == WELL)
@@ -379,11 +382,11 @@ async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.Monke
 async def test_disabled_checks_never_run() -> None:
     """When health is switched off, so are its checks."""
     calls: list[None] = []
-    settings = HealthSettings.of(
+    settings = HealthSettings(
         enabled=False,
         interval=INTERVAL,
         timeout=TIMEOUT,
-        custom_checks=[{"name": "one", "check": lambda: calls.append(None)}],
+        checks=[{"name": "one", "check": lambda: calls.append(None)}],
     )
     made = HealthChecks(settings)
     await made.start()

@@ -51,7 +51,7 @@ def test_no_durations(duration: Any) -> None:
     ("checks", "error", "told"),
     [
         ([a_check(), a_check()], ValueError, "have the name store twice"),
-        ([a_check(check=5)], TypeError, "the check store cannot be called"),
+        ([a_check(check=5)], TypeError, "the check store is not callable"),
         ([a_check(timeout=3)], ValueError, "has the members name, check; this one has name, check"),
         ([{"name": "store"}], ValueError, "this one has name"),
         ([{}], ValueError, "this one has none"),

@@ -29,7 +29,7 @@ def settings(**changes: Any) -> MonitoringSettings:
         "include_request_stats": True,
         "custom_metrics": [],
     }
-    return MonitoringSettings.of(**{**values, **changes})
+    return MonitoringSettings(**{**values, **changes})
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_no_intervals(interval: Any) -> None:
 def test_what_to_include_is_a_truth_value(name: str) -> None:
     """Text that says no is not taken for yes."""
     wrong: dict[str, Any] = {name: "no"}
-    with pytest.raises(TypeError, match="told by True or False, not 'no'"):
+    with pytest.raises(TypeError, match=f"{name} is True or False, not 'no'"):
         NatsServiceBuilder(Probe()).with_monitoring(**wrong)
 
 

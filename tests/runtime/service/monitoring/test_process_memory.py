@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from weenats.service.monitoring import process_memory
-from weenats.service.monitoring.process_memory import resident_bytes
+from weenats.service.monitoring import monitor
+from weenats.service.monitoring.monitor import resident_bytes
 
 MEGABYTE = 2**20
 
@@ -32,7 +32,7 @@ def test_without_proc(text: str | None, tmp_path: Path, monkeypatch: pytest.Monk
     statm = tmp_path / "statm"
     if text is not None:
         statm.write_text(text)
-    monkeypatch.setattr(process_memory, "_STATM", statm)
+    monkeypatch.setattr(monitor, "_STATM", statm)
     largest = resident_bytes()
     assert exact is not None
     assert largest is not None
@@ -42,6 +42,6 @@ def test_without_proc(text: str | None, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_where_nobody_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform with neither tells nothing."""
-    monkeypatch.setattr(process_memory, "_STATM", tmp_path / "statm")
+    monkeypatch.setattr(monitor, "_STATM", tmp_path / "statm")
     monkeypatch.setitem(sys.modules, "resource", None)
     assert resident_bytes() is None

@@ -7,16 +7,16 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weenats.service.monitoring.latencies import Latencies
+from weenats.service.monitoring.request_stats import LatencyHistogram
 
 DURATIONS = st.lists(st.integers(0, 1 << 48) | st.integers(0, 10_000_000), min_size=1)
 SHARES = st.floats(0, 1, allow_nan=False)
 HOUR = 3600 * 10**9
 
 
-def counted(*durations: int) -> Latencies:
+def counted(*durations: int) -> LatencyHistogram:
     """Return what has counted these durations."""
-    latencies = Latencies()
+    latencies = LatencyHistogram()
     for duration in durations:
         latencies.add(duration)
     return latencies
@@ -43,7 +43,7 @@ def test_order_is_kept(one: int, other: int) -> None:
 def test_merging_is_counting_together(parts: list[list[int]]) -> None:
     """Merged parts tell what one that counted all of it tells, and stay as they were."""
     separate = [counted(*part) for part in parts]
-    merged = Latencies.merged(separate)
+    merged = LatencyHistogram.merged(separate)
     together = counted(*(duration for part in parts for duration in part))
     shares = (0.0, 0.5, 0.9, 0.99, 1.0)
     assert merged.quantiles(*shares) == together.quantiles(*shares)
@@ -55,14 +55,14 @@ def test_merging_is_counting_together(parts: list[list[int]]) -> None:
 
 def test_nothing_has_no_quantiles() -> None:
     """Without a duration there is nothing to tell."""
-    assert Latencies().quantiles(0.5, 0.99) == []
-    assert Latencies.merged([]).quantiles(0.5) == []
+    assert LatencyHistogram().quantiles(0.5, 0.99) == []
+    assert LatencyHistogram.merged([]).quantiles(0.5) == []
 
 
 def test_memory_is_constant() -> None:
     """However many durations there are, and however long: the buckets are as many as before."""
     latencies = counted(*range(0, HOUR, HOUR // 5000), 1 << 48, 1 << 200)
-    assert len(latencies._counts) == len(Latencies()._counts) == 720
+    assert len(latencies._counts) == len(LatencyHistogram()._counts) == 720
     assert sum(latencies._counts) == 5003 - (HOUR % (HOUR // 5000) == 0)
 
 
