@@ -138,7 +138,8 @@ async def test_known_keys_outlive_their_issuer(
             await until(lambda: jwks.state().failures > failures)  # type: ignore[union-attr]  # noqa: B023
         assert service.jwks_state is not None
         assert service.jwks_state.status == "stale"
-        assert service.jwks_state.last_error == "the document cannot be read (ConnectionRefusedError)"
+        reason = "the document cannot be read (ConnectionRefusedError)"
+        assert service.jwks_state.last_error == reason
 
 
 async def test_without_keys_nobody_is_judged(
