@@ -40,11 +40,11 @@ class AuthRequirement:
     """What an operation requires of its callers; it overrides the settings of the service.
 
     Attributes:
-        required: Whether requests must have a token. A token that is sent must always be valid.
-        scopes: Scopes that the token must grant, all of them.
+        required: whether requests must have a token. A token that is sent must always be valid.
+        scopes: scopes that the token must grant, all of them.
 
     Raises:
-        ValueError: If a scope is not valid (RFC 6749), or there are scopes but no required token.
+        ValueError: a scope is not valid (RFC 6749), or there are scopes but no required token.
     """
 
     required: bool = True
@@ -66,12 +66,12 @@ class RateLimit:
     """A limit of the requests to one instance of a service (leaky bucket).
 
     Attributes:
-        max_requests_per_second: Long-term rate, 0.001 to 1,000,000.
-        burst: Number of requests that may come at once after a pause, at least 1 and at least the
+        max_requests_per_second: long-term rate, 0.001 to 1,000,000.
+        burst: number of requests that may come at once after a pause, at least 1 and at least the
             requests of a second, at most 10,000,000. Default: twice the rate, at least 1.
 
     Raises:
-        ValueError: If a value is out of bounds.
+        ValueError: a value is out of bounds.
     """
 
     max_requests_per_second: float
@@ -108,15 +108,15 @@ class ServiceContract:
     """Name, version and aggregate of a service.
 
     Attributes:
-        name: Name of the service, the first token of its subjects.
-        version: Version of the contract (semantic versioning).
-        description: Description of the service.
-        aggregate: Name of its aggregate.
-        digest: Hash of the contract document, `sha256:...`.
-        cancel_subject: Subject to which clients publish the cancellation of calls.
+        name: name of the service, the first token of its subjects.
+        version: version of the contract (semantic versioning).
+        description: description of the service.
+        aggregate: name of its aggregate.
+        digest: hash of the contract document, `sha256:...`.
+        cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
-        SubjectError: If a name or the version is not valid.
+        SubjectError: a name or the version is not valid.
     """
 
     name: str
@@ -152,11 +152,11 @@ class Event(_Descriptor, Generic[DataT]):
 
     Attributes:
         kind: `Kind.EVENT`.
-        name: Name in the contract.
-        contract: The service.
-        data: Type of the data.
-        description: Description in the contract.
-        subject: Subject to which the event is published.
+        name: name in the contract.
+        contract: the service.
+        data: type of the data.
+        description: description in the contract.
+        subject: subject to which the event is published.
     """
 
     kind: ClassVar[Kind] = Kind.EVENT
@@ -179,19 +179,19 @@ class Command(_Operation[PayloadT, ResultT]):
 
     Attributes:
         kind: `Kind.COMMAND`.
-        name: Name in the contract.
-        contract: The service.
-        payload: Type of the payload.
-        result: Type of the result, NoneType without one.
-        errors: Errors that the contract declares for the operation.
-        emits: Events that the operation publishes.
-        idempotent: Whether executing it twice has the effect of executing it once, so that clients
+        name: name in the contract.
+        contract: the service.
+        payload: type of the payload.
+        result: type of the result, NoneType without one.
+        errors: errors that the contract declares for the operation.
+        emits: events that the operation publishes.
+        idempotent: whether executing it twice has the effect of executing it once, so that clients
             may retry it.
-        auth: Requirements on callers. None: the settings of the service apply.
-        rate_limit: Rate limit of the operation, in addition to that of the service.
-        timeout: Timeout of calls in seconds, on both sides. None: the default of the client.
-        description: Description in the contract.
-        subject: Subject of requests.
+        auth: requirements on callers. None: the settings of the service apply.
+        rate_limit: rate limit of the operation, in addition to that of the service.
+        timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        description: description in the contract.
+        subject: subject of requests.
     """
 
     kind: ClassVar[Kind] = Kind.COMMAND
@@ -205,17 +205,17 @@ class Query(_Operation[PayloadT, ResultT]):
 
     Attributes:
         kind: `Kind.QUERY`.
-        name: Name in the contract.
-        contract: The service.
-        parameters: Type of the parameters, NoneType without parameters.
-        result: Type of the result.
-        errors: Errors that the contract declares for the operation.
-        idempotent: Whether clients may retry it.
-        auth: Requirements on callers. None: the settings of the service apply.
-        rate_limit: Rate limit of the operation, in addition to that of the service.
-        timeout: Timeout of calls in seconds, on both sides. None: the default of the client.
-        description: Description in the contract.
-        subject: Subject of requests.
+        name: name in the contract.
+        contract: the service.
+        parameters: type of the parameters, NoneType without parameters.
+        result: type of the result.
+        errors: errors that the contract declares for the operation.
+        idempotent: whether clients may retry it.
+        auth: requirements on callers. None: the settings of the service apply.
+        rate_limit: rate limit of the operation, in addition to that of the service.
+        timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        description: description in the contract.
+        subject: subject of requests.
     """
 
     kind: ClassVar[Kind] = Kind.QUERY
@@ -236,7 +236,7 @@ def state_type(operation: AnyOperation) -> type[Model] | None:
     """Return the type of the state if the result of an operation is an `Entity`, else None.
 
     Args:
-        operation: A command or a query.
+        operation: a command or a query.
     """
     result: Any = operation.result
     if result is NoneType or not issubclass(result, messages.Entity):

@@ -109,18 +109,18 @@ class ServiceError(Exception):
         ```
 
     Args:
-        message: Text that is safe for the caller to read. Default: `description` of the class.
-        details: Data for the caller: a JSON object, or an instance of `details_type`.
+        message: text that is safe for the caller to read. Default: `description` of the class.
+        details: data for the caller: a JSON object, or an instance of `details_type`.
 
     Attributes:
-        code: The canonical code.
-        number: The code as a number like those of HTTP, for `Nats-Service-Error-Code` (ADR-32).
-        name: Name of an error that a contract declares, "" for the canonical classes.
-        description: Default of the message.
-        details_type: Type of the details, None if the contract declares no details.
-        message: Text that is safe for the caller to read.
-        details: Data for the caller, None without details.
-        remote: Whether the service sent the error; False if this side raised it.
+        code: the canonical code.
+        number: the code as a number like those of HTTP, for `Nats-Service-Error-Code` (ADR-32).
+        name: name of an error that a contract declares, "" for the canonical classes.
+        description: default of the message.
+        details_type: type of the details, None if the contract declares no details.
+        message: text that is safe for the caller to read.
+        details: data for the caller, None without details.
+        remote: whether the service sent the error; False if this side raised it.
     """
 
     code: ClassVar[Code] = Code.INTERNAL

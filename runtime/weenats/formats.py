@@ -26,8 +26,8 @@ class _Text:
     """The JSON text of a type.
 
     Attributes:
-        pattern: Regular expression that the text must match.
-        name: What error messages call it, with an article.
+        pattern: regular expression that the text must match.
+        name: what error messages call it, with an article.
     """
 
     pattern: str

@@ -45,10 +45,10 @@ class MessageFilter(logging.Filter):
     """Adds the attributes `FIELDS` to every record; it drops none.
 
     Args:
-        principal: How records name the principal: "plain", "hashed" (SHA-256) or "none".
+        principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
 
     Raises:
-        ValueError: If the mode is unknown.
+        ValueError: the mode is unknown.
     """
 
     def __init__(self, *, principal: PrincipalMode = "plain") -> None:
@@ -67,7 +67,7 @@ def current_fields(*, principal: PrincipalMode = "plain") -> dict[str, str]:
     """Return the values of `FIELDS` for the current request and span.
 
     Args:
-        principal: How the principal is named: "plain", "hashed" (SHA-256) or "none".
+        principal: how the principal is named: "plain", "hashed" (SHA-256) or "none".
     """
     span = get_current_span().get_span_context()
     context = CURRENT.get()
@@ -131,15 +131,15 @@ def configure(
         ```
 
     Args:
-        json: Whether to write JSON, one object per line, instead of text.
-        level: Lowest level that is logged.
-        principal: How records name the principal: "plain", "hashed" (SHA-256) or "none".
+        json: whether to write JSON, one object per line, instead of text.
+        level: lowest level that is logged.
+        principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
 
     Returns:
         The handler, which was added to the root logger.
 
     Raises:
-        ValueError: If the level or the mode is unknown.
+        ValueError: the level or the mode is unknown.
     """
     handler = logging.StreamHandler()
     handler.addFilter(MessageFilter(principal=principal))

@@ -17,11 +17,11 @@ class Principal:
     """The authenticated caller of a request, from a validated token; `repr` shows no attributes.
 
     Attributes:
-        id: Id of the caller, by default the claim `sub`.
-        issuer: Issuer of the token, the claim `iss`.
-        scopes: Scopes that the token grants.
-        claims: All claims of the token, read-only: objects are mapping proxies, arrays are tuples.
-        expires_at: Expiry of the token in seconds since the epoch, None if it does not expire.
+        id: id of the caller, by default the claim `sub`.
+        issuer: issuer of the token, the claim `iss`.
+        scopes: scopes that the token grants.
+        claims: all claims of the token, read-only: objects are mapping proxies, arrays are tuples.
+        expires_at: expiry of the token in seconds since the epoch, None if it does not expire.
     """
 
     id: str

@@ -216,5 +216,5 @@ async def test_the_log_names_the_endpoint_and_no_key(
         with pytest.raises(UnavailableError):
             await receipts.with_token(token(1)).add_item("r-1", COFFEE)
     reason = "the document is not a JSON object"
-    assert f"the keys of {issuer.uri} cannot be fetched: {reason}" in caplog.messages
+    assert f"the keys at {issuer.uri} cannot be fetched: {reason}" in caplog.messages
     assert "secret" not in caplog.text

@@ -1,4 +1,4 @@
-"""Checks of user input: async functions, keyword options, lists of named entries, hosts."""
+"""Checks of what users pass in: async functions, keyword options, lists of named entries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
 from inspect import iscoroutinefunction, isfunction, ismethod, unwrap
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -37,18 +36,6 @@ def check_async(function: object, what: str) -> None:
     inner = unwrap(inner, stop=iscoroutinefunction)
     if (isfunction(inner) or ismethod(inner)) and not iscoroutinefunction(inner):
         raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain one")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: an address of the loopback, or `localhost`.
-
-    Args:
-        host: A host name or an IP address.
-    """
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def unknown_option(given: Iterable[str], known: frozenset[str], whose: str) -> TypeError:

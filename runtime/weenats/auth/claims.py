@@ -23,7 +23,7 @@ class ClaimRules:
     """The checks that PyJWT does not make: times by the given clock, types of claims, scopes.
 
     Args:
-        config: The settings to check against.
+        config: the settings to check against.
     """
 
     def __init__(self, config: JwtAuthConfig) -> None:
@@ -36,11 +36,11 @@ class ClaimRules:
         """Return the principal of the claims.
 
         Args:
-            claims: The verified claims.
-            now: The current time, seconds since the epoch.
+            claims: the verified claims.
+            now: the current time, seconds since the epoch.
 
         Raises:
-            InvalidTokenError: If a claim is malformed, or the token is not valid at this time.
+            InvalidTokenError: a claim is malformed, or the token is not valid at this time.
         """
         expires_at = self._check_times(claims, now)
         identity = _text(claims, self._principal_claim)

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import override
 
-from weenats._internal.validation import is_loopback
+from weenats._internal.addresses import is_loopback
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
 from weenats.protocol.deadline import Duration
 
@@ -36,17 +36,9 @@ def in_seconds(value: Duration) -> float:
     """Convert a duration to seconds.
 
     Args:
-        value: Seconds or a timedelta.
+        value: seconds or a timedelta.
     """
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
-
-
-def _tuple(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
-
-
-def _audience(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    return value if isinstance(value, str) else _tuple(value)
 
 
 def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes | None:
@@ -58,7 +50,7 @@ def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes 
 
 
 _Name = Annotated[str, Field(min_length=1)]
-_Names = Annotated[Sequence[_Name], AfterValidator(_tuple)]
+_Names = Annotated[Sequence[_Name], AfterValidator(tuple)]
 _Seconds = Annotated[Duration, AfterValidator(in_seconds)]
 
 
@@ -94,7 +86,7 @@ class NoAuthConfig(_Config):
     """Authentication is off: every caller is anonymous.
 
     Attributes:
-        type: The kind of configuration, "none".
+        type: the kind of configuration, "none".
     """
 
     type: Literal["none"] = "none"
@@ -118,43 +110,41 @@ class JwtAuthConfig(_Config):
         ```
 
     Attributes:
-        type: The kind of configuration, "jwt".
-        algorithms: Accepted signature algorithms, at least one.
-        public_key: Public key of the issuer: PEM or JWK (JSON text or mapping).
+        type: the kind of configuration, "jwt".
+        algorithms: accepted signature algorithms, at least one.
+        public_key: public key of the issuer: PEM or JWK (JSON text or mapping).
         jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
-        secret: Secret shared with the issuer, for the HMAC algorithms.
-        issuer: Required `iss` of tokens. None accepts every issuer that has the key.
-        audience: Required `aud` of tokens; of several, tokens need one. None refuses tokens that
+        secret: secret shared with the issuer, for the HMAC algorithms.
+        issuer: required `iss` of tokens. None accepts every issuer that has the key.
+        audience: required `aud` of tokens; of several, tokens need one. None refuses tokens that
             have an `aud`.
-        required: Whether requests need a token, for operations whose contract does not specify it.
-        leeway: Allowed clock difference, seconds or timedelta, 0 to 600 s. Default: 30 s.
-        required_claims: Claims that tokens must have.
-        principal_claim: Claim that holds the id of the principal.
-        token_types: Accepted `typ` headers. None accepts `JWT`, `at+jwt` (RFC 9068) and a missing
+        required: whether requests need a token, for operations whose contract does not specify it.
+        leeway: allowed clock difference, seconds or timedelta, 0 to 600 s. Default: 30 s.
+        required_claims: claims that tokens must have.
+        principal_claim: claim that holds the id of the principal.
+        token_types: accepted `typ` headers. None accepts `JWT`, `at+jwt` (RFC 9068) and a missing
             `typ`.
-        max_lifetime: Longest accepted lifetime of a token, from `iat` (from now if it has none) to
+        max_lifetime: longest accepted lifetime of a token, from `iat` (from now if it has none) to
             `exp`, seconds or timedelta. None sets no limit. Default: 1 day.
-        max_token_bytes: Length of the longest accepted token, in bytes. Default: 8192.
-        cache_ttl: How long a verified token is cached, seconds or timedelta, 0 (not at all) to
+        max_token_bytes: length of the longest accepted token, in bytes. Default: 8192.
+        cache_ttl: how long a verified token is cached, seconds or timedelta, 0 (not at all) to
             60 s. Default: 60 s.
-        cache_size: Maximum number of cached tokens. Default: 10,000.
-        plain_http_hosts: Hosts, other than this machine, that `jwks_uri` may use without TLS.
+        cache_size: maximum number of cached tokens. Default: 10,000.
+        plain_http_hosts: hosts, other than this machine, that `jwks_uri` may use without TLS.
 
     Raises:
-        ValueError: If settings are missing, contradict each other, or are not safe.
+        ValueError: settings are missing, contradict each other, or are not safe.
     """
 
     type: Literal["jwt"] = "jwt"
-    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(_tuple)]
+    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
     issuer: str | None = None
-    audience: Annotated[
-        _Name | Annotated[Sequence[_Name], Field(min_length=1)] | None, AfterValidator(_audience)
-    ] = None
+    audience: _Name | Annotated[_Names, Field(min_length=1)] | None = None
     required: bool = True
     leeway: Annotated[_Seconds, Field(ge=0, le=600)] = 30.0
     required_claims: _Names = ("exp", "sub")

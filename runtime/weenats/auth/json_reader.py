@@ -22,7 +22,7 @@ def read_object(data: bytes) -> dict[str, Any]:
         data: JSON in UTF-8.
 
     Raises:
-        JsonError: If the data is not a JSON object, has duplicate members, is nested more than 32
+        JsonError: the data is not a JSON object, has duplicate members, is nested more than 32
             levels deep, or has an infinite number or an unpaired surrogate (RFC 7493).
     """
     try:

@@ -63,10 +63,10 @@ class JwksState:
     Attributes:
         status: "fresh"; "stale" if the keys have expired and the endpoint is down; "empty" if there
             are no usable keys.
-        keys: Number of keys.
-        age: Seconds since the keys were fetched, None before the first successful fetch.
-        failures: Number of failed fetches since the last successful one.
-        last_error: Reason of the last failure, None after a successful fetch.
+        keys: number of keys.
+        age: seconds since the keys were fetched, None before the first successful fetch.
+        failures: number of failed fetches since the last successful one.
+        last_error: reason of the last failure, None after a successful fetch.
     """
 
     status: Literal["fresh", "stale", "empty"]
@@ -85,12 +85,12 @@ class JwksKeySource:
 
     Args:
         uri: URL of the key set.
-        algorithms: Accepted signature algorithms; keys that fit none of them are ignored.
-        fetch: Fetches the document; it is called in a thread.
-        clock: Monotonic time in seconds.
+        algorithms: accepted signature algorithms; keys that fit none of them are ignored.
+        fetch: fetches the document; it is called in a thread.
+        clock: monotonic time in seconds.
 
     Raises:
-        ValueError: If an algorithm is an HMAC.
+        ValueError: an algorithm is an HMAC.
     """
 
     def __init__(
@@ -162,13 +162,13 @@ class JwksKeySource:
         """Return a verification key, after a fetch if it is not known yet.
 
         Args:
-            kid: The `kid` header of the token. None if the token has none; then the only key that
+            kid: the `kid` header of the token. None if the token has none; then the only key that
                 fits the algorithm is returned.
-            algorithm: The `alg` header of the token.
+            algorithm: the `alg` header of the token.
 
         Raises:
-            UnknownKeyError: If no key, or more than one, is suitable.
-            KeysUnavailableError: If no keys could be fetched.
+            UnknownKeyError: no key, or more than one, is suitable.
+            KeysUnavailableError: no keys could be fetched.
         """
         self._fetch_if_due()
         if not self._is_usable():
@@ -205,7 +205,7 @@ class JwksKeySource:
             return True
         if self._keys:
             self._take({}, {})
-            _LOG.error("the keys of %s are too old and no longer used", self._shown)
+            _LOG.error("the keys at %s are too old and no longer used", self._shown)
         return False
 
     def _due_at(self) -> float:
@@ -251,7 +251,7 @@ class JwksKeySource:
             self._fail(str(error) if isinstance(error, FetchError) else type(error).__name__)
         else:
             if self._failures:
-                _LOG.info("the keys of %s can be fetched again", self._shown)
+                _LOG.info("the keys at %s can be fetched again", self._shown)
             self._failures = 0
             self._last_error = None
             self._fetched_at = started
@@ -273,7 +273,7 @@ class JwksKeySource:
         self._failures += 1
         level = logging.WARNING if reason != self._last_error else logging.DEBUG
         self._last_error = reason
-        _LOG.log(level, "the keys of %s cannot be fetched: %s", self._shown, reason)
+        _LOG.log(level, "the keys at %s cannot be fetched: %s", self._shown, reason)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -300,14 +300,14 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     could mean any of them.
 
     Args:
-        document: The JWKS as JSON.
-        algorithms: Accepted signature algorithms.
+        document: the JWKS as JSON.
+        algorithms: accepted signature algorithms.
 
     Returns:
         The keys by kid and algorithm, and their JWKs by kid.
 
     Raises:
-        FetchError: If the document is not a JWKS.
+        FetchError: the document is not a JWKS.
     """
     try:
         members = read_object(document).get("keys")

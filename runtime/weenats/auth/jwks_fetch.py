@@ -36,12 +36,12 @@ def fetch(uri: str, *, timeout: float = _TIMEOUT, max_bytes: int = MAX_BYTES) ->
     """Fetch the document at an http or https URL.
 
     Args:
-        uri: The URL.
-        timeout: Limit of the total time, in seconds.
-        max_bytes: Limit of the document's size, in bytes.
+        uri: the URL.
+        timeout: limit of the total time, in seconds.
+        max_bytes: limit of the document's size, in bytes.
 
     Raises:
-        FetchError: If there is no response in time, its status is not 200, or it is too large.
+        FetchError: there is no response in time, its status is not 200, or it is too large.
     """
     watch = _Watch(timeout)
     opener = urllib.request.OpenerDirector()  # no default handlers: no redirects, no files

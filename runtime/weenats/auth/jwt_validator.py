@@ -79,15 +79,15 @@ class JwtValidator:
     """Validates JSON Web Tokens; see `TokenValidator`.
 
     Args:
-        config: The settings.
-        keys: The source of the verification keys.
-        clock: Wall-clock time, seconds since the epoch.
+        config: the settings.
+        keys: the source of the verification keys.
+        clock: wall-clock time, seconds since the epoch.
 
     Attributes:
-        recall: Returns the principal of a token that is in the cache, else None.
+        recall: returns the principal of a token that is in the cache, else None.
 
     Raises:
-        ValueError: If the settings are not valid.
+        ValueError: the settings are not valid.
     """
 
     def __init__(self, config: JwtAuthConfig, keys: KeySource, clock: Clock = time.time) -> None:
@@ -124,11 +124,11 @@ class JwtValidator:
         """Validate a token and return its principal.
 
         Args:
-            token: The token of a request.
+            token: the token of a request.
 
         Raises:
-            InvalidTokenError: If the token is not valid.
-            UnavailableError: If no verification keys are available now.
+            InvalidTokenError: the token is not valid.
+            UnavailableError: no verification keys are available now.
         """
         principal = self.recall(token)
         if principal is not None:

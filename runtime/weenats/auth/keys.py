@@ -111,13 +111,13 @@ class KeySource(Protocol):
         """Return a verification key.
 
         Args:
-            kid: The `kid` header of the token. None if the token has none; then the only key that
+            kid: the `kid` header of the token. None if the token has none; then the only key that
                 fits the algorithm is returned.
-            algorithm: The `alg` header of the token.
+            algorithm: the `alg` header of the token.
 
         Raises:
-            UnknownKeyError: If no key, or more than one, is suitable.
-            KeysUnavailableError: If no keys are available now.
+            UnknownKeyError: no key, or more than one, is suitable.
+            KeysUnavailableError: no keys are available now.
         """
         ...
 
@@ -126,7 +126,7 @@ class StaticKeySource:
     """A key source with one fixed key, which verifies tokens with any `kid`.
 
     Args:
-        keys: The key, once for each algorithm that it may be used with.
+        keys: the key, once for each algorithm that it may be used with.
     """
 
     def __init__(self, keys: Mapping[str, PyJWK]) -> None:
@@ -137,11 +137,11 @@ class StaticKeySource:
         """Return the key.
 
         Args:
-            kid: Ignored.
-            algorithm: The `alg` header of the token.
+            kid: ignored.
+            algorithm: the `alg` header of the token.
 
         Raises:
-            UnknownKeyError: If the key is not for this algorithm.
+            UnknownKeyError: the key is not for this algorithm.
         """
         del kid
         if algorithm not in self._keys:
@@ -153,11 +153,11 @@ def secret_keys(secret: bytes, algorithms: Collection[str]) -> dict[str, PyJWK]:
     """Return the keys of a shared secret by algorithm.
 
     Args:
-        secret: The shared secret.
+        secret: the shared secret.
         algorithms: HMAC algorithms.
 
     Raises:
-        KeyRefusedError: If an algorithm is not an HMAC, or the secret is shorter than its hash or
+        KeyRefusedError: an algorithm is not an HMAC, or the secret is shorter than its hash or
             looks like a public key.
     """
     for algorithm in algorithms:
@@ -178,11 +178,11 @@ def public_keys(
     """Parse a public key and return it by algorithm.
 
     Args:
-        key: One PEM block or one JWK (JSON text or mapping).
-        algorithms: The algorithms that the key must fit, all of them.
+        key: one PEM block or one JWK (JSON text or mapping).
+        algorithms: the algorithms that the key must fit, all of them.
 
     Raises:
-        KeyRefusedError: If the key is malformed, not public or weak, or does not fit an algorithm.
+        KeyRefusedError: the key is malformed, not public or weak, or does not fit an algorithm.
     """
     keys = jwk_keys(key if isinstance(key, Mapping) else _read_key(key), algorithms)
     for algorithm in algorithms:
@@ -195,11 +195,11 @@ def jwk_keys(jwk: Mapping[str, Any], algorithms: Collection[str]) -> dict[str, P
     """Parse a JWK (RFC 7517) and return it by algorithm, for those algorithms that it fits.
 
     Args:
-        jwk: The members of the JWK.
-        algorithms: The accepted algorithms.
+        jwk: the members of the JWK.
+        algorithms: the accepted algorithms.
 
     Raises:
-        KeyRefusedError: If the key is malformed, weak or not a public signing key, or fits none of
+        KeyRefusedError: the key is malformed, weak or not a public signing key, or fits none of
             the algorithms.
     """
     fitting = _ALGORITHMS_OF.get((_text(jwk, "kty"), _text(jwk, "crv")))

@@ -21,11 +21,11 @@ class TokenCache:
     removed. A cache belongs to one validator, since the result depends on its settings.
 
     Args:
-        size: Maximum number of entries; the least recently used is removed first. 0: no cache.
-        ttl: Time to live of an entry, in seconds.
-        max_length: Maximum length of cached tokens; longer tokens are never hashed.
-        keys: The key source, whose generation entries depend on.
-        clock: Wall-clock time, seconds since the epoch.
+        size: maximum number of entries; the least recently used is removed first. 0: no cache.
+        ttl: time to live of an entry, in seconds.
+        max_length: maximum length of cached tokens; longer tokens are never hashed.
+        keys: the key source, whose generation entries depend on.
+        clock: wall-clock time, seconds since the epoch.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TokenCache:
         the token's `exp` ends. Setting the clock back does not prolong it.
 
         Args:
-            token: The token of a request.
+            token: the token of a request.
         """
         if len(token) > self._max_length:
             return None
@@ -69,10 +69,10 @@ class TokenCache:
         """Store the principal of a verified token.
 
         Args:
-            token: The token.
-            generation: Generation of the keys that verified it.
-            now: Time of verification, seconds since the epoch.
-            principal: The principal.
+            token: the token.
+            generation: generation of the keys that verified it.
+            now: time of verification, seconds since the epoch.
+            principal: the principal.
         """
         if generation != self._generation:
             self._entries.clear()

@@ -14,7 +14,7 @@ class InvalidTokenError(UnauthenticatedError):
     """A token that is not valid. The caller receives UNAUTHENTICATED without the reason.
 
     Args:
-        reason: Why the token is not valid, for the log. It must not contain the token, values of
+        reason: why the token is not valid, for the log. It must not contain the token, values of
             claims, or keys.
     """
 
@@ -30,11 +30,11 @@ class TokenValidator(Protocol):
         """Validate a token and return its principal.
 
         Args:
-            token: The token of a request.
+            token: the token of a request.
 
         Raises:
-            InvalidTokenError: If the token is not valid. The caller receives UNAUTHENTICATED, and
+            InvalidTokenError: the token is not valid. The caller receives UNAUTHENTICATED, and
                 the reason is logged.
-            ServiceError: If the token cannot be validated now. The caller receives the code only.
+            ServiceError: the token cannot be validated now. The caller receives the code only.
         """
         ...

@@ -27,12 +27,12 @@ class CircuitStateChange:
     """A change of the state of a circuit breaker.
 
     Attributes:
-        service: Name of the service.
-        operation: Name of the operation, "*" if the circuit breaker is for all operations.
-        old: State before the change.
-        new: State after the change.
-        failures: Number of failures in the monitoring window.
-        next_trial: Seconds until the circuit breaker half-opens, None if the new state is not open.
+        service: name of the service.
+        operation: name of the operation, "*" if the circuit breaker is for all operations.
+        old: state before the change.
+        new: state after the change.
+        failures: number of failures in the monitoring window.
+        next_trial: seconds until the circuit breaker half-opens, None if the new state is not open.
     """
 
     service: str
@@ -54,20 +54,20 @@ class CircuitBreakerPolicy:
     """When circuit breakers open, and when they close again.
 
     Attributes:
-        failure_threshold: Number of failures within the window that opens a circuit breaker.
-        recovery_timeout: Seconds from opening to half-opening; also the seconds after which a
+        failure_threshold: number of failures within the window that opens a circuit breaker.
+        recovery_timeout: seconds from opening to half-opening; also the seconds after which a
             trial call that hangs no longer counts.
-        monitoring_window: Seconds for which a failure counts.
-        half_open_max_calls: Number of trial calls in the half-open state; if all succeed, the
+        monitoring_window: seconds for which a failure counts.
+        half_open_max_calls: number of trial calls in the half-open state; if all succeed, the
             circuit breaker closes.
         scope: "operation" or "service": one circuit breaker each, or one for all operations.
-        is_failure: Decides which exceptions count as failures, instead of the default.
-        listener: Receives every change of state.
-        clock: Monotonic time in seconds.
+        is_failure: decides which exceptions count as failures, instead of the default.
+        listener: receives every change of state.
+        clock: monotonic time in seconds.
 
     Raises:
-        ValueError: If a number is not a positive integer, or the scope is unknown.
-        TypeError: If `is_failure` or `listener` is not a plain function.
+        ValueError: a number is not a positive integer, or the scope is unknown.
+        TypeError: `is_failure` or `listener` is not a plain function.
     """
 
     failure_threshold: int = 5

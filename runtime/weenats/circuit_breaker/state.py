@@ -36,7 +36,7 @@ class StateHolder:
     exception that is not a failure, and admits all calls while half-open.
 
     Attributes:
-        is_closed: Whether the state is closed; stored separately, since every call reads it.
+        is_closed: whether the state is closed; stored separately, since every call reads it.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class StateHolder:
         `datetime.utcnow`, which is deprecated since Python 3.12.
 
         Args:
-            state: The new state.
+            state: the new state.
         """
         self.is_closed = state is CircuitState.CLOSED
         self._storage.state = _THEIRS[state]

@@ -37,7 +37,7 @@ class Limiter(Protocol):
         """Return the bucket of a key.
 
         Args:
-            key: The key of a caller.
+            key: the key of a caller.
         """
         ...
 
@@ -69,7 +69,7 @@ class SharedLimiter:
     """One bucket for all callers.
 
     Args:
-        limit: The limit of the bucket.
+        limit: the limit of the bucket.
     """
 
     def __init__(self, limit: RateLimit) -> None:
@@ -79,7 +79,7 @@ class SharedLimiter:
         """Return the bucket.
 
         Args:
-            key: Ignored.
+            key: ignored.
         """
         del key
         return self._bucket
@@ -92,8 +92,8 @@ class KeyedLimiter:
     one more bucket, so that a flood of keys takes no memory and resets no bucket.
 
     Args:
-        limit: The limit of each bucket.
-        max_keys: Maximum number of buckets.
+        limit: the limit of each bucket.
+        max_keys: maximum number of buckets.
     """
 
     def __init__(self, limit: RateLimit, max_keys: int) -> None:
@@ -109,7 +109,7 @@ class KeyedLimiter:
         """Return the bucket of a key and mark it as the most recently used.
 
         Args:
-            key: The key of a caller.
+            key: the key of a caller.
         """
         bucket = self._buckets.get(key)
         if bucket is not None:

@@ -41,7 +41,7 @@ class MemoryBroker:
         """Add a subscription.
 
         Args:
-            subscription: A subscription of a MemoryTransport.
+            subscription: a subscription of a MemoryTransport.
         """
         self._subscriptions.append(subscription)
 
@@ -49,7 +49,7 @@ class MemoryBroker:
         """Remove a subscription; unknown ones are ignored.
 
         Args:
-            subscription: A subscription of a MemoryTransport.
+            subscription: a subscription of a MemoryTransport.
         """
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
@@ -60,10 +60,10 @@ class MemoryBroker:
         Every matching subscription receives it, but of a queue group one only.
 
         Args:
-            subject: Subject of the message.
-            reply: Reply subject, "" if no reply is expected.
-            payload: Payload of the message.
-            block: Header block in wire format, b"" without headers.
+            subject: subject of the message.
+            reply: reply subject, "" if no reply is expected.
+            payload: payload of the message.
+            block: header block in wire format, b"" without headers.
         """
         tokens = subject.split(".")
         matching = [each for each in self._subscriptions if _matches(each.tokens, tokens)]
@@ -106,39 +106,30 @@ class MemoryTransport:
         ```
 
     Args:
-        broker: The broker. Default: a new one.
-        max_payload: Maximum size of headers and payload of a message, in bytes.
+        broker: the broker. Default: a new one.
+        max_payload: maximum size of headers and payload of a message, in bytes.
 
     Attributes:
-        broker: The broker.
+        broker: the broker.
+        max_payload: maximum size of headers and payload of a message, in bytes.
+        is_private: whether nobody else can read the messages: always, since they stay in the
+            process.
+        server_address: None, since there is no server.
     """
 
     def __init__(
         self, broker: MemoryBroker | None = None, *, max_payload: int = _MAX_PAYLOAD
     ) -> None:
         self.broker = broker or MemoryBroker()
-        self._max_payload = max_payload
+        self.max_payload: Final = max_payload
+        self.is_private: Final = True
+        self.server_address: Final[tuple[str, int] | None] = None
         self._mine: list[_Subscription] = []
         self._mux: RequestMux | None = None
         self._gatherings: set[Arrivals] = set()
         self._open = False
         self._closed = False
         self._ended = asyncio.Event()
-
-    @property
-    def max_payload(self) -> int:
-        """Maximum size of headers and payload of a message, in bytes."""
-        return self._max_payload
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody else can read the messages: always, since they stay in the process."""
-        return True
-
-    @property
-    def server_address(self) -> tuple[str, int] | None:
-        """None, since there is no server."""
-        return None
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
@@ -173,7 +164,7 @@ class MemoryTransport:
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
         self._check_open()
-        check_size(subject, payload, headers, self._max_payload)
+        check_size(subject, payload, headers, self.max_payload)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 

@@ -33,8 +33,8 @@ class ClusterServer(NatsServer):
     """One server of a `NatsCluster`, with all methods of `NatsServer`.
 
     Attributes:
-        name: Name of the server in the cluster.
-        port: Port of the server; clients use that of `url`.
+        name: name of the server in the cluster.
+        port: port of the server; clients use that of `url`.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - created by NatsCluster only
@@ -69,7 +69,7 @@ class ClusterServer(NatsServer):
             This object.
 
         Raises:
-            NatsServerError: If the server does not start or does not join the cluster.
+            NatsServerError: the server does not start or does not join the cluster.
         """
         self.launch()
         self.join()
@@ -79,7 +79,7 @@ class ClusterServer(NatsServer):
         """Start the server and wait until it accepts connections.
 
         Raises:
-            NatsServerError: If the server does not start.
+            NatsServerError: the server does not start.
         """
         super().start()
 
@@ -87,7 +87,7 @@ class ClusterServer(NatsServer):
         """Wait until the server has a route to every other running server, as `start` does.
 
         Raises:
-            NatsServerError: If the server does not join the cluster.
+            NatsServerError: the server does not join the cluster.
         """
         end = time.monotonic() + _JOIN_TIMEOUT
         while not self._has_joined():
@@ -102,7 +102,7 @@ class ClusterServer(NatsServer):
             path: `/varz`, `/connz`, `/routez` or another path.
 
         Raises:
-            OSError: If the server does not respond.
+            OSError: the server does not respond.
         """
         connection = HTTPConnection("127.0.0.1", self._monitoring_port, 5)
         with contextlib.closing(connection):
@@ -135,16 +135,16 @@ class NatsCluster:
         ```
 
     Args:
-        size: Number of servers.
-        name: Name of the cluster; clusters that are joined by gateways need different names.
-        config: Text that is added to the configuration file of every server.
-        link: Returns the port for each connection, so that a test can put proxies in between.
+        size: number of servers.
+        name: name of the cluster; clusters that are joined by gateways need different names.
+        config: text that is added to the configuration file of every server.
+        link: returns the port for each connection, so that a test can put proxies in between.
 
     Attributes:
-        servers: The servers.
+        servers: the servers.
 
     Raises:
-        NatsServerError: If there is no nats-server binary.
+        NatsServerError: there is no nats-server binary.
     """
 
     def __init__(
@@ -179,7 +179,7 @@ class NatsCluster:
             This object.
 
         Raises:
-            NatsServerError: If a server does not start; the message contains its log.
+            NatsServerError: a server does not start; the message contains its log.
         """
         try:
             for server in self.servers:

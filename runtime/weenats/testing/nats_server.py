@@ -52,14 +52,14 @@ class NatsServer:
         ```
 
     Args:
-        config: Text of a configuration file, for permissions or accounts for example.
-        arguments: Additional command-line arguments.
+        config: text of a configuration file, for permissions or accounts for example.
+        arguments: additional command-line arguments.
 
     Attributes:
-        port: Port of the server, 0 before the first start.
+        port: port of the server, 0 before the first start.
 
     Raises:
-        NatsServerError: If there is no nats-server binary.
+        NatsServerError: there is no nats-server binary.
     """
 
     def __init__(self, *, config: str | None = None, arguments: Sequence[str] = ()) -> None:
@@ -81,7 +81,7 @@ class NatsServer:
         """The id of the process.
 
         Raises:
-            NatsServerError: If the server is not running.
+            NatsServerError: the server is not running.
         """
         if self._process is None:
             raise NatsServerError("the nats-server is not running")
@@ -101,7 +101,7 @@ class NatsServer:
             This object.
 
         Raises:
-            NatsServerError: If the server does not start; the message contains its log.
+            NatsServerError: the server does not start; the message contains its log.
         """
         if self.is_running:
             return self
@@ -126,7 +126,7 @@ class NatsServer:
             This object.
 
         Raises:
-            NatsServerError: If the server does not start.
+            NatsServerError: the server does not start.
         """
         self._end(at_once=False)
         return self.start()
@@ -135,7 +135,7 @@ class NatsServer:
         """Suspend the server with its connections open, like a machine that hangs (SIGSTOP).
 
         Raises:
-            NatsServerError: If the server is not running.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGSTOP)
         self._is_paused = True
@@ -144,7 +144,7 @@ class NatsServer:
         """Resume the server after `pause`.
 
         Raises:
-            NatsServerError: If the server is not running.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGCONT)
         self._is_paused = False
@@ -156,7 +156,7 @@ class NatsServer:
         one, and stops.
 
         Raises:
-            NatsServerError: If the server is not running.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGUSR2)
 
@@ -238,7 +238,7 @@ def free_ports(count: int) -> list[int]:
     """Return different free TCP ports of the loopback.
 
     Args:
-        count: How many.
+        count: how many.
     """
     with contextlib.ExitStack() as probes:
         sockets = [probes.enter_context(socket.socket()) for _ in range(count)]

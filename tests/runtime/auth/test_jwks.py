@@ -195,7 +195,7 @@ async def test_stale_keys_serve_for_a_bounded_time(
     assert source.state().status == "empty"
     assert source.generation == generation + 1
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
-        "the keys of https://issuer.example/keys are too old and no longer used"
+        "the keys at https://issuer.example/keys are too old and no longer used"
     ]
 
 
@@ -463,11 +463,11 @@ async def test_logs_and_repr_show_no_secret_of_the_uri(
         assert await refused(source, "a")
         clock.now += 10
     assert caplog.messages == [
-        "the keys of https://issuer.example/keys cannot be fetched: the response has status 500"
+        "the keys at https://issuer.example/keys cannot be fetched: the response has status 500"
     ]
     endpoint.answer = a_set()
     assert await refused(source, "a")
-    assert caplog.messages[1:] == ["the keys of https://issuer.example/keys can be fetched again"]
+    assert caplog.messages[1:] == ["the keys at https://issuer.example/keys can be fetched again"]
     assert repr(source) == "<JwksKeySource https://issuer.example/keys>"
 
 

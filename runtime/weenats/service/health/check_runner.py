@@ -26,8 +26,8 @@ class CheckResult:
     """The result of one run.
 
     Attributes:
-        problem: What is wrong, None if the check is ok.
-        error: The exception that the check raised, if any.
+        problem: what is wrong, None if the check is ok.
+        error: the exception that the check raised, if any.
     """
 
     problem: str | None
@@ -38,11 +38,11 @@ class CheckRunner:
     """Runs one check, at most once at a time.
 
     Args:
-        name: Name of the check.
-        check: The check.
+        name: name of the check.
+        check: the check.
 
     Attributes:
-        entry: The latest result, for replies to health requests.
+        entry: the latest result, for replies to health requests.
     """
 
     def __init__(self, name: str, check: Check) -> None:
@@ -68,13 +68,15 @@ class CheckRunner:
         """Store a result, and log it if it differs from the one before.
 
         Args:
-            result: The result of the latest run.
+            result: the result of the latest run.
         """
         problem, before = result.problem, self._problem
         if problem is not None and problem != before:
-            _LOG.warning("health check %s failed: %s", self._name, problem, exc_info=result.error)
+            _LOG.warning(
+                "the health check %s failed: %s", self._name, problem, exc_info=result.error
+            )
         elif problem is None and before is not None:
-            _LOG.info("health check %s is ok again", self._name)
+            _LOG.info("the health check %s is ok again", self._name)
         self._problem = problem
         self.entry = self._entry(problem)
 

@@ -29,7 +29,7 @@ class HealthChecks:
     thread does, it is not started again until it ends.
 
     Args:
-        settings: The checks, their interval and timeout.
+        settings: the checks, their interval and timeout.
     """
 
     def __init__(self, settings: HealthSettings) -> None:
@@ -47,7 +47,7 @@ class HealthChecks:
         """Set a callback for the end of every run.
 
         Args:
-            review: Called without arguments.
+            review: called without arguments.
         """
         self._on_result = review
 

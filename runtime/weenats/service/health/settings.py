@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
 from weenats.protocol.deadline import seconds
@@ -40,8 +40,8 @@ class CustomCheck(TypedDict):
         ```
 
     Attributes:
-        name: Unique name that matches `^[a-z][a-z0-9_-]*$`.
-        check: Returns True or None if all is well. An async function runs in the event loop, a
+        name: unique name that matches `^[a-z][a-z0-9_-]*$`.
+        check: returns True or None if all is well. An async function runs in the event loop, a
             plain function in its own thread.
     """
 
@@ -54,15 +54,15 @@ class HealthSettings:
     """The arguments of `with_health`.
 
     Attributes:
-        enabled: Whether the service answers health requests.
-        interval: Time between two runs of the checks, converted to seconds.
-        timeout: Time limit of a check, converted to seconds.
-        checks: The custom checks.
+        enabled: whether the service answers health requests.
+        interval: time between two runs of the checks, converted to seconds.
+        timeout: time limit of a check, converted to seconds.
+        checks: the custom checks.
 
     Raises:
-        InvalidArgumentError: If a duration is not positive and finite.
-        TypeError: If a value has a wrong type, or a check is not callable.
-        ValueError: If a name is not valid, not unique, or that of the built-in check.
+        InvalidArgumentError: a duration is not positive and finite.
+        TypeError: a value has a wrong type, or a check is not callable.
+        ValueError: a name is not valid, not unique, or that of the built-in check.
     """
 
     enabled: bool = True
@@ -85,4 +85,4 @@ def _checked(custom_checks: object) -> tuple[CustomCheck, ...]:
             raise ValueError(f"{JWKS} is the name of the built-in check")
         if not callable(entry["check"]):
             raise TypeError(f"the check {entry['name']} is not callable")
-    return tuple(CustomCheck(name=each["name"], check=each["check"]) for each in entries)
+    return tuple(cast("CustomCheck", dict(entry)) for entry in entries)

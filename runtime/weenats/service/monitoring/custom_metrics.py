@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 import re
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
 from weenats.protocol.messages import MonitoringMetric
@@ -38,10 +38,10 @@ class CustomMetric(TypedDict):
         ```
 
     Attributes:
-        name: Unique name that matches `^[a-z][a-z0-9_]*$`.
+        name: unique name that matches `^[a-z][a-z0-9_]*$`.
         type: "counter" for a value that only increases, else "gauge".
-        help: Description for people.
-        read: Returns the current value, a finite number. It is called in the event loop and must
+        help: description for people.
+        read: returns the current value, a finite number. It is called in the event loop and must
             not block.
     """
 
@@ -55,11 +55,11 @@ def check_metrics(custom_metrics: object) -> tuple[CustomMetric, ...]:
     """Check custom metrics and return copies.
 
     Args:
-        custom_metrics: A list of `CustomMetric`.
+        custom_metrics: a list of `CustomMetric`.
 
     Raises:
-        TypeError: If a value has a wrong type, or `read` is not a plain function.
-        ValueError: If a name is not valid or not unique, or a type is unknown.
+        TypeError: a value has a wrong type, or `read` is not a plain function.
+        ValueError: a name is not valid or not unique, or a type is unknown.
     """
     members = ("name", "type", "help", "read")
     entries = checked_entries(custom_metrics, "custom_metrics", members, _NAME)
@@ -73,17 +73,14 @@ def check_metrics(custom_metrics: object) -> tuple[CustomMetric, ...]:
             raise TypeError(f"help of the metric {name} must be a string, not {entry['help']!r}")
         if not callable(read) or inspect.iscoroutinefunction(read):
             raise TypeError(f"read of the metric {name} must be a plain function, not {read!r}")
-    return tuple(
-        CustomMetric(name=each["name"], type=each["type"], help=each["help"], read=each["read"])
-        for each in entries
-    )
+    return tuple(cast("CustomMetric", dict(entry)) for entry in entries)
 
 
 class CustomMetrics:
     """Reads metrics; one that raises or returns no finite number is omitted, and logged once.
 
     Args:
-        metrics: The checked metrics.
+        metrics: the checked metrics.
     """
 
     def __init__(self, metrics: Iterable[CustomMetric]) -> None:
@@ -112,9 +109,9 @@ def _checked(value: object, kind: str) -> float:
     """Return the value of a metric as a float.
 
     Raises:
-        TypeError: If it is not a number.
-        ValueError: If it is not finite, or the negative value of a counter.
-        OverflowError: If it is too large.
+        TypeError: it is not a number.
+        ValueError: it is not finite, or the negative value of a counter.
+        OverflowError: it is too large.
     """
     if inspect.iscoroutine(value):
         value.close()

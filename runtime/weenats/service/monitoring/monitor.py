@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from pydantic import MISSING
 from pydantic_core import to_json
 
 from weenats._internal.periodic import Periodic
+from weenats._internal.timestamps import utc_timestamp
 from weenats.errors import ServiceError
 from weenats.protocol import subjects
 from weenats.protocol.deadline import seconds
@@ -47,11 +47,11 @@ class Monitor:
     interval before, so that they are meaningful right after a snapshot.
 
     Args:
-        settings: The content and the interval of snapshots.
-        transport: The connection on which snapshots are published.
-        contract: The service.
-        instance_id: Id of the instance.
-        clock: Monotonic time in seconds.
+        settings: the content and the interval of snapshots.
+        transport: the connection on which snapshots are published.
+        contract: the service.
+        instance_id: id of the instance.
+        clock: monotonic time in seconds.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Monitor:
         """Measure an endpoint from now on, and return the functions for its statistics.
 
         Args:
-            counters: Counters of the endpoint.
-            load: Returns the numbers of requests in flight and queued.
+            counters: counters of the endpoint.
+            load: returns the numbers of requests in flight and queued.
         """
         if not self._settings.include_request_stats:
             return {}
@@ -116,13 +116,12 @@ class Monitor:
             _LOG.warning("a snapshot of %s cannot be published: %s", self._contract.name, error)
 
     def _new_snapshot(self) -> MonitoringSnapshot:
-        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         rss = resident_bytes() if self._settings.include_memory_stats else None
         return MonitoringSnapshot(
             name=self._contract.name,
             id=self._instance_id,
             version=self._contract.version,
-            timestamp=timestamp.replace("+00:00", "Z"),
+            timestamp=utc_timestamp(),
             uptime=round(self._clock() - self._started, 3),
             memory=MISSING if rss is None else MonitoringMemory(rss=rss),
             requests=self._requests(windows=1),

@@ -45,7 +45,7 @@ class LatencyHistogram:
         """Count one duration.
 
         Args:
-            nanoseconds: The duration.
+            nanoseconds: the duration.
         """
         shift = nanoseconds.bit_length() - (_PRECISION + 1)
         try:
@@ -60,7 +60,7 @@ class LatencyHistogram:
         """Return the sum of histograms.
 
         Args:
-            parts: The histograms.
+            parts: the histograms.
         """
         whole = cls()
         whole._counts = [
@@ -73,7 +73,7 @@ class LatencyHistogram:
         """Return quantiles in nanoseconds, [] if the histogram is empty.
 
         Args:
-            shares: Shares of all durations, 0 to 1; 0.99 for the 99th percentile.
+            shares: shares of all durations, 0 to 1; 0.99 for the 99th percentile.
         """
         ends = list(accumulate(self._counts))
         if not ends[-1]:
@@ -103,9 +103,9 @@ class RequestMeter:
     """Measures the requests of one endpoint in time windows; the last two are kept.
 
     Args:
-        counters: Counters of the endpoint.
-        load: Returns the numbers of requests in flight and queued.
-        now: Start of the first window, monotonic seconds.
+        counters: counters of the endpoint.
+        load: returns the numbers of requests in flight and queued.
+        now: start of the first window, monotonic seconds.
     """
 
     def __init__(self, counters: EndpointCounters, load: Load, now: float) -> None:
@@ -118,7 +118,7 @@ class RequestMeter:
         """End the current window and start the next.
 
         Args:
-            now: Monotonic seconds.
+            now: monotonic seconds.
         """
         latencies = LatencyHistogram()
         self.counters.on_duration = latencies.add
@@ -129,9 +129,9 @@ def measure(meters: Sequence[RequestMeter], now: float, *, windows: int) -> Moni
     """Return the statistics of several endpoints together.
 
     Args:
-        meters: The meters of the endpoints.
-        now: Monotonic seconds.
-        windows: Number of windows that rate and percentiles cover, 1 or 2.
+        meters: the meters of the endpoints.
+        now: monotonic seconds.
+        windows: number of windows that rate and percentiles cover, 1 or 2.
     """
     recent = [list(meter.windows)[-windows:] for meter in meters]
     total = sum(meter.counters.requests for meter in meters)

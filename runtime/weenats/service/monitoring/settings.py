@@ -22,15 +22,15 @@ class MonitoringSettings:
     """The arguments of `with_monitoring`.
 
     Attributes:
-        interval: Time between two snapshots, converted to seconds.
-        include_memory_stats: Whether snapshots contain the memory of the process.
-        include_request_stats: Whether snapshots contain request statistics.
-        custom_metrics: Metrics of the application.
+        interval: time between two snapshots, converted to seconds.
+        include_memory_stats: whether snapshots contain the memory of the process.
+        include_request_stats: whether snapshots contain request statistics.
+        custom_metrics: metrics of the application.
 
     Raises:
-        InvalidArgumentError: If the interval is not positive and finite.
-        TypeError: If a value has a wrong type.
-        ValueError: If the name or the type of a metric is not valid.
+        InvalidArgumentError: the interval is not positive and finite.
+        TypeError: a value has a wrong type.
+        ValueError: the name or the type of a metric is not valid.
     """
 
     interval: Duration

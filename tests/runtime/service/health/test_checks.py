@@ -312,8 +312,8 @@ async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFix
         await until(lambda number=number: len(runs) == number)
         await settle()
     assert [record.getMessage() for record in caplog.records] == [
-        "health check one failed: the check returned False",
-        "health check one is ok again",
+        "the health check one failed: the check returned False",
+        "the health check one is ok again",
     ]
 
 
