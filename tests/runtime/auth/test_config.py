@@ -1,4 +1,4 @@
-"""What a configuration is refused for when it is written down, and what it never shows."""
+"""Validation of JwtAuthConfig, and the secrets that its errors and reprs never show."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PLAIN_HTTP = (
 
 
 def refusal(**settings: Any) -> str:
-    """Return why settings are refused."""
+    """Return the message with which settings are refused."""
     with pytest.raises(ValueError, match="JwtAuthConfig") as raised:
         JwtAuthConfig(**settings)
     return str(raised.value)
@@ -60,7 +60,7 @@ def refusal(**settings: Any) -> str:
     ],
 )
 def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -> None:
-    """One key, known algorithms that it fits, never a secret where a public key would do."""
+    """There is exactly one key, which fits all algorithms, and secrets are for HMAC only."""
     assert reason in refusal(**{"algorithms": ["EdDSA"], **settings})
 
 
@@ -88,7 +88,7 @@ def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -
     ],
 )
 def test_an_issuer_is_a_url(issuer: Any) -> None:
-    """What issuers cannot be named by is refused."""
+    """An issuer that is not an http(s) URL, or has a user, query or fragment, is refused."""
     assert "issuer" in refusal(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
 
 
@@ -120,7 +120,7 @@ def test_an_issuer_is_a_url(issuer: Any) -> None:
     ],
 )
 def test_keys_are_fetched_safely(uri: str) -> None:
-    """Plain http to other machines, other schemes, passwords and tricks with hosts are refused."""
+    """Plain http, other schemes, passwords and misleading hosts are refused."""
     assert "jwks_uri" in refusal(algorithms=["EdDSA"], jwks_uri=uri)
 
 
@@ -138,7 +138,7 @@ def test_keys_are_fetched_safely(uri: str) -> None:
     ],
 )
 def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
-    """https, this machine, and hosts that are allowed by name are taken."""
+    """https, the loopback and hosts in plain_http_hosts are accepted."""
     made = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=uri, plain_http_hosts=["Keys.internal"])
     assert made.jwks_uri == uri
 
@@ -168,7 +168,7 @@ def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
     ],
 )
 def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -> None:
-    """It says what is right, once, and is told apart from pydantic's own by its type."""
+    """Errors have one clear message and our own error type."""
     with pytest.raises(ValidationError) as refused:
         JwtAuthConfig(**{"algorithms": ["EdDSA"], **settings})
     assert [(each["type"], each["msg"]) for each in refused.value.errors()] == [
@@ -180,7 +180,7 @@ def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -
     "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
 )
 def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
-    """The least and the most are taken."""
+    """The minimum and the maximum are accepted."""
     (name,) = bound
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC, **bound)
     assert getattr(made, name) == bound[name]
@@ -227,13 +227,13 @@ def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
     ],
 )
 def test_every_setting_has_its_bounds(settings: dict[str, Any]) -> None:
-    """Other types, values out of bounds and misspelt names are refused, and named."""
+    """Wrong types, values out of bounds and unknown names are refused with their name."""
     text = refusal(**{"algorithms": ["EdDSA"], "public_key": PUBLIC, **settings})
     assert next(iter(settings)) in text
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    """What is not set is safe."""
+    """The defaults are as documented."""
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC)
     assert (made.type, made.required, made.leeway) == ("jwt", True, 30)
     assert (made.required_claims, made.principal_claim) == (("exp", "sub"), "sub")
@@ -243,13 +243,13 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_durations_are_seconds_or_timedeltas() -> None:
-    """Both are kept as seconds."""
+    """Durations are converted to seconds."""
     made = config(leeway=timedelta(seconds=5), max_lifetime=timedelta(hours=1), cache_ttl=1)
     assert (made.leeway, made.max_lifetime, made.cache_ttl) == (5, 3600, 1)
 
 
 def test_a_configuration_does_not_change() -> None:
-    """Neither by assignment nor through what it was made from."""
+    """Settings cannot be assigned, and do not follow changes of the arguments."""
     algorithms: list[Any] = ["EdDSA"]
     made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
     algorithms.append("none")
@@ -263,7 +263,7 @@ def test_a_configuration_does_not_change() -> None:
 
 @pytest.mark.parametrize("form", [str, bytes, SecretStr, SecretBytes])
 def test_a_secret_is_never_shown(form: Any) -> None:
-    """Neither repr nor str nor a dump shows a secret, in whatever form it was given."""
+    """repr, str and dumps never show a secret, of whatever type it is."""
     text = "0123456789abcdef0123456789abcdef"
     given = form(text.encode() if form in {bytes, SecretBytes} else text)
     made = JwtAuthConfig(algorithms=["HS256"], secret=given)
@@ -293,7 +293,7 @@ def test_a_secret_is_never_shown(form: Any) -> None:
 )
 @pytest.mark.parametrize("way", ["construct", "validate", "adapter", "json"])
 def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) -> None:
-    """The error says what is wrong, in all its forms, without the secret that was mistyped."""
+    """No form of an error shows the input, which may be a mistyped secret."""
     settings = {"algorithms": ["HS256"], **settings}
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     text = repr({**settings, "type": "jwt"}).replace("b'", "'").replace("'", '"')
@@ -315,7 +315,7 @@ def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) 
 
 
 def test_a_configuration_is_told_by_its_type() -> None:
-    """`type` says which it is; settings may come from a file."""
+    """`type` selects the class, for settings from a file."""
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     assert adapter.validate_python({"type": "none"}) == NoAuthConfig()
     settings = {"type": "jwt", "algorithms": ["EdDSA"], "public_key": PUBLIC.decode()}
@@ -336,14 +336,14 @@ def test_a_configuration_is_told_by_its_type() -> None:
     ],
 )
 def test_a_copy_with_other_values_is_judged_anew(update: dict[str, Any]) -> None:
-    """Pydantic copies without looking; the validator looks."""
+    """The validator validates settings again, since `model_copy` does not."""
     changed = config().model_copy(update=update)
     with pytest.raises(ValidationError):
         JwtValidator(changed, StaticKeySource({}))
 
 
 async def test_hmac_works() -> None:
-    """A shared secret is taken for the HMAC algorithms."""
+    """Tokens with an HMAC by the shared secret are accepted."""
     judge = Judge(algorithms=["HS512"], secret=SECRET)
     forged = token(algorithm="EdDSA", alg="HS512")
     with pytest.raises(Exception, match="UNAUTHENTICATED"):
