@@ -112,7 +112,7 @@ class MemoryTransport:
     Attributes:
         broker: the broker.
         max_payload: maximum size of headers and payload of a message, in bytes.
-        is_private: whether nobody else can read the messages: always, since they stay in the
+        is_private: whether messages are safe from eavesdroppers: always, since they stay in the
             process.
         server_address: None, since there is no server.
     """
