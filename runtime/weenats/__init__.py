@@ -1,6 +1,8 @@
 """weenats: contract-first, typed services over NATS.
 
-What generated code and users need is here; the rooms behind it are named in the README.
+This package exports what most applications need. Other public names are in `weenats.auth`,
+`weenats.circuit_breaker`, `weenats.discovery`, `weenats.events`, `weenats.formats`,
+`weenats.logging`, `weenats.rate_limit`, `weenats.testing` and `weenats.transport`.
 """
 
 from weenats.auth import (

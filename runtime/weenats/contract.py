@@ -1,14 +1,11 @@
-"""Frozen descriptors that generated code instantiates.
-
-The one meeting point of generated code and runtime.
-"""
+"""Descriptors of services, operations and events, which generated code creates."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from weenats.model import Model
 from weenats.protocol import messages, subjects
@@ -16,6 +13,17 @@ from weenats.protocol.subjects import Kind
 
 if TYPE_CHECKING:
     from weenats.errors import ServiceError
+
+__all__ = [
+    "AnyOperation",
+    "AuthRequirement",
+    "Command",
+    "Entity",
+    "Event",
+    "Query",
+    "RateLimit",
+    "ServiceContract",
+]
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
@@ -29,14 +37,14 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthRequirement:
-    """What an operation demands of its caller, whatever the service is configured with.
+    """What an operation requires of its callers; it overrides the settings of the service.
 
     Attributes:
-        required: False lets callers in that send no token; a token that is sent must be valid.
-        scopes: what the token must grant, every one of them.
+        required: whether requests must have a token. A token that is sent must always be valid.
+        scopes: scopes that the token must grant, all of them.
 
     Raises:
-        ValueError: a scope is no scope, or scopes are asked of callers that may send no token.
+        ValueError: a scope is not valid (RFC 6749), or there are scopes but no required token.
     """
 
     required: bool = True
@@ -45,22 +53,25 @@ class AuthRequirement:
     def __post_init__(self) -> None:
         for scope in self.scopes:
             if not _SCOPE.fullmatch(scope):
-                raise ValueError(f'{scope!r} is no scope: printable ASCII without space, " and \\')
+                raise ValueError(
+                    f"{scope!r} is not a valid scope: use printable ASCII without spaces, double"
+                    " quotes and backslashes"
+                )
         if self.scopes and not self.required:
-            raise ValueError("scopes need a token: `required: false` cannot stand beside them")
+            raise ValueError("scopes require a token, so `required` cannot be False")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """How many requests are let through, by one instance of a service.
+    """A limit of the requests to one instance of a service (leaky bucket).
 
     Attributes:
-        max_requests_per_second: in the long run, 0.001 to 1,000,000.
-        burst: at once after a pause, at most 10,000,000; twice the rate if not set, and one at
-            least.
+        max_requests_per_second: long-term rate, 0.001 to 1,000,000.
+        burst: number of requests that may come at once after a pause, at least 1 and at least the
+            requests of a second, at most 10,000,000. Default: twice the rate, at least 1.
 
     Raises:
-        ValueError: a value is out of bounds, or the burst is less than a second's requests.
+        ValueError: a value is out of bounds.
     """
 
     max_requests_per_second: float
@@ -82,25 +93,30 @@ class RateLimit:
 
     @property
     def capacity(self) -> float:
-        """How many requests pass at once after a pause."""
+        """The number of requests that may come at once after a pause."""
         return max(2 * self.max_requests_per_second, 1) if self.burst is None else self.burst
 
 
 class Entity(messages.Entity, Generic[StateT]):
-    """What the standard query `get` answers: an aggregate's identity, state and revision."""
+    """The result of the standard query `get`: id, state and revision of an aggregate."""
 
     state: StateT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
-    """A service as its contract names it.
+    """Name, version and aggregate of a service.
 
     Attributes:
-        cancel_subject: where callers tell which call they give up.
+        name: name of the service, the first token of its subjects.
+        version: version of the contract (semantic versioning).
+        description: description of the service.
+        aggregate: name of its aggregate.
+        digest: hash of the contract document, `sha256:...`.
+        cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
-        SubjectError: a name or the version is not what the subject grammar allows.
+        SubjectError: a name or the version is not valid.
     """
 
     name: str
@@ -117,103 +133,113 @@ class ServiceContract:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Event(Generic[DataT]):
-    """A fact that a service announces."""
-
+class _Descriptor:
+    kind: ClassVar[Kind]
     name: str
     contract: ServiceContract
-    data: type[DataT]
     description: str
     subject: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "subject", _subject(self.contract, Kind.EVENT, self.name))
+        contract = self.contract
+        subject = subjects.build(contract.name, self.kind, contract.aggregate, self.name)
+        object.__setattr__(self, "subject", subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Command(Generic[PayloadT, ResultT]):
-    """An operation that changes an aggregate.
+class Event(_Descriptor, Generic[DataT]):
+    """An event that a service publishes.
 
     Attributes:
-        idempotent: whether doing it twice is doing it once, so that clients may try it again.
-        auth: what it demands of its caller; None leaves that to the service.
-        rate_limit: how often it is performed; a limit of the service's own counts besides.
-        timeout: seconds it may take when its caller does not say, on both ends; None leaves that to
-            the client.
+        kind: `Kind.EVENT`.
+        name: name in the contract.
+        contract: the service.
+        data: type of the data.
+        description: description in the contract.
+        subject: subject to which the event is published.
     """
 
-    name: str
-    contract: ServiceContract
-    payload: type[PayloadT]
+    kind: ClassVar[Kind] = Kind.EVENT
+    data: type[DataT]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     result: type[ResultT]
     errors: tuple[type[ServiceError], ...] = ()
-    emits: tuple[Event[Any], ...] = ()
     idempotent: bool = False
     auth: AuthRequirement | None = None
     rate_limit: RateLimit | None = None
     timeout: float | None = None
-    description: str
-    subject: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "subject", _subject(self.contract, Kind.COMMAND, self.name))
-
-    @property
-    def kind(self) -> Kind:
-        """Command."""
-        return Kind.COMMAND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Query(Generic[PayloadT, ResultT]):
-    """An operation that reads an aggregate; `parameters` is NoneType when it takes none.
+class Command(_Operation[PayloadT, ResultT]):
+    """An operation that changes an aggregate.
 
     Attributes:
-        idempotent: whether asking twice is asking once, so that clients may ask again.
-        auth: what it demands of its caller; None leaves that to the service.
-        rate_limit: how often it is answered; a limit of the service's own counts besides.
-        timeout: seconds it may take when its caller does not say, on both ends; None leaves that to
-            the client.
+        kind: `Kind.COMMAND`.
+        name: name in the contract.
+        contract: the service.
+        payload: type of the payload.
+        result: type of the result, NoneType without one.
+        errors: errors that the contract declares for the operation.
+        emits: events that the operation publishes.
+        idempotent: whether executing it twice has the effect of executing it once, so that clients
+            may retry it.
+        auth: requirements on callers. None: the settings of the service apply.
+        rate_limit: rate limit of the operation, in addition to that of the service.
+        timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        description: description in the contract.
+        subject: subject of requests.
     """
 
-    name: str
-    contract: ServiceContract
+    kind: ClassVar[Kind] = Kind.COMMAND
+    payload: type[PayloadT]
+    emits: tuple[Event[Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Query(_Operation[PayloadT, ResultT]):
+    """An operation that reads an aggregate.
+
+    Attributes:
+        kind: `Kind.QUERY`.
+        name: name in the contract.
+        contract: the service.
+        parameters: type of the parameters, NoneType without parameters.
+        result: type of the result.
+        errors: errors that the contract declares for the operation.
+        idempotent: whether clients may retry it.
+        auth: requirements on callers. None: the settings of the service apply.
+        rate_limit: rate limit of the operation, in addition to that of the service.
+        timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        description: description in the contract.
+        subject: subject of requests.
+    """
+
+    kind: ClassVar[Kind] = Kind.QUERY
     parameters: type[PayloadT]
-    result: type[ResultT]
-    errors: tuple[type[ServiceError], ...] = ()
     idempotent: bool = True
-    auth: AuthRequirement | None = None
-    rate_limit: RateLimit | None = None
-    timeout: float | None = None
-    description: str
-    subject: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "subject", _subject(self.contract, Kind.QUERY, self.name))
-
-    @property
-    def kind(self) -> Kind:
-        """Query."""
-        return Kind.QUERY
 
     @property
     def payload(self) -> type[PayloadT]:
-        """The type of the parameters, under the name that commands use."""
+        """The type of the parameters, by the name that commands use."""
         return self.parameters
 
 
 AnyOperation = Command[Any, Any] | Query[Any, Any]
-"""An operation whose types are checked at run time."""
+"""A command or a query of any types."""
 
 
 def state_type(operation: AnyOperation) -> type[Model] | None:
-    """Return the type of the state when the operation answers an entity, else None."""
+    """Return the type of the state if the result of an operation is an `Entity`, else None.
+
+    Args:
+        operation: a command or a query.
+    """
     result: Any = operation.result
     if result is NoneType or not issubclass(result, messages.Entity):
         return None
     annotation = result.model_fields["state"].annotation
     return annotation if isinstance(annotation, type) and issubclass(annotation, Model) else None
-
-
-def _subject(contract: ServiceContract, kind: Kind, name: str) -> str:
-    return subjects.build(contract.name, kind, contract.aggregate, name)

@@ -1,25 +1,25 @@
-"""Every error a call can end in, one class a canonical code.
+"""The errors of calls: one class for each canonical code.
 
 ServiceError
-├── InvalidArgumentError        INVALID_ARGUMENT     400   the request breaks the contract
-├── UnauthenticatedError        UNAUTHENTICATED      401   the caller did not prove who it is
-├── PermissionDeniedError       PERMISSION_DENIED    403   the caller is known and may not
-├── NotFoundError               NOT_FOUND            404   what the request names does not exist
-├── AlreadyExistsError          ALREADY_EXISTS       409   what the request creates exists
-├── AbortedError                ABORTED              409   a concurrent change won
+├── InvalidArgumentError        INVALID_ARGUMENT     400   the request does not match the contract
+├── UnauthenticatedError        UNAUTHENTICATED      401   the token is missing or not valid
+├── PermissionDeniedError       PERMISSION_DENIED    403   the caller lacks a permission
+├── NotFoundError               NOT_FOUND            404   the requested entity does not exist
+├── AlreadyExistsError          ALREADY_EXISTS       409   the entity to create exists already
+├── AbortedError                ABORTED              409   conflict with a concurrent change
 ├── FailedPreconditionError     FAILED_PRECONDITION  422   the aggregate's state does not allow it
-├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a quota, a queue or a size is used up
-│   └── MessageTooLargeError                               more bytes than the NATS server carries
-├── CancelledError              CANCELLED            499   the call was given up
+├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a rate, queue or size limit is exceeded
+│   └── MessageTooLargeError                               larger than the NATS server accepts
+├── CancelledError              CANCELLED            499   the caller cancelled the call
 ├── InternalError               INTERNAL             500   the service failed; its log says why
-├── UnimplementedError          UNIMPLEMENTED        501   the service does not offer the operation
-├── UnavailableError            UNAVAILABLE          503   nobody could take the call now
-│   ├── NoRespondersError                                  nobody listens on the subject
-│   └── ConnectionLostError                                NATS is gone; the outcome is unknown
-└── DeadlineExceededError       DEADLINE_EXCEEDED    504   the time of the call ran out
+├── UnimplementedError          UNIMPLEMENTED        501   the service does not have the operation
+├── UnavailableError            UNAVAILABLE          503   the service cannot take calls now
+│   ├── NoRespondersError                                  no service is subscribed to the subject
+│   └── ConnectionLostError                                no connection to NATS; outcome unknown
+└── DeadlineExceededError       DEADLINE_EXCEEDED    504   the deadline of the call has passed
 
-An error that a contract declares is a generated subclass of one of these, with a `name` and typed
-`details`. `CancelledError` is not `asyncio.CancelledError`: a cancelled task stays cancelled.
+Errors that a contract declares are generated as subclasses of these, with a `name` and typed
+`details`. `CancelledError` is not `asyncio.CancelledError`, which still means a cancelled task.
 """
 
 from __future__ import annotations
@@ -31,45 +31,96 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 if TYPE_CHECKING:
     from weenats.model import Model
 
+__all__ = [
+    "AbortedError",
+    "AlreadyExistsError",
+    "CancelledError",
+    "Code",
+    "ConnectionLostError",
+    "DeadlineExceededError",
+    "FailedPreconditionError",
+    "InternalError",
+    "InvalidArgumentError",
+    "MessageTooLargeError",
+    "NoRespondersError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "ResourceExhaustedError",
+    "ServiceError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnimplementedError",
+]
 
 RETRY_AFTER: Final = "retryAfter"
-"""The member of details that says after how many milliseconds another try makes sense."""
+"""The member of the details that holds the milliseconds to wait before a retry."""
 
 _MAX_MILLISECONDS: Final = 2**53
-"""Beyond it JSON numbers are not exact (RFC 7493); an integer may be too large for a float."""
+"""Larger JSON numbers are not exact (RFC 7493), and integers may be too large for a float."""
 
 
 class Code(StrEnum):
-    """The canonical codes; the values are the words on the wire."""
+    """The canonical error codes, which are those of gRPC; the values are used on the wire."""
 
     INVALID_ARGUMENT = "INVALID_ARGUMENT"
+    """The request does not match the contract; a retry fails in the same way."""
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    """The request has no token although one is required, or its token is not valid."""
     PERMISSION_DENIED = "PERMISSION_DENIED"
+    """The caller is authenticated and does not have the permission for the operation."""
     NOT_FOUND = "NOT_FOUND"
+    """The requested entity does not exist."""
     ALREADY_EXISTS = "ALREADY_EXISTS"
+    """The entity that the request would create exists already."""
     ABORTED = "ABORTED"
+    """The operation conflicts with a concurrent change; read again before a retry."""
     FAILED_PRECONDITION = "FAILED_PRECONDITION"
+    """The current state of the aggregate does not allow the operation."""
     RESOURCE_EXHAUSTED = "RESOURCE_EXHAUSTED"
+    """A rate limit, a queue limit or a size limit is exceeded."""
     CANCELLED = "CANCELLED"
+    """The caller cancelled the call before it was finished."""
     INTERNAL = "INTERNAL"
+    """The service failed unexpectedly; its log has the reason, the reply does not."""
     UNIMPLEMENTED = "UNIMPLEMENTED"
+    """The service does not have the operation, or not in this version."""
     UNAVAILABLE = "UNAVAILABLE"
+    """The service cannot take the call now; it may be retried."""
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
+    """The deadline passed before the caller received the reply; the outcome is unknown."""
 
 
 class ServiceError(Exception):
-    """A call that failed.
+    """A call that failed; the base class of all errors of calls.
 
-    Handlers and interceptors raise it to refuse; clients see the same class again.
+    Handlers and interceptors raise a subclass to refuse a call, and the client raises the same
+    class for the caller.
+
+    Example:
+        ```python
+        from weenats import NotFoundError, ResourceExhaustedError, ServiceError
+
+        try:
+            raise ResourceExhaustedError("10 requests per minute", details={"retryAfter": 1500})
+        except NotFoundError:
+            print("does not exist")
+        except ServiceError as error:
+            print(error.code, error.message, error.retry_after)  # 1.5 seconds
+        ```
+
+    Args:
+        message: text that is safe for the caller to read. Default: `description` of the class.
+        details: data for the caller: a JSON object, or an instance of `details_type`.
 
     Attributes:
         code: the canonical code.
-        number: the code as HTTP-like number, the text of `Nats-Service-Error-Code` (ADR-32).
-        name: the name of the error in the contract that declares it, "" for the canonical classes.
-        description: the message when none is given.
+        number: the code as a number like those of HTTP, for `Nats-Service-Error-Code` (ADR-32).
+        name: name of an error that a contract declares, "" for the canonical classes.
+        description: default of the message.
+        details_type: type of the details, None if the contract declares no details.
         message: text that is safe for the caller to read.
-        details: what the caller may act on; typed when the contract declares it.
-        remote: True when the service said so, False when this side found out by itself.
+        details: data for the caller, None without details.
+        remote: whether the service sent the error; False if this side raised it.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
@@ -97,31 +148,23 @@ class ServiceError(Exception):
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds after which another try makes sense, as `retryAfter` (ms) of the details says.
-
-        None when nobody said; what is no number of milliseconds says nothing.
-        """
+        """Seconds to wait before a retry, from `retryAfter` (ms) of the details; None without."""
         details: object = self.details
-        value = (
-            cast("dict[str, object]", details).get(RETRY_AFTER)
-            if isinstance(details, dict)
-            else None
-        )
+        if not isinstance(details, dict):
+            return None
+        value = cast("dict[str, object]", details).get(RETRY_AFTER)
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         return value / 1000 if 0 <= value < _MAX_MILLISECONDS else None
 
     @property
     def label(self) -> str:
-        """The code, and the declared name when there is one.
-
-        Never text of a caller or a handler.
-        """
+        """The code and the declared name, if any; never text from a caller or a handler."""
         return f"{self.code.value} {self.name}" if self.name else self.code.value
 
 
-def _restore(kind: type[ServiceError], message: str, details: Any, remote: bool) -> ServiceError:  # noqa: ANN401, FBT001 - what __reduce__ kept
-    """Make a copied or unpickled error; generated constructors take keywords only."""
+def _restore(kind: type[ServiceError], message: str, details: Any, remote: bool) -> ServiceError:  # noqa: ANN401, FBT001 - the values from __reduce__
+    """Create a copied or unpickled error without its generated, keyword-only constructor."""
     error = kind.__new__(kind, message)
     ServiceError.__init__(error, message, details=details)
     error.remote = remote
@@ -129,15 +172,15 @@ def _restore(kind: type[ServiceError], message: str, details: Any, remote: bool)
 
 
 class InvalidArgumentError(ServiceError):
-    """The request breaks the contract; sending it again cannot help."""
+    """The request does not match the contract; a retry fails in the same way."""
 
     code = Code.INVALID_ARGUMENT
     number = 400
-    description = "The request breaks the contract."
+    description = "The request does not match the contract."
 
 
 class UnauthenticatedError(ServiceError):
-    """The caller did not prove who it is."""
+    """The request has no token although one is required, or its token is not valid."""
 
     code = Code.UNAUTHENTICATED
     number = 401
@@ -145,15 +188,15 @@ class UnauthenticatedError(ServiceError):
 
 
 class PermissionDeniedError(ServiceError):
-    """The caller may not do this."""
+    """The caller does not have the permission for the operation."""
 
     code = Code.PERMISSION_DENIED
     number = 403
-    description = "The caller may not do this."
+    description = "The caller does not have the permission."
 
 
 class NotFoundError(ServiceError):
-    """What the request names does not exist."""
+    """The requested entity does not exist."""
 
     code = Code.NOT_FOUND
     number = 404
@@ -161,39 +204,39 @@ class NotFoundError(ServiceError):
 
 
 class AlreadyExistsError(ServiceError):
-    """What the request would create exists already."""
+    """The entity that the request would create exists already."""
 
     code = Code.ALREADY_EXISTS
     number = 409
-    description = "It exists already."
+    description = "Already exists."
 
 
 class AbortedError(ServiceError):
-    """A concurrent change won; reading again and retrying may help."""
+    """The operation conflicts with a concurrent change; read again before a retry."""
 
     code = Code.ABORTED
     number = 409
-    description = "A concurrent change won."
+    description = "The operation conflicts with a concurrent change."
 
 
 class FailedPreconditionError(ServiceError):
-    """The state of the aggregate does not allow the operation."""
+    """The current state of the aggregate does not allow the operation."""
 
     code = Code.FAILED_PRECONDITION
     number = 422
-    description = "The state does not allow it."
+    description = "The current state does not allow the operation."
 
 
 class ResourceExhaustedError(ServiceError):
-    """A quota, a queue or a size is used up."""
+    """A rate limit, a queue limit or a size limit is exceeded."""
 
     code = Code.RESOURCE_EXHAUSTED
     number = 429
-    description = "Too much at once."
+    description = "A rate, queue or size limit is exceeded."
 
 
 class CancelledError(ServiceError):
-    """The call was given up before it ended."""
+    """The caller cancelled the call before it was finished."""
 
     code = Code.CANCELLED
     number = 499
@@ -201,7 +244,7 @@ class CancelledError(ServiceError):
 
 
 class InternalError(ServiceError):
-    """The service failed; its log says why, the reply does not."""
+    """The service failed unexpectedly; its log has the reason, the reply does not."""
 
     code = Code.INTERNAL
     number = 500
@@ -209,7 +252,7 @@ class InternalError(ServiceError):
 
 
 class UnimplementedError(ServiceError):
-    """The service does not offer the operation."""
+    """The service does not have the operation."""
 
     code = Code.UNIMPLEMENTED
     number = 501
@@ -217,7 +260,7 @@ class UnimplementedError(ServiceError):
 
 
 class UnavailableError(ServiceError):
-    """Nobody could take the call now; it may be tried again."""
+    """The service cannot take the call now; it may be retried."""
 
     code = Code.UNAVAILABLE
     number = 503
@@ -225,7 +268,7 @@ class UnavailableError(ServiceError):
 
 
 class DeadlineExceededError(ServiceError):
-    """The time of the call ran out; its outcome is unknown to the caller."""
+    """The deadline of the call has passed; the caller does not know the outcome."""
 
     code = Code.DEADLINE_EXCEEDED
     number = 504
@@ -233,36 +276,19 @@ class DeadlineExceededError(ServiceError):
 
 
 class MessageTooLargeError(ResourceExhaustedError):
-    """Headers and payload together are more than the NATS server carries (its `max_payload`)."""
+    """Headers and payload together are larger than `max_payload` of the NATS server."""
 
 
 class NoRespondersError(UnavailableError):
-    """Nobody listens on the subject of the call; it was not delivered."""
+    """No service is subscribed to the subject of the call; the call was not delivered."""
 
 
 class ConnectionLostError(UnavailableError):
-    """The connection to NATS is gone.
+    """There is no connection to NATS.
 
-    A call that was under way may or may not have been executed.
+    A call that was already sent may or may not have been executed.
     """
 
 
-CLASS_OF_CODE: dict[str, type[ServiceError]] = {
-    error.code.value: error
-    for error in (
-        InvalidArgumentError,
-        UnauthenticatedError,
-        PermissionDeniedError,
-        NotFoundError,
-        AlreadyExistsError,
-        AbortedError,
-        FailedPreconditionError,
-        ResourceExhaustedError,
-        CancelledError,
-        InternalError,
-        UnimplementedError,
-        UnavailableError,
-        DeadlineExceededError,
-    )
-}
-"""The one table from the code on the wire to the class."""
+CLASS_OF_CODE: Final = {kind.code.value: kind for kind in ServiceError.__subclasses__()}
+"""The class of each code on the wire; error classes of contracts do not exist yet at this point."""

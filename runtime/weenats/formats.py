@@ -1,7 +1,8 @@
-"""Types of text that JSON Schema names by `format`: read as its RFCs write them, and no other way.
+"""Types for strings with a JSON Schema `format`: dates, times, durations and UUIDs.
 
-pydantic alone takes a number of seconds for a moment, blanks for the T, and more. Constructed in
-Python they are what the standard library calls them.
+JSON is parsed strictly by the RFCs that JSON Schema refers to; pydantic's own types accept more,
+such as a number of seconds for a date-time. In Python the values have the types of the standard
+library.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ __all__ = ["UUID", "AwareDatetime", "date", "time", "timedelta"]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """How a value is written in JSON.
+    """The JSON text of a type.
 
     Attributes:
-        pattern: what its text matches.
-        name: what a person calls it.
+        pattern: regular expression that the text must match.
+        name: what error messages call it, with an article.
     """
 
     pattern: str
@@ -41,8 +42,8 @@ class _Text:
             custom_error_type="text_format",
             custom_error_message=f"Input should be {self.name}",
         )
-        # Behind another step text is that of Python, which a strict validator refuses; so it is
-        # read by one of its own, which no `strict=` of a call reaches.
+        # The second step of a chain gets a Python string, which a strict validator refuses. So it
+        # is a separate, lax validator, which is not affected by `strict=` of a call.
         lax = {**cast("dict[str, Any]", value), "strict": False}
         validator = SchemaValidator(cast("CoreSchema", lax))
         read = core_schema.no_info_plain_validator_function(validator.validate_python)
@@ -55,16 +56,21 @@ _OFFSET = r"[Zz]|[+-][0-9]{2}:[0-9]{2}"
 
 AwareDatetime = Annotated[
     pydantic.AwareDatetime,
-    _Text(f"{_DATE}[Tt]{_TIME}(?:{_OFFSET})", "a date-time of RFC 3339, with its offset"),
+    _Text(f"{_DATE}[Tt]{_TIME}(?:{_OFFSET})", "an RFC 3339 date-time with an offset"),
 ]
-date = Annotated[dt.date, _Text(_DATE, "a full-date of RFC 3339")]
+"""`format: date-time`, a `datetime.datetime` with a time zone."""
+date = Annotated[dt.date, _Text(_DATE, "an RFC 3339 full-date")]
+"""`format: date`, a `datetime.date`."""
 time = Annotated[
-    dt.time, _Text(f"{_TIME}(?:{_OFFSET})?", "a time of RFC 3339, with an offset or without")
+    dt.time, _Text(f"{_TIME}(?:{_OFFSET})?", "an RFC 3339 time, with or without an offset")
 ]
+"""`format: time`, a `datetime.time`."""
 timedelta = Annotated[
-    dt.timedelta, _Text(r"[+-]?P[0-9YMWDTHS.]+", "a duration of ISO 8601, such as PT1H30M")
+    dt.timedelta, _Text(r"[+-]?P[0-9YMWDTHS.]+", "an ISO 8601 duration, such as PT1H30M")
 ]
+"""`format: duration`, a `datetime.timedelta`."""
 UUID = Annotated[
     uuid.UUID,
-    _Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "a UUID of RFC 4122"),
+    _Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "an RFC 4122 UUID"),
 ]
+"""`format: uuid`, a `uuid.UUID`."""

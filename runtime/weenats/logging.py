@@ -1,6 +1,6 @@
-"""Logs of a service: which request, trace and caller each record belongs to.
+"""Logging with the request, trace and caller of each record.
 
-Nothing is installed by importing the library; `configure` is for programs.
+Libraries log to loggers below `weenats` and configure nothing; programs may call `configure`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ from weenats.telemetry.settings import check_principal_mode, shown_principal
 if TYPE_CHECKING:
     from weenats.telemetry.settings import PrincipalMode
 
+__all__ = [
+    "FIELDS",
+    "JsonFormatter",
+    "MessageFilter",
+    "TextFormatter",
+    "configure",
+    "current_fields",
+]
+
 FIELDS: Final[tuple[str, ...]] = (
     "trace_id",
     "span_id",
@@ -27,15 +36,19 @@ FIELDS: Final[tuple[str, ...]] = (
     "operation",
     "principal",
 )
-"""What `MessageFilter` puts onto records, each "" where there is none."""
+"""The attributes that `MessageFilter` adds to records; an attribute without a value is ""."""
+_SHOWN: Final = ("operation", "principal", "correlation_id", "trace_id")
 _NAME: Final = "weenats"
 
 
 class MessageFilter(logging.Filter):
-    """Puts onto each record what it belongs to; it refuses none.
+    """Adds the attributes `FIELDS` to every record; it drops none.
 
     Args:
-        principal: whether records name who calls plainly, by a digest, or not at all.
+        principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
+
+    Raises:
+        ValueError: the mode is unknown.
     """
 
     def __init__(self, *, principal: PrincipalMode = "plain") -> None:
@@ -45,31 +58,35 @@ class MessageFilter(logging.Filter):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        for name, value in belongings(principal=self._principal).items():
+        for name, value in current_fields(principal=self._principal).items():
             setattr(record, name, value)
         return True
 
 
-def belongings(*, principal: PrincipalMode = "plain") -> dict[str, str]:
-    """Return what the running task works on, by the names of FIELDS."""
+def current_fields(*, principal: PrincipalMode = "plain") -> dict[str, str]:
+    """Return the values of `FIELDS` for the current request and span.
+
+    Args:
+        principal: how the principal is named: "plain", "hashed" (SHA-256) or "none".
+    """
     span = get_current_span().get_span_context()
     context = CURRENT.get()
-    found: dict[str, str] = dict.fromkeys(FIELDS, "")
+    fields: dict[str, str] = dict.fromkeys(FIELDS, "")
     if span.is_valid:
-        found["trace_id"] = f"{span.trace_id:032x}"
-        found["span_id"] = f"{span.span_id:016x}"
+        fields["trace_id"] = f"{span.trace_id:032x}"
+        fields["span_id"] = f"{span.span_id:016x}"
     if context is not None:
-        found["correlation_id"] = context.correlation_id
-        found["message_id"] = context.message_id
+        fields["correlation_id"] = context.correlation_id
+        fields["message_id"] = context.message_id
     if isinstance(context, RequestContext):
-        found["operation"] = f"{context.operation.contract.name}/{context.operation.name}"
+        fields["operation"] = f"{context.operation.contract.name}/{context.operation.name}"
         if context.principal is not None:
-            found["principal"] = shown_principal(context.principal.id, principal) or ""
-    return found
+            fields["principal"] = shown_principal(context.principal.id, principal) or ""
+    return fields
 
 
 class JsonFormatter(logging.Formatter):
-    """Writes a record as one line of JSON, in ASCII."""
+    """Formats a record as one line of JSON in ASCII."""
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -89,33 +106,40 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Writes a record as a line of text, with what it belongs to in brackets."""
+    """Formats a record as a line of text, with operation, principal and ids in brackets."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(belongings)s %(message)s")
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(fields)s %(message)s")
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        found = [value for name in _SHOWN if (value := getattr(record, name, ""))]
-        record.belongings = f" [{' '.join(found)}]" if found else ""
+        values = [value for name in _SHOWN if (value := getattr(record, name, ""))]
+        record.fields = f" [{' '.join(values)}]" if values else ""
         return super().formatMessage(record)
-
-
-_SHOWN: Final = ("operation", "principal", "correlation_id", "trace_id")
 
 
 def configure(
     *, json: bool = False, level: int | str = logging.INFO, principal: PrincipalMode = "plain"
 ) -> logging.Handler:
-    """Log to standard error, each record with what it belongs to; calling again replaces it.
+    """Log to standard error, with request, trace and caller; a second call replaces the first.
+
+    Example:
+        ```python
+        from weenats.logging import configure
+
+        configure(json=True, level="INFO", principal="hashed")
+        ```
 
     Args:
-        json: one JSON object a line, for machines.
-        level: the lowest level that is logged.
-        principal: whether records name who calls plainly, by a digest, or not at all.
+        json: whether to write JSON, one object per line, instead of text.
+        level: lowest level that is logged.
+        principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
+
+    Returns:
+        The handler, which was added to the root logger.
 
     Raises:
-        ValueError: there is no such level or mode.
+        ValueError: the level or the mode is unknown.
     """
     handler = logging.StreamHandler()
     handler.addFilter(MessageFilter(principal=principal))

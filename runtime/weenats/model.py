@@ -1,15 +1,33 @@
-"""The base of every generated model: strict in what it takes, wire names on the wire only."""
+"""The base class of generated models: strict types, wire names as aliases."""
 
 from pydantic import BaseModel, ConfigDict
 
+__all__ = ["Model"]
+
 
 class Model(BaseModel):
-    """A value of a contract.
+    """The base class of the models that are generated from the schemas of a contract.
 
-    Python code may construct it by field name; the wire knows the contract's names (aliases) only.
-    Nothing is
-    coerced: `"1"` is no integer, NaN and infinities are no numbers. An optional member that was not
-    given is `pydantic.MISSING`, never None, and is left out of the wire.
+    Fields have Python names, and the names in the contract are their aliases. The constructor
+    accepts both; JSON always uses the aliases. Values are not converted to another type: `"1"` is
+    not an integer, and NaN and infinities are not numbers. The value of an optional field that was
+    not set is `pydantic.MISSING`, never None, and JSON does not contain it.
+
+    Example:
+        ```python
+        from typing import Annotated
+
+        from pydantic import MISSING, Field
+        from weenats import Model
+
+        class Item(Model):
+            unit_price: Annotated[float, Field(alias="unitPrice")]
+            note: str | MISSING = MISSING
+
+        item = Item(unit_price=2.5)
+        assert item.model_dump_json() == '{"unitPrice":2.5}'
+        assert item.note is MISSING
+        ```
     """
 
     model_config = ConfigDict(

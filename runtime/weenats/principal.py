@@ -8,20 +8,20 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 __all__ = ["Principal"]
+
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Principal:
-    """Who calls, as a validated token says; repr shows nothing of it.
+    """The authenticated caller of a request, from a validated token; `repr` shows no attributes.
 
     Attributes:
-        id: who it is.
-        issuer: who vouches for it.
-        scopes: what it may do.
-        claims: all that the token says, read-only at every depth: objects are mapping proxies,
-            arrays are tuples.
-        expires_at: when the token expires, seconds since the epoch.
+        id: id of the caller, by default the claim `sub`.
+        issuer: issuer of the token, the claim `iss`.
+        scopes: scopes that the token grants.
+        claims: all claims of the token, read-only: objects are mapping proxies, arrays are tuples.
+        expires_at: expiry of the token in seconds since the epoch, None if it does not expire.
     """
 
     id: str
@@ -38,8 +38,8 @@ class Principal:
 
 
 def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a copy that nobody can change, since all requests of a caller share it."""
-    if type(value) in _SCALARS:  # most are, and asking an ABC costs more
+    """Return a read-only copy, since all requests of a caller share it."""
+    if type(value) in _SCALARS:  # the most frequent case, and cheaper than checking ABCs
         return value
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)

@@ -138,7 +138,8 @@ async def test_known_keys_outlive_their_issuer(
             await until(lambda: jwks.state().failures > failures)  # type: ignore[union-attr]  # noqa: B023
         assert service.jwks_state is not None
         assert service.jwks_state.status == "stale"
-        assert service.jwks_state.last_error == "it cannot be read (ConnectionRefusedError)"
+        reason = "the document cannot be read (ConnectionRefusedError)"
+        assert service.jwks_state.last_error == reason
 
 
 async def test_without_keys_nobody_is_judged(
@@ -214,5 +215,6 @@ async def test_the_log_names_the_endpoint_and_no_key(
     async with service:
         with pytest.raises(UnavailableError):
             await receipts.with_token(token(1)).add_item("r-1", COFFEE)
-    assert f"the keys at {issuer.uri} cannot be fetched: it is no JSON object" in caplog.messages
+    reason = "the document is not a JSON object"
+    assert f"the keys at {issuer.uri} cannot be fetched: {reason}" in caplog.messages
     assert "secret" not in caplog.text

@@ -90,10 +90,10 @@ async def test_every_way_to_fail(nats_url: str, raw: RawClient) -> None:
     told = conforming("health-check", reply.data)
     assert (told["status"], told["data"]["live"], told["data"]["ready"]) == ("error", True, False)
     assert told["data"]["checks"] == [
-        {"name": "hangs", "status": "error", "message": "it took longer than 5 s"},
-        {"name": "blocks", "status": "error", "message": "it took longer than 5 s"},
-        {"name": "raises", "status": "error", "message": "it raised ConnectionError"},
-        {"name": "says_no", "status": "error", "message": "it returned False"},
+        {"name": "hangs", "status": "error", "message": "the check took longer than 5 s"},
+        {"name": "blocks", "status": "error", "message": "the check took longer than 5 s"},
+        {"name": "raises", "status": "error", "message": "the check raised ConnectionError"},
+        {"name": "says_no", "status": "error", "message": "the check returned False"},
         {"name": "fine", "status": "ok"},
     ]
     async with ProbeClient.connect(nats_url) as client:

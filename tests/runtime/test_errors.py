@@ -1,4 +1,4 @@
-"""The error tree, its table, and what its texts may hold."""
+"""The error classes, their table and their messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLASSES = list(CLASS_OF_CODE.values())
 
 
 def _drawn() -> Iterator[tuple[str, str, str | None, str | None]]:
-    """Name, name of the parent, code and number of each row of the docstring's tree."""
+    """Yield name, parent, code and number of each row of the tree in the docstring."""
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
         row = _ROW.match(line)
@@ -58,13 +58,13 @@ def _real(root: type[ServiceError], parent: str) -> Iterator[tuple[str, str]]:
 
 
 def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
-    """Each class stands in the docstring under its real parent, and nothing else does."""
+    """The tree in the docstring has all classes under their parents."""
     drawn = [(name, parent) for name, parent, _, _ in _drawn()]
     assert sorted(drawn) == sorted(_real(ServiceError, "Exception"))
 
 
 def test_codes_and_numbers_that_are_drawn_are_those_of_the_classes() -> None:
-    """A row with a code has that and the number of its class; all thirteen codes have a row."""
+    """The codes and numbers in the docstring are those of the classes."""
     rows = {code: (getattr(errors, name), int(number or 0)) for name, _, code, number in _drawn()}
     rows = {code: row for code, row in rows.items() if code}
     assert set(rows) == set(NUMBERS)
@@ -72,7 +72,7 @@ def test_codes_and_numbers_that_are_drawn_are_those_of_the_classes() -> None:
 
 
 def test_the_table_holds_every_code_once() -> None:
-    """Codes, table and the schema of the wire name the same thirteen, each class its own code."""
+    """Enum, table and message schema have the same thirteen codes."""
     assert set(CLASS_OF_CODE) == {code.value for code in Code} == set(get_args(ErrorCode.__value__))
     assert {code: kind.number for code, kind in CLASS_OF_CODE.items()} == NUMBERS
     assert all(kind.code.value == code for code, kind in CLASS_OF_CODE.items())
@@ -81,7 +81,7 @@ def test_the_table_holds_every_code_once() -> None:
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_every_class_has_a_message_of_its_own(kind: type[ServiceError]) -> None:
-    """Without a message the description stands in; with one, str shows code and message."""
+    """The default message is the description; str has code and message."""
     assert kind().message == kind.description
     assert str(kind("because")) == f"{kind.code.value}: because"
     assert kind("").message == ""
@@ -97,13 +97,13 @@ def test_every_class_has_a_message_of_its_own(kind: type[ServiceError]) -> None:
     ],
 )
 def test_labels_hold_no_text(error: ServiceError) -> None:
-    """What statistics and logs show is the code and the declared name alone."""
+    """A label has the code and the declared name only."""
     assert error.label == f"{error.code.value} {error.name}".strip()
     assert "s3cret" not in error.label
 
 
 def test_cancelled_is_not_asyncios() -> None:
-    """A call that was given up is an ordinary exception; a cancelled task stays cancelled."""
+    """CancelledError is not asyncio.CancelledError."""
     import asyncio
 
     assert not issubclass(errors.CancelledError, asyncio.CancelledError)
@@ -112,7 +112,7 @@ def test_cancelled_is_not_asyncios() -> None:
 
 
 def test_errors_survive_copies_and_pickles() -> None:
-    """A declared error with details comes out of copy and pickle as it went in."""
+    """A declared error with details can be copied and pickled."""
     error = PartMissingError("gone", details=MissingDetails(part="wheel"))
     error.remote = True
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
@@ -122,7 +122,7 @@ def test_errors_survive_copies_and_pickles() -> None:
 
 
 def test_details_may_be_any_mapping() -> None:
-    """Details are kept as a dictionary of their own."""
+    """Details are copied into a dict."""
     kept = {"n": 1}
     error = NotFoundError(details=MappingProxyType(kept))
     kept["n"] = 2
@@ -140,12 +140,12 @@ def test_details_may_be_any_mapping() -> None:
     ],
 )  # fmt: skip
 def test_when_to_try_again(details: Any, seconds: float | None) -> None:
-    """`retryAfter` of the details is milliseconds; what is none says nothing."""
+    """`retry_after` is `retryAfter` in seconds, None if it is not valid."""
     assert UnavailableError(details=details).retry_after == seconds
 
 
 @given(st.integers(0, 10**6))
 def test_the_header_says_what_the_details_say(milliseconds: int) -> None:
-    """No millisecond more for the way there and back through seconds."""
+    """The header has the exact milliseconds of the details."""
     lines = _error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
     assert f"Wee-Retry-After: {milliseconds}\r\n" in lines

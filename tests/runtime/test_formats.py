@@ -1,4 +1,4 @@
-"""Text of a format is read as its RFC writes it; what Python makes is written so too."""
+"""Types of `weenats.formats` parse and write text as the RFCs define it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BAD = {
 
 @pytest.mark.parametrize(("name", "text"), [(n, text) for n, all_ in GOOD.items() for text in all_])
 def test_what_the_rfc_writes_is_read(name: str, text: str) -> None:
-    """And comes back as the same value."""
+    """Valid text is parsed, and written text is parsed to the same value."""
     value = ADAPTER.validate_json(json.dumps({name: text}))
     assert getattr(value, name) is not None
     assert ADAPTER.validate_json(value.model_dump_json(), strict=True) == value
@@ -62,25 +62,25 @@ def test_what_the_rfc_writes_is_read(name: str, text: str) -> None:
 
 @pytest.mark.parametrize(("name", "text"), [(n, text) for n, all_ in BAD.items() for text in all_])
 def test_anything_else_is_refused(name: str, text: object) -> None:
-    """Numbers, numbers in text, other spellings, other digits, and what no calendar has."""
+    """Numbers, other notations, other digits and impossible dates are refused."""
     with pytest.raises(ValidationError) as refused:
         ADAPTER.validate_json(json.dumps({name: text}))
     assert {fault["loc"][0] for fault in refused.value.errors()} == {name}
 
 
 def test_a_refusal_says_what_is_wanted() -> None:
-    """In words: a pattern is for machines."""
+    """The error describes the format in words, not as a pattern."""
     with pytest.raises(ValidationError) as refused:
         ADAPTER.validate_json('{"moment": "0", "span": "5"}')
     assert [fault["msg"] for fault in refused.value.errors()] == [
-        "Input should be a date-time of RFC 3339, with its offset",
-        "Input should be a duration of ISO 8601, such as PT1H30M",
+        "Input should be an RFC 3339 date-time with an offset",
+        "Input should be an ISO 8601 duration, such as PT1H30M",
     ]
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_python_gives_values_and_no_text(name: str) -> None:
-    """Models are strict: text is no date in Python."""
+    """The constructor of a model accepts values, not text."""
     with pytest.raises(ValidationError):
         Written(**{name: GOOD[name][0]})
 
@@ -98,7 +98,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 @given(st.fixed_dictionaries(VALUES))
 def test_what_python_holds_goes_round(values: dict[str, Any]) -> None:
-    """Whatever is written is read as the same."""
+    """Every value is written and parsed to the same value."""
     written = Written(**values)
     assert isinstance(written.id, uuid.UUID)
     assert ADAPTER.validate_json(written.model_dump_json()) == written

@@ -1,4 +1,4 @@
-"""The base of models: strict, by alias on the wire, MISSING for what was not given."""
+"""Model: strict types, aliases on the wire, MISSING for absent members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weenats.model import Model
 
 
 class Part(Model):
-    """One of everything that contracts are made of."""
+    """A model with a field of each kind."""
 
     count: int
     price: float
@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {"count": 1, "price": 0.5, "on": True, "text": "x"}
 
 
 def from_wire(**members: Any) -> Part:
-    """Validate as the runtime does: JSON, strict, wire names only."""
+    """Validate JSON as the runtime does: strict, by alias."""
     import json
 
     return Part.model_validate_json(
@@ -47,7 +47,7 @@ def from_wire(**members: Any) -> Part:
     ],
 )  # fmt: skip
 def test_nothing_is_coerced(member: str, value: Any) -> None:
-    """Another type is refused, null for an optional member too, on the wire and in Python."""
+    """Values of another type are refused, in JSON and in Python."""
     with pytest.raises(ValidationError):
         from_wire(**{member: value})
     with pytest.raises(ValidationError):
@@ -55,7 +55,7 @@ def test_nothing_is_coerced(member: str, value: Any) -> None:
 
 
 def test_a_whole_number_is_a_number() -> None:
-    """1 is a price as 1.0 is; 1.0 is no count."""
+    """An integer is a valid number; 1.0 is not a valid integer."""
     assert from_wire(price=1).price == 1.0
     assert Part(**{**GOOD, "price": 1}).price == 1.0
     with pytest.raises(ValidationError):
@@ -64,20 +64,20 @@ def test_a_whole_number_is_a_number() -> None:
 
 @pytest.mark.parametrize("member", GOOD)
 def test_required_members_are_required(member: str) -> None:
-    """A member without a default must be given."""
+    """A field without a default is required."""
     with pytest.raises(ValidationError, match="required"):
         Part(**{name: value for name, value in GOOD.items() if name != member})
 
 
 def test_the_wire_knows_aliases_only() -> None:
-    """Python may say line_total; on the wire that is an unknown member."""
+    """JSON uses aliases; Python names are unknown members there."""
     assert Part(**GOOD, line_total=1.0) == Part(**GOOD, lineTotal=1.0)
     assert from_wire(lineTotal=1.0).line_total == 1.0
     assert from_wire(line_total=1.0).line_total is MISSING
 
 
 def test_what_is_missing_stays_off_the_wire() -> None:
-    """An optional member that was not given is MISSING, never null; given, it has its wire name."""
+    """A field that was not set is MISSING and absent in JSON."""
     part = Part(**GOOD)
     assert part.line_total is MISSING
     assert part.model_dump_json() == '{"count":1,"price":0.5,"on":true,"text":"x"}'
@@ -86,7 +86,7 @@ def test_what_is_missing_stays_off_the_wire() -> None:
 
 
 def test_no_number_is_written_that_is_none() -> None:
-    """NaN and infinities cannot be constructed, so they cannot be sent."""
+    """NaN and infinities cannot be constructed."""
     for number in (math.nan, math.inf, -math.inf):
         with pytest.raises(ValidationError, match="finite"):
             Part(**{**GOOD, "price": number})

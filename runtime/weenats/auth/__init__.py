@@ -1,14 +1,13 @@
-"""Who is calling: message-level authentication.
+"""Message-level authentication and authorization with the token of each request.
 
-It is told by the token in each message; how a connection to NATS is authenticated is another
-matter, see `weenats.ConnectionOptions`.
+For authentication of the connection to the NATS server, see `weenats.ConnectionOptions`.
 """
 
 from weenats.auth.config import AuthConfig, JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource, JwksState
 from weenats.auth.jwt_validator import JwtValidator
-from weenats.auth.key_source import (
+from weenats.auth.keys import (
     KeySource,
     KeysUnavailableError,
     StaticKeySource,

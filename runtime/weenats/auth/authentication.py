@@ -9,14 +9,13 @@ from weenats.auth.config import JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource
 from weenats.auth.jwt_validator import JwtValidator
-from weenats.auth.key_source import StaticKeySource
-from weenats.auth.keys import public_keys, secret_keys
+from weenats.auth.keys import StaticKeySource, public_keys, secret_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from weenats.auth.config import AuthConfig
-    from weenats.auth.key_source import KeySource
+    from weenats.auth.keys import KeySource
     from weenats.auth.validator import TokenValidator
     from weenats.contract import AnyOperation
 

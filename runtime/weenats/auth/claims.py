@@ -1,4 +1,4 @@
-"""What a token claims, once its signature holds: read strictly or not at all."""
+"""Checks of the claims of a token whose signature is valid."""
 
 from __future__ import annotations
 
@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
     from weenats.auth.config import JwtAuthConfig
 
+__all__ = ["ClaimRules"]
+
 _MAX_TEXT: Final = 255
-_MAX_DATE: Final = 253_402_300_799  # the last second of the year 9999
+_MAX_DATE: Final = 253_402_300_799  # the last second of the year 9999, seconds since the epoch
 
 
 class ClaimRules:
-    """The part of the rules that PyJWT leaves open: times by our clock, shapes, scopes."""
+    """The checks that PyJWT does not make: times by the given clock, types of claims, scopes.
+
+    Args:
+        config: the settings to check against.
+    """
 
     def __init__(self, config: JwtAuthConfig) -> None:
         lifetime = config.max_lifetime
@@ -27,15 +33,19 @@ class ClaimRules:
         self._principal_claim = config.principal_claim
 
     def principal(self, claims: Mapping[str, Any], now: float) -> Principal:
-        """Return whom the claims name.
+        """Return the principal of the claims.
+
+        Args:
+            claims: the verified claims.
+            now: the current time, seconds since the epoch.
 
         Raises:
-            InvalidTokenError: a claim is malformed, or the token does not hold at this time.
+            InvalidTokenError: a claim is malformed, or the token is not valid at this time.
         """
         expires_at = self._check_times(claims, now)
         identity = _text(claims, self._principal_claim)
         if identity is None:
-            raise InvalidTokenError("the claim that names the principal is missing")
+            raise InvalidTokenError("the principal claim is missing")
         _text(claims, "sub")
         return Principal(
             id=identity,
@@ -48,15 +58,15 @@ class ClaimRules:
     def _check_times(self, claims: Mapping[str, Any], now: float) -> float | None:
         expires_at, not_before, issued_at = (_date(claims, name) for name in ("exp", "nbf", "iat"))
         if expires_at is not None and now >= expires_at + self._leeway:
-            raise InvalidTokenError("expired")
+            raise InvalidTokenError("the token has expired")
         if not_before is not None and now < not_before - self._leeway:
-            raise InvalidTokenError("not valid yet (nbf)")
+            raise InvalidTokenError("the token is not valid yet (nbf)")
         if issued_at is not None and now < issued_at - self._leeway:
-            raise InvalidTokenError("issued in the future (iat)")
+            raise InvalidTokenError("the token was issued in the future (iat)")
         if expires_at is not None and self._max_lifetime is not None:
             lifetime = expires_at - (now if issued_at is None else issued_at)
             if lifetime > self._max_lifetime + self._leeway:
-                raise InvalidTokenError("lives longer than max_lifetime")
+                raise InvalidTokenError("the lifetime exceeds max_lifetime")
         return expires_at
 
 
@@ -64,8 +74,8 @@ def _date(claims: Mapping[str, Any], name: str) -> float | None:
     if name not in claims:
         return None
     value = claims[name]
-    if type(value) not in (int, float) or not 0 <= value <= _MAX_DATE:  # NaN is not either
-        raise InvalidTokenError(f"{name} is no time")
+    if type(value) not in (int, float) or not 0 <= value <= _MAX_DATE:  # refuses NaN too
+        raise InvalidTokenError(f"{name} is not a valid time")
     return float(value)
 
 
@@ -74,20 +84,20 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
         return None
     value = claims[name]
     if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
-        raise InvalidTokenError(f"{name} is no text of 1 to {_MAX_TEXT} printable characters")
+        raise InvalidTokenError(f"{name} is not a string of 1 to {_MAX_TEXT} printable characters")
     return value
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the scopes of `scope` and `scp`; only a space parts them, no other white space."""
+    """Return the scopes of `scope` (RFC 8693) and `scp`, which are separated by single spaces."""
     scope = claims.get("scope", "")
     if not isinstance(scope, str):
-        raise InvalidTokenError("scope is no text")
+        raise InvalidTokenError("scope is not a string")
     scp = claims.get("scp", "")
     if isinstance(scp, str):
         scp = scp.split(" ")
     elif not isinstance(scp, list) or not all(
         isinstance(item, str) for item in cast("list[object]", scp)
     ):
-        raise InvalidTokenError("scp is no text and no list of texts")
+        raise InvalidTokenError("scp is not a string or an array of strings")
     return frozenset([*scope.split(" "), *cast("list[str]", scp)]) - {""}

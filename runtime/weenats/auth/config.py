@@ -1,10 +1,12 @@
-"""How a service learns who calls it. What cannot be right is refused when it is written down."""
+"""Settings of message-level authentication, which are validated when they are created."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,49 +22,23 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import override
 
+from weenats._internal.addresses import is_loopback
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
-from weenats.auth.urls import check_issuer, check_jwks_uri
-from weenats.protocol.deadline import Duration  # noqa: TC001 - pydantic reads it
+from weenats.protocol.deadline import Duration
 
-_DAY: Final = 86_400.0
-_MAX_LEEWAY: Final = 600.0
-_MAX_CACHE_TTL: Final = 60.0
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+__all__ = ["AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 
 
 def in_seconds(value: Duration) -> float:
-    """Return a duration of the configuration in seconds."""
+    """Convert a duration to seconds.
+
+    Args:
+        value: seconds or a timedelta.
+    """
     return value.total_seconds() if isinstance(value, timedelta) else float(value)
-
-
-def _leeway(value: Duration) -> float:
-    seconds = in_seconds(value)
-    if not 0 <= seconds <= _MAX_LEEWAY:
-        raise ValueError("it is from 0 to 600 seconds")
-    return seconds
-
-
-def _cache_ttl(value: Duration) -> float:
-    seconds = in_seconds(value)
-    if not 0 <= seconds <= _MAX_CACHE_TTL:
-        raise ValueError("it is from 0 to 60 seconds")
-    return seconds
-
-
-def _lifetime(value: Duration | None) -> float | None:
-    if value is None:
-        return None
-    seconds = in_seconds(value)
-    if not 0 < seconds < float("inf"):
-        raise ValueError("it is a positive duration, or None")
-    return seconds
-
-
-def _names(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
-
-
-def _audience(value: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
-    return value if value is None or isinstance(value, str) else tuple(value)
 
 
 def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes | None:
@@ -74,7 +50,8 @@ def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes 
 
 
 _Name = Annotated[str, Field(min_length=1)]
-_Names = Annotated[Sequence[_Name], AfterValidator(_names)]
+_Names = Annotated[Sequence[_Name], AfterValidator(tuple)]
+_Seconds = Annotated[Duration, AfterValidator(in_seconds)]
 
 
 class _Config(BaseModel):
@@ -83,116 +60,170 @@ class _Config(BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _validate(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401
-        """Keep what was given out of the error, in all its forms: it may be a secret."""
+        """Keep the input, which may be a secret, out of all forms of the error."""
         try:
             config = handler(value)
             config._check()
         except ValidationError as error:
-            faults = [_fault(details["msg"], details["loc"]) for details in error.errors()]
+            problems = [_problem(details["msg"], details["loc"]) for details in error.errors()]
         except ValueError as error:
-            faults = [_fault(str(error))]
+            problems = [_problem(str(error))]
         else:
             return config
-        raise ValidationError.from_exception_data(cls.__name__, faults, hide_input=True)
+        raise ValidationError.from_exception_data(cls.__name__, problems, hide_input=True)
 
     def _check(self) -> None:
-        """Refuse settings that do not go together."""
+        """Refuse settings that contradict each other."""
 
 
-def _fault(text: str, place: tuple[int | str, ...] = ()) -> InitErrorDetails:
-    told = PydanticCustomError(
-        "auth_config", "{text}", {"text": text.removeprefix("Value error, ")}
-    )
-    return InitErrorDetails(type=told, loc=place, input=None)
+def _problem(message: str, location: tuple[int | str, ...] = ()) -> InitErrorDetails:
+    text = message.removeprefix("Value error, ")
+    error = PydanticCustomError("auth_config", "{text}", {"text": text})
+    return InitErrorDetails(type=error, loc=location, input=None)
 
 
 class NoAuthConfig(_Config):
-    """Nobody is asked who they are."""
+    """Authentication is off: every caller is anonymous.
+
+    Attributes:
+        type: the kind of configuration, "none".
+    """
 
     type: Literal["none"] = "none"
 
 
 class JwtAuthConfig(_Config):
-    """Callers prove who they are with a signed JSON Web Token.
+    """Authentication with signed JSON Web Tokens (RFC 7519).
+
+    Exactly one of `public_key`, `jwks_uri` and `secret` must be set.
+
+    Example:
+        ```python
+        from weenats import JwtAuthConfig
+
+        auth = JwtAuthConfig(
+            jwks_uri="https://issuer.example/.well-known/jwks.json",
+            algorithms=["EdDSA", "ES256"],
+            issuer="https://issuer.example",
+            audience="receipts",
+        )
+        ```
 
     Attributes:
-        type: tells the kind of configuration.
-        algorithms: the signature algorithms that are taken, at least one.
-        public_key: the issuer's public key, PEM or JWK (as JSON text or mapping).
-        jwks_uri: where the issuer publishes its keys, https.
-        secret: the secret shared with the issuer, for the HMAC algorithms.
-        issuer: the `iss` that tokens must have, None lets any issuer pass that has the key.
-        audience: the `aud` that tokens must have, one of them when there are several. None refuses
-            tokens that are meant for somebody.
-        required: whether callers must send a token, where the contract does not say.
-        leeway: how far clocks may be apart, up to 600 seconds.
-        required_claims: the claims that tokens must have.
-        principal_claim: the claim that says who it is.
-        token_types: the `typ` headers that are taken. None takes `JWT`, `at+jwt` and none at all.
-        max_lifetime: how long tokens may live, from `iat` (or now) to `exp`; a day. None lets them
-            live for ever.
-        max_token_bytes: the longest token that is looked at.
-        cache_ttl: how long a verified token is remembered, up to 60 seconds; 0 verifies each time.
-        cache_size: how many verified tokens are remembered.
-        plain_http_hosts: hosts that `jwks_uri` may reach without TLS, beside this machine.
+        type: the kind of configuration, "jwt".
+        algorithms: accepted signature algorithms, at least one.
+        public_key: public key of the issuer: PEM or JWK (JSON text or mapping).
+        jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
+        secret: secret shared with the issuer, for the HMAC algorithms.
+        issuer: required `iss` of tokens. None accepts every issuer that has the key.
+        audience: required `aud` of tokens; of several, tokens need one. None refuses tokens that
+            have an `aud`.
+        required: whether requests need a token, for operations whose contract does not specify it.
+        leeway: allowed clock difference, seconds or timedelta, 0 to 600 s. Default: 30 s.
+        required_claims: claims that tokens must have.
+        principal_claim: claim that holds the id of the principal.
+        token_types: accepted `typ` headers. None accepts `JWT`, `at+jwt` (RFC 9068) and a missing
+            `typ`.
+        max_lifetime: longest accepted lifetime of a token, from `iat` (from now if it has none) to
+            `exp`, seconds or timedelta. None sets no limit. Default: 1 day.
+        max_token_bytes: length of the longest accepted token, in bytes. Default: 8192.
+        cache_ttl: how long a verified token is cached, seconds or timedelta, 0 (not at all) to
+            60 s. Default: 60 s.
+        cache_size: maximum number of cached tokens. Default: 10,000.
+        plain_http_hosts: hosts, other than this machine, that `jwks_uri` may use without TLS.
 
     Raises:
         ValueError: settings are missing, contradict each other, or are not safe.
     """
 
     type: Literal["jwt"] = "jwt"
-    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(_names)]
+    algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
     issuer: str | None = None
-    audience: Annotated[
-        _Name | Annotated[Sequence[_Name], Field(min_length=1)] | None, AfterValidator(_audience)
-    ] = None
+    audience: _Name | Annotated[_Names, Field(min_length=1)] | None = None
     required: bool = True
-    leeway: Annotated[Duration, AfterValidator(_leeway)] = 30.0
+    leeway: Annotated[_Seconds, Field(ge=0, le=600)] = 30.0
     required_claims: _Names = ("exp", "sub")
     principal_claim: _Name = "sub"
-    token_types: Annotated[
-        Annotated[Sequence[_Name], Field(min_length=1)] | None, AfterValidator(_names)
-    ] = None
-    max_lifetime: Annotated[Duration | None, AfterValidator(_lifetime)] = _DAY
+    token_types: Annotated[_Names, Field(min_length=1)] | None = None
+    max_lifetime: Annotated[_Seconds, Field(gt=0, lt=math.inf)] | None = 86_400.0
     max_token_bytes: Annotated[int, Field(ge=1, le=1_048_576)] = 8192
-    cache_ttl: Annotated[Duration, AfterValidator(_cache_ttl)] = 60.0
+    cache_ttl: Annotated[_Seconds, Field(ge=0, le=60)] = 60.0
     cache_size: Annotated[int, Field(ge=0, le=1_000_000)] = 10_000
     plain_http_hosts: _Names = ()
 
     @override
     def _check(self) -> None:
-        given = [self.public_key, self.jwks_uri, self.secret]
-        if sum(setting is not None for setting in given) != 1:
-            raise ValueError("exactly one of public_key, jwks_uri and secret is given")
-        symmetric = SYMMETRIC.intersection(self.algorithms)
-        if symmetric and len(symmetric) != len(set(self.algorithms)):
-            raise ValueError("HMAC algorithms cannot stand beside others: forging would be easy")
-        if symmetric and self.secret is None:
-            raise ValueError("HMAC algorithms go with secret, never with public keys")
-        if self.secret is not None and not symmetric:
-            raise ValueError("secret goes with HMAC algorithms")
+        self._check_algorithms()
         if self.max_lifetime is not None and "exp" not in self.required_claims:
-            raise ValueError("max_lifetime needs exp among required_claims; None does without")
+            raise ValueError("max_lifetime requires `exp` in required_claims; None sets no limit")
         if self.issuer is not None:
-            check_issuer(self.issuer)
+            _check_issuer(self.issuer)
         if self.jwks_uri is not None:
-            check_jwks_uri(self.jwks_uri, self.plain_http_hosts)
+            _check_jwks_uri(self.jwks_uri, self.plain_http_hosts)
         if self.public_key is not None:
             public_keys(self.public_key, self.algorithms)
         if self.secret is not None:
             secret_keys(self.secret_value, self.algorithms)
 
+    def _check_algorithms(self) -> None:
+        given = [self.public_key, self.jwks_uri, self.secret]
+        if sum(setting is not None for setting in given) != 1:
+            raise ValueError("exactly one of public_key, jwks_uri and secret must be set")
+        symmetric = SYMMETRIC.intersection(self.algorithms)
+        if symmetric and len(symmetric) != len(set(self.algorithms)):
+            raise ValueError(
+                "HMAC and other algorithms cannot be combined: tokens could be forged with the"
+                " public key as secret"
+            )
+        if symmetric and self.secret is None:
+            raise ValueError("HMAC algorithms require secret, not public keys")
+        if self.secret is not None and not symmetric:
+            raise ValueError("secret requires HMAC algorithms")
+
     @property
     def secret_value(self) -> bytes:
-        """The secret; empty when there is none."""
+        """The secret, empty if there is none."""
         secret = cast("SecretBytes | None", self.secret)
         return b"" if secret is None else secret.get_secret_value()
 
 
 AuthConfig = Annotated[NoAuthConfig | JwtAuthConfig, Field(discriminator="type")]
-"""How a service learns who calls it, told apart by `type`."""
+"""Any authentication configuration; `type` selects which one."""
+
+
+def _check_issuer(issuer: str) -> None:
+    url = _split(issuer)
+    if url is None or url.username is not None or url.query or url.fragment:
+        raise ValueError("issuer must be an https URL without user, query and fragment")
+
+
+def _check_jwks_uri(uri: str, plain_http_hosts: Collection[str]) -> None:
+    url = _split(uri)
+    if url is None or url.username is not None or url.fragment:
+        raise ValueError("jwks_uri must be an https URL without user and fragment")
+    host = url.hostname or ""
+    allowed = is_loopback(host) or host in {name.lower() for name in plain_http_hosts}
+    if url.scheme == "http" and not allowed:
+        raise ValueError(
+            "jwks_uri must use https: over plain http, an attacker can replace the keys; to allow"
+            " it for this host, add the host to plain_http_hosts"
+        )
+
+
+def _split(text: str) -> SplitResult | None:
+    """Split an http or https URL; return None if it is not one."""
+    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
+        return None
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError:
+        return None
+    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
+        return None
+    return url

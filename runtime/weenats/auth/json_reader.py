@@ -1,4 +1,4 @@
-"""JSON as tokens and keys must have it: nothing in it can be read in two ways."""
+"""Strict JSON for tokens and keys: what two parsers could read differently is refused."""
 
 from __future__ import annotations
 
@@ -6,44 +6,49 @@ import json
 import math
 from typing import Any, Final, NoReturn, cast
 
+__all__ = ["JsonError", "read_object"]
+
 _MAX_DEPTH: Final = 32
 
 
 class JsonError(ValueError):
-    """What cannot be taken; the text says why and shows nothing of it."""
+    """A document that is not acceptable JSON; the message shows nothing of its content."""
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """Read a JSON object in UTF-8.
+    """Parse a JSON object.
+
+    Args:
+        data: JSON in UTF-8.
 
     Raises:
-        JsonError: it is none, names a member twice, is nested deeper than 32 levels, or holds an
-            infinite number or half of a surrogate pair.
+        JsonError: the data is not a JSON object, has duplicate members, is nested more than 32
+            levels deep, or has an infinite number or an unpaired surrogate (RFC 7493).
     """
     try:
         return _read(data)
     except JsonError as error:
         reason = str(error)
     except (ValueError, RecursionError):
-        reason = "no JSON in UTF-8"
-    raise JsonError(reason)
+        reason = "not valid JSON in UTF-8"
+    raise JsonError(reason)  # not raised above: the parser's error shows the document
 
 
 def _read(data: bytes) -> dict[str, Any]:
     text = data.decode("utf-8")
     if _depth(text) > _MAX_DEPTH:
-        raise JsonError("nested too deeply")
+        raise JsonError(f"nested more than {_MAX_DEPTH} levels deep")
     value: object = _DECODER.decode(text)
     if not isinstance(value, dict):
-        raise JsonError("no object")
+        raise JsonError("not an object")
     if "\\" in text:
-        # An escape may have brought half of a surrogate pair, which no encoder takes.
+        # An escape sequence may be an unpaired surrogate, which cannot be encoded.
         json.dumps(value, ensure_ascii=False).encode()
     return cast("dict[str, Any]", value)
 
 
 def _depth(text: str) -> int:
-    """Return an upper bound of the nesting: brackets in strings count too."""
+    """Return an upper bound of the nesting depth; brackets within strings are counted too."""
     if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return 0
     depth = deepest = 0
@@ -57,21 +62,21 @@ def _depth(text: str) -> int:
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        raise JsonError("a member is named twice")
-    return found
+    value = dict(members)
+    if len(value) != len(members):
+        raise JsonError("duplicate member")
+    return value
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise JsonError("an infinite number")
+        raise JsonError("number out of range")
     return number
 
 
 def _no_constant(_: str) -> NoReturn:
-    raise JsonError("no JSON number")
+    raise JsonError("not a JSON number")
 
 
 _DECODER: Final = json.JSONDecoder(

@@ -1,4 +1,4 @@
-"""The signing keys that an issuer publishes (JWKS), fetched apart from the requests they serve."""
+"""A key source that fetches the key set of an issuer (JWKS, RFC 7517) in the background."""
 
 from __future__ import annotations
 
@@ -12,37 +12,44 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
-from weenats.auth.json_reader import read_object
+from weenats.auth.json_reader import JsonError, read_object
 from weenats.auth.jwks_fetch import FetchError, fetch
-from weenats.auth.key_source import KeysUnavailableError, UnknownKeyError
-from weenats.auth.keys import SYMMETRIC, KeyRefusedError, jwk_keys
+from weenats.auth.keys import (
+    SYMMETRIC,
+    KeyRefusedError,
+    KeysUnavailableError,
+    UnknownKeyError,
+    jwk_keys,
+)
 
 if TYPE_CHECKING:
     from jwt import PyJWK
 
     from weenats.protocol.deadline import Clock
 
+__all__ = ["Fetch", "JwksKeySource", "JwksState", "read_keys"]
+
 Fetch = Callable[[str], bytes]
-"""Returns the document at a URI, in a thread; raises FetchError."""
+"""Returns the document at a URL, or raises `FetchError`; it is called in a thread."""
 
 LIFETIME: Final = 300.0
-"""Seconds for which fetched keys are fresh."""
+"""How long fetched keys are fresh, in seconds."""
 REFRESH_AFTER: Final = 240.0
-"""Seconds after which they are fetched anew, so that nobody waits when they expire."""
+"""Age at which keys are fetched again, in seconds: before they expire, so that no token waits."""
 MAX_STALE: Final = 3600.0
-"""Seconds for which expired keys still serve while the endpoint is down."""
+"""How long expired keys are still used while the endpoint is down, in seconds."""
 COOLDOWN: Final = 1.0
-"""Seconds between two fetches, whoever asks."""
+"""Minimum time between two fetches, in seconds."""
 MAX_BACKOFF: Final = 5.0
-"""Seconds between two fetches at most, however many failed."""
+"""Maximum time between two fetches, in seconds, after any number of failures."""
 UNKNOWN_WAIT: Final = 1.0
-"""Seconds after the begin of a fetch for which tokens wait whose kid it may bring.
+"""How long tokens with an unknown kid wait for a fetch, in seconds from its start.
 
-They wait for no endpoint that took longer the last time: each holds a place of the service's
-`max_concurrency`, so invented kids would keep everybody out.
+They do not wait if the last fetch took longer: each waiting request counts towards
+`max_concurrency`, so requests with invented kids would block all others.
 """
 FIRST_WAIT: Final = 6.0
-"""Seconds that a token waits for keys when there are none: a little more than a fetch takes."""
+"""How long tokens wait while there are no keys, in seconds: slightly more than a fetch may take."""
 
 _LOG: Final = logging.getLogger("weenats.auth")
 _Keys = dict[str | None, dict[str, "PyJWK"]]
@@ -51,15 +58,15 @@ _NO_KEYS: Final[dict[str, PyJWK]] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwksState:
-    """What a health check may want to know.
+    """The state of a JwksKeySource, for health checks.
 
     Attributes:
-        status: "fresh"; "stale" when the keys expired and the endpoint is down; "empty" when there
-            are no keys to verify tokens with.
-        keys: how many there are.
-        age: seconds since they were fetched, None when they never were.
-        failures: fetches that failed since the last one that did not.
-        last_error: why the last fetch failed, None when it did not.
+        status: "fresh"; "stale" if the keys have expired and the endpoint is down; "empty" if there
+            are no usable keys.
+        keys: number of keys.
+        age: seconds since the keys were fetched, None before the first successful fetch.
+        failures: number of failed fetches since the last successful one.
+        last_error: reason of the last failure, None after a successful fetch.
     """
 
     status: Literal["fresh", "stale", "empty"]
@@ -70,17 +77,20 @@ class JwksState:
 
 
 class JwksKeySource:
-    """Fetches the keys of an issuer and keeps them fresh; see KeySource.
+    """A key source that fetches the key set of an issuer and keeps it fresh.
 
-    One task at a time fetches, in a thread, at most once a second. `start` begins at once, else
-    the first token does; from then on keys are fetched anew before they expire, until `close`.
-    When that fails they serve on for an hour. A kid that nobody knows sets off a fetch as well.
+    Fetching begins with `start` or the first token. From then on keys are fetched again before they
+    expire, until `close`; if that fails, they remain usable for another hour. An unknown kid also
+    triggers a fetch. There is at most one fetch at a time, and at most one per second.
 
     Args:
-        uri: where the keys are.
-        algorithms: what tokens may be signed with; keys that fit none of them are passed over.
-        fetch: returns the document, in a thread.
-        clock: the time in seconds, monotonic.
+        uri: URL of the key set.
+        algorithms: accepted signature algorithms; keys that fit none of them are ignored.
+        fetch: fetches the document; it is called in a thread.
+        clock: monotonic time in seconds.
+
+    Raises:
+        ValueError: an algorithm is an HMAC.
     """
 
     def __init__(
@@ -92,7 +102,9 @@ class JwksKeySource:
         clock: Clock = monotonic,
     ) -> None:
         if not SYMMETRIC.isdisjoint(algorithms):
-            raise ValueError("a JWKS holds public keys, and HMAC has none")
+            raise ValueError(
+                "jwks_uri cannot be used with HMAC algorithms: a JWKS has public keys only"
+            )
         self._uri = uri
         self._algorithms = tuple(algorithms)
         self._load = fetch
@@ -113,11 +125,11 @@ class JwksKeySource:
 
     @property
     def generation(self) -> int:
-        """A number that changes whenever a key comes or goes."""
+        """A number that changes whenever a key is added or removed."""
         return self._generation
 
     def state(self) -> JwksState:
-        """Return what a health check may want to know."""
+        """Return the current state, for health checks."""
         return JwksState(
             status=self._status(),
             keys=len(self._keys),
@@ -133,11 +145,11 @@ class JwksKeySource:
         return "fresh" if age < LIFETIME else "stale"
 
     def start(self) -> None:
-        """Begin to fetch, within the running loop."""
+        """Begin to fetch in the running event loop."""
         self._fetch_if_due()
 
     async def close(self) -> None:
-        """Stop fetching; the keys stay, and a token that comes later begins again."""
+        """Stop fetching. Keys are kept, and the next token starts fetching again."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -147,7 +159,17 @@ class JwksKeySource:
             await asyncio.wait({task})
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:
-        """Return the key of this id; see KeySource."""
+        """Return a verification key, after a fetch if it is not known yet.
+
+        Args:
+            kid: the `kid` header of the token. None if the token has none; then the only key that
+                fits the algorithm is returned.
+            algorithm: the `alg` header of the token.
+
+        Raises:
+            UnknownKeyError: no key, or more than one, is suitable.
+            KeysUnavailableError: no keys could be fetched.
+        """
         self._fetch_if_due()
         if not self._is_usable():
             await self._join(FIRST_WAIT)
@@ -172,7 +194,7 @@ class JwksKeySource:
 
     @property
     def age(self) -> float | None:
-        """Seconds since the keys were fetched, None when they never were."""
+        """Seconds since the keys were fetched, None before the first successful fetch."""
         return None if self._fetched_at is None else self._clock() - self._fetched_at
 
     def _is_usable(self) -> bool:
@@ -183,17 +205,17 @@ class JwksKeySource:
             return True
         if self._keys:
             self._take({}, {})
-            _LOG.error("the keys at %s are too old to be used", self._shown)
+            _LOG.error("the keys at %s are too old and no longer used", self._shown)
         return False
 
     def _due_at(self) -> float:
-        """Return when the next fetch is wanted."""
+        """Return the time of the next scheduled fetch."""
         if self._failures or self._fetched_at is None:
             return self._attempted_at + self._pause()
         return self._fetched_at + REFRESH_AFTER
 
     def _pause(self) -> float:
-        """Return how long to wait from one attempt to the next."""
+        """Return the seconds from the last fetch to the next, with exponential backoff."""
         return min(COOLDOWN * 2.0 ** min(max(self._failures - 1, 0), 9), MAX_BACKOFF)
 
     def _may_fetch(self) -> bool:
@@ -202,7 +224,7 @@ class JwksKeySource:
     def _is_fetching(self) -> bool:
         task = self._fetching
         if task is not None and task.get_loop() is not asyncio.get_running_loop():
-            task = self._fetching = self._timer = None  # that loop has ended
+            task = self._fetching = self._timer = None  # their event loop has ended
         return task is not None and not task.done()
 
     def _fetch_if_due(self) -> None:
@@ -213,7 +235,7 @@ class JwksKeySource:
 
     def _begin(self) -> None:
         self._attempted_at = self._clock()
-        # It belongs to no request: not to its deadline, not to its trace.
+        # An empty context: the fetch must not inherit the deadline and trace of a request.
         self._fetching = asyncio.get_running_loop().create_task(self._fetch(), context=Context())
 
     async def _join(self, timeout: float) -> None:
@@ -225,11 +247,11 @@ class JwksKeySource:
         started = self._attempted_at
         try:
             keys, jwks = await asyncio.to_thread(self._read)
-        except Exception as error:  # noqa: BLE001 - whatever it is, what is known serves on
+        except Exception as error:  # noqa: BLE001 - the known keys remain usable
             self._fail(str(error) if isinstance(error, FetchError) else type(error).__name__)
         else:
             if self._failures:
-                _LOG.info("the keys at %s are fetched again", self._shown)
+                _LOG.info("the keys at %s can be fetched again", self._shown)
             self._failures = 0
             self._last_error = None
             self._fetched_at = started
@@ -239,7 +261,7 @@ class JwksKeySource:
         self._set_timer()
 
     def _read(self) -> tuple[_Keys, dict[str | None, Any]]:
-        """Fetch and parse; in a thread, because a set of many keys takes its time."""
+        """Fetch and parse, both in a thread: parsing many keys takes long."""
         return read_keys(self._load(self._uri), self._algorithms)
 
     def _take(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
@@ -265,35 +287,42 @@ class JwksKeySource:
 
     @property
     def _shown(self) -> str:
-        """The URI without what may be secret in it."""
+        """The URL without user, password and query, which may be secret."""
         parts = urlsplit(self._uri)
         host = parts.netloc.rpartition("@")[2]
         return f"{parts.scheme}://{host}{parts.path}"
 
 
 def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict[str | None, Any]]:
-    """Return the keys of a JWKS by id, each for the algorithms it fits, and their JWKs.
+    """Parse a JWKS.
 
-    Keys that may not sign tokens are passed over, and so are those that share an id: nobody could
-    say which of them is meant.
+    Keys that must not verify tokens are ignored, and so are keys that share a kid, since a token
+    could mean any of them.
+
+    Args:
+        document: the JWKS as JSON.
+        algorithms: accepted signature algorithms.
+
+    Returns:
+        The keys by kid and algorithm, and their JWKs by kid.
 
     Raises:
-        FetchError: it is no JWKS.
+        FetchError: the document is not a JWKS.
     """
     try:
         members = read_object(document).get("keys")
-    except (ValueError, RecursionError):
-        raise FetchError("it is no JSON object") from None
+    except JsonError:
+        raise FetchError("the document is not a JSON object") from None
     if not isinstance(members, list):
-        raise FetchError("it is no JWKS: there is no list `keys`")
+        raise FetchError("the document is not a JWKS: it has no array `keys`")
     keys: _Keys = {}
     jwks: dict[str | None, Any] = {}
     shared: set[str | None] = set()
     for jwk in cast("list[object]", members):
-        taken = _usable(jwk, algorithms)
-        if taken is None:
+        usable = _usable(jwk, algorithms)
+        if usable is None:
             continue
-        kid, fitting = taken
+        kid, fitting = usable
         if kid in keys:
             shared.add(kid)
         keys[kid] = fitting
@@ -301,12 +330,12 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     for kid in shared:
         del keys[kid], jwks[kid]
     if shared:
-        _LOG.warning("a JWKS has several keys of one id; none of these is used")
+        _LOG.warning("the JWKS has several keys with the same kid; none of them is used")
     return keys, jwks
 
 
 def _usable(jwk: object, algorithms: Collection[str]) -> tuple[str | None, dict[str, PyJWK]] | None:
-    """Return the id of a key and what it verifies, None when it may verify nothing."""
+    """Return the kid and the keys by algorithm, None if the JWK must not verify tokens."""
     if not isinstance(jwk, dict):
         return None
     members = cast("dict[str, Any]", jwk)

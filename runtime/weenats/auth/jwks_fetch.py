@@ -1,7 +1,7 @@
-"""Fetching a small document over HTTP from a peer that is not trusted to behave.
+"""Fetch a small document over HTTP from an untrusted peer.
 
-It blocks: callers run it in a thread. There are no redirects, and size and time are bounded; the
-time as a whole, so that a peer that sends a byte now and then ends nothing but its own answer.
+Redirects are not followed; size and total time are bounded, so a peer that sends one byte at a time
+cannot delay the end. Calls block: run them in a thread.
 """
 
 from __future__ import annotations
@@ -19,46 +19,54 @@ from urllib.error import URLError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["MAX_BYTES", "FetchError", "fetch"]
+
 MAX_BYTES: Final = 256 * 1024
-TIMEOUT: Final = 5.0
+"""Default size limit of a document, in bytes."""
+_TIMEOUT: Final = 5.0
 _OK: Final = 200
-_NUMBER_OF_BYTES: Final = 16 * 1024
+_CHUNK_BYTES: Final = 16 * 1024
 
 
 class FetchError(Exception):
-    """A document that cannot be had; the text says why and shows nothing of it."""
+    """A document could not be fetched; the message shows nothing of its content."""
 
 
-def fetch(uri: str, *, timeout: float = TIMEOUT, max_bytes: int = MAX_BYTES) -> bytes:
-    """Return the document at an http or https URI.
+def fetch(uri: str, *, timeout: float = _TIMEOUT, max_bytes: int = MAX_BYTES) -> bytes:
+    """Fetch the document at an http or https URL.
+
+    Args:
+        uri: the URL.
+        timeout: limit of the total time, in seconds.
+        max_bytes: limit of the document's size, in bytes.
 
     Raises:
-        FetchError: the peer cannot be reached, answers anything but 200, too much or too slowly.
+        FetchError: there is no response in time, its status is not 200, or it is too large.
     """
     watch = _Watch(timeout)
-    opener = urllib.request.OpenerDirector()  # none of the usual handlers: no redirects, no files
+    opener = urllib.request.OpenerDirector()  # no default handlers: no redirects, no files
     opener.add_handler(urllib.request.ProxyHandler())
     opener.add_handler(urllib.request.UnknownHandler())
     opener.add_handler(_HttpHandler(watch.add))
     opener.add_handler(_HttpsHandler(watch.add))
-    request = urllib.request.Request(uri, headers={"Accept": "application/json"})  # noqa: S310 - the handlers above know http and https only
+    request = urllib.request.Request(uri, headers={"Accept": "application/json"})  # noqa: S310 - the handlers above support http and https only
     try:
         with watch, cast("HTTPResponse", opener.open(request, timeout=timeout)) as response:
             if response.status != _OK:
-                raise FetchError(f"the status is {response.status}")
+                raise FetchError(f"the response has status {response.status}")
             return _read(response, watch, max_bytes)
     except (OSError, HTTPException, ValueError) as error:
         raise FetchError(
-            f"no answer within {timeout:g} s" if watch.has_ended else _reason(error)
+            f"no response within {timeout:g} s" if watch.has_ended else _reason(error)
         ) from None
 
 
 def _read(response: HTTPResponse, watch: _Watch, max_bytes: int) -> bytes:
     body = bytearray()
-    while chunk := response.read1(_NUMBER_OF_BYTES):
+    while chunk := response.read1(_CHUNK_BYTES):
         body += chunk
         if len(body) > max_bytes:
-            raise FetchError(f"it has more than {max_bytes} bytes")
+            raise FetchError(f"the document has more than {max_bytes} bytes")
     if watch.has_ended or response.length:
         raise OSError
     return bytes(body)
@@ -67,15 +75,15 @@ def _read(response: HTTPResponse, watch: _Watch, max_bytes: int) -> bytes:
 def _reason(error: Exception) -> str:
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {cause.verify_message}"
+        return f"invalid certificate: {cause.verify_message}"
     if isinstance(cause, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     name = type(cause).__name__ if isinstance(cause, Exception) else "URLError"
-    return f"it cannot be read ({name})"
+    return f"the document cannot be read ({name})"
 
 
 class _Watch:
-    """Ends the connections of one fetch when its time is over."""
+    """Closes the connections of one fetch when the timeout has passed."""
 
     def __init__(self, timeout: float) -> None:
         self._timer = threading.Timer(timeout, self._end)
@@ -85,7 +93,7 @@ class _Watch:
         self.has_ended = False
 
     def add(self, connected: socket.socket) -> None:
-        """Watch a connection too. TLS takes the socket itself over, so a duplicate is kept."""
+        """Watch a connection. A duplicate is kept, since TLS takes over the socket itself."""
         with self._lock:
             self._sockets.append(connected.dup())
             if self.has_ended:
@@ -110,7 +118,7 @@ class _Watch:
 
 
 class _Plain(HTTPConnection):
-    """A connection that is watched as soon as it stands."""
+    """A connection that is watched from the moment it is open."""
 
     watch: Callable[[socket.socket], None]
 
@@ -120,14 +128,14 @@ class _Plain(HTTPConnection):
 
 
 class _Secure(HTTPSConnection, _Plain):
-    """The same with TLS: it is watched before the handshake."""
+    """A TLS connection that is watched from before its handshake."""
 
 
 def _connection(
     kind: type[_Plain],
     watch: Callable[[socket.socket], None],
     host: str,
-    **options: Any,  # noqa: ANN401 - what urllib hands on
+    **options: Any,  # noqa: ANN401 - passed on by urllib
 ) -> HTTPConnection:
     connection = kind(host, **options)
     connection.watch = watch

@@ -1,7 +1,6 @@
-"""JSON Web Tokens: what PyJWT checks, and what it leaves to its user.
+"""Validation of JSON Web Tokens (RFC 7519) with PyJWT and the additional checks of RFC 8725.
 
-A token is judged in this order, each step on no more than the one before has let through: length,
-remembered or not, three base64url segments, header, key, signature, claims.
+Steps, in this order: cache, length, three base64url segments, header, key, signature, claims.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing_extensions import override
 from weenats.auth.claims import ClaimRules
 from weenats.auth.config import JwtAuthConfig, in_seconds
 from weenats.auth.json_reader import JsonError, read_object
-from weenats.auth.key_source import KeysUnavailableError, UnknownKeyError
+from weenats.auth.keys import KeysUnavailableError, UnknownKeyError
 from weenats.auth.token_cache import TokenCache
 from weenats.auth.validator import InvalidTokenError
 from weenats.errors import UnavailableError
@@ -28,28 +27,31 @@ if TYPE_CHECKING:
 
     from jwt.types import Options
 
-    from weenats.auth.key_source import KeySource
+    from weenats.auth.keys import KeySource
     from weenats.principal import Principal
     from weenats.protocol.deadline import Clock
+
+__all__ = ["JwtValidator"]
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _HEADERS: Final = 64
 _MAX_KID: Final = 255
 _USUAL_TYPES: Final = frozenset({"jwt", "at+jwt"})
 _REASONS: Final[dict[type[Exception], str]] = {
-    exceptions.InvalidSignatureError: "the signature is not that of the key",
-    exceptions.InvalidKeyError: "the key is weak, or does not fit its algorithm",
+    exceptions.InvalidSignatureError: "the signature is invalid",
+    exceptions.InvalidKeyError: "the key is weak or does not fit the algorithm",
     exceptions.InvalidIssuerError: "wrong issuer",
     exceptions.InvalidAudienceError: "wrong audience",
-    exceptions.InvalidSubjectError: "sub is no text",
-    exceptions.InvalidJTIError: "jti is no text",
+    exceptions.InvalidSubjectError: "sub is not a string",
+    exceptions.InvalidJTIError: "jti is not a string",
 }
 
 
 class _QuickJWS(PyJWS):
-    """PyJWS, but for the alphabet of the segments, which it looks up letter by letter.
+    """PyJWS with a faster base64url decoder.
 
-    Every token here has matched `_COMPACT`. Were this no longer called, PyJWS would do it slower.
+    PyJWS looks up each character, which is not needed: every token has matched `_COMPACT`. Should
+    PyJWS no longer call this method, decoding is slower but correct.
     """
 
     @staticmethod
@@ -62,7 +64,7 @@ class _QuickJWS(PyJWS):
 
 
 class _StrictJWT(PyJWT):
-    """PyJWT, but for claims that can be read in one way only."""
+    """PyJWT with the strict JSON parser for claims."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,16 +76,22 @@ class _StrictJWT(PyJWT):
 
 
 class JwtValidator:
-    """Tells who calls by a signed JSON Web Token.
+    """Validates JSON Web Tokens; see `TokenValidator`.
 
     Args:
-        config: the rules.
-        keys: where the keys come from.
-        clock: the time, seconds since the epoch.
+        config: the settings.
+        keys: the source of the verification keys.
+        clock: wall-clock time, seconds since the epoch.
+
+    Attributes:
+        recall: returns the principal of a token that is in the cache, else None.
+
+    Raises:
+        ValueError: the settings are not valid.
     """
 
     def __init__(self, config: JwtAuthConfig, keys: KeySource, clock: Clock = time.time) -> None:
-        # A copy of a configuration may hold what its construction would have refused.
+        # `model_copy(update=...)` does not validate, so validate again.
         config = JwtAuthConfig.model_validate(dict(config))
         self._keys = keys
         self._clock = clock
@@ -97,11 +105,11 @@ class JwtValidator:
         self._options: Options = {
             "require": [*config.required_claims],
             "enforce_minimum_key_length": True,
-            "verify_exp": False,  # times are ours: by our clock, and stricter
+            "verify_exp": False,  # ClaimRules checks times, by the given clock
             "verify_nbf": False,
             "verify_iat": False,
         }
-        # Tokens of one issuer share their header; what is refused is not kept.
+        # Tokens of one issuer have the same header; exceptions are not cached.
         self._headers = lru_cache(_HEADERS)(self._header)
         self._cache = TokenCache(
             size=config.cache_size,
@@ -111,23 +119,25 @@ class JwtValidator:
             clock=clock,
         )
         self.recall: Final = self._cache.get
-        """Returns whom a token names that was verified a moment ago, else None."""
 
     async def validate(self, token: str) -> Principal:
-        """Return whom the token names.
+        """Validate a token and return its principal.
+
+        Args:
+            token: the token of a request.
 
         Raises:
-            InvalidTokenError: it names nobody.
-            UnavailableError: the keys cannot be had now.
+            InvalidTokenError: the token is not valid.
+            UnavailableError: no verification keys are available now.
         """
         principal = self.recall(token)
         if principal is not None:
             return principal
         if len(token) > self._max_length:
-            raise InvalidTokenError("longer than max_token_bytes")
+            raise InvalidTokenError("the token is longer than max_token_bytes")
         algorithm, kid = self._headers(_header_segment(token))
         key = await self._key(kid, algorithm)
-        # Nothing is awaited from here on, so this is the generation of the key.
+        # This is still the generation of the key: there is no await in between.
         generation = self._keys.generation
         now = self._clock()
         principal = self._claims.principal(self._verify(token, key, algorithm), now)
@@ -135,17 +145,17 @@ class JwtValidator:
         return principal
 
     def _header(self, segment: str) -> tuple[str, str | None]:
-        """Return the algorithm and the key id that a header names."""
+        """Check the header segment and return its `alg` and `kid`."""
         header = _read_header(segment)
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in self._algorithms:
-            raise InvalidTokenError("its algorithm is not taken")
+            raise InvalidTokenError("the algorithm is not accepted")
         if "crit" in header or "b64" in header:
-            raise InvalidTokenError("it has extensions that are not understood (crit, b64)")
+            raise InvalidTokenError("the header has unsupported extensions (crit, b64)")
         self._check_type(header)
         kid = header.get("kid")
         if "kid" in header and not (isinstance(kid, str) and len(kid) <= _MAX_KID):
-            raise InvalidTokenError(f"kid is no text of at most {_MAX_KID} characters")
+            raise InvalidTokenError(f"kid is not a string of at most {_MAX_KID} characters")
         return algorithm, kid
 
     def _check_type(self, header: Mapping[str, Any]) -> None:
@@ -155,23 +165,22 @@ class JwtValidator:
             return
         typ = header["typ"]
         if not isinstance(typ, str) or _typ(typ) not in (self._types or _USUAL_TYPES):
-            raise InvalidTokenError("its typ is not taken")
+            raise InvalidTokenError("typ is not accepted")
 
     async def _key(self, kid: str | None, algorithm: str) -> PyJWK:
+        error: UnavailableError | InvalidTokenError
         try:
             return await self._keys.key(kid, algorithm)
         except KeysUnavailableError:
-            known = False
+            error = UnavailableError("the keys that verify tokens are unavailable")
         except UnknownKeyError:
-            known = True
-        if known:
-            raise InvalidTokenError("no key has its kid and fits its algorithm")
-        raise UnavailableError("the keys that tokens are signed with cannot be had")
+            error = InvalidTokenError("no key matches its kid and algorithm")
+        raise error  # not raised above: the exception of the key source would be its context
 
     def _verify(self, token: str, key: PyJWK, algorithm: str) -> dict[str, Any]:
-        """Return the claims, once the signature, issuer and audience hold."""
+        """Verify signature, issuer and audience, and return the claims."""
         if key.algorithm_name != algorithm:
-            raise InvalidTokenError("the key is not for its algorithm")
+            raise InvalidTokenError("the key is not for this algorithm")
         try:
             return self._jwt.decode(
                 token,
@@ -184,10 +193,10 @@ class JwtValidator:
         except exceptions.MissingRequiredClaimError as error:
             reason = f"the claim {error.claim} is missing"
         except JsonError as error:
-            reason = f"its claims are malformed: {error}"
+            reason = f"malformed claims: {error}"
         except (PyJWTError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            reason = _REASONS.get(type(error), "malformed")
-        # Raised here, so that the error of PyJWT, which may show the token, does not come along.
+            reason = _REASONS.get(type(error), "the token is malformed")
+        # Not raised above: the error of PyJWT, which may show the token, would be its context.
         raise InvalidTokenError(reason)
 
 
@@ -196,7 +205,9 @@ def _header_segment(token: str) -> str:
     if match is None:
         bearer = token[:7].lower() == "bearer "
         raise InvalidTokenError(
-            "the prefix Bearer belongs to HTTP" if bearer else "not three base64url segments"
+            "the prefix Bearer is for HTTP only"
+            if bearer
+            else "the token is not three base64url segments"
         )
     return match[1]
 
@@ -205,12 +216,12 @@ def _read_header(segment: str) -> dict[str, Any]:
     try:
         return read_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     except JsonError as error:
-        reason = f"its header is malformed: {error}"
+        reason = f"malformed header: {error}"
     except ValueError:
-        reason = "its header is malformed"
+        reason = "malformed header"
     raise InvalidTokenError(reason)
 
 
 def _typ(text: str) -> str:
-    """Return a media type as RFC 7515 compares them: without case and `application/`."""
+    """Normalize a media type for comparison: no case, no `application/` (RFC 7515, 4.1.9)."""
     return text.lower().removeprefix("application/")

@@ -1,4 +1,4 @@
-"""Tokens that were verified a moment ago."""
+"""A cache of verified tokens."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from weenats.auth.key_source import KeySource
+    from weenats.auth.keys import KeySource
     from weenats.principal import Principal
     from weenats.protocol.deadline import Clock
 
+__all__ = ["TokenCache"]
+
 
 class TokenCache:
-    """Remembers whom verified tokens name, for a short time and up to a number of tokens.
+    """The principals of recently verified tokens (LRU, with a time to live).
 
-    It belongs to one validator, so to one set of rules. It knows tokens by their digest only. What
-    other keys verified than those of now is not known.
+    It stores digests of tokens, never the tokens. Entries become invalid when a key is added or
+    removed. A cache belongs to one validator, since the result depends on its settings.
 
     Args:
-        size: how many tokens; those not used for longest go first. None are kept when it is 0.
-        ttl: how many seconds each is kept at most.
-        max_length: longer tokens are not looked at.
-        keys: says when keys come or go.
-        clock: the time, seconds since the epoch.
+        size: maximum number of entries; the least recently used is removed first. 0: no cache.
+        ttl: time to live of an entry, in seconds.
+        max_length: maximum length of cached tokens; longer tokens are never hashed.
+        keys: the key source, whose generation entries depend on.
+        clock: wall-clock time, seconds since the epoch.
     """
 
     def __init__(
@@ -41,14 +43,17 @@ class TokenCache:
         return len(self._entries)
 
     def get(self, token: str) -> Principal | None:
-        """Return whom the token names, None when it must be verified.
+        """Return the principal of a cached token, None if the token must be verified.
 
-        An entry holds from the moment of its verification, which had the token's nbf behind it, to
-        its exp or the end of its time. A clock that was set back leaves no entry standing longer.
+        An entry is valid from its verification (after the token's `nbf`) until its time to live or
+        the token's `exp` ends. Setting the clock back does not prolong it.
+
+        Args:
+            token: the token of a request.
         """
         if len(token) > self._max_length:
             return None
-        # BLAKE2b, not SHA-256, and here, not in a function: this is most of what asking costs.
+        # BLAKE2b, which is faster than SHA-256, and inline: this is most of the cost of a hit.
         digest = blake2b(token.encode("utf-8", "surrogatepass")).digest()
         entry = self._entries.get(digest)
         if entry is None:
@@ -61,7 +66,14 @@ class TokenCache:
         return None
 
     def put(self, token: str, generation: int, now: float, principal: Principal) -> None:
-        """Keep whom a token names that the keys of this generation have just verified."""
+        """Store the principal of a verified token.
+
+        Args:
+            token: the token.
+            generation: generation of the keys that verified it.
+            now: time of verification, seconds since the epoch.
+            principal: the principal.
+        """
         if generation != self._generation:
             self._entries.clear()
             self._generation = generation

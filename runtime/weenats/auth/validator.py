@@ -1,4 +1,4 @@
-"""Whoever can tell a caller by its token."""
+"""The protocol of token validators, and the error that they raise."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Protocol
 from weenats.errors import UnauthenticatedError
 from weenats.principal import Principal  # noqa: TC001 - part of the protocol
 
+__all__ = ["InvalidTokenError", "TokenValidator"]
+
 
 class InvalidTokenError(UnauthenticatedError):
-    """A token that proves nothing.
+    """A token that is not valid. The caller receives UNAUTHENTICATED without the reason.
 
     Args:
-        reason: why, for the log alone. It never holds a token, the value of a claim, or a key.
+        reason: why the token is not valid, for the log. It must not contain the token, values of
+            claims, or keys.
     """
 
     def __init__(self, reason: str) -> None:
@@ -21,14 +24,17 @@ class InvalidTokenError(UnauthenticatedError):
 
 
 class TokenValidator(Protocol):
-    """Tells who calls by the token of a message; `with_auth(validator=...)` takes any."""
+    """Validates the tokens of requests; pass one to `with_auth(validator=...)`."""
 
     async def validate(self, token: str) -> Principal:
-        """Return whom the token names.
+        """Validate a token and return its principal.
+
+        Args:
+            token: the token of a request.
 
         Raises:
-            InvalidTokenError: it names nobody; the caller learns UNAUTHENTICATED, the log the
-                reason.
-            ServiceError: it cannot be judged; the caller learns the code and nothing else.
+            InvalidTokenError: the token is not valid. The caller receives UNAUTHENTICATED, and
+                the reason is logged.
+            ServiceError: the token cannot be validated now. The caller receives the code only.
         """
         ...

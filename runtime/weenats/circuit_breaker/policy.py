@@ -1,4 +1,4 @@
-"""What a service wants of its circuit breakers, as its builder is told."""
+"""Settings of circuit breakers, and the change of state that a listener receives."""
 
 from __future__ import annotations
 
@@ -13,23 +13,26 @@ if TYPE_CHECKING:
     from weenats.circuit_breaker.state import CircuitState
     from weenats.protocol.deadline import Clock
 
+__all__ = ["CircuitBreakerPolicy", "CircuitStateChange", "IsFailure", "Listener", "Scope"]
+
 Scope = Literal["operation", "service"]
-"""A breaker for each operation, or one for all of them."""
+"""One circuit breaker for each operation, or one for all operations of the service."""
 
 EVERY_OPERATION: Final = "*"
+"""`CircuitStateChange.operation` of a circuit breaker for all operations."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitStateChange:
-    """A circuit breaker that opened, half-opened or closed.
+    """A change of the state of a circuit breaker.
 
     Attributes:
-        service: the service, as its contract names it.
-        operation: the operation, "*" when one breaker stands for all.
-        old: the state until now.
-        new: the state from now on.
-        failures: how many the monitoring window holds.
-        next_trial: seconds until calls are tried again, None when it did not open.
+        service: name of the service.
+        operation: name of the operation, "*" if the circuit breaker is for all operations.
+        old: state before the change.
+        new: state after the change.
+        failures: number of failures in the monitoring window.
+        next_trial: seconds until the circuit breaker half-opens, None if the new state is not open.
     """
 
     service: str
@@ -41,29 +44,30 @@ class CircuitStateChange:
 
 
 IsFailure = Callable[[Exception], bool]
-"""Says whether an exception of a handler is a failure."""
+"""Returns whether an exception from a handler counts as a failure."""
 Listener = Callable[[CircuitStateChange], None]
-"""Is told of each change; it must neither block nor raise."""
+"""Receives every change of state; it must not block or raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CircuitBreakerPolicy:
-    """When circuit breakers open, and how they close again.
+    """When circuit breakers open, and when they close again.
 
     Attributes:
-        failure_threshold: so many failures within the window open it.
-        recovery_timeout: seconds until calls are tried; also how long a trial may hang before
-            others are tried.
+        failure_threshold: number of failures within the window that opens a circuit breaker.
+        recovery_timeout: seconds from opening to half-opening; also the seconds after which a
+            trial call that hangs no longer counts.
         monitoring_window: seconds for which a failure counts.
-        half_open_max_calls: so many calls are tried, and close it when all of them succeed.
-        scope: a breaker for each operation, or one for all of the service.
-        is_failure: says in place of the default whether an exception is a failure.
-        listener: is told of each change.
-        clock: the time, monotonic.
+        half_open_max_calls: number of trial calls in the half-open state; if all succeed, the
+            circuit breaker closes.
+        scope: "operation" or "service": one circuit breaker each, or one for all operations.
+        is_failure: decides which exceptions count as failures, instead of the default.
+        listener: receives every change of state.
+        clock: monotonic time in seconds.
 
     Raises:
-        ValueError: a number is not positive and whole, or the scope is none.
-        TypeError: `is_failure` or `listener` is no plain function.
+        ValueError: a number is not a positive integer, or the scope is unknown.
+        TypeError: `is_failure` or `listener` is not a plain function.
     """
 
     failure_threshold: int = 5
@@ -79,10 +83,10 @@ class CircuitBreakerPolicy:
         for name in ("failure_threshold", "half_open_max_calls"):
             number: object = getattr(self, name)
             if type(number) is not int or number < 1:
-                raise ValueError(f"{name} is a whole number from 1, not {number!r}")
+                raise ValueError(f"{name} is an integer of at least 1, not {number!r}")
         if self.scope not in get_args(Scope):
             raise ValueError(f'scope is "operation" or "service", not {self.scope!r}')
         for name in ("is_failure", "listener"):
             function: object = getattr(self, name)
             if function is not None and (not callable(function) or is_async(function)):
-                raise TypeError(f"{name} is a plain function, not {function!r}")
+                raise TypeError(f"{name} must be a plain function, not {function!r}")

@@ -1,7 +1,4 @@
-"""The state of a circuit, held by aiobreaker.
-
-The one file that knows aiobreaker, and so the one that lives with its lack of types.
-"""
+"""The state of a circuit breaker, stored by aiobreaker, which has no type hints."""
 
 from __future__ import annotations
 
@@ -10,13 +7,18 @@ from typing import Final
 
 import aiobreaker as theirs  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
+__all__ = ["CircuitState", "StateHolder"]
+
 
 class CircuitState(StrEnum):
-    """What becomes of calls: they are made, refused, or a few of them are tried."""
+    """The state of a circuit breaker."""
 
     CLOSED = "closed"
+    """Calls reach the handler."""
     OPEN = "open"
+    """Calls fail immediately."""
     HALF_OPEN = "half-open"
+    """A few trial calls reach the handler, all others fail immediately."""
 
 
 _THEIRS: Final = {
@@ -28,13 +30,13 @@ _OURS: Final = {their: our for our, their in _THEIRS.items()}
 
 
 class StateHolder:
-    """Holds the state, closed at first; when it changes is decided elsewhere.
+    """The current state, which is closed at first; `breaker.py` decides when it changes.
 
-    aiobreaker's own calls are not used: they count failures in a row only, close on any exception
-    that is no failure, and let everybody in while half-open.
+    aiobreaker's own decisions are not used: it counts consecutive failures only, closes on any
+    exception that is not a failure, and admits all calls while half-open.
 
     Attributes:
-        is_closed: whether calls are made as always; kept beside the state, since each call asks.
+        is_closed: whether the state is closed; stored separately, since every call reads it.
     """
 
     def __init__(self) -> None:
@@ -44,14 +46,17 @@ class StateHolder:
 
     @property
     def current(self) -> CircuitState:
-        """The state."""
+        """The current state."""
         return _OURS[self._breaker.current_state]
 
     def change(self, state: CircuitState) -> None:
-        """Be in another state.
+        """Change the state.
 
-        As aiobreaker's `open`, `half_open` and `close`, but for the naive wall-clock time that
-        `open` would note: Python 3.12 warns of it.
+        This does what `open`, `half_open` and `close` of aiobreaker do, but `open` would also call
+        `datetime.utcnow`, which is deprecated since Python 3.12.
+
+        Args:
+            state: the new state.
         """
         self.is_closed = state is CircuitState.CLOSED
         self._storage.state = _THEIRS[state]

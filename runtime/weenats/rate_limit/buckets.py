@@ -1,4 +1,4 @@
-"""Buckets: aiolimiter's, asked without waiting; one for all, or one for each of many keys."""
+"""Leaky buckets (aiolimiter) that never wait: one for all callers, or one for each key."""
 
 from __future__ import annotations
 
@@ -10,71 +10,90 @@ from aiolimiter import AsyncLimiter
 if TYPE_CHECKING:
     from weenats.contract import RateLimit
 
-_DROPPED_AT_ONCE: Final = 2
+__all__ = ["Bucket", "KeyedLimiter", "Limiter", "SharedLimiter"]
+
+_MAX_REMOVED: Final = 2
+"""Number of drained buckets that one new key removes at most."""
 _TOLERANCE: Final = 1e-6
-"""Requests: who waited as long as it was told is not refused for a rounding error."""
+"""Requests; a caller that waited for `retryAfter` must not be refused by a rounding error."""
 
 
 class Bucket(Protocol):
-    """Has room for requests, or not yet."""
+    """A limit that requests count against."""
 
     def wait(self) -> float:
-        """Return 0 when there is room for a request, else seconds until there is."""
+        """Return the seconds until the next request is allowed, 0 if it is allowed now."""
         ...
 
     def take(self) -> None:
-        """Take the room that `wait` has found."""
+        """Count one request, after `wait` returned 0."""
         ...
 
 
 class Limiter(Protocol):
-    """Knows whose requests take from which bucket; the buckets may be those of other instances."""
+    """Maps keys to buckets; an implementation may share its buckets between instances."""
 
     def bucket(self, key: str) -> Bucket:
-        """Return the bucket of a key."""
+        """Return the bucket of a key.
+
+        Args:
+            key: the key of a caller.
+        """
         ...
 
 
 class _Bucket(AsyncLimiter):
-    """aiolimiter's leaky bucket, without the waiting."""
+    """The leaky bucket of aiolimiter, without its waiting."""
 
     __slots__ = ()
     _level: float
 
     def wait(self) -> float:
-        """Return seconds until there is room for one request, 0 when there is."""
+        """Return the seconds until the next request is allowed, 0 if it is allowed now."""
         self._leak()
         excess = self._level + 1 - self.max_rate
         return excess / self._rate_per_sec if excess > _TOLERANCE else 0.0
 
     def take(self) -> None:
-        """Take the room of one request."""
+        """Count one request."""
         self._level += 1
 
     @property
     def is_drained(self) -> bool:
-        """Say whether it is as good as new."""
+        """Whether the bucket is empty, like a new one."""
         self._leak()
         return self._level == 0
 
 
 class SharedLimiter:
-    """One bucket for all."""
+    """One bucket for all callers.
+
+    Args:
+        limit: the limit of the bucket.
+    """
 
     def __init__(self, limit: RateLimit) -> None:
         self._bucket = _bucket(limit)
 
     def bucket(self, key: str) -> Bucket:
-        """Return the bucket."""
+        """Return the bucket.
+
+        Args:
+            key: ignored.
+        """
         del key
         return self._bucket
 
 
 class KeyedLimiter:
-    """A bucket for each key, at most so many.
+    """One bucket for each key, up to a maximum number of keys.
 
-    A bucket that has drained is as good as none, and goes first. While as many keys as there may be
-    are in use, all new ones share a bucket: a flood of keys takes no memory, and resets nobody.
+    Drained buckets are removed first. While there are `max_keys` buckets in use, all new keys share
+    one more bucket, so that a flood of keys takes no memory and resets no bucket.
+
+    Args:
+        limit: the limit of each bucket.
+        max_keys: maximum number of buckets.
     """
 
     def __init__(self, limit: RateLimit, max_keys: int) -> None:
@@ -87,20 +106,24 @@ class KeyedLimiter:
         return len(self._buckets)
 
     def bucket(self, key: str) -> Bucket:
-        """Return the bucket of a key, of those that are in use the one used last."""
+        """Return the bucket of a key and mark it as the most recently used.
+
+        Args:
+            key: the key of a caller.
+        """
         bucket = self._buckets.get(key)
         if bucket is not None:
             self._buckets.move_to_end(key)
             return bucket
-        self._drop_drained()
+        self._remove_drained()
         if len(self._buckets) >= self._max_keys:
             return self._overflow
         bucket = self._buckets[key] = _bucket(self._limit)
         return bucket
 
-    def _drop_drained(self) -> None:
-        """Drop a few from the end that was not used for longest."""
-        for _ in range(min(_DROPPED_AT_ONCE, len(self._buckets))):
+    def _remove_drained(self) -> None:
+        """Remove a few of the least recently used buckets if they are drained."""
+        for _ in range(min(_MAX_REMOVED, len(self._buckets))):
             key = next(iter(self._buckets))
             if not self._buckets[key].is_drained:
                 return

@@ -305,8 +305,8 @@ class NatsServiceBuilder:
         if self._settings.health is not None:
             raise ValueError("with_health is called once")
         return self._with(
-            health=HealthSettings.of(
-                enabled=enabled, interval=interval, timeout=timeout, custom_checks=custom_checks
+            health=HealthSettings(
+                enabled=enabled, interval=interval, timeout=timeout, checks=custom_checks
             )
         )
 
@@ -334,7 +334,7 @@ class NatsServiceBuilder:
         if self._settings.monitoring is not None:
             raise ValueError("with_monitoring is called once")
         return self._with(
-            monitoring=MonitoringSettings.of(
+            monitoring=MonitoringSettings(
                 interval=interval,
                 include_memory_stats=include_memory_stats,
                 include_request_stats=include_request_stats,

@@ -1,10 +1,17 @@
-"""For tests of services.
+"""Tools for tests: a nats-server, a cluster, an in-memory transport, and pytest fixtures.
 
-A real nats-server, a cluster of them, a transport in memory, and pytest fixtures for both.
+The fixtures are in `weenats.testing.plugin`.
 """
 
 from weenats.testing.memory_transport import MemoryBroker, MemoryTransport
-from weenats.testing.nats_cluster import NatsCluster
+from weenats.testing.nats_cluster import ClusterServer, NatsCluster
 from weenats.testing.nats_server import NatsServer, NatsServerError
 
-__all__ = ["MemoryBroker", "MemoryTransport", "NatsCluster", "NatsServer", "NatsServerError"]
+__all__ = [
+    "ClusterServer",
+    "MemoryBroker",
+    "MemoryTransport",
+    "NatsCluster",
+    "NatsServer",
+    "NatsServerError",
+]

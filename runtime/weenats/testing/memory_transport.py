@@ -1,11 +1,9 @@
-"""A transport within one process, for unit tests.
-
-Subjects, wildcards, queue groups and no-responders as NATS has them.
-"""
+"""An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from itertools import count
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -18,41 +16,55 @@ from weenats.transport.inbox import Arrivals, RequestMux, gather_replies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["MemoryBroker", "MemoryTransport"]
+
 _MAX_PAYLOAD: Final = 1_048_576
 _NO_RESPONDERS: Final = b"NATS/1.0 503\r\n\r\n"
 
 
+@dataclass(slots=True, eq=False)
 class _Subscription:
-    __slots__ = ("on_delivery", "queue_group", "subject", "tokens")
-
-    def __init__(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> None:
-        self.subject = subject
-        self.tokens = subject.split(".")
-        self.queue_group = queue_group
-        self.on_delivery = on_delivery
+    subject: str
+    queue_group: str
+    on_delivery: OnDelivery
+    tokens: list[str]
 
 
 class MemoryBroker:
-    """What the transports of one test share.
-
-    Every message goes to who listens, one member of a queue group each.
-    """
+    """Delivers messages between the transports that share it, in place of a NATS server."""
 
     def __init__(self) -> None:
         self._subscriptions: list[_Subscription] = []
         self._turn = count()
 
     def add(self, subscription: _Subscription) -> None:
-        """Take interest."""
+        """Add a subscription.
+
+        Args:
+            subscription: a subscription of a MemoryTransport.
+        """
         self._subscriptions.append(subscription)
 
     def remove(self, subscription: _Subscription) -> None:
-        """Drop interest; unknown ones are ignored."""
+        """Remove a subscription; unknown ones are ignored.
+
+        Args:
+            subscription: a subscription of a MemoryTransport.
+        """
         if subscription in self._subscriptions:
             self._subscriptions.remove(subscription)
 
     def deliver(self, subject: str, reply: str, payload: bytes, block: bytes) -> None:
-        """Deliver on the next turns of the loop, or say that nobody listens."""
+        """Deliver a message in later iterations of the event loop, or reply with no responders.
+
+        Every matching subscription receives it, but of a queue group one only.
+
+        Args:
+            subject: subject of the message.
+            reply: reply subject, "" if no reply is expected.
+            payload: payload of the message.
+            block: header block in wire format, b"" without headers.
+        """
         tokens = subject.split(".")
         matching = [each for each in self._subscriptions if _matches(each.tokens, tokens)]
         if not matching and reply:
@@ -72,13 +84,46 @@ class MemoryBroker:
 
 
 class MemoryTransport:
-    """One connection to a MemoryBroker; transports on the same broker reach each other."""
+    """An in-memory `Transport`; transports with the same broker are connected with each other.
+
+    Example:
+        ```python
+        import asyncio
+
+        from receipts import AddItem, ReceiptsClient
+        from receipts.handlers import Receipts
+        from weenats import NatsServiceBuilder
+        from weenats.testing import MemoryTransport
+
+        async def main() -> None:
+            transport = MemoryTransport()
+            service = NatsServiceBuilder(Receipts(), transport=transport).build()
+            async with service, ReceiptsClient(transport) as receipts:
+                receipt = await receipts.add_item("r-1", AddItem(name="Tea", price=0.1, quantity=3))
+                assert receipt.total == 0.3
+
+        asyncio.run(main())
+        ```
+
+    Args:
+        broker: the broker. Default: a new one.
+        max_payload: maximum size of headers and payload of a message, in bytes.
+
+    Attributes:
+        broker: the broker.
+        max_payload: maximum size of headers and payload of a message, in bytes.
+        is_private: whether messages are safe from eavesdroppers: always, since they stay in the
+            process.
+        server_address: None, since there is no server.
+    """
 
     def __init__(
         self, broker: MemoryBroker | None = None, *, max_payload: int = _MAX_PAYLOAD
     ) -> None:
         self.broker = broker or MemoryBroker()
-        self._max_payload = max_payload
+        self.max_payload: Final = max_payload
+        self.is_private: Final = True
+        self.server_address: Final[tuple[str, int] | None] = None
         self._mine: list[_Subscription] = []
         self._mux: RequestMux | None = None
         self._gatherings: set[Arrivals] = set()
@@ -86,29 +131,14 @@ class MemoryTransport:
         self._closed = False
         self._ended = asyncio.Event()
 
-    @property
-    def max_payload(self) -> int:
-        """Bytes that headers and payload of a message may have together."""
-        return self._max_payload
-
-    @property
-    def is_private(self) -> bool:
-        """Nothing leaves the process."""
-        return True
-
-    @property
-    def server_address(self) -> tuple[str, int] | None:
-        """There is no server."""
-        return None
-
     async def connect(self) -> None:
-        """Be connected; see Transport."""
+        """Open the connection; see `Transport`."""
         if self._closed:
             raise ConnectionLostError("the connection to NATS was closed")
         self._open = True
 
     async def close(self) -> None:
-        """Fail what waits, and end the connection for good."""
+        """Fail pending requests and close the connection for good; see `Transport`."""
         if self._closed:
             return
         if self._open:
@@ -128,17 +158,17 @@ class MemoryTransport:
             self._mux.close()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection has ended for good; see Transport."""
+        """Wait until the connection is closed for good; see `Transport`."""
         await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
-        """Hand a message to the broker; see Transport."""
+        """Publish a message; see `Transport`."""
         self._check_open()
-        check_size(subject, payload, headers, self._max_payload)
+        check_size(subject, payload, headers, self.max_payload)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
-    async def request(  # noqa: PLR0913 - what one call is made of
+    async def request(  # noqa: PLR0913 - the parts of a call
         self,
         subject: str,
         payload: bytes,
@@ -148,7 +178,7 @@ class MemoryTransport:
         *,
         cancel_subject: str = "",
     ) -> Delivery:
-        """Send a message and wait for the first reply that is accepted; see Transport."""
+        """Send a request and wait for the first accepted reply; see `Transport`."""
         await self.connect()
         if self._mux is None:
             self._mux = RequestMux(f"_INBOX.{STAMPER.stamp()}", monotonic)
@@ -166,7 +196,7 @@ class MemoryTransport:
     async def request_many(
         self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
-        """Send a message and gather replies; see Transport."""
+        """Send a request and collect the replies; see `Transport`."""
         await self.connect()
         arrived: Arrivals = asyncio.Queue()
         inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
@@ -181,22 +211,22 @@ class MemoryTransport:
     def subscribe(
         self, subject: str, on_delivery: OnDelivery, queue_group: str = ""
     ) -> _Subscription:
-        """Register interest; see Transport."""
+        """Subscribe to a subject; see `Transport`."""
         self._check_open()
-        subscription = _Subscription(subject, queue_group, on_delivery)
+        subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."))
         self._mine.append(subscription)
         self.broker.add(subscription)
         return subscription
 
     async def fence(self) -> None:
-        """Let what was sent before arrive; see Transport."""
+        """Wait until all earlier messages are delivered; see `Transport`."""
         self._check_open()
         passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_soon(passed.set_result, None)
         await passed
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End interest behind a fence; see Transport."""
+        """Unsubscribe and wait for a fence; see `Transport`."""
         for subscription in subscriptions:
             if isinstance(subscription, _Subscription):
                 self.broker.remove(subscription)

@@ -1,4 +1,4 @@
-"""A cluster of real nats-servers for tests, on free ports of the loopback, gone afterwards."""
+"""A cluster of real nats-servers as child processes, for tests."""
 
 from __future__ import annotations
 
@@ -14,131 +14,137 @@ from typing_extensions import override
 from weenats.testing.nats_server import NatsServer, NatsServerError, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from types import TracebackType
+    from collections.abc import Mapping
+
+__all__ = ["ClusterServer", "Link", "NatsCluster"]
 
 _JOIN_TIMEOUT: Final = 30.0
 _POLL: Final = 0.02
 
 Link = Callable[[str, str, int], int]
-"""By which port one place reaches a port of a server: that of whatever stands between them.
+"""Returns the port through which an origin reaches a server, that of a proxy for example.
 
-Arguments are the place, the name of the server, and its port. A place is the name of a server,
-"client", or "hearsay": what servers tell each other of the routes of a third one.
+Arguments are the origin, the name of the server, and its port. An origin is the name of a server,
+"client", or "hearsay": the route address of the server that other servers pass on.
 """
 
 
 class ClusterServer(NatsServer):
-    """One server of a NatsCluster: `kill`, `restart`, `pause` and the rest as of any NatsServer.
+    """One server of a `NatsCluster`, with all methods of `NatsServer`.
 
     Attributes:
-        name: what the cluster calls it.
+        name: name of the server in the cluster.
+        port: port of the server; clients use that of `url`.
     """
 
-    def __init__(
-        self, name: str, config: str, port: int, monitoring_port: int, client_port: int
+    def __init__(  # noqa: PLR0913, PLR0917 - created by NatsCluster only
+        self,
+        cluster: NatsCluster,
+        name: str,
+        config: str,
+        port: int,
+        monitoring_port: int,
+        client_port: int,
     ) -> None:
         super().__init__(config=config)
         self.name = name
         self.port = port
+        self._cluster = cluster
         self._client_port = client_port
         self._monitoring_port = monitoring_port
-        self._peers: tuple[ClusterServer, ...] = ()
-        self._is_paused = False
 
     @property
     @override
     def url(self) -> str:
-        """Where clients reach it."""
+        """The URL for clients."""
         return f"nats://127.0.0.1:{self._client_port}"
 
     @override
     def start(self) -> Self:
-        """Start, and wait until it has a route to each server that runs.
+        """Start the server and wait until it has a route to every other running server.
 
-        Where these are most of the cluster, JetStream has a leader then.
+        If a majority of the cluster is running, wait until JetStream has a leader, too.
+
+        Returns:
+            This object.
 
         Raises:
-            NatsServerError: it does not come up, or does not find the others.
+            NatsServerError: the server does not start or does not join the cluster.
         """
         self.launch()
         self.join()
         return self
 
     def launch(self) -> None:
-        """Start, and wait until it accepts connections, whatever the others do.
+        """Start the server and wait until it accepts connections.
 
         Raises:
-            NatsServerError: it does not come up.
+            NatsServerError: the server does not start.
         """
         super().start()
-        self._is_paused = False
 
     def join(self) -> None:
-        """Wait until it has a route to each server that runs; see `start`.
+        """Wait until the server has a route to every other running server, as `start` does.
 
         Raises:
-            NatsServerError: it does not find them.
+            NatsServerError: the server does not join the cluster.
         """
         end = time.monotonic() + _JOIN_TIMEOUT
         while not self._has_joined():
             if time.monotonic() > end:
-                text = f"{self.name} did not join its cluster:\n{self.log()}"
-                raise NatsServerError(text)
+                raise NatsServerError(f"{self.name} did not join its cluster:\n{self.log()}")
             time.sleep(_POLL)
 
-    @override
-    def pause(self) -> None:
-        super().pause()
-        self._is_paused = True
-
-    @override
-    def resume(self) -> None:
-        super().resume()
-        self._is_paused = False
-
     def monitor(self, path: str) -> dict[str, Any]:
-        """Return what its monitoring tells, at `/varz`, `/connz` or `/routez` for instance.
+        """Return a document of the server's HTTP monitoring endpoint.
+
+        Args:
+            path: `/varz`, `/connz`, `/routez` or another path.
 
         Raises:
-            OSError: it does not answer.
+            OSError: the server does not respond.
         """
-        with contextlib.closing(HTTPConnection("127.0.0.1", self._monitoring_port, 5)) as asking:
-            asking.request("GET", path)
-            answer: dict[str, Any] = json.load(asking.getresponse())
-            return answer
-
-    def introduce(self, servers: Iterable[ClusterServer]) -> None:
-        """Tell it which servers its cluster has."""
-        self._peers = tuple(server for server in servers if server is not self)
+        connection = HTTPConnection("127.0.0.1", self._monitoring_port, 5)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            document: dict[str, Any] = json.load(connection.getresponse())
+            return document
 
     def _has_joined(self) -> bool:
-        others = [peer for peer in self._peers if peer.is_running and not peer._is_paused]
+        servers = self._cluster.servers
+        running = [each for each in servers if each.is_running and not each._is_paused]
         with contextlib.suppress(OSError, HTTPException, ValueError):
-            # By identity: a route may still be that of a server of the same name that was killed.
-            identities = {peer.monitor("/varz")["server_id"] for peer in others}
-            if identities <= {
-                route.get("remote_id") for route in self.monitor("/routez")["routes"]
-            }:
-                is_minority = 2 * (len(others) + 1) <= len(self._peers) + 1
+            # By id: a route may still be that of a killed server with the same name.
+            ids = {each.monitor("/varz")["server_id"] for each in running if each is not self}
+            if ids <= {route.get("remote_id") for route in self.monitor("/routez")["routes"]}:
+                is_minority = 2 * len(running) <= len(servers)
                 return is_minority or bool(self.monitor("/jsz")["meta_cluster"].get("leader"))
         return False
 
 
 class NatsCluster:
-    """Servers that know each other, with JetStream: `with NatsCluster(3) as cluster`.
+    """A cluster of nats-servers with JetStream, on free ports of the loopback.
+
+    Example:
+        ```python
+        from weenats.testing import NatsCluster
+
+        with NatsCluster(3) as cluster:
+            print(cluster.urls)
+            cluster.servers[0].kill()  # clients and services move to another server
+        ```
 
     Args:
-        size: how many servers.
-        name: its name; clusters that are joined by gateways have different ones.
-        config: text that is added to the configuration file of each server.
-        link: what stands between the servers, so that a test can cut it; nothing by default.
+        size: number of servers.
+        name: name of the cluster; clusters that are joined by gateways need different names.
+        config: text that is added to the configuration file of every server.
+        link: returns the port for each connection, so that a test can put proxies in between.
 
     Attributes:
-        servers: one object a server, each with a `url`.
+        servers: the servers.
 
     Raises:
-        NatsServerError: there is no binary.
+        NatsServerError: there is no nats-server binary.
     """
 
     def __init__(
@@ -147,7 +153,7 @@ class NatsCluster:
         *,
         name: str = "weenats",
         config: str = "",
-        link: Link = lambda _place, _server, port: port,
+        link: Link = lambda _origin, _server, port: port,
     ) -> None:
         self._name = name
         self._config = config
@@ -160,19 +166,20 @@ class NatsCluster:
                 routes, ports[size : 2 * size], ports[2 * size :], strict=True
             )
         )
-        for server in self.servers:
-            server.introduce(self.servers)
 
     @property
     def urls(self) -> list[str]:
-        """Where the servers listen: the `servers` of clients and services."""
+        """The URLs for clients, which clients and services take as `servers`."""
         return [server.url for server in self.servers]
 
     def start(self) -> Self:
-        """Start all servers and wait until they know each other and JetStream has a leader.
+        """Start all servers and wait until they are connected and JetStream has a leader.
+
+        Returns:
+            This object.
 
         Raises:
-            NatsServerError: a server does not come up; the message holds its log.
+            NatsServerError: a server does not start; the message contains its log.
         """
         try:
             for server in self.servers:
@@ -185,7 +192,7 @@ class NatsCluster:
         return self
 
     def stop(self) -> None:
-        """End all servers and remove all that they kept."""
+        """Stop all servers and remove their data."""
         for server in self.servers:
             server.stop()
 
@@ -207,19 +214,14 @@ class NatsCluster:
                 listen: "127.0.0.1:{routes[name]}"
                 advertise: "127.0.0.1:{self._link("hearsay", name, routes[name])}"
                 routes: {json.dumps(others)}
-                ping_interval: "1s"  # the others leave one that hangs after three of them
+                ping_interval: "1s"  # after three missing pongs, a route is closed
             }}
             {self._config}
         """
-        return ClusterServer(name, config, port, monitoring_port, client_port)
+        return ClusterServer(self, name, config, port, monitoring_port, client_port)
 
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

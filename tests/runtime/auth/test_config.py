@@ -1,4 +1,4 @@
-"""What a configuration is refused for when it is written down, and what it never shows."""
+"""Validation of JwtAuthConfig, and the secrets that its errors and reprs never show."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ JWKS = "https://issuer.example/keys"
 PUBLIC = pem(private_key("EdDSA"))
 TYPO = "geheim-geheim"
 PLAIN_HTTP = (
-    "jwks_uri is plain http: whoever is on the way can replace the keys; use https, or name the"
-    " host in plain_http_hosts"
+    "jwks_uri must use https: over plain http, an attacker can replace the keys; to allow it for"
+    " this host, add the host to plain_http_hosts"
 )
 
 
 def refusal(**settings: Any) -> str:
-    """Return why settings are refused."""
+    """Return the message with which settings are refused."""
     with pytest.raises(ValueError, match="JwtAuthConfig") as raised:
         JwtAuthConfig(**settings)
     return str(raised.value)
@@ -32,7 +32,7 @@ def refusal(**settings: Any) -> str:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({}, "exactly one of public_key, jwks_uri and secret is given"),
+        ({}, "exactly one of public_key, jwks_uri and secret must be set"),
         ({"public_key": PUBLIC, "jwks_uri": JWKS}, "exactly one of"),
         ({"public_key": PUBLIC, "secret": SECRET}, "exactly one of"),
         ({"jwks_uri": JWKS, "secret": SECRET}, "exactly one of"),
@@ -45,22 +45,22 @@ def refusal(**settings: Any) -> str:
         ({"public_key": PUBLIC, "algorithms": ["eddsa"]}, "Input should be"),
         ({"public_key": PUBLIC, "algorithms": ["ES256K"]}, "Input should be"),
         ({"public_key": PUBLIC, "algorithms": [""]}, "Input should be"),
-        ({"public_key": PUBLIC, "algorithms": ["HS256", "EdDSA"]}, "forging would be easy"),
-        ({"secret": SECRET, "algorithms": ["HS256", "RS256"]}, "forging would be easy"),
-        ({"public_key": PUBLIC, "algorithms": ["HS256"]}, "never with public keys"),
-        ({"jwks_uri": JWKS, "algorithms": ["HS256"]}, "never with public keys"),
-        ({"secret": SECRET, "algorithms": ["EdDSA"]}, "secret goes with HMAC"),
+        ({"public_key": PUBLIC, "algorithms": ["HS256", "EdDSA"]}, "cannot be combined"),
+        ({"secret": SECRET, "algorithms": ["HS256", "RS256"]}, "cannot be combined"),
+        ({"public_key": PUBLIC, "algorithms": ["HS256"]}, "require secret, not public keys"),
+        ({"jwks_uri": JWKS, "algorithms": ["HS256"]}, "require secret, not public keys"),
+        ({"secret": SECRET, "algorithms": ["EdDSA"]}, "secret requires HMAC"),
         ({"secret": SECRET[:31], "algorithms": ["HS256"]}, "at least 32 bytes"),
         ({"secret": SECRET[:63], "algorithms": ["HS256", "HS512"]}, "at least 64 bytes"),
         ({"secret": "", "algorithms": ["HS256"]}, "at least 32 bytes"),
-        ({"secret": PUBLIC, "algorithms": ["HS256"]}, "not a key of another algorithm"),
+        ({"secret": PUBLIC, "algorithms": ["HS256"]}, "must be random bytes, not a key"),
         ({"public_key": "", "algorithms": ["EdDSA"]}, "one PEM block"),
         ({"public_key": PUBLIC, "algorithms": ["RS256"]}, "fits none of the algorithms"),
         ({"public_key": PUBLIC, "algorithms": ["EdDSA", "RS256"]}, "does not fit RS256"),
     ],
 )
 def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -> None:
-    """One key, known algorithms that it fits, never a secret where a public key would do."""
+    """There is exactly one key, which fits all algorithms, and secrets are for HMAC only."""
     assert reason in refusal(**{"algorithms": ["EdDSA"], **settings})
 
 
@@ -88,7 +88,7 @@ def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -
     ],
 )
 def test_an_issuer_is_a_url(issuer: Any) -> None:
-    """What issuers cannot be named by is refused."""
+    """An issuer that is not an http(s) URL, or has a user, query or fragment, is refused."""
     assert "issuer" in refusal(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
 
 
@@ -120,7 +120,7 @@ def test_an_issuer_is_a_url(issuer: Any) -> None:
     ],
 )
 def test_keys_are_fetched_safely(uri: str) -> None:
-    """Plain http to other machines, other schemes, passwords and tricks with hosts are refused."""
+    """Plain http, other schemes, passwords and misleading hosts are refused."""
     assert "jwks_uri" in refusal(algorithms=["EdDSA"], jwks_uri=uri)
 
 
@@ -138,7 +138,7 @@ def test_keys_are_fetched_safely(uri: str) -> None:
     ],
 )
 def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
-    """https, this machine, and hosts that are allowed by name are taken."""
+    """https, the loopback and hosts in plain_http_hosts are accepted."""
     made = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=uri, plain_http_hosts=["Keys.internal"])
     assert made.jwks_uri == uri
 
@@ -148,11 +148,11 @@ def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
     [
         (
             {"public_key": PUBLIC, "issuer": "issuer"},
-            "the issuer is an https URL without user, query and fragment",
+            "issuer must be an https URL without user, query and fragment",
         ),
         (
             {"jwks_uri": "https://user@issuer.example/keys"},
-            "jwks_uri is an https URL without user and fragment",
+            "jwks_uri must be an https URL without user and fragment",
         ),
         (
             {"jwks_uri": "http://issuer.example/keys"},
@@ -160,15 +160,15 @@ def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
         ),
         (
             {"algorithms": ["HS256"], "secret": PUBLIC},
-            "a secret is random bytes, not a key of another algorithm",
+            "a secret must be random bytes, not a key of another algorithm",
         ),
-        ({"public_key": PUBLIC, "leeway": -1}, "it is from 0 to 600 seconds"),
-        ({"public_key": PUBLIC, "cache_ttl": 61}, "it is from 0 to 60 seconds"),
-        ({"public_key": PUBLIC, "max_lifetime": 0}, "it is a positive duration, or None"),
+        ({"public_key": PUBLIC, "leeway": -1}, "Input should be greater than or equal to 0"),
+        ({"public_key": PUBLIC, "cache_ttl": 61}, "Input should be less than or equal to 60"),
+        ({"public_key": PUBLIC, "max_lifetime": 0}, "Input should be greater than 0"),
     ],
 )
 def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -> None:
-    """It says what is right, once, and is told apart from pydantic's own by its type."""
+    """Errors have one clear message and our own error type."""
     with pytest.raises(ValidationError) as refused:
         JwtAuthConfig(**{"algorithms": ["EdDSA"], **settings})
     assert [(each["type"], each["msg"]) for each in refused.value.errors()] == [
@@ -180,7 +180,7 @@ def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -
     "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
 )
 def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
-    """The least and the most are taken."""
+    """The minimum and the maximum are accepted."""
     (name,) = bound
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC, **bound)
     assert getattr(made, name) == bound[name]
@@ -227,13 +227,13 @@ def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
     ],
 )
 def test_every_setting_has_its_bounds(settings: dict[str, Any]) -> None:
-    """Other types, values out of bounds and misspelt names are refused, and named."""
+    """Wrong types, values out of bounds and unknown names are refused with their name."""
     text = refusal(**{"algorithms": ["EdDSA"], "public_key": PUBLIC, **settings})
     assert next(iter(settings)) in text
 
 
 def test_the_defaults_are_those_of_the_documentation() -> None:
-    """What is not set is safe."""
+    """The defaults are as documented."""
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC)
     assert (made.type, made.required, made.leeway) == ("jwt", True, 30)
     assert (made.required_claims, made.principal_claim) == (("exp", "sub"), "sub")
@@ -243,13 +243,13 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
 
 def test_durations_are_seconds_or_timedeltas() -> None:
-    """Both are kept as seconds."""
+    """Durations are converted to seconds."""
     made = config(leeway=timedelta(seconds=5), max_lifetime=timedelta(hours=1), cache_ttl=1)
     assert (made.leeway, made.max_lifetime, made.cache_ttl) == (5, 3600, 1)
 
 
 def test_a_configuration_does_not_change() -> None:
-    """Neither by assignment nor through what it was made from."""
+    """Settings cannot be assigned, and do not follow changes of the arguments."""
     algorithms: list[Any] = ["EdDSA"]
     made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
     algorithms.append("none")
@@ -263,7 +263,7 @@ def test_a_configuration_does_not_change() -> None:
 
 @pytest.mark.parametrize("form", [str, bytes, SecretStr, SecretBytes])
 def test_a_secret_is_never_shown(form: Any) -> None:
-    """Neither repr nor str nor a dump shows a secret, in whatever form it was given."""
+    """repr, str and dumps never show a secret, of whatever type it is."""
     text = "0123456789abcdef0123456789abcdef"
     given = form(text.encode() if form in {bytes, SecretBytes} else text)
     made = JwtAuthConfig(algorithms=["HS256"], secret=given)
@@ -293,7 +293,7 @@ def test_a_secret_is_never_shown(form: Any) -> None:
 )
 @pytest.mark.parametrize("way", ["construct", "validate", "adapter", "json"])
 def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) -> None:
-    """The error says what is wrong, in all its forms, without the secret that was mistyped."""
+    """No form of an error shows the input, which may be a mistyped secret."""
     settings = {"algorithms": ["HS256"], **settings}
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     text = repr({**settings, "type": "jwt"}).replace("b'", "'").replace("'", '"')
@@ -315,7 +315,7 @@ def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) 
 
 
 def test_a_configuration_is_told_by_its_type() -> None:
-    """`type` says which it is; settings may come from a file."""
+    """`type` selects the class, for settings from a file."""
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     assert adapter.validate_python({"type": "none"}) == NoAuthConfig()
     settings = {"type": "jwt", "algorithms": ["EdDSA"], "public_key": PUBLIC.decode()}
@@ -336,14 +336,14 @@ def test_a_configuration_is_told_by_its_type() -> None:
     ],
 )
 def test_a_copy_with_other_values_is_judged_anew(update: dict[str, Any]) -> None:
-    """Pydantic copies without looking; the validator looks."""
+    """The validator validates settings again, since `model_copy` does not."""
     changed = config().model_copy(update=update)
     with pytest.raises(ValidationError):
         JwtValidator(changed, StaticKeySource({}))
 
 
 async def test_hmac_works() -> None:
-    """A shared secret is taken for the HMAC algorithms."""
+    """Tokens with an HMAC by the shared secret are accepted."""
     judge = Judge(algorithms=["HS512"], secret=SECRET)
     forged = token(algorithm="EdDSA", alg="HS512")
     with pytest.raises(Exception, match="UNAUTHENTICATED"):

@@ -1,4 +1,4 @@
-"""Tokens that nobody thought of: whatever comes, it is refused, and in one way."""
+"""Property tests: arbitrary tokens are refused with InvalidTokenError and nothing else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JSON = st.recursive(
 
 
 def judged(text: str) -> Principal | None:
-    """Return whom a token names, None when it is refused; anything else is an error."""
+    """Return the principal of a token, None if it is refused; any other exception is an error."""
     try:
         return asyncio.run(JUDGE.validate(text))
     except InvalidTokenError:
@@ -32,14 +32,14 @@ def judged(text: str) -> Principal | None:
 @given(st.text(max_size=200))
 @settings(deadline=None)
 def test_any_text_is_refused(text: str) -> None:
-    """No text but a good token names anybody, and none breaks the validator."""
+    """Arbitrary text is refused."""
     assert judged(text) is None
 
 
 @given(st.integers(0, len(GOOD) - 1), st.characters())
 @settings(deadline=None)
 def test_no_character_can_change(place: int, character: str) -> None:
-    """A good token with any one character exchanged is refused."""
+    """A token with any one character changed is refused."""
     changed = GOOD[:place] + character + GOOD[place + 1 :]
     assert (judged(changed) is None) == (changed != GOOD)
 
@@ -47,7 +47,7 @@ def test_no_character_can_change(place: int, character: str) -> None:
 @given(st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "x"]), JSON))
 @settings(deadline=None)
 def test_any_header_is_judged(header: dict[str, Any]) -> None:
-    """A header of any JSON, well signed, is refused or names who it should."""
+    """A signed token with an arbitrary JSON header is refused or names its subject."""
     principal = judged(signed({"alg": "EdDSA", **header}, good_claims()))
     assert principal is None or principal.id == "ada"
 
@@ -60,7 +60,7 @@ def test_any_header_is_judged(header: dict[str, Any]) -> None:
 )
 @settings(deadline=None)
 def test_any_claims_are_judged(claims: dict[str, Any]) -> None:
-    """Claims of any JSON, well signed, are refused or are what good claims are."""
+    """A signed token with arbitrary JSON claims is refused or has valid claims."""
     payload = {**good_claims(), **claims}
     principal = judged(signed({"alg": "EdDSA"}, json.dumps(payload).encode()))
     if principal is not None:
@@ -74,6 +74,6 @@ def test_any_claims_are_judged(claims: dict[str, Any]) -> None:
 @given(st.binary(max_size=300), st.binary(max_size=300))
 @settings(deadline=None)
 def test_any_bytes_are_refused(header: bytes, payload: bytes) -> None:
-    """Segments of any bytes, well signed, break nothing."""
+    """Signed segments of arbitrary bytes are refused."""
     assert judged(signed(header, payload)) is None
     assert judged(signed({"alg": "EdDSA"}, payload)) is None

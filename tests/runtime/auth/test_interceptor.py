@@ -1,4 +1,4 @@
-"""Who is let in, what they are told who are not, and what the log says."""
+"""Which requests the interceptor admits, what refused callers receive, and what is logged."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from weenats.interceptors import chain
 
 
 class Fixed:
-    """A validator that does what the test says."""
+    """A validator with a fixed result."""
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     async def validate(self, token: str) -> Principal:
-        """Answer, or fail."""
+        """Return or raise the fixed result."""
         if isinstance(self._answer, BaseException):
             raise self._answer
         answer: Principal = self._answer
@@ -43,17 +43,17 @@ class Fixed:
 
 
 def request(text: str | None = None, auth: AuthRequirement | None = None) -> RequestContext:
-    """Return a served request, with the token and what its operation demands."""
+    """Return a request on the server side, with a token and the requirements of its operation."""
     return a_context(side="server", operation=replace(RUN, auth=auth), token=text)
 
 
 async def passed(context: RequestContext) -> Response:
-    """Answer the principal."""
+    """Respond with the principal."""
     return Response(context.principal)
 
 
 async def refused(call: Awaitable[Any], error: type[ServiceError] = UnauthenticatedError) -> str:
-    """Return what the caller is told; it is not told why, and nothing hangs on the error."""
+    """Return the error of the caller; it has no reason, cause or context."""
     with pytest.raises(ServiceError) as raised:
         await call
     assert type(raised.value) is error
@@ -67,7 +67,7 @@ TOLD = "The caller is not authenticated."
 
 
 async def test_a_good_token_is_let_in() -> None:
-    """Later interceptors and the handler read who calls in the context."""
+    """Later interceptors and the handler read the principal from the context."""
     seen: list[Principal | None] = []
 
     async def audit(
@@ -101,7 +101,7 @@ async def test_the_contract_says_who_needs_no_token(
     let_in: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Without a token the contract decides, and the service where the contract is silent."""
+    """The contract decides whether a token is required, else the service."""
     interceptor = AuthInterceptor(Judge(), required=required)
     if let_in:
         assert (await interceptor(request(auth=auth), passed)).result is None
@@ -117,7 +117,7 @@ async def test_a_bad_token_is_refused_where_none_is_needed(
     auth: AuthRequirement | None,
     required: bool,
 ) -> None:
-    """Whoever sends a token means it: invalid is refused even when missing would do."""
+    """A token that is sent must be valid even if none is required."""
     interceptor = AuthInterceptor(Judge(), required=required)
     for text in ("x", token(good_claims(exp=NOW - 600)), token(good_claims(aud="billing"))):
         assert await refused(interceptor(request(text, auth), passed)) == TOLD
@@ -139,7 +139,7 @@ async def test_a_bad_token_is_refused_where_none_is_needed(
 async def test_every_scope_is_needed(
     granted: str, missing: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A caller that lacks a scope is told which; scopes are compared whole, with case."""
+    """The error names the missing scopes; scopes are compared exactly."""
     auth = AuthRequirement(scopes=("receipts:write", "receipts:read"))
     call = AuthInterceptor(Judge())(request(token(good_claims(scope=granted)), auth), passed)
     if missing is None:
@@ -152,14 +152,14 @@ async def test_every_scope_is_needed(
 
 
 async def test_scopes_may_stand_in_scp() -> None:
-    """Both claims that issuers use grant scopes."""
+    """Both `scope` and `scp` grant scopes."""
     auth = AuthRequirement(scopes=("receipts:write",))
     text = token(good_claims(scope=None, scp=["receipts:write"]))
     assert (await AuthInterceptor(Judge())(request(text, auth), passed)).result is not None
 
 
 async def test_the_payload_is_not_judged_before_the_caller() -> None:
-    """A caller that is not let in is told the same, whether its payload is good or not."""
+    """A refused caller does not learn whether its payload is valid."""
     interceptor = AuthInterceptor(Judge())
     told: set[str] = set()
     for error in (None, InvalidArgumentError("price must be a number")):
@@ -194,7 +194,7 @@ async def test_the_payload_is_not_judged_before_the_caller() -> None:
 async def test_the_log_says_why_without_the_token(
     text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The reason is in the log; token, claims and key are in no log, error, traceback or repr."""
+    """The log has the reason; no log, error or repr shows token, claims or key."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(UnauthenticatedError) as raised:
         await AuthInterceptor(Judge())(request(text), passed)
@@ -243,7 +243,7 @@ ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
 async def test_whatever_a_validator_raises_lets_nobody_in(
     error: BaseException, told: type[ServiceError], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A code is told and nothing else; the log has the reason or the class, never the text."""
+    """Any exception of a validator refuses the call; the log has the reason or its class."""
     message = await refused(AuthInterceptor(Fixed(error))(request("x"), passed), told)
     assert message == told.description
     assert caplog.messages == [f"{RUN.subject} refused a caller: {why}"]
@@ -253,7 +253,7 @@ async def test_whatever_a_validator_raises_lets_nobody_in(
 async def test_a_validator_that_names_nobody_lets_nobody_in(
     answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A validator that returns instead of raising, or returns something else, is a defect."""
+    """A validator that returns no Principal fails the call with INTERNAL."""
     await refused(
         AuthInterceptor(Fixed(answer), required=False)(request("x"), passed), InternalError
     )
@@ -263,13 +263,13 @@ async def test_a_validator_that_names_nobody_lets_nobody_in(
 
 
 async def test_a_validator_that_is_cancelled_stays_cancelled() -> None:
-    """The end of a deadline goes through, and lets nobody in."""
+    """Cancellation passes through and does not admit the caller."""
     with pytest.raises(asyncio.CancelledError):
         await AuthInterceptor(Fixed(asyncio.CancelledError()))(request("x"), passed)
 
 
 async def test_any_validator_will_do() -> None:
-    """A validator needs one method; what it returns is who calls, scopes included."""
+    """A validator needs one method, and the principal that it returns is used."""
     ada = Principal(id="ada", scopes=frozenset({"receipts:write"}))
     auth = AuthRequirement(scopes=("receipts:write",))
     call = AuthInterceptor(Fixed(ada))(request("opaque token", auth), passed)
@@ -277,7 +277,7 @@ async def test_any_validator_will_do() -> None:
 
 
 async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
-    """A subclass that asks more of tokens, whether they are revoked say, is asked on each call."""
+    """A subclass with its own `validate` is called for every token, cached or not."""
 
     class Revoking(Judge):
         revoked = False
@@ -296,7 +296,7 @@ async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
 
 
 async def test_a_remembered_token_is_judged_at_each_call() -> None:
-    """Through the chain too, a token that expires between two calls is refused."""
+    """A cached token that expires between two calls is refused."""
     judge, text = Judge(leeway=0), token()
     interceptor = AuthInterceptor(judge)
     first = (await interceptor(request(text), passed)).result
@@ -306,7 +306,7 @@ async def test_a_remembered_token_is_judged_at_each_call() -> None:
 
 
 async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
-    """What comes next is called at once, and what it returns is returned."""
+    """For a cached token, the next step is called directly."""
     interceptor, text = AuthInterceptor(Judge()), token()
     await interceptor(request(text), passed)
     returned = passed(request())
@@ -315,7 +315,7 @@ async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
 
 
 async def test_a_token_in_another_place_is_none() -> None:
-    """Tokens in headers, the shared context or the payload authenticate nobody."""
+    """Tokens in headers, context or payload are not used."""
     context = request()
     context.headers = {"Authorization": f"Bearer {token()}", "token": token()}
     context.metadata_context = {"authentication": {"type": "jwt", "token": token()}}
@@ -323,13 +323,13 @@ async def test_a_token_in_another_place_is_none() -> None:
 
 
 class Span:
-    """A span that notes the names of its events."""
+    """A span that records the names of its events."""
 
     def __init__(self) -> None:
         self.events: list[str] = []
 
     def add_event(self, name: str, _: Any) -> None:
-        """Note the name."""
+        """Record the name."""
         self.events.append(name)
 
 
@@ -345,7 +345,7 @@ class Span:
 async def test_a_refusal_is_told_on_the_span(
     text: str | None, auth: AuthRequirement | None, event: str | None
 ) -> None:
-    """Which of the two it was, once, whether the token was remembered or not."""
+    """The span has one event that names the kind of refusal, cached token or not."""
     interceptor = AuthInterceptor(Judge())
     for _ in range(2):
         context, span = request(text, auth), Span()
@@ -359,7 +359,7 @@ async def test_a_refusal_is_told_on_the_span(
 
 
 async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
-    """That it was good enough for another one says nothing."""
+    """Scopes are checked for each operation, for a cached token too."""
     interceptor, text = AuthInterceptor(Judge()), token()
     assert (await interceptor(request(text), passed)).result is not None
     call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), passed)
@@ -369,7 +369,7 @@ async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
 
 
 async def test_what_a_handler_raises_is_left_alone() -> None:
-    """An error of the handler is not taken for one of the token."""
+    """An exception of the handler is not treated as one of the token."""
 
     async def fail(context: RequestContext) -> Response:
         raise ValueError(context.key)

@@ -1,4 +1,4 @@
-"""JwksKeySource: when it fetches, what it serves meanwhile, and whom a bad endpoint harms."""
+"""JwksKeySource: when it fetches, which keys it uses meanwhile, and failures of the endpoint."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from testkit.doubles import FakeClock, travel, until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
 from weenats.auth.jwks_fetch import FetchError
-from weenats.auth.key_source import KeysUnavailableError, UnknownKeyError
+from weenats.auth.keys import KeysUnavailableError, UnknownKeyError
 from weenats.context import CURRENT
 
 URI = "https://user:hidden@issuer.example/keys?secret=hidden"
 
 
 def an_ed25519(kid: str | None = "a", **members: Any) -> dict[str, Any]:
-    """Return a new signing key as issuers publish it."""
+    """Return a new Ed25519 key as JWK."""
     public = ed25519.Ed25519PrivateKey.generate().public_key()
     found = {**OKPAlgorithm.to_jwk(public, as_dict=True), **members}
     return found if kid is None else {**found, "kid": kid}
@@ -36,7 +36,7 @@ def a_set(*keys: Any) -> bytes:
 
 
 class Endpoint:
-    """What stands at the URI: a document or an exception, and how often it was asked."""
+    """A fake endpoint that returns a document or raises, and counts its requests."""
 
     def __init__(self, clock: FakeClock, *keys: Any) -> None:
         self.clock = clock
@@ -46,7 +46,7 @@ class Endpoint:
         self.gate.set()
 
     def __call__(self, uri: str) -> bytes:
-        """Answer, when the gate is open."""
+        """Return the answer once the gate is open."""
         assert uri == URI
         self.asked_at.append(self.clock.now)
         assert self.gate.wait(10)
@@ -56,13 +56,13 @@ class Endpoint:
 
     @property
     def asked(self) -> int:
-        """How often it was asked."""
+        """The number of requests."""
         return len(self.asked_at)
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """The time, which tests move."""
+    """A clock that tests set."""
     return FakeClock()
 
 
@@ -74,7 +74,7 @@ def endpoint(clock: FakeClock) -> Endpoint:
 
 @pytest.fixture
 async def source(clock: FakeClock, endpoint: Endpoint) -> Any:
-    """The source in question."""
+    """The key source under test."""
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=clock)
     yield source
     endpoint.gate.set()
@@ -82,12 +82,12 @@ async def source(clock: FakeClock, endpoint: Endpoint) -> Any:
 
 
 async def idle(source: JwksKeySource) -> None:
-    """Wait until nothing is being fetched."""
+    """Wait until no fetch is running."""
     await until(lambda: source._fetching is None or source._fetching.done())
 
 
 async def refused(source: JwksKeySource, kid: str | None = "x", algorithm: str = "EdDSA") -> bool:
-    """Say whether there is no such key."""
+    """Whether the key is unknown."""
     try:
         await source.key(kid, algorithm)
     except UnknownKeyError:
@@ -96,7 +96,7 @@ async def refused(source: JwksKeySource, kid: str | None = "x", algorithm: str =
 
 
 async def test_the_first_token_brings_the_keys(source: JwksKeySource, endpoint: Endpoint) -> None:
-    """Nothing is fetched before somebody asks; a hundred who ask at once cost one fetch."""
+    """Nothing is fetched before the first token; a hundred tokens share one fetch."""
     assert endpoint.asked == 0
     keys = await asyncio.gather(*(source.key("a", "EdDSA") for _ in range(100)))
     assert endpoint.asked == 1
@@ -104,7 +104,7 @@ async def test_the_first_token_brings_the_keys(source: JwksKeySource, endpoint: 
 
 
 async def test_start_fetches_before_anybody_asks(source: JwksKeySource, endpoint: Endpoint) -> None:
-    """A service that starts has its keys before its first request."""
+    """`start` fetches keys before the first request."""
     source.start()
     await idle(source)
     assert (endpoint.asked, source.state().keys) == (1, 1)
@@ -113,7 +113,7 @@ async def test_start_fetches_before_anybody_asks(source: JwksKeySource, endpoint
 async def test_the_loop_goes_on_while_keys_are_fetched(
     source: JwksKeySource, endpoint: Endpoint
 ) -> None:
-    """A slow endpoint holds a thread, not the loop."""
+    """A slow endpoint blocks a thread, not the event loop."""
     endpoint.gate.clear()
     waiting = asyncio.create_task(source.key("a", "EdDSA"))
     await until(lambda: endpoint.asked == 1)
@@ -125,7 +125,7 @@ async def test_the_loop_goes_on_while_keys_are_fetched(
 async def test_keys_are_refreshed_before_they_expire(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """After four minutes a token sets off a fetch and waits for none of it."""
+    """After four minutes a token triggers a fetch without waiting for it."""
     await source.key("a", "EdDSA")
     clock.now += jwks.REFRESH_AFTER - 0.1
     await source.key("a", "EdDSA")
@@ -140,7 +140,7 @@ async def test_keys_are_refreshed_before_they_expire(
 
 
 async def test_keys_are_refreshed_without_requests() -> None:
-    """A timer fetches when nobody calls, so that the next caller does not wait."""
+    """A timer fetches keys without requests, so that the next one does not wait."""
     time = travel()
     loop = asyncio.get_running_loop()
     endpoint = Endpoint(FakeClock(), an_ed25519())
@@ -161,17 +161,17 @@ async def test_keys_are_refreshed_without_requests() -> None:
 async def test_stale_keys_serve_while_the_endpoint_is_down(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """An endpoint that answers 500 for 30 seconds, as the keys expire, costs no known token."""
+    """Known tokens remain valid while the endpoint returns 500 as the keys expire."""
     await source.key("a", "EdDSA")
     clock.now += jwks.LIFETIME - 1
-    endpoint.answer = FetchError("the status is 500")
+    endpoint.answer = FetchError("the response has status 500")
     for _ in range(300):
         clock.now += 0.1
         assert not await refused(source, "a")
         await idle(source)
     assert source.state().status == "stale"
     assert 6 <= endpoint.asked - 1 <= 10
-    assert source.state().last_error == "the status is 500"
+    assert source.state().last_error == "the response has status 500"
     endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
     clock.now += jwks.MAX_BACKOFF
     await source.key("b", "EdDSA")
@@ -182,7 +182,7 @@ async def test_stale_keys_serve_while_the_endpoint_is_down(
 async def test_stale_keys_serve_for_a_bounded_time(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """After an hour beyond their time the keys are gone: an old key may be a stolen one."""
+    """An hour after their expiry, keys are no longer used: they may be stolen."""
     await source.key("a", "EdDSA")
     endpoint.answer = FetchError("down")
     clock.now += jwks.LIFETIME + jwks.MAX_STALE - 0.1
@@ -195,14 +195,14 @@ async def test_stale_keys_serve_for_a_bounded_time(
     assert source.state().status == "empty"
     assert source.generation == generation + 1
     assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == [
-        "the keys at https://issuer.example/keys are too old to be used"
+        "the keys at https://issuer.example/keys are too old and no longer used"
     ]
 
 
 async def test_failures_back_off(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Without any keys, a thousand tokens in a minute cost a fetch every five seconds."""
+    """Without keys, a thousand tokens per minute cause one fetch every five seconds."""
     endpoint.answer = FetchError("down")
     for _ in range(1000):
         with pytest.raises(KeysUnavailableError):
@@ -221,7 +221,7 @@ async def test_failures_back_off(
 async def test_a_flood_of_unknown_kids_makes_one_fetch_a_second(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Ten thousand invented kids within ten seconds cause ten fetches; known tokens pass."""
+    """Ten thousand unknown kids in ten seconds cause ten fetches; known tokens pass."""
     await source.key("a", "EdDSA")
     for number in range(10_000):
         clock.now += 0.001
@@ -233,7 +233,7 @@ async def test_a_flood_of_unknown_kids_makes_one_fetch_a_second(
 async def test_a_rotated_key_is_accepted_within_a_second(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Under a flood of unknown kids, a new key is known at the next fetch, a second later."""
+    """During a flood of unknown kids, a new key is known within a second."""
     await source.key("a", "EdDSA")
     clock.now += 10
     assert await refused(source, "b")
@@ -250,7 +250,7 @@ async def test_a_rotated_key_is_accepted_within_a_second(
 async def test_rotation_under_load_refuses_nobody(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """A thousand callers with the new key wait for the one fetch that brings it."""
+    """A thousand callers with a new key wait for the one fetch that returns it."""
     await source.key("a", "EdDSA")
     clock.now += 1
     endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
@@ -262,7 +262,7 @@ async def test_rotation_under_load_refuses_nobody(
 
 
 async def test_unknown_kids_wait_a_bounded_time() -> None:
-    """A slow endpoint holds a token with an unknown kid for a second, and no known one at all."""
+    """A slow endpoint delays unknown kids by a second, and known kids not at all."""
     time = travel()
     endpoint = Endpoint(FakeClock(), an_ed25519())
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
@@ -280,10 +280,7 @@ async def test_unknown_kids_wait_a_bounded_time() -> None:
 
 
 async def test_unknown_kids_do_not_queue_for_a_slow_endpoint() -> None:
-    """Invented kids hold no places of a service: late ones, and all after a slow fetch, wait not.
-
-    The key that a slow fetch brings is known when it comes, and a fast fetch is waited for again.
-    """
+    """After a slow fetch, unknown kids do not wait, until a fetch is fast again."""
     time = travel()
     endpoint = Endpoint(FakeClock(), an_ed25519())
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
@@ -317,7 +314,7 @@ async def test_unknown_kids_do_not_queue_for_a_slow_endpoint() -> None:
 async def test_a_known_kid_with_another_algorithm_sets_off_no_fetch(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """An algorithm that does not fit its key is refused at once."""
+    """A known kid with an algorithm that it does not fit is refused without a fetch."""
     await source.key("a", "EdDSA")
     clock.now += 10
     assert await refused(source, "a", "RS256")
@@ -327,7 +324,7 @@ async def test_a_known_kid_with_another_algorithm_sets_off_no_fetch(
 async def test_a_token_without_kid_takes_the_only_key_that_fits(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """With one key there is no doubt; with two the token is refused."""
+    """A token without kid is accepted if one key fits, and refused if two do."""
     assert (await source.key(None, "EdDSA")).key_id == "a"
     endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
     clock.now += jwks.REFRESH_AFTER
@@ -339,7 +336,7 @@ async def test_a_token_without_kid_takes_the_only_key_that_fits(
 async def test_the_generation_tells_when_keys_change(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """The same keys again change nothing; another key does, and so does one that goes."""
+    """The generation changes if a key is added or removed, not if the set is the same."""
     first, second = an_ed25519("a"), an_ed25519("b")
     generations = []
     for keys in ([first], [first], [first, second], [second], [{**first, "kid": "b"}]):
@@ -354,7 +351,7 @@ async def test_the_generation_tells_when_keys_change(
 async def test_a_set_without_keys_is_believed(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """An issuer that withdraws its only key is obeyed at the next fetch."""
+    """Keys that the issuer withdraws are removed by the next fetch, the last one too."""
     await source.key("a", "EdDSA")
     endpoint.answer = a_set()
     clock.now += jwks.REFRESH_AFTER
@@ -367,7 +364,7 @@ async def test_a_set_without_keys_is_believed(
 async def test_state_shows_what_health_checks_need(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Status, number and age of keys, failures and the last of them."""
+    """The state has status, number and age of keys, and failures."""
     state = source.state()
     assert (state.status, state.keys, state.age, state.last_error) == ("empty", 0, None, None)
     await source.key("a", "EdDSA")
@@ -383,7 +380,7 @@ async def test_state_shows_what_health_checks_need(
 async def test_close_ends_a_fetch_and_may_be_called_twice(
     source: JwksKeySource, endpoint: Endpoint
 ) -> None:
-    """Closing waits for no endpoint; a token that comes later begins again."""
+    """`close` cancels a fetch and may be called twice; the next token fetches again."""
     endpoint.gate.clear()
     waiting = asyncio.create_task(refused(source, "a"))
     await until(lambda: endpoint.asked == 1)
@@ -399,7 +396,7 @@ async def test_close_ends_a_fetch_and_may_be_called_twice(
 async def test_a_token_after_the_end_has_the_keys_kept_fresh_again(
     source: JwksKeySource, endpoint: Endpoint
 ) -> None:
-    """While they are fresh it is the timer that begins again; a second token begins no other."""
+    """After `close`, a token with fresh keys restarts the timer, once."""
     await source.key("a", "EdDSA")
     await idle(source)
     await source.close()
@@ -413,7 +410,7 @@ async def test_a_token_after_the_end_has_the_keys_kept_fresh_again(
 
 
 async def test_a_failure_is_tried_again_after_a_pause() -> None:
-    """By the timer, when nobody calls: not at once, and not as late as a fetch that succeeded."""
+    """A timer retries a failed fetch after the backoff."""
     loop = asyncio.get_running_loop()
     endpoint = Endpoint(FakeClock())
     endpoint.answer = FetchError("down")
@@ -429,7 +426,7 @@ async def test_a_failure_is_tried_again_after_a_pause() -> None:
 def test_a_source_may_be_used_in_one_loop_after_another(
     clock: FakeClock, endpoint: Endpoint
 ) -> None:
-    """Keys outlive the loop that fetched them, and a fetch of an ended loop hinders none."""
+    """Keys outlive the event loop that fetched them, and so does the ability to fetch."""
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=clock)
     asyncio.run(refused(source, "a"))
     clock.now += jwks.REFRESH_AFTER
@@ -440,7 +437,7 @@ def test_a_source_may_be_used_in_one_loop_after_another(
 
 
 async def test_a_fetch_belongs_to_no_request(source: JwksKeySource) -> None:
-    """The thread that fetches sees neither the message at hand nor its deadline."""
+    """The fetch does not inherit the current message and its deadline."""
     seen: list[Any] = []
 
     def look(_: str) -> bytes:
@@ -456,24 +453,27 @@ async def test_a_fetch_belongs_to_no_request(source: JwksKeySource) -> None:
 async def test_logs_and_repr_show_no_secret_of_the_uri(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """User, password and query stay out; a failure that goes on is told once."""
+    """User, password and query are hidden; a repeated failure is logged once."""
     caplog.set_level(logging.INFO, "weenats.auth")
-    endpoint.answer = FetchError("the status is 500")
+    endpoint.answer = FetchError("the response has status 500")
     for _ in range(5):
         assert await refused(source, "a")
         clock.now += 10
     assert caplog.messages == [
-        "the keys at https://issuer.example/keys cannot be fetched: the status is 500"
+        "the keys at https://issuer.example/keys cannot be fetched: the response has status 500"
     ]
     endpoint.answer = a_set()
     assert await refused(source, "a")
-    assert caplog.messages[1:] == ["the keys at https://issuer.example/keys are fetched again"]
+    assert caplog.messages[1:] == ["the keys at https://issuer.example/keys can be fetched again"]
     assert repr(source) == "<JwksKeySource https://issuer.example/keys>"
 
 
 def test_hmac_never_goes_with_a_jwks() -> None:
-    """A source that would let published keys be secrets cannot be made."""
-    with pytest.raises(ValueError, match=r"^a JWKS holds public keys, and HMAC has none$"):
+    """HMAC algorithms are refused, since published keys must not be secrets."""
+    with pytest.raises(
+        ValueError,
+        match=r"^jwks_uri cannot be used with HMAC algorithms: a JWKS has public keys only$",
+    ):
         JwksKeySource(URI, ["HS256"])
 
 
@@ -513,13 +513,13 @@ WEAK: dict[str, Any] = RSAAlgorithm.to_jwk(
     ],
 )
 def test_keys_that_may_not_sign_are_passed_over(bad: Any) -> None:
-    """One key of a set that cannot be used hinders none of the others."""
+    """Unusable keys of a set are ignored, the others are used."""
     keys, _ = read_keys(a_set(bad, RSA), ["RS256", "EdDSA"])
     assert {kid: list(fitting) for kid, fitting in keys.items()} == {"rsa": ["RS256"]}
 
 
 def test_a_key_serves_the_algorithms_it_names_only() -> None:
-    """A key with `alg` is for that one, a key without for all that fit and are taken."""
+    """A key with `alg` is used for that algorithm only, others for all that fit."""
     algorithms = ["RS256", "PS256", "ES256"]
     assert set(read_keys(a_set(RSA), algorithms)[0]["rsa"]) == {"RS256", "PS256"}
     named = read_keys(a_set({**RSA, "alg": "PS256"}), algorithms)[0]
@@ -527,15 +527,15 @@ def test_a_key_serves_the_algorithms_it_names_only() -> None:
 
 
 def test_keys_that_share_a_kid_are_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """Nobody can say which of them is meant, so none is used; the others are."""
+    """Keys that share a kid are not used; the others are."""
     document = a_set(an_ed25519("a"), an_ed25519("b"), an_ed25519("a"), an_ed25519("a"))
     keys, known = read_keys(document, ["EdDSA"])
     assert list(keys) == list(known) == ["b"]
-    assert caplog.messages == ["a JWKS has several keys of one id; none of these is used"]
+    assert caplog.messages == ["the JWKS has several keys with the same kid; none of them is used"]
 
 
 def test_keys_without_a_kid_are_one_or_none() -> None:
-    """One key may have no id; of two nobody could say which is meant."""
+    """One key without kid is used; of two, none is."""
     assert set(read_keys(a_set(an_ed25519(None)), ["EdDSA"])[0]) == {None}
     assert read_keys(a_set(an_ed25519(None), an_ed25519(None)), ["EdDSA"])[0] == {}
 
@@ -555,8 +555,8 @@ def test_keys_without_a_kid_are_one_or_none() -> None:
     ],
 )
 def test_what_is_no_jwks_is_refused(document: bytes) -> None:
-    """HTML, broken JSON and other documents are failures, whose text shows nothing of them."""
-    text = "^it is no (JSON object|JWKS: there is no list `keys`)$"
+    """HTML, invalid JSON and other documents fail, and the error does not show them."""
+    text = "^the document is not a (JSON object|JWKS: it has no array `keys`)$"
     with pytest.raises(FetchError, match=text) as error:
         read_keys(document, ["EdDSA"])
     assert "Sign" not in str(error.value)

@@ -1,8 +1,9 @@
-"""Which keys a validator asks for, what it makes of the answers, and what it costs."""
+"""Which keys JwtValidator requests, how it uses the results, and what it costs."""
 
 from __future__ import annotations
 
 from time import thread_time
+from typing import get_args
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -29,12 +30,12 @@ from weenats.auth import (
     StaticKeySource,
     UnknownKeyError,
 )
-from weenats.auth.keys import ALGORITHMS, SYMMETRIC, jwk_keys
+from weenats.auth.keys import SYMMETRIC, Algorithm, jwk_keys
 from weenats.errors import UnavailableError
 
 
 class Asked:
-    """Keys that fail as the test says, and note what they were asked for."""
+    """A key source with a fixed result that records its calls."""
 
     generation = 0
 
@@ -43,16 +44,16 @@ class Asked:
         self._answer = answer
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:
-        """Answer, or fail."""
+        """Return or raise the fixed result."""
         self.questions.append((kid, algorithm))
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
 async def test_every_algorithm_works(algorithm: str) -> None:
-    """A good token of each algorithm names its caller."""
+    """A valid token of each algorithm is accepted."""
     if algorithm in SYMMETRIC:
         text = signed({"alg": algorithm}, good_claims(), SECRET, algorithm)
         principal = await accepted(text, algorithms=[algorithm], secret=SECRET)
@@ -62,7 +63,7 @@ async def test_every_algorithm_works(algorithm: str) -> None:
 
 
 async def test_the_source_is_asked_by_key_id_and_algorithm() -> None:
-    """What the header says picks among the keys, once its algorithm is one that is taken."""
+    """The key source receives kid and alg of the header, if alg is accepted."""
     key = jwk_keys(jwk(private_key("EdDSA")), ["EdDSA"])["EdDSA"]
     keys = Asked(key)
     validator = JwtValidator(config(), keys, FakeClock(NOW))
@@ -73,7 +74,7 @@ async def test_the_source_is_asked_by_key_id_and_algorithm() -> None:
 
 @pytest.mark.parametrize("text", ["x", "Bearer x", token(typ="JWE"), token(alg="none"), "a" * 9000])
 async def test_a_hopeless_token_asks_for_no_key(text: str) -> None:
-    """What can be refused without a key never reaches the source of keys, so fetches nothing."""
+    """A token that is refused without a key causes no call of the key source."""
     keys = Asked(UnknownKeyError())
     with pytest.raises(InvalidTokenError):
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(text)
@@ -81,44 +82,44 @@ async def test_a_hopeless_token_asks_for_no_key(text: str) -> None:
 
 
 async def test_an_unknown_key_refuses() -> None:
-    """A token that names no known key proves nothing."""
+    """A token with an unknown key is refused."""
     with pytest.raises(InvalidTokenError) as raised:
         await JwtValidator(config(), Asked(UnknownKeyError()), FakeClock(NOW)).validate(token())
-    assert raised.value.reason == "no key has its kid and fits its algorithm"
+    assert raised.value.reason == "no key matches its kid and algorithm"
     assert raised.value.__context__ is None
 
 
 async def test_missing_keys_are_not_the_fault_of_the_token() -> None:
-    """While the keys cannot be had the caller is told to come again, not that it is nobody."""
+    """If keys are unavailable, the caller receives UNAVAILABLE, not UNAUTHENTICATED."""
     keys = Asked(KeysUnavailableError())
     with pytest.raises(UnavailableError) as raised:
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(token())
-    assert raised.value.message == "the keys that tokens are signed with cannot be had"
+    assert raised.value.message == "the keys that verify tokens are unavailable"
     assert raised.value.__context__ is None
 
 
 async def test_a_key_verifies_for_its_own_algorithm_only() -> None:
-    """A source that hands out a key of another algorithm lets nobody in."""
+    """A key source that returns a key of another algorithm does not admit the caller."""
     wrong = jwk_keys(jwk(private_key("RS256")), ["RS512"])["RS512"]
     validator = JwtValidator(config(algorithms=["RS256", "RS512"]), Asked(wrong), FakeClock(NOW))
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(token(algorithm="RS256"))
-    assert raised.value.reason == "the key is not for its algorithm"
+    assert raised.value.reason == "the key is not for this algorithm"
 
 
 async def test_a_weak_key_verifies_nothing() -> None:
-    """A source that hands out a key which is too short lets nobody in, however well it fits."""
+    """A key source that returns a short key does not admit the caller."""
     short = rsa.generate_private_key(65537, 1024)  # noqa: S505 - weak on purpose
     validator = JwtValidator(
         config(algorithms=["RS256"]), Asked(PyJWK(jwk(short), "RS256")), FakeClock(NOW)
     )
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(signed({"alg": "RS256"}, good_claims(), short, "RS256"))
-    assert raised.value.reason == "the key is weak, or does not fit its algorithm"
+    assert raised.value.reason == "the key is weak or does not fit the algorithm"
 
 
 async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
-    """Headers are read once while few are about; those that are refused are not kept."""
+    """The cache of headers is bounded and has no refused headers."""
     judge = Judge()
     for number in range(200):
         await judge.validate(token(kid=f"k-{number}"))
@@ -129,7 +130,7 @@ async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
 
 
 async def test_a_known_header_vouches_for_nothing() -> None:
-    """Another payload, or signature, under the header of a good token is judged all the same."""
+    """A cached header does not replace the check of payload and signature."""
     judge = Judge()
     head, payload, signature = token().split(".")
     await judge.validate(f"{head}.{payload}.{signature}")
@@ -137,11 +138,11 @@ async def test_a_known_header_vouches_for_nothing() -> None:
     for forged in (f"{head}.{other[1]}.{signature}", f"{head}.{payload}.{other[2]}"):
         with pytest.raises(InvalidTokenError) as raised:
             await judge.validate(forged)
-        assert raised.value.reason == "the signature is not that of the key"
+        assert raised.value.reason == "the signature is invalid"
 
 
 async def test_a_static_source_has_no_other_key() -> None:
-    """It hands out what it was given, for that algorithm."""
+    """StaticKeySource returns its key for its algorithms only."""
     source = StaticKeySource({})
     with pytest.raises(UnknownKeyError):
         await source.key("k-1", "EdDSA")
@@ -149,7 +150,7 @@ async def test_a_static_source_has_no_other_key() -> None:
 
 
 async def test_two_validators_have_their_own_keys_and_rules() -> None:
-    """What one takes, another with another key refuses."""
+    """Validators do not share keys or settings."""
     with pytest.raises(InvalidTokenError):
         await accepted(token(), public_key=jwk(private_key("EdDSA", 1)))
     assert (await accepted(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
@@ -157,7 +158,7 @@ async def test_two_validators_have_their_own_keys_and_rules() -> None:
 
 @pytest.mark.slow
 async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
-    """A repeated token is at least ten times cheaper than the check of its signature."""
+    """A cached token is at least ten times cheaper than a signature check."""
     judge, text = Judge(), token()
     head, payload, signature = text.split(".")
     key = private_key("EdDSA").public_key()

@@ -1,4 +1,4 @@
-"""Who calls: read-only at every depth, and shown to nobody."""
+"""Principal: read-only at every depth, and not shown by repr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weenats import AuthRequirement, Principal
 
 
 async def test_a_principal_is_what_the_token_says() -> None:
-    """Id, issuer, scopes, claims and expiry come from the claims."""
+    """Id, issuer, scopes, claims and expiry come from the token."""
     claims = good_claims(tenant="north")
     principal = await accepted(token(claims))
     assert principal == Principal(
@@ -26,7 +26,7 @@ async def test_a_principal_is_what_the_token_says() -> None:
 
 
 def test_repr_shows_nothing() -> None:
-    """A principal can be logged by mistake, alone, in a list and in a context."""
+    """A repr shows no attributes, alone, in a list or in a context."""
     principal = Principal(
         id="ada",
         issuer="https://issuer.example",
@@ -39,7 +39,7 @@ def test_repr_shows_nothing() -> None:
 
 
 async def test_a_handler_cannot_change_what_others_see() -> None:
-    """Claims are read-only at every depth: requests with one token share one principal."""
+    """Claims are read-only at every depth, since requests share the principal."""
     judge = Judge()
     text = token(good_claims(groups=["a", {"b": ["c"]}], realm={"roles": ["reader"]}))
     claims: Any = (await judge.validate(text)).claims
@@ -58,7 +58,7 @@ async def test_a_handler_cannot_change_what_others_see() -> None:
 
 
 def test_a_principal_does_not_follow_its_maker() -> None:
-    """What a custom validator does with its dictionary afterwards does not show."""
+    """Later changes of the claims passed to the constructor have no effect."""
     claims: dict[str, Any] = {"roles": ["reader"]}
     principal = Principal(id="ada", claims=claims)
     claims["roles"].append("admin")
@@ -68,7 +68,7 @@ def test_a_principal_does_not_follow_its_maker() -> None:
 
 
 def test_a_principal_goes_along_with_the_context() -> None:
-    """A context has none until authentication puts it there; copies keep it."""
+    """A context has no principal by default, and copies keep it."""
     principal = Principal(id="ada")
     assert a_context().principal is None
     assert a_context(principal=principal).replace(key="k-2").principal is principal
@@ -76,14 +76,14 @@ def test_a_principal_goes_along_with_the_context() -> None:
 
 @pytest.mark.parametrize("scope", ["", "a b", "a\n", 'a"', "a\\", "\u00e9", "a\x00"])
 def test_a_scope_that_no_token_can_grant_is_refused(scope: str) -> None:
-    """A scope is what RFC 6749 says it is; the descriptor refuses others."""
-    with pytest.raises(ValueError, match="is no scope"):
+    """A scope that RFC 6749 does not allow is refused."""
+    with pytest.raises(ValueError, match="is not a valid scope"):
         AuthRequirement(scopes=("receipts:write", scope))
 
 
 def test_scopes_need_a_token() -> None:
-    """Who may come without a token cannot be asked for a scope."""
-    with pytest.raises(ValueError, match="cannot stand beside"):
+    """Scopes cannot be combined with `required=False`."""
+    with pytest.raises(ValueError, match="scopes require a token"):
         AuthRequirement(required=False, scopes=("receipts:write",))
     assert AuthRequirement().required
     assert AuthRequirement(scopes=("receipts:write", "a!#[]~")).required

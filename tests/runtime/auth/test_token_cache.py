@@ -1,4 +1,4 @@
-"""What is remembered of verified tokens, for how long, and what makes it forgotten."""
+"""The cache of verified tokens: content, time to live, invalidation and size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from weenats.auth.token_cache import TokenCache
 
 
 class Counting(Judge):
-    """A validator that counts the signatures it checks."""
+    """A validator that counts signature checks."""
 
     checks = 0
 
@@ -38,14 +38,14 @@ class Counting(Judge):
 
 
 class Rotating:
-    """Keys that a test exchanges."""
+    """A key source whose keys a test replaces."""
 
     def __init__(self, **keys: Any) -> None:
         self.generation = 0
         self.keys = keys
 
     def rotate(self, **keys: Any) -> None:
-        """Have other keys from now on."""
+        """Replace the keys."""
         self.generation += 1
         self.keys = keys
 
@@ -57,7 +57,7 @@ class Rotating:
 
 
 async def test_a_token_is_verified_once() -> None:
-    """The same token again costs no signature and names the same principal."""
+    """A repeated token is not verified again and has the same principal."""
     judge, text = Counting(), token()
     first = await judge.validate(text)
     for _ in range(100):
@@ -66,14 +66,14 @@ async def test_a_token_is_verified_once() -> None:
 
 
 async def test_many_callers_with_one_token_at_once() -> None:
-    """Calls at the same time are all let in."""
+    """Concurrent calls with one token are all admitted."""
     judge, text = Counting(), token()
     principals = await asyncio.gather(*(judge.validate(text) for _ in range(50)))
     assert {principal.id for principal in principals} == {"ada"}
 
 
 async def test_only_the_whole_token_is_known() -> None:
-    """Tokens that share header, claims, subject, key id or token id are each verified."""
+    """Tokens that share header, claims, sub, kid or jti are verified separately."""
     judge = Counting()
     good = token(good_claims(jti="j-1"))
     head, payload, signature = good.split(".")
@@ -92,7 +92,7 @@ async def test_only_the_whole_token_is_known() -> None:
 
 
 async def test_a_refusal_is_not_remembered() -> None:
-    """What is refused is judged anew, and a token that was not valid yet becomes so."""
+    """Refusals are not cached: a token that was not valid yet is accepted later."""
     judge, text = Counting(leeway=0), token(good_claims(nbf=NOW + 60))
     for _ in range(3):
         with pytest.raises(InvalidTokenError):
@@ -103,7 +103,7 @@ async def test_a_refusal_is_not_remembered() -> None:
 
 
 async def test_a_token_that_expires_between_two_calls_is_refused() -> None:
-    """Exp is looked at on every call, remembered or not, to the second."""
+    """Every call checks exp, to the second."""
     judge, text = Counting(leeway=0), token(good_claims(exp=NOW + 10))
     await judge.validate(text)
     judge.time.now = NOW + 9.999
@@ -112,12 +112,12 @@ async def test_a_token_that_expires_between_two_calls_is_refused() -> None:
     judge.time.now = NOW + 10
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
-    assert raised.value.reason == "expired"
+    assert raised.value.reason == "the token has expired"
     assert judge.remembered == 0
 
 
 async def test_within_the_leeway_a_token_is_verified_each_time() -> None:
-    """After exp nothing is remembered, and the leeway ends where it ends."""
+    """After exp, within the leeway, tokens are not cached."""
     judge, text = Counting(leeway=30), token(good_claims(exp=NOW + 10))
     await judge.validate(text)
     judge.time.now = NOW + 39
@@ -130,17 +130,17 @@ async def test_within_the_leeway_a_token_is_verified_each_time() -> None:
 
 
 async def test_nbf_is_looked_at_on_every_call() -> None:
-    """A clock that is set back before nbf refuses a token that it let in before."""
+    """If the clock is set back before nbf, a cached token is refused."""
     judge, text = Counting(leeway=0), token(good_claims(nbf=NOW, iat=None))
     await judge.validate(text)
     judge.time.now = NOW - 1
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
-    assert raised.value.reason == "not valid yet (nbf)"
+    assert raised.value.reason == "the token is not valid yet (nbf)"
 
 
 async def test_a_clock_that_is_set_back_keeps_nothing_longer() -> None:
-    """What was remembered at a later time is verified anew."""
+    """If the clock is set back, entries of a later time are verified again."""
     judge, text = Counting(), token()
     judge.time.now = NOW + 100
     await judge.validate(text)
@@ -150,7 +150,7 @@ async def test_a_clock_that_is_set_back_keeps_nothing_longer() -> None:
 
 
 async def test_nothing_is_remembered_beyond_its_time() -> None:
-    """After cache_ttl the signature is checked again; hits do not prolong it."""
+    """After cache_ttl a token is verified again; hits do not prolong the entry."""
     judge, text = Counting(cache_ttl=60), token()
     for second in range(0, 60, 5):
         judge.time.now = NOW + second
@@ -163,7 +163,7 @@ async def test_nothing_is_remembered_beyond_its_time() -> None:
 
 @pytest.mark.parametrize("off", [{"cache_ttl": 0}, {"cache_size": 0}])
 async def test_remembering_can_be_turned_off(off: dict[str, Any]) -> None:
-    """Then each call costs a signature."""
+    """With cache_ttl or cache_size of 0, every call is verified."""
     judge, text = Counting(**off), token()
     for _ in range(3):
         await judge.validate(text)
@@ -171,7 +171,7 @@ async def test_remembering_can_be_turned_off(off: dict[str, Any]) -> None:
 
 
 async def test_a_rotated_key_forgets_its_tokens() -> None:
-    """A token whose key was withdrawn is refused from that moment on."""
+    """A token is refused as soon as its key is withdrawn."""
     keys = Rotating(old=private_key("EdDSA"))
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     text = token(kid="old")
@@ -179,13 +179,13 @@ async def test_a_rotated_key_forgets_its_tokens() -> None:
     keys.rotate(new=private_key("EdDSA", 1))
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(text)
-    assert raised.value.reason == "no key has its kid and fits its algorithm"
+    assert raised.value.reason == "no key matches its kid and algorithm"
     fresh = signed({"alg": "EdDSA", "kid": "new"}, good_claims(), private_key("EdDSA", 1))
     assert (await validator.validate(fresh)).id == "ada"
 
 
 async def test_a_key_that_goes_while_it_is_looked_for_is_not_remembered_beyond() -> None:
-    """Keys that rotate while a token waits for its key belong to the generation they come with."""
+    """A key that is rotated during a validation does not leave a valid entry."""
 
     class Slow(Rotating):
         async def key(self, kid: str | None, algorithm: str) -> PyJWK:
@@ -203,18 +203,18 @@ async def test_a_key_that_goes_while_it_is_looked_for_is_not_remembered_beyond()
 
 
 async def test_a_reused_key_id_is_another_key() -> None:
-    """What the id meant before the rotation does not help the tokens of before."""
+    """A reused kid with another key invalidates old tokens."""
     keys = Rotating(**{"k-1": private_key("EdDSA")})
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     await validator.validate(token())
     keys.rotate(**{"k-1": private_key("EdDSA", 1)})
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(token())
-    assert raised.value.reason == "the signature is not that of the key"
+    assert raised.value.reason == "the signature is invalid"
 
 
 async def test_two_services_do_not_share_what_they_remember() -> None:
-    """A token that one service remembers is refused by another with another audience or issuer."""
+    """Caches are not shared between services with other audiences or issuers."""
     text = token()
     receipts = Judge()
     await receipts.validate(text)
@@ -226,7 +226,7 @@ async def test_two_services_do_not_share_what_they_remember() -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
-    """A flood of good tokens leaves cache_size of them behind, and no memory of the others."""
+    """A flood of valid tokens leaves cache_size entries."""
     clock = FakeClock(NOW)
     cache = TokenCache(size=1000, ttl=60, max_length=8192, keys=Rotating(), clock=clock)
 
@@ -250,7 +250,7 @@ def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
 
 
 async def test_a_flood_of_bad_tokens_leaves_nothing() -> None:
-    """Tokens that prove nothing take no place, and push no good token out."""
+    """Invalid tokens are not cached and evict nothing."""
     judge, good = Counting(cache_size=1), token()
     await judge.validate(good)
     for number in range(2000):
@@ -263,7 +263,7 @@ async def test_a_flood_of_bad_tokens_leaves_nothing() -> None:
 
 
 async def test_the_least_used_token_goes_first() -> None:
-    """A token in use stays, however many others come by."""
+    """The least recently used token is evicted."""
     judge = Counting(cache_size=2)
     used = token()
     await judge.validate(used)
@@ -274,7 +274,7 @@ async def test_the_least_used_token_goes_first() -> None:
 
 
 def test_the_newest_tokens_stay() -> None:
-    """However long they are, up to the longest that is looked at."""
+    """The most recent tokens stay, up to the maximum length."""
     cache = TokenCache(size=2, ttl=60, max_length=3, keys=Rotating(), clock=FakeClock(NOW))
     for text in ("a", "bb", "ccc", "dddd"):
         cache.put(text, 0, NOW, Principal(id=text))
@@ -286,7 +286,7 @@ def test_the_newest_tokens_stay() -> None:
 
 
 async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
-    """Tokens that never expire are verified anew after cache_ttl."""
+    """A token without exp is verified again after cache_ttl."""
     judge = Counting(max_lifetime=None, required_claims=["sub"])
     text = token(good_claims(exp=None))
     assert (await judge.validate(text)).expires_at is None
@@ -299,7 +299,7 @@ async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
 
 
 def test_no_token_is_kept() -> None:
-    """What is kept of a token is a digest: nobody reads tokens out of memory or a dump of it."""
+    """The cache stores digests, so that memory dumps do not contain tokens."""
     judge, text = Judge(), token()
     asyncio.run(judge.validate(text))
     assert text not in repr(judge._cache._entries)

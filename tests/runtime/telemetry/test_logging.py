@@ -235,4 +235,4 @@ def test_records_of_others_are_formatted_too() -> None:
     """A record that never met our filter lacks what it adds, and nothing else."""
     assert TextFormatter().format(record("plain")).endswith("ERROR   application plain")
     assert json.loads(JsonFormatter().format(record("plain")))["message"] == "plain"
-    assert weenats_logging.belongings() == dict.fromkeys(FIELDS, "")
+    assert weenats_logging.current_fields() == dict.fromkeys(FIELDS, "")

@@ -1,4 +1,4 @@
-"""What only the transport in memory can be asked; the rest is in the suite over both."""
+"""Behaviour that only the in-memory transport has; the rest is tested for both transports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATTERNS = st.tuples(
 
 
 def oracle(pattern: str, subject: str) -> bool:
-    """Say by a regular expression whether NATS would deliver."""
+    """Whether a subject matches a pattern, by a regular expression."""
     parts = [
         {"*": r"[^.]+", ">": r".+"}.get(token, re.escape(token)) for token in pattern.split(".")
     ]
@@ -32,12 +32,12 @@ def oracle(pattern: str, subject: str) -> bool:
 @example("a.>", "a")
 @example("*", "a.b")
 def test_subjects_match_as_in_nats(pattern: str, subject: str) -> None:
-    """`*` is one token, `>` one or more at the end, all else itself, letter by letter."""
+    """`*` matches one token, `>` one or more at the end; other tokens match exactly."""
     assert _matches(pattern.split("."), subject.split(".")) is oracle(pattern, subject)
 
 
 async def test_delivery_is_never_within_publish() -> None:
-    """A callback runs on a later turn of the loop, as it would over a network."""
+    """A callback runs in a later iteration of the event loop, as over a network."""
     transport, arrived = MemoryTransport(), list[Delivery]()
     await transport.connect()
     transport.subscribe("a", arrived.append)
@@ -48,7 +48,7 @@ async def test_delivery_is_never_within_publish() -> None:
 
 
 async def test_a_group_takes_turns() -> None:
-    """The members of a group share the work evenly; two groups get a message each."""
+    """Members of a queue group share messages evenly; two groups get each message."""
     transport, counts = MemoryTransport(), dict[str, int]()
     await transport.connect()
 

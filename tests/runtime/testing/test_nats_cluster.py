@@ -1,4 +1,4 @@
-"""The cluster for tests: it comes up whole, its servers come and go, nothing is left behind."""
+"""NatsCluster: start, restart and stop of its servers."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from weenats.testing.nats_cluster import ClusterServer
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which servers make theirs."""
+    """The directory for the temporary directories of servers."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[NatsCluster]:
-    """Three servers."""
+    """A cluster of three servers."""
     with NatsCluster(3, name="trio") as cluster:
         yield cluster
 
 
 def neighbours(server: ClusterServer) -> set[str]:
-    """The servers that a server has routes to."""
+    """Return the servers that a server has routes to."""
     return {route["remote_name"] for route in server.monitor("/routez")["routes"]}
 
 
 def test_it_leaves_nothing_behind(temporary: Path) -> None:
-    """Folders are there while it runs, and gone afterwards, with the servers."""
+    """Directories and processes exist while the cluster runs, and not afterwards."""
     with NatsCluster(2) as cluster:
         assert len(list(temporary.iterdir())) == 2
     assert not any(server.is_running for server in cluster.servers)
@@ -42,7 +42,7 @@ def test_it_leaves_nothing_behind(temporary: Path) -> None:
 
 
 async def test_it_comes_up_whole(cluster: NatsCluster) -> None:
-    """Each server knows the others, JetStream has a leader, and messages cross at once."""
+    """After the start, all routes exist, JetStream has a leader, and messages cross servers."""
     names = {server.name for server in cluster.servers}
     assert names == {"trio-0", "trio-1", "trio-2"}
     assert cluster.urls == [server.url for server in cluster.servers]
@@ -58,7 +58,7 @@ async def test_it_comes_up_whole(cluster: NatsCluster) -> None:
 
 
 def test_servers_come_back_where_they_were(cluster: NatsCluster) -> None:
-    """After `kill` and `start` or `restart` a server has its address, and the others have it."""
+    """After `kill` and `start`, or `restart`, a server has its port and its routes."""
     server, *others = cluster.servers
     for again in (server.restart, lambda: (server.kill(), server.start())):
         url, process_id = server.url, server.process_id
@@ -69,7 +69,7 @@ def test_servers_come_back_where_they_were(cluster: NatsCluster) -> None:
 
 
 def test_nobody_waits_for_a_server_that_is_paused(cluster: NatsCluster) -> None:
-    """While one is paused another one starts and is whole without it; then it goes on."""
+    """A server starts while another one is paused, without waiting for it."""
     leader = cluster.servers[0].monitor("/jsz")["meta_cluster"]["leader"]
     paused, again = [server for server in cluster.servers if server.name != leader]
     paused.pause()
@@ -82,7 +82,7 @@ def test_nobody_waits_for_a_server_that_is_paused(cluster: NatsCluster) -> None:
 
 
 def test_a_server_in_lame_duck_mode_ends_and_starts_again(cluster: NatsCluster) -> None:
-    """Without clients it ends by itself; `stop` and `start` find nothing in the way."""
+    """After lame duck mode has ended, `stop` and `start` work."""
     server = cluster.servers[0]
     server.lame_duck()
     process = server._process
@@ -95,7 +95,7 @@ def test_a_server_in_lame_duck_mode_ends_and_starts_again(cluster: NatsCluster) 
 def test_a_server_that_cannot_join_says_so(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error holds the log of the server; no process and no folder are left."""
+    """The error has the log of the server; no process or directory is left."""
     monkeypatch.setattr(nats_cluster, "_JOIN_TIMEOUT", 0.5)
     with Network() as network:
         cluster = NatsCluster(2, link=network.link)
@@ -110,7 +110,7 @@ def test_a_server_that_cannot_join_says_so(
 
 
 def test_a_configuration_that_is_none_is_told(temporary: Path) -> None:
-    """A cluster whose configuration is wrong says what the server says, and leaves nothing."""
+    """The error of an invalid configuration has the log of the server."""
     with pytest.raises(NatsServerError, match="did not start"):
         NatsCluster(2, config="no { config").start()
     assert list(temporary.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The server for tests: it starts, dies, comes back and leaves nothing behind."""
+"""NatsServer: start, kill, restart, pause, lame duck mode and stop."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from weenats.testing import NatsServer, NatsServerError, nats_server
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which servers make theirs."""
+    """The directory for the temporary directories of servers."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 def is_running(process_id: int) -> bool:
-    """Say whether there is such a process."""
+    """Whether a process exists."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -33,7 +33,7 @@ def is_running(process_id: int) -> bool:
 
 
 def test_a_server_leaves_nothing_behind(temporary: Path) -> None:
-    """Process and folder are there while it runs, and gone after `stop`."""
+    """Process and directory exist while the server runs, and not after `stop`."""
     server = NatsServer()
     with server, NatsServer() as other:
         assert server.start() is server
@@ -46,12 +46,12 @@ def test_a_server_leaves_nothing_behind(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
     server.stop()
     assert server.log() == ""
-    with pytest.raises(NatsServerError, match="does not run"):
+    with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
 async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServer) -> None:
-    """After `kill` nobody is there, after `start` the same address answers with what it kept."""
+    """After `kill` and `start` the server has the same port and its data."""
     url, process_id = own_nats_server.url, own_nats_server.process_id
     async with connected(url) as transport:
         reply = await transport.request_many(
@@ -72,7 +72,7 @@ async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServe
 
 
 async def test_a_paused_server_says_nothing_until_it_goes_on(own_nats_server: NatsServer) -> None:
-    """A fence waits while the server is paused, and ends when it goes on."""
+    """A fence waits while the server is paused, and ends after `resume`."""
     async with connected(own_nats_server.url) as transport:
         await transport.fence()
         own_nats_server.pause()
@@ -86,18 +86,18 @@ async def test_a_paused_server_says_nothing_until_it_goes_on(own_nats_server: Na
 
 
 def test_stop_ends_a_server_in_whatever_state_it_is(temporary: Path) -> None:
-    """One that is paused or in lame duck mode ends; one that has ended is no matter."""
+    """`stop` ends a server that is paused, in lame duck mode, or dead."""
     for trouble in (NatsServer.pause, NatsServer.lame_duck, NatsServer.kill):
         with NatsServer() as server:
             trouble(server)
         assert not server.is_running
         assert list(temporary.iterdir()) == []
-        with pytest.raises(NatsServerError, match="does not run"):
+        with pytest.raises(NatsServerError, match="is not running"):
             server.pause()
 
 
 async def test_its_configuration_holds() -> None:
-    """The text of a configuration file is what the server runs with."""
+    """The server uses the given configuration."""
     config = (
         'authorization { users = [{user: "me", password: "right", permissions: {publish: "a"}}] }'
     )
@@ -111,17 +111,17 @@ async def test_its_configuration_holds() -> None:
 
 @pytest.mark.parametrize("config", ["no { config", "port: nowhere"])
 def test_a_server_that_does_not_start_says_why(temporary: Path, config: str) -> None:
-    """The error holds the server's own words; no process and no folder are left."""
+    """The error has the log of the server; no process or directory is left."""
     server = NatsServer(config=config)
     with pytest.raises(NatsServerError, match=r"did not start on port \d+:\nnats-server: ."):
         server.start()
     assert list(temporary.iterdir()) == []
-    with pytest.raises(NatsServerError, match="does not run"):
+    with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
 def test_without_a_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra the PATH serves; without both the error says what to install."""
+    """The binary on the PATH is used without the extra; without both, the error has a hint."""
 
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)

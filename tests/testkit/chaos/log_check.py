@@ -18,7 +18,7 @@ _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("weenats.circuit_breaker", r".*"),
     ("weenats.retry", r"calls of receipts are not made again for now: "),
     ("weenats.monitoring", r"a snapshot of receipts cannot be published: "),
-    ("weenats.health", r"the health check jwks: "),
+    ("weenats.health", r"the health check jwks failed: "),
     # nats-py subscribes anew on a connection that broke again; the next attempt follows.
     ("asyncio", r"socket\.send\(\) raised exception"),
 )

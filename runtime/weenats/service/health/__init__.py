@@ -1,4 +1,4 @@
-"""Health: whether an instance is well, beside whether it serves."""
+"""Health checks of a running instance."""
 
 from weenats.service.health.checks import HealthChecks
 from weenats.service.health.settings import JWKS, CustomCheck, HealthSettings

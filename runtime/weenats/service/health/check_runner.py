@@ -1,62 +1,82 @@
-"""One health check: how it is run, and what it found last."""
+"""Runs one health check and keeps its latest result."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from threading import Thread
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from weenats.protocol.messages import HealthCheckEntry
 
-Check = Callable[[], bool | Awaitable[bool | None] | None]
-"""True or None: it is well. False, any other value and any exception: it is in error."""
+if TYPE_CHECKING:
+    from weenats.service.health.settings import Check
+
+__all__ = ["CheckResult", "CheckRunner"]
 
 _LOG: Final = logging.getLogger("weenats.health")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, None when nothing is, and the exception that said so."""
+class CheckResult:
+    """The result of one run.
+
+    Attributes:
+        problem: what is wrong, None if the check is ok.
+        error: the exception that the check raised, if any.
+    """
 
     problem: str | None
     error: BaseException | None = None
 
 
 class CheckRunner:
-    """One check: it never runs twice at once, and what it found last is kept."""
+    """Runs one check, at most once at a time.
+
+    Args:
+        name: name of the check.
+        check: the check.
+
+    Attributes:
+        entry: the latest result, for replies to health requests.
+    """
 
     def __init__(self, name: str, check: Check) -> None:
         self._name = name
         self._check = check
-        self._task: asyncio.Task[Finding] | None = None
+        self._task: asyncio.Task[CheckResult] | None = None
         self._is_in_thread = False
         self._problem: str | None = None
-        self.entry = self._entry("it has not run yet")
+        self.entry = self._entry("the check has not run yet")
 
-    def begin(self) -> asyncio.Task[Finding] | None:
-        """Return the task that runs it now, None when it still runs since an earlier time."""
+    def start(self) -> asyncio.Task[CheckResult] | None:
+        """Start a run and return its task, None if an earlier run has not ended."""
         if self._is_in_thread or (self._task is not None and not self._task.done()):
             return None
-        self._task = asyncio.get_running_loop().create_task(self._judge(), context=Context())
+        self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
         return self._task
 
-    def cancel(self) -> asyncio.Task[Finding] | None:
-        """Cancel what runs and return it; a thread goes on until it ends by itself."""
+    def cancel(self) -> asyncio.Task[CheckResult] | None:
+        """Cancel a run and return its task, None if there is none; a thread runs to its end."""
         return self._task if self._task is not None and self._task.cancel() else None
 
-    def keep(self, finding: Finding) -> None:
-        """Keep what was found; the log has the changes, and all of an exception."""
-        problem, before = finding.problem, self._problem
+    def set_result(self, result: CheckResult) -> None:
+        """Store a result, and log it if it differs from the one before.
+
+        Args:
+            result: the result of the latest run.
+        """
+        problem, before = result.problem, self._problem
         if problem is not None and problem != before:
-            _LOG.warning("the health check %s: %s", self._name, problem, exc_info=finding.error)
+            _LOG.warning(
+                "the health check %s failed: %s", self._name, problem, exc_info=result.error
+            )
         elif problem is None and before is not None:
-            _LOG.info("the health check %s is well again", self._name)
+            _LOG.info("the health check %s is ok again", self._name)
         self._problem = problem
         self.entry = self._entry(problem)
 
@@ -65,49 +85,48 @@ class CheckRunner:
             return HealthCheckEntry(name=self._name, status="ok")
         return HealthCheckEntry(name=self._name, status="error", message=problem)
 
-    async def _judge(self) -> Finding:
+    async def _run(self) -> CheckResult:
         try:
-            if inspect.iscoroutinefunction(self._check):
-                answer: object = self._check()
-            else:
-                answer = await self._in_thread()
-            if inspect.isawaitable(answer):
-                answer = await answer
-        except Exception as error:  # noqa: BLE001 - whatever it is, the check is in error
-            return Finding(f"it raised {type(error).__name__}", error)
-        if isinstance(answer, BaseException):
-            return Finding(f"it raised {type(answer).__name__}", answer)
-        if answer is None or answer is True:
-            return Finding(None)
-        told = "False" if answer is False else f"{type(answer).__name__}, not True, False or None"
-        return Finding(f"it returned {told}")
+            is_async = inspect.iscoroutinefunction(self._check)
+            value: object = self._check() if is_async else await self._run_in_thread()
+            if inspect.isawaitable(value):
+                value = await value
+        except Exception as error:  # noqa: BLE001 - any exception is a failed check
+            value = error
+        if isinstance(value, BaseException):
+            return CheckResult(f"the check raised {type(value).__name__}", value)
+        if value is None or value is True:
+            return CheckResult(None)
+        shown = "False" if value is False else f"{type(value).__name__}, not True, False or None"
+        return CheckResult(f"the check returned {shown}")
 
-    def _in_thread(self) -> asyncio.Future[object]:
-        """Call it in a thread of its own and return what it returned or raised.
+    def _run_in_thread(self) -> asyncio.Future[object]:
+        """Call the check in a new thread; the future gets its result or its exception as result.
 
-        The thread keeps no process from ending: those of the loop's executor would.
+        The thread is a daemon, unlike those of the loop's executor, so that a check that hangs does
+        not keep the process alive.
         """
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[object] = loop.create_future()
+        future: asyncio.Future[object] = loop.create_future()
 
         def call() -> None:
             try:
-                answer: object = self._check()
-            except BaseException as error:  # noqa: BLE001 - it ends the thread at most
-                answer = error
+                value: object = self._check()
+            except BaseException as error:  # noqa: BLE001 - SystemExit must not leave the thread
+                value = error
             self._is_in_thread = False
-            with suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(_answer, answered, answer)
+            with suppress(RuntimeError):  # the event loop is closed
+                loop.call_soon_threadsafe(_set_result, future, value)
 
         self._is_in_thread = True
         try:
             Thread(target=call, name=f"health check {self._name}", daemon=True).start()
-        except RuntimeError:  # the machine has no thread to spare
+        except RuntimeError:  # the system cannot start another thread
             self._is_in_thread = False
             raise
-        return answered
+        return future
 
 
-def _answer(answered: asyncio.Future[object], answer: object) -> None:
-    if not answered.done():
-        answered.set_result(answer)
+def _set_result(future: asyncio.Future[object], value: object) -> None:
+    if not future.done():
+        future.set_result(value)

@@ -1,7 +1,4 @@
-"""The health checks of a service: they run in the background, what they found last is kept.
-
-Nothing runs when somebody asks.
-"""
+"""The health checks of a service, which run in the background; requests get the latest results."""
 
 from __future__ import annotations
 
@@ -10,7 +7,8 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.periodic import Periodic
-from weenats.service.health.check_runner import CheckRunner, Finding
+from weenats.protocol.deadline import seconds
+from weenats.service.health.check_runner import CheckResult, CheckRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,64 +16,73 @@ if TYPE_CHECKING:
     from weenats.protocol.messages import HealthCheckEntry
     from weenats.service.health.settings import HealthSettings
 
-_GRACE: Final = 1.0
-"""Seconds that checks have to end when they are cancelled."""
+__all__ = ["HealthChecks"]
+
+_CANCEL_TIMEOUT: Final = 1.0
+"""Seconds that cancelled checks have to end."""
 
 
 class HealthChecks:
-    """Runs the checks of a service together: when it starts, and so often from then on.
+    """Runs all checks concurrently, at the start and then at an interval.
 
-    A check that does not answer within the timeout is cancelled and in error. It is not begun again
-    while it runs all the same, as a thread may.
+    A check that exceeds the timeout is cancelled and fails. If it continues nevertheless, as a
+    thread does, it is not started again until it ends.
+
+    Args:
+        settings: the checks, their interval and timeout.
     """
 
     def __init__(self, settings: HealthSettings) -> None:
         checks = settings.checks if settings.enabled else ()
         self._checks = [CheckRunner(each["name"], each["check"]) for each in checks]
-        self._timeout = settings.timeout
-        self._periodic = Periodic(self._run, settings.interval)
+        self._timeout = seconds(settings.timeout)
+        self._periodic = Periodic(self._run, seconds(settings.interval))
         self._on_result: Callable[[], None] | None = None
 
     def seconds_until_well(self) -> float:
-        """Return 0 while all is well, and infinity while nobody knows when it will be."""
+        """Return 0 if all checks are ok, else infinity, since the time of recovery is unknown."""
         return 0.0 if all(check.entry.status == "ok" for check in self._checks) else math.inf
 
     def on_result(self, review: Callable[[], None]) -> None:
-        """Call this whenever the checks have run."""
+        """Set a callback for the end of every run.
+
+        Args:
+            review: called without arguments.
+        """
         self._on_result = review
 
     @property
     def entries(self) -> list[HealthCheckEntry]:
-        """What each check found last."""
+        """The latest result of each check."""
         return [check.entry for check in self._checks]
 
     async def start(self) -> None:
-        """Run the checks once, which takes `timeout` at most, and then in the background."""
+        """Run the checks once, for at most `timeout`, and start running them in the background."""
         if self._checks:
             await self._run()
             self._periodic.start()
 
     async def close(self) -> None:
-        """Run the checks no more."""
+        """Stop running the checks."""
         await self._periodic.close()
         cancelled = [task for check in self._checks if (task := check.cancel()) is not None]
         if cancelled:
-            await asyncio.wait(cancelled, timeout=_GRACE)
+            await asyncio.wait(cancelled, timeout=_CANCEL_TIMEOUT)
 
     async def _run(self) -> None:
-        begun = [(check, check.begin()) for check in self._checks]
-        if tasks := [task for _, task in begun if task is not None]:
+        started = [(check, check.start()) for check in self._checks]
+        if tasks := [task for _, task in started if task is not None]:
             await asyncio.wait(tasks, timeout=self._timeout)
-        for check, task in begun:
-            check.keep(self._finding(task))
+        for check, task in started:
+            check.set_result(self._result(task))
             if task is not None:
                 task.cancel()
         if self._on_result is not None:
             self._on_result()
 
-    def _finding(self, task: asyncio.Task[Finding] | None) -> Finding:
+    def _result(self, task: asyncio.Task[CheckResult] | None) -> CheckResult:
         if task is None:
-            return Finding("it still runs since an earlier time")
+            return CheckResult("an earlier run of the check has not ended")
         if not task.done():
-            return Finding(f"it took longer than {self._timeout:g} s")
-        return Finding("it was cancelled") if task.cancelled() else task.result()
+            return CheckResult(f"the check took longer than {self._timeout:g} s")
+        return CheckResult("the check was cancelled") if task.cancelled() else task.result()

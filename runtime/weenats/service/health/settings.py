@@ -1,10 +1,11 @@
-"""What `with_health` is told, refused at once where it is wrong."""
+"""Settings of health checks."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
 from weenats.protocol.deadline import seconds
@@ -13,20 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weenats.protocol.deadline import Duration
-    from weenats.service.health.check_runner import Check
+
+__all__ = ["JWKS", "Check", "CustomCheck", "HealthSettings"]
+
+Check = Callable[[], bool | Awaitable[bool | None] | None]
+"""A health check. True and None mean ok; any other result and any exception mean error."""
 
 JWKS: Final = "jwks"
-"""The built-in check of services whose issuer publishes keys."""
+"""Name of the built-in check of the issuer's key set (JWKS)."""
 
 _NAME: Final = re.compile("[a-z][a-z0-9_-]*")
 
 
 class CustomCheck(TypedDict):
-    """A check of the user.
+    """A health check of the application, for `with_health(custom_checks=...)`.
+
+    Example:
+        ```python
+        from weenats import CustomCheck
+
+        async def can_reach_store() -> bool:
+            return True  # send a query to the database here
+
+        check: CustomCheck = {"name": "store", "check": can_reach_store}
+        ```
 
     Attributes:
-        name: `^[a-z][a-z0-9_-]*$`, unique.
-        check: sync ones run in a thread of their own, async ones on the loop.
+        name: unique name that matches `^[a-z][a-z0-9_-]*$`.
+        check: returns True or None if all is well. An async function runs in the event loop, a
+            plain function in its own thread.
     """
 
     name: str
@@ -35,40 +51,38 @@ class CustomCheck(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSettings:
-    """What `with_health` was told; durations in seconds."""
+    """The arguments of `with_health`.
+
+    Attributes:
+        enabled: whether the service answers health requests.
+        interval: time between two runs of the checks, converted to seconds.
+        timeout: time limit of a check, converted to seconds.
+        checks: the custom checks.
+
+    Raises:
+        InvalidArgumentError: a duration is not positive and finite.
+        TypeError: a value has a wrong type, or a check is not callable.
+        ValueError: a name is not valid, not unique, or that of the built-in check.
+    """
 
     enabled: bool = True
-    interval: float = 30.0
-    timeout: float = 5.0
-    checks: tuple[CustomCheck, ...] = ()
+    interval: Duration = 30.0
+    timeout: Duration = 5.0
+    checks: Sequence[CustomCheck] = ()
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        enabled: bool,
-        interval: Duration,
-        timeout: Duration,
-        custom_checks: Sequence[CustomCheck],
-    ) -> Self:
-        """Return settings that were checked.
+    def __post_init__(self) -> None:
+        if type(self.enabled) is not bool:
+            raise TypeError(f"enabled is True or False, not {self.enabled!r}")
+        object.__setattr__(self, "interval", seconds(self.interval, "interval"))
+        object.__setattr__(self, "timeout", seconds(self.timeout, "timeout"))
+        object.__setattr__(self, "checks", _checked(self.checks))
 
-        Raises:
-            InvalidArgumentError: a duration is none.
-            TypeError: a value is of another type, or a check cannot be called.
-            ValueError: a name is malformed, repeated or that of the built-in check.
-        """
-        if type(enabled) is not bool:
-            raise TypeError(f"enabled is True or False, not {enabled!r}")
-        entries = checked_entries(custom_checks, "custom_checks", ("name", "check"), _NAME)
-        for entry in entries:
-            if entry["name"] == JWKS:
-                raise ValueError(f"{JWKS} is the name of the built-in check")
-            if not callable(entry["check"]):
-                raise TypeError(f"the check {entry['name']} cannot be called")
-        return cls(
-            enabled=enabled,
-            interval=seconds(interval, "interval"),
-            timeout=seconds(timeout, "timeout"),
-            checks=tuple(CustomCheck(name=each["name"], check=each["check"]) for each in entries),
-        )
+
+def _checked(custom_checks: object) -> tuple[CustomCheck, ...]:
+    entries = checked_entries(custom_checks, "custom_checks", ("name", "check"), _NAME)
+    for entry in entries:
+        if entry["name"] == JWKS:
+            raise ValueError(f"{JWKS} is the name of the built-in check")
+        if not callable(entry["check"]):
+            raise TypeError(f"the check {entry['name']} is not callable")
+    return tuple(cast("CustomCheck", dict(entry)) for entry in entries)

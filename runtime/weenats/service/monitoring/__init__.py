@@ -1,4 +1,4 @@
-"""Monitoring: how an instance does, in snapshots and statistics."""
+"""Monitoring of a running instance: snapshots, request statistics and custom metrics."""
 
 from weenats.service.monitoring.custom_metrics import CustomMetric
 from weenats.service.monitoring.monitor import Monitor

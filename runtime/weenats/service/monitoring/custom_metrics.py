@@ -1,4 +1,4 @@
-"""Metrics of the user's own: read for each snapshot, left out when they cannot be."""
+"""Custom metrics, which are read for each snapshot."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import logging
 import math
 import re
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
 from weenats.protocol.messages import MonitoringMetric
@@ -14,19 +14,35 @@ from weenats.protocol.messages import MonitoringMetric
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+__all__ = ["CustomMetric", "CustomMetrics", "check_metrics"]
+
 _LOG: Final = logging.getLogger("weenats.monitoring")
 _NAME: Final = re.compile("[a-z][a-z0-9_]*")
 _TYPES: Final = ("counter", "gauge")
 
 
 class CustomMetric(TypedDict):
-    """A metric of the user's own.
+    """A metric of the application, for `with_monitoring(custom_metrics=...)`.
+
+    Example:
+        ```python
+        from weenats import CustomMetric
+
+        jobs: list[str] = []
+        metric: CustomMetric = {
+            "name": "queue_depth",
+            "type": "gauge",
+            "help": "Jobs that have not been started.",
+            "read": lambda: len(jobs),
+        }
+        ```
 
     Attributes:
-        name: `^[a-z][a-z0-9_]*$`, unique.
-        type: a counter only grows, a gauge goes up and down.
-        help: what it tells, for people.
-        read: returns a finite number; it is called on the loop and must not block.
+        name: unique name that matches `^[a-z][a-z0-9_]*$`.
+        type: "counter" for a value that only increases, else "gauge".
+        help: description for people.
+        read: returns the current value, a finite number. It is called in the event loop and must
+            not block.
     """
 
     name: str
@@ -36,37 +52,43 @@ class CustomMetric(TypedDict):
 
 
 def check_metrics(custom_metrics: object) -> tuple[CustomMetric, ...]:
-    """Return metrics that were checked.
+    """Check custom metrics and return copies.
+
+    Args:
+        custom_metrics: a list of `CustomMetric`.
 
     Raises:
-        TypeError: a value is of another type, or `read` is no plain function.
-        ValueError: a name is malformed or repeated, or a type is unknown.
+        TypeError: a value has a wrong type, or `read` is not a plain function.
+        ValueError: a name is not valid or not unique, or a type is unknown.
     """
     members = ("name", "type", "help", "read")
     entries = checked_entries(custom_metrics, "custom_metrics", members, _NAME)
     for entry in entries:
         name, read = entry["name"], entry["read"]
         if entry["type"] not in _TYPES:
-            raise ValueError(f"the metric {name} is a counter or a gauge, not {entry['type']!r}")
+            raise ValueError(
+                f'type of the metric {name} is "counter" or "gauge", not {entry["type"]!r}'
+            )
         if not isinstance(entry["help"], str):
-            raise TypeError(f"the help of the metric {name} is text, not {entry['help']!r}")
+            raise TypeError(f"help of the metric {name} must be a string, not {entry['help']!r}")
         if not callable(read) or inspect.iscoroutinefunction(read):
-            raise TypeError(f"the metric {name} is read by a plain function, not {read!r}")
-    return tuple(
-        CustomMetric(name=each["name"], type=each["type"], help=each["help"], read=each["read"])
-        for each in entries
-    )
+            raise TypeError(f"read of the metric {name} must be a plain function, not {read!r}")
+    return tuple(cast("CustomMetric", dict(entry)) for entry in entries)
 
 
 class CustomMetrics:
-    """Reads metrics; one that raises or returns no finite number is left out, and logged once."""
+    """Reads metrics; one that raises or returns no finite number is omitted, and logged once.
+
+    Args:
+        metrics: the checked metrics.
+    """
 
     def __init__(self, metrics: Iterable[CustomMetric]) -> None:
         self._metrics = tuple(metrics)
         self._logged: set[str] = set()
 
     def read(self) -> dict[str, MonitoringMetric]:
-        """Return what can be read now, by name."""
+        """Return the current values by name."""
         return {
             metric["name"]: MonitoringMetric(type=metric["type"], help=metric["help"], value=value)
             for metric in self._metrics
@@ -76,7 +98,7 @@ class CustomMetrics:
     def _value(self, metric: CustomMetric) -> float | None:
         try:
             return _checked(metric["read"](), metric["type"])
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other metrics are told
+        except Exception as error:  # noqa: BLE001 - one metric must not affect the others
             if metric["name"] not in self._logged:
                 self._logged.add(metric["name"])
                 _LOG.warning("the metric %s cannot be read", metric["name"], exc_info=error)
@@ -84,18 +106,18 @@ class CustomMetrics:
 
 
 def _checked(value: object, kind: str) -> float:
-    """Return a number that a message can carry.
+    """Return the value of a metric as a float.
 
     Raises:
-        TypeError: it is none.
-        ValueError: it is not finite, or a negative counter.
+        TypeError: it is not a number.
+        ValueError: it is not finite, or the negative value of a counter.
         OverflowError: it is too large.
     """
     if inspect.iscoroutine(value):
         value.close()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"it is {type(value).__name__}, not int or float")
+        raise TypeError(f"the value must be int or float, not {type(value).__name__}")
     number = float(value)
     if not math.isfinite(number) or (kind == "counter" and number < 0):
-        raise ValueError(f"no {kind} is {value!r}")
+        raise ValueError(f"{value!r} is not a valid value of a {kind}")
     return number

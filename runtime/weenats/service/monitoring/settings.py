@@ -1,9 +1,9 @@
-"""What `with_monitoring` is told, refused at once where it is wrong."""
+"""Settings of monitoring."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from weenats.protocol.deadline import seconds
 from weenats.service.monitoring.custom_metrics import check_metrics
@@ -14,38 +14,34 @@ if TYPE_CHECKING:
     from weenats.protocol.deadline import Duration
     from weenats.service.monitoring.custom_metrics import CustomMetric
 
+__all__ = ["MonitoringSettings"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitoringSettings:
-    """What `with_monitoring` was told; the interval in seconds."""
+    """The arguments of `with_monitoring`.
 
-    interval: float
+    Attributes:
+        interval: time between two snapshots, converted to seconds.
+        include_memory_stats: whether snapshots contain the memory of the process.
+        include_request_stats: whether snapshots contain request statistics.
+        custom_metrics: metrics of the application.
+
+    Raises:
+        InvalidArgumentError: the interval is not positive and finite.
+        TypeError: a value has a wrong type.
+        ValueError: the name or the type of a metric is not valid.
+    """
+
+    interval: Duration
     include_memory_stats: bool
     include_request_stats: bool
-    custom_metrics: tuple[CustomMetric, ...]
+    custom_metrics: Sequence[CustomMetric]
 
-    @classmethod
-    def of(
-        cls,
-        *,
-        interval: Duration,
-        include_memory_stats: bool,
-        include_request_stats: bool,
-        custom_metrics: Sequence[CustomMetric],
-    ) -> Self:
-        """Return settings that were checked.
-
-        Raises:
-            InvalidArgumentError: the interval is no duration.
-            TypeError: a value is of another type.
-            ValueError: a metric has a name or a type that it cannot have.
-        """
-        for value in (include_memory_stats, include_request_stats):
+    def __post_init__(self) -> None:
+        for name in ("include_memory_stats", "include_request_stats"):
+            value: object = getattr(self, name)
             if type(value) is not bool:
-                raise TypeError(f"what to include is told by True or False, not {value!r}")
-        return cls(
-            interval=seconds(interval, "interval"),
-            include_memory_stats=include_memory_stats,
-            include_request_stats=include_request_stats,
-            custom_metrics=check_metrics(custom_metrics),
-        )
+                raise TypeError(f"{name} is True or False, not {value!r}")
+        object.__setattr__(self, "interval", seconds(self.interval, "interval"))
+        object.__setattr__(self, "custom_metrics", check_metrics(self.custom_metrics))

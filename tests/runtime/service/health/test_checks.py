@@ -1,4 +1,4 @@
-"""Health checks in the background: what they find, and whom a bad one harms."""
+"""Health checks in the background: their results, timeouts and isolation from each other."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Make = Callable[..., HealthChecks]
 
 @pytest.fixture
 async def checks() -> AsyncIterator[Make]:
-    """Make the checks of a service, of names and callables."""
+    """Create the health checks of a service, by name."""
     made: list[HealthChecks] = []
 
     def make(**named: Any) -> HealthChecks:
-        settings = HealthSettings.of(
+        settings = HealthSettings(
             enabled=True,
             interval=INTERVAL,
             timeout=TIMEOUT,
-            custom_checks=[{"name": name, "check": check} for name, check in named.items()],
+            checks=[{"name": name, "check": check} for name, check in named.items()],
         )
         made.append(HealthChecks(settings))
         return made[-1]
@@ -50,17 +50,17 @@ def found(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
 
 
 async def forever() -> None:
-    """Hang."""
+    """Wait forever."""
     await asyncio.Event().wait()
 
 
 def returning(value: Any) -> Callable[[], Any]:
-    """Return a sync check that returns this."""
+    """Return a plain check that returns a value."""
     return lambda: value
 
 
 def awaiting(value: Any) -> Callable[[], Awaitable[Any]]:
-    """Return an async check that returns this."""
+    """Return an async check that returns a value."""
 
     async def check() -> Any:
         await asyncio.sleep(0)
@@ -70,7 +70,7 @@ def awaiting(value: Any) -> Callable[[], Awaitable[Any]]:
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
-    """Return a sync check that raises this."""
+    """Return a plain check that raises."""
 
     def check() -> None:
         raise error
@@ -79,7 +79,7 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 
 def raising_later(error: BaseException) -> Callable[[], Awaitable[Any]]:
-    """Return an async check that raises this."""
+    """Return an async check that raises."""
 
     async def check() -> None:
         await asyncio.sleep(0)
@@ -92,11 +92,11 @@ class Callables:
     """Checks that are neither functions nor coroutine functions."""
 
     async def __call__(self) -> bool:
-        """Be well."""
+        """Return ok."""
         return True
 
     async def method(self) -> bool:
-        """Be well."""
+        """Return ok."""
         return True
 
 
@@ -109,16 +109,16 @@ WELL = ("ok", None)
     [
         (True, WELL),
         (None, WELL),
-        (False, ("error", "it returned False")),
-        (0, ("error", "it returned int, not True, False or None")),
-        (1, ("error", "it returned int, not True, False or None")),
-        ("ok", ("error", "it returned str, not True, False or None")),
-        ([], ("error", "it returned list, not True, False or None")),
-        ({"secret": "hunter2"}, ("error", "it returned dict, not True, False or None")),
+        (False, ("error", "the check returned False")),
+        (0, ("error", "the check returned int, not True, False or None")),
+        (1, ("error", "the check returned int, not True, False or None")),
+        ("ok", ("error", "the check returned str, not True, False or None")),
+        ([], ("error", "the check returned list, not True, False or None")),
+        ({"secret": "hunter2"}, ("error", "the check returned dict, not True, False or None")),
     ],
 )
 async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: Any) -> None:
-    """True and None are well, everything else is not; the value itself is not told."""
+    """True and None are ok, any other value is an error; the value is not shown."""
     made = checks(one=how(value))
     await made.start()
     assert found(made) == {"one": expected}
@@ -137,31 +137,34 @@ async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: An
 async def test_what_is_raised(
     checks: Make, how: Any, error: Exception, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An exception is told by the name of its class alone; the log has all of it."""
+    """The result has the class name of an exception only; the log has all of it."""
     made = checks(one=how(error))
     await made.start()
-    assert found(made) == {"one": ("error", f"it raised {kind}")}
+    assert found(made) == {"one": ("error", f"the check raised {kind}")}
     (record,) = caplog.records
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("WARNING", error)
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), StopIteration(3)])
 async def test_what_ends_a_thread(checks: Make, error: BaseException) -> None:
-    """A sync check that wants to end the process or an iteration is in error, no more."""
+    """SystemExit and the like in a plain check are errors of the check only."""
     made = checks(one=raising(error), two=returning(None))
     await made.start()
-    assert found(made) == {"one": ("error", f"it raised {type(error).__name__}"), "two": WELL}
+    assert found(made) == {
+        "one": ("error", f"the check raised {type(error).__name__}"),
+        "two": WELL,
+    }
 
 
 async def test_a_check_that_cancels_itself(checks: Make) -> None:
-    """A check that ends in a cancellation of its own is in error; the others are told."""
+    """A check that raises CancelledError is an error; the other checks are not affected."""
     made = checks(one=raising_later(asyncio.CancelledError()), two=awaiting(None))
     await made.start()
-    assert found(made) == {"one": ("error", "it was cancelled"), "two": WELL}
+    assert found(made) == {"one": ("error", "the check was cancelled"), "two": WELL}
 
 
 async def test_every_kind_of_callable(checks: Make) -> None:
-    """Async methods, callable objects, partials and functions that return a coroutine all do."""
+    """Async methods, callable objects, partials and functions that return a coroutine work."""
     later = awaiting("d")
     made = checks(
         a=Callables(),
@@ -171,12 +174,12 @@ async def test_every_kind_of_callable(checks: Make) -> None:
         e=functools.partial(returning(None)),
     )
     await made.start()
-    told = ("error", "it returned str, not True, False or None")
+    told = ("error", "the check returned str, not True, False or None")
     assert found(made) == {"a": WELL, "b": WELL, "c": told, "d": told, "e": WELL}
 
 
 async def test_checks_run_together(checks: Make) -> None:
-    """Each check may wait for another one: none waits for its turn."""
+    """Checks run concurrently."""
     ready, barrier = asyncio.Event(), threading.Barrier(2, timeout=10)
 
     async def first() -> None:
@@ -194,10 +197,10 @@ async def test_checks_run_together(checks: Make) -> None:
 
 
 async def test_a_check_that_hangs(checks: Make) -> None:
-    """It is in error when the timeout has passed, and no other check is; the start goes on."""
+    """A check is an error after the timeout; the other checks and the start are not affected."""
     clock = travel()
     made = checks(hangs=forever, fine=awaiting(None))
-    assert found(made)["hangs"] == found(made)["fine"] == ("error", "it has not run yet")
+    assert found(made)["hangs"] == found(made)["fine"] == ("error", "the check has not run yet")
     starting = asyncio.create_task(made.start())
     await settle()
     clock.advance(TIMEOUT - 0.5)
@@ -205,11 +208,11 @@ async def test_a_check_that_hangs(checks: Make) -> None:
     assert not starting.done()
     clock.advance(0.6)
     await starting
-    assert found(made) == {"hangs": ("error", "it took longer than 5 s"), "fine": WELL}
+    assert found(made) == {"hangs": ("error", "the check took longer than 5 s"), "fine": WELL}
 
 
 async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> None:
-    """A sync check that blocks holds one thread, however often it is due, and blocks no loop."""
+    """A plain check that blocks occupies one thread and is not started again."""
     clock, released, rounds = travel(), threading.Event(), []
     calls: list[threading.Thread] = []
 
@@ -229,8 +232,8 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
         await settle()
         clock.advance(INTERVAL + 0.1)
         await until(lambda number=number: len(rounds) == number)
-    assert rounds[1] == ("error", "it took longer than 5 s")
-    assert set(rounds[2:]) == {("error", "it still runs since an earlier time")}
+    assert rounds[1] == ("error", "the check took longer than 5 s")
+    assert set(rounds[2:]) == {("error", "an earlier run of the check has not ended")}
     assert len(calls) == 1
     assert calls[0].daemon
     released.set()
@@ -242,7 +245,7 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
 
 
 async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -> None:
-    """An async check that swallows its cancellation is begun once until it ends by itself."""
+    """An async check that ignores cancellation is not started again until it ends."""
     clock, released, begun = travel(), asyncio.Event(), []
 
     async def stubborn() -> None:
@@ -259,7 +262,7 @@ async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -
     clock.advance(TIMEOUT + 0.1)
     await starting
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["stubborn"][1] == "it still runs since an earlier time")
+    await until(lambda: found(made)["stubborn"][1] == "an earlier run of the check has not ended")
     assert len(begun) == 1
     released.set()
     await settle()
@@ -269,7 +272,7 @@ async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -
 
 
 async def test_a_late_answer_changes_nothing(checks: Make) -> None:
-    """What a check says after its time is not what it found."""
+    """A result after the timeout is ignored."""
     clock, entered, released = travel(), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
 
@@ -286,11 +289,11 @@ async def test_a_late_answer_changes_nothing(checks: Make) -> None:
     released.set()
     await until(lambda: not threads[0].is_alive())
     await settle()
-    assert found(made) == {"late": ("error", "it took longer than 5 s")}
+    assert found(made) == {"late": ("error", "the check took longer than 5 s")}
 
 
 async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """The log has each change once, not each run; a first run that is well is no change."""
+    """Changes are logged once; a first result of ok is not a change."""
     caplog.set_level(logging.INFO)
     clock = travel()
     answers: list[Any] = [True, False, False, True, True]
@@ -309,13 +312,13 @@ async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFix
         await until(lambda number=number: len(runs) == number)
         await settle()
     assert [record.getMessage() for record in caplog.records] == [
-        "the health check one: it returned False",
-        "the health check one is well again",
+        "the health check one failed: the check returned False",
+        "the health check one is ok again",
     ]
 
 
 async def test_nothing_of_whoever_starts_it_is_seen(checks: Make) -> None:
-    """Checks belong to no request and no trace that was there when the service started."""
+    """Checks do not inherit the context of the code that starts the service."""
     variable = ContextVar("variable", default="none")
     seen: list[str] = []
     clock = travel()
@@ -336,7 +339,7 @@ async def test_nothing_of_whoever_starts_it_is_seen(checks: Make) -> None:
 
 
 async def test_closing_ends_what_runs(checks: Make) -> None:
-    """After the close nothing runs any more: neither the check under way nor a later one."""
+    """`close` cancels running checks, and no check runs afterwards."""
     clock = travel()
     ended: list[str] = []
 
@@ -360,7 +363,7 @@ async def test_closing_ends_what_runs(checks: Make) -> None:
 
 
 async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check that gets no thread is in error, and is tried again the next time."""
+    """A check for which no thread can be started is an error, and runs again the next time."""
     clock = travel()
 
     def refuse(self: threading.Thread) -> None:
@@ -370,20 +373,20 @@ async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.Monke
         patched.setattr(threading.Thread, "start", refuse)
         made = checks(one=returning(None))
         await made.start()
-    assert found(made) == {"one": ("error", "it raised RuntimeError")}
+    assert found(made) == {"one": ("error", "the check raised RuntimeError")}
     await settle()
     clock.advance(INTERVAL + 0.1)
     await until(lambda: found(made)["one"] == WELL)
 
 
 async def test_disabled_checks_never_run() -> None:
-    """When health is switched off, so are its checks."""
+    """With `enabled=False`, no check runs."""
     calls: list[None] = []
-    settings = HealthSettings.of(
+    settings = HealthSettings(
         enabled=False,
         interval=INTERVAL,
         timeout=TIMEOUT,
-        custom_checks=[{"name": "one", "check": lambda: calls.append(None)}],
+        checks=[{"name": "one", "check": lambda: calls.append(None)}],
     )
     made = HealthChecks(settings)
     await made.start()

@@ -1,4 +1,4 @@
-"""An instance that is not well leaves its queue group, if it is told to, and comes back."""
+"""An instance with `self_eject` leaves its queue group while a health check fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GO = Run(action="go")
 
 
 async def test_a_failing_check_keeps_new_work_away() -> None:
-    """Calls find nobody while a check fails; `$SRV` and health answer; then it is back."""
+    """While a check fails, calls find no responders; discovery and health still respond."""
     transport, well = MemoryTransport(), [True]
     looked = asyncio.Event()
 
@@ -53,7 +53,7 @@ async def test_a_failing_check_keeps_new_work_away() -> None:
 
 
 async def test_it_does_not_begin_with_work_while_a_check_fails() -> None:
-    """A service that starts unwell is there, and takes no requests until it is well."""
+    """A service that starts with a failing check joins its queue group once it is ok."""
     transport, well = MemoryTransport(), [False]
     service = (
         NatsServiceBuilder(Probe(), transport=transport)
@@ -69,7 +69,7 @@ async def test_it_does_not_begin_with_work_while_a_check_fails() -> None:
 
 
 def test_leaving_needs_something_to_go_by() -> None:
-    """Neither breaker nor checks: nobody could say when to leave."""
+    """`self_eject` requires a circuit breaker or health checks."""
     builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
     with pytest.raises(ValueError, match=r"with_circuit_breaker\(...\) or with_health"):
         builder.with_queue_group("probe", self_eject=True).build()

@@ -1,4 +1,4 @@
-"""What `with_health` is told: bad values are refused when they are written down."""
+"""Validation of the arguments of `with_health`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weenats import CustomCheck, InvalidArgumentError, NatsServiceBuilder
 
 
 def builder() -> NatsServiceBuilder:
-    """Return a builder that connects nowhere."""
+    """Return a builder that is never started."""
     return NatsServiceBuilder(Probe())
 
 
@@ -23,7 +23,7 @@ def a_check(name: Any = "store", check: Any = bool, **more: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["store", "s", "a-b_c9", "x" * 200])
 def test_names(name: str) -> None:
-    """Lower case letters, digits, dashes and underscores make a name."""
+    """Names have lower-case letters, digits, dashes and underscores."""
     assert builder().with_health(custom_checks=[a_check(name)])
 
 
@@ -31,7 +31,7 @@ def test_names(name: str) -> None:
     "name", ["", "Store", "9a", "-a", "_a", "a b", "a\n", "a.b", "ä", None, 5, b"a", "jwks"]
 )
 def test_no_names(name: Any) -> None:
-    """Anything else is refused, and so is the name of the built-in check."""
+    """Other names are refused, and so is the name of the built-in check."""
     with pytest.raises(ValueError, match=r"a name in custom_checks|built-in check"):
         builder().with_health(custom_checks=[a_check(name)])
 
@@ -40,7 +40,7 @@ def test_no_names(name: Any) -> None:
     "duration", [0, -1, float("nan"), float("inf"), "5", None, True, timedelta(0)]
 )
 def test_no_durations(duration: Any) -> None:
-    """Interval and timeout are positive amounts of time; the refusal says which is none."""
+    """Interval and timeout must be positive durations; the error names the argument."""
     with pytest.raises(InvalidArgumentError, match="interval must be"):
         builder().with_health(interval=duration)
     with pytest.raises(InvalidArgumentError, match="timeout must be"):
@@ -51,7 +51,7 @@ def test_no_durations(duration: Any) -> None:
     ("checks", "error", "told"),
     [
         ([a_check(), a_check()], ValueError, "have the name store twice"),
-        ([a_check(check=5)], TypeError, "the check store cannot be called"),
+        ([a_check(check=5)], TypeError, "the check store is not callable"),
         ([a_check(timeout=3)], ValueError, "has the members name, check; this one has name, check"),
         ([{"name": "store"}], ValueError, "this one has name"),
         ([{}], ValueError, "this one has none"),
@@ -62,19 +62,19 @@ def test_no_durations(duration: Any) -> None:
     ],
 )
 def test_no_checks(checks: Any, error: type[Exception], told: str) -> None:
-    """Checks that cannot be run are refused with what is wrong with them."""
+    """Invalid checks are refused with a helpful message."""
     with pytest.raises(error, match=told):
         builder().with_health(custom_checks=checks)
 
 
 def test_enabled_is_a_truth_value() -> None:
-    """Text that says no is not taken for yes."""
+    """`enabled` must be a bool."""
     with pytest.raises(TypeError, match="enabled is True or False, not 'no'"):
         builder().with_health("no")  # type: ignore[arg-type]
 
 
 def test_once() -> None:
-    """A second call is a mistake, whatever the first one said; builders stay as they are."""
+    """A second call is refused; builders are immutable."""
     first = builder()
     second = first.with_health(enabled=False)
     with pytest.raises(ValueError, match="with_health is called once"):
@@ -83,7 +83,7 @@ def test_once() -> None:
 
 
 def test_entries_are_copied() -> None:
-    """What becomes of the caller's dictionaries and list later changes nothing."""
+    """Later changes of the arguments have no effect."""
     entry: CustomCheck = {"name": "store", "check": bool}
     entries = [entry]
     built = builder().with_health(custom_checks=entries)

@@ -1,4 +1,4 @@
-"""Metrics of the user's own: what is refused at once, and what is left out later."""
+"""Custom metrics: validation, and values that are omitted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def a_metric(read: Any = int, **changes: Any) -> Any:
 
 @pytest.mark.parametrize("name", ["depth", "d", "queue_depth2", "d__"])
 def test_names(name: str) -> None:
-    """Lower case letters, digits and underscores make a name."""
+    """Names have lower-case letters, digits and underscores."""
     assert check_metrics([a_metric(name=name)])[0]["name"] == name
 
 
@@ -27,13 +27,13 @@ def test_names(name: str) -> None:
     "name", ["", "Depth", "9a", "_a", "a-b", "a b", "a\n", "a.b", "ä", None, 5]
 )
 def test_no_names(name: Any) -> None:
-    """Anything else is refused."""
+    """Other names are refused."""
     with pytest.raises(ValueError, match="a name in custom_metrics matches"):
         check_metrics([a_metric(name=name)])
 
 
 async def later() -> int:
-    """Return a number to whoever waits."""
+    """Return a number."""
     return 5
 
 
@@ -41,11 +41,11 @@ async def later() -> int:
     ("metrics", "error", "told"),
     [
         ([a_metric(), a_metric()], ValueError, "have the name depth twice"),
-        ([a_metric(type="summary")], ValueError, "depth is a counter or a gauge, not 'summary'"),
-        ([a_metric(type=["gauge"])], ValueError, "depth is a counter or a gauge"),
-        ([a_metric(help=None)], TypeError, "the help of the metric depth is text"),
-        ([a_metric(5)], TypeError, "depth is read by a plain function"),
-        ([a_metric(later)], TypeError, "depth is read by a plain function"),
+        ([a_metric(type="summary")], ValueError, 'depth is "counter" or "gauge", not \'summary\''),
+        ([a_metric(type=["gauge"])], ValueError, 'depth is "counter" or "gauge"'),
+        ([a_metric(help=None)], TypeError, "help of the metric depth must be a string"),
+        ([a_metric(5)], TypeError, "depth must be a plain function"),
+        ([a_metric(later)], TypeError, "depth must be a plain function"),
         ([{"name": "depth"}], ValueError, "name, type, help, read; this one has name"),
         ([5], TypeError, "a dictionary, not int"),
         ("depth", TypeError, "a list of dictionaries"),
@@ -53,31 +53,31 @@ async def later() -> int:
     ],
 )
 def test_no_metrics(metrics: Any, error: type[Exception], told: str) -> None:
-    """What cannot be read is refused with what is wrong with it."""
+    """Invalid metrics are refused with a helpful message."""
     with pytest.raises(error, match=told):
         check_metrics(metrics)
 
 
 class Lying(float):
-    """A number whose value cannot be had."""
+    """A number whose conversion to float fails."""
 
     def __float__(self) -> float:
         raise RuntimeError("no")
 
 
 def failing() -> float:
-    """Raise what has a secret in it."""
+    """Raise an exception with a secret in its message."""
     raise ValueError("password=hunter2")
 
 
 def returning(value: Any) -> Any:
-    """Return a reader of this value."""
+    """Return a function that returns a value."""
     return lambda: value
 
 
 @pytest.mark.parametrize("value", [0, 7, -3, 2.5, -0.0, 2**53, 1e308, sys.float_info.min])
 def test_values(value: float) -> None:
-    """Finite numbers are told with their type and help."""
+    """Finite numbers are read with type and help."""
     (told,) = CustomMetrics(check_metrics([a_metric(returning(value))])).read().values()
     assert (told.value, told.type, told.help) == (value, "gauge", "How deep.")
 
@@ -92,7 +92,7 @@ def test_values(value: float) -> None:
     ],
 )
 def test_no_values(read: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """What raises or returns no finite number is left out and logged once; others are told."""
+    """A metric that raises or has no finite value is omitted and logged once."""
     metrics = CustomMetrics(check_metrics([a_metric(read), a_metric(int, name="other")]))
     for _ in range(3):
         assert list(metrics.read()) == ["other"]
@@ -102,13 +102,13 @@ def test_no_values(read: Any, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_counters_are_not_negative() -> None:
-    """A counter below zero is none; a gauge may be."""
+    """A negative counter is omitted; a gauge may be negative."""
     assert not CustomMetrics(check_metrics([a_metric(returning(-1), type="counter")])).read()
     assert CustomMetrics(check_metrics([a_metric(returning(0), type="counter")])).read()
 
 
 def test_a_metric_comes_back() -> None:
-    """A metric that could not be read for a while is told again."""
+    """A metric is read again after a failure."""
     values = iter([math.nan, 5.0])
     metrics = CustomMetrics(check_metrics([a_metric(lambda: next(values))]))
     assert not metrics.read()

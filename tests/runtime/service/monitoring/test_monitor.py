@@ -1,4 +1,4 @@
-"""Snapshots of an instance and what its statistics show, by a clock that stands."""
+"""Snapshots of an instance, and its statistics, with a fake clock."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Make = Callable[..., Monitor]
 
 
 def settings(**changes: Any) -> MonitoringSettings:
-    """Return settings; a test changes what it is about."""
+    """Return settings with changes."""
     values: dict[str, Any] = {
         "interval": INTERVAL,
         "include_memory_stats": True,
         "include_request_stats": True,
         "custom_metrics": [],
     }
-    return MonitoringSettings.of(**{**values, **changes})
+    return MonitoringSettings(**{**values, **changes})
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def transport() -> MemoryTransport:
-    """A connection within this process."""
+    """A connected in-memory transport."""
     transport = MemoryTransport()
     await transport.connect()
     return transport
@@ -48,7 +48,7 @@ async def transport() -> MemoryTransport:
 
 @pytest.fixture
 def published(transport: MemoryTransport) -> list[dict[str, Any]]:
-    """What was published, each held against its schema."""
+    """The published snapshots, validated against their schema."""
     snapshots: list[dict[str, Any]] = []
     transport.subscribe(
         "probe.monitoring",
@@ -59,7 +59,7 @@ def published(transport: MemoryTransport) -> list[dict[str, Any]]:
 
 @pytest.fixture
 async def make(transport: MemoryTransport, clock: FakeClock) -> AsyncIterator[Make]:
-    """Make monitors of the probe."""
+    """Create monitors of the probe service."""
     made: list[Monitor] = []
 
     def new(**changes: Any) -> Monitor:
@@ -72,18 +72,18 @@ async def make(transport: MemoryTransport, clock: FakeClock) -> AsyncIterator[Ma
 
 
 def idle() -> tuple[int, int]:
-    """Return the load of an endpoint with nothing to do."""
+    """Return the load of an idle endpoint."""
     return 0, 0
 
 
 def told(data: Any) -> Any:
-    """Return what statistics show under `monitoring`."""
+    """Return the member `monitoring` of statistics."""
     assert list(data) == ["monitoring"]
     return data["monitoring"]()
 
 
 async def test_the_first_snapshot(make: Make, published: list[dict[str, Any]]) -> None:
-    """It is published when the service starts: identity, memory, and nothing done yet."""
+    """The first snapshot is published at the start."""
     monitor = make()
     monitor.watch(EndpointCounters(), idle)
     await monitor.start()
@@ -104,7 +104,7 @@ async def test_the_first_snapshot(make: Make, published: list[dict[str, Any]]) -
 async def test_snapshots_tell_of_the_time_since_the_last_one(
     make: Make, clock: FakeClock, published: list[dict[str, Any]]
 ) -> None:
-    """Rate and percentiles are of one interval, over all endpoints; total and errors are of all."""
+    """Rate and percentiles cover one interval and all endpoints; totals cover all time."""
     time = travel()
     monitor = make()
     one, other = EndpointCounters(), EndpointCounters()
@@ -137,7 +137,7 @@ async def test_snapshots_tell_of_the_time_since_the_last_one(
 
 
 async def test_statistics_tell_of_one_interval_more(make: Make, clock: FakeClock) -> None:
-    """They show requests as they are now; a snapshot just taken leaves them with the one before."""
+    """Statistics have current numbers and also cover the interval before."""
     time = travel()
     monitor = make()
     counters = EndpointCounters()
@@ -158,7 +158,7 @@ async def test_statistics_tell_of_one_interval_more(make: Make, clock: FakeClock
 
 
 async def test_each_endpoint_tells_of_itself(make: Make) -> None:
-    """The statistics of an endpoint have its own figures, those of the instance all of them."""
+    """An endpoint has its own numbers, the instance has the sums."""
     monitor = make()
     counters = [EndpointCounters(), EndpointCounters()]
     data = [monitor.watch(each, lambda: (1, 2)) for each in counters]
@@ -171,7 +171,7 @@ async def test_each_endpoint_tells_of_itself(make: Make) -> None:
 
 
 async def test_what_is_not_wanted_is_absent(make: Make, published: list[dict[str, Any]]) -> None:
-    """Without memory and request figures neither is told, and no duration is counted."""
+    """Without memory and request statistics, both are absent and nothing is measured."""
     monitor = make(include_memory_stats=False, include_request_stats=False)
     counters = EndpointCounters()
     assert monitor.watch(counters, idle) == {}
@@ -183,7 +183,7 @@ async def test_what_is_not_wanted_is_absent(make: Make, published: list[dict[str
 
 
 async def test_metrics_are_read_for_snapshots_only(make: Make) -> None:
-    """Whoever asks for statistics makes nobody read: they show what was read last."""
+    """Statistics show the last values of custom metrics and do not read them."""
     time = travel()
     reads: list[None] = []
 
@@ -204,7 +204,7 @@ async def test_metrics_are_read_for_snapshots_only(make: Make) -> None:
 async def test_a_connection_that_takes_nothing(
     make: Make, transport: MemoryTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A snapshot that cannot be published is logged, and shown in statistics all the same."""
+    """A snapshot that cannot be published is logged, and still shown in statistics."""
     await transport.close()
     monitor = make()
     await monitor.start()
@@ -213,12 +213,12 @@ async def test_a_connection_that_takes_nothing(
 
 
 async def test_statistics_before_the_first_snapshot(make: Make) -> None:
-    """Who asks before the start is told what is known then."""
+    """Statistics are available before the start."""
     assert told(make().data())["requests"]["total"] == 0
 
 
 async def test_nothing_after_the_close(make: Make, published: list[dict[str, Any]]) -> None:
-    """A closed monitor takes no more snapshots."""
+    """A closed monitor takes no snapshots."""
     time = travel()
     monitor = make()
     await monitor.start()
@@ -231,28 +231,28 @@ async def test_nothing_after_the_close(make: Make, published: list[dict[str, Any
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "30", None, True])
 def test_no_intervals(interval: Any) -> None:
-    """The interval is a positive amount of time."""
+    """The interval must be a positive duration."""
     with pytest.raises(InvalidArgumentError, match="interval must be"):
         NatsServiceBuilder(Probe()).with_monitoring(interval)
 
 
 @pytest.mark.parametrize("name", ["include_memory_stats", "include_request_stats"])
 def test_what_to_include_is_a_truth_value(name: str) -> None:
-    """Text that says no is not taken for yes."""
+    """The flags must be bools."""
     wrong: dict[str, Any] = {name: "no"}
-    with pytest.raises(TypeError, match="told by True or False, not 'no'"):
+    with pytest.raises(TypeError, match=f"{name} is True or False, not 'no'"):
         NatsServiceBuilder(Probe()).with_monitoring(**wrong)
 
 
 def test_metrics_are_checked_at_once() -> None:
-    """The builder refuses metrics that cannot be read."""
+    """The builder refuses invalid metrics."""
     wrong: Any = [{"name": "Bad", "type": "gauge", "help": "", "read": int}]
     with pytest.raises(ValueError, match="a name in custom_metrics"):
         NatsServiceBuilder(Probe()).with_monitoring(custom_metrics=wrong)
 
 
 def test_once() -> None:
-    """A second call is a mistake; builders stay as they are."""
+    """A second call is refused; builders are immutable."""
     first = NatsServiceBuilder(Probe())
     with pytest.raises(ValueError, match="with_monitoring is called once"):
         first.with_monitoring().with_monitoring()
