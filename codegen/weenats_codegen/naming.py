@@ -90,6 +90,11 @@ def error_class_name(name: str) -> str:
     return f"Declared{whole}" if taken else whole
 
 
+def base_error_class_name(code: str) -> str:
+    """Return the exception of a canonical code: "NOT_FOUND" -> "NotFoundError"."""
+    return f"{''.join(map(str.capitalize, code.split('_')))}Error"
+
+
 def handlers_class_name(service: str) -> str:
     """Return the abstract class of a service: "receipts" -> "ReceiptsHandlers"."""
     return _of_service(service, "Handlers")

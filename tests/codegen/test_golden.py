@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from weenats_codegen.generate import generate, package_files
+from weenats_codegen.generate import generate, package_files, read_contracts
 
 TESTS = Path(__file__).parents[1]
 GOLDEN = TESTS / "codegen" / "golden"
@@ -35,7 +35,7 @@ def read(folder: Path) -> dict[str, str]:
 def test_a_contract_gives_the_expected_package(case: str) -> None:
     """Every file is what the case holds, and no file is more or less."""
     expected = read(GOLDEN / case / "expected")
-    assert package_files([GOLDEN / case / "contract"]) == expected
+    assert package_files(read_contracts([GOLDEN / case / "contract"])) == expected
 
 
 @pytest.fixture(scope="module")

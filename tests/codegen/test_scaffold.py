@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from weenats_codegen.lint.linter import lint
+from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.source import load
 from weenats_codegen.scaffold import scaffold, singular
@@ -55,7 +55,7 @@ def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
         except ContractError:
             assert tree(root) == {}
         else:
-            assert lint(load(root / "schemas" / name)) == []
+            assert read(root / "schemas" / name).service == name
 
 
 @pytest.mark.parametrize("name", ["null", "true", "services", "events", "orders", "class", "s"])
@@ -63,20 +63,19 @@ def test_odd_names_are_taken(name: str, tmp_path: Path) -> None:
     """Names that YAML or Python would take for something else make valid contracts."""
     scaffold(name, tmp_path)
     contract = load(tmp_path / "schemas" / name)
-    assert isinstance(contract.root.data, dict)
-    assert contract.root.data["service"] == name
+    assert contract.root.mapping["service"] == name
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Receipts", '"Receipts": is no name of a service'),
-        ("../up", '"../up": is no name of a service'),
-        ("receipts\n", '"receipts\\n": is no name of a service'),
-        ("", '"": is no name of a service'),
+        ("Receipts", '"Receipts": is not a valid service name'),
+        ("../up", '"../up": is not a valid service name'),
+        ("receipts\n", '"receipts\\n": is not a valid service name'),
+        ("", '"": is not a valid service name'),
         ("items", "this name makes no valid contract"),
         ("email", "the Python package would be email"),
-        ("a" * 50, "is no valid name"),
+        ("a" * 50, "is not a valid name"),
     ],
 )
 def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
@@ -95,7 +94,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert meta_schema not in scaffold("orders", tmp_path)
     assert meta_schema.read_text() == "mine"
     before = tree(tmp_path)
-    with pytest.raises(ContractError, match="exists already"):
+    with pytest.raises(ContractError, match="already exists"):
         scaffold("orders", tmp_path)
     assert tree(tmp_path) == before
 

@@ -140,7 +140,7 @@ def test_two_schemas_cannot_be_one_class(tmp_path: Path) -> None:
         "aB.schema.json": {"type": "object", "properties": {"d": {"type": "string"}}},
     }.items():
         (tmp_path / name).write_text(json.dumps(schema))
-    with pytest.raises(ContractError, match="the class name AB is also that of"):
+    with pytest.raises(ContractError, match="the class name AB is also used by"):
         build(tmp_path)
 
 

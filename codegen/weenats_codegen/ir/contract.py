@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from weenats_codegen.ir.schemas import annotation_free
+from weenats_codegen.ir.schemas import without_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats_codegen.ir.schemas import Schema
+    from weenats_codegen.parser.walk import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +138,6 @@ class Operation:
         return "NoneType" if self.result == "None" else self.result
 
     @property
-    def state(self) -> str:
-        """The model of the state when it answers the whole aggregate, else ""."""
-        return self.result[len("Entity[") : -1] if self.result.startswith("Entity[") else ""
-
-    @property
     def emitted(self) -> str:
         """The names of what it announces, for people."""
         return ", ".join(event.name for event in self.emits)
@@ -153,7 +148,7 @@ class Contract:
     """A contract.
 
     Attributes:
-        shown: The path of service.yaml, for people.
+        file: The path of service.yaml as the user gave it.
         service: The name of the service.
         version: Its version.
         description: What it is for.
@@ -169,7 +164,7 @@ class Contract:
         schema: All its schemas: `{"$defs": {class name: schema}}`.
     """
 
-    shown: str
+    file: str
     service: str
     version: str
     description: str
@@ -210,7 +205,7 @@ class Contract:
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
             "events": {event.name: event.data for event in self.events},
-            "schema": annotation_free(self.schema),
+            "schema": without_descriptions(self.schema),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""The last touch on generated models: docstrings, long strings, unions and defaults in our form."""
+"""Rewrites generated models: docstrings, long strings, unions and defaults."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def polish(source: str, descriptions: Sequence[str]) -> str:
-    """Return a module of models as it is to be read.
+def postprocess(source: str, descriptions: Sequence[str]) -> str:
+    """Return the source of a module of models as people read it.
 
     Args:
         source: The module as datamodel-code-generator wrote it.
-        descriptions: The texts of docstrings; in the source stand their numbers.
+        descriptions: The texts of the docstrings, for which the source has their numbers.
     """
-    return str(_Polish(source, descriptions))
+    return str(_Rewriter(source, descriptions))
 
 
-class _Polish:
-    """Gives docstrings, long strings and unions our form; drops what steers documentation only."""
+class _Rewriter:
+    """Collects edits of a module, so that everything else is kept as it is."""
 
     def __init__(self, source: str, descriptions: Sequence[str]) -> None:
         self._data = source.encode()
@@ -73,7 +73,7 @@ class _Polish:
                 visible = any(character.isalnum() for character in text)
                 self._replace(statement, docstring(text, indent=indent) if visible else "pass")
             case ast.AnnAssign(target=ast.Name("__pydantic_extra__")):
-                # pydantic wants a plain dict, type checkers what BaseModel says
+                # pydantic needs a plain dict, type checkers the type in BaseModel
                 text = ast.unparse(statement)
                 self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
                 self._import = "from typing import TYPE_CHECKING\n"
@@ -110,7 +110,7 @@ class _Polish:
                     self._expressions(part)
 
     def _docstring(self, statement: ast.stmt) -> str | None:
-        """Return the description that a docstring stands for."""
+        """Return the description whose number a docstring contains, None for other statements."""
         match statement:
             case ast.Expr(ast.Constant(str() as mark)):
                 number = mark.strip()
@@ -124,15 +124,13 @@ class _Polish:
     def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         end_line, end_column = node.end_lineno, node.end_col_offset
         if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-            message = "a node without an end"
-            raise ValueError(message)
-        return self._starts[node.lineno - 1] + node.col_offset, self._starts[
-            end_line - 1
-        ] + end_column
+            raise ValueError(node)
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return start, self._starts[end_line - 1] + end_column
 
 
 class _Types(ast.NodeTransformer):
-    """Writes a type with names for forward references, to be quoted as a whole."""
+    """Replaces forward references in a type by names, so that it can be quoted as a whole."""
 
     def __init__(self) -> None:
         self.forward = False

@@ -14,8 +14,8 @@ from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
 from weenats.transport import Transport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli import call
-from weenats_codegen.cli.call import drawn, failure_line, find
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.call import failure_line, find, rendered
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 
 
@@ -96,7 +96,7 @@ def test_a_bad_payload_names_every_place(
     [
         ("", TEA, "the key: "),
         ("k" * 2000, TEA, "the key: "),
-        ("r-1", "{", "the payload is no JSON: "),
+        ("r-1", "{", "the payload is not valid JSON: "),
         ("r-1", "[" * 100_000, "the payload is nested too deeply"),
         ("r-1", '{"name": "\\ud800"}', "the payload: "),
     ],
@@ -164,7 +164,7 @@ def test_a_call_has_what_connecting_left_of_its_timeout(
 def test_bad_json_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     """A payload that is no JSON is refused before anything is sent."""
     assert main(["call", "receipts", "add-item", "r-1", "{"]) == 2
-    assert "no JSON" in capsys.readouterr().err
+    assert "not valid JSON" in capsys.readouterr().err
 
 
 def test_endpoints_of_others_are_passed_over() -> None:
@@ -177,13 +177,15 @@ def test_endpoints_of_others_are_passed_over() -> None:
         description="",
         endpoints=[EndpointInfo(name="default", subject="x", metadata=None)],
     )
-    with pytest.raises(VerbError, match=r"other 1\.0\.0 has no operation get; it tells of none"):
+    with pytest.raises(
+        CliError, match=r"other 1\.0\.0 has no operation get; it has no known operations"
+    ):
         find(info, "get")
 
 
 def test_a_result_of_nothing_is_done() -> None:
     """A command without a result shows that it was carried out."""
-    assert drawn({"success": True, "duration": 1.0}) == "[green]done[/]"
+    assert rendered({"success": True, "duration": 1.0}) == "[green]done[/]"
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
@@ -194,7 +196,7 @@ def test_a_refusal_says_when_to_come_again() -> None:
         "error": {"code": "RESOURCE_EXHAUSTED", "message": "m", "details": {"retryAfter": 250}},
     }
     failure = Failure.model_validate_json(json.dumps(reply))
-    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (again in 0.25 s)"
+    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (retry in 0.25 s)"
 
 
 def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,7 +222,7 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
     call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
     try:
         assert main(call) == 1
-        assert "(--token or WEENATS_TOKEN give a token)" in capsys.readouterr().err
+        assert "(pass a token with --token or WEENATS_TOKEN)" in capsys.readouterr().err
         assert main([*call, "--token", token()]) == 0
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:

@@ -134,7 +134,11 @@ def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixt
     ("verb", "status", "more"),
     [
         ("generate", 0, []),
-        ("check", 1, ["weenats: no service can be started of generated/orders/handlers.py"]),
+        (
+            "check",
+            1,
+            ["weenats: services cannot start with the handlers in generated/orders/handlers.py"],
+        ),
     ],
 )
 def test_handlers_that_fell_behind_are_told(
@@ -150,7 +154,7 @@ def test_handlers_that_fell_behind_are_told(
     main(["generate"])
     capsys.readouterr()
     assert main([verb]) == status
-    unknown = "has handlers that the contract does not know: add_item"
+    unknown = "has handlers that are not in the contract: add_item"
     assert capsys.readouterr().err.splitlines() == [
         "weenats: generated/orders/handlers.py lacks handlers of the contract: put_item",
         f"weenats: generated/orders/handlers.py {unknown}",

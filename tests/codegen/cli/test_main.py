@@ -113,22 +113,22 @@ def test_a_defect_shows_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is no failure of the user's making is not hidden behind a line."""
-    import weenats_codegen.cli.contracts as verbs
+    from weenats_codegen.cli import generate
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(verbs, "generate", broken)
+    monkeypatch.setattr(generate, "generate", broken)
     with pytest.raises(ZeroDivisionError):
         main(["generate"])
 
 
 def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a verb without a traceback."""
-    import weenats_codegen.cli.contracts as verbs
+    from weenats_codegen.cli import check
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs, "check", interrupted)
+    monkeypatch.setattr(check, "check", interrupted)
     assert main(["check"]) == 130

@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from weenats.protocol.messages import StatsResponse
-from weenats_codegen.cli.measuring import Measured, Poll, measure
-from weenats_codegen.cli.top import drawn
+from weenats_codegen.cli.top import Measurement, Poll, measure, rendered
 
 
 def stats(
@@ -60,17 +59,17 @@ def monitoring(**changes: Any) -> dict[str, Any]:
     return {"monitoring": snapshot}
 
 
-def one(now: Poll, before: Poll | None = None) -> Measured:
+def one(now: Poll, before: Poll | None = None) -> Measurement:
     """Return the measurements of the only instance."""
     (measured,) = measure(now, before)
     return measured
 
 
-def text(*measured: Measured, width: int = 100) -> str:
+def text(*measured: Measurement, width: int = 100) -> str:
     """Draw the table as a terminal of this width shows it."""
     terminal = Console(width=width)
     with terminal.capture() as capture:
-        terminal.print(drawn(measured))
+        terminal.print(rendered(measured))
     return capture.get()
 
 

@@ -124,7 +124,7 @@ def test_wrong_usage(
 def test_a_folder_of_contracts(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It is about one contract: a folder that holds some is none."""
     assert main(["permissions", str(repository / "schemas"), "--role", "client"]) == 1
-    assert "holds no contract" in capsys.readouterr().err
+    assert "contains no contract" in capsys.readouterr().err
 
 
 def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_path: Path) -> None:

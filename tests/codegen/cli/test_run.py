@@ -16,7 +16,7 @@ from weenats_codegen.cli.main import main
 def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
     """Servers and one of its own are wrong usage together."""
     assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
-    assert "--servers and --embedded do not go together" in capsys.readouterr().err
+    assert "--servers and --embedded cannot be used together" in capsys.readouterr().err
 
 
 def test_run_embedded_leaves_the_servers_of_other_verbs(
@@ -73,7 +73,7 @@ def test_what_needs_arguments_is_no_target(
     monkeypatch.chdir(tmp_path)
     assert main(["run", "stocked:Stocked", "--embedded"]) == 1
     shown = capsys.readouterr().err
-    assert "stocked:Stocked cannot be made without arguments: name an instance or" in shown
+    assert "stocked:Stocked requires arguments: use an instance or" in shown
 
 
 def test_a_builder_of_handlers_that_miss_some_says_which(
@@ -104,8 +104,8 @@ def test_run_tells_a_person_where(repository: Path) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.terminate()
-    assert line.startswith("receipts 1.0.0 serves on nats://127.0.0.1:")
-    assert line.endswith("; Ctrl-C stops it\n")
+    assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
+    assert line.endswith("; press Ctrl-C to stop\n")
 
 
 def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
@@ -120,17 +120,17 @@ def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
+        ("nowhere:X", "no module nowhere in ./ and generated/ or among the installed packages"),
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
         ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
         ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
-        ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
+        ("json:dumps", "json:dumps must be handlers or a NatsServiceBuilder, not function"),
         (
             "json:JSONDecoder",
-            "json:JSONDecoder is neither handlers nor a NatsServiceBuilder but type",
+            "json:JSONDecoder must be handlers or a NatsServiceBuilder, not type",
         ),
-        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers does not handle: add_item, "),
+        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),
     ],
 )
 def test_a_bad_target_is_a_line(

@@ -10,9 +10,9 @@ from testkit.running import TARGET, TEA, running
 from testkit.transports import answering, connected
 from weenats.protocol.messages import PingResponse
 from weenats.testing import NatsServer
-from weenats_codegen.cli.agreement import warn_of_differences
+from weenats_codegen.cli.connection import warn_of_differences
 from weenats_codegen.cli.main import main
-from weenats_codegen.cli.services import look
+from weenats_codegen.cli.services import find_instances
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ async def test_an_instance_that_says_nothing_of_itself_is_told(
     async with connected(nats_server.url) as odd:
         odd.subscribe("$SRV.PING", answering(odd, ping.model_dump_json().encode()))
         await odd.fence()
-        assert await look(None, [nats_server.url]) == []
+        assert await find_instances(None, [nats_server.url]) == []
     assert "weenats: odd one does not answer: " in capsys.readouterr().err
 
 

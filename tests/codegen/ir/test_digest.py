@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from weenats_codegen.ir.builder import build
-from weenats_codegen.parser.source import load
+from weenats_codegen.loading import read
 
 ADDRESS: dict[str, Any] = {
     "type": "object",
@@ -36,7 +35,7 @@ def digest(
     """The digest of a contract with these members."""
 
     def run(members: dict[str, Any], **files: object) -> str:
-        return build(load(write_contract(tmp_path, contract_of(**members), **files))).digest
+        return read(write_contract(tmp_path, contract_of(**members), **files)).digest
 
     return run
 

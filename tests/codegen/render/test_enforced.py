@@ -13,9 +13,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from weenats_codegen.ir.builder import build
-from weenats_codegen.lint.linter import lint
-from weenats_codegen.parser.source import load
+from weenats_codegen.loading import read
+from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.render.models import render_models
 
 CLOSED = {"additionalProperties": False}
@@ -137,10 +136,11 @@ def compiled(schema: dict[str, Any]) -> TypeAdapter[Any] | None:
     }
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "service.json").write_text(json.dumps(contract))
-        source = load(Path(folder))
-        if lint(source):
+        try:
+            bundle = read(Path(folder)).schema
+        except ContractError:
             return None
-    text = render_models(build(source).schema, base_class="weenats.model.Model", header="")
+    text = render_models(bundle, base_class="weenats.model.Model", header="")
     module = ModuleType("models_under_test")
     sys.modules[module.__name__] = module  # pydantic looks names up there
     try:

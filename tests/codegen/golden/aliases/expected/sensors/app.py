@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 7d3eef794a1bbf39
+# A stub: `weenats generate` replaces it until you change it. Checksum: 7d3eef794a1bbf39
 """The service sensors as it runs: `python -m sensors.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

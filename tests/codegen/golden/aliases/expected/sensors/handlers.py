@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: eed11da7d6d3913e
+# A stub: `weenats generate` replaces it until you change it. Checksum: eed11da7d6d3913e
 """The handlers of sensors: what each operation does."""
 
 from typing_extensions import override

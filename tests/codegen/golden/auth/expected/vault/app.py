@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 9027f479d39240c6
+# A stub: `weenats generate` replaces it until you change it. Checksum: 9027f479d39240c6
 """The service vault as it runs: `python -m vault.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

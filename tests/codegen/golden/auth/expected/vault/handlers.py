@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 9a861d33d0cee1e5
+# A stub: `weenats generate` replaces it until you change it. Checksum: 9a861d33d0cee1e5
 """The handlers of vault: what each operation does."""
 
 from typing_extensions import override

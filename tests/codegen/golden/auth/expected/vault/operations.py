@@ -4,13 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import (
-    AuthRequirement,
-    Command,
-    Entity,
-    Query,
-    ServiceContract,
-)
+from weenats.contract import AuthRequirement, Command, Entity, Query, ServiceContract
 
 from .models import Box, Close, Move, Open, Shake, WeighResult
 

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: d77cff9b8c4da97e
+# A stub: `weenats generate` replaces it until you change it. Checksum: d77cff9b8c4da97e
 """The service weather as it runs: `python -m weather.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 09b1ffd3825b8fc0
+# A stub: `weenats generate` replaces it until you change it. Checksum: 09b1ffd3825b8fc0
 """The handlers of weather: what each operation does."""
 
 from .service import WeatherHandlers

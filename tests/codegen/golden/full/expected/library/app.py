@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 2ed8313bb8455601
+# A stub: `weenats generate` replaces it until you change it. Checksum: 2ed8313bb8455601
 """The service library as it runs: `python -m library.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

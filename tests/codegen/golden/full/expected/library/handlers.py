@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 30806b71ab7a7f00
+# A stub: `weenats generate` replaces it until you change it. Checksum: 30806b71ab7a7f00
 """The handlers of library: what each operation does."""
 
 from typing_extensions import override

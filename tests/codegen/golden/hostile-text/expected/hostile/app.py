@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: b55054a2bb979070
+# A stub: `weenats generate` replaces it until you change it. Checksum: b55054a2bb979070
 """The service hostile as it runs: `python -m hostile.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 9e2633c46c753042
+# A stub: `weenats generate` replaces it until you change it. Checksum: 9e2633c46c753042
 """The handlers of hostile: what each operation does."""
 
 from typing_extensions import override

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 4d9cd633f7156174
+# A stub: `weenats generate` replaces it until you change it. Checksum: 4d9cd633f7156174
 """The service pumps as it runs: `python -m pumps.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 86da0e03b38d0a9f
+# A stub: `weenats generate` replaces it until you change it. Checksum: 86da0e03b38d0a9f
 """The handlers of pumps: what each operation does."""
 
 from typing_extensions import override

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 15aaa0980da9fb16
+# A stub: `weenats generate` replaces it until you change it. Checksum: 15aaa0980da9fb16
 """The service notes as it runs: `python -m notes.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

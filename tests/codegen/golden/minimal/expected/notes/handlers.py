@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 921c6d93e091a829
+# A stub: `weenats generate` replaces it until you change it. Checksum: 921c6d93e091a829
 """The handlers of notes: what each operation does."""
 
 from typing_extensions import override

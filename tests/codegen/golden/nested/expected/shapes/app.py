@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 7c9f8fb3da7cff08
+# A stub: `weenats generate` replaces it until you change it. Checksum: 7c9f8fb3da7cff08
 """The service shapes as it runs: `python -m shapes.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

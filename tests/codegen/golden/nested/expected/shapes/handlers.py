@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 6a7f443f472f317a
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6a7f443f472f317a
 """The handlers of shapes: what each operation does."""
 
 from typing_extensions import override

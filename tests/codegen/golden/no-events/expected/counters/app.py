@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: daccf6f90f096d76
+# A stub: `weenats generate` replaces it until you change it. Checksum: daccf6f90f096d76
 """The service counters as it runs: `python -m counters.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

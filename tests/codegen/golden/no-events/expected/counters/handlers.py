@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 5d333f5412919a56
+# A stub: `weenats generate` replaces it until you change it. Checksum: 5d333f5412919a56
 """The handlers of counters: what each operation does."""
 
 from typing_extensions import override

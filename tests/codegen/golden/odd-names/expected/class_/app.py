@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: d34788bc4220780c
+# A stub: `weenats generate` replaces it until you change it. Checksum: d34788bc4220780c
 """The service class as it runs: `python -m class_.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

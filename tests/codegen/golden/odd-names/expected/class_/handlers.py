@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 8aa0dfc71bea112b
+# A stub: `weenats generate` replaces it until you change it. Checksum: 8aa0dfc71bea112b
 """The handlers of class: what each operation does."""
 
 from typing_extensions import override

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 12399c9e4def42d0
+# A stub: `weenats generate` replaces it until you change it. Checksum: 12399c9e4def42d0
 """The service profiles as it runs: `python -m profiles.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 6245dfdeed0a841d
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6245dfdeed0a841d
 """The handlers of profiles: what each operation does."""
 
 from typing_extensions import override

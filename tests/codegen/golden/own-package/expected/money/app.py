@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: a0dd90753a03fb14
+# A stub: `weenats generate` replaces it until you change it. Checksum: a0dd90753a03fb14
 """The service my-billing as it runs: `python -m money.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

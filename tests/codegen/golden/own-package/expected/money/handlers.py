@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 186a905ccc1ea28c
+# A stub: `weenats generate` replaces it until you change it. Checksum: 186a905ccc1ea28c
 """The handlers of my-billing: what each operation does."""
 
 from typing_extensions import override

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 1ab584e4c0c77481
+# A stub: `weenats generate` replaces it until you change it. Checksum: 1ab584e4c0c77481
 """The service orders as it runs: `python -m orders.app`.
 
 NATS_URL says where NATS is, nats://localhost:4222 if it is not set.

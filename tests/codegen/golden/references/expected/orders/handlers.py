@@ -1,4 +1,4 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 13c30a2e72e59d8e
+# A stub: `weenats generate` replaces it until you change it. Checksum: 13c30a2e72e59d8e
 """The handlers of orders: what each operation does."""
 
 from typing_extensions import override
