@@ -1,6 +1,6 @@
-"""The messages of the wire: schemas/messages -> runtime/weenats/protocol/messages.py.
+"""The messages of the wire protocol: schemas/messages -> runtime/weenats/protocol/messages.py.
 
-Run it as `python -m weenats_codegen.wire_messages`; with `--check` it only says what is stale.
+Run it as `python -m weenats_codegen.wire_messages`; `--check` only shows what would change.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HEADER: Final = """\
 
 
 def class_name(name: str) -> str:
-    """Return the class of a message: "aggregate-id" -> "AggregateId". Here no name is taken."""
+    """Return the class of a message: "aggregate-id" -> "AggregateId"; no names are reserved."""
     return "".join(word.capitalize() for word in words(name))
 
 
@@ -39,7 +39,7 @@ def build(folder: Path) -> str:
     """Return the source of the module for a folder of schemas.
 
     Raises:
-        ContractError: Two of them have one class name.
+        ContractError: Two schemas have the same class name.
     """
     files = {
         path.name: Node(Location(path.as_posix()), json.loads(path.read_text(encoding="utf-8")))
@@ -55,7 +55,11 @@ def build(folder: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the module, or with `--check` only say whether it is as it would be written."""
+    """Write the module, or with `--check` print the differences.
+
+    Returns:
+        The exit code: 1 if there are differences with `--check`, otherwise 0.
+    """
     new = build(SCHEMAS)
     old = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
     if new == old:

@@ -85,7 +85,7 @@ ReceiptStatus = TypeAliasType("ReceiptStatus", Literal["open", "closed", "voided
 
 
 class ReceiptVoided(Model):
-    """The receipt was declared void."""
+    """The receipt was voided."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(max_length=500, min_length=1)]
@@ -103,7 +103,7 @@ class RemoveItem(Model):
 
 
 class VoidReceipt(Model):
-    """Declare the receipt void, be it open or closed."""
+    """Void the receipt, whether it is open or closed."""
 
     model_config = ConfigDict(extra="forbid")
     reason: Annotated[str, Field(max_length=500, min_length=1)]

@@ -64,7 +64,7 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
     async def read(stream: asyncio.StreamReader) -> None:
         async for line in stream:
             log.append(json.loads(line))
-            if "serves" in log[-1]["message"]:
+            if "is running" in log[-1]["message"]:
                 serving.set()
 
     reading = asyncio.create_task(read(process.stderr))

@@ -67,14 +67,14 @@ class _Builder:
         )
 
     def _event(self, name: str, value: Members) -> Event:
-        member = naming.method_name(name).rstrip("_")
+        publish, subscribe = naming.event_methods(name)
         return Event(
             name=name,
             description=value["description"],
             constant=naming.constant_name(name),
             data=self._model("events", name, "data"),
-            publish=f"publish_{member}",
-            subscribe=f"subscribe_{member}",
+            publish=publish,
+            subscribe=subscribe,
         )
 
     def _operations(self, section: str) -> tuple[Operation, ...]:

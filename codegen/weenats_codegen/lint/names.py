@@ -57,9 +57,8 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
         for name, node in entries(contract, section).items():
             yield naming.method_name(name), node
     for name, node in entries(contract, "events").items():
-        method = naming.method_name(name).rstrip("_")
-        yield f"publish_{method}", node
-        yield f"subscribe_{method}", node
+        for method in naming.event_methods(name):
+            yield method, node
 
 
 def _exports(contract: Node) -> Iterator[tuple[str, Node]]:

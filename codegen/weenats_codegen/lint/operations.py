@@ -7,7 +7,7 @@ import keyword
 import math
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.naming import is_foreign_package, package_name
+from weenats_codegen.naming import is_reserved_package, package_name
 from weenats_codegen.parser.diagnostics import quoted
 from weenats_codegen.parser.walk import contract_schemas
 
@@ -76,7 +76,7 @@ def check_package(contract: Node) -> Iterator[Diagnostic]:
         node, package = service, package_name(service.value)
     else:
         return
-    if is_foreign_package(package):
+    if is_reserved_package(package):
         yield node.diagnostic(
             f"the Python package would be {package}, which is the name of another package",
             f"set python.package to another name, such as {package}_service",

@@ -76,7 +76,7 @@ def test_a_docstring_keeps_within_the_line(text: str) -> None:
     [
         ("add it", '"""Add it."""'),
         ("Really?", '"""Really?"""'),
-        ("", '"""It has no description."""'),
+        ("", '"""No description."""'),
         ("\n\n  --  \n it is", '"""It is."""'),
         ("One.\nTwo.", '"""One.\n\n    Two.\n    """'),
         ("One.\n\nReturns:\n  x", '"""One.\n\n    "Returns:"\n      x\n    """'),
@@ -99,7 +99,7 @@ def test_a_docstring_says_what_is_raised() -> None:
         f"{' ' * 8}Raises:",
         f"{' ' * 12}BadError: Much{' much' * 14}",
         f"{' ' * 16}much much more.",
-        f"{' ' * 12}OddError: It is raised.",
+        f"{' ' * 12}OddError: No description.",
         f'{" " * 8}"""',
     ]
 
