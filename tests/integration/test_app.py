@@ -138,4 +138,4 @@ async def test_a_message_that_comes_again_gets_the_same_answer(nats_url: str) ->
         with pytest.raises(ServiceError, match="status"):
             await receipts.finalize("r-1", Finalize())
     warned = [record["message"] for record in log if record["level"] == "WARNING"]
-    assert warned == ["RECEIPTS_JWKS_URI is not set: nobody is asked who they are"]
+    assert warned == ["RECEIPTS_JWKS_URI is not set: callers are not authenticated"]
