@@ -35,13 +35,13 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_repository_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """generated/receipts is what schemas/receipts gives."""
+    """generated/receipts is up to date."""
     monkeypatch.chdir(ROOT)
     assert check([Path("schemas")], Path("generated")) == Freshness("", ())
 
 
 def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
-    """The seed of hashes, the working directory and the order of contracts change nothing."""
+    """Hash seed, working directory and order of contracts do not change the output."""
     cases = [str(GOLDEN / case / "contract") for case in ("full", "nested", "odd-names")]
     outputs = []
     for seed in ("0", "1", "77"):
@@ -59,7 +59,7 @@ def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 
 def test_generating_receipts_takes_less_than_two_seconds(tmp_path: Path) -> None:
-    """The whole process, imports and ruff included, on a machine that is free; without coverage."""
+    """Generating the sample needs less than 2 s of CPU time, imports and ruff included."""
     contract = str(ROOT / "schemas" / "receipts")
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
     taken = []
@@ -80,7 +80,7 @@ def _children_cpu() -> float:
 def test_a_bad_contract_writes_nothing(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """One bad contract among good ones: every problem is told, no file is written."""
+    """Every invalid contract is reported, and no file is written."""
     write_contract(tmp_path / "s" / "good", contract_of())
     write_contract(tmp_path / "s" / "bad", contract_of(service="BAD", version="1"))
     write_contract(tmp_path / "s" / "worse", contract_of(version="x"))
@@ -95,7 +95,7 @@ def test_a_bad_contract_writes_nothing(
 def test_two_contracts_cannot_be_one_service(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second that names a service is refused, with the path of the first."""
+    """The second contract of a service is refused, with the path of the first."""
     write_contract(tmp_path / "a", contract_of())
     write_contract(tmp_path / "b", contract_of())
     with pytest.raises(
@@ -107,7 +107,7 @@ def test_two_contracts_cannot_be_one_service(
 def test_two_contracts_cannot_be_one_package(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second that makes a package is refused, with what to do."""
+    """The second contract with a package is refused, with the remedy."""
     write_contract(tmp_path / "a", contract_of())
     other = contract_of(service="others", python={"package": "things"})
     write_contract(tmp_path / "b", other)
@@ -121,7 +121,7 @@ def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What lint let pass and the model generator does not is told like any other problem."""
+    """An error of datamodel-code-generator is a diagnostic."""
 
     def refuse(*_: object, **__: object) -> str:
         raise Error("cannot resolve\n this")
@@ -142,7 +142,7 @@ def test_a_model_that_was_not_asked_for_is_a_problem(
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A class that the model generator invents would be nobody's: it is refused."""
+    """An unexpected class of datamodel-code-generator is refused."""
     from weenats_codegen.render import models
 
     monkeypatch.setattr(models, "generate", lambda *_, **__: "class Invented:\n    pass\n")
@@ -162,7 +162,7 @@ def test_a_model_that_was_not_asked_for_is_a_problem(
 def test_the_header_names_the_contract(
     tmp_path: Path, contract_of: Contract, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str]
 ) -> None:
-    """A relative path as given; never a path of this machine alone, nor one too long for a line."""
+    """The header has the relative path of the contract, or a short one."""
     given, shown = case
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / given if given == "absolute" else Path(given)

@@ -23,7 +23,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_sample_is_what_the_scaffold_writes(tmp_path: Path, repository: Path) -> None:
-    """The repository's own contract and meta-schema are the scaffold's, byte for byte."""
+    """The sample contract and the meta-schema are what scaffold writes, byte for byte."""
     written = scaffold("receipts", tmp_path)
     assert sorted(written) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
     made = tree(tmp_path / "schemas")
@@ -34,7 +34,7 @@ def test_sample_is_what_the_scaffold_writes(tmp_path: Path, repository: Path) ->
 
 
 def test_names_go_everywhere(tmp_path: Path) -> None:
-    """Another name leaves nothing of the sample's."""
+    """Another name replaces that of the sample everywhere."""
     scaffold("work-orders", tmp_path)
     made = tree(tmp_path / "schemas/work-orders")
     assert sorted(made) == ["service.yaml", "work-order.schema.json"]
@@ -47,7 +47,7 @@ def test_names_go_everywhere(tmp_path: Path) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True) | st.text(max_size=5))
 def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
-    """Whatever the name, there is a contract without problems, or nothing at all."""
+    """Any name results in a valid contract, or is refused without writing anything."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         try:
@@ -60,7 +60,7 @@ def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["null", "true", "services", "events", "orders", "class", "s"])
 def test_odd_names_are_taken(name: str, tmp_path: Path) -> None:
-    """Names that YAML or Python would take for something else make valid contracts."""
+    """Names that have a meaning in YAML or Python make valid contracts."""
     scaffold(name, tmp_path)
     contract = load(tmp_path / "schemas" / name)
     assert contract.root.mapping["service"] == name
@@ -79,7 +79,7 @@ def test_odd_names_are_taken(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
-    """A name that cannot be used is one clear line, and leaves nothing behind."""
+    """An invalid name is one line, and nothing is written."""
     with pytest.raises(ContractError) as caught:
         scaffold(name, tmp_path)
     assert message in str(caught.value)
@@ -87,7 +87,7 @@ def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """A folder of that name is left as it is, and so is a meta-schema that is there."""
+    """An existing contract or meta-schema is not changed."""
     meta_schema = tmp_path / "schemas/service.schema.json"
     meta_schema.parent.mkdir()
     meta_schema.write_text("mine")
@@ -100,7 +100,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_unwritable_places_are_refused(tmp_path: Path) -> None:
-    """Where nothing can be written, that is said in one line."""
+    """A folder that is not writable is one line."""
     (tmp_path / "schemas").write_text("a file")
     with pytest.raises(ContractError, match="cannot be written"):
         scaffold("orders", tmp_path)
@@ -115,5 +115,5 @@ def test_unwritable_places_are_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_singular(plural: str, expected: str) -> None:
-    """A service named in the plural holds one of them."""
+    """The aggregate has the singular of the service's name."""
     assert singular(plural) == expected

@@ -1,4 +1,4 @@
-"""The verb run: what it serves, where, and how it stops."""
+"""The command `run`: what it serves, where, and how it stops."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from weenats_codegen.cli.main import main
 
 
 def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
-    """Servers and one of its own are wrong usage together."""
+    """--servers and --embedded together are wrong usage."""
     assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
     assert "--servers and --embedded cannot be used together" in capsys.readouterr().err
 
@@ -22,7 +22,7 @@ def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> Non
 def test_run_embedded_leaves_the_servers_of_other_verbs(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NATS_URL is set for calls, and a service may have a server of its own all the same."""
+    """--embedded takes precedence over NATS_URL."""
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
     with running(TARGET, "--embedded", cwd=repository) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
@@ -43,7 +43,7 @@ def test_run_stops_cleanly(
 
 
 def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str) -> None:
-    """A builder serves where it says; modules are found in the working directory."""
+    """A builder has its own servers; modules are found in the working directory."""
     (tmp_path / "shop.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -63,7 +63,7 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
 def test_what_needs_arguments_is_no_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Handlers that are made of something else are named as an instance, or by a builder."""
+    """A class of handlers that requires arguments is refused."""
     (tmp_path / "stocked.py").write_text(
         "from receipts.handlers import Receipts\n"
         "class Stocked(Receipts):\n"
@@ -79,7 +79,7 @@ def test_what_needs_arguments_is_no_target(
 def test_a_builder_of_handlers_that_miss_some_says_which(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In a line, as for the handlers themselves."""
+    """Missing handlers in a builder are one line."""
     (tmp_path / "half.py").write_text(
         "from receipts import ReceiptsHandlers\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -96,7 +96,7 @@ def test_a_builder_of_handlers_that_miss_some_says_which(
 
 
 def test_run_tells_a_person_where(repository: Path) -> None:
-    """Without --json one line says what serves where and how it is stopped."""
+    """Without --json one line has the service, the server and how to stop it."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
     with subprocess.Popen(
         command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -109,7 +109,7 @@ def test_run_tells_a_person_where(repository: Path) -> None:
 
 
 def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
-    """A module that is there but imports what is not fails with a traceback that says where."""
+    """A module that imports a missing one fails with its traceback."""
     (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
     command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -136,7 +136,7 @@ def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
 def test_a_bad_target_is_a_line(
     target: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be served is refused with the reason."""
+    """An invalid target is one line with the reason."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["run", target]) == 1
     assert capsys.readouterr().err.startswith(f"weenats: {message}")
@@ -148,7 +148,7 @@ def test_run_refuses_a_contract_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Handlers whose contract wants to know who calls need a builder: one line says so."""
+    """A contract that requires authentication without `with_auth` is one line."""
     (tmp_path / "asking.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import ADD_ITEM\n"

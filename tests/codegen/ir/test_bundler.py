@@ -1,4 +1,4 @@
-"""Bundling: which schema gets which class name, and where every `$ref` then leads."""
+"""Bundling: the class names of schemas, and the `$ref`s to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Folder:
 
 
 def bundle(schema: object, **files: object) -> Bundler:
-    """Bundle a schema called Root that stands in `root.json`."""
+    """Bundle the schema of `root.json` as Root."""
     folder = Folder(root=schema, **files)
     bundler = Bundler(folder.resolve)
     bundler.add(folder.files["c/root.json"], "Root")
@@ -73,14 +73,14 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}, "minPropert
     ],
 )
 def test_what_needs_a_class_has_a_name_after_its_place(schema: object, names: list[str]) -> None:
-    """Objects everywhere, and bounded values where a union or a list would lose the bounds."""
+    """Objects get a class, and bounded values inside unions and lists."""
     bundler = bundle(schema)
     assert sorted(bundler.definitions) == sorted(["Root", *names])
     assert bundler.diagnostics == []
 
 
 def test_a_reference_is_called_by_its_file_or_its_key() -> None:
-    """A file gives its stem, `$defs` its key; a chain of mere references is followed to its end."""
+    """The class is named after the file or the `$defs` key at the end of a chain of `$ref`s."""
     schema = members(
         a={"$ref": "pet-shop"}, b={"$ref": "pet-shop#/$defs/big-dog"}, c={"$ref": "chain"}
     )
@@ -95,13 +95,13 @@ def test_a_reference_is_called_by_its_file_or_its_key() -> None:
 
 
 def test_recursion_ends() -> None:
-    """A schema that holds itself is walked once."""
+    """A recursive schema is bundled once."""
     bundler = bundle(members(a={"$ref": "tree"}), tree=members(left={"$ref": "tree"}))
     assert sorted(bundler.definitions) == ["Root", "Tree"]
 
 
 def test_two_schemas_with_one_name_are_a_problem() -> None:
-    """The later one is refused, with the place of the first."""
+    """The second schema with a name is reported, with the location of the first."""
     bundler = bundle(members(a=OBJECT, b={"$ref": "root-a"}), **{"root-a": OBJECT})
     (diagnostic,) = bundler.diagnostics
     assert str(diagnostic) == (
@@ -111,7 +111,7 @@ def test_two_schemas_with_one_name_are_a_problem() -> None:
 
 
 def test_words_for_people_are_told_from_members_of_that_name() -> None:
-    """A property called `description`, and a default that looks like a schema, stay."""
+    """A property named `description`, and a default that looks like a schema, are kept."""
     schema = {
         "title": "T",
         "properties": {"description": {"description": "D", "default": {"title": "kept"}}},

@@ -1,4 +1,4 @@
-"""The digest: it changes with what the contract asks, and with nothing else."""
+"""The digest changes with what clients and services agree on, and with nothing else."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def digest(
 
 
 def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None:
-    """Inline, in `$defs` or in a file of the same name: the meaning is one."""
+    """A schema inline, in `$defs` or in a file of the same name has the same digest."""
     inline = digest(MEMBERS)
     for ref in ("move.json", "#/$defs/move", "parts.json#/$defs/move"):
         members = deepcopy(MEMBERS)
@@ -51,7 +51,7 @@ def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None
 
 
 def test_words_for_people_change_nothing(digest: Digest) -> None:
-    """Descriptions, titles and examples are not what both sides agree upon."""
+    """Descriptions, titles and examples are not part of the digest."""
     members = deepcopy(MEMBERS)
     members["description"] = "Other words."
     members["errors"]["lost"]["description"] = "Other words."
@@ -63,7 +63,7 @@ def test_words_for_people_change_nothing(digest: Digest) -> None:
 
 
 def test_order_changes_nothing(digest: Digest) -> None:
-    """The order of errors, of scopes and of members is no agreement."""
+    """The order of errors, scopes and members is not part of the digest."""
     members = deepcopy(MEMBERS)
     orders = []
     for scopes in (["a", "b"], ["b", "a"]):
@@ -77,7 +77,7 @@ def test_order_changes_nothing(digest: Digest) -> None:
 
 
 def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
-    """How Python calls it is not on the wire."""
+    """The name of the Python package is not part of the digest."""
     assert digest({**MEMBERS, "python": {"package": "other"}}) == digest(MEMBERS)
 
 
@@ -100,7 +100,7 @@ def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
 def test_what_both_sides_rely_on_changes_it(
     digest: Digest, contract_of: Callable[..., Any], path_and_value: tuple[str, Any]
 ) -> None:
-    """Any change that a client or a service could notice gives another digest."""
+    """Any change that a client or a service can notice changes the digest."""
     path, value = path_and_value
     members = deepcopy(contract_of(**deepcopy(MEMBERS)))
     *steps, last = path.split("/")

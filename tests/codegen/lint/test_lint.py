@@ -1,4 +1,4 @@
-"""Contracts nobody would write: lint answers each with problems, and never with a traceback."""
+"""Random contracts are valid or refused with diagnostics, never with a traceback."""
 
 import copy
 import json
@@ -64,7 +64,7 @@ def diagnostics_of(contract: object) -> list[str]:
 
 
 def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Return every place in a value."""
+    """Return the path of every nested value."""
     found = [path]
     if isinstance(value, dict):
         for key, part in value.items():
@@ -78,7 +78,7 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(places(CONTRACT)), SCHEMAS)
 def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: object) -> None:
-    """Whatever stands wherever, there are printable lines; where there are none, it builds."""
+    """Any value anywhere is refused with printable lines, or the IR can be built."""
     contract: Any = copy.deepcopy(CONTRACT)
     if not path:
         contract = value
@@ -96,7 +96,7 @@ def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: objec
 @example({"a": {"type": None, "format": []}})
 @example({"a": {"default": None, "format": []}})
 def test_any_schema_is_answered(properties: dict[str, object]) -> None:
-    """Whatever the schema, there are printable lines; where there are none, it builds."""
+    """Any schema is refused with printable lines, or the IR can be built."""
     contract = copy.deepcopy(CONTRACT)
     contract["commands"]["send"]["payload"]["properties"] = properties
     contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
@@ -122,7 +122,7 @@ NAMES = st.sampled_from(
 def test_any_names_are_apart_or_refused(
     commands: list[str], queries: list[str], events: list[str], errors: list[str], kind: str
 ) -> None:
-    """Names that lint lets through are apart in Python too; so it builds."""
+    """Any names are different in Python too, or refused."""
     closed = {"type": "object", "additionalProperties": False}
     diagnostics_of(
         {
@@ -140,7 +140,7 @@ def test_any_names_are_apart_or_refused(
 
 
 def test_deepest_schema_that_is_read_is_checked() -> None:
-    """What reading lets through is not too deep for any check."""
+    """The deepest schema that can be read can be checked."""
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(34):
         schema = {"type": "array", "items": schema}
@@ -152,7 +152,7 @@ def test_deepest_schema_that_is_read_is_checked() -> None:
 
 
 def test_meta_schema_is_spoken_for() -> None:
-    """Each keyword with which the meta-schema can refuse has words of its own."""
+    """Each keyword of the meta-schema has a message."""
     spoken = {*shape._MESSAGES, *shape._CHECKS, "propertyNames"}
     applied = {"$ref", "$defs", "$schema", "$comment", "properties", "items", "title"}
     silent = applied | {"description", "examples", "default"}

@@ -1,4 +1,4 @@
-"""Bad contracts and, beside each, every line that is said about it.
+"""Invalid contracts and their diagnostics.
 
 `refusals/<case>/contract` is the input, `refusals/<case>/expected.txt` the output, byte for byte.
 """
@@ -23,7 +23,7 @@ def refusal() -> str:
 
 @pytest.mark.parametrize("case", sorted(path.name for path in REFUSALS.iterdir()))
 def test_says_all_that_is_wrong(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each problem of a contract is one line: file, JSON pointer, what is wrong, what to do."""
+    """Each diagnostic is one line: file, JSON pointer, message, remedy."""
     monkeypatch.chdir(REFUSALS / case)
     expected = Path("expected.txt").read_text(encoding="utf-8")
     assert refusal() == expected

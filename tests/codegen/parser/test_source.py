@@ -1,4 +1,4 @@
-"""Reading a contract folder: what is opened, what is not, and what `$ref` leads to."""
+"""Reading a contract folder: which files are opened, and what a `$ref` resolves to."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ SCHEMA = "{type: object, additionalProperties: false, properties: {id: {type: st
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A contract folder in which parcel.yaml is still missing."""
+    """A contract folder without its parcel.yaml."""
     contract = tmp_path / "parcels"
     contract.mkdir()
     (contract / "service.yaml").write_text(CONTRACT)
@@ -45,7 +45,7 @@ def names(source: Source) -> list[str]:
 
 
 def test_reads_what_references_reach(folder: Path) -> None:
-    """Files are read through files, each once; those that nobody refers to are not."""
+    """Files that are referred to are read once; others are not read."""
     (folder / "parts").mkdir()
     (folder / "parcel.yaml").write_text(
         "{type: object, properties: {a: {$ref: parts/a.json}, b: {$ref: './parts/../parcel.yaml'}}}"
@@ -61,7 +61,7 @@ def test_reads_what_references_reach(folder: Path) -> None:
 
 
 def test_what_stands_in_examples_is_no_reference(folder: Path) -> None:
-    """A `$ref` in an example, a default or an enumeration is a value like others."""
+    """A `$ref` in an example, a default or an enumeration is not followed."""
     (folder / "parcel.yaml").write_text(
         "{type: object, examples: [{$ref: a.json}], default: {$ref: b.json}, "
         "enum: [{$ref: c.json}], properties: {$ref: {type: string}}}"
@@ -70,7 +70,7 @@ def test_what_stands_in_examples_is_no_reference(folder: Path) -> None:
 
 
 def test_resolves_references(folder: Path) -> None:
-    """A `$ref` leads to a location and the schema there."""
+    """A `$ref` resolves to a location and the schema there."""
     (folder / "parcel.yaml").write_text("{type: object, $defs: {'a/b~c': {type: string}}}")
     source = load(folder)
     root = source.root.location
@@ -85,7 +85,7 @@ def test_resolves_references(folder: Path) -> None:
     "ref", ["", "#", "other.yaml", "parcel.yaml#/$defs/x", "parcel.yaml#/$defs/list", "/etc/passwd"]
 )
 def test_refuses_to_resolve(folder: Path, ref: str) -> None:
-    """A `$ref` that leads nowhere is an error of the contract, not of Python."""
+    """A `$ref` that cannot be resolved raises ContractError."""
     (folder / "parcel.yaml").write_text("$defs: []")
     source = load(folder)
     with pytest.raises(ContractError) as caught:
@@ -106,7 +106,7 @@ def test_opens_nothing_through_links_that_lead_out(folder: Path, link: str) -> N
 
 
 def test_opens_nothing_through_linked_folders(folder: Path) -> None:
-    """A linked folder leads out as a linked file does."""
+    """Links to folders are checked like links to files."""
     (folder / "up").symlink_to("..")
     (folder / "parcel.yaml").write_text("{$ref: up/outside.yaml}")
     source = load(folder)
@@ -116,7 +116,7 @@ def test_opens_nothing_through_linked_folders(folder: Path) -> None:
 
 
 def test_links_within_the_folder_are_files(folder: Path) -> None:
-    """A link that stays in the folder is followed, and so is one to the folder itself."""
+    """A link inside the folder is followed, and a link to the folder itself."""
     (folder / "real.yaml").write_text(SCHEMA)
     (folder / "parcel.yaml").symlink_to("real.yaml")
     alias = folder.parent / "alias"
@@ -125,13 +125,13 @@ def test_links_within_the_folder_are_files(folder: Path) -> None:
 
 
 def test_links_in_a_circle_are_refused(folder: Path) -> None:
-    """A link that leads to itself is a problem, not a traceback."""
+    """A circular link is a diagnostic."""
     (folder / "parcel.yaml").symlink_to("parcel.yaml")
     assert len(load(folder).diagnostics) == 1
 
 
 def test_service_by_link_is_refused(folder: Path) -> None:
-    """service.yaml itself is no link out of its folder either."""
+    """service.yaml must not be a link out of its folder."""
     (folder / "service.yaml").rename(folder.parent / "service.yaml")
     (folder / "service.yaml").symlink_to("../service.yaml")
     with pytest.raises(ContractError, match="is a link out of the contract's folder"):
@@ -139,19 +139,19 @@ def test_service_by_link_is_refused(folder: Path) -> None:
 
 
 def test_waits_for_no_pipe(folder: Path) -> None:
-    """A pipe is no schema file; nothing waits for somebody to write into it."""
+    """A pipe is refused without opening it, which would block."""
     os.mkfifo(folder / "parcel.yaml")
     assert "is not a regular file" in messages(load(folder))[0]
 
 
 def test_reads_no_endless_file(folder: Path) -> None:
-    """A file of more than a mebibyte is no contract."""
+    """A file of more than 1 MiB is refused."""
     (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
     assert messages(load(folder)) == ["is larger than 1 MiB"]
 
 
 def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be opened is a problem of that file."""
+    """A file that cannot be opened is a diagnostic for that file."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -163,7 +163,7 @@ def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_long_chains_of_files_are_read(folder: Path) -> None:
-    """A thousand files that refer to one another exhaust nothing."""
+    """A thousand files that refer to one another are read."""
     (folder / "parcel.yaml").write_text("{$ref: 0.json}")
     for number in range(1000):
         (folder / f"{number}.json").write_text(f'{{"$ref": "{(number + 1) % 1000}.json"}}')
@@ -171,13 +171,13 @@ def test_long_chains_of_files_are_read(folder: Path) -> None:
 
 
 def test_byte_order_mark_is_no_character(folder: Path) -> None:
-    """Files of editors that write a byte order mark are read."""
+    """A byte order mark is ignored."""
     (folder / "parcel.yaml").write_bytes(b"\xef\xbb\xbf" + SCHEMA.encode())
     assert messages(load(folder)) == []
 
 
 def test_finds_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A contract's folder, or a folder of such folders; each contract once, paths as given."""
+    """Contract folders and folders of contracts are accepted; each contract is found once."""
     (folder.parent / "empty").mkdir()
     monkeypatch.chdir(folder.parent)
     assert find_contracts([Path("parcels")]) == [Path("parcels")]
@@ -186,7 +186,7 @@ def test_finds_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_says_every_folder_without_a_contract(folder: Path) -> None:
-    """Each path that holds no contract is named, missing ones and files included."""
+    """Each path without a contract is reported, also a missing one or a file."""
     empty, missing, file = (
         folder.parent / "empty",
         folder.parent / "missing",
@@ -201,14 +201,14 @@ def test_says_every_folder_without_a_contract(folder: Path) -> None:
 
 
 def test_reader_keeps_to_its_folder(folder: Path) -> None:
-    """Whatever service.yaml says, no file outside the folder is opened."""
+    """The reader opens no file outside its folder."""
     assert Reader(folder).read_contract("../outside.yaml") is None
 
 
 def test_a_folder_that_cannot_be_looked_into_has_no_contract(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder without permission is a folder without a contract."""
+    """A folder that cannot be accessed is reported as one without a contract."""
 
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied")
