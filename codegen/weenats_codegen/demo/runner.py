@@ -33,7 +33,7 @@ def demo(recorder: Recorder) -> None:
         recorder.chapter("an embedded nats-server")
         with NatsServer() as server, _importable(folder / "generated"):
             recorder.note(server.url)
-            asyncio.run(importlib.import_module(_STORY).tell(server.url, recorder))
+            asyncio.run(importlib.import_module(_STORY).run(server.url, recorder))
     recorder.note("the service has finished its requests; server and folder have been removed")
 
 

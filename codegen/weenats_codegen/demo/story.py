@@ -28,7 +28,7 @@ _EVENT_TIMEOUT: Final = 5.0
 """Seconds that an event may take to arrive."""
 
 
-async def tell(url: str, recorder: Recorder) -> None:
+async def run(url: str, recorder: Recorder) -> None:
     """Serve the handlers, call them, and record what happens.
 
     Args:

@@ -59,7 +59,7 @@ def bundle_contract(source: Source) -> Bundler:
 
 
 def _described(schema: Node, description: JsonValue) -> Node:
-    """Add the description that an inline schema has if it does not say otherwise."""
+    """Add a description to an inline schema that has none."""
     if not schema.mapping or "$ref" in schema.mapping:
         return schema
     return schema._replace(value={"description": description, **schema.mapping})

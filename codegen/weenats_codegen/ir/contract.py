@@ -140,7 +140,7 @@ class Operation:
 
     @property
     def emitted(self) -> str:
-        """The names of what it announces, for people."""
+        """The names of the events, separated by commas."""
         return ", ".join(event.name for event in self.emits)
 
 

@@ -97,7 +97,7 @@ def _compare(out: Path, files: Mapping[str, str]) -> tuple[dict[str, str], tuple
 
 
 def _stale(out: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return the generated files that are no longer generated."""
+    """Return the files with the header that their packages no longer have."""
     packages = {(out / name).parent for name in files}
     kept = {out / name for name in files}
     return tuple(

@@ -27,8 +27,6 @@ OPERATION_SCHEMAS: Final = {
     "events": ("data",),
 }
 """The sections of service.yaml, and the members of their entries that are schemas."""
-
-
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 
 
