@@ -1,1 +1,1 @@
-"""From contract to Python: the generator and the command line of weenats."""
+"""The code generator of weenats, and its command line."""

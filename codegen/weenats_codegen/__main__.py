@@ -1,4 +1,4 @@
-"""`python -m weenats_codegen` is `weenats`."""
+"""`python -m weenats_codegen` runs the same command line as `weenats`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Contracts in, packages out: `generate` writes them, `check` says whether they are fresh."""
+"""The pipeline from contracts to packages: `generate` writes them, `check` compares them."""
 
 from __future__ import annotations
 
@@ -6,107 +6,128 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weenats_codegen.loading import read
-from weenats_codegen.output.stubs import is_stub, seal
-from weenats_codegen.output.writer import Report, diff, gaps, write
-from weenats_codegen.parser.diagnostics import ContractError, Problem
+from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
+from weenats_codegen.output.writer import Report, diff, write
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.source import find_contracts
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.models import UnsupportedSchemaError
 from weenats_codegen.render.package import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from weenats_codegen.ir.contract import Contract
-    from weenats_codegen.output.stubs import Gap
 
-__all__ = ["Freshness", "Report", "check", "generate"]
+__all__ = ["Freshness", "HandlerMismatch", "Report", "check", "generate"]
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """How packages stand to their contracts.
+    """The result of `check`.
 
     Attributes:
-        diff: What `generate` would change, as a diff; "" when everything is fresh.
-        gaps: What handlers of users and their contracts do not have in common.
+        diff: What `generate` would change, as a diff; "" if nothing.
+        mismatches: The differences between the handlers of users and their contracts.
     """
 
     diff: str
-    gaps: tuple[Gap, ...]
+    mismatches: tuple[HandlerMismatch, ...]
 
 
 def generate(paths: Sequence[Path], out: Path) -> Report:
     """Write the package of every contract.
 
     Args:
-        paths: Contract folders, or folders that hold some.
-        out: The folder that gets the packages.
+        paths: Contract folders, or folders that contain some.
+        out: The folder for the packages.
+
+    Returns:
+        What was written, and how handlers differ from their contracts.
 
     Raises:
-        ContractError: A contract is bad; nothing is written.
-        OSError: A file cannot be written; everything is as it was.
+        ContractError: A contract is invalid; nothing is written.
+        OSError: A file cannot be written; everything is as it was before.
     """
-    files = package_files(paths)
-    report = write(out, files)
-    return replace(report, gaps=gaps(out, files))
+    contracts = read_contracts(paths)
+    report = write(out, package_files(contracts))
+    return replace(report, mismatches=mismatches(out, contracts))
 
 
 def check(paths: Sequence[Path], out: Path) -> Freshness:
-    """Compare what is there with what `generate` would write.
+    """Compare existing packages with what `generate` would write.
+
+    Args:
+        paths: Contract folders, or folders that contain some.
+        out: The folder of the packages.
+
+    Returns:
+        The differences.
 
     Raises:
-        ContractError: A contract is bad.
+        ContractError: A contract is invalid.
     """
-    files = package_files(paths)
-    return Freshness(diff(out, files), gaps(out, files))
+    contracts = read_contracts(paths)
+    return Freshness(diff(out, package_files(contracts)), mismatches(out, contracts))
 
 
-def package_files(paths: Sequence[Path]) -> dict[str, str]:
-    """Return every file of every package by relative path.
+def read_contracts(paths: Sequence[Path]) -> list[Contract]:
+    """Return every contract.
+
+    Args:
+        paths: Contract folders, or folders that contain some.
 
     Raises:
-        ContractError: A contract is bad; it says everything that is wrong with all of them.
+        ContractError: A contract is invalid; the error has the diagnostics of all contracts.
     """
     contracts: list[Contract] = []
-    problems: list[Problem] = []
+    diagnostics: list[Diagnostic] = []
     for folder in find_contracts(paths):
         try:
             contracts.append(read(folder))
         except ContractError as error:
-            problems += error.problems
-    problems += _clashes(contracts)
+            diagnostics += error.diagnostics
+    diagnostics += _clashes(contracts)
+    if diagnostics:
+        raise ContractError(diagnostics)
+    return contracts
+
+
+def package_files(contracts: Sequence[Contract]) -> dict[str, str]:
+    """Return every file of every package by relative path.
+
+    Raises:
+        ContractError: No models can be generated from a contract.
+    """
     files: dict[str, str] = {}
-    if not problems:
-        for contract in contracts:
-            try:
-                rendered = render(contract)
-            except UnsupportedSchemaError as error:
-                problems.append(Problem(contract.shown, "", str(error), "write the schema simpler"))
-            else:
-                files |= {f"{contract.package}/{name}": text for name, text in rendered.items()}
-    if problems:
-        raise ContractError(problems)
-    return {
-        name: seal(text) if is_stub(name) else text for name, text in format_sources(files).items()
-    }
+    diagnostics: list[Diagnostic] = []
+    for contract in contracts:
+        try:
+            rendered = render(contract)
+        except UnsupportedSchemaError as error:
+            location = Location(contract.file)
+            diagnostics.append(Diagnostic(location, str(error), "simplify the schema"))
+        else:
+            files |= {f"{contract.package}/{name}": text for name, text in rendered.items()}
+    if diagnostics:
+        raise ContractError(diagnostics)
+    formatted = format_sources(files)
+    return {name: seal(text) if is_stub(name) else text for name, text in formatted.items()}
 
 
-def _clashes(contracts: Sequence[Contract]) -> list[Problem]:
-    """Find contracts that name one service, or make one package."""
-    problems: list[Problem] = []
+def _clashes(contracts: Sequence[Contract]) -> Iterator[Diagnostic]:
+    """Yield the contracts that have the same service, or the same package."""
     services: dict[str, str] = {}
     packages: dict[str, str] = {}
     for contract in contracts:
-        other = services.setdefault(contract.service, contract.shown)
-        if other != contract.shown:
-            message = f"names the service {contract.service}, and so does {other}"
-            problems.append(Problem(contract.shown, "/service", message, "rename one"))
+        other = services.setdefault(contract.service, contract.file)
+        if other != contract.file:
+            message = f"has the same service name {contract.service} as {other}"
+            yield Diagnostic(Location(contract.file, "/service"), message, "rename one of them")
             continue
-        other = packages.setdefault(contract.package, contract.shown)
-        if other != contract.shown:
-            message = f"makes the package {contract.package}, and so does {other}"
+        other = packages.setdefault(contract.package, contract.file)
+        if other != contract.file:
+            message = f"has the same Python package {contract.package} as {other}"
             remedy = "set python: {package: ...} in one of them"
-            problems.append(Problem(contract.shown, "", message, remedy))
-    return problems
+            yield Diagnostic(Location(contract.file), message, remedy)

@@ -1,10 +1,11 @@
-"""A contract folder -> the IR, or everything that is wrong with it."""
+"""A contract folder -> the IR, or every error in the contract."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from weenats_codegen.ir.builder import build
+from weenats_codegen.ir.bundler import bundle_contract
 from weenats_codegen.lint.linter import lint
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.source import load
@@ -19,10 +20,11 @@ def read(folder: Path) -> Contract:
     """Return the contract in a folder.
 
     Raises:
-        ContractError: It is bad, or there is none.
+        ContractError: The contract is invalid, or there is none.
     """
     source = load(folder)
-    problems = lint(source)
-    if problems:
-        raise ContractError(problems)
-    return build(source)
+    bundle = bundle_contract(source)
+    diagnostics = lint(source, bundle)
+    if diagnostics:
+        raise ContractError(diagnostics)
+    return build(source, bundle)

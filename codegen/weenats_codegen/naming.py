@@ -1,8 +1,8 @@
-"""The only place that turns the names of a contract into Python names.
+"""The names of a contract -> Python names.
 
-Every function takes any text and returns a valid identifier. Two names of a contract may become one
-Python name: `lint` refuses that. A name that Python, pydantic or the runtime has taken is mended
-here, because the wire name stands beside it in the generated code.
+Every function accepts any text and returns a valid identifier. Two names of a contract may become
+the same Python name, which `lint` refuses. A name that Python, pydantic or the runtime reserves is
+changed here; the name on the wire is next to it in the generated code.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 # "HTTPServer" -> HTTP Server, "addItem" -> add Item, "item2Add" -> item2 Add
 _CAMEL: Final = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
-_GAP: Final = re.compile(r"[^A-Za-z0-9]+")
+_SEPARATOR: Final = re.compile(r"[^A-Za-z0-9]+")
 
 CLIENT_ATTRIBUTES: Final = frozenset({
     "check_health", "close", "connect", "connection", "contract", "copy", "execute",
@@ -29,18 +29,18 @@ HANDLERS_ATTRIBUTES: Final = frozenset(
     {"bind", "contract", "endpoints", "telemetry", "transport", "unbind"}
 )
 RESERVED_METHODS: Final = CLIENT_ATTRIBUTES | HANDLERS_ATTRIBUTES
-"""Public attributes of weenats.ServiceClient and weenats.ServiceHandlers: no operation has them."""
+"""The public attributes of weenats.ServiceClient and weenats.ServiceHandlers."""
 
 RESERVED_CLASSES: Final = frozenset({
-    # of Python and typing, as generated modules import them
+    # Python and typing, as generated modules import them
     "Annotated", "Any", "Callable", "ClassVar", "Final", "Literal", "Mapping", "None", "NoneType",
     "Self", "Sequence", "StrEnum", "TypeAlias", "TypeVar", "TypedDict", "Union", "Unpack",
     "Decimal", "Enum", "UUID", "Optional", "Dict", "List", "Set", "Tuple", "Type", "Generic",
-    # of letters that look like digits (E742)
+    # letters that look like digits (E742)
     "I", "O",
-    # of pydantic
+    # pydantic
     "AnyUrl", "AwareDatetime", "BaseModel", "ConfigDict", "Field", "MISSING", "Model", "RootModel",
-    # of the runtime, as generated modules import them
+    # the runtime, as generated modules import it
     "CallOptions", "Command", "Endpoint", "Entity", "Event", "EventHandler", "EventSubscription",
     "NatsServiceBuilder", "PublishOptions", "Query", "RequestContext", "ServiceClient",
     "ServiceContract", "ServiceError", "ServiceHandlers", "SubscribeOptions",
@@ -57,7 +57,7 @@ RESERVED_FIELDS: Final = frozenset({
     "construct", "copy", "dict", "from_orm", "json", "parse_file", "parse_obj", "parse_raw",
     "schema", "schema_json", "update_forward_refs", "validate",
 })  # fmt: skip
-"""Attributes of pydantic.BaseModel that do not begin with `model_`."""
+"""The attributes of pydantic.BaseModel that do not start with `model_`."""
 
 RESERVED_PACKAGES: Final = frozenset({
     "aiobreaker", "aiolimiter", "codegen", "datamodel_code_generator", "generated", "jinja2", "jwt",
@@ -69,15 +69,15 @@ _BUILTINS: Final = frozenset(dir(builtins))
 
 
 def words(name: str) -> list[str]:
-    """Return the words of a name in ASCII: "addItem", "add-item" and "Add Item" have the same."""
+    """Return the words of a name in ASCII; they are equal for "addItem", "add-item", "Add Item"."""
     letters = "".join(_ascii(character) for character in unicodedata.normalize("NFKD", name))
-    return [word for part in _GAP.split(letters) for word in _CAMEL.split(part) if word]
+    return [word for part in _SEPARATOR.split(letters) for word in _CAMEL.split(part) if word]
 
 
 def class_name(name: str) -> str:
     """Return the class of a schema: "add-item" -> "AddItem"."""
     joined = _camel(name)
-    # Names of classes have no underscore (N801), so what is taken gets a word more.
+    # Class names have no underscores (N801), so a reserved name gets another word.
     taken = joined in RESERVED_CLASSES or joined in _BUILTINS or joined in RESERVED_ERRORS
     return f"{joined}Model" if taken else joined
 
@@ -90,14 +90,19 @@ def error_class_name(name: str) -> str:
     return f"Declared{whole}" if taken else whole
 
 
+def base_error_class_name(code: str) -> str:
+    """Return the exception of a canonical code: "NOT_FOUND" -> "NotFoundError"."""
+    return f"{''.join(map(str.capitalize, code.split('_')))}Error"
+
+
 def handlers_class_name(service: str) -> str:
     """Return the abstract class of a service: "receipts" -> "ReceiptsHandlers"."""
-    return _of_service(service, "Handlers")
+    return _service_class(service, "Handlers")
 
 
 def client_class_name(service: str) -> str:
     """Return the client of a service: "receipts" -> "ReceiptsClient"."""
-    return _of_service(service, "Client")
+    return _service_class(service, "Client")
 
 
 def constant_name(name: str) -> str:
@@ -108,29 +113,35 @@ def constant_name(name: str) -> str:
 
 def method_name(name: str) -> str:
     """Return the method of an operation: "add-item" -> "add_item", "import" -> "import_"."""
-    return _free(_snake(name), RESERVED_METHODS | _BUILTINS)
+    return _unreserved(_snake(name), RESERVED_METHODS | _BUILTINS)
+
+
+def event_methods(name: str) -> tuple[str, str]:
+    """Return the methods that publish an event and subscribe to it."""
+    method = method_name(name).rstrip("_")
+    return f"publish_{method}", f"subscribe_{method}"
 
 
 def field_name(name: str) -> str:
     """Return the attribute of a property: "lineTotal" -> "line_total", "copy" -> "copy_".
 
-    datamodel-code-generator names the attributes of models itself; `lint` refuses two properties
-    that have one name here, before it would number them.
+    `lint` refuses two properties with the same attribute, which datamodel-code-generator would
+    number.
     """
-    return _free(_snake(name), RESERVED_FIELDS)
+    return _unreserved(_snake(name), RESERVED_FIELDS)
 
 
 def package_name(name: str) -> str:
     """Return the package of a service: "my-receipts" -> "my_receipts"."""
-    return _free(_snake(name), frozenset())
+    return _unreserved(_snake(name), frozenset())
 
 
-def is_foreign_package(package: str) -> bool:
-    """Return whether an import of that package would give somebody else's."""
+def is_reserved_package(package: str) -> bool:
+    """Return whether a package name is that of the standard library or of a dependency."""
     return package in RESERVED_PACKAGES or package in sys.stdlib_module_names
 
 
-def _of_service(service: str, suffix: str) -> str:
+def _service_class(service: str, suffix: str) -> str:
     name = f"{_camel(service)}{suffix}"
     return f"Declared{name}" if name in RESERVED_CLASSES else name
 
@@ -145,7 +156,7 @@ def _snake(name: str) -> str:
     return f"n{joined}" if joined[0].isdigit() else joined
 
 
-def _free(name: str, taken: frozenset[str]) -> str:
+def _unreserved(name: str, taken: frozenset[str]) -> str:
     return f"{name}_" if name in taken or keyword.iskeyword(name) else name
 
 
@@ -153,7 +164,7 @@ def _ascii(character: str) -> str:
     if character.isascii():
         return character
     category = unicodedata.category(character)
-    if category == "Mn":  # the accent that NFKD took off a letter
+    if category == "Mn":  # an accent that NFKD separated from its letter
         return ""
-    # What has no ASCII form keeps its number, so that it stays apart from others.
+    # A character without an ASCII form becomes its number, so that it differs from others.
     return "-" if category[0] in "ZPC" else f"-u{ord(character):x}-"

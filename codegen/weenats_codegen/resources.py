@@ -1,4 +1,4 @@
-"""Files that live elsewhere in the repository and travel inside the wheel."""
+"""Files that are elsewhere in the repository, and part of the package in a wheel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _CHECKOUT: Final = _PACKAGE.parents[1]
 
 
 def service_meta_schema() -> str:
-    """Return the meta-schema of service.yaml, as text."""
+    """Return the meta-schema of service.yaml as text."""
     return _read("service.schema.json", "schemas/service.schema.json")
 
 
 def sample_handlers() -> str:
-    """Return the handlers of the receipts sample, as text."""
+    """Return the handlers of the receipts sample as text."""
     return _read("handlers.py", "generated/receipts/handlers.py")
 
 

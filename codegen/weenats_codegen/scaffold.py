@@ -1,4 +1,4 @@
-"""A name -> a new contract folder: the receipts sample with other names, ready to be changed."""
+"""A name -> a new contract folder: the receipts sample with other names."""
 
 from __future__ import annotations
 
@@ -10,65 +10,63 @@ from typing import Final
 
 from jinja2 import Environment, StrictUndefined
 
-from weenats_codegen.lint.linter import lint
-from weenats_codegen.parser.diagnostics import ContractError, Problem, shown
-from weenats_codegen.parser.source import load
+from weenats_codegen.lint.shape import SERVICE_NAME
+from weenats_codegen.loading import read
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax import parse_yaml
 from weenats_codegen.resources import service_meta_schema
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _META_SCHEMA: Final = "service.schema.json"
-_ANOTHER: Final = "choose another name"
+_OTHER_NAME: Final = "choose another name"
 
 
 def scaffold(name: str, root: Path) -> list[Path]:
-    """Write a contract to `schemas/NAME`, and beside it the meta-schema that editors check with.
+    """Write a contract to `schemas/NAME`, and next to it the meta-schema that editors use.
 
     Args:
-        name: The name of the service, in the plural as a rule.
-        root: The folder that holds `schemas`.
+        name: The name of the service, usually in the plural.
+        root: The folder that contains `schemas`.
 
     Returns:
         The files that were written.
 
     Raises:
-        ContractError: The name is no service's name, makes no valid contract, or is in use; or the
-            files cannot be written. Nothing is written then.
+        ContractError: The name is not a valid service name, makes no valid contract, or is in
+            use; or the files cannot be written. Nothing is written then.
     """
     if not _NAME.fullmatch(name):
-        remedy = "use lower-case letters, digits and dashes, a letter first, at most 50 in all"
-        raise ContractError([Problem(shown(name), "", "is no name of a service", remedy)])
+        raise _error(quoted(name), *SERVICE_NAME)
     folder = root / "schemas" / name
     if folder.exists():
-        message, remedy = "exists already", f"{_ANOTHER}, or remove it"
-        raise ContractError([Problem(folder.as_posix(), "", message, remedy)])
+        raise _error(folder.as_posix(), "already exists", f"{_OTHER_NAME}, or remove it")
     texts = _render(name)
     try:
-        _try(texts, folder)
+        _check(texts, folder)
         return _write(texts, folder)
     except OSError as error:
-        place = error.filename if isinstance(error.filename, str) else folder.as_posix()
+        file = error.filename if isinstance(error.filename, str) else folder.as_posix()
         message = f"cannot be written ({error.strerror})"
-        raise ContractError([Problem(place, "", message, "choose another folder")]) from None
+        raise _error(file, message, "choose another folder") from None
 
 
 def singular(plural: str) -> str:
-    """Return what a service that is named in the plural holds: "receipts" -> "receipt"."""
+    """Return the singular of a name: "receipts" -> "receipt"."""
     if plural.endswith("ies") and len(plural) > len("ties"):
         return f"{plural[:-3]}y"
     if plural.endswith(("sses", "xes", "ches", "shes")):
         return plural[:-2]
-    kept = ("ss", "us", "is")
-    return (
-        plural[:-1]
-        if plural.endswith("s") and not plural.endswith(kept) and plural != "s"
-        else plural
-    )
+    is_plural = plural.endswith("s") and not plural.endswith(("ss", "us", "is")) and plural != "s"
+    return plural[:-1] if is_plural else plural
+
+
+def _error(file: str, message: str, remedy: str) -> ContractError:
+    return ContractError([Diagnostic(Location(file), message, remedy)])
 
 
 def _render(name: str) -> dict[str, str]:
     """Return the files of a contract, by name."""
-    environment = Environment(  # noqa: S701 - YAML and JSON; the name holds letters and dashes only
+    environment = Environment(  # noqa: S701 - YAML and JSON; the name has letters and dashes only
         undefined=StrictUndefined, keep_trailing_newline=True
     )
     environment.filters["scalar"] = _scalar
@@ -92,31 +90,33 @@ def _render(name: str) -> dict[str, str]:
 
 
 def _scalar(text: str) -> str:
-    """Quote a name that YAML would take for something else, like null."""
+    """Quote a name that YAML would take for something else, such as null."""
     return text if parse_yaml(text).value == text else f"'{text}'"
 
 
-def _try(texts: dict[str, str], folder: Path) -> None:
-    """Refuse a name whose contract would not be valid."""
+def _check(texts: dict[str, str], folder: Path) -> None:
+    """Refuse a name whose contract would be invalid."""
     with tempfile.TemporaryDirectory() as scratch:
         for file, text in texts.items():
             Path(scratch, file).write_text(text, encoding="utf-8")
-        problems = lint(load(Path(scratch)))
-    if problems:
-        why = problems[0]
-        message = f"this name makes no valid contract ({why.pointer} {why.message})"
-        raise ContractError([Problem(folder.as_posix(), "", message, _ANOTHER)])
+        try:
+            read(Path(scratch))
+        except ContractError as error:
+            reason = error.diagnostics[0]
+            text = f"{reason.location.pointer} {reason.message}"
+            message = f"this name makes no valid contract ({text})"
+            raise _error(folder.as_posix(), message, _OTHER_NAME) from None
 
 
 def _write(texts: dict[str, str], folder: Path) -> list[Path]:
-    """Write beside the place first, so that an error leaves nothing half done."""
+    """Write to a temporary folder first, so that an error leaves nothing incomplete."""
     schemas = folder.parent
     schemas.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=schemas, prefix=".weenats-") as scratch:
-        whole = Path(scratch, folder.name)
-        whole.mkdir()
+        complete = Path(scratch, folder.name)
+        complete.mkdir()
         for file, text in texts.items():
-            (whole / file).write_text(text, encoding="utf-8", newline="\n")
+            (complete / file).write_text(text, encoding="utf-8", newline="\n")
         written = [folder / file for file in texts]
         meta_schema = schemas / _META_SCHEMA
         if not meta_schema.exists():
@@ -124,5 +124,5 @@ def _write(texts: dict[str, str], folder: Path) -> list[Path]:
             draft.write_text(service_meta_schema(), encoding="utf-8", newline="\n")
             draft.rename(meta_schema)
             written.append(meta_schema)
-        whole.rename(folder)
+        complete.rename(folder)
     return written

@@ -1,28 +1,25 @@
-"""The messages of the wire: schemas/messages -> runtime/weenats/protocol/messages.py.
+"""The messages of the wire protocol: schemas/messages -> runtime/weenats/protocol/messages.py.
 
-Run it as `python -m weenats_codegen.wire_messages`; with `--check` it only says what is stale.
+Run it as `python -m weenats_codegen.wire_messages`; `--check` only shows what would change.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from difflib import unified_diff
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.ir.bundler import Bundler, Site
+from weenats_codegen.ir.bundler import Bundler
 from weenats_codegen.naming import words
-from weenats_codegen.parser.diagnostics import ContractError
-from weenats_codegen.parser.source import Document
+from weenats_codegen.parser.diagnostics import ContractError, Location
+from weenats_codegen.parser.walk import Node
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.models import render_models
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from pydantic import JsonValue
+    from collections.abc import Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SCHEMAS: Final = ROOT / "schemas" / "messages"
@@ -33,19 +30,8 @@ _HEADER: Final = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """Follows `$ref`s between the files of one flat folder."""
-
-    documents: Mapping[str, Document]
-
-    def resolve(self, _document: Document, ref: str) -> tuple[Document, str, JsonValue]:
-        found = self.documents[ref]
-        return found, "", found.data
-
-
 def class_name(name: str) -> str:
-    """Return the class of a message: "aggregate-id" -> "AggregateId". Here no name is taken."""
+    """Return the class of a message: "aggregate-id" -> "AggregateId"; no names are reserved."""
     return "".join(word.capitalize() for word in words(name))
 
 
@@ -53,29 +39,27 @@ def build(folder: Path) -> str:
     """Return the source of the module for a folder of schemas.
 
     Raises:
-        ContractError: Two of them have one class name.
+        ContractError: Two schemas have the same class name.
     """
-    documents = {
-        path.name: Document(
-            path=PurePosixPath(path.name),
-            shown=path.as_posix(),
-            data=json.loads(path.read_text(encoding="utf-8")),
-        )
+    files = {
+        path.name: Node(Location(path.as_posix()), json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(folder.glob("*.schema.json"))
     }
-    bundler = Bundler(_Files(documents), class_name)
-    for name, document in documents.items():
-        bundler.add(
-            Site(document, ""), document.data, class_name(name.removesuffix(".schema.json"))
-        )
-    if bundler.problems:
-        raise ContractError(bundler.problems)
+    bundler = Bundler(lambda _, ref: files[ref], class_name)
+    for name, schema in files.items():
+        bundler.add(schema, class_name(name.removesuffix(".schema.json")))
+    if bundler.diagnostics:
+        raise ContractError(bundler.diagnostics)
     source = render_models(bundler.schema, base_class="weenats.model.Model", header=_HEADER)
     return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the module, or with `--check` only say whether it is as it would be written."""
+    """Write the module, or with `--check` print the differences.
+
+    Returns:
+        The exit code: 1 if there are differences with `--check`, otherwise 0.
+    """
     new = build(SCHEMAS)
     old = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
     if new == old:

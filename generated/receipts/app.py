@@ -1,10 +1,10 @@
-"""The receipts service as it runs: `python -m receipts.app`, settings from the environment.
+"""Run the receipts service: `python -m receipts.app`, with settings from the environment.
 
-NATS_URL            where NATS is, nats://localhost:4222 if it is not set
-NATS_CREDENTIALS    a .creds file, for servers that ask who connects
-RECEIPTS_JWKS_URI   where the issuer of callers' tokens publishes its keys; nobody is asked for a
-                    token if it is not set
-RECEIPTS_ISSUER     what the tokens name as their issuer
+NATS_URL            the URL of the NATS servers, nats://localhost:4222 by default
+NATS_CREDENTIALS    a .creds file, for servers that require credentials
+RECEIPTS_JWKS_URI   the URL of the keys of the token issuer; if it is not set, there is no
+                    authentication
+RECEIPTS_ISSUER     the issuer of the tokens
 OTLP_ENDPOINT       an OTLP/HTTP receiver of spans and metrics
 """
 
@@ -31,23 +31,23 @@ _LOG = logging.getLogger(__name__)
 
 
 async def audit(context: RequestContext, call_next: CallNext) -> Response:
-    """Log who did what, for how long and with which outcome; an interceptor of our own."""
+    """Log the caller, duration and outcome of every operation: an interceptor of the service."""
     started, outcome = perf_counter(), "failed"
     try:
         response = await call_next(context)
         outcome = "done"
         return response
     finally:
-        caller = context.principal.id if context.principal else "somebody"
+        caller = context.principal.id if context.principal else "an unknown caller"
         elapsed = (perf_counter() - started) * 1000
         _LOG.info("%s: %s of %s in %.1f ms", outcome, context.operation.name, caller, elapsed)
 
 
 def authentication() -> AuthConfig:
-    """Return how callers prove who they are."""
+    """Return the authentication of callers."""
     jwks_uri = os.environ.get("RECEIPTS_JWKS_URI")
     if jwks_uri is None:
-        _LOG.warning("RECEIPTS_JWKS_URI is not set: nobody is asked who they are")
+        _LOG.warning("RECEIPTS_JWKS_URI is not set: callers are not authenticated")
         return NoAuthConfig()
     return JwtAuthConfig(
         jwks_uri=jwks_uri,
@@ -58,12 +58,12 @@ def authentication() -> AuthConfig:
 
 
 async def store_answers() -> bool:
-    """Say whether the store is well; ask your database here."""
+    """Return whether the store is healthy; query your database here."""
     return True
 
 
 def builder() -> NatsServiceBuilder:
-    """Return what builds an instance; the order of the middle is that in which requests pass."""
+    """Return the builder; requests pass the interceptors in the order in which they are added."""
     auth = authentication()
     return (
         NatsServiceBuilder(
@@ -89,7 +89,7 @@ async def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     configure(json=True)
     async with builder().build() as service:
-        _LOG.info("instance %s serves", service.instance_id)
+        _LOG.info("instance %s is running", service.instance_id)
         await service.wait_until_stopped()
 
 

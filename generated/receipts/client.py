@@ -85,7 +85,7 @@ class ReceiptsClient(ServiceClient):
     async def void_receipt(
         self, key: str, command: VoidReceipt, **options: Unpack[CallOptions]
     ) -> Receipt:
-        """Declare the receipt void, be it open or closed.
+        """Void the receipt, whether it is open or closed.
 
         Emits receipt-voided.
 
@@ -164,7 +164,7 @@ class ReceiptsClient(ServiceClient):
     ) -> None:
         """Publish receipt-voided.
 
-        The receipt was declared void.
+        The receipt was voided.
         """
         await publish(self.transport, RECEIPT_VOIDED, key, data, self.telemetry, **options)
 
@@ -173,6 +173,6 @@ class ReceiptsClient(ServiceClient):
     ) -> EventSubscription:
         """Subscribe to receipt-voided.
 
-        The receipt was declared void.
+        The receipt was voided.
         """
         return await subscribe(self.transport, RECEIPT_VOIDED, handler, self.telemetry, **options)

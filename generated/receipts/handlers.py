@@ -1,4 +1,4 @@
-"""The handlers of receipts: what each operation does."""
+"""The handlers of receipts: one for each operation."""
 
 import logging
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class Receipts(ReceiptsHandlers):
-    """Keeps receipts in memory: enough to try things out, gone when the service stops."""
+    """Keeps receipts in memory, until the service stops."""
 
     def __init__(self) -> None:
         self._receipts: dict[str, Entity[Receipt]] = {}
@@ -76,13 +76,13 @@ class Receipts(ReceiptsHandlers):
     async def finalize(self, key: str, command: Finalize, context: RequestContext) -> Receipt:
         """Close the receipt; its items and total stay as they are."""
         receipt = self._find(key).state
-        # A client whose answer was lost sends the same message again: it gets the same answer.
+        # A client that did not get the reply sends the same message again, and gets the same reply.
         if self._finalized_by.get(key) == context.message_id:
             return receipt
         _check_status(receipt.status, "open")
         if not receipt.items:
             raise EmptyReceiptError
-        # What is closed must be told, though the caller gives up or its time runs out meanwhile.
+        # The event must be published, even if the caller cancels or its timeout elapses meanwhile.
         with context.shield_from_deadline(), self.telemetry.with_span("close receipt"):
             entity = self._save(context, "closed", receipt.items)
             self._finalized_by[key] = context.message_id
@@ -94,12 +94,12 @@ class Receipts(ReceiptsHandlers):
     async def void_receipt(
         self, key: str, command: VoidReceipt, context: RequestContext
     ) -> Receipt:
-        """Declare the receipt void, be it open or closed."""
+        """Void the receipt, whether it is open or closed."""
         receipt = self._find(key).state
         _check_status(receipt.status, "open", "closed")
-        caller = context.principal.id if context.principal else "somebody"  # as with_auth says
+        caller = context.principal.id if context.principal else "an unknown caller"
         _LOG.info("%s voids a receipt of %s", caller, receipt.total)
-        context.set_attribute("receipts.voided_total", str(receipt.total))  # on the request's span
+        context.set_attribute("receipts.voided_total", str(receipt.total))  # of the request's span
         entity = self._save(context, "voided", receipt.items)
         event = ReceiptVoided(reason=command.reason, voided_total=receipt.total)
         await self.publish_receipt_voided(key, event, revision=entity.revision)
@@ -118,7 +118,7 @@ class Receipts(ReceiptsHandlers):
     def _save(
         self, context: RequestContext, status: ReceiptStatus, items: list[ReceiptItem]
     ) -> Entity[Receipt]:
-        """Keep the receipt as it is now, as its next revision."""
+        """Store the next revision of the receipt."""
         stored = self._receipts.get(context.key)
         entity = Entity[Receipt](
             id=context.aggregate_id,
@@ -135,5 +135,5 @@ def _check_status(status: ReceiptStatus, *allowed: ReceiptStatus) -> None:
 
 
 def _total(items: Iterable[ReceiptItem]) -> float:
-    """Add up in decimals: 0.1 and 0.2 are 0.3."""
+    """Add decimals, so that 0.1 and 0.2 are 0.3."""
     return float(sum(Decimal(str(item.price)) * item.quantity for item in items))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from weenats_codegen.generate import Freshness, check, generate, package_files
+from weenats_codegen.generate import Freshness, check, generate, package_files, read_contracts
 from weenats_codegen.parser.diagnostics import ContractError
 
 ROOT = Path(__file__).parents[2]
@@ -35,13 +35,13 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_repository_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """generated/receipts is what schemas/receipts gives."""
+    """generated/receipts is up to date."""
     monkeypatch.chdir(ROOT)
     assert check([Path("schemas")], Path("generated")) == Freshness("", ())
 
 
 def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
-    """The seed of hashes, the working directory and the order of contracts change nothing."""
+    """Hash seed, working directory and order of contracts do not change the output."""
     cases = [str(GOLDEN / case / "contract") for case in ("full", "nested", "odd-names")]
     outputs = []
     for seed in ("0", "1", "77"):
@@ -59,7 +59,7 @@ def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 
 def test_generating_receipts_takes_less_than_two_seconds(tmp_path: Path) -> None:
-    """The whole process, imports and ruff included, on a machine that is free; without coverage."""
+    """Generating the sample needs less than 2 s of CPU time, imports and ruff included."""
     contract = str(ROOT / "schemas" / "receipts")
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
     taken = []
@@ -80,7 +80,7 @@ def _children_cpu() -> float:
 def test_a_bad_contract_writes_nothing(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """One bad contract among good ones: every problem is told, no file is written."""
+    """Every invalid contract is reported, and no file is written."""
     write_contract(tmp_path / "s" / "good", contract_of())
     write_contract(tmp_path / "s" / "bad", contract_of(service="BAD", version="1"))
     write_contract(tmp_path / "s" / "worse", contract_of(version="x"))
@@ -95,22 +95,24 @@ def test_a_bad_contract_writes_nothing(
 def test_two_contracts_cannot_be_one_service(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second that names a service is refused, with the path of the first."""
+    """The second contract of a service is refused, with the path of the first."""
     write_contract(tmp_path / "a", contract_of())
     write_contract(tmp_path / "b", contract_of())
-    with pytest.raises(ContractError, match=r"b/service\.json#/service: names the service things"):
-        package_files([tmp_path])
+    with pytest.raises(
+        ContractError, match=r"b/service\.json#/service: has the same service name things"
+    ):
+        read_contracts([tmp_path])
 
 
 def test_two_contracts_cannot_be_one_package(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second that makes a package is refused, with what to do."""
+    """The second contract with a package is refused, with the remedy."""
     write_contract(tmp_path / "a", contract_of())
     other = contract_of(service="others", python={"package": "things"})
     write_contract(tmp_path / "b", other)
-    with pytest.raises(ContractError, match=r"makes the package things.*python: {package: \.\.\.}"):
-        package_files([tmp_path])
+    with pytest.raises(ContractError, match=r"Python package things.*python: {package: \.\.\.}"):
+        read_contracts([tmp_path])
 
 
 def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
@@ -119,7 +121,7 @@ def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What lint let pass and the model generator does not is told like any other problem."""
+    """An error of datamodel-code-generator is a diagnostic."""
 
     def refuse(*_: object, **__: object) -> str:
         raise Error("cannot resolve\n this")
@@ -130,8 +132,8 @@ def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
 
     monkeypatch.setattr(models, "generate", refuse)
     folder = write_contract(tmp_path / "a", contract_of())
-    with pytest.raises(ContractError, match=r"a/service\.json: cannot resolve this; write"):
-        package_files([folder])
+    with pytest.raises(ContractError, match=r"a/service\.json: cannot resolve this; simplify"):
+        package_files(read_contracts([folder]))
 
 
 def test_a_model_that_was_not_asked_for_is_a_problem(
@@ -140,13 +142,13 @@ def test_a_model_that_was_not_asked_for_is_a_problem(
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A class that the model generator invents would be nobody's: it is refused."""
+    """An unexpected class of datamodel-code-generator is refused."""
     from weenats_codegen.render import models
 
     monkeypatch.setattr(models, "generate", lambda *_, **__: "class Invented:\n    pass\n")
     folder = write_contract(tmp_path / "a", contract_of())
-    with pytest.raises(ContractError, match="Invented, Thing: no such model can be made"):
-        package_files([folder])
+    with pytest.raises(ContractError, match="Invented, Thing: no such model can be generated"):
+        package_files(read_contracts([folder]))
 
 
 @pytest.mark.parametrize(
@@ -160,13 +162,13 @@ def test_a_model_that_was_not_asked_for_is_a_problem(
 def test_the_header_names_the_contract(
     tmp_path: Path, contract_of: Contract, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str]
 ) -> None:
-    """A relative path as given; never a path of this machine alone, nor one too long for a line."""
+    """The header has the relative path of the contract, or a short one."""
     given, shown = case
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / given if given == "absolute" else Path(given)
     folder.mkdir(parents=True)
     (folder / "service.json").write_text(json.dumps(contract_of()))
-    files = package_files([folder])
+    files = package_files(read_contracts([folder]))
     for name, text in files.items():
         if not name.endswith(("handlers.py", "app.py", "py.typed")):
             assert text.startswith(f"# Generated by weenats from {shown}. Do not edit.\n")

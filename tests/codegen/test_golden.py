@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from weenats_codegen.generate import generate, package_files
+from weenats_codegen.generate import generate, package_files, read_contracts
 
 TESTS = Path(__file__).parents[1]
 GOLDEN = TESTS / "codegen" / "golden"
@@ -33,14 +33,14 @@ def read(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_contract_gives_the_expected_package(case: str) -> None:
-    """Every file is what the case holds, and no file is more or less."""
+    """The files of each case are the expected ones."""
     expected = read(GOLDEN / case / "expected")
-    assert package_files([GOLDEN / case / "contract"]) == expected
+    assert package_files(read_contracts([GOLDEN / case / "contract"])) == expected
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All expected packages side by side."""
+    """A folder with all expected packages."""
     folder = tmp_path_factory.mktemp("packages")
     for case in CASES:
         shutil.copytree(GOLDEN / case / "expected", folder, dirs_exist_ok=True)
@@ -48,7 +48,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a tool in a folder; return what it says when it fails."""
+    """Run a tool in a folder; return its output if it fails."""
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
@@ -61,26 +61,26 @@ def run(folder: Path, *command: str) -> str:
 
 
 def test_every_package_passes_mypy(packages: Path) -> None:
-    """`mypy --strict` has nothing to say about any expected package."""
+    """All expected packages pass `mypy --strict`."""
     assert run(packages, "mypy", "--strict", "--explicit-package-bases", ".") == ""
 
 
 def test_every_package_passes_pyright(packages: Path) -> None:
-    """`pyright` in strict mode has nothing to say about any expected package."""
+    """All expected packages pass `pyright` in strict mode."""
     config = {"typeCheckingMode": "strict", "extraPaths": [str(TESTS.parent / "runtime")]}
     (packages / "pyrightconfig.json").write_text(json.dumps(config))
     assert run(packages, "pyright", "--pythonpath", sys.executable) == ""
 
 
 def test_every_package_passes_every_rule_of_ruff(packages: Path) -> None:
-    """`ruff` with all the rules of the project has nothing to say about any expected package."""
+    """All expected packages pass all `ruff` rules of the project."""
     config = TESTS.parent / "generated" / ".ruff.toml"
     assert run(packages, "ruff", "check", "--no-cache", "--config", str(config), ".") == ""
     assert run(packages, "ruff", "format", "--no-cache", "--config", str(config), "--check") == ""
 
 
 def test_every_package_can_be_imported(packages: Path) -> None:
-    """Importing the packages and their programs gives neither error nor warning."""
+    """The packages and their programs can be imported without warnings."""
     names = sorted(path.name for path in packages.iterdir() if path.is_dir())
     program = "; ".join(f"import {name}.app" for name in names if not name.startswith("."))
     done = subprocess.run(

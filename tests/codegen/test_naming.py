@@ -1,4 +1,4 @@
-"""Names of a contract become Python names: always valid, never taken."""
+"""Names of a contract become valid Python names that are not reserved."""
 
 import ast
 import builtins
@@ -28,7 +28,7 @@ FUNCTIONS = (
 
 @given(st.text())
 def test_any_text_becomes_an_identifier(text: str) -> None:
-    """Whatever the text, it becomes a public ASCII identifier that is no keyword, and no code."""
+    """Any text becomes a public ASCII identifier that is not a keyword."""
     for name_of in FUNCTIONS:
         name = name_of(text)
         assert name.isascii()
@@ -41,7 +41,7 @@ def test_any_text_becomes_an_identifier(text: str) -> None:
 
 @given(st.text())
 def test_taken_names_are_left_alone(text: str) -> None:
-    """No name hides a builtin or what generated modules import."""
+    """No name hides a builtin or an import of a generated module."""
     assert naming.class_name(text) not in naming.RESERVED_CLASSES | naming.RESERVED_ERRORS
     assert not hasattr(builtins, naming.class_name(text))
     assert not hasattr(builtins, naming.error_class_name(text))
@@ -72,7 +72,7 @@ def test_taken_names_are_left_alone(text: str) -> None:
     ],
 )
 def test_names(name: str, classes: str, constant: str, method: str, package: str) -> None:
-    """What each kind of name looks like."""
+    """Each kind of name has its form."""
     assert naming.class_name(name) == classes
     assert naming.constant_name(name) == constant
     assert naming.method_name(name) == method
@@ -91,7 +91,7 @@ def test_names(name: str, classes: str, constant: str, method: str, package: str
     ],
 )
 def test_errors_end_in_error(name: str, expected: str) -> None:
-    """An error class ends in Error, once, and hides no other error."""
+    """An error class ends in one Error, and hides no other error."""
     assert naming.error_class_name(name) == expected
 
 
@@ -106,12 +106,12 @@ def test_errors_end_in_error(name: str, expected: str) -> None:
     ],
 )
 def test_fields(name: str, expected: str) -> None:
-    """Properties become attributes in snake case that hide none of pydantic's."""
+    """Properties become attributes in snake case that do not hide those of pydantic."""
     assert naming.field_name(name) == expected
 
 
 def test_services_name_their_classes() -> None:
-    """A service gives its name to its client and handlers, taken as a class or not."""
+    """The classes of client and handlers have the name of the service."""
     assert naming.client_class_name("receipts") == "ReceiptsClient"
     assert naming.handlers_class_name("my-receipts") == "MyReceiptsHandlers"
     assert naming.handlers_class_name("event") == "EventHandlers"
@@ -135,13 +135,13 @@ def test_reserved_errors_are_those_of_the_runtime() -> None:
 
 
 def test_reserved_fields_are_those_of_pydantic() -> None:
-    """Every public attribute of a model is reserved, or in the namespace that pydantic keeps."""
+    """Every public attribute of a model is reserved, or in the namespace of pydantic."""
     public = {name for name in dir(pydantic.BaseModel) if not name.startswith(("_", "model_"))}
     assert public <= naming.RESERVED_FIELDS
 
 
 @pytest.mark.parametrize("package", ["email", "json", "nats", "weenats", "pydantic", "tests"])
 def test_foreign_packages_are_known(package: str) -> None:
-    """A package that somebody else has is no name for ours."""
+    """The names of other packages are reserved."""
     assert naming.is_foreign_package(package)
     assert not naming.is_foreign_package(f"{package}_service")

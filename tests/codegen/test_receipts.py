@@ -1,4 +1,4 @@
-"""The sample, served: its generated client against its handlers, over the transport in memory."""
+"""The sample: its generated client and handlers, over the in-memory transport."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
 @dataclass
 class Shop:
-    """The running sample: a client of it, and every event it has announced."""
+    """A running sample with its client and its events."""
 
     client: ReceiptsClient
     events: list[tuple[str, int, Any]] = field(default_factory=list)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def on_event(self, event: Any) -> None:
-        """Note an event."""
+        """Record an event."""
         self.events.append((event.key, event.revision, event.data))
         self._arrived.set()
 
     async def next_event(self) -> tuple[str, int, Any]:
-        """Wait for an event and take it."""
+        """Wait for an event and return it."""
         while not self.events:
             self._arrived.clear()
             await self._arrived.wait()
@@ -54,7 +54,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(memory_transport: MemoryTransport) -> AsyncIterator[Shop]:
-    """The sample, serving."""
+    """The running sample."""
     async with NatsServiceBuilder(Receipts(), transport=memory_transport).build():
         shop = Shop(ReceiptsClient(memory_transport))
         subscriptions = [
@@ -69,7 +69,7 @@ async def shop(memory_transport: MemoryTransport) -> AsyncIterator[Shop]:
 
 
 async def test_the_first_item_opens_the_receipt(shop: Shop) -> None:
-    """Adding answers the receipt, and `get` shows the same as an entity."""
+    """Adding returns the receipt, and `get` returns the same as an entity."""
     receipt = await shop.client.add_item("r-1", COFFEE)
     assert (receipt.id, receipt.status, receipt.total) == ("r-1", "open", 9.0)
     entity = await shop.client.get("r-1")
@@ -87,7 +87,7 @@ async def test_money_does_not_drift(shop: Shop) -> None:
 
 
 async def test_each_change_is_announced_with_its_revision(shop: Shop) -> None:
-    """Adding, removing, closing and voiding: one event each, with what it was about."""
+    """Adding, removing, closing and voiding publish one event each."""
     await shop.client.add_item("r-1", COFFEE)
     added = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
     assert await shop.next_event() == ("r-1", 1, added)
@@ -106,7 +106,7 @@ async def test_each_change_is_announced_with_its_revision(shop: Shop) -> None:
 
 
 async def test_an_unknown_receipt_is_not_found(shop: Shop) -> None:
-    """Everything but adding asks for a receipt that is there."""
+    """Every operation except adding requires an existing receipt."""
     for call in (
         shop.client.get("none"),
         shop.client.finalize("none", Finalize()),
@@ -118,7 +118,7 @@ async def test_an_unknown_receipt_is_not_found(shop: Shop) -> None:
 
 
 async def test_an_unknown_item_is_told_by_name(shop: Shop) -> None:
-    """The error comes back as its class, under its code, with typed details."""
+    """A declared error arrives with its class, code and typed details."""
     await shop.client.add_item("r-1", COFFEE)
     with pytest.raises(ItemNotFoundError) as caught:
         await shop.client.remove_item("r-1", RemoveItem(name="Cake"))
@@ -127,7 +127,7 @@ async def test_an_unknown_item_is_told_by_name(shop: Shop) -> None:
 
 
 async def test_an_empty_receipt_cannot_be_closed(shop: Shop) -> None:
-    """Closing asks for at least one item."""
+    """Closing requires at least one item."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.remove_item("r-1", RemoveItem(name="Coffee"))
     with pytest.raises(EmptyReceiptError):
@@ -135,7 +135,7 @@ async def test_an_empty_receipt_cannot_be_closed(shop: Shop) -> None:
 
 
 async def test_a_closed_receipt_stays_as_it_is(shop: Shop) -> None:
-    """Neither items nor status change; the error says what the status is."""
+    """Items and status do not change; the error contains the status."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.finalize("r-1", Finalize())
     for call in (
@@ -151,7 +151,7 @@ async def test_a_closed_receipt_stays_as_it_is(shop: Shop) -> None:
 
 
 async def test_a_voided_receipt_stays_void(shop: Shop) -> None:
-    """To void twice is refused."""
+    """Voiding twice is refused."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.void_receipt("r-1", VoidReceipt(reason="x"))
     with pytest.raises(InvalidReceiptStateError):
@@ -159,7 +159,7 @@ async def test_a_voided_receipt_stays_void(shop: Shop) -> None:
 
 
 async def test_a_client_may_publish_an_event(shop: Shop) -> None:
-    """The generated client has the publish helpers too."""
+    """The generated client can publish events."""
     data = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
     await shop.client.publish_item_added("r-9", data, revision=7)
     assert await shop.next_event() == ("r-9", 7, data)

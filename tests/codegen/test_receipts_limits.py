@@ -1,4 +1,4 @@
-"""The sample holds for every payload that its contract allows."""
+"""The sample works with every payload that its contract allows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = 1_000_000
 @given(st.floats(0, LARGEST), st.integers(1, LARGEST))
 @settings(max_examples=30)
 async def test_any_price_and_quantity_adds_up(price: float, quantity: int) -> None:
-    """Whatever an item costs, the receipt has a total: a valid request is no failure."""
+    """Every valid price results in a valid total."""
     transport = MemoryTransport()
     async with NatsServiceBuilder(Receipts(), transport=transport).build():
         item = AddItem(name="Gold", price=price, quantity=quantity)
@@ -28,6 +28,6 @@ async def test_any_price_and_quantity_adds_up(price: float, quantity: int) -> No
 
 @pytest.mark.parametrize(("price", "quantity"), [(1e308, 1), (1.0, 10**400)])
 def test_what_could_not_be_added_up_is_refused(price: float, quantity: int) -> None:
-    """Numbers whose product is no number break the contract."""
+    """Numbers whose product is infinite are refused."""
     with pytest.raises(ValidationError):
         AddItem(name="Gold", price=price, quantity=quantity)

@@ -1,4 +1,4 @@
-"""The schemas of the wire, and the models made of them: both say the same."""
+"""The schemas of the wire protocol and the models generated from them agree."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EXAMPLES = [(name, example) for name, schema in FILES.items() for example in sch
 
 
 def accepts_schema(name: str, value: object) -> bool:
-    """Whether the schema takes a value."""
+    """Return whether the schema accepts a value."""
     return bool(Draft202012Validator(FILES[name], registry=REGISTRY).is_valid(value))
 
 
@@ -41,7 +41,7 @@ def read(name: str, value: object) -> Any:
 
 
 def accepts_model(name: str, value: object) -> bool:
-    """Whether the model takes a value."""
+    """Return whether the model accepts a value."""
     try:
         read(name, value)
     except ValidationError:
@@ -51,7 +51,7 @@ def accepts_model(name: str, value: object) -> bool:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_a_schema_is_sound_and_documented(name: str) -> None:
-    """It is valid JSON Schema 2020-12 and has title, description and examples; members too."""
+    """Each schema is valid, with title, description and examples; members have descriptions."""
     schema = FILES[name]
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -64,7 +64,7 @@ def test_a_schema_is_sound_and_documented(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
 def test_an_example_is_valid_and_survives(name: str, example: object) -> None:
-    """Schema and model both take it, and the model writes what it has read."""
+    """Schema and model accept each example, and the model serializes it unchanged."""
     assert accepts_schema(name, example)
     model = getattr(messages, class_name(name.removesuffix(".schema.json")))
     text = TypeAdapter[Any](model).dump_json(read(name, example), by_alias=True)
@@ -90,7 +90,7 @@ def mutants(value: Any) -> Iterator[object]:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_schema_and_model_agree(name: str) -> None:
-    """Every example with one thing changed: both take it, or both refuse it."""
+    """Schema and model agree on every example with one change."""
     for example in FILES[name]["examples"]:
         for mutant in mutants(example):
             assert accepts_schema(name, mutant) == accepts_model(name, mutant), mutant
@@ -98,7 +98,7 @@ def test_schema_and_model_agree(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_unknown_members_are_ignored(name: str) -> None:
-    """An envelope may grow: what a receiver does not know is dropped."""
+    """Unknown members of an envelope are dropped."""
     for example in FILES[name]["examples"]:
         if isinstance(example, dict):
             assert read(name, {**example, "unknownMember": 1}) == read(name, example)
@@ -106,7 +106,7 @@ def test_unknown_members_are_ignored(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_nothing_of_ours_is_nullable(name: str) -> None:
-    """What is left out is left out; only ADR-32 lets metadata of a service be null."""
+    """No message is nullable, except the metadata of ADR-32."""
     text = json.dumps(FILES[name])
     nullable = re.findall(r'"type": \[[^]]*"null"\]', text)
     adr32 = {"service-identity", "ping-response", "info-response", "stats-response"}
@@ -115,7 +115,7 @@ def test_nothing_of_ours_is_nullable(name: str) -> None:
 
 
 def test_the_module_is_fresh() -> None:
-    """runtime/weenats/messages.py is what schemas/messages gives."""
+    """The module of messages is up to date."""
     assert TARGET.read_text(encoding="utf-8") == build(SCHEMAS)
     assert main(["--check"]) == 0
 
@@ -123,7 +123,7 @@ def test_the_module_is_fresh() -> None:
 def test_a_stale_module_is_shown_and_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--check` prints a diff and fails; without it the module is written."""
+    """`--check` prints a diff and fails; without it, the module is written."""
     target = tmp_path / "messages.py"
     monkeypatch.setattr("weenats_codegen.wire_messages.TARGET", target)
     assert main(["--check"]) == 1
@@ -134,23 +134,23 @@ def test_a_stale_module_is_shown_and_written_anew(
 
 
 def test_two_schemas_cannot_be_one_class(tmp_path: Path) -> None:
-    """A `$defs` entry and a file that come to one name are refused."""
+    """Two schemas with the same class name are refused."""
     for name, schema in {
         "a-b.schema.json": {"type": "object", "properties": {"c": {"$ref": "aB.schema.json"}}},
         "aB.schema.json": {"type": "object", "properties": {"d": {"type": "string"}}},
     }.items():
         (tmp_path / name).write_text(json.dumps(schema))
-    with pytest.raises(ContractError, match="the class name AB is also that of"):
+    with pytest.raises(ContractError, match="the class name AB is also used by"):
         build(tmp_path)
 
 
 def test_an_empty_folder_gives_an_empty_module(tmp_path: Path) -> None:
-    """No schemas, no models: still a module."""
+    """A folder without schemas results in a module without models."""
     assert build(tmp_path).startswith("# Generated by weenats from schemas/messages.")
 
 
 def test_what_is_left_out_is_missing() -> None:
-    """A message without metadata says so by MISSING."""
+    """Missing metadata is MISSING."""
     request = read("query-request.schema.json", {"aggregateId": {"type": "a", "key": "b"}})
     assert request.metadata is MISSING
     assert request.query is MISSING

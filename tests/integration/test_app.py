@@ -64,7 +64,7 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
     async def read(stream: asyncio.StreamReader) -> None:
         async for line in stream:
             log.append(json.loads(line))
-            if "serves" in log[-1]["message"]:
+            if "is running" in log[-1]["message"]:
                 serving.set()
 
     reading = asyncio.create_task(read(process.stderr))
@@ -138,4 +138,4 @@ async def test_a_message_that_comes_again_gets_the_same_answer(nats_url: str) ->
         with pytest.raises(ServiceError, match="status"):
             await receipts.finalize("r-1", Finalize())
     warned = [record["message"] for record in log if record["level"] == "WARNING"]
-    assert warned == ["RECEIPTS_JWKS_URI is not set: nobody is asked who they are"]
+    assert warned == ["RECEIPTS_JWKS_URI is not set: callers are not authenticated"]

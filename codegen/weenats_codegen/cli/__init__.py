@@ -1,1 +1,1 @@
-"""The verbs of the command line: `app` is what a person types, each verb a function beside it."""
+"""The command line: `app` declares the commands, each is implemented in a module of its name."""

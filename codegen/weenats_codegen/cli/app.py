@@ -1,4 +1,4 @@
-"""The command line as a person types it; what the verbs do stands elsewhere."""
+"""The commands with their arguments and help; each one imports its implementation when it runs."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,73 +14,101 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+_LOCAL = "nats://localhost:4222"
+
+
+def _example(command: str) -> str:
+    """Return the last paragraph of a help text, on a line of its own."""
+    return f"\b\nExample:\n  {command}"
+
+
+def _split(text: str | None) -> list[str]:
+    """Return the items of a text that is separated by commas."""
+    return [item for item in (part.strip() for part in (text or "").split(",")) if item]
+
+
+def _service_name(text: str | None) -> str | None:
+    """Refuse text that is not a valid service name."""
+    if text is not None:
+        from weenats.protocol.subjects import check_service_name
+
+        try:
+            check_service_name(text)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return text
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Schemas = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="SCHEMAS",
-        help="Contract folders, or folders that hold some (default: schemas).",
-    ),
+    list[Path],
+    typer.Argument(metavar="SCHEMAS", help="Contract folders, or folders that contain some."),
 ]
-Out = Annotated[Path, typer.Option(metavar="DIR", help="Where the packages are.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the packages.")]
 Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
 ]
-Timeout = Annotated[
-    float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for an answer.")
+OneService = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="SERVICE", callback=_service_name, help="Show only the instances of this service."
+    ),
 ]
 
-LOCAL = "nats://localhost:4222"
 
-
-def example(command: str) -> str:
-    """The last paragraph of a help text, on a line of its own."""
-    return f"\b\nExample:\n  {command}"
-
-
-@app.command(epilog=example("weenats new invoices"))
+@app.command(epilog=_example("weenats new invoices"))
 def new(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
     ],
     root: Annotated[
-        Path, typer.Option(metavar="DIR", help="The folder that holds `schemas`.")
+        Path, typer.Option(metavar="DIR", help="The folder that contains `schemas`.")
     ] = Path(),
     *,
     json: Json = False,
 ) -> None:
     """Write a contract folder to start from."""
-    from weenats_codegen.cli import contracts
+    from weenats_codegen.cli import new
 
-    contracts.new(name, root, as_json=json)
+    new.new(name, root, as_json=json)
 
 
-@app.command(epilog=example("weenats generate schemas --out generated"))
-def generate(schemas: Schemas = None, out: Out = Path("generated"), *, json: Json = False) -> None:
+@app.command(epilog=_example("weenats generate schemas --out generated"))
+def generate(
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    out: Out = Path("generated"),
+    *,
+    json: Json = False,
+) -> None:
     """Write a Python package for each contract."""
-    from weenats_codegen.cli import contracts
+    from weenats_codegen.cli import generate
 
-    contracts.generate(schemas or [Path("schemas")], out, as_json=json)
-
-
-@app.command(epilog=example("weenats check schemas --out generated"))
-def check(schemas: Schemas = None, out: Out = Path("generated"), *, json: Json = False) -> None:
-    """Fail, with a diff, when generated files are stale."""
-    from weenats_codegen.cli import contracts
-
-    contracts.check(schemas or [Path("schemas")], out, as_json=json)
+    generate.generate(schemas, out, as_json=json)
 
 
-@app.command(epilog=example("weenats run receipts.handlers:Receipts --embedded"))
+@app.command(epilog=_example("weenats check schemas --out generated"))
+def check(
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    out: Out = Path("generated"),
+    *,
+    json: Json = False,
+) -> None:
+    """Fail, with a diff, if generated files are not up to date."""
+    from weenats_codegen.cli import check
+
+    check.check(schemas, out, as_json=json)
+
+
+@app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
 def run(
-    asked: typer.Context,
+    context: typer.Context,
     target: Annotated[
         str,
         typer.Argument(
             metavar="MODULE:NAME",
             help="Handlers, their class, or a NatsServiceBuilder; "
-            "looked for in the working directory and `generated` too.",
+            "modules are also found in the working directory and in `generated`.",
         ),
     ],
     servers: Annotated[
@@ -88,38 +116,42 @@ def run(
         typer.Option(
             envvar="NATS_URL",
             metavar="URL",
-            help=f"The NATS servers, separated by commas (default: the builder's, or {LOCAL}).",
+            help=f"The NATS servers, separated by commas (default: the builder's, or {_LOCAL}).",
         ),
     ] = None,
     *,
     embedded: Annotated[
-        bool, typer.Option("--embedded", help="Start a nats-server of its own for it.")
+        bool, typer.Option("--embedded", help="Start a nats-server for the service.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Serve a contract until SIGTERM or Ctrl-C."""
     from weenats_codegen.cli import run
 
-    source = asked.get_parameter_source("servers")  # a NATS_URL that is set for other verbs is none
+    source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
     if embedded and source is not None and source.name == "COMMANDLINE":
-        raise typer.BadParameter("--servers and --embedded do not go together: choose one")
-    run.run(target, split(servers), embedded=embedded, as_json=json)
+        raise typer.BadParameter("--servers and --embedded cannot be used together")
+    run.run(target, _split(servers), embedded=embedded, as_json=json)
 
 
 @app.command(
-    epilog=example(
+    epilog=_example(
         """weenats call receipts add-item r-1 '{"name": "Tea", "price": 3.5, "quantity": 2}'"""
     )
 )
-def call(  # noqa: PLR0913, PLR0917 - what a person may say of a call
-    service: Annotated[str, typer.Argument(metavar="SERVICE", help="The service.")],
+def call(  # noqa: PLR0913, PLR0917 - the options of a call
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", callback=_service_name, help="The service.")
+    ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
     payload: Annotated[
         str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
-    servers: Servers = LOCAL,
-    timeout: Timeout = 5.0,
+    servers: Servers = _LOCAL,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for the reply.")
+    ] = 5.0,
     token: Annotated[
         str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
     ] = None,
@@ -129,51 +161,51 @@ def call(  # noqa: PLR0913, PLR0917 - what a person may say of a call
     """Call an operation of a running service."""
     from weenats_codegen.cli import call
 
-    call.call(
-        call.Asked(service, operation, key, payload, timeout, token),
-        split(servers),
-        as_json=json,
-    )
+    arguments = call.Arguments(service, operation, key, payload, timeout, token)
+    call.call(arguments, _split(servers), as_json=json)
 
 
-@app.command(epilog=example("weenats explain receipts.handlers:Receipts add-item"))
+@app.command(epilog=_example("weenats explain receipts.handlers:Receipts add-item"))
 def explain(
     target: Annotated[
         str, typer.Argument(metavar="MODULE:BUILDER", help="As for `run`; nothing is started.")
     ],
     operation: Annotated[
-        str | None, typer.Argument(metavar="OPERATION", help="Only this command or query.")
+        str | None, typer.Argument(metavar="OPERATION", help="Show only this command or query.")
     ] = None,
     *,
     json: Json = False,
 ) -> None:
-    """Show what holds for each operation: authentication, limits, timeouts, and who said so."""
+    """Show the effective settings of each operation, and where they come from."""
     from weenats_codegen.cli import explain
 
     explain.explain(target, operation, as_json=json)
 
 
 @app.command(
-    epilog=example("weenats permissions schemas/receipts --role client --operations add-item,get")
+    epilog=_example("weenats permissions schemas/receipts --role client --operations add-item,get")
 )
-def permissions(  # noqa: PLR0913 - what may be said of a user
+def permissions(  # noqa: PLR0913 - the options of a user
     contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
     *,
-    role: Annotated[Literal["service", "client"], typer.Option(help="Whose user it is.")],
+    role: Annotated[Literal["service", "client"], typer.Option(help="The role of the user.")],
     operations: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAMES",
-            help="Only these commands and queries of a client, separated by commas; "
-            "without it, --events and --discovery a client uses everything.",
+            help="The commands and queries that a client calls, separated by commas; "
+            "by default, if there is no --events or --discovery either, everything.",
         ),
     ] = None,
     events: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAMES", help="Only these events of a client, separated by commas."),
+        typer.Option(
+            metavar="NAMES", help="The events that a client subscribes to, separated by commas."
+        ),
     ] = None,
     discovery: Annotated[
-        bool, typer.Option("--discovery", help="A client asks for instances, statistics, health.")
+        bool,
+        typer.Option("--discovery", help="Let a client request instances, statistics, health."),
     ] = False,
     queue_group: Annotated[
         str | None,
@@ -194,77 +226,55 @@ def permissions(  # noqa: PLR0913 - what may be said of a user
             min=0.001,
             max=86400,
             metavar="SECONDS",
-            help="The longest that callers of a service wait (default: what the contract says).",
+            help="The longest timeout of a service's callers (default: that of the contract).",
         ),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
     ] = False,
 ) -> None:
-    """Print what a NATS user must be allowed, as server configuration or claims of a JWT."""
+    """Print the permissions that a NATS user needs, as server configuration or JWT claims."""
     from weenats_codegen.cli import permissions
+    from weenats_codegen.permissions.model import Used
 
-    asked = permissions.Asked(
-        role,
-        split(",".join(operations or [])),
-        split(",".join(events or [])),
-        discovery,
-        queue_group,
-        inbox_prefix,
-        max_timeout,
-    )
-    permissions.permissions(contract, asked, as_json=json)
+    used = Used(_split(",".join(operations or [])), _split(",".join(events or [])), discovery)
+    arguments = permissions.Arguments(role, used, queue_group, inbox_prefix, max_timeout)
+    permissions.permissions(contract, arguments, as_json=json)
 
 
-@app.command(epilog=example("weenats services --json"))
-def services(
-    service: Annotated[
-        str | None, typer.Argument(metavar="SERVICE", help="Only the instances of this one.")
-    ] = None,
-    servers: Servers = LOCAL,
-    *,
-    json: Json = False,
-) -> None:
+@app.command(epilog=_example("weenats services --json"))
+def services(service: OneService = None, servers: Servers = _LOCAL, *, json: Json = False) -> None:
     """List the running services, their instances and statistics."""
     from weenats_codegen.cli import services
 
-    services.services(service, split(servers), as_json=json)
+    services.services(service, _split(servers), as_json=json)
 
 
-@app.command(epilog=example("weenats top receipts"))
+@app.command(epilog=_example("weenats top receipts"))
 def top(
-    service: Annotated[
-        str | None, typer.Argument(metavar="SERVICE", help="Only the instances of this one.")
-    ] = None,
-    servers: Servers = LOCAL,
+    service: OneService = None,
+    servers: Servers = _LOCAL,
     interval: Annotated[
         float,
-        typer.Option(
-            min=0.1, max=3600, metavar="SECONDS", help="Seconds from one look to the next."
-        ),
+        typer.Option(min=0.1, max=3600, metavar="SECONDS", help="Seconds between two updates."),
     ] = 1.0,
     *,
     once: Annotated[
-        bool, typer.Option("--once", help="Watch for one interval, show it, and end.")
+        bool, typer.Option("--once", help="Measure one interval, show it, and exit.")
     ] = False,
     json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document a line for each look.")
+        bool, typer.Option("--json", help="Print each update as one JSON document on one line.")
     ] = False,
 ) -> None:
-    """Watch what the running instances do, until Ctrl-C."""
+    """Show live statistics of the running instances, until Ctrl-C."""
     from weenats_codegen.cli import top
 
-    top.top(service, split(servers), interval=interval, once=once, as_json=json)
+    top.top(service, _split(servers), interval=interval, once=once, as_json=json)
 
 
-@app.command(epilog=example("weenats demo"))
+@app.command(epilog=_example("weenats demo"))
 def demo(*, json: Json = False) -> None:
-    """Show the whole path, from a contract to calls and events."""
+    """Run a demo, from a contract to calls and events."""
     from weenats_codegen.cli import demo
 
     demo.demo(as_json=json)
-
-
-def split(texts: str | None) -> list[str]:
-    """What stands between commas."""
-    return [text for text in (part.strip() for part in (texts or "").split(",")) if text]

@@ -1,7 +1,8 @@
-"""The verb `call`: any operation of a running service, known from what the service tells."""
+"""The command `call`: calls any operation of a running service, which it finds by discovery."""
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
-from weenats.discovery import get_service_info
+from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers
 from weenats.protocol.deadline import seconds
@@ -34,13 +35,10 @@ from weenats.protocol.messages import (
     QueryRequest,
     QueryResponse,
     QuerySuccess,
-    Violation,
 )
 from weenats.protocol.subjects import Kind, cancel
-from weenats_codegen.cli.agreement import compared_instances
-from weenats_codegen.cli.arguments import json_text, service_name
-from weenats_codegen.cli.connection import connection
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.connection import connection, warn_of_differences
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit
 
 if TYPE_CHECKING:
@@ -52,8 +50,8 @@ Reply = CommandSuccess | QuerySuccess | Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a person typed; `payload` is JSON text."""
+class Arguments:
+    """The arguments of the command; `payload` is JSON text."""
 
     service: str
     operation: str
@@ -63,39 +61,51 @@ class Asked:
     token: str | None
 
 
-def call(asked: Asked, servers: Sequence[str], *, as_json: bool) -> None:
-    """Make one call and show its reply.
+def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
+    """Make one call and print its reply.
 
     Raises:
-        VerbError: the service replied with an error, or has no such operation.
+        CliError: The service replied with an error, or has no such operation.
     """
-    service_name(asked.service)
-    payload = json_text(asked.payload)
-    reply = asyncio.run(ask(asked, payload, servers))
+    payload = parse_payload(arguments.payload)
+    reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, Failure):
         data = reply.model_dump(mode="json", by_alias=True)
-        emit(data, as_json=as_json, person=lambda: drawn(data))
+        emit(data, as_json=as_json, render=lambda: rendered(data))
     if isinstance(reply, Failure):
-        raise VerbError(failure_line(reply))
+        raise CliError(failure_line(reply))
 
 
-async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply:
-    """Find the operation in the service's INFO, send an envelope, return what comes back."""
-    deadline = monotonic() + seconds(asked.timeout)
-    async with connection(servers, asked.timeout) as transport:
+def parse_payload(text: str | None) -> JsonValue:
+    """Return the payload; `-` reads standard input, None is an empty object."""
+    if text is None:
+        return {}
+    try:
+        value: JsonValue = json.loads(sys.stdin.read() if text == "-" else text)
+    except ValueError as error:
+        raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
+    except RecursionError:
+        raise typer.BadParameter("the payload is nested too deeply") from None
+    return value
+
+
+async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[str]) -> Reply:
+    """Find the operation by discovery, send the request, return the reply."""
+    deadline = monotonic() + seconds(arguments.timeout)
+    async with connection(servers, arguments.timeout) as transport:
         left = deadline - monotonic()
-        instances = asyncio.ensure_future(compared_instances(transport, asked.service, left))
+        instances = asyncio.ensure_future(_instances(transport, arguments.service, left))
         try:
-            endpoint, kind = await locate(transport, asked, instances, left)
-            request = written(asked, payload, endpoint, kind)
+            endpoint, kind = await locate(transport, arguments, instances, left)
+            request = encode_request(arguments, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
-            if asked.token:
+            if arguments.token:
                 warn_if_exposed(transport)
             delivery = await transport.request(
-                endpoint.subject, request, lines, deadline, cancel_subject=cancel(asked.service)
+                endpoint.subject, request, lines, deadline, cancel_subject=cancel(arguments.service)
             )
         except NoRespondersError:
-            raise VerbError(f"no instance of {asked.service} is running") from None
+            raise CliError(f"no instance of {arguments.service} is running") from None
         finally:
             await instances
     replies: TypeAdapter[Reply] = TypeAdapter(
@@ -104,72 +114,86 @@ async def ask(asked: Asked, payload: JsonValue, servers: Sequence[str]) -> Reply
     return replies.validate_json(delivery.payload, by_name=False)
 
 
+async def _instances(
+    transport: "NatsTransport", service: str, timeout: float
+) -> list[PingResponse]:
+    """Return the instances of a service, and warn if their contracts differ.
+
+    An error is not reported here, since the other requests have it too: there are none then.
+    """
+    instances: list[PingResponse] = []
+    with suppress(ServiceError):
+        instances = await list_instances(transport, service, timeout=timeout)
+    warn_of_differences(instances)
+    return instances
+
+
 async def locate(
     transport: "NatsTransport",
-    asked: Asked,
+    arguments: Arguments,
     instances: Awaitable[list[PingResponse]],
     timeout: float,
 ) -> tuple[EndpointInfo, Kind]:
-    """Find an operation at one instance, else at the others, which may have another contract."""
-    info = await get_service_info(transport, asked.service, timeout=timeout)
+    """Find an operation at one instance, otherwise at the others, whose contract may differ."""
+    service, operation = arguments.service, arguments.operation
+    info = await get_service_info(transport, service, timeout=timeout)
     try:
-        return find(info, asked.operation)
-    except VerbError as missing:
+        return find(info, operation)
+    except CliError as missing:
         for each in await instances:
-            with suppress(VerbError, ServiceError):
-                other = await get_service_info(transport, asked.service, each.id, timeout=timeout)
-                return find(other, asked.operation)
+            with suppress(CliError, ServiceError):
+                other = await get_service_info(transport, service, each.id, timeout=timeout)
+                return find(other, operation)
         raise missing from None
-
-
-def written(asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind) -> bytes:
-    """Return the request as bytes; a key or payload that no request can hold is wrong usage."""
-    try:
-        return to_json(envelope(asked, payload, endpoint, kind), by_alias=True)
-    except ValidationError as error:
-        raise typer.BadParameter(f"the key: {error.errors()[0]['msg']}") from None
-    except ValueError as error:
-        raise typer.BadParameter(f"the payload: {error}") from None
 
 
 def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:
     """Return the endpoint of an operation and whether it is a command or a query."""
     known: list[str] = []
     for endpoint in info.endpoints:
-        told = facts(endpoint)
-        if told.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
+        metadata = _metadata(endpoint)
+        if metadata.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
             continue
-        if told.get("operation") == operation:
-            return endpoint, Kind(told["kind"])
-        known.append(told.get("operation", ""))
-    has = f"it has {', '.join(sorted(known))}" if known else "it tells of none"
-    raise VerbError(f"{info.name} {info.version} has no operation {operation}; {has}")
+        if metadata.get("operation") == operation:
+            return endpoint, Kind(metadata["kind"])
+        known.append(metadata.get("operation", ""))
+    has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
+    raise CliError(f"{info.name} {info.version} has no operation {operation}; {has}")
 
 
-def facts(endpoint: EndpointInfo) -> dict[str, str]:
-    """What an endpoint tells of itself; nothing when it is none of ours."""
+def _metadata(endpoint: EndpointInfo) -> dict[str, str]:
+    """Return the metadata of an endpoint, which other services may not have."""
     return endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
 
 
-def envelope(
-    asked: Asked, payload: JsonValue, endpoint: EndpointInfo, kind: Kind
-) -> CommandRequest | QueryRequest:
-    """The request as every client sends it."""
-    target = AggregateId(type=facts(endpoint)["aggregate"], key=asked.key)
-    message_id = STAMPER.stamp()
-    sender = MessageMetadata(
-        message_id=message_id,
-        timestamp=STAMPER.timestamp,
-        correlation=Correlation(correlation_id=message_id),
-        authentication=JwtAuthentication(type="jwt", token=asked.token) if asked.token else MISSING,
-    )
-    if kind is Kind.COMMAND:
-        return CommandRequest(aggregate_id=target, command=payload, metadata=sender)
-    return QueryRequest(aggregate_id=target, query=payload, metadata=sender)
+def encode_request(
+    arguments: Arguments, payload: JsonValue, endpoint: EndpointInfo, kind: Kind
+) -> bytes:
+    """Return the request as clients send it; an invalid key or payload is wrong usage."""
+    token = arguments.token
+    try:
+        target = AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
+        message_id = STAMPER.stamp()
+        sender = MessageMetadata(
+            message_id=message_id,
+            timestamp=STAMPER.timestamp,
+            correlation=Correlation(correlation_id=message_id),
+            authentication=JwtAuthentication(type="jwt", token=token) if token else MISSING,
+        )
+        request: CommandRequest | QueryRequest
+        if kind is Kind.COMMAND:
+            request = CommandRequest(aggregate_id=target, command=payload, metadata=sender)
+        else:
+            request = QueryRequest(aggregate_id=target, query=payload, metadata=sender)
+        return to_json(request, by_alias=True)
+    except ValidationError as error:
+        raise typer.BadParameter(f"the key: {error.errors()[0]['msg']}") from None
+    except ValueError as error:
+        raise typer.BadParameter(f"the payload: {error}") from None
 
 
-def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
-    """A result, or an entity, for a person."""
+def rendered(reply: dict[str, JsonValue]) -> "RenderableType":
+    """Return a result or an entity for people."""
     from rich.json import JSON
 
     for member in ("entity", "result"):
@@ -179,30 +203,27 @@ def drawn(reply: dict[str, JsonValue]) -> "RenderableType":
 
 
 def failure_line(failure: Failure) -> str:
-    """Code, declared name, message, then what was wrong where, or the declared details as JSON."""
+    """Return an error as one line: code, declared name, message, then what the details add."""
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
-    declared = details.get("error")
-    name = f" {declared}" if isinstance(declared, str) else ""
-    line = f"{error.code}{name}: {error.message}"
-    if name and "data" in details:
-        return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
-    told = (f"{fault.pointer}: {fault.message}" for fault in violations(details))
-    faults = "; ".join(fault for fault in told if fault not in error.message)
-    return f"{line} ({faults})" if faults else f"{line}{_remedy(error.code, details)}"
-
-
-def _remedy(code: str, details: dict[str, JsonValue]) -> str:
-    """Say what helps against a refusal."""
-    wait = details.get("retryAfter")
+    declared, wait = details.get("error"), details.get("retryAfter")
+    line = f"{error.code}: {error.message}"
+    if isinstance(declared, str):
+        line = f"{error.code} {declared}: {error.message}"
+        if "data" in details:
+            return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
+    if violations := "; ".join(each for each in _violations(details) if each not in error.message):
+        return f"{line} ({violations})"
     if isinstance(wait, int | float):
-        return f" (again in {wait / 1000:g} s)"
-    return " (--token or WEENATS_TOKEN give a token)" if code == "UNAUTHENTICATED" else ""
+        return f"{line} (retry in {wait / 1000:g} s)"
+    hint = " (pass a token with --token or WEENATS_TOKEN)"
+    return f"{line}{hint}" if error.code == "UNAUTHENTICATED" else line
 
 
-def violations(details: dict[str, JsonValue]) -> list[Violation]:
-    """What was wrong in a request, when the details say so."""
+def _violations(details: dict[str, JsonValue]) -> list[str]:
+    """Return what was wrong in a request, if the details contain it."""
     try:
-        return InvalidArgumentDetails.model_validate(details).violations
+        violations = InvalidArgumentDetails.model_validate(details).violations
     except ValidationError:
         return []
+    return [f"{each.pointer}: {each.message}" for each in violations]

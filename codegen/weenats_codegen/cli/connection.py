@@ -1,28 +1,37 @@
-"""The connection of a verb: opened in bounded time, closed at the end."""
+"""The connection of a command, and whether the instances it finds have the same contract."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
 from weenats.errors import UnavailableError
 from weenats.protocol.deadline import seconds
+from weenats.protocol.messages import PingResponse
 from weenats.transport.nats import NatsTransport
 from weenats.transport.options import ConnectionOptions
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.output import warn
 
-LONGEST: Final = seconds(ConnectionOptions().connect_timeout)
+_DEFAULT_TIMEOUT: Final = seconds(ConnectionOptions().connect_timeout)
+_DIGEST_LENGTH: Final = 15
+"""Characters of a digest that are shown: `sha256:` and eight."""
 
 
 @asynccontextmanager
 async def connection(
-    servers: Sequence[str], timeout: float = LONGEST
+    servers: Sequence[str], timeout: float = _DEFAULT_TIMEOUT
 ) -> AsyncGenerator[NatsTransport]:
-    """Connect within `timeout` seconds, or the runtime's own if these are fewer.
+    """Connect for the duration of a command.
+
+    Args:
+        servers: The URLs of the servers.
+        timeout: Seconds; if it is longer than the default of the runtime, that applies.
 
     Raises:
-        VerbError: no server answers; the text says how to name others.
+        CliError: No server is available.
     """
-    options = ConnectionOptions(connect_timeout=min(timeout, LONGEST))
+    options = ConnectionOptions(connect_timeout=min(timeout, _DEFAULT_TIMEOUT))
     transport = NatsTransport(servers, options)
     try:
         try:
@@ -34,6 +43,25 @@ async def connection(
         await transport.close()
 
 
-def no_server(error: UnavailableError) -> VerbError:
-    """Say how other servers are named."""
-    return VerbError(f"{error}; set NATS_URL or --servers")
+def no_server(error: UnavailableError) -> CliError:
+    """Return the error of a failed connection, with the ways to name other servers."""
+    return CliError(f"{error}; set NATS_URL or --servers")
+
+
+def warn_of_differences(instances: Iterable[PingResponse]) -> None:
+    """Warn of each service whose instances have different contracts.
+
+    Instances that were not built with weenats have no contract and are skipped.
+    """
+    contracts: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for each in instances:
+        digest = each.metadata.get("contract") if isinstance(each.metadata, dict) else None
+        if digest is not None:
+            contracts[each.name][each.version, digest] += 1
+    for service, found in contracts.items():
+        if len({digest for _, digest in found}) > 1:
+            counts = ", ".join(
+                f"{version} {digest[:_DIGEST_LENGTH]} ({count})"
+                for (version, digest), count in sorted(found.items())
+            )
+            warn(f"the instances of {service} have different contracts: {counts}")

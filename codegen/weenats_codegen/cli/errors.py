@@ -1,9 +1,9 @@
-"""What a person reads when a verb fails: one clear line for each problem."""
+"""What a user reads when a command fails: one line for each error."""
 
 from weenats_codegen.cli.output import one_line
 from weenats_codegen.parser.diagnostics import ContractError
 
-EXTRAS = {
+_EXTRAS = {
     "typer": "cli",
     "rich": "cli",
     "datamodel_code_generator": "codegen",
@@ -13,31 +13,23 @@ EXTRAS = {
     "ruff": "codegen",
     "yaml": "codegen",
 }
-"""Which extra brings which module."""
+"""The extra that installs each module."""
 
 
-class VerbError(Exception):
-    """A verb cannot do what it was asked for; the text says why and what to do."""
+class CliError(Exception):
+    """A command cannot do what was requested; the text says why and what to do."""
 
 
 def describe(error: Exception) -> list[str]:
-    """The lines to show for an error; none for a defect of weenats itself."""
+    """Return the lines to print for an error, none if it is a bug in weenats itself."""
     if isinstance(error, ContractError):
-        return [str(problem) for problem in error.problems]
+        return [str(diagnostic) for diagnostic in error.diagnostics]
     if isinstance(error, ModuleNotFoundError):
-        return _missing(error)
-    if isinstance(error, VerbError | OSError) or _is_runtime_error(error):
-        return [one_line(str(error))]
-    return []
-
-
-def _missing(error: ModuleNotFoundError) -> list[str]:
-    extra = EXTRAS.get((error.name or "").partition(".")[0])
-    if extra is None:
-        return []
-    return [f"this needs the extra `{extra}`: pip install 'weenats[{extra}]'"]
-
-
-def _is_runtime_error(error: Exception) -> bool:
-    """Whether it is one of the runtime's; asked without importing the runtime."""
-    return any(kind.__module__.startswith("weenats.") for kind in type(error).__mro__)
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        install = f"pip install 'weenats[{extra}]'"
+        return [f"this needs the extra `{extra}`: {install}"] if extra else []
+    # The errors of the runtime, without importing it.
+    kinds = type(error).__mro__
+    is_runtime_error = any(kind.__module__.startswith("weenats.") for kind in kinds)
+    expected = isinstance(error, CliError | OSError) or is_runtime_error
+    return [one_line(str(error))] if expected else []

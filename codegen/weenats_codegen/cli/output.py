@@ -1,4 +1,4 @@
-"""Results on standard output: drawn for a person, or one JSON document for a program."""
+"""Results on standard output: formatted for people, or one JSON document for programs."""
 
 import json
 import sys
@@ -9,39 +9,45 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-def emit(value: object, *, as_json: bool, person: Callable[[], "RenderableType"]) -> None:
-    """Show a result; `person` draws it, and is called for people only."""
+def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]) -> None:
+    """Print a result.
+
+    Args:
+        value: The result, as JSON.
+        as_json: Whether to print it as JSON.
+        render: Returns the result for people; it is not called for JSON.
+    """
     if as_json:
         json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
         sys.stdout.write("\n")
     else:
-        console().print(person())
+        console().print(render())
 
 
 def warn(line: str) -> None:
-    """Tell on standard error what a person should know of and what fails nothing."""
+    """Print a warning or an error on standard error."""
     sys.stderr.write(f"weenats: {one_line(line)}\n")
 
 
 def one_line(text: str) -> str:
-    """Printable text: what came from elsewhere may hold line breaks, or more."""
+    """Return text on one line and without characters that are not printable."""
     return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
 def console() -> "Console":
-    """The terminal, or whatever stands in for one: colours only where they can be seen."""
+    """Return the terminal; it has colors only if standard output is a terminal."""
     from rich.console import Console
 
     return Console(highlight=False)
 
 
 def plain(text: str) -> str:
-    """Text of somebody else as it may stand in our own: no markup, nothing a terminal obeys."""
+    """Return untrusted text for use in rich markup: no markup, no control characters."""
     from rich.markup import escape
 
     return escape("".join(char if char.isprintable() else "\ufffd" for char in text))
 
 
 def milliseconds(nanoseconds: int) -> str:
-    """A duration as statistics count it, for people."""
+    """Return a duration in milliseconds for people."""
     return f"{nanoseconds / 1e6:.2f} ms"

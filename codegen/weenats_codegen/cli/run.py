@@ -1,4 +1,4 @@
-"""The verb `run`: serve until SIGTERM or Ctrl-C, then finish what was admitted."""
+"""The command `run`: serves until SIGTERM or Ctrl-C, then finishes the requests it has accepted."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ from weenats.errors import UnavailableError
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
 from weenats_codegen.cli.connection import no_server
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console
 from weenats_codegen.cli.targets import builder_of
 
 
 def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -> None:
-    """Serve MODULE:NAME on the given servers, on an embedded one, or where its builder says."""
+    """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
     builder = builder_of(target)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
@@ -30,40 +30,47 @@ def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -
         asyncio.run(serve(builder, "", as_json=as_json))
 
 
-async def serve(builder: NatsServiceBuilder, where: str, *, as_json: bool) -> None:
-    """Run one service until it is told to stop.
+async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None:
+    """Run one service until it is stopped.
+
+    Args:
+        builder: Its builder.
+        url: The servers, "" if only the builder knows them.
+        as_json: Whether to announce the service as JSON.
 
     Raises:
-        VerbError: what the builder was given does not go together, or no server answers.
+        CliError: The settings of the builder contradict each other, or no server is available.
     """
     try:
         service = builder.build()
     except (ValueError, TypeError) as error:
-        raise VerbError(str(error)) from error
+        raise CliError(str(error)) from error
     try:
         await service.start()
     except UnavailableError as error:
         raise no_server(error) from None
     try:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
-        await asyncio.sleep(0)  # from here on a signal stops it: only now may anybody send one
-        announce(service, where, as_json=as_json)
+        await asyncio.sleep(0)  # the signal handlers are installed before the service is announced
+        announce(service, url, as_json=as_json)
         await stopped
     finally:
         await service.stop()
 
 
-def announce(service: NatsService, where: str, *, as_json: bool) -> None:
-    """Say what serves where."""
+def announce(service: NatsService, url: str, *, as_json: bool) -> None:
+    """Print which service is running, and where."""
     contract = service.contract
     if as_json:
         facts = {
             "service": contract.name,
             "version": contract.version,
             "instance": service.instance_id,
+            "servers": url or None,
         }
-        sys.stdout.write(json.dumps({**facts, "servers": where or None}) + "\n")
+        sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
     else:
-        on = f" on {where}" if where else ""
-        console().print(f"[bold]{contract.name}[/] {contract.version} serves{on}; Ctrl-C stops it")
+        on = f" on {url}" if url else ""
+        text = f"[bold]{contract.name}[/] {contract.version} is running{on}; press Ctrl-C to stop"
+        console().print(text)

@@ -1,4 +1,4 @@
-"""The verb `services`: every running instance and what it has counted."""
+"""The command `services`: every running instance and its statistics."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from weenats.discovery import get_service_info, get_service_stats, list_instances
 from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
-from weenats_codegen.cli.agreement import warn_of_differences
-from weenats_codegen.cli.arguments import service_name
-from weenats_codegen.cli.connection import connection
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.connection import connection, warn_of_differences
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
@@ -18,36 +16,35 @@ if TYPE_CHECKING:
     from weenats.protocol.messages import InfoResponse, PingResponse, StatsResponse
     from weenats.transport.nats import NatsTransport
 
-Found = tuple["InfoResponse", "StatsResponse"]
+Instance = tuple["InfoResponse", "StatsResponse"]
 
 
 def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> None:
-    """Show the running instances of all services, or of one.
+    """Print the running instances of all services, or of one.
 
     Raises:
-        VerbError: the one that was asked for does not run.
+        CliError: The requested service is not running.
     """
-    if service is not None:
-        service_name(service)
-    found = asyncio.run(look(service, servers))
-    is_missing = service is not None and not found
+    instances = asyncio.run(find_instances(service, servers))
+    is_missing = service is not None and not instances
     if as_json or not is_missing:
-        emit([as_data(each) for each in found], as_json=as_json, person=lambda: drawn(found))
+        data = [_as_data(each) for each in instances]
+        emit(data, as_json=as_json, render=lambda: _rendered(instances))
     if is_missing:
-        raise VerbError(f"no instance of {service} is running")
+        raise CliError(f"no instance of {service} is running")
 
 
-async def look(service: str | None, servers: Sequence[str]) -> list[Found]:
-    """Ask every instance for INFO and STATS."""
+async def find_instances(service: str | None, servers: Sequence[str]) -> list[Instance]:
+    """Request INFO and STATS from every instance; warn of those that do not reply."""
     async with connection(servers) as transport:
         instances = await list_instances(transport, service)
         warn_of_differences(instances)
-        told = await asyncio.gather(*(_ask(transport, instance) for instance in instances))
-    return [found for found in told if found is not None]
+        found = await asyncio.gather(*(_describe(transport, each) for each in instances))
+    return [each for each in found if each is not None]
 
 
-async def _ask(transport: "NatsTransport", instance: "PingResponse") -> Found | None:
-    """Ask one instance; it may have ended meanwhile, or be of a make that tells nothing."""
+async def _describe(transport: "NatsTransport", instance: "PingResponse") -> Instance | None:
+    """Request INFO and STATS from one instance, which may have stopped or not support them."""
     try:
         return (
             await get_service_info(transport, instance.name, instance.id),
@@ -58,9 +55,11 @@ async def _ask(transport: "NatsTransport", instance: "PingResponse") -> Found | 
         return None
 
 
-def as_data(found: Found) -> dict[str, object]:
-    """One instance as JSON: INFO, and beside each endpoint its STATS."""
-    info, stats = (part.model_dump(mode="json", by_alias=True, exclude={"type"}) for part in found)
+def _as_data(instance: Instance) -> dict[str, object]:
+    """Return an instance as JSON: INFO, with the STATS of each endpoint added."""
+    info, stats = (
+        part.model_dump(mode="json", by_alias=True, exclude={"type"}) for part in instance
+    )
     counted = {endpoint["subject"]: endpoint for endpoint in stats["endpoints"]}
     endpoints = [
         {**endpoint, **counted.get(endpoint["subject"], {})} for endpoint in info["endpoints"]
@@ -68,9 +67,9 @@ def as_data(found: Found) -> dict[str, object]:
     return {**info, "started": stats["started"], "endpoints": endpoints}
 
 
-def drawn(found: Sequence[Found]) -> "Table | str":
-    """The instances as a table, the operations of each below it."""
-    if not found:
+def _rendered(instances: Sequence[Instance]) -> "Table | str":
+    """Return the instances as a table, the operations of each below it."""
+    if not instances:
         return "no service is running"
     from rich.table import Table
 
@@ -78,9 +77,9 @@ def drawn(found: Sequence[Found]) -> "Table | str":
     table.add_column("service / operation", overflow="fold")
     for title in ("requests", "errors", "average"):
         table.add_column(title, justify="right", no_wrap=True)
-    for info, stats in found:
-        who = f"[bold]{plain(info.name)}[/] {plain(info.version)}"
-        table.add_row(f"{who}  [dim]{plain(info.id)}[/]")
+    for info, stats in instances:
+        name = f"[bold]{plain(info.name)}[/] {plain(info.version)}"
+        table.add_row(f"{name}  [dim]{plain(info.id)}[/]")
         for each in stats.endpoints:
             errors = f"[red]{each.num_errors}[/]" if each.num_errors else "0"
             average = milliseconds(each.average_processing_time) if each.num_requests else ""

@@ -1,4 +1,4 @@
-"""The verb `top`: what the running instances do, drawn anew all the time."""
+"""The command `top`: live statistics of the running instances."""
 
 import asyncio
 import json
@@ -6,15 +6,18 @@ import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from pydantic import MISSING, ValidationError
+from pydantic.alias_generators import to_camel
 
 from weenats.discovery import list_stats
 from weenats.errors import UnavailableError
-from weenats_codegen.cli.arguments import service_name
+from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
 from weenats_codegen.cli.connection import connection
-from weenats_codegen.cli.measuring import Measured, Poll, measure
 from weenats_codegen.cli.output import console, plain, warn
 
 if TYPE_CHECKING:
@@ -22,37 +25,73 @@ if TYPE_CHECKING:
 
     from weenats.transport.nats import NatsTransport
 
-Show = Callable[[list[Measured]], None]
-
 _ID_LENGTH = 9
-_BREAKER_STYLES = {"closed": "green", "half-open": "yellow", "open": "red"}
+_BREAKER_STYLES = {"open": "red", "half-open": "yellow", "closed": "green"}
+"""The states of a circuit breaker, the worst one first, and their colors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The statistics of all instances, and when they were requested, on the monotonic clock."""
+
+    time: float
+    answers: dict[tuple[str, str], StatsResponse]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What one instance does; None is unknown.
+
+    Rates are per second, percentiles in milliseconds.
+    """
+
+    service: str
+    version: str
+    instance: str
+    rate: float | None
+    error_rate: float | None
+    p50: float | None
+    p99: float | None
+    in_flight: int | None
+    queued: int | None
+    circuit_breaker: str | None
+    refusals: int | None
+
+
+Show = Callable[[list[Measurement]], None]
 
 
 def top(
     service: str | None, servers: Sequence[str], *, interval: float, once: bool, as_json: bool
 ) -> None:
     """Show what the instances of all services do, or of one, until Ctrl-C."""
-    if service is not None:
-        service_name(service)
     try:
         with screen(as_json=as_json) as show:
             asyncio.run(watch(service, servers, show, interval=interval, once=once))
     except KeyboardInterrupt:
         return
-    except BrokenPipeError:  # whoever read this has enough
+    except BrokenPipeError:  # standard output was closed, for example by `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def watch(
     service: str | None, servers: Sequence[str], show: Show, *, interval: float, once: bool
 ) -> None:
-    """Ask all instances every interval and show what they do; `once` shows one interval only."""
+    """Poll all instances at an interval and show the differences.
+
+    Args:
+        service: The service, None for all.
+        servers: The URLs of the NATS servers.
+        show: Called after each poll.
+        interval: Seconds between polls.
+        once: Whether to end after one interval.
+    """
     async with connection(servers) as transport:
         before = await poll(transport, service)
         if not once:
             show(measure(before, None))
         while True:
-            await asyncio.sleep(max(before.asked + interval - monotonic(), 0))
+            await asyncio.sleep(max(before.time + interval - monotonic(), 0))
             try:
                 now = await poll(transport, service)
             except UnavailableError as error:
@@ -68,15 +107,80 @@ async def watch(
 
 
 async def poll(transport: "NatsTransport", service: str | None) -> Poll:
-    """Ask all instances for their statistics."""
-    asked = monotonic()
+    """Request the statistics of all instances."""
+    time = monotonic()
     answers = await list_stats(transport, service)
-    return Poll(asked, {(each.name, each.id): each for each in answers})
+    return Poll(time, {(each.name, each.id): each for each in answers})
+
+
+def measure(now: Poll, before: Poll | None) -> list[Measurement]:
+    """Return what each instance does.
+
+    Args:
+        now: The last poll.
+        before: The poll before it; without one, rates are those that the instances report.
+    """
+    return [_measurement(stats, now, before) for stats in now.answers.values()]
+
+
+def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measurement:
+    requests = _monitored_requests(stats)
+    rate, error_rate = _rates(stats, now, before)
+    states = _reported(stats, "circuitBreaker", "state")
+    refused = [each for each in _reported(stats, "rateLimit", "refused") if isinstance(each, int)]
+    return Measurement(
+        service=stats.name,
+        version=stats.version,
+        instance=stats.id,
+        rate=requests.rate if rate is None and requests is not None else rate,
+        error_rate=error_rate,
+        p50=None if requests is None or requests.p50 is MISSING else requests.p50,
+        p99=None if requests is None or requests.p99 is MISSING else requests.p99,
+        in_flight=None if requests is None else requests.in_flight,
+        queued=None if requests is None else requests.queued,
+        circuit_breaker=next((state for state in _BREAKER_STYLES if state in states), None),
+        refusals=sum(refused) if refused else None,
+    )
+
+
+def _monitored_requests(stats: StatsResponse) -> MonitoringRequests | None:
+    """Return what an instance with monitoring reports of its requests."""
+    try:
+        requests = MonitoringSnapshot.model_validate(_member(stats.data, "monitoring")).requests
+    except ValidationError:
+        return None
+    return None if requests is MISSING else requests
+
+
+def _rates(
+    stats: StatsResponse, now: Poll, before: Poll | None
+) -> tuple[float | None, float | None]:
+    """Return requests and errors per second; None if they cannot be compared."""
+    earlier = before and before.answers.get((stats.name, stats.id))
+    if not before or not earlier or now.time <= before.time:
+        return None, None
+    elapsed = now.time - before.time
+    requests = sum(each.num_requests for each in stats.endpoints)
+    errors = sum(each.num_errors for each in stats.endpoints)
+    requests -= sum(each.num_requests for each in earlier.endpoints)
+    errors -= sum(each.num_errors for each in earlier.endpoints)
+    if requests < 0 or errors < 0:
+        return None, None  # the counters were reset, which services of others may do
+    return round(requests / elapsed, 3), round(errors / elapsed, 3)
+
+
+def _reported(stats: StatsResponse, feature: str, member: str) -> list[object]:
+    """Return what the endpoints report of a feature; services of others may report anything."""
+    return [_member(_member(endpoint.data, feature), member) for endpoint in stats.endpoints]
+
+
+def _member(value: object, name: str) -> object:
+    return cast("dict[object, object]", value).get(name) if isinstance(value, dict) else None
 
 
 @contextmanager
 def screen(*, as_json: bool) -> Generator[Show]:
-    """Where measurements are shown: JSON lines, a live table, or one table after the other."""
+    """Show measurements as JSON lines, as a live table, or as one table after the other."""
     terminal = console()
     if as_json:
         yield write
@@ -84,75 +188,57 @@ def screen(*, as_json: bool) -> Generator[Show]:
         from rich.live import Live
 
         with Live(console=terminal, auto_refresh=False) as live:
-            yield lambda measured: live.update(drawn(measured), refresh=True)
+            yield lambda measured: live.update(rendered(measured), refresh=True)
     else:
-        yield lambda measured: terminal.print(drawn(measured))
+        yield lambda measured: terminal.print(rendered(measured))
 
 
-def write(measured: Sequence[Measured]) -> None:
-    """One JSON document on a line of its own."""
+def write(measurements: Sequence[Measurement]) -> None:
+    """Print one JSON document on a line of its own."""
     instances = [
-        {
-            "service": each.service,
-            "version": each.version,
-            "instance": each.instance,
-            "rate": each.rate,
-            "errorRate": each.error_rate,
-            "p50": each.p50,
-            "p99": each.p99,
-            "inFlight": each.in_flight,
-            "queued": each.queued,
-            "circuitBreaker": each.circuit_breaker,
-            "refusals": each.refusals,
-        }
-        for each in measured
+        {to_camel(name): value for name, value in asdict(each).items()} for each in measurements
     ]
     document = {"timestamp": datetime.now(UTC).isoformat(), "instances": instances}
     sys.stdout.write(json.dumps(document) + "\n")
     sys.stdout.flush()
 
 
-def drawn(measured: Sequence[Measured]) -> "Table | str":
-    """The instances as a table: what is not known is blank, a column of blanks is left out."""
-    if not measured:
+def rendered(measurements: Sequence[Measurement]) -> "Table | str":
+    """Return a table; unknown values are blank, columns without values are omitted."""
+    if not measurements:
         return "no service is running"
     from rich.table import Table
 
-    figures = {
-        "req/s": [number(each.rate, ".1f") for each in measured],
-        "err/s": [number(each.error_rate, ".1f", alarming="red") for each in measured],
-        "p50 ms": [number(each.p50, ".2f") for each in measured],
-        "p99 ms": [number(each.p99, ".2f") for each in measured],
-        "in flight": [number(each.in_flight) for each in measured],
-        "queued": [number(each.queued, alarming="yellow") for each in measured],
-        "breaker": [breaker(each.circuit_breaker) for each in measured],
-        "refused": [number(each.refusals, alarming="yellow") for each in measured],
+    columns = {
+        "req/s": [_number(each.rate, ".1f") for each in measurements],
+        "err/s": [_number(each.error_rate, ".1f", alarm="red") for each in measurements],
+        "p50 ms": [_number(each.p50, ".2f") for each in measurements],
+        "p99 ms": [_number(each.p99, ".2f") for each in measurements],
+        "in flight": [_number(each.in_flight) for each in measurements],
+        "queued": [_number(each.queued, alarm="yellow") for each in measurements],
+        "breaker": [_breaker(each.circuit_breaker) for each in measurements],
+        "refused": [_number(each.refusals, alarm="yellow") for each in measurements],
     }
-    shown = {title: cells for title, cells in figures.items() if any(cells)}
+    shown = {title: cells for title, cells in columns.items() if any(cells)}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("instance", overflow="fold", min_width=12)
     for title in shown:
         table.add_column(title, justify="right", no_wrap=True)
-    for each, *cells in zip(measured, *shown.values(), strict=True):
-        table.add_row(
-            f"[bold]{plain(each.service)}[/] [dim]{plain(short(each.instance))}[/]", *cells
-        )
+    for each, *cells in zip(measurements, *shown.values(), strict=True):
+        # Ids differ at their end.
+        end = each.instance[1 - _ID_LENGTH :]
+        instance = each.instance if len(each.instance) <= _ID_LENGTH else f"…{end}"
+        table.add_row(f"[bold]{plain(each.service)}[/] [dim]{plain(instance)}[/]", *cells)
     return table
 
 
-def short(instance: str) -> str:
-    """The end of a long id, where ids differ."""
-    return instance if len(instance) <= _ID_LENGTH else f"…{instance[1 - _ID_LENGTH :]}"
-
-
-def number(value: float | None, form: str = "d", *, alarming: str | None = None) -> str:
-    """A figure for people, in a colour when it should be zero."""
+def _number(value: float | None, form: str = "d", *, alarm: str | None = None) -> str:
+    """Return a number for people, in a color if it should be zero and is not."""
     if value is None:
         return ""
     text = format(value, form)
-    return f"[{alarming}]{text}[/]" if alarming and value else text
+    return f"[{alarm}]{text}[/]" if alarm and value else text
 
 
-def breaker(state: str | None) -> str:
-    """The state of a circuit breaker, in its colour."""
+def _breaker(state: str | None) -> str:
     return "" if state is None else f"[{_BREAKER_STYLES[state]}]{state}[/]"

@@ -1,98 +1,63 @@
-"""The demo: compiles the sample contract into a folder, starts a nats-server, tells the story.
+"""The demo: generates the package of the sample contract, starts a nats-server, runs the story.
 
-The story itself is `demo_story`: typed code that imports the package generated here, so it is
-imported once that is there. It works the same from a checkout and from an installed wheel.
+`weenats_codegen.demo.story` is typed code that imports the generated package, so it is imported
+after the package exists. This works the same in a checkout and with an installed wheel.
 """
 
 import asyncio
 import importlib
 import sys
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from types import ModuleType
-from typing import Protocol
+from typing import Final
 
-from weenats.errors import ServiceError
-from weenats.model import Model
-from weenats.protocol.messages import EndpointStats
 from weenats.testing import NatsServer
+from weenats_codegen.demo.recorder import Recorder
 from weenats_codegen.generate import generate
 from weenats_codegen.resources import sample_handlers
 from weenats_codegen.scaffold import scaffold
 
-SERVICE = "receipts"
-STORY = "weenats_codegen.demo.story"
+_SERVICE: Final = "receipts"
+_STORY: Final = "weenats_codegen.demo.story"
 
 
-class Teller(Protocol):
-    """Shows what happens, as it happens."""
-
-    def chapter(self, title: str) -> None:
-        """What comes next."""
-        ...
-
-    def note(self, text: str) -> None:
-        """A fact."""
-        ...
-
-    def files(self, names: Sequence[str]) -> None:
-        """What was written."""
-        ...
-
-    def reply(self, call: str, result: Model, milliseconds: float) -> None:
-        """A call and what it answered."""
-        ...
-
-    def caught(self, call: str, error: ServiceError, milliseconds: float) -> None:
-        """A call and the error that was caught by its class."""
-        ...
-
-    def event(self, name: str, key: str, revision: int, data: Model) -> None:
-        """An event that arrived."""
-        ...
-
-    def statistics(self, endpoints: Sequence[EndpointStats]) -> None:
-        """What the service has counted."""
-        ...
-
-
-def demo(teller: Teller) -> None:
-    """Show the whole path, from the contract to statistics, in a temporary folder."""
+def demo(recorder: Recorder) -> None:
+    """Run the demo in a temporary folder, from the contract to statistics."""
     with tempfile.TemporaryDirectory(prefix="weenats-demo-") as name:
         folder = Path(name)
-        compile_sample(folder, teller)
-        teller.chapter("an embedded nats-server")
-        with NatsServer() as server, importable(folder / "generated"):
-            teller.note(server.url)
-            asyncio.run(importlib.import_module(STORY).tell(server.url, teller))
-    teller.note("the service finished what it had admitted; server and folder are gone")
+        _generate_sample(folder, recorder)
+        recorder.chapter("an embedded nats-server")
+        with NatsServer() as server, _importable(folder / "generated"):
+            recorder.note(server.url)
+            asyncio.run(importlib.import_module(_STORY).run(server.url, recorder))
+    recorder.note("the service has finished its requests; server and folder have been removed")
 
 
-def compile_sample(folder: Path, teller: Teller) -> None:
+def _generate_sample(folder: Path, recorder: Recorder) -> None:
     """Write the sample contract and generate its package, with the sample handlers."""
-    teller.chapter("weenats new receipts: a contract")
-    written = scaffold(SERVICE, folder)
-    teller.files([path.relative_to(folder).as_posix() for path in written])
+    recorder.chapter("weenats new receipts: a contract")
+    written = scaffold(_SERVICE, folder)
+    recorder.files([path.relative_to(folder).as_posix() for path in written])
 
-    teller.chapter("weenats generate: its Python package")
-    package = folder / "generated" / SERVICE
+    recorder.chapter("weenats generate: its Python package")
+    package = folder / "generated" / _SERVICE
     package.mkdir(parents=True)
-    # Handlers are yours: what is there is never touched, so these stay as they are.
+    # Existing handlers are never changed, so these are kept.
     (package / "handlers.py").write_text(sample_handlers(), encoding="utf-8")
     start = perf_counter()
     generate([folder / "schemas"], folder / "generated")
-    spent = perf_counter() - start
-    files = sorted(path.relative_to(folder).as_posix() for path in package.iterdir())
-    teller.files(files)
-    teller.note(f"handlers.py is yours, app.py too once you change it; it took {spent:.1f} s")
+    elapsed = perf_counter() - start
+    recorder.files(sorted(path.relative_to(folder).as_posix() for path in package.iterdir()))
+    recorder.note(f"you edit handlers.py and app.py; generating took {elapsed:.1f} s")
 
 
 @contextmanager
-def importable(folder: Path) -> Generator[None]:
-    """Import the demo's package from there; forget it afterwards, as if it had never been."""
+def _importable(folder: Path) -> Generator[None]:
+    """Import the package of the demo from a folder, and remove every trace of it afterwards."""
     before = _forget()
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -105,5 +70,6 @@ def importable(folder: Path) -> Generator[None]:
 
 
 def _forget() -> dict[str, ModuleType]:
-    names = [n for n in sys.modules if n in {SERVICE, STORY} or n.startswith(f"{SERVICE}.")]
+    prefix = f"{_SERVICE}."
+    names = [name for name in sys.modules if f"{name}.".startswith(prefix) or name == _STORY]
     return {name: sys.modules.pop(name) for name in names}

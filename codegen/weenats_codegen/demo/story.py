@@ -1,9 +1,9 @@
-"""What the demo does once the package is generated: plain use of the generated code."""
+"""What the demo does with the generated package: it serves the handlers and calls them."""
 
 import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from receipts import (
     AddItem,
@@ -16,33 +16,37 @@ from receipts import (
     RemoveItem,
 )
 from receipts.handlers import Receipts
-from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.service import NatsServiceBuilder
-from weenats_codegen.demo.runner import Teller
+from weenats_codegen.demo.recorder import Recorder
 
 if TYPE_CHECKING:
     from weenats.events import ReceivedEvent
 
-KEY = "r-1"
-PATIENCE = 5.0
+_KEY: Final = "r-1"
+_EVENT_TIMEOUT: Final = 5.0
 """Seconds that an event may take to arrive."""
 
 
-async def tell(url: str, teller: Teller) -> None:
-    """Serve the handlers, use the client, show what happens."""
-    teller.chapter("the service: your handlers under the generated skeleton")
+async def run(url: str, recorder: Recorder) -> None:
+    """Serve the handlers, call them, and record what happens.
+
+    Args:
+        url: The URL of a nats-server.
+        recorder: Gets the steps.
+    """
+    recorder.chapter("the service: your handlers in the generated skeleton")
     service = NatsServiceBuilder(Receipts(), servers=url).build()
     async with service, ReceiptsClient.connect(url) as receipts:
-        teller.note(f"{service.contract.name} {service.contract.version} serves")
-        await _calls(receipts, teller)
-        await _errors(receipts, teller)
-        await _discovery(receipts, teller)
-        teller.chapter("the end")
+        recorder.note(f"{service.contract.name} {service.contract.version} is running")
+        await _calls(receipts, recorder)
+        await _errors(receipts, recorder)
+        await _discovery(receipts, recorder)
+        recorder.chapter("the end")
 
 
-async def _calls(receipts: ReceiptsClient, teller: Teller) -> None:
-    teller.chapter("typed calls and events")
+async def _calls(receipts: ReceiptsClient, recorder: Recorder) -> None:
+    recorder.chapter("typed calls and events")
     arrived: asyncio.Queue[ReceivedEvent[ItemAdded]] = asyncio.Queue()
     async with await receipts.subscribe_item_added(arrived.put, max_concurrency=1):
         for item in (
@@ -50,56 +54,41 @@ async def _calls(receipts: ReceiptsClient, teller: Teller) -> None:
             AddItem(name="Sugar", price=0.2, quantity=1),
             AddItem(name="Coffee", price=4.5, quantity=2),
         ):
-            text = f"receipts.add_item({KEY!r}, {item!r})"
-            await _show(text, receipts.add_item(KEY, item), teller)
-            event = await asyncio.wait_for(arrived.get(), PATIENCE)
-            teller.event("item-added", event.key, event.revision, event.data)
-    await _show(f"receipts.get({KEY!r})", receipts.get(KEY), teller)
+            text = f"receipts.add_item({_KEY!r}, {item!r})"
+            await _call(text, receipts.add_item(_KEY, item), recorder)
+            event = await asyncio.wait_for(arrived.get(), _EVENT_TIMEOUT)
+            recorder.event("item-added", event.key, event.revision, event.data)
+    await _call(f"receipts.get({_KEY!r})", receipts.get(_KEY), recorder)
 
 
-async def _errors(receipts: ReceiptsClient, teller: Teller) -> None:
-    teller.chapter("declared errors, caught by their class")
+async def _errors(receipts: ReceiptsClient, recorder: Recorder) -> None:
+    recorder.chapter("declared errors, caught by their class")
+    cake = AddItem(name="Cake", price=3.0, quantity=1)
     missing = RemoveItem(name="Cake")
-    text = f"receipts.remove_item({KEY!r}, {missing!r})"
-    start = perf_counter()
-    try:
-        await receipts.remove_item(KEY, missing)
-    except ItemNotFoundError as error:
-        _caught(text, error, start, teller)
-
-    start = perf_counter()
-    try:
-        await receipts.get("r-2")
-    except ReceiptNotFoundError as error:
-        _caught("receipts.get('r-2')", error, start, teller)
-
-    await _show(
-        f"receipts.finalize({KEY!r}, Finalize())", receipts.finalize(KEY, Finalize()), teller
-    )
-    late = AddItem(name="Cake", price=3.0, quantity=1)
-    text = f"receipts.add_item({KEY!r}, {late!r})"
-    start = perf_counter()
-    try:
-        await receipts.add_item(KEY, late)
-    except InvalidReceiptStateError as error:
-        _caught(text, error, start, teller)
+    for text, call in (
+        (f"remove_item({_KEY!r}, {missing!r})", receipts.remove_item(_KEY, missing)),
+        ("get('r-2')", receipts.get("r-2")),
+        (f"finalize({_KEY!r}, Finalize())", receipts.finalize(_KEY, Finalize())),
+        (f"add_item({_KEY!r}, {cake!r})", receipts.add_item(_KEY, cake)),
+    ):
+        await _call(f"receipts.{text}", call, recorder)
 
 
-async def _discovery(receipts: ReceiptsClient, teller: Teller) -> None:
-    teller.chapter("discovery and statistics, as every NATS tool sees them (ADR-32)")
+async def _discovery(receipts: ReceiptsClient, recorder: Recorder) -> None:
+    recorder.chapter("discovery and statistics, for all NATS tools (ADR-32)")
     for instance in await receipts.list_instances():
-        teller.note(f"{instance.name} {instance.version}, instance {instance.id}")
+        recorder.note(f"{instance.name} {instance.version}, instance {instance.id}")
     health = await receipts.check_health()
-    teller.note(f"health: {health.status}")
+    recorder.note(f"health: {health.status}")
     stats = await receipts.get_service_stats()
-    teller.statistics(stats.endpoints)
+    recorder.statistics(stats.endpoints)
 
 
-async def _show(text: str, call: Awaitable[Model], teller: Teller) -> None:
+async def _call(text: str, call: Awaitable[Model], recorder: Recorder) -> None:
     start = perf_counter()
-    result = await call
-    teller.reply(text, result, (perf_counter() - start) * 1e3)
-
-
-def _caught(text: str, error: ServiceError, start: float, teller: Teller) -> None:
-    teller.caught(text, error, (perf_counter() - start) * 1e3)
+    try:
+        result = await call
+    except (ItemNotFoundError, ReceiptNotFoundError, InvalidReceiptStateError) as error:
+        recorder.caught(text, error, (perf_counter() - start) * 1e3)
+    else:
+        recorder.reply(text, result, (perf_counter() - start) * 1e3)

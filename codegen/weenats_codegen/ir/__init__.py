@@ -1,1 +1,1 @@
-"""The intermediate representation of a contract, which the templates render."""
+"""The intermediate representation (IR) of a contract, which the templates render."""

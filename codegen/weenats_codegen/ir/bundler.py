@@ -1,62 +1,68 @@
 """One flat JSON Schema out of many files: objects have class names, `$ref`s point into `$defs`.
 
-Nested inline objects are lifted into `$defs` under a name of ours, so that
-datamodel-code-generator invents none.
+Nested inline objects are moved to `$defs` under names that are chosen here, so that
+datamodel-code-generator does not have to invent any.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Final
 
 from weenats_codegen import naming
-from weenats_codegen.ir.schemas import ANNOTATIONS, NAMED, is_bounded, is_object, plain
-from weenats_codegen.parser.diagnostics import Problem, joined
+from weenats_codegen.ir.schemas import is_bounded, is_object, normalized
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
+from weenats_codegen.parser.keywords import DESCRIPTIVE, UNIONS
+from weenats_codegen.parser.syntax import SUFFIXES
+from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import PurePosixPath
 
     from pydantic import JsonValue
 
-    from weenats_codegen.ir.schemas import Schema
-    from weenats_codegen.parser.source import Document
+    from weenats_codegen.parser.diagnostics import Location
+    from weenats_codegen.parser.source import Source
+    from weenats_codegen.parser.walk import Schema
 
-_SUFFIXES: Final = (".json", ".yaml", ".yml", ".schema")
-_LEFT_OUT: Final = frozenset({"$schema", "$comment", "$defs"})
-_VALUES: Final = {"items": "Item", "additionalProperties": "Value"}
-_BRANCHES: Final = frozenset({"oneOf", "anyOf"})
+_IGNORED: Final = frozenset({"$schema", "$comment", "$defs"})
+_NESTED: Final = {"items": "Item", "additionalProperties": "Value"}
+_OWN_NAMES: Final = {
+    "details": "{name}-details",
+    "parameters": "{name}-parameters",
+    "result": "{name}-result",
+}
+_OWN_DESCRIPTIONS: Final = {
+    "parameters": "The parameters of the query {name}.",
+    "result": "The result of {name}.",
+}
 
 
-class Resolver(Protocol):
-    """Follows a `$ref`; `weenats_codegen.parser.source.Source` is one."""
+def bundle_contract(source: Source) -> Bundler:
+    """Return all schemas that the operations, errors and events of a contract use."""
+    bundler = Bundler(source.resolve)
+    aggregate = source.root.get("aggregate")
+    if "state" in aggregate.mapping:
+        kind = str(aggregate.mapping.get("type"))
+        text = aggregate.mapping.get("description", f"The state of the aggregate {kind}.")
+        bundler.add(_described(aggregate.get("state"), text), naming.class_name(kind))
+    for section, members in OPERATION_SCHEMAS.items():
+        for name, entry in entries(source.root, section).items():
+            for member in members:
+                if member in entry.mapping:
+                    own = _OWN_DESCRIPTIONS.get(member)
+                    text = own.format(name=name) if own else entry.mapping.get("description")
+                    class_name = naming.class_name(
+                        _OWN_NAMES.get(member, "{name}").format(name=name)
+                    )
+                    bundler.add(_described(entry.get(member), text), class_name)
+    return bundler
 
-    def resolve(self, document: Document, ref: str, /) -> tuple[Document, str, JsonValue]:
-        """Return the document a `$ref` leads to, the pointer into it and what stands there."""
-        ...
 
-
-class Site(NamedTuple):
-    """Where a schema stands."""
-
-    document: Document
-    pointer: str
-
-    def step(self, *steps: str | int) -> Self:
-        """Return a place inside."""
-        return self._replace(pointer=joined(self.pointer, *steps))
-
-    @property
-    def key(self) -> tuple[PurePosixPath, str]:
-        """What tells it from other places."""
-        return self.document.path, self.pointer
-
-    def __str__(self) -> str:
-        """Return it for people."""
-        return f"{self.document.shown}#{self.pointer}"
-
-    def problem(self, message: str, remedy: str) -> Problem:
-        """Return a problem that is here."""
-        return Problem(self.document.shown, self.pointer, message, remedy)
+def _described(schema: Node, description: JsonValue) -> Node:
+    """Add a description to an inline schema that has none."""
+    if not schema.mapping or "$ref" in schema.mapping:
+        return schema
+    return schema._replace(value={"description": description, **schema.mapping})
 
 
 class Bundler:
@@ -64,142 +70,144 @@ class Bundler:
 
     Attributes:
         definitions: The schemas by class name.
-        sites: Where each stands.
-        problems: Names that collide.
+        locations: The location of each.
+        names: The class names by the location of the schema that was added.
+        diagnostics: The schemas that have the same class name.
     """
 
     def __init__(
-        self, resolver: Resolver, name_class: Callable[[str], str] = naming.class_name
+        self,
+        resolve: Callable[[Location, str], Node],
+        name_class: Callable[[str], str] = naming.class_name,
     ) -> None:
-        """Start empty.
+        """Initialize an empty bundler.
 
         Args:
-            resolver: Follows each `$ref`.
+            resolve: Returns the schema that a `$ref` refers to, given the location of the `$ref`
+                and its value.
             name_class: Makes a class name of a name in a schema.
         """
-        self._resolver: Final = resolver
+        self._resolve: Final = resolve
         self._class: Final = name_class
         self.definitions: Final[dict[str, Schema]] = {}
-        self.sites: Final[dict[str, Site]] = {}
-        self.problems: Final[list[Problem]] = []
+        self.locations: Final[dict[str, Location]] = {}
+        self.names: Final[dict[Location, str]] = {}
+        self.diagnostics: Final[list[Diagnostic]] = []
 
     @property
     def schema(self) -> Schema:
-        """The bundled schema, its definitions in order of their names."""
+        """The bundled schema, its definitions sorted by name."""
         return {"$defs": {name: self.definitions[name] for name in sorted(self.definitions)}}
 
-    def add(self, site: Site, schema: JsonValue, name: str) -> str:
+    def add(self, schema: Node, name: str) -> str:
         """Add the schema of an operation, an event and so on.
 
         Args:
-            site: Where it stands.
-            schema: The schema; when it is a mere `$ref`, what it leads to is added.
+            schema: The schema; if it is only a `$ref`, the schema it refers to is added.
             name: Its class name, unless the `$ref` gives another.
 
         Returns:
             The class name.
         """
-        if isinstance(schema, dict):
-            schema = plain(schema)
-            ref = schema.get("$ref")
-            if isinstance(ref, str) and schema.keys() <= {"$ref", *ANNOTATIONS}:
-                return self._follow(site, ref)
-        self._define(site, schema, name)
+        plain = schema._replace(value=normalized(schema.mapping)) if schema.mapping else schema
+        if plain.ref is not None and plain.mapping.keys() <= {"$ref", *DESCRIPTIVE}:
+            name = self._follow(plain.location.child("$ref"), plain.ref)
+        else:
+            self._define(plain, name)
+        self.names[schema.location] = name
         return name
 
-    def _follow(self, site: Site, ref: str) -> str:
-        document, pointer, schema = self._resolver.resolve(site.document, ref)
-        found = Site(document, pointer)
-        name = self._class(_name_of(found))
-        return self.add(found, schema, name)
+    def _follow(self, location: Location, ref: str) -> str:
+        try:
+            found = self._resolve(location, ref)
+        except ContractError:  # lint reports it
+            return "Unknown"
+        return self.add(found, self._class(_name_of(found.location)))
 
-    def _define(self, site: Site, schema: JsonValue, name: str) -> None:
-        other = self.sites.setdefault(name, site)
-        if other.key != site.key:
-            message = f"the class name {name} is also that of {other}"
-            remedy = "rename one of the two, or give it a $defs entry of its own"
-            self.problems.append(site.problem(message, remedy))
+    def _define(self, schema: Node, name: str) -> None:
+        other = self.locations.setdefault(name, schema.location)
+        if other != schema.location:
+            message = f"the class name {name} is also used by {other}"
+            remedy = "rename one of them, or move it to $defs under another name"
+            self.diagnostics.append(schema.diagnostic(message, remedy))
         elif name not in self.definitions:
-            # A placeholder ends recursion; what stands here is known once the walk is over.
+            # A placeholder ends recursion.
             self.definitions[name] = {}
-            self.definitions[name] = self._walk(site, schema, name)
+            self.definitions[name] = self._rewrite(schema, name)
 
-    def _walk(self, site: Site, schema: JsonValue, name: str) -> Schema:
-        """Rewrite one schema; `name` is that of the class it is part of."""
-        if not isinstance(schema, dict):
-            # A boolean schema: true takes anything. False is refused by lint.
-            return {}
-        schema = plain(schema)
+    def _rewrite(self, schema: Node, name: str) -> Schema:
+        """Rewrite one schema; `name` is the class that it is part of."""
         result: Schema = {}
-        for key, value in schema.items():
+        # The mapping is empty for the boolean schema true; lint refuses false.
+        for key, value in normalized(schema.mapping).items():
+            part = Node(schema.location.child(key), value)
             if key == "$ref" and isinstance(value, str):
-                result[key] = f"#/$defs/{self._follow(site, value)}"
-            elif key not in _LEFT_OUT:
-                result[key] = self._member(site.step(key), key, value, name)
+                result[key] = f"#/$defs/{self._follow(part.location, value)}"
+            elif key not in _IGNORED:
+                result[key] = self._rewrite_member(part, key, name)
         return result
 
-    def _member(self, site: Site, key: str, value: JsonValue, name: str) -> JsonValue:
-        """Rewrite what stands under a keyword; what is no schema stays."""
-        match value:
-            case dict() if key in NAMED:
-                own = key == "properties"
+    def _rewrite_member(self, part: Node, key: str, name: str) -> JsonValue:
+        """Rewrite the schemas of a keyword; other values are kept."""
+        match part.value:
+            case dict() if key == "properties":
                 return {
-                    inner: self._place(
-                        site.step(inner),
-                        part,
-                        name + (self._class(inner) if own else "Value"),
-                        lift=not own,
-                    )
-                    for inner, part in value.items()
+                    inner: self._rewrite_part(schema, name + self._class(inner), is_named=True)
+                    for inner, schema in part.members.items()
                 }
-            case dict() if key in _VALUES:
-                return self._place(site, value, f"{name}{_VALUES[key]}", lift=True)
+            case dict() if key == "patternProperties":
+                return {
+                    inner: self._rewrite_part(schema, f"{name}Value")
+                    for inner, schema in part.members.items()
+                }
+            case dict() if key in _NESTED:
+                return self._rewrite_part(part, f"{name}{_NESTED[key]}")
             case list() if key == "allOf":
-                # Its parts make one class together: none is lifted.
-                return [self._walk(site.step(i), part, name) for i, part in enumerate(value)]
-            case list() if key in _BRANCHES:
+                # The parts make one class together: none is moved to $defs.
+                return [self._rewrite(item, name) for item in part.items]
+            case list() if key in UNIONS:
                 return [
-                    self._place(site.step(i), part, name + self._branch(part, i), lift=True)
-                    for i, part in enumerate(value)
+                    self._rewrite_part(item, name + self._branch_name(item, number))
+                    for number, item in enumerate(part.items, start=1)
                 ]
             case _:
-                return value
+                return part.value
 
-    def _place(self, site: Site, schema: JsonValue, name: str, *, lift: bool = False) -> JsonValue:
-        """Rewrite a schema inside another; one that needs a class of its own is lifted.
+    def _rewrite_part(self, schema: Node, name: str, *, is_named: bool = False) -> JsonValue:
+        """Rewrite a schema inside another; one that needs a class of its own goes to `$defs`.
 
         Args:
-            site: Where it stands.
             schema: The schema.
             name: Its class name, if it needs one.
-            lift: Whether bounds are reason enough for a name, as they are anywhere but in a member.
+            is_named: Whether it is a property, whose bounds are enforced without a class.
         """
-        if not isinstance(schema, dict):
-            return schema
-        schema = plain(schema)
-        if not (is_object(schema) or (lift and is_bounded(schema))):
-            return self._walk(site, schema, name)
-        nullable = isinstance(kinds := schema.get("type"), list) and "null" in kinds
-        self._define(site, {**schema, "type": "object"} if nullable else schema, name)
+        if not isinstance(schema.value, dict):
+            return schema.value
+        schema = schema._replace(value=normalized(schema.mapping))
+        if not (is_object(schema.mapping) or (is_bounded(schema.mapping) and not is_named)):
+            return self._rewrite(schema, name)
+        kinds = schema.mapping.get("type")
+        nullable = isinstance(kinds, list) and "null" in kinds
+        if nullable:
+            schema = schema._replace(value={**schema.mapping, "type": "object"})
+        self._define(schema, name)
         ref: Schema = {"$ref": f"#/$defs/{name}"}
         return {"anyOf": [ref, {"type": "null"}]} if nullable else ref
 
-    def _branch(self, schema: JsonValue, index: int) -> str:
-        """Name an inline branch by its title, by the constant that tells it, or by its number."""
-        if isinstance(schema, dict):
-            properties = schema.get("properties")
-            parts = properties.values() if isinstance(properties, dict) else ()
-            tags = [part.get("const") for part in parts if isinstance(part, dict)]
-            for candidate in (schema.get("title"), *tags):
-                if isinstance(candidate, str) and naming.words(candidate):
-                    return self._class(candidate)
-        return f"Option{index + 1}"
+    def _branch_name(self, branch: Node, number: int) -> str:
+        """Name an inline branch by its title, by the constant of a property, or by its number."""
+        tags = [part.mapping.get("const") for part in branch.get("properties").members.values()]
+        for candidate in (branch.mapping.get("title"), *tags):
+            if isinstance(candidate, str) and naming.words(candidate):
+                return self._class(candidate)
+        return f"Option{number}"
 
 
-def _name_of(site: Site) -> str:
-    if site.pointer:
-        return site.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-    stem = site.document.path.name
-    for suffix in _SUFFIXES:
-        stem = stem.removesuffix(suffix)
-    return stem
+def _name_of(location: Location) -> str:
+    """Return the name of a schema: that of its `$defs` entry, otherwise that of its file."""
+    if location.pointer:
+        return location.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
+    name = location.file.rpartition("/")[2]
+    for suffix in (*SUFFIXES, ".schema"):
+        name = name.removesuffix(suffix)
+    return name

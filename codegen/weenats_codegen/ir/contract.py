@@ -1,4 +1,4 @@
-"""A contract with every Python name decided, so that templates have nothing to work out."""
+"""A contract with all Python names, so that the templates have nothing to decide."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from weenats_codegen.ir.schemas import annotation_free
+from weenats_codegen.ir.schemas import without_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats_codegen.ir.schemas import Schema
+    from weenats_codegen.parser.walk import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,12 @@ class DeclaredError:
     """An error that operations may raise.
 
     Attributes:
-        name: Its name on the wire.
-        code: Its canonical code.
+        name: The name on the wire.
+        code: The canonical code.
         description: The default message.
-        class_name: Its exception class.
-        base: The runtime's class of the code.
-        details: The model of its details; "" when it has none.
+        class_name: The exception class.
+        base: The base class, which the runtime has for the code.
+        details: The model of the details; "" if there are none.
     """
 
     name: str
@@ -38,13 +38,13 @@ class DeclaredError:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact that the service announces.
+    """An event that the service publishes.
 
     Attributes:
-        name: Its name on the wire.
-        description: What has happened.
-        constant: Its descriptor.
-        data: The model of its data.
+        name: The name on the wire.
+        description: The documentation.
+        constant: The descriptor.
+        data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
     """
@@ -59,11 +59,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """What an operation asks of its callers.
+    """The authentication that an operation requires.
 
     Attributes:
-        required: Whether they must send a token.
-        scopes: What the token must grant.
+        required: Whether callers must send a token.
+        scopes: The scopes that the token must have.
     """
 
     required: bool
@@ -71,19 +71,20 @@ class Auth:
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
+        """The requirement as documentation."""
         if self.scopes:
-            return f"The caller's token must grant {', '.join(self.scopes)}."
+            scopes = f"scope{'s' * (len(self.scopes) > 1)} {', '.join(self.scopes)}"
+            return f"The caller's token must have the {scopes}."
         return "Callers must send a token." if self.required else "Callers need no token."
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How often an instance of the service performs an operation at most.
+    """The rate limit of an operation, for each instance of the service.
 
     Attributes:
-        max_requests_per_second: In the long run.
-        burst: At once after a pause; None leaves it to the runtime.
+        max_requests_per_second: The average rate.
+        burst: The number of requests at once after a pause; None for the default of the runtime.
     """
 
     max_requests_per_second: float
@@ -91,8 +92,8 @@ class RateLimit:
 
     @property
     def sentence(self) -> str:
-        """The same for people."""
-        return f"An instance takes at most {self.max_requests_per_second:g} requests a second."
+        """The limit as documentation."""
+        return f"An instance accepts at most {self.max_requests_per_second:g} requests per second."
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +101,18 @@ class Operation:
     """A command or a query.
 
     Attributes:
-        name: Its name on the wire.
-        description: What it does.
-        constant: Its descriptor.
-        method: Its method, on either side.
-        payload: The model of its payload or parameters; "" when it takes none.
-        result: The type of its result: a model, `Entity[...]` of a model, or `None`.
-        errors: What it raises.
-        emits: What it announces.
-        idempotent: Whether doing it twice is doing it once.
-        auth: What it asks of its callers; None leaves that to the service.
-        rate_limit: How often it is performed at most; None leaves that to the service.
-        timeout: Seconds it may take when its caller does not say; None leaves that to the runtime.
+        name: The name on the wire.
+        description: The documentation.
+        constant: The descriptor.
+        method: The method of the client and of the handlers.
+        payload: The model of the payload or the parameters; "" if there are none.
+        result: The type of the result: a model, `Entity[...]` of a model, or `None`.
+        errors: The errors that it may raise.
+        emits: The events that it publishes.
+        idempotent: Whether calling it twice has the same effect as calling it once.
+        auth: The authentication that it requires; None leaves that to the service.
+        rate_limit: The rate limit; None leaves that to the service.
+        timeout: The default timeout of callers in seconds; None for that of the runtime.
     """
 
     name: str
@@ -129,22 +130,17 @@ class Operation:
 
     @property
     def payload_type(self) -> str:
-        """The payload as a descriptor names it."""
+        """The payload in the descriptor."""
         return self.payload or "NoneType"
 
     @property
     def result_type(self) -> str:
-        """The result as a descriptor names it."""
+        """The result in the descriptor."""
         return "NoneType" if self.result == "None" else self.result
 
     @property
-    def state(self) -> str:
-        """The model of the state when it answers the whole aggregate, else ""."""
-        return self.result[len("Entity[") : -1] if self.result.startswith("Entity[") else ""
-
-    @property
     def emitted(self) -> str:
-        """The names of what it announces, for people."""
+        """The names of the events, separated by commas."""
         return ", ".join(event.name for event in self.emits)
 
 
@@ -153,23 +149,23 @@ class Contract:
     """A contract.
 
     Attributes:
-        shown: The path of service.yaml, for people.
+        file: The path of service.yaml as the user gave it.
         service: The name of the service.
-        version: Its version.
-        description: What it is for.
-        aggregate: The type of its aggregate.
-        package: The package to write.
+        version: The version of the contract.
+        description: The documentation.
+        aggregate: The type of the aggregate.
+        package: The Python package.
         client: The client class.
-        handlers: The abstract class of the server.
+        handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
-        errors: The errors it declares.
-        commands: Its commands.
-        queries: Its queries.
-        events: Its events.
-        schema: All its schemas: `{"$defs": {class name: schema}}`.
+        errors: The declared errors.
+        commands: The commands.
+        queries: The queries.
+        events: The events.
+        schema: All schemas: `{"$defs": {class name: schema}}`.
     """
 
-    shown: str
+    file: str
     service: str
     version: str
     description: str
@@ -186,21 +182,21 @@ class Contract:
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """Its commands, then its queries."""
+        """The commands, then the queries."""
         return self.commands + self.queries
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of its models."""
+        """The names of the models."""
         definitions = self.schema["$defs"]
         return tuple(definitions) if isinstance(definitions, dict) else ()
 
     @property
     def digest(self) -> str:
-        """A fingerprint of what the contract asks of both sides.
+        """A hash of what services and clients must agree on.
 
-        It knows neither files nor words for people: moving a schema to another file, or wording a
-        description better, changes nothing.
+        Files and descriptions are not part of it: moving a schema to another file, or changing a
+        description, does not change the digest.
         """
         meaning = {
             "service": self.service,
@@ -210,7 +206,7 @@ class Contract:
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
             "events": {event.name: event.data for event in self.events},
-            "schema": annotation_free(self.schema),
+            "schema": without_descriptions(self.schema),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"
@@ -231,7 +227,7 @@ def _operations(operations: Sequence[Operation]) -> dict[str, object]:
 
 
 def _policy(operation: Operation) -> dict[str, object]:
-    """Return the members of what is asked of callers; none where the contract leaves it open."""
+    """Return the requirements and limits that the contract declares."""
     policy: dict[str, object] = {}
     if (auth := operation.auth) is not None:
         policy["auth"] = [auth.required, sorted(auth.scopes)]

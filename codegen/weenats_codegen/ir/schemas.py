@@ -1,47 +1,36 @@
-"""Schemas in the shapes that datamodel-code-generator reads without inventing or losing a thing."""
+"""Schemas in the forms that datamodel-code-generator reads without adding or losing anything."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from weenats_codegen.parser.keywords import (
+    BY_TYPE,
+    DESCRIPTIVE,
+    MAP,
+    NAMED,
+    SCALAR_BOUNDS,
+    SIZE_BOUNDS,
+    TYPED,
+    VALUES,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pydantic import JsonValue
 
-Schema = dict[str, "JsonValue"]
-
-_NUMBER: Final = (
-    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-)  # fmt: skip
-_BOUNDS: Final = {
-    "string": ("minLength", "maxLength", "pattern", "format"),
-    "number": _NUMBER,
-    "integer": _NUMBER,
-    "array": ("items", "minItems", "maxItems"),
-    "object": ("additionalProperties", "patternProperties", "propertyNames",
-               "minProperties", "maxProperties"),
-}  # fmt: skip
-ANNOTATIONS: Final = frozenset({"title", "description", "examples", "$comment", "deprecated"})
-NAMED: Final = frozenset({"properties", "patternProperties", "$defs"})
-VALUES: Final = frozenset({"enum", "const", "default", "required", "discriminator"})
-_MAP_BOUNDS: Final = frozenset(
-    {"patternProperties", "propertyNames", "minProperties", "maxProperties"}
-)
-_ALL_BOUNDS: Final = _MAP_BOUNDS | {
-    *("minLength", "maxLength", "pattern", "minItems", "maxItems"),
-    *_NUMBER,
-}
+    from weenats_codegen.parser.walk import Schema
 
 
-def plain(schema: Schema) -> Schema:
-    """Return a schema that means the same: of one type, or of one type a branch."""
+def normalized(schema: Schema) -> Schema:
+    """Return an equivalent schema of one type, or with one type in each branch."""
     kinds = schema.get("type")
     if isinstance(kinds, list) and "properties" not in schema:
         several = len([kind for kind in kinds if kind != "null"]) > 1
-        # Beside null, a map would lose its bounds.
-        if several or ("null" in kinds and not schema.keys().isdisjoint(_MAP_BOUNDS)):
-            return _apart(schema, kinds)
+        # Combined with null, a map would lose its bounds.
+        if several or ("null" in kinds and not schema.keys().isdisjoint(MAP)):
+            return _split(schema, kinds)
     match schema.get("anyOf"):
         case [dict() as only, {"type": "null"}] | [{"type": "null"}, dict() as only]:
             return _nullable(schema, only)
@@ -50,41 +39,45 @@ def plain(schema: Schema) -> Schema:
 
 
 def is_object(schema: Mapping[str, JsonValue]) -> bool:
-    """Whether a schema within another needs a class of its own."""
+    """Return whether a schema within another needs a class of its own."""
     if "properties" in schema or "allOf" in schema:
         return True
-    return (
-        _allows_object(schema)
-        and schema.get("additionalProperties") is False
-        and "patternProperties" not in schema
-    )
+    kind = schema.get("type")
+    allows_object = kind == "object" or (isinstance(kind, list) and "object" in kind)
+    is_closed = schema.get("additionalProperties") is False
+    return allows_object and is_closed and "patternProperties" not in schema
 
 
 def is_bounded(schema: Mapping[str, JsonValue]) -> bool:
-    """Whether a value has bounds, so that a union or a list would need a name for it."""
-    return not schema.keys().isdisjoint(_ALL_BOUNDS)
+    """Return whether a schema has bounds, so that it needs a name inside a union or a list."""
+    return not schema.keys().isdisjoint(SCALAR_BOUNDS | SIZE_BOUNDS | MAP)
 
 
-def annotation_free(schema: JsonValue) -> JsonValue:
-    """Return a schema without what is said to people only."""
+def map_schemas(schema: JsonValue, change: Callable[[Schema], Schema]) -> JsonValue:
+    """Return a schema with a function applied to it and to every schema inside it.
+
+    Args:
+        schema: The schema.
+        change: Called with each schema before those inside it.
+    """
     if isinstance(schema, list):
-        return [annotation_free(part) for part in schema]
+        return [map_schemas(part, change) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    kept: Schema = {}
-    for key, value in schema.items():
-        if key in ANNOTATIONS:
-            continue
+    result: Schema = {}
+    for key, value in change(schema).items():
         if key in NAMED and isinstance(value, dict):
-            kept[key] = {name: annotation_free(part) for name, part in value.items()}
+            result[key] = {name: map_schemas(part, change) for name, part in value.items()}
         else:
-            kept[key] = value if key in VALUES else annotation_free(value)
-    return kept
+            result[key] = value if key in VALUES else map_schemas(value, change)
+    return result
 
 
-def _allows_object(schema: Mapping[str, JsonValue]) -> bool:
-    kind = schema.get("type")
-    return kind == "object" or (isinstance(kind, list) and "object" in kind)
+def without_descriptions(schema: JsonValue) -> JsonValue:
+    """Return a schema without the keywords that only document it."""
+    return map_schemas(
+        schema, lambda part: {key: part[key] for key in part if key not in DESCRIPTIVE}
+    )
 
 
 def _nullable(schema: Schema, only: Schema) -> Schema:
@@ -92,18 +85,20 @@ def _nullable(schema: Schema, only: Schema) -> Schema:
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
     kind = only.get("type")
     simple = isinstance(kind, str) and kind != "object" and not {"enum", "const"} & only.keys()
-    if not simple or rest.keys() & only.keys() - ANNOTATIONS:
+    if not simple or rest.keys() & only.keys() - DESCRIPTIVE:
         return schema
     return {**only, **rest, "type": [kind, "null"]}
 
 
-def _apart(schema: Schema, kinds: list[JsonValue]) -> Schema:
-    """Return a schema of several types as one schema a type, each with what bounds that type."""
-    bounds = {key for keys in _BOUNDS.values() for key in keys}
-    result = {key: value for key, value in schema.items() if key not in {*bounds, "type"}}
-    branches: list[JsonValue] = []
-    for kind in kinds:
-        bounded = {key: schema[key] for key in _BOUNDS.get(str(kind), ()) if key in schema}
-        branches.append({"title": str(kind), "type": kind, **bounded})
-    result["anyOf"] = branches
+def _split(schema: Schema, kinds: list[JsonValue]) -> Schema:
+    """Return a schema of several types as one branch per type, each with the bounds of its type."""
+    result = {key: value for key, value in schema.items() if key not in TYPED | {"type"}}
+    result["anyOf"] = [
+        {
+            "title": str(kind),
+            "type": kind,
+            **{key: schema[key] for key in schema if key in BY_TYPE.get(str(kind), ())},
+        }
+        for kind in kinds
+    ]
     return result

@@ -1,1 +1,1 @@
-"""What a contract is held against; each check looks at everything and reports all it finds."""
+"""The rules that a contract must follow; each check reports everything that it finds."""

@@ -1,84 +1,71 @@
-"""Schemas of objects: which members there are, and no two with one name in Python."""
+"""Schemas of objects: which members there are, and that no two have the same name in Python."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from weenats_codegen.naming import field_name
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.keywords import MAP
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
-    from pydantic import JsonValue
-
-_OF_MAPS: Final = frozenset({
-    "patternProperties", "propertyNames", "minProperties", "maxProperties",
-})  # fmt: skip
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.walk import Node
 
 
-def check_object(pointer: str, schema: dict[str, JsonValue]) -> Iterator[Flaw]:
+def check_object(schema: Node) -> Iterator[Diagnostic]:
     """Yield what is wrong with the members of an object."""
+    has_all_of = "allOf" in schema.mapping
     properties = schema.get("properties")
-    names = properties if isinstance(properties, dict) else {}
-    yield from _names(joined(pointer, "properties"), list(names))
-    if "allOf" not in schema:
-        yield from _required(pointer, schema, names)
-    if schema.get("type") != "object" and "allOf" not in schema:
-        for key in sorted(schema.keys() & _OF_MAPS):
-            yield Flaw(
-                joined(pointer, key),
-                f"models do not enforce {key} of what may be null",
-                "move the object to $defs, and write an anyOf of a $ref to it and null",
+    yield from _check_names(properties)
+    if not has_all_of:
+        yield from check_required(schema, properties.mapping)
+    unenforced = sorted(schema.mapping.keys() & MAP)
+    if schema.mapping.get("type") != "object" and not has_all_of:
+        for key in unenforced:
+            yield schema.diagnostic(
+                f"models do not enforce {key} of a nullable object",
+                "move the object to $defs, and use an anyOf of a $ref to it and null",
+                key,
             )
-    if names:
-        for key in sorted(_OF_MAPS):
-            if key in schema:
-                yield Flaw(
-                    joined(pointer, key),
-                    f"models do not enforce {key} beside properties",
-                    "move such members into an object of their own",
-                )
-    elif "patternProperties" in schema:
-        if schema.get("additionalProperties") is not False:
-            yield Flaw(
-                joined(pointer, "patternProperties"),
-                "models do not take other members beside patternProperties",
+    if properties.mapping:
+        for key in unenforced:
+            yield schema.diagnostic(
+                f"models do not enforce {key} next to properties",
+                "move such members to an object of their own",
+                key,
+            )
+    elif "patternProperties" in schema.mapping:
+        if schema.mapping.get("additionalProperties") is not False:
+            yield schema.diagnostic(
+                "models do not support other members next to patternProperties",
                 "add additionalProperties: false",
+                "patternProperties",
             )
-    elif "additionalProperties" not in schema and "allOf" not in schema:
-        yield Flaw(
-            pointer,
-            "does not say what members the object has",
-            "add properties, or additionalProperties: false if it has none",
+    elif "additionalProperties" not in schema.mapping and not has_all_of:
+        yield schema.diagnostic(
+            "has no properties", "add properties, or additionalProperties: false if it has none"
         )
 
 
-def _required(
-    pointer: str, schema: dict[str, JsonValue], names: dict[str, JsonValue]
-) -> Iterator[Flaw]:
-    required = schema.get("required")
-    for index, name in enumerate(required if isinstance(required, list) else ()):
-        if isinstance(name, str) and name not in names:
-            yield Flaw(
-                joined(pointer, "required", index),
-                f"{shown(name)} is required and no property",
-                "add it to properties, or correct the name",
-            )
+def check_required(schema: Node, properties: Container[str]) -> Iterator[Diagnostic]:
+    """Yield required members that are not among the properties of an object."""
+    for name in schema.get("required").items:
+        if isinstance(name.value, str) and name.value not in properties:
+            message = f"{quoted(name.value)} is required but not a property"
+            yield name.diagnostic(message, "add it to properties, or correct the name")
 
 
-def _names(pointer: str, names: list[str]) -> Iterator[Flaw]:
+def _check_names(properties: Node) -> Iterator[Diagnostic]:
     taken: dict[str, str] = {}
-    for name in names:
-        at = joined(pointer, name)
+    for name, schema in properties.members.items():
         if not name.strip() or not name.isprintable():
-            yield Flaw(at, f"{shown(name)} is no valid name", "use visible characters")
+            message = f"{quoted(name)} is not a valid name"
+            yield schema.diagnostic(message, "use printable characters")
             continue
         other = taken.setdefault(field_name(name), name)
         if other != name:
-            yield Flaw(
-                at,
-                f"becomes {field_name(name)} in Python, and so does {shown(other)}",
-                "rename one of the two",
-            )
+            message = f"becomes {field_name(name)} in Python, as does {quoted(other)}"
+            yield schema.diagnostic(message, "rename one of them")

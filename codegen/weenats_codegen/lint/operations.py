@@ -1,66 +1,96 @@
-"""What operations name must be declared, and the package must be importable."""
+"""Operations: what they refer to is declared, their limits and models are usable."""
 
 from __future__ import annotations
 
 import difflib
 import keyword
-from typing import TYPE_CHECKING, Final
+import math
+from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.naming import is_foreign_package, package_name
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.naming import is_reserved_package, package_name
+from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.walk import contract_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import JsonValue
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.source import Source
+    from weenats_codegen.parser.walk import Node, Schema
 
-_NAMED: Final = (
+_REFERENCES: Final = (
     ("commands", "errors", "error"),
     ("commands", "emits", "event"),
     ("queries", "errors", "error"),
 )
 
 
-def check_declared(contract: JsonValue) -> Iterator[Flaw]:
+def check_declared(contract: Node) -> Iterator[Diagnostic]:
     """Yield errors and events that an operation names and the contract does not declare."""
-    if not isinstance(contract, dict):
-        return
-    for section, member, kind in _NAMED:
-        declared = contract.get(f"{kind}s")
-        known = list(declared) if isinstance(declared, dict) else []
-        operations = contract.get(section)
-        for name, operation in operations.items() if isinstance(operations, dict) else ():
-            named = operation.get(member) if isinstance(operation, dict) else None
-            for index, item in enumerate(named if isinstance(named, list) else ()):
-                if isinstance(item, str) and item not in known:
-                    close = difflib.get_close_matches(item, known, n=1)
-                    yield Flaw(
-                        joined("", section, name, member, index),
-                        f"the {kind} {shown(item)} is not declared",
+    for section, member, kind in _REFERENCES:
+        known = list(contract.get(f"{kind}s").mapping)
+        for operation in contract.get(section).members.values():
+            for item in operation.get(member).items:
+                if isinstance(item.value, str) and item.value not in known:
+                    close = difflib.get_close_matches(item.value, known, n=1)
+                    yield item.diagnostic(
+                        f"the {kind} {quoted(item.value)} is not declared",
                         f"did you mean {close[0]}?" if close else f"declare it under {kind}s",
                     )
 
 
-def check_package(contract: JsonValue) -> Iterator[Flaw]:
-    """Yield a package name that stands for somebody else's package."""
-    if not isinstance(contract, dict):
-        return
-    python = contract.get("python")
-    given = python.get("package") if isinstance(python, dict) else None
-    service = contract.get("service")
-    if isinstance(given, str):
-        pointer, package = "/python/package", given
-        if keyword.iskeyword(given):
-            message = f"{shown(given)} is a word of Python's own"
-            yield Flaw(pointer, message, f"write {package_name(given)}")
-    elif isinstance(service, str):
-        pointer, package = "/service", package_name(service)
+def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
+    """Yield bursts that are smaller than the requests of one second."""
+    for section in ("commands", "queries"):
+        for operation in contract.get(section).members.values():
+            limit = operation.get("rateLimit")
+            burst = _number(limit.mapping, "burst", math.inf)
+            if burst < _number(limit.mapping, "maxRequestsPerSecond", 0):
+                yield limit.diagnostic(
+                    "is less than maxRequestsPerSecond", "use at least that number", "burst"
+                )
+
+
+def check_models(source: Source) -> Iterator[Diagnostic]:
+    """Yield payloads, results and the like that are not objects, to which members can be added."""
+    for schema in contract_schemas(source.root):
+        if schema.location.pointer.startswith("/$defs/"):
+            continue
+        found = source.follow(schema)
+        if found is not None and found.mapping and not _is_class(found.mapping):
+            yield schema.diagnostic(
+                "is not an object with named members",
+                "use type: object, with the value as one of its properties",
+            )
+
+
+def check_package(contract: Node) -> Iterator[Diagnostic]:
+    """Yield a package name that is a Python keyword or another package."""
+    given, service = contract.get("python", "package"), contract.get("service")
+    if isinstance(given.value, str):
+        node, package = given, given.value
+        if keyword.iskeyword(package):
+            message = f"{quoted(package)} is a Python keyword"
+            yield node.diagnostic(message, f"use {package_name(package)}")
+    elif isinstance(service.value, str):
+        node, package = service, package_name(service.value)
     else:
         return
-    if is_foreign_package(package):
-        yield Flaw(
-            pointer,
-            f"the Python package would be {package}, which exists already",
-            f"set python.package to another name, like {package}_service",
+    if is_reserved_package(package):
+        yield node.diagnostic(
+            f"the Python package would be {package}, which is the name of another package",
+            f"set python.package to another name, such as {package}_service",
         )
+
+
+def _number(members: Schema, key: str, default: float) -> float:
+    value = members.get(key)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(cast("float", value)) if is_number else default
+
+
+def _is_class(schema: Schema) -> bool:
+    if "allOf" in schema:
+        return True
+    named = "properties" in schema or schema.get("additionalProperties") is False
+    return schema.get("type") == "object" and named and "patternProperties" not in schema

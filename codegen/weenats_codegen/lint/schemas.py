@@ -1,15 +1,25 @@
-"""One schema at a time: valid JSON Schema, and nothing in it that the models would not enforce."""
+"""One schema at a time: valid JSON Schema, and nothing in it that the models do not enforce."""
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.lint import keywords, type_names, values
 from weenats_codegen.lint.objects import check_object
 from weenats_codegen.lint.text import check_text
-from weenats_codegen.lint.validation import schema_faults
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.lint.validation import schema_errors
+from weenats_codegen.lint.values import check_default, check_values, types_of
+from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.keywords import (
+    ANNOTATIONS,
+    BY_TYPE,
+    COMBINING,
+    OBJECT,
+    SCALAR_BOUNDS,
+    SIZE_BOUNDS,
+    SUPPORTED,
+    is_library,
+)
 from weenats_codegen.parser.walk import parts
 
 if TYPE_CHECKING:
@@ -17,61 +27,101 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from weenats_codegen.parser.walk import Place
-
-Schema = dict[str, "JsonValue"]
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.walk import Node
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEYWORD_REMEDY: Final = "see the keyword in JSON Schema 2020-12"
-_TYPE_REMEDY: Final = "say its type, or refer to a schema by $ref"
+_TYPE_REMEDY: Final = "add a type, or refer to a schema by $ref"
+_ENFORCED_TOGETHER: Final = {
+    "$ref": frozenset[str](),
+    "oneOf": frozenset({"discriminator"}),
+    "anyOf": frozenset({"discriminator"}),
+    "allOf": OBJECT | {"type"},
+}
+_REMEDIES: Final = {
+    **dict.fromkeys(("contains", "minContains", "maxContains", "$vocabulary"), "remove it"),
+    **dict.fromkeys(
+        ("dependentRequired", "dependentSchemas", "dependencies", "if", "then", "else", "not"),
+        "describe each case as a branch of a oneOf",
+    ),
+    **dict.fromkeys(("prefixItems", "additionalItems"), "use an object with named members instead"),
+    **dict.fromkeys(("$id", "id"), "remove it: files are identified by their paths"),
+    **dict.fromkeys(("$dynamicRef", "$recursiveRef"), "use $ref"),
+    **dict.fromkeys(("$anchor", "$dynamicAnchor", "$recursiveAnchor"), "refer to '#/$defs/NAME'"),
+    "unevaluatedProperties": "use additionalProperties: false",
+    "unevaluatedItems": "use items",
+    "uniqueItems": "remove it, and let the handler refuse duplicates",
+    "definitions": "rename it to $defs",
+    "nullable": "add null to the type",
+    "example": "use examples",
+}
+"""What to do about keywords that are not supported."""
+_TYPE_ALIASES: Final = {
+    "bool": "boolean",
+    "date": "string",
+    "datetime": "string",
+    "decimal": "number",
+    "dict": "object",
+    "double": "number",
+    "float": "number",
+    "int": "integer",
+    "list": "array",
+    "map": "object",
+    "mapping": "object",
+    "none": "null",
+    "str": "string",
+    "text": "string",
+    "uuid": "string",
+}
+"""The names of types in other languages."""
 
 
-class _Where(NamedTuple):
-    """What may stand in a schema depends on where it stands."""
+class _Context(NamedTuple):
+    """What a schema may contain depends on where it is."""
 
     is_file: bool = False
     is_property: bool = False
     is_inner: bool = False  # part of another type, without a name of its own
-    is_key: bool = False  # propertyNames: keys are text anyway
+    is_key: bool = False  # propertyNames: keys are always strings
 
 
-def check_schema(place: Place, *, is_file: bool = False) -> Iterator[Flaw]:
-    """Yield what is wrong with an outermost schema and with every schema inside it."""
-    yield from _check(place, _Where(is_file=is_file))
-
-
-def check_valid(place: Place) -> Iterator[Flaw]:
-    """Yield what makes an outermost schema no valid JSON Schema."""
-    if not isinstance(place.value, dict):
-        return  # said by check_schema
-    for fault in schema_faults(place.value):
-        keyword = next((step for step in reversed(fault.path) if isinstance(step, str)), "")
-        if fault.expected == ["object", "boolean"]:
-            continue  # a part that is no schema: said by check_schema
-        yield Flaw(
-            joined(place.pointer, *fault.path),
-            f"is no valid JSON Schema: {keyword} cannot be {shown(fault.value)}",
-            type_names.remedy(fault.value) if keyword == "type" else _KEYWORD_REMEDY,
+def check_valid(schema: Node) -> Iterator[Diagnostic]:
+    """Yield what makes an outermost schema invalid JSON Schema."""
+    if not isinstance(schema.value, dict):
+        return  # check_schema reports it
+    for error in schema_errors(schema.value):
+        keyword = next((step for step in reversed(error.path) if isinstance(step, str)), "")
+        if error.expected == ["object", "boolean"]:
+            continue  # a part that is not a schema: check_schema reports it
+        yield schema.diagnostic(
+            f"is not valid JSON Schema: {keyword} cannot be {quoted(error.value)}",
+            _type_remedy(error.value) if keyword == "type" else _KEYWORD_REMEDY,
+            *error.path,
         )
 
 
-def _check(place: Place, where: _Where) -> Iterator[Flaw]:
-    pointer, schema = place
-    if isinstance(schema, bool):
-        yield Flaw(pointer, f"is the boolean schema {shown(schema)}", _TYPE_REMEDY)
+def check_schema(schema: Node, *, is_file: bool = False) -> Iterator[Diagnostic]:
+    """Yield what is wrong with an outermost schema and with every schema inside it."""
+    yield from _check(schema, _Context(is_file=is_file))
+
+
+def _check(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+    if isinstance(schema.value, bool):
+        yield schema.diagnostic(f"is the boolean schema {quoted(schema.value)}", _TYPE_REMEDY)
         return
-    if not isinstance(schema, dict):
-        yield Flaw(pointer, "is no schema", "write a mapping of JSON Schema's keywords")
+    if not isinstance(schema.value, dict):
+        yield schema.diagnostic("is not a schema", "use a mapping of JSON Schema keywords")
         return
-    yield from _keywords(pointer, schema, where)
-    yield from _form(pointer, schema, where)
+    yield from _check_keywords(schema, context)
+    yield from _check_form(schema, context)
     for key in ("title", "description"):
-        yield from check_text(schema.get(key), joined(pointer, key))
-    for part in parts(schema, pointer):
-        step = part.pointer.removeprefix(f"{pointer}/").partition("/")[0]
+        yield from check_text(schema.get(key))
+    for part in parts(schema):
+        step = part.location.pointer[len(schema.location.pointer) + 1 :].partition("/")[0]
         is_open_or_closed = step == "additionalProperties" and isinstance(part.value, bool)
-        if step in keywords.KNOWN and not is_open_or_closed:
-            inside = _Where(
+        if step in SUPPORTED and not is_open_or_closed:
+            inside = _Context(
                 is_property=step == "properties",
                 is_inner=step not in {"properties", "$defs"},
                 is_key=step == "propertyNames",
@@ -79,63 +129,74 @@ def _check(place: Place, where: _Where) -> Iterator[Flaw]:
             yield from _check(part, inside)
 
 
-def _keywords(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
-    for key in schema:
-        at = joined(pointer, key)
-        if key not in keywords.KNOWN:
-            remedy = keywords.REMEDIES.get(key, "correct it, or remove it")
-            yield Flaw(at, f"the keyword {shown(key)} is not supported", remedy)
-        elif key == "$schema" and not where.is_file:
-            yield Flaw(at, "$schema stands inside a schema", "keep it at the top of files")
-        elif key == "$schema" and str(schema[key]).removesuffix("#") != _DIALECT:
-            yield Flaw(at, f"{shown(schema[key])} is another dialect", f"write {_DIALECT}")
+def _check_keywords(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+    for key, value in schema.mapping.items():
+        if key not in SUPPORTED:
+            remedy = _REMEDIES.get(key, "correct it, or remove it")
+            yield schema.diagnostic(f"the keyword {quoted(key)} is not supported", remedy, key)
+        elif key == "$schema" and not context.is_file:
+            remedy = "use it only at the top of a file"
+            yield schema.diagnostic("$schema is inside a schema", remedy, key)
+        elif key == "$schema" and str(value).removesuffix("#") != _DIALECT:
+            message = f"{quoted(value)} is not the supported dialect"
+            yield schema.diagnostic(message, f"use {_DIALECT}", key)
 
 
-def _form(pointer: str, schema: Schema, where: _Where) -> Iterator[Flaw]:
-    """Yield keywords that do not go together, and what is wrong with those that do."""
-    yield from values.check_default(pointer, schema, is_property=where.is_property)
-    head = next((key for key in keywords.FORMS if key in schema), None)
+def _check_form(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+    """Yield keywords that cannot be combined, and what is wrong with those that can."""
+    yield from check_default(schema, is_property=context.is_property)
+    head = next((key for key in COMBINING if key in schema.mapping), None)
     if head is not None:
-        yield from _beside(pointer, schema, head)
+        yield from _check_combination(schema, head)
         if head == "allOf":
-            yield from check_object(pointer, schema)
+            yield from check_object(schema)
         return
-    if "discriminator" in schema:
-        at = joined(pointer, "discriminator")
-        yield Flaw(at, "stands without oneOf", "put it beside a oneOf")
-    if where.is_file and keywords.is_library(schema):
-        return  # a $ref to it as a whole is refused where it stands
-    if not schema.keys() & {"type", "enum", "const"} and not where.is_key:
-        yield Flaw(pointer, "has no type", _TYPE_REMEDY)
+    if "discriminator" in schema.mapping:
+        message = "is used without oneOf or anyOf"
+        yield schema.diagnostic(message, "use it together with one of them", "discriminator")
+    if context.is_file and is_library(schema.mapping):
+        return  # a $ref to it as a whole is refused
+    if not schema.mapping.keys() & {"type", "enum", "const"} and not context.is_key:
+        yield schema.diagnostic("has no type", _TYPE_REMEDY)
         return
-    yield from values.check_values(pointer, schema, is_key=where.is_key)
-    if where.is_inner:
-        yield from _inner(pointer, schema)
-    kinds = values.types_of(schema)
+    yield from check_values(schema, is_key=context.is_key)
+    if context.is_inner:
+        yield from _check_inner(schema)
+    kinds = types_of(schema.mapping)
     if "object" in kinds:
-        yield from check_object(pointer, schema)
-    if "array" in kinds and "items" not in schema:
-        yield Flaw(pointer, "does not say what the list holds", "add items with their type")
+        yield from check_object(schema)
+    if "array" in kinds and "items" not in schema.mapping:
+        yield schema.diagnostic("has no items", "add items with their type")
 
 
-def _inner(pointer: str, schema: Schema) -> Iterator[Flaw]:
-    """Yield what is enforced of a property or a schema in $defs, and of no other."""
-    may_be_null = isinstance(schema.get("type"), list) and "null" in values.types_of(schema)
-    unenforced = keywords.OF_NAMED | keywords.OF_SCALARS if may_be_null else keywords.OF_NAMED
-    for key in sorted(schema.keys() & unenforced):
-        yield Flaw(
-            joined(pointer, key),
-            f"models do not enforce {key} here",
-            "move what has it to $defs and refer to it",
-        )
+def _check_inner(schema: Node) -> Iterator[Diagnostic]:
+    """Yield what the models enforce only for a property or a schema in `$defs`."""
+    kind = schema.mapping.get("type")
+    is_nullable = isinstance(kind, list) and "null" in kind
+    unenforced = SIZE_BOUNDS | SCALAR_BOUNDS if is_nullable else SIZE_BOUNDS
+    for key in sorted(schema.mapping.keys() & unenforced):
+        remedy = "move this schema to $defs and refer to it"
+        yield schema.diagnostic(f"models do not enforce {key} here", remedy, key)
 
 
-def _beside(pointer: str, schema: Schema, head: str) -> Iterator[Flaw]:
-    """Yield what stands beside a `$ref`, oneOf, anyOf or allOf and would not be enforced there."""
-    allowed = keywords.BESIDE[head] | keywords.ANNOTATIONS | {head, "default", "$defs", "$schema"}
-    for key in sorted(schema.keys() & keywords.KNOWN - allowed):
-        yield Flaw(
-            joined(pointer, key),
-            f"models do not enforce {key} beside {head}",
-            f"move it into what {head} leads to",
-        )
+def _check_combination(schema: Node, head: str) -> Iterator[Diagnostic]:
+    """Yield keywords that the models do not enforce next to `$ref`, oneOf, anyOf or allOf."""
+    allowed = _ENFORCED_TOGETHER[head] | ANNOTATIONS | {head, "default", "$defs", "$schema"}
+    for key in sorted(schema.mapping.keys() & SUPPORTED - allowed):
+        remedy = f"move it to the {'schema' if head == '$ref' else 'branches'} of the {head}"
+        yield schema.diagnostic(f"models do not enforce {key} next to {head}", remedy, key)
+
+
+def _type_remedy(value: JsonValue) -> str:
+    """Return what to do about an invalid `type`; in a list, about the first invalid one."""
+    if value is None:
+        return 'use "null", in quotes'
+    names = value if isinstance(value, list) else [value]
+    wrong = next((name for name in names if name not in [*BY_TYPE]), None)
+    if isinstance(wrong, str):
+        name = wrong.lower()
+        close = difflib.get_close_matches(name, BY_TYPE, n=1)
+        meant = _TYPE_ALIASES.get(name) or next(iter(close), None)
+        if meant is not None:
+            return f"did you mean {meant}?"
+    return f"use {', '.join(BY_TYPE)}, or a list of several, each once"

@@ -1,4 +1,4 @@
-"""service.yaml against its meta-schema: members that lack, are unknown, or have no valid value."""
+"""service.yaml and its meta-schema: members that are missing, unknown or have an invalid value."""
 
 from __future__ import annotations
 
@@ -7,161 +7,137 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from weenats_codegen.lint.validation import Fault, faults
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.lint.validation import ValidationError, errors
+from weenats_codegen.parser.diagnostics import quoted
 from weenats_codegen.resources import service_meta_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pydantic import JsonValue
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.walk import Node
 
-_NAME: Final = "a letter first, then letters, digits, dashes and underscores, at most 50 in all"
+SERVICE_NAME: Final = (
+    "is not a valid service name",
+    "use a lower-case letter, then lower-case letters, digits and dashes, at most 50 in all",
+)
+_NAME: Final = (
+    "is not a valid name",
+    "use a letter, then letters, digits, dashes and underscores, at most 50 in all",
+)
 _PATTERNS: Final = {
-    "service": (
-        "is no name of a service",
-        "use lower-case letters, digits and dashes, a letter first, at most 50 in all",
-    ),
-    "version": ("is no semantic version", "write one like 1.0.0 (semver.org)"),
+    "service": SERVICE_NAME,
+    "version": ("is not a semantic version", "use one such as 1.0.0 (semver.org)"),
     "package": (
-        "is no name of a Python package",
-        "use lower-case letters, digits and underscores, a letter first",
+        "is not a valid name of a Python package",
+        "use a lower-case letter, then lower-case letters, digits and underscores",
     ),
-    "scopes": ("is no scope", "use printable ASCII without spaces, quotes and backslashes"),
+    "scopes": ("is not a valid scope", "use printable ASCII without spaces, quotes, backslashes"),
 }
-_CLOSE: Final = 0.75
+_SIMILARITY: Final = 0.75
 _TYPES: Final = {
     "object": "a mapping",
     "array": "a list",
-    "string": "text",
-    "boolean": "true or false",
+    "string": "a string",
+    "boolean": "a boolean",
     "number": "a number",
 }
+_MESSAGES: Final = {
+    "enum": ("{value} is not a canonical code", "use one of {expected}"),
+    "minLength": ("is empty", "fill it in, or remove it"),
+    "minProperties": ("is empty", "fill it in, or remove it"),
+    "minItems": ("is empty", "fill it in, or remove it"),
+    "maxLength": ("is longer than {expected} characters", "shorten it"),
+    "minimum": ("is {value}", "use {expected} or more"),
+    "maximum": ("is {value}", "use {expected} or less"),
+    "uniqueItems": ("contains an item twice", "remove one of them"),
+    "anyOf": ("has no commands, queries or events", "declare at least one"),
+    "not": (
+        "has scopes although no token is required",
+        "remove required: false, or remove the scopes",
+    ),
+}
+"""The message and the remedy for keywords of the meta-schema."""
 
 
-def check_shape(contract: JsonValue) -> Iterator[Flaw]:
-    """Yield what the meta-schema refuses; schemas inside the contract are none of its business."""
-    meta = json.loads(service_meta_schema(), object_hook=_whole)
-    meta["$defs"]["schema"] = True  # check_schema looks at these, with words of its own
-    for fault in faults(meta, contract):
-        pointer = joined("", *fault.path)
-        if fault.is_name:
-            message = f"{shown(fault.value)} is no valid name"
-            yield Flaw(joined(pointer, fault.value), message, f"use {_NAME}")
+def check_shape(contract: Node) -> Iterator[Diagnostic]:
+    """Yield what the meta-schema refuses; the schemas inside the contract are not checked here."""
+    meta = json.loads(service_meta_schema(), object_hook=_anchored)
+    meta["$defs"]["schema"] = True
+    for error in errors(meta, contract.value):
+        if error.is_name:
+            message, remedy = _NAME
+            yield contract.diagnostic(
+                f"{quoted(error.value)} {message}", remedy, *error.path, error.value
+            )
+        elif error.keyword in _CHECKS:
+            yield from _CHECKS[error.keyword](contract, error)
         else:
-            yield from _WORDS[fault.keyword](pointer, fault)
+            value = quoted(error.value)
+            expected = ", ".join(error.expected) if error.keyword == "enum" else error.expected
+            message, remedy = _MESSAGES[error.keyword]
+            yield contract.diagnostic(
+                message.format(value=value, expected=expected),
+                remedy.format(expected=expected),
+                *error.path,
+            )
 
 
-def _whole(schema: dict[str, Any]) -> dict[str, Any]:
-    """Make `$` the very end: in Python a last line break may follow it."""
+def _anchored(schema: dict[str, Any]) -> dict[str, Any]:
+    """Make `$` match only the very end: in Python a final line break may follow it."""
     pattern = schema.get("pattern")
     return {**schema, "pattern": f"{pattern[:-1]}\\Z"} if isinstance(pattern, str) else schema
 
 
-def _required(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    for name in fault.expected:
-        if name not in fault.value:
-            about = fault.schema.get("properties", {}).get(name, {}).get("description", "")
+def _check_required(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+    for name in error.expected:
+        if name not in error.value:
+            about = error.schema.get("properties", {}).get(name, {}).get("description", "")
             remedy = f"add it: {about.removesuffix('.')}" if about else "add it"
-            yield Flaw(pointer, f"lacks the member {name}", remedy)
+            yield contract.diagnostic(f"the member {name} is missing", remedy, *error.path)
 
 
-def _unknown(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    known: list[str] = sorted(fault.schema["properties"])
-    for name in fault.value:
+def _check_unknown(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+    known: list[str] = sorted(error.schema["properties"])
+    for name in error.value:
         if name in known:
             continue
-        close: list[str] = difflib.get_close_matches(str(name), known, n=1, cutoff=_CLOSE)
-        message = f"the member {shown(name)} is unknown"
+        close: list[str] = difflib.get_close_matches(str(name), known, n=1, cutoff=_SIMILARITY)
+        message = f"the member {quoted(name)} is unknown"
         remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        if pointer == "/queries/get" and name == "result":
-            message = "the query get answers the aggregate itself"
-            remedy = "remove the result, or give the query another name"
-        yield Flaw(joined(pointer, name), message, remedy)
+        if (*error.path, name) == ("queries", "get", "result"):
+            message = "the query get always returns the aggregate itself"
+            remedy = "remove the result, or rename the query"
+        yield contract.diagnostic(message, remedy, *error.path, name)
 
 
-def _pattern(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    message, remedy = _words_of_pattern(pointer)
-    yield Flaw(pointer, f"{shown(fault.value)} {message}", remedy)
+def _check_pattern(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+    message, remedy = _pattern_text(error)
+    yield contract.diagnostic(f"{quoted(error.value)} {message}", remedy, *error.path)
 
 
-def _words_of_pattern(pointer: str) -> tuple[str, str]:
-    """Return what is said of text that does not fit its pattern, and what to do about it."""
-    return _PATTERNS.get(_member(pointer), ("is no valid name", f"use {_NAME}"))
+def _check_type(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+    remedy = f"use {_TYPES[error.expected]}"
+    if error.expected == "string" and type(error.value) in {int, float}:
+        text = quoted(error.value)
+        fits = re.search(error.schema.get("pattern", ""), text)
+        remedy = f'quote it: "{text}"' if fits else _pattern_text(error)[1]
+    yield contract.diagnostic(f"is {_kind(error.value)}", remedy, *error.path)
 
 
-def _member(pointer: str) -> str:
-    """Return the member that a pointer ends in; items stand for their list."""
-    above, _, last = pointer.rpartition("/")
-    return above.rpartition("/")[2] if last.isdigit() else last
-
-
-def _type(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    remedy = f"write {_TYPES[fault.expected]} here"
-    if fault.expected == "string" and type(fault.value) in {int, float}:
-        remedy = _remedy_of_number(pointer, fault)
-    yield Flaw(pointer, f"is {_kind(fault.value)}", remedy)
-
-
-def _remedy_of_number(pointer: str, fault: Fault) -> str:
-    """Say that text is quoted which looks like a number, where such text is right at all."""
-    text = shown(fault.value)
-    if re.search(fault.schema.get("pattern", ""), text):
-        return f'quote it: "{text}"'
-    return _words_of_pattern(pointer)[1]
-
-
-def _code(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    remedy = f"use one of {', '.join(fault.expected)}"
-    yield Flaw(pointer, f"{shown(fault.value)} is no canonical code", remedy)
-
-
-def _empty(pointer: str, _fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, "is empty", "fill it in, or leave it out")
-
-
-def _long(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, f"has more than {fault.expected} characters", "shorten it")
-
-
-def _twice(pointer: str, _fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, "names one thing twice", "remove one of the two")
-
-
-def _open_scopes(pointer: str, _fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, "has scopes, and callers need no token", "remove required, or the scopes")
-
-
-def _small(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, f"is {shown(fault.value)}", f"write {fault.expected} or more here")
-
-
-def _large(pointer: str, fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, f"is {shown(fault.value)}", f"write {fault.expected} or less here")
-
-
-def _nothing(pointer: str, _fault: Fault) -> Iterator[Flaw]:
-    yield Flaw(pointer, "has no commands, no queries and no events", "declare at least one of them")
-
-
-_WORDS: Final[dict[str, Callable[[str, Fault], Iterator[Flaw]]]] = {
-    "required": _required,
-    "additionalProperties": _unknown,
-    "pattern": _pattern,
-    "type": _type,
-    "enum": _code,
-    "minLength": _empty,
-    "minProperties": _empty,
-    "minItems": _empty,
-    "maxLength": _long,
-    "minimum": _small,
-    "maximum": _large,
-    "uniqueItems": _twice,
-    "anyOf": _nothing,
-    "not": _open_scopes,
+_CHECKS: Final[dict[str, Callable[[Node, ValidationError], Iterator[Diagnostic]]]] = {
+    "required": _check_required,
+    "additionalProperties": _check_unknown,
+    "pattern": _check_pattern,
+    "type": _check_type,
 }
-"""What to say about each keyword that the meta-schema uses; a test holds the two together."""
+"""The keywords of the meta-schema whose messages depend on more than their value."""
+
+
+def _pattern_text(error: ValidationError) -> tuple[str, str]:
+    """Return the message and the remedy for a string that does not match its pattern."""
+    names = [step for step in error.path if isinstance(step, str)]
+    return _PATTERNS.get(names[-1], _NAME)
 
 
 def _kind(value: object) -> str:
@@ -170,4 +146,4 @@ def _kind(value: object) -> str:
     for python, kind in ((bool, "boolean"), (str, "string"), (list, "array"), (dict, "object")):
         if isinstance(value, python):
             return _TYPES[kind]
-    return f"the number {shown(value)}"
+    return f"the number {quoted(value)}"

@@ -1,105 +1,99 @@
-"""oneOf and allOf: branches that exclude one another, and parts that add up."""
+"""oneOf and allOf: branches must exclude one another, and parts must not contradict one another."""
 
 from __future__ import annotations
 
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.lint.references import resolved
+from weenats_codegen.lint.objects import check_required
 from weenats_codegen.lint.values import types_of
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.keywords import UNIONS
 from weenats_codegen.parser.walk import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import JsonValue
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.source import Source
+    from weenats_codegen.parser.walk import Node, Schema
 
-    from weenats_codegen.parser.source import Document, Source
-    from weenats_codegen.parser.walk import Place
-
-Schema = dict[str, "JsonValue"]
-
-_TAG_REMEDY: Final = "give each branch a required member with a const of its own, or use anyOf"
+_ONE_SCHEMA: Final = "write one schema instead of allOf"
 
 
 class _Branch(NamedTuple):
-    """What tells one branch of a oneOf from another."""
+    """What distinguishes one branch of a oneOf from another."""
 
     types: frozenset[str]
-    values: frozenset[str]  # of text; empty: any
-    tags: dict[str, frozenset[str]]  # of objects: required members that have certain values only
+    values: frozenset[str]  # of strings; empty: any
+    tags: dict[str, frozenset[str]]  # of objects: required members with certain values only
 
 
-def check_unions(source: Source, document: Document, place: Place) -> Iterator[Flaw]:
-    """Yield what models cannot tell apart or combine, in a schema and all schemas inside it."""
-    for pointer, schema in walk(place.value, place.pointer):
-        if not isinstance(schema, dict):
-            continue
-        for key in ("oneOf", "anyOf"):
-            yield from _nested(joined(pointer, key), schema.get(key))
-        if "discriminator" in schema:
-            yield from _discriminator(source, document, pointer, schema)
-        one_of, all_of = schema.get("oneOf"), schema.get("allOf")
-        if isinstance(one_of, list):
-            branches = [_branch(source, document, branch) for branch in one_of]
-            for (first, one), (second, other) in combinations(enumerate(branches), 2):
-                if one and other and not _exclusive(one, other):
-                    yield Flaw(
-                        joined(pointer, "oneOf", second),
-                        f"one value may fit branch {first} and branch {second}",
-                        _TAG_REMEDY,
-                    )
-        if isinstance(all_of, list):
-            yield from _all_of(source, document, pointer, schema, all_of)
+def check_unions(source: Source, outermost: Node) -> Iterator[Diagnostic]:
+    """Yield what models cannot distinguish or combine, in a schema and all schemas inside it."""
+    for schema in walk(outermost):
+        for key in UNIONS:
+            for branch in schema.get(key).items:
+                yield from _check_branch(branch)
+        if "discriminator" in schema.mapping:
+            yield from _check_discriminator(source, schema)
+        branches = [_branch(source, branch) for branch in schema.get("oneOf").items]
+        for (first, one), (second, other) in combinations(enumerate(branches), 2):
+            if one and other and not _are_exclusive(one, other):
+                yield schema.diagnostic(
+                    f"a value may match both branch {first} and branch {second}",
+                    "give each branch a required member with its own const, or use anyOf",
+                    "oneOf",
+                    second,
+                )
+        if isinstance(schema.get("allOf").value, list):
+            yield from _check_all_of(source, schema)
 
 
-def _nested(pointer: str, branches: JsonValue) -> Iterator[Flaw]:
-    for index, branch in enumerate(branches if isinstance(branches, list) else ()):
-        if isinstance(branch, dict) and branch.keys() & {"oneOf", "anyOf"}:
-            message = "is a choice within a choice"
-            yield Flaw(joined(pointer, index), message, "list its branches beside the others")
-        if isinstance(branch, dict) and isinstance(branch.get("type"), list):
-            at = joined(pointer, index, "type")
-            yield Flaw(at, "names several types in one branch", "write a branch for each type")
+def _check_branch(branch: Node) -> Iterator[Diagnostic]:
+    if not branch.mapping.keys().isdisjoint(UNIONS):
+        message = "is a union inside a union"
+        yield branch.diagnostic(message, "list its branches next to the others")
+    if isinstance(branch.mapping.get("type"), list):
+        message = "has several types in one branch"
+        yield branch.diagnostic(message, "use a branch for each type", "type")
 
 
-def _branch(source: Source, document: Document, schema: JsonValue) -> _Branch | None:
-    home, schema = resolved(source, document, schema)
-    if not isinstance(schema, dict):
-        return None  # said elsewhere
-    if "oneOf" in schema or "anyOf" in schema:
+def _branch(source: Source, branch: Node) -> _Branch | None:
+    """Return what a branch is distinguished by, None if it is not a schema."""
+    found = source.follow(branch)
+    if found is None or not isinstance(found.value, dict):
+        return None
+    schema = found.mapping
+    if not schema.keys().isdisjoint(UNIONS):
         return _Branch(frozenset({"any"}), frozenset(), {})
-    values = _texts(schema)
+    values = _strings(schema)
     types = frozenset({"object"}) if "allOf" in schema else types_of(schema)
-    if "type" not in schema and values:
-        options = schema.get("enum")
-        has_null = isinstance(options, list) and None in options
-        types = frozenset({"string", "null"}) if has_null else frozenset({"string"})
-    required, properties = schema.get("required"), schema.get("properties")
+    if "type" not in schema and values and None not in _options(schema):
+        types = frozenset({"string"})
+    required = [name.value for name in found.get("required").items]
     tags: dict[str, frozenset[str]] = {}
-    if isinstance(required, list) and isinstance(properties, dict):
-        for name, part in properties.items():
-            found = resolved(source, home, part)[1]
-            texts = _texts(found) if isinstance(found, dict) else frozenset[str]()
-            if name in required and texts:
-                tags[name] = texts
+    for name, part in found.get("properties").members.items():
+        end = source.follow(part)
+        if name in required and end is not None and (texts := _strings(end.mapping)):
+            tags[name] = texts
     return _Branch(types, values, tags)
 
 
-def _texts(schema: Schema) -> frozenset[str]:
-    """Return the texts that a schema allows; empty when it allows others, or more than texts."""
+def _options(schema: Schema) -> list[object]:
     options = [schema["const"]] if "const" in schema else schema.get("enum")
-    if not isinstance(options, list):
-        return frozenset()
-    return frozenset(option for option in options if isinstance(option, str))
+    return [*options] if isinstance(options, list) else []
 
 
-def _exclusive(one: _Branch, other: _Branch) -> bool:
+def _strings(schema: Schema) -> frozenset[str]:
+    """Return the strings that the const or enum of a schema allows."""
+    return frozenset(option for option in _options(schema) if isinstance(option, str))
+
+
+def _are_exclusive(one: _Branch, other: _Branch) -> bool:
     if "any" in one.types | other.types:
         return False
-    shared = _wide(one.types) & _wide(other.types)
+    shared = _with_integer(one.types) & _with_integer(other.types)
     if shared == frozenset({"string"}):
         return bool(one.values and other.values) and not one.values & other.values
     if shared == frozenset({"object"}):
@@ -107,65 +101,45 @@ def _exclusive(one: _Branch, other: _Branch) -> bool:
     return not shared
 
 
-def _wide(types: frozenset[str]) -> frozenset[str]:
+def _with_integer(types: frozenset[str]) -> frozenset[str]:
     return types | {"integer"} if "number" in types else types
 
 
-def _discriminator(
-    source: Source, document: Document, pointer: str, schema: Schema
-) -> Iterator[Flaw]:
-    at = joined(pointer, "discriminator")
-    discriminator = schema["discriminator"]
-    name = discriminator.get("propertyName") if isinstance(discriminator, dict) else None
-    if not isinstance(discriminator, dict) or not isinstance(name, str) or len(discriminator) > 1:
-        yield Flaw(at, "is no discriminator", "write {propertyName: NAME} and nothing else")
+def _check_discriminator(source: Source, schema: Node) -> Iterator[Diagnostic]:
+    discriminator = schema.get("discriminator")
+    name = discriminator.mapping.get("propertyName")
+    if not isinstance(name, str) or len(discriminator.mapping) > 1:
+        message = "is not a valid discriminator"
+        yield discriminator.diagnostic(message, "use only {propertyName: NAME}")
         return
-    for key in ("oneOf", "anyOf"):
-        branches = schema.get(key)
-        for index, part in enumerate(branches if isinstance(branches, list) else ()):
-            branch = _branch(source, document, part)
-            if branch and name not in branch.tags:
-                yield Flaw(
-                    joined(pointer, key, index),
-                    f"does not require {shown(name)} with a const, as the discriminator says",
-                    f"require {shown(name)} and give it a const of its own",
+    for key in UNIONS:
+        for branch in schema.get(key).items:
+            found = _branch(source, branch)
+            if found and name not in found.tags:
+                yield branch.diagnostic(
+                    f"does not require {quoted(name)} with a const, which the discriminator needs",
+                    f"require {quoted(name)} and give it its own const",
                 )
 
 
-def _all_of(
-    source: Source, document: Document, pointer: str, schema: Schema, parts: list[JsonValue]
-) -> Iterator[Flaw]:
-    own = schema.get("properties")
-    seen: set[str] = set(own) if isinstance(own, dict) else set()
-    for index, part in enumerate(parts):
-        at = joined(pointer, "allOf", index)
-        found = resolved(source, document, part)[1]
-        if not isinstance(found, dict):
-            continue  # said elsewhere
+def _check_all_of(source: Source, schema: Node) -> Iterator[Diagnostic]:
+    seen = set(schema.get("properties").mapping)
+    for part in schema.get("allOf").items:
+        end = source.follow(part)
+        if end is None or not isinstance(end.value, dict):
+            continue  # reported elsewhere
+        found = end.mapping
         properties = found.get("properties")
         if not isinstance(properties, dict) or found.get("type") != "object" or "allOf" in found:
-            yield Flaw(at, "is no mere object with properties", "write one schema for all")
+            yield part.diagnostic("is not a plain object with properties", _ONE_SCHEMA)
             continue
         for name in sorted(seen & properties.keys()):
-            yield Flaw(at, f"describes the member {shown(name)} again", "describe it once")
+            yield part.diagnostic(f"defines the member {quoted(name)} again", "define it once")
         seen |= properties.keys()
         if found.get("additionalProperties", True) is not True:
-            yield Flaw(
-                at,
-                "allows no members but its own, so nothing can be added to it",
-                "leave additionalProperties out there",
-            )
-    if schema.get("additionalProperties", True) is not True:
-        yield Flaw(
-            joined(pointer, "additionalProperties"),
-            "does not see the members of the allOf",
-            "write one schema for all",
-        )
-    required = schema.get("required")
-    for index, wanted in enumerate(required if isinstance(required, list) else ()):
-        if isinstance(wanted, str) and wanted not in seen:
-            yield Flaw(
-                joined(pointer, "required", index),
-                f"{shown(wanted)} is required and no property",
-                "add it to properties, or correct the name",
-            )
+            message = "does not allow the members of the other parts"
+            yield part.diagnostic(message, "remove its additionalProperties")
+    if schema.mapping.get("additionalProperties", True) is not True:
+        message = "does not include the members of allOf"
+        yield schema.diagnostic(message, _ONE_SCHEMA, "additionalProperties")
+    yield from check_required(schema, seen)

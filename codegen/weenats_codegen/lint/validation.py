@@ -1,4 +1,4 @@
-"""The only place that knows jsonschema, and so the only one without its types."""
+"""Validation by jsonschema, whose type stubs leave half of it unknown to strict type checkers."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-# The stubs of jsonschema leave half of this unknown to strict checkers.
 _Validator: Final = cast("Any", Draft202012Validator)
 
 
-class Fault(NamedTuple):
-    """One keyword of a schema that a value does not meet.
+class ValidationError(NamedTuple):
+    """A keyword of a schema that a value does not satisfy.
 
     Attributes:
-        path: Where the value stands in the whole.
+        path: The place of the value.
         keyword: The keyword.
-        expected: What the schema says at the keyword.
+        expected: The value of the keyword.
         schema: The schema with the keyword.
         value: The value.
         is_name: Whether the value is the name of a member.
@@ -35,10 +34,10 @@ class Fault(NamedTuple):
     is_name: bool
 
 
-def faults(schema: Mapping[str, Any], value: JsonValue) -> Iterator[Fault]:
-    """Yield what a value has against a schema."""
+def errors(schema: Mapping[str, Any], value: JsonValue) -> Iterator[ValidationError]:
+    """Yield the errors of a value."""
     for error in _Validator(schema).iter_errors(value):
-        yield Fault(
+        yield ValidationError(
             path=tuple(error.absolute_path),
             keyword=error.validator,
             expected=error.validator_value,
@@ -48,11 +47,11 @@ def faults(schema: Mapping[str, Any], value: JsonValue) -> Iterator[Fault]:
         )
 
 
-def schema_faults(schema: JsonValue) -> Iterator[Fault]:
-    """Yield what a schema has against JSON Schema 2020-12."""
-    return faults(_Validator.META_SCHEMA, schema)
+def schema_errors(schema: JsonValue) -> Iterator[ValidationError]:
+    """Yield the errors of a schema according to JSON Schema 2020-12."""
+    return errors(_Validator.META_SCHEMA, schema)
 
 
-def fits(schema: JsonValue, value: JsonValue) -> bool:
-    """Return whether a valid schema takes a value."""
+def is_valid(schema: JsonValue, value: JsonValue) -> bool:
+    """Return whether a valid schema accepts a value."""
     return bool(_Validator(schema).is_valid(value))

@@ -1,4 +1,4 @@
-"""Schemas of single values: types, the bounds that fit them, enumerations and defaults."""
+"""Schemas of single values: types, the bounds that apply to them, enumerations and defaults."""
 
 from __future__ import annotations
 
@@ -8,166 +8,159 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field, TypeAdapter
 from pydantic_core import SchemaError
 
-from weenats_codegen.lint import keywords
-from weenats_codegen.lint.validation import fits, schema_faults
-from weenats_codegen.parser.diagnostics import joined, shown
-from weenats_codegen.parser.syntax import Flaw
+from weenats_codegen.lint.validation import is_valid, schema_errors
+from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.keywords import (
+    BY_TYPE,
+    COMBINING,
+    TEXT_FORMATS,
+    TYPED,
+    VALUE_FORMATS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic import JsonValue
+    from weenats_codegen.parser.diagnostics import Diagnostic
+    from weenats_codegen.parser.walk import Node, Schema
 
-Schema = dict[str, "JsonValue"]
-
-_SCALARS: Final = frozenset({"string", "integer", "number", "boolean", "null"})
+_LET_HANDLER: Final = "remove it, and let the handler set the value"
+_SIZES: Final = (
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+)
+_BOUNDS: Final = (
+    *_SIZES,
+    ("minimum", "maximum"),
+    ("exclusiveMinimum", "maximum"),
+    ("minimum", "exclusiveMaximum"),
+    ("exclusiveMinimum", "exclusiveMaximum"),
+)
+_MAX_SIZE: Final = 2**31 - 1
 
 
 def types_of(schema: Schema) -> frozenset[str]:
     """Return the types that a schema names, or that its enum or const implies."""
-    kind = schema.get("type")
-    if isinstance(kind, str):
-        return frozenset({kind})
-    if isinstance(kind, list):
-        return frozenset(item for item in kind if isinstance(item, str))
-    return frozenset({"string", "null"})
+    kinds = schema.get("type", ["string", "null"])
+    names = kinds if isinstance(kinds, list) else [kinds]
+    return frozenset(name for name in names if isinstance(name, str))
 
 
-def check_values(pointer: str, schema: Schema, *, is_key: bool) -> Iterator[Flaw]:
+def check_values(schema: Node, *, is_key: bool) -> Iterator[Diagnostic]:
     """Yield what is wrong with a schema that has a type, an enum or a const."""
-    kinds = frozenset({"string"}) if is_key else types_of(schema)
-    yield from _kinds(pointer, kinds)
-    fitting = frozenset[str]().union(*(keywords.BY_TYPE.get(kind, frozenset()) for kind in kinds))
-    for key in sorted(schema.keys() & keywords.TYPED - fitting):
+    kinds = frozenset({"string"}) if is_key else types_of(schema.mapping)
+    if kinds & {"object", "array"} and len(kinds - {"null"}) > 1:
+        message = "mixes objects or lists with other types"
+        yield schema.diagnostic(message, "use an anyOf with a branch for each", "type")
+    applicable = frozenset[str]().union(*(BY_TYPE.get(kind, frozenset()) for kind in kinds))
+    for key in sorted(schema.mapping.keys() & TYPED - applicable):
         if key == "multipleOf" and "number" in kinds:
-            yield Flaw(
-                joined(pointer, key),
-                "models do not enforce multipleOf of a number exactly",
-                keywords.REMEDIES[key],
-            )
+            message = "models do not enforce multipleOf of a number exactly"
+            yield schema.diagnostic(message, "use an integer of the smallest unit", key)
         else:
-            yield Flaw(
-                joined(pointer, key),
-                f"{key} says nothing about {' or '.join(sorted(kinds))}",
-                "remove it, or correct the type",
-            )
-    yield from _enumeration(pointer, schema, kinds)
-    yield from _bounds(pointer, schema)
+            message = f"{key} does not apply to {' or '.join(sorted(kinds))}"
+            yield schema.diagnostic(message, "remove it, or correct the type", key)
+    yield from _check_enumeration(schema, kinds)
+    yield from _check_bounds(schema)
     if "string" in kinds:
-        yield from _text(pointer, schema)
+        yield from _check_string(schema)
 
 
-def check_default(pointer: str, schema: Schema, *, is_property: bool) -> Iterator[Flaw]:
+def check_default(schema: Node, *, is_property: bool) -> Iterator[Diagnostic]:
     """Yield what is wrong with a default."""
-    if "default" not in schema:
+    if "default" not in schema.mapping:
         return
-    default, at = schema["default"], joined(pointer, "default")
+    default = schema.get("default")
+    head = next((key for key in COMBINING if key in schema.mapping), None)
     if not is_property:
-        yield Flaw(at, "only a property has a default", "move it to the properties that have it")
-    elif isinstance(default, list | dict):
-        yield Flaw(at, "is a list or mapping", "leave it out, and let the handler fill it in")
-    elif (form := _format(schema)) in keywords.VALUE_FORMATS:
-        yield Flaw(
-            at,
-            f"a {form} has no default",
-            "leave it out, and let the handler fill it in",
-        )
-    elif head := next((key for key in keywords.FORMS if key in schema), None):
-        yield Flaw(at, f"stands beside {head}", f"write the schema out in place of {head}")
-    elif _is_sound(schema) and not fits(schema, default):
-        yield Flaw(at, f"{shown(default)} does not fit its own schema", "correct one of them")
+        yield default.diagnostic("only a property can have a default", "move it to the properties")
+    elif isinstance(default.value, list | dict):
+        yield default.diagnostic("is a list or mapping", _LET_HANDLER)
+    elif (form := _format(schema)) in VALUE_FORMATS:
+        yield default.diagnostic(f"a {form} cannot have a default", _LET_HANDLER)
+    elif head is not None:
+        remedy = f"write the schema out instead of using {head}"
+        yield default.diagnostic(f"cannot be combined with {head}", remedy)
+    elif _is_sound(schema) and not is_valid(schema.value, default.value):
+        message = f"{quoted(default.value)} does not match its own schema"
+        yield default.diagnostic(message, "correct one of them")
 
 
-def _is_sound(schema: Schema) -> bool:
-    pattern = schema.get("pattern", "")
-    return isinstance(pattern, str) and _is_pattern(pattern) and not any(schema_faults(schema))
+def _is_sound(schema: Node) -> bool:
+    pattern = schema.mapping.get("pattern", "")
+    is_usable = isinstance(pattern, str) and _is_pattern(pattern)
+    return is_usable and not any(schema_errors(schema.value))
 
 
-def _kinds(pointer: str, kinds: frozenset[str]) -> Iterator[Flaw]:
-    if len(kinds - {"null"}) > 1 and not kinds <= _SCALARS:
-        yield Flaw(
-            joined(pointer, "type"),
-            "mixes objects or lists with other types",
-            "write an anyOf with a branch for each",
-        )
-
-
-def _enumeration(pointer: str, schema: Schema, kinds: frozenset[str]) -> Iterator[Flaw]:
+def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnostic]:
     for key in ("enum", "const"):
-        if key not in schema:
+        if key not in schema.mapping:
             continue
-        at = joined(pointer, key)
-        given = schema[key]
-        options = given if key == "enum" else [given]
-        if not isinstance(options, list):
-            continue  # no valid JSON Schema
+        given = schema.get(key)
+        if key == "enum" and not isinstance(given.value, list):
+            continue  # not valid JSON Schema
+        options = given.items if key == "enum" else [given]
         if not options:
-            yield Flaw(at, "allows no value", "name at least one")
+            yield given.diagnostic("allows no value", "list at least one")
         for index, option in enumerate(options):
-            place = joined(at, index) if key == "enum" else at
-            if option is not None and not isinstance(option, str):
-                yield Flaw(
-                    place,
-                    f"models do not tell {shown(option)} exactly from other values",
-                    "use text, or bounds in place of the enumeration",
-                )
-            elif ("null" if option is None else "string") not in kinds:
-                yield Flaw(place, f"{shown(option)} has another type", "correct the type or value")
-            elif option in options[:index]:
-                yield Flaw(place, f"{shown(option)} stands here twice", "remove one of the two")
-        others = sorted(
-            schema.keys() & (keywords.TYPED | ({"enum"} if key == "const" else frozenset()))
-        )
-        if others:
-            yield Flaw(at, f"stands beside {', '.join(others)}", f"remove {', '.join(others)}")
+            value = option.value
+            text = quoted(value)
+            if value is not None and not isinstance(value, str):
+                message = f"models cannot compare {text} exactly with other values"
+                remedy = "use strings, or bounds instead of an enumeration"
+                yield option.diagnostic(message, remedy)
+            elif ("null" if value is None else "string") not in kinds:
+                yield option.diagnostic(f"{text} has another type", "correct the type or value")
+            elif any(value == other.value for other in options[:index]):
+                yield option.diagnostic(f"{text} appears twice", "remove one of them")
+        others = TYPED | {"enum"} if key == "const" else TYPED
+        if combined := ", ".join(sorted(schema.mapping.keys() & others)):
+            yield given.diagnostic(f"cannot be combined with {combined}", f"remove {combined}")
 
 
-def _bounds(pointer: str, schema: Schema) -> Iterator[Flaw]:
-    for low, high in keywords.BOUNDS:
+def _check_bounds(schema: Node) -> Iterator[Diagnostic]:
+    for low, high in _BOUNDS:
         least, most = _number(schema, low), _number(schema, high)
         if least is None or most is None:
             continue
-        empty = least >= most if "exclusive" in f"{low}{high}" else least > most
-        if empty:
-            yield Flaw(
-                joined(pointer, low), f"no value is within {low} and {high}", "correct one of them"
-            )
-    for pair in keywords.SIZES:
-        for key in pair:
-            size = _number(schema, key)
-            if size is not None and size > keywords.MAX_SIZE:
-                yield Flaw(joined(pointer, key), "is larger than any value", "remove it")
+        is_empty = least >= most if "exclusive" in f"{low}{high}" else least > most
+        if is_empty:
+            message = f"no value is within {low} and {high}"
+            yield schema.diagnostic(message, "correct one of them", low)
+    for key in (key for pair in _SIZES for key in pair):
+        size = _number(schema, key)
+        if size is not None and size > _MAX_SIZE:
+            yield schema.diagnostic("is larger than any value can be", "remove it", key)
 
 
-def _number(schema: Schema, key: str) -> float | None:
-    value = schema.get(key)
+def _number(schema: Node, key: str) -> float | None:
+    value = schema.mapping.get(key)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _text(pointer: str, schema: Schema) -> Iterator[Flaw]:
-    form, pattern = _format(schema), schema.get("pattern")
-    if form and form not in keywords.TEXT_FORMATS | keywords.VALUE_FORMATS:
-        known = ", ".join(sorted(keywords.TEXT_FORMATS | keywords.VALUE_FORMATS))
-        yield Flaw(
-            joined(pointer, "format"),
-            f"models do not know the format {shown(form)}",
-            f"use a pattern, or one of {known}",
-        )
-    if form in keywords.VALUE_FORMATS:
+def _check_string(schema: Node) -> Iterator[Diagnostic]:
+    form, pattern = _format(schema), schema.mapping.get("pattern")
+    known = TEXT_FORMATS | VALUE_FORMATS
+    if form and form not in known:
+        remedy = f"use a pattern, or one of {', '.join(sorted(known))}"
+        yield schema.diagnostic(f"the format {quoted(form)} is not supported", remedy, "format")
+    if form in VALUE_FORMATS:
         for key in ("minLength", "maxLength", "pattern"):
-            if key in schema:
-                yield Flaw(joined(pointer, key), f"stands beside the format {form}", "remove it")
+            if key in schema.mapping:
+                message = f"cannot be combined with the format {form}"
+                yield schema.diagnostic(message, "remove it", key)
     if isinstance(pattern, str) and not _is_pattern(pattern):
-        yield Flaw(
-            joined(pointer, "pattern"),
-            f"{shown(pattern)} is no regular expression that models can check",
-            "correct it; look-around and back-references do not exist there",
+        yield schema.diagnostic(
+            f"{quoted(pattern)} is not a regular expression that models can check",
+            "correct it (look-around and back-references are not supported)",
+            "pattern",
         )
 
 
-def _format(schema: Schema) -> str:
-    """Return the format; "" where there is none, or what JSON Schema refuses as one."""
-    form = schema.get("format")
+def _format(schema: Node) -> str:
+    """Return the format, "" if there is none or it is not a string."""
+    form = schema.mapping.get("format")
     return form if isinstance(form, str) else ""
 
 

@@ -1,1 +1,1 @@
-"""Writing generated packages to disk."""
+"""Generated packages on disk."""

@@ -1,4 +1,4 @@
-"""Stubs: files that the generator writes until their user changes them, and what handlers lack."""
+"""Stubs: files that are generated until the user changes them, and how handlers differ."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.render.package import STUBS
+from weenats_codegen.render.package import HANDLERS, STUBS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-_SEAL: Final = "# A stub: `weenats generate` writes it anew until you change it. Seal: "
+    from weenats_codegen.ir.contract import Contract
+
+_MARK: Final = "# A stub: "
+_FIRST_LINE: Final = f"{_MARK}`weenats generate` replaces it until you change it. Checksum: "
 _HANDLER_ARGUMENTS: Final = ("self", "key", "context")
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """What handlers.py and the contract do not have in common.
+class HandlerMismatch:
+    """A difference between handlers.py and its contract.
 
     Attributes:
         file: The path of handlers.py.
-        missing: The methods that the contract asks for and the file does not have.
+        missing: The methods that the contract needs and the file does not have.
         unknown: The handlers that the file has and the contract does not.
-        unreadable: Why nothing can be told; "" when it can.
+        unreadable: Why the file cannot be parsed; "" if it can.
     """
 
     file: str
@@ -34,62 +38,83 @@ class Gap:
 
     @property
     def lines(self) -> list[str]:
-        """What a person is told of it, a line each."""
-        told: list[str] = []
+        """The difference as text, one line for each kind."""
+        lines: list[str] = []
         if self.unreadable:
-            told.append(f"{self.file} cannot be read: {self.unreadable}")
+            lines.append(f"{self.file} cannot be parsed: {self.unreadable}")
         if self.missing:
-            told.append(f"{self.file} lacks handlers of the contract: {', '.join(self.missing)}")
+            lines.append(f"{self.file} lacks handlers of the contract: {', '.join(self.missing)}")
         if self.unknown:
             names = ", ".join(self.unknown)
-            told.append(f"{self.file} has handlers that the contract does not know: {names}")
-        return told
+            lines.append(f"{self.file} has handlers that are not in the contract: {names}")
+        return lines
 
 
 def is_stub(name: str) -> bool:
-    """Say whether a generated file is a stub, by its path."""
+    """Return whether a generated file is a stub, by its path."""
     return name.rpartition("/")[2] in STUBS
 
 
 def seal(text: str) -> str:
-    """Return a stub with its seal: a first line that holds a digest of the others."""
-    return f"{_SEAL}{_digest(text)}\n{text}"
+    """Return a stub with a first line that has a checksum of the others."""
+    return f"{_FIRST_LINE}{_checksum(text)}\n{text}"
 
 
 def is_untouched(content: bytes) -> bool:
-    """Say whether a file is a stub as it was written; line ends count for nothing."""
+    """Return whether a file is a stub as it was generated, apart from line ends."""
     first, _, rest = content.replace(b"\r\n", b"\n").partition(b"\n")
-    return first == f"{_SEAL}{_digest(rest.decode(errors='replace'))}".encode()
+    checksum = _checksum(rest.decode(errors="replace"))
+    # The words between may be those of another version.
+    return first.startswith(_MARK.encode()) and first.endswith(f": {checksum}".encode())
 
 
-def gap(file: str, mine: bytes, stub: str) -> Gap | None:
-    """Compare handlers.py with the stub that its contract gives; None when nothing is amiss.
+def mismatches(out: Path, contracts: Iterable[Contract]) -> tuple[HandlerMismatch, ...]:
+    """Return the differences between the handlers of users and their contracts.
 
     Args:
-        file: The path of handlers.py, for people.
-        mine: What the user made of it; it is parsed and never run.
-        stub: What the generator would write.
+        out: The folder of the packages.
+        contracts: The contracts; those without a handlers.py, or with an unchanged stub, are
+            skipped.
     """
-    (model,) = _classes(ast.parse(stub))
-    skeleton = _base_names(model)[0]
+    found: list[HandlerMismatch | None] = []
+    for contract in sorted(contracts, key=lambda contract: contract.package):
+        path = out / contract.package / HANDLERS
+        content = path.read_bytes() if path.is_file() else b""
+        if content and not is_untouched(content):
+            found.append(compare_handlers(path.as_posix(), content, contract))
+    return tuple(each for each in found if each is not None)
+
+
+def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMismatch | None:
+    """Compare handlers.py with its contract.
+
+    Args:
+        file: The path of handlers.py.
+        content: Its content, which is parsed and never run.
+        contract: The contract.
+
+    Returns:
+        The difference; None if there is none, or if the handlers may be defined elsewhere.
+    """
     try:
-        classes = _classes(ast.parse(mine))
+        classes = _classes(ast.parse(content))
     except (SyntaxError, ValueError) as error:
-        return Gap(file, unreadable=" ".join(str(error).split()))
-    bases = [_base_names(each) for each in classes]
-    bases = [names for names in bases if skeleton in names]
-    if not bases:  # the handlers live elsewhere
+        return HandlerMismatch(file, unreadable=" ".join(str(error).split()))
+    bases = [names for each in classes if contract.handlers in (names := _base_names(each))]
+    if not bases:
         return None
-    known = {handler.name for handler in _handlers(model)}
+    known = {operation.method for operation in contract.operations}
     missing = known - {name for each in classes for name in _members(each)}
-    unknown = {handler.name for each in classes for handler in _handlers(each)} - known
-    if {name for names in bases for name in names} - {skeleton, *(each.name for each in classes)}:
-        missing.clear()  # they may come from a class of another file
-    found = Gap(file, tuple(sorted(missing)), tuple(sorted(unknown)))
-    return found if found.lines else None
+    unknown = {name for each in classes for name in _handlers(each)} - known
+    local = {contract.handlers, *(each.name for each in classes)}
+    if any(name not in local for names in bases for name in names):
+        missing.clear()  # a base class in another file may define them
+    if not missing and not unknown:
+        return None
+    return HandlerMismatch(file, tuple(sorted(missing)), tuple(sorted(unknown)))
 
 
-def _digest(text: str) -> str:
+def _checksum(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
 
 
@@ -98,12 +123,12 @@ def _classes(module: ast.Module) -> list[ast.ClassDef]:
 
 
 def _base_names(node: ast.ClassDef) -> list[str]:
-    """Return the names of the classes that a class is made of, without their modules."""
+    """Return the names of the base classes, without their modules."""
     return [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:
-    """Yield what a class defines, methods and anything that is assigned."""
+    """Yield the methods and variables of a class."""
     for member in node.body:
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
             yield member.name
@@ -111,10 +136,10 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
             yield from (target.id for target in member.targets if isinstance(target, ast.Name))
 
 
-def _handlers(node: ast.ClassDef) -> Iterator[ast.AsyncFunctionDef]:
-    """Yield the methods of a class that have the shape of a handler."""
+def _handlers(node: ast.ClassDef) -> Iterator[str]:
+    """Yield the methods of a class that have the signature of a handler."""
     for member in node.body:
         if isinstance(member, ast.AsyncFunctionDef) and not member.name.startswith("_"):
             names = [argument.arg for argument in member.args.args]
             if (*names[:2], *names[-1:]) == _HANDLER_ARGUMENTS:
-                yield member
+                yield member.name

@@ -1,1 +1,1 @@
-"""Reading contract folders: YAML and JSON files, references, positions of values."""
+"""Contract folders: their YAML and JSON files, `$ref`s, and the locations of values."""

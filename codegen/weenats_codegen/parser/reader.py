@@ -1,136 +1,108 @@
-"""The files of one contract: each read once, and none that stands outside its folder."""
+"""The files of one contract: each is read once, and none outside the contract's folder."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from weenats_codegen.parser.diagnostics import Problem, shown
-from weenats_codegen.parser.refs import RefusedReferenceError, target
-from weenats_codegen.parser.syntax import Unreadable, parse
-from weenats_codegen.parser.walk import Place, contract_schemas, references
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.parser.refs import target
+from weenats_codegen.parser.syntax import MAX_BYTES, parse
+from weenats_codegen.parser.walk import Node, contract_schemas, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path, PurePosixPath
-
-    from pydantic import JsonValue
-
-_MAX_BYTES: Final = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A file of a contract.
-
-    Attributes:
-        path: Its path within the contract's folder.
-        shown: Its path as the user knows it, for `Problem.file`.
-        data: What stands in it.
-    """
-
-    path: PurePosixPath
-    shown: str
-    data: JsonValue
-
-    def problem(self, pointer: str, message: str, remedy: str) -> Problem:
-        """Return a problem of this file."""
-        return Problem(self.shown, pointer, message, remedy)
 
 
 class Reader:
     """Reads a service.yaml and every schema file that a `$ref` reaches from there.
 
     Attributes:
-        documents: The schema files, by their path within the folder.
-        problems: What was wrong with any file, and with any `$ref` to a file.
+        files: The content of each file, by its path as the user knows it.
+        diagnostics: The errors in the files, and the `$ref`s to files that cannot be read.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Start with nothing read."""
-        self.documents: dict[str, Document] = {}
-        self.problems: list[Problem] = []
+        """Initialize a reader that has read nothing yet."""
+        self.files: dict[str, Node] = {}
+        self.diagnostics: list[Diagnostic] = []
         self._folder = folder
-        self._seen: set[PurePosixPath] = set()
+        self._seen: set[str] = set()
 
-    def read_contract(self, path: PurePosixPath) -> Document | None:
-        """Read service.yaml and all it reaches; None if itself has no value."""
-        self._seen.add(path)
-        shown_path = (self._folder / path).as_posix()
-        refused = self._refused(path)
-        if refused is not None:
-            self.problems.append(Problem(shown_path, "", *refused))
+    def read_contract(self, name: str) -> Node | None:
+        """Read service.yaml and every file that it reaches.
+
+        Args:
+            name: The name of the file in the contract's folder.
+
+        Returns:
+            The content of service.yaml, None if it cannot be read.
+        """
+        location = Location((self._folder / name).as_posix())
+        refusal = self._refusal(location.file)
+        if refusal is not None:
+            self.diagnostics.append(Diagnostic(location, *refusal))
             return None
-        root = self._read(path)
+        root = self._read(location.file)
         if root is not None:
-            self._follow(root, contract_schemas(root.data))
+            self._read_references(contract_schemas(root))
         return root
 
-    def _follow(self, document: Document, schemas: Iterable[Place]) -> None:
-        # A list in place of recursion: a chain of files may be longer than Python's stack.
-        waiting = [(document, list(schemas))]
-        while waiting:
-            current, places = waiting.pop()
-            for schema in places:
-                for pointer, ref in references(schema.value, schema.pointer):
-                    found = self._reach(current, pointer, ref)
-                    if found is not None:
-                        waiting.append((found, [Place("", found.data)]))
+    def _read_references(self, schemas: Iterable[Node]) -> None:
+        # A list instead of recursion: a chain of files may be longer than Python's stack.
+        pending = list(schemas)
+        while pending:
+            for schema in walk(pending.pop()):
+                file = None if schema.ref is None else self._file(schema, schema.ref)
+                if file is not None:
+                    pending.append(file)
 
-    def _reach(self, document: Document, pointer: str, ref: JsonValue) -> Document | None:
-        """Read the file that a `$ref` names, unless that was done."""
-        if not isinstance(ref, str):
-            return None  # no valid JSON Schema: lint says so
+    def _file(self, schema: Node, ref: str) -> Node | None:
+        """Read the file that a `$ref` refers to, unless that was done before."""
+        location = schema.location.child("$ref")
         try:
-            path = target(document.path, ref).path
-        except RefusedReferenceError as error:
-            self.problems.append(document.problem(pointer, error.message, error.remedy))
+            file = target(self._folder, location, ref).file
+        except ContractError as error:
+            self.diagnostics += error.diagnostics
             return None
-        if path in self._seen:
+        if file in self._seen:
             return None
-        refused = self._refused(path)
-        if refused is not None:
-            # Noted at each $ref that leads there, so it is not marked as seen.
-            message = f"the $ref {shown(ref)} leads to a file that {refused[0]}"
-            self.problems.append(document.problem(pointer, message, refused[1]))
+        refusal = self._refusal(file)
+        if refusal is not None:
+            # The file is not marked as seen: it is reported at each $ref to it.
+            message = f"the $ref {quoted(ref)} refers to a file that {refusal[0]}"
+            self.diagnostics.append(Diagnostic(location, message, refusal[1]))
             return None
-        self._seen.add(path)
-        found = self._read(path)
-        if found is not None:
-            self.documents[path.as_posix()] = found
-        return found
+        return self._read(file)
 
-    def _refused(self, path: PurePosixPath) -> tuple[str, str] | None:
-        """Say why a file may not be opened at all, and what to do."""
+    def _refusal(self, file: str) -> tuple[str, str] | None:
+        """Return why a file must not be opened, and what to do about it."""
         try:
-            real = (self._folder / path).resolve()
+            real = Path(file).resolve()
             if not real.is_relative_to(self._folder.resolve()):
                 return "is a link out of the contract's folder", "put the file itself there"
             if not real.exists():
-                return "does not exist", "correct the path, or write the file"
+                return "does not exist", "correct the path, or create the file"
             if not real.is_file():
-                return "is no regular file", "put a file there"
-        except (OSError, RuntimeError, ValueError):  # no permission, links in a circle, a NUL
-            return "cannot be reached", "mend its permissions or links"
+                return "is not a regular file", "put a file there"
+        except (OSError, RuntimeError, ValueError):  # no permission, circular links, a NUL
+            return "cannot be accessed", "fix its permissions or links"
         return None
 
-    def _read(self, path: PurePosixPath) -> Document | None:
-        place = self._folder / path
+    def _read(self, file: str) -> Node | None:
+        self._seen.add(file)
+        location = Location(file)
         try:
-            with place.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
+            with Path(file).open("rb") as stream:
+                content = stream.read(MAX_BYTES + 1)
+            parsed = parse(file, content)
         except OSError as error:
             message = f"cannot be read ({error.strerror})"
-            self.problems.append(Problem(place.as_posix(), "", message, "mend its permissions"))
+            self.diagnostics.append(Diagnostic(location, message, "fix its permissions"))
             return None
-        if len(content) > _MAX_BYTES:
-            message, remedy = "is larger than 1 MiB", "split it into several files"
-            self.problems.append(Problem(place.as_posix(), "", message, remedy))
+        except ContractError as error:
+            self.diagnostics += error.diagnostics
             return None
-        try:
-            parsed = parse(path, content)
-        except Unreadable as error:
-            self.problems.append(Problem(place.as_posix(), *error.flaw))
-            return None
-        self.problems.extend(Problem(place.as_posix(), *flaw) for flaw in parsed.flaws)
-        return Document(path, place.as_posix(), parsed.value)
+        self.diagnostics += parsed.diagnostics
+        self.files[file] = Node(location, parsed.value)
+        return self.files[file]

@@ -1,26 +1,25 @@
-"""A contract folder -> its service.yaml and every schema file that it reaches, read and kept.
+"""A contract folder -> its service.yaml and every schema file that it reaches.
 
-Nothing outside the folder is opened, be it by `..`, by a link or by a URL.
+Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.parser.diagnostics import ContractError, Problem, shown
-from weenats_codegen.parser.reader import Document, Reader
-from weenats_codegen.parser.refs import RefusedReferenceError, target
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
+from weenats_codegen.parser.keywords import is_library
+from weenats_codegen.parser.reader import Reader
+from weenats_codegen.parser.refs import target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pydantic import JsonValue
+    from weenats_codegen.parser.walk import Node
 
-__all__ = ["ROOT_NAMES", "Document", "Source", "find_contracts", "load"]
-
-ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
+_ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +28,75 @@ class Source:
 
     Attributes:
         folder: The contract's folder.
-        root: Its service.yaml (or .yml, .json).
-        documents: Every schema file that a `$ref` reaches, by its path within the folder.
-        problems: What was wrong while reading; `lint` reports it with all the rest.
+        root: The content of service.yaml (or .yml, .json).
+        files: The content of service.yaml and of each schema file that a `$ref` reaches, by path.
+        diagnostics: The errors that were found while reading.
     """
 
     folder: Path
-    root: Document
-    documents: Mapping[str, Document]
-    problems: tuple[Problem, ...] = ()
+    root: Node
+    files: Mapping[str, Node]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
-    def resolve(self, document: Document, ref: str) -> tuple[Document, str, JsonValue]:
-        """Follow a `$ref` that stands in a document.
+    def resolve(self, location: Location, ref: str) -> Node:
+        """Return the schema that a `$ref` refers to.
 
-        Returns:
-            The document it leads to, the JSON pointer there and the schema that stands there.
+        Args:
+            location: The place of the `$ref`.
+            ref: Its value.
 
         Raises:
-            ContractError: It leads nowhere, or to where no contract may look.
+            ContractError: There is no schema, or it is only a `$ref` in a circle of `$ref`s.
         """
+        found = end = self._find(location, ref)
+        seen = {end.location}
+        while end.ref is not None:
+            try:
+                end = self._find(end.location.child("$ref"), end.ref)
+            except ContractError:  # reported for that $ref
+                break
+            if end.location in seen:
+                message = f"the $ref {quoted(ref)} leads to a circle of $refs"
+                remedy = "write the schema out in one of them"
+                raise ContractError([Diagnostic(location, message, remedy)])
+            seen.add(end.location)
+        return found
+
+    def follow(self, schema: Node) -> Node | None:
+        """Return the schema at the end of a chain of `$ref`s, None if there is none."""
         try:
-            where = target(document.path, ref)
-        except RefusedReferenceError as error:
-            raise ContractError([document.problem("", error.message, error.remedy)]) from None
-        path = where.path.as_posix()
-        found = self.root if where.path == self.root.path else self.documents.get(path)
-        problem = document.problem(
-            "", f"the $ref {shown(ref)} leads nowhere", "correct it, or write what is missing"
-        )
-        if found is None or (found is self.root and not where.pointer):
-            raise ContractError([problem])
-        data: JsonValue = found.data
-        for step in where.pointer.split("/")[1:]:
+            while schema.ref is not None:
+                schema = self.resolve(schema.location.child("$ref"), schema.ref)
+        except ContractError:
+            return None
+        return schema
+
+    def _find(self, location: Location, ref: str) -> Node:
+        """Take one step along a `$ref`."""
+
+        def error(message: str, remedy: str) -> ContractError:
+            text = f"the $ref {quoted(ref)} {message}"
+            return ContractError([Diagnostic(location, text, remedy)])
+
+        wanted = target(self.folder, location, ref)
+        name = Path(wanted.file).relative_to(self.folder).as_posix()
+        found = self.files.get(wanted.file)
+        if found is None:
+            raise error("refers to a file that was not read", "correct the $ref")
+        if found is self.root and not wanted.pointer:
+            remedy = "refer to '#/$defs/NAME', or to a schema file"
+            raise error(f"refers to {name}, which is not a schema", remedy)
+        if not wanted.pointer and is_library(found.mapping):
+            remedy = "refer to one of its $defs, such as 'file.json#/$defs/NAME'"
+            raise error("refers to a file that has only definitions", remedy)
+        for step in wanted.pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            if not isinstance(data, dict) or key not in data:
-                raise ContractError([problem])
-            data = data[key]
-        return found, where.pointer, data
+            if key not in found.mapping:
+                entry = wanted.pointer.rpartition("/")[2]
+                remedy = f"add {entry} to the $defs of {name}, or correct the $ref"
+                raise error("refers to a schema that does not exist", remedy)
+            found = found.get(key)
+        return found
 
 
 def load(folder: Path) -> Source:
@@ -76,40 +107,40 @@ def load(folder: Path) -> Source:
     """
     names = _roots(folder)
     if not names:
-        raise ContractError([_nothing(folder)])
+        raise ContractError([_no_contract(folder)])
     if len(names) > 1:
-        message = f"stands beside {' and '.join(names[1:])}"
-        shown_path = (folder / names[0]).as_posix()
-        raise ContractError([Problem(shown_path, "", message, "keep one of them")])
+        location = Location((folder / names[0]).as_posix())
+        message = f"exists together with {' and '.join(names[1:])}"
+        raise ContractError([Diagnostic(location, message, "keep one of them")])
     reader = Reader(folder)
-    root = reader.read_contract(PurePosixPath(names[0]))
+    root = reader.read_contract(names[0])
     if root is None:
-        raise ContractError(reader.problems)
-    return Source(folder, root, reader.documents, tuple(reader.problems))
+        raise ContractError(reader.diagnostics)
+    return Source(folder, root, reader.files, tuple(reader.diagnostics))
 
 
 def find_contracts(paths: Sequence[Path]) -> list[Path]:
     """Return the contract folders among some folders and directly below them, each once.
 
     Raises:
-        ContractError: A path is no folder, or holds no contract.
+        ContractError: A path is not a folder, or contains no contract.
     """
     found: dict[Path, Path] = {}
-    problems: list[Problem] = []
+    diagnostics: list[Diagnostic] = []
     for path in paths:
         folders = [path] if _roots(path) else [f for f in _folders(path) if _roots(f)]
         if not folders:
-            problems.append(_nothing(path))
+            diagnostics.append(_no_contract(path))
         for folder in folders:
             found.setdefault(folder.resolve(), folder)
-    if problems:
-        raise ContractError(problems)
+    if diagnostics:
+        raise ContractError(diagnostics)
     return list(found.values())
 
 
 def _roots(folder: Path) -> list[str]:
     try:
-        return [name for name in ROOT_NAMES if (folder / name).is_file()]
+        return [name for name in _ROOT_NAMES if (folder / name).is_file()]
     except OSError:
         return []
 
@@ -121,9 +152,9 @@ def _folders(path: Path) -> list[Path]:
         return []
 
 
-def _nothing(path: Path) -> Problem:
+def _no_contract(path: Path) -> Diagnostic:
     if path.is_dir():
-        message, remedy = "holds no contract", "put a service.yaml into it"
+        message, remedy = "contains no contract", "put a service.yaml there"
     else:
-        message, remedy = "is no folder that can be read", "give a folder that holds a service.yaml"
-    return Problem(path.as_posix(), "", message, remedy)
+        message, remedy = "is not a readable folder", "use a folder that contains a service.yaml"
+    return Diagnostic(Location(path.as_posix()), message, remedy)

@@ -1,23 +1,24 @@
-"""Where schemas stand: in a service.yaml, and inside one another. Shape is not checked here."""
+"""Values of a contract with their locations, and the places where schemas are.
+
+Nothing is validated here: values of an unexpected shape are treated as empty.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
-from weenats_codegen.parser.diagnostics import joined
+from weenats_codegen.parser import keywords
+from weenats_codegen.parser.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pydantic import JsonValue
 
+    from weenats_codegen.parser.diagnostics import Location
 
-class Place(NamedTuple):
-    """A schema, or what stands where one should, and its JSON pointer."""
-
-    pointer: str
-    value: JsonValue
-
+Schema = dict[str, "JsonValue"]
 
 OPERATION_SCHEMAS: Final = {
     "errors": ("details",),
@@ -25,61 +26,87 @@ OPERATION_SCHEMAS: Final = {
     "queries": ("parameters", "result"),
     "events": ("data",),
 }
-"""The members of service.yaml that hold named things, and which of their members are schemas."""
-
-ONE: Final = ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else",
-              "contains", "unevaluatedItems", "unevaluatedProperties", "contentSchema")  # fmt: skip
-MANY: Final = ("oneOf", "anyOf", "allOf", "prefixItems")
-NAMED: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+"""The sections of service.yaml, and the members of their entries that are schemas."""
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 
 
-def contract_schemas(contract: JsonValue) -> Iterator[Place]:
-    """Yield the outermost schemas of a service.yaml: its own $defs first, then in its order."""
-    if not isinstance(contract, dict):
-        return
-    yield from _members(contract, "$defs", "")
-    aggregate = contract.get("aggregate")
-    if isinstance(aggregate, dict) and "state" in aggregate:
-        yield Place("/aggregate/state", aggregate["state"])
+class Node(NamedTuple):
+    """A value of a contract and its location.
+
+    Attributes:
+        location: The place of the value.
+        value: The value, of any type.
+    """
+
+    location: Location
+    value: JsonValue
+
+    @property
+    def mapping(self) -> Schema:
+        """The value if it is a mapping, otherwise an empty mapping."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> list[Self]:
+        """The items if the value is a list, otherwise none."""
+        items = self.value if isinstance(self.value, list) else []
+        return [self._child(index, item) for index, item in enumerate(items)]
+
+    @property
+    def members(self) -> dict[str, Self]:
+        """The members if the value is a mapping, otherwise none."""
+        return {key: self._child(key, value) for key, value in self.mapping.items()}
+
+    @property
+    def ref(self) -> str | None:
+        """The `$ref` of a schema, None if there is none or it is not a string."""
+        ref = self.mapping.get("$ref")
+        return ref if isinstance(ref, str) else None
+
+    def get(self, *keys: str) -> Self:
+        """Return the nested value at some keys; a missing one is None."""
+        found = self
+        for key in keys:
+            found = found._child(key, found.mapping.get(key))
+        return found
+
+    def diagnostic(self, message: str, remedy: str, *steps: str | int) -> Diagnostic:
+        """Return a diagnostic for this value, or for the nested one that `steps` lead to."""
+        return Diagnostic(self.location.child(*steps), message, remedy)
+
+    def _child(self, step: str | int, value: JsonValue) -> Self:
+        return self._replace(location=self.location.child(step), value=value)
+
+
+def entries(contract: Node, section: str) -> dict[str, Node]:
+    """Return the entries of a section of service.yaml, without those whose names are invalid."""
+    members = contract.get(section).members
+    return {name: entry for name, entry in members.items() if _NAME.fullmatch(name)}
+
+
+def contract_schemas(contract: Node) -> Iterator[Node]:
+    """Yield the outermost schemas of a service.yaml, those of its own `$defs` first."""
+    yield from contract.get("$defs").members.values()
+    if "state" in contract.get("aggregate").mapping:
+        yield contract.get("aggregate", "state")
     for section, keys in OPERATION_SCHEMAS.items():
-        for pointer, thing in _members(contract, section, ""):
-            for key in keys:
-                if isinstance(thing, dict) and key in thing:
-                    yield Place(joined(pointer, key), thing[key])
+        for entry in contract.get(section).members.values():
+            yield from (entry.get(key) for key in keys if key in entry.mapping)
 
 
-def parts(schema: JsonValue, pointer: str) -> Iterator[Place]:
-    """Yield the schemas directly inside a schema; what stands in an enum or example is none."""
-    if not isinstance(schema, dict):
-        return
-    for key in ONE:
-        if key in schema:
-            yield Place(joined(pointer, key), schema[key])
-    for key in MANY:
-        branches = schema.get(key)
-        if isinstance(branches, list):
-            for index, branch in enumerate(branches):
-                yield Place(joined(pointer, key, index), branch)
-    for key in NAMED:
-        yield from _members(schema, key, pointer)
+def parts(schema: Node) -> Iterator[Node]:
+    """Yield the schemas directly inside a schema; values of enums and examples are not schemas."""
+    for key in keywords.ONE:
+        if key in schema.mapping:
+            yield schema.get(key)
+    for key in keywords.MANY:
+        yield from schema.get(key).items
+    for key in keywords.NAMED:
+        yield from schema.get(key).members.values()
 
 
-def walk(schema: JsonValue, pointer: str) -> Iterator[Place]:
+def walk(schema: Node) -> Iterator[Node]:
     """Yield a schema and every schema inside it."""
-    yield Place(pointer, schema)
-    for place in parts(schema, pointer):
-        yield from walk(place.value, place.pointer)
-
-
-def references(schema: JsonValue, pointer: str) -> Iterator[Place]:
-    """Yield every `$ref` in a schema: where it stands and what stands there."""
-    for place in walk(schema, pointer):
-        if isinstance(place.value, dict) and "$ref" in place.value:
-            yield Place(joined(place.pointer, "$ref"), place.value["$ref"])
-
-
-def _members(holder: dict[str, JsonValue], key: str, pointer: str) -> Iterator[Place]:
-    named = holder.get(key)
-    if isinstance(named, dict):
-        for name, value in named.items():
-            yield Place(joined(pointer, key, name), value)
+    yield schema
+    for part in parts(schema):
+        yield from walk(part)

@@ -1,1 +1,1 @@
-"""The NATS permissions that a service and its clients need."""
+"""The permissions of NATS users."""

@@ -1,6 +1,6 @@
-"""What a NATS user must be allowed so that a service or a client of a contract works: no more.
+"""The permissions that a NATS user needs for a service or a client of a contract, and no others.
 
-Every subject that the runtime uses is here once, with what it is for.
+Every subject that the runtime uses is listed once, with its purpose.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from weenats.client.client import DEFAULT_TIMEOUT
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
-from weenats_codegen.parser.diagnostics import ContractError, Problem, shown
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,37 +19,35 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
 
 _REPLY_GRACE: Final = 5.0
-"""Seconds after a caller's timeout in which a loaded service still says that time ran out."""
+"""Seconds after a caller's timeout in which a busy service still replies that time ran out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that is allowed.
+    """A subject that a user may publish or subscribe to.
 
     Attributes:
-        subject: A subject, or a subject, a space and the one queue group that may share it.
-        purpose: What it is for.
+        subject: The subject; if only one queue group may subscribe, a space and its name follow.
+        purpose: What the subject is used for.
     """
 
     subject: str
     purpose: str
 
     def shared(self, queue_group: str | None) -> Entry:
-        """Return the same for members of a queue group only; None changes nothing."""
-        return (
-            self if queue_group is None else replace(self, subject=f"{self.subject} {queue_group}")
-        )
+        """Return the same entry for members of a queue group only; None changes nothing."""
+        return replace(self, subject=f"{self.subject} {queue_group}") if queue_group else self
 
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    """What a NATS user may do; all else is denied.
+    """What a NATS user may do; everything else is denied.
 
     Attributes:
-        publish: Where it may send.
-        subscribe: What it may listen on.
-        reply_within: Seconds within which it may reply to what was sent to it, once for each
-            message; None when it replies to nothing.
+        publish: The subjects that it may publish to.
+        subscribe: The subjects that it may subscribe to.
+        reply_within: Seconds within which it may reply to a message, once per message; None if it
+            never replies.
     """
 
     publish: tuple[Entry, ...]
@@ -59,44 +57,50 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a client uses of a contract.
+    """The part of a contract that a client uses.
 
     Attributes:
         operations: The commands and queries that it calls.
-        events: The events that it takes.
-        discovery: Whether it asks for instances, information, statistics and health.
+        events: The events that it subscribes to.
+        discovery: Whether it requests instances, information, statistics and health.
     """
 
     operations: Collection[str]
     events: Collection[str]
     discovery: bool
 
-    @classmethod
-    def everything(cls, contract: Contract) -> Used:
-        """Return all that a client of the contract can use."""
-        operations = [each.name for each in contract.operations]
-        return cls(operations, [each.name for each in contract.events], discovery=True)
-
 
 def of_service(
     contract: Contract, *, queue_group: str | None = None, max_timeout: float = 0.0
 ) -> Permissions:
-    """Return what a service needs: its operations, events, discovery, health and monitoring.
+    """Return the permissions of a service: operations, events, discovery, health, monitoring.
 
-    It has no inbox: the calls that handlers make are those of a client.
+    It has no inbox: the calls that its handlers make are those of a client.
 
     Args:
         contract: The contract.
-        queue_group: The name given to `with_queue_group`, the service's if none was.
-        max_timeout: The longest that a caller waits, in seconds, if that is longer than what the
-            contract says, or the runtime for operations of which it says nothing.
+        queue_group: The name passed to `with_queue_group`; by default that of the service.
+        max_timeout: The longest timeout of a caller in seconds, if it is longer than those of the
+            contract and the default of the runtime.
+
+    Returns:
+        What the user of the service may do.
 
     Raises:
-        SubjectError: The queue group is malformed.
+        SubjectError: The queue group is invalid.
     """
     name = contract.service
     group = subjects.check_queue_group(queue_group or name)
     timeouts = [each.timeout or DEFAULT_TIMEOUT for each in contract.operations]
+    discovery = [
+        Entry(subject, f"discovery of {what}")
+        for verb in ("PING", "INFO", "STATS")
+        for subject, what in (
+            (subjects.discovery(verb), "all services"),
+            (subjects.discovery(verb, name), "this service"),
+            (_each_instance(verb, name), "this instance"),
+        )
+    ]
     return Permissions(
         publish=(
             *_events(contract).values(),
@@ -105,16 +109,8 @@ def of_service(
         subscribe=(
             *(each.shared(group) for each in _operations(contract).values()),
             Entry(subjects.health(name), "health").shared(name),
-            Entry(subjects.cancel(name), "calls that are given up"),
-            *(
-                Entry(subject, f"discovery of {what}")
-                for verb in ("PING", "INFO", "STATS")
-                for subject, what in (
-                    (subjects.discovery(verb), "all services"),
-                    (subjects.discovery(verb, name), "this service"),
-                    (_each_instance(verb, name), "this instance"),
-                )
-            ),
+            Entry(subjects.cancel(name), "calls that are cancelled"),
+            *discovery,
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
     )
@@ -127,58 +123,60 @@ def of_client(
     queue_group: str | None = None,
     inbox_prefix: str = "_INBOX",
 ) -> Permissions:
-    """Return what a client needs; it may publish no event, since events are the service's word.
+    """Return the permissions of a client; it may not publish events, which only the service does.
 
     Args:
         contract: The contract.
-        used: What it uses of the contract, everything if not set.
-        queue_group: The one in which it shares events with others.
-        inbox_prefix: The one in its ConnectionOptions.
+        used: The part of the contract that it uses; by default everything.
+        queue_group: The queue group in which it shares events with others.
+        inbox_prefix: The prefix in its ConnectionOptions.
+
+    Returns:
+        What the user of the client may do.
 
     Raises:
         ContractError: The contract has no such operation or event.
-        SubjectError: The queue group or the prefix is malformed.
+        SubjectError: The queue group or the prefix is invalid.
     """
-    used = used or Used.everything(contract)
-    _check(contract, used)
+    operations, events = _operations(contract), _events(contract)
+    used = used or Used([*operations], [*events], discovery=True)
+    missing = [
+        *_unknown(contract, "operation", used.operations, operations),
+        *_unknown(contract, "event", used.events, events),
+    ]
+    if missing:
+        raise ContractError(missing)
     if queue_group is not None:
         subjects.check_queue_group(queue_group)
-    inbox = Entry(
-        f"{subjects.check_inbox_prefix(inbox_prefix)}.>", "replies, to all who have this prefix"
-    )
-    operations, events = _operations(contract), _events(contract)
+    prefix = subjects.check_inbox_prefix(inbox_prefix)
+    inbox = Entry(f"{prefix}.>", "replies, to all users with this prefix")
     publish = [entry for name, entry in operations.items() if name in used.operations]
     if publish:
-        publish.append(Entry(subjects.cancel(contract.service), "calls that it gives up"))
+        publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
     if used.discovery:
-        publish += _questions(contract.service)
-    taken = [entry.shared(queue_group) for name, entry in events.items() if name in used.events]
-    return Permissions(publish=tuple(publish), subscribe=(*([inbox] if publish else []), *taken))
+        publish += _discovery_requests(contract.service)
+    subscribed = [
+        entry.shared(queue_group) for name, entry in events.items() if name in used.events
+    ]
+    return Permissions(tuple(publish), (*([inbox] if publish else []), *subscribed))
 
 
 def _operations(contract: Contract) -> dict[str, Entry]:
-    return {
-        each.name: Entry(
-            subjects.build(contract.service, kind, contract.aggregate, each.name),
-            f"{kind.value} {each.name}",
-        )
-        for kind, operations in ((Kind.COMMAND, contract.commands), (Kind.QUERY, contract.queries))
-        for each in operations
-    }
+    commands = {each.name: _entry(contract, Kind.COMMAND, each.name) for each in contract.commands}
+    queries = {each.name: _entry(contract, Kind.QUERY, each.name) for each in contract.queries}
+    return commands | queries
 
 
 def _events(contract: Contract) -> dict[str, Entry]:
-    return {
-        each.name: Entry(
-            subjects.build(contract.service, Kind.EVENT, contract.aggregate, each.name),
-            f"event {each.name}",
-        )
-        for each in contract.events
-    }
+    return {each.name: _entry(contract, Kind.EVENT, each.name) for each in contract.events}
 
 
-def _questions(service: str) -> list[Entry]:
-    """Return what a client asks a service about itself."""
+def _entry(contract: Contract, kind: Kind, name: str) -> Entry:
+    subject = subjects.build(contract.service, kind, contract.aggregate, name)
+    return Entry(subject, f"{kind.name.lower()} {name}")
+
+
+def _discovery_requests(service: str) -> list[Entry]:
     return [
         Entry(subjects.health(service), "check_health"),
         Entry(subjects.discovery("PING", service), "list_instances"),
@@ -194,20 +192,19 @@ def _questions(service: str) -> list[Entry]:
 
 
 def _each_instance(verb: str, service: str) -> str:
-    """Return the subjects of the instances: their ids are new with each start."""
+    """Return the wildcard for the instances of a service, whose ids change with each start."""
     return f"{subjects.discovery(verb, service)}.*"
 
 
-def _check(contract: Contract, used: Used) -> None:
-    """Refuse what the contract does not have, all of it at once."""
-    problems = [
-        Problem(contract.shown, "", f"has no {what} {shown(name)}", f"known are {', '.join(known)}")
-        for what, names, known in (
-            ("operation", used.operations, list(_operations(contract))),
-            ("event", used.events, list(_events(contract))),
+def _unknown(
+    contract: Contract, kind: str, names: Collection[str], known: Collection[str]
+) -> list[Diagnostic]:
+    return [
+        Diagnostic(
+            Location(contract.file),
+            f"has no {kind} {quoted(name)}",
+            f"known are {', '.join(known)}",
         )
         for name in names
         if name not in known
     ]
-    if problems:
-        raise ContractError(problems)

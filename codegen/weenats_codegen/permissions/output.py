@@ -10,12 +10,10 @@ if TYPE_CHECKING:
 
     from weenats_codegen.permissions.model import Entry, Permissions
 
-_NOTHING: Final = ">"
-"""What is denied where nothing is allowed: NATS takes an empty list for all subjects."""
+_EVERYTHING: Final = ">"
+"""Denied if nothing is allowed: NATS takes an empty list for all subjects."""
 _MAX_REPLIES: Final = 2
-"""One, and one that NATS counts when the caller gives up, in the name of the same reply subject."""
-_NANOSECONDS: Final = 1_000_000
-_MILLISECONDS: Final = 1000
+"""One, and one that NATS counts when the caller cancels, in the name of the same reply subject."""
 
 
 def to_config(permissions: Permissions) -> str:
@@ -39,35 +37,26 @@ def to_claims(permissions: Permissions) -> dict[str, object]:
         "sub": _lists(permissions.subscribe),
     }
     if permissions.reply_within is not None:
-        nanoseconds = _milliseconds(permissions.reply_within) * _NANOSECONDS
+        nanoseconds = round(permissions.reply_within * 1000) * 1_000_000
         claims["resp"] = {"max": _MAX_REPLIES, "ttl": nanoseconds}
     return claims
 
 
 def _block(name: str, entries: Sequence[Entry]) -> list[str]:
     if not entries:
-        return [f"  {name}: {{deny: {json.dumps([_NOTHING])}}}"]
+        return [f"  {name}: {{deny: {json.dumps([_EVERYTHING])}}}"]
     texts = [json.dumps(entry.subject) for entry in entries]
     width = max(map(len, texts))
-    return [
-        f"  {name}: {{",
-        "    allow: [",
-        *(
-            f"      {text:{width}}  # {entry.purpose}"
-            for text, entry in zip(texts, entries, strict=True)
-        ),
-        "    ]",
-        "  }",
+    lines = [
+        f"      {text:{width}}  # {entry.purpose}"
+        for text, entry in zip(texts, entries, strict=True)
     ]
+    return [f"  {name}: {{", "    allow: [", *lines, "    ]", "  }"]
 
 
 def _lists(entries: Sequence[Entry]) -> dict[str, list[str]]:
-    return {"allow": [entry.subject for entry in entries]} if entries else {"deny": [_NOTHING]}
+    return {"allow": [entry.subject for entry in entries]} if entries else {"deny": [_EVERYTHING]}
 
 
 def _duration(seconds: float) -> str:
-    return f"{int(seconds)}s" if seconds.is_integer() else f"{_milliseconds(seconds)}ms"
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * _MILLISECONDS)
+    return f"{int(seconds)}s" if seconds.is_integer() else f"{round(seconds * 1000)}ms"

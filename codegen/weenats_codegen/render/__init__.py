@@ -1,1 +1,1 @@
-"""Rendering a contract as Python source."""
+"""The IR -> Python source."""

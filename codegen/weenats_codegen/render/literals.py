@@ -1,6 +1,6 @@
-"""Text of a contract as Python source: the only way it gets there.
+"""Text of a contract as Python literals and docstrings.
 
-A contract is input, not trusted source. What is written here reads back as text, never as code.
+A contract is untrusted input: whatever it contains becomes text in the source, never code.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 LINE_LENGTH: Final = 100
 _CHUNK: Final = 60
 _SHORT: Final = 76
-# Signs that readers take for others (RUF001, RUF002), and those others.
-_LOOKS: Final = {
+# Characters that look like others (RUF001, RUF002), by the character that they look like.
+_CONFUSABLE: Final = {
     "-": "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
     "'": "\u2018\u2019\u201a\u201b\u2032\u00b4\u02bc",
     '"': "\u201c\u201d\u201e\u201f\u2033",
@@ -25,7 +25,7 @@ _LOOKS: Final = {
     "/": "\u2044\u2215",
 }
 _PLAIN: Final = str.maketrans(
-    {sign: plain for plain, signs in _LOOKS.items() for sign in signs}
+    {char: plain for plain, chars in _CONFUSABLE.items() for char in chars}
     | {"\u2026": "...", "\u00a0": " ", "\t": "    "}
 )
 _SECTIONS: Final = re.compile(
@@ -37,7 +37,7 @@ _SECTIONS: Final = re.compile(
 
 
 def string(value: str) -> str:
-    """Return a string literal; a long one in pieces, for the formatter to put below each other."""
+    """Return a string literal; a long one is split, so that the formatter can use several lines."""
     literal = _literal(value)
     if len(literal) <= _SHORT:
         return literal
@@ -46,9 +46,9 @@ def string(value: str) -> str:
 
 
 def _literal(value: str) -> str:
-    """Return a literal with letters as they are and any other sign beyond ASCII by its number."""
+    """Return a literal in which characters beyond ASCII are escaped unless they are letters."""
     return "".join(
-        sign if sign.isascii() or sign.isalnum() else ascii(sign)[1:-1] for sign in repr(value)
+        char if char.isascii() or char.isalnum() else ascii(char)[1:-1] for char in repr(value)
     )
 
 
@@ -60,24 +60,23 @@ def docstring(
     lead: str = "",
     raises: Mapping[str, str] | None = None,
 ) -> str:
-    """Return a docstring: its summary on one line, each line within the line length.
+    """Return a docstring literal: a summary on one line, no line longer than the line length.
 
     Args:
-        text: What it says. It is for people and therefore mended: what no docstring may hold is
-            replaced.
-        indent: How far its lines are indented; the first stands where the caller puts it.
-        fallback: What it says when the text has nothing visible.
+        text: The text; characters that a docstring cannot contain are replaced.
+        indent: The indentation of its lines except the first one.
+        fallback: The text if there is nothing visible in the other.
         lead: A summary to put before the text.
-        raises: The exceptions to list, and when each is raised.
+        raises: The exceptions to list, and when each one is raised.
 
     Returns:
-        The literal, with its quotes.
+        The literal, with quotes.
     """
     width = LINE_LENGTH - indent
     lines = _visible(text).split("\n")
-    while lines and not _says_something(lines[0]):
+    while lines and not any(map(str.isalnum, lines[0])):
         lines.pop(0)
-    lines = lines or [_visible(fallback) or "It has no description"]
+    lines = lines or [_visible(fallback) or "No description"]
     if lead:
         lines = [lead, "", *lines]
     summary, body = _summary(lines, width - len('r"""..."""'))
@@ -86,16 +85,12 @@ def docstring(
         content += ["", *(part for line in body for part in _wrap(line, width))]
     if raises:
         content += ["", "Raises:", *_raised(raises, width)]
-    if len(content) > 1:
-        content.append("")
     margin = " " * indent
-    joined = "\n".join(
-        f"{margin if line and number else ''}{line}" for number, line in enumerate(content)
-    )
+    literal = textwrap.indent("\n".join(content), margin).removeprefix(margin)
     if len(content) > 1:
-        joined += margin
-    raw = "r" if "\\" in joined else ""
-    return f'{raw}"""{joined}"""'
+        literal += f"\n{margin}"
+    raw = "r" if "\\" in literal else ""
+    return f'{raw}"""{literal}"""'
 
 
 def _raised(raises: Mapping[str, str], width: int) -> list[str]:
@@ -103,7 +98,7 @@ def _raised(raises: Mapping[str, str], width: int) -> list[str]:
     lines: list[str] = []
     for name, reason in raises.items():
         words = " ".join(_visible(reason).split())
-        text = f"{name}: {_sentence(words)}" if words else f"{name}: It is raised."
+        text = f"{name}: {_sentence(words)}" if words else f"{name}: No description."
         lines += textwrap.wrap(
             text, width, initial_indent=" " * 4, subsequent_indent=" " * 8, break_on_hyphens=False
         )
@@ -111,19 +106,15 @@ def _raised(raises: Mapping[str, str], width: int) -> list[str]:
 
 
 def _visible(text: str) -> str:
-    """Return the text without what could end a docstring, reorder or hide what a reader sees."""
+    """Return text without characters that end a docstring, are invisible or reorder text."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_PLAIN)
-    shown = "".join(char if char == "\n" or char.isprintable() else "\ufffd" for char in text)
-    lines = [line.rstrip() for line in shown.replace('"""', "'''").strip().split("\n")]
+    text = "".join(char if char == "\n" or char.isprintable() else "\ufffd" for char in text)
+    lines = [line.rstrip() for line in text.replace('"""', "'''").strip().split("\n")]
     return "\n".join(lines)
 
 
-def _says_something(text: str) -> bool:
-    return any(sign.isalnum() for sign in text)
-
-
 def _summary(lines: list[str], width: int) -> tuple[str, list[str]]:
-    """Split into one line that ends like a sentence, and the rest."""
+    """Return one line that ends like a sentence, and the rest of the lines."""
     first, *rest = lines
     first = first.strip()
     while rest and not rest[0]:
@@ -145,7 +136,7 @@ def _sentence(line: str) -> str:
 
 
 def _wrap(line: str, width: int) -> list[str]:
-    """Wrap one line of the body; a line that docstring tools would take for a heading is quoted."""
+    """Wrap one line of the body; a line that docstring tools take for a heading is quoted."""
     if _SECTIONS.fullmatch(line.strip()):
         return [f'"{line.strip()}"']
     margin = line[: len(line) - len(line.lstrip())][: width // 2]

@@ -1,4 +1,4 @@
-"""Models out of a bundled schema: the only place that knows datamodel-code-generator."""
+"""A bundled schema -> the source of its models, by datamodel-code-generator."""
 
 from __future__ import annotations
 
@@ -11,72 +11,64 @@ from datamodel_code_generator.enums import DataModelType, InputFileType, TargetP
 from datamodel_code_generator.parser import LiteralType
 from pydantic import BaseModel
 
-from weenats_codegen.ir.schemas import NAMED, VALUES
+from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
-from weenats_codegen.render.postprocess import polish
+from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
+from weenats_codegen.render.postprocess import postprocess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic import JsonValue
 
-    from weenats_codegen.ir.schemas import Schema
+    from weenats_codegen.parser.walk import Schema
 
-# What is handed on. The rest steers the tool itself (x-python-type, customTypePath and the like)
-# or says nothing to it.
-_KEYWORDS: Final = frozenset({
-    "$ref", "type", "enum", "const", "format", "default", "description", "discriminator",
-    "properties", "required", "additionalProperties", "patternProperties", "propertyNames",
-    "minProperties", "maxProperties", "items", "minItems", "maxItems", "minLength", "maxLength",
-    "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
-    "allOf", "anyOf", "oneOf",
-})  # fmt: skip
-# Formats that become a type of Python's own; any other is a word for people and leaves the type.
-_FORMATS: Final = frozenset({
-    "date-time", "date", "time", "duration", "uuid", "ipv4", "ipv6",
-})  # fmt: skip
+# The Python types of formats, for which the runtime has strict versions.
 _FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", "UUID"})
-_IMPORT: Final = re.compile(
+_FORMAT_IMPORT: Final = re.compile(
     r"^from (?P<module>datetime|uuid|pydantic) import (?P<names>.+)\n", re.MULTILINE
 )
-# What would hide a type that annotations name (E741 dislikes the letters).
-_SHADOWS: Final = frozenset({
+# Attributes with these names would hide types that annotations use ("l" violates E741).
+_TYPE_NAMES: Final = frozenset({
     "bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple", "l",
 })  # fmt: skip
-# What pydantic keeps for itself (protected_namespaces).
+# The prefixes that pydantic reserves (protected_namespaces).
 _PROTECTED: Final = ("model_dump", "model_validate")
-_MARK: Final = "# models"
-# What the tool hands on to `Field` as `repr`.
-_SHOWN: Final = "x-repr"
+_FILE_HEADER: Final = "# models"
+# datamodel-code-generator passes it to `Field` as `repr`.
+_REPR: Final = "x-repr"
 
 
 class UnsupportedSchemaError(Exception):
-    """A schema that no model can be made of; the text says why."""
+    """No model can be generated from a schema; the text says why."""
 
 
 def render_models(bundle: Schema, *, base_class: str, header: str) -> str:
-    """Return the module with a model for each definition; unformatted.
+    """Return the source of a module with a model for each definition, not formatted yet.
 
     Args:
-        bundle: `{"$defs": {class name: schema}}`, as `bundle.Bundler` makes it.
-        base_class: What every model extends, as a dotted path.
+        bundle: `{"$defs": {class name: schema}}`, as `Bundler.schema` returns it.
+        base_class: The base class of every model, as a dotted path.
         header: The first lines: a comment, a docstring.
+
+    Raises:
+        UnsupportedSchemaError: No model can be generated from one of the schemas.
     """
     definitions = cast("dict[str, Schema]", bundle["$defs"])
     if not definitions:
         return f"{header}\n"
     descriptions: list[str] = []
-    source = _generate(
-        {"$defs": {name: _clean(schema, descriptions) for name, schema in definitions.items()}},
-        base_class,
-        _field_names(definitions),
-    )
-    module = ast.parse(source)
-    made = {_defined(statement) for statement in module.body} - {None}
+    prepared: Schema = {
+        name: map_schemas(schema, lambda part: _prepared(part, descriptions))
+        for name, schema in definitions.items()
+    }
+    source = _generate({"$defs": prepared}, base_class, _field_names(definitions))
+    made = {_defined_name(statement) for statement in ast.parse(source).body} - {None}
     if made != definitions.keys():
-        strange = ", ".join(sorted(str(name) for name in made ^ definitions.keys()))
-        raise UnsupportedSchemaError(f"{strange}: no such model can be made")
-    return f"{header}\n{polish(_with_our_formats(source.removeprefix(_MARK)), descriptions)}"
+        names = ", ".join(sorted(str(name) for name in made ^ definitions.keys()))
+        raise UnsupportedSchemaError(f"{names}: no such model can be generated")
+    models = postprocess(_with_strict_formats(source.removeprefix(_FILE_HEADER)), descriptions)
+    return f"{header}\n{models}"
 
 
 def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -> str:
@@ -87,7 +79,7 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_14,
         base_class=base_class,
-        custom_file_header=_MARK,
+        custom_file_header=_FILE_HEADER,
         disable_timestamp=True,
         disable_future_imports=True,
         skip_root_model=True,
@@ -102,7 +94,7 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         use_typed_map_values_beside_other_types=True,
         use_type_alias=True,
         capitalise_enum_members=True,
-        field_extra_keys_without_x_prefix={_SHOWN},
+        field_extra_keys_without_x_prefix={_REPR},
         enum_field_as_literal=LiteralType.All,
         use_schema_description=True,
         use_field_description=True,
@@ -119,22 +111,21 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
     return source
 
 
-def _with_our_formats(source: str) -> str:
-    """Return a module that takes the types of formats from the runtime, where they are strict."""
-    ours: list[str] = []
+def _with_strict_formats(source: str) -> str:
+    """Import the types of formats from the runtime, where they are strict."""
+    strict: list[str] = []
 
-    def without(line: re.Match[str]) -> str:
+    def without_formats(line: re.Match[str]) -> str:
         names = line["names"].split(", ")
-        moved = [name for name in names if name.partition(" as ")[0] in _FORMAT_TYPES]
-        kept = [name for name in names if name not in moved]
-        ours.extend(moved)
+        kept = [name for name in names if name.partition(" as ")[0] not in _FORMAT_TYPES]
+        strict.extend(name for name in names if name not in kept)
         return f"from {line['module']} import {', '.join(kept)}\n" if kept else ""
 
-    rest = _IMPORT.sub(without, source)
-    return f"from weenats.formats import {', '.join(ours)}\n{rest}" if ours else source
+    rest = _FORMAT_IMPORT.sub(without_formats, source)
+    return f"from weenats.formats import {', '.join(strict)}\n{rest}" if strict else source
 
 
-def _defined(statement: ast.stmt) -> str | None:
+def _defined_name(statement: ast.stmt) -> str | None:
     """Return the name of the model that a statement defines."""
     match statement:
         case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
@@ -143,65 +134,51 @@ def _defined(statement: ast.stmt) -> str | None:
             return None
 
 
-def _clean(schema: JsonValue, descriptions: list[str]) -> JsonValue:
-    """Return a schema with known keywords only and, for each description, its number in the list.
+def _prepared(schema: Schema, descriptions: list[str]) -> Schema:
+    """Return a schema with only the keywords that datamodel-code-generator may read.
 
-    So the text of a description never passes through the tool: it is put in afterwards.
+    Args:
+        schema: The schema.
+        descriptions: Gets the descriptions. Only their numbers are handed on, so that their text
+            cannot become code; `postprocess` puts it in afterwards.
     """
-    if isinstance(schema, list):
-        return [_clean(part, descriptions) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    kept: Schema = {}
-    for key, value in schema.items():
-        if key not in _KEYWORDS:
-            continue
-        if key in NAMED and isinstance(value, dict):
-            kept[key] = {name: _clean(part, descriptions) for name, part in value.items()}
-            if key == "properties":
-                _hide_secrets(value, cast("Schema", kept[key]))
-        elif key == "format":
-            if value in _FORMATS:
-                kept[key] = value
-        elif key == "description":
-            kept[key] = str(len(descriptions))
-            descriptions.append(value if isinstance(value, str) else "")
-        else:
-            kept[key] = value if key in VALUES else _clean(value, descriptions)
+    kept = {key: value for key, value in schema.items() if key in HANDED_ON or key == _REPR}
+    if kept.get("format") not in VALUE_FORMATS:
+        kept.pop("format", None)
+    if "description" in kept:
+        text = kept["description"]
+        kept["description"] = str(len(descriptions))
+        descriptions.append(text if isinstance(text, str) else "")
+    if isinstance(properties := kept.get("properties"), dict):
+        kept["properties"] = {name: _without_repr(part) for name, part in properties.items()}
     return kept
 
 
-def _hide_secrets(properties: Schema, cleaned: Schema) -> None:
-    """Leave text that is `writeOnly` out of repr, and so out of logs."""
-    for name, schema in properties.items():
-        if isinstance(schema, dict) and schema.get("writeOnly") is True:
-            kept = cleaned[name]
-            if isinstance(kept, dict) and kept.get("type") == "string":
-                kept[_SHOWN] = False
+def _without_repr(schema: JsonValue) -> JsonValue:
+    """Keep strings that are `writeOnly` out of repr, and so out of logs."""
+    is_secret = isinstance(schema, dict) and schema.get("writeOnly") is True
+    if isinstance(schema, dict) and is_secret and schema.get("type") == "string":
+        return {**schema, _REPR: False}
+    return schema
 
 
 def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
-    """Return the attribute of every property, as `Class.property`."""
-    names: dict[str, str] = {}
-    for class_name, schema in definitions.items():
-        for part in _layers(schema):
-            properties = part.get("properties")
-            if isinstance(properties, dict):
-                names |= {
-                    f"{class_name}.{name}": attribute
-                    for name in properties
-                    if (attribute := _attribute(name)) != name
-                }
-    return names
+    """Return the attributes of the properties that need another name, as `Class.property`."""
+    return {
+        f"{class_name}.{name}": attribute
+        for class_name, schema in definitions.items()
+        for name in _property_names(schema)
+        if (attribute := _attribute(name)) != name
+    }
 
 
-def _layers(schema: Schema) -> Iterator[Schema]:
-    """Yield a schema and the parts that make one class with it."""
-    yield schema
-    parts = schema.get("allOf")
-    for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict):
-            yield from _layers(part)
+def _property_names(schema: JsonValue) -> Iterator[str]:
+    """Yield the properties of a class, those in the parts of an allOf included."""
+    if isinstance(schema, dict):
+        properties, parts = schema.get("properties"), schema.get("allOf")
+        yield from properties if isinstance(properties, dict) else ()
+        for part in parts if isinstance(parts, list) else ():
+            yield from _property_names(part)
 
 
 def _attribute(name: str) -> str:
@@ -210,4 +187,5 @@ def _attribute(name: str) -> str:
         hasattr(BaseModel, attribute) or attribute.startswith(_PROTECTED)
     ):
         return f"field_{attribute}"
-    return f"{attribute}_" if attribute in _SHADOWS or hasattr(BaseModel, attribute) else attribute
+    is_taken = attribute in _TYPE_NAMES or hasattr(BaseModel, attribute)
+    return f"{attribute}_" if is_taken else attribute

@@ -1,4 +1,4 @@
-"""The last touch on generated models: docstrings, long strings, unions and defaults in our form."""
+"""Rewrites generated models: docstrings, long strings, unions and defaults."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def polish(source: str, descriptions: Sequence[str]) -> str:
-    """Return a module of models as it is to be read.
+def postprocess(source: str, descriptions: Sequence[str]) -> str:
+    """Return the source of a module of models as people read it.
 
     Args:
         source: The module as datamodel-code-generator wrote it.
-        descriptions: The texts of docstrings; in the source stand their numbers.
+        descriptions: The texts of the docstrings, for which the source has their numbers.
     """
-    return str(_Polish(source, descriptions))
+    return str(_Rewriter(source, descriptions))
 
 
-class _Polish:
-    """Gives docstrings, long strings and unions our form; drops what steers documentation only."""
+class _Rewriter:
+    """Collects edits of a module, so that everything else is kept as it is."""
 
     def __init__(self, source: str, descriptions: Sequence[str]) -> None:
         self._data = source.encode()
@@ -35,9 +35,9 @@ class _Polish:
         self._import = ""
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
-                self._class(statement)
+                self._rewrite_class(statement)
             else:
-                self._statement(statement, indent=0)
+                self._rewrite_statement(statement, indent=0)
 
     def __str__(self) -> str:
         data = self._data
@@ -45,7 +45,7 @@ class _Polish:
             data = data[:start] + text.encode() + data[end:]
         return self._import + data.decode()
 
-    def _class(self, statement: ast.ClassDef) -> None:
+    def _rewrite_class(self, statement: ast.ClassDef) -> None:
         fallback = " ".join(words(statement.name)).capitalize()
         first = statement.body[0]
         if (text := self._docstring(first)) is not None:
@@ -53,11 +53,11 @@ class _Polish:
         else:
             start, _ = self._span(first)
             self._edits.append((start, start, f"{docstring(fallback)}\n    "))
-            self._statement(first, indent=4)
+            self._rewrite_statement(first, indent=4)
         for part in statement.body[1:]:
-            self._statement(part, indent=4)
+            self._rewrite_statement(part, indent=4)
 
-    def _statement(self, statement: ast.stmt, *, indent: int) -> None:
+    def _rewrite_statement(self, statement: ast.stmt, *, indent: int) -> None:
         match statement:
             case ast.Assign(
                 targets=[ast.Name("model_config")],
@@ -73,26 +73,26 @@ class _Polish:
                 visible = any(character.isalnum() for character in text)
                 self._replace(statement, docstring(text, indent=indent) if visible else "pass")
             case ast.AnnAssign(target=ast.Name("__pydantic_extra__")):
-                # pydantic wants a plain dict, type checkers what BaseModel says
+                # pydantic needs a plain dict, type checkers the type in BaseModel
                 text = ast.unparse(statement)
                 self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
                 self._import = "from typing import TYPE_CHECKING\n"
             case ast.AnnAssign():
-                self._field(statement)
+                self._rewrite_field(statement)
             case _:
-                self._expressions(statement)
+                self._rewrite_expressions(statement)
 
-    def _field(self, statement: ast.AnnAssign) -> None:
-        types = _Types()
-        annotation = types.visit(statement.annotation)
-        if types.forward:
+    def _rewrite_field(self, statement: ast.AnnAssign) -> None:
+        forward: list[str] = []
+        annotation = _without_quotes(statement.annotation, forward)
+        if forward:
             self._replace(statement.annotation, repr(ast.unparse(annotation)))
         else:
-            self._expressions(statement.annotation)
+            self._rewrite_expressions(statement.annotation)
         if statement.value is not None:
-            self._expressions(statement.value)
+            self._rewrite_expressions(statement.value)
 
-    def _expressions(self, node: ast.AST) -> None:
+    def _rewrite_expressions(self, node: ast.AST) -> None:
         match node:
             case ast.Constant(str() as value):
                 self._replace(node, string(value))
@@ -104,13 +104,13 @@ class _Polish:
                 self._replace(none, ast.unparse(last))
                 self._replace(last, "None")
                 if node.left is not none:
-                    self._expressions(node.left)
+                    self._rewrite_expressions(node.left)
             case _:
                 for part in ast.iter_child_nodes(node):
-                    self._expressions(part)
+                    self._rewrite_expressions(part)
 
     def _docstring(self, statement: ast.stmt) -> str | None:
-        """Return the description that a docstring stands for."""
+        """Return the description whose number a docstring contains, None for other statements."""
         match statement:
             case ast.Expr(ast.Constant(str() as mark)):
                 number = mark.strip()
@@ -124,47 +124,41 @@ class _Polish:
     def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         end_line, end_column = node.end_lineno, node.end_col_offset
         if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-            message = "a node without an end"
-            raise ValueError(message)
-        return self._starts[node.lineno - 1] + node.col_offset, self._starts[
-            end_line - 1
-        ] + end_column
+            raise ValueError(node)
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return start, self._starts[end_line - 1] + end_column
 
 
-class _Types(ast.NodeTransformer):
-    """Writes a type with names for forward references, to be quoted as a whole."""
+def _without_quotes(  # noqa: PLR0911 - one for each form of a type
+    kind: ast.expr, forward: list[str]
+) -> ast.expr:
+    """Return a type with names instead of quoted forward references, so that it can be quoted.
 
-    def __init__(self) -> None:
-        self.forward = False
-
-    def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        if not isinstance(node.value, str):
-            return node
-        self.forward = True
-        return ast.Name(node.value)
-
-    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        match node:
-            case ast.Subscript(value=ast.Name("Literal")):
-                return node
-            case ast.Subscript(
-                value=ast.Name("Annotated"), slice=ast.Tuple(elts=[kind, *_]) as parts
-            ):
-                parts.elts[0] = self._visit(kind)
-                return node
-            case ast.Subscript(value=ast.Name("Union"), slice=ast.Tuple(elts=kinds)):
-                return _union([self._visit(kind) for kind in kinds])
-            case ast.Subscript(value=ast.Name("Optional"), slice=kind):
-                return _union([self._visit(kind), ast.Constant(None)])
-            case _:
-                node.slice = self._visit(node.slice)
-                return node
-
-    def _visit(self, node: ast.expr) -> ast.expr:
-        visited = self.visit(node)
-        if not isinstance(visited, ast.expr):  # pragma: no cover - every visit returns one
-            raise TypeError(visited)
-        return visited
+    Args:
+        kind: The type.
+        forward: Gets the forward references.
+    """
+    match kind:
+        case ast.Constant(str() as name):
+            forward.append(name)
+            return ast.Name(name)
+        case ast.Subscript(ast.Name("Literal")):
+            return kind
+        case ast.Subscript(ast.Name("Annotated") as name, ast.Tuple([first, *rest])):
+            return ast.Subscript(name, ast.Tuple([_without_quotes(first, forward), *rest]))
+        case ast.Subscript(ast.Name("Union"), ast.Tuple(kinds)):
+            return _union([_without_quotes(each, forward) for each in kinds])
+        case ast.Subscript(ast.Name("Optional"), inner):
+            return _union([_without_quotes(inner, forward), ast.Constant(None)])
+        case ast.Subscript(name, inner):
+            return ast.Subscript(name, _without_quotes(inner, forward))
+        case ast.Tuple(kinds):
+            return ast.Tuple([_without_quotes(each, forward) for each in kinds])
+        case ast.BinOp(left, operator, right):
+            left, right = _without_quotes(left, forward), _without_quotes(right, forward)
+            return ast.BinOp(left, operator, right)
+        case _:
+            return kind
 
 
 def _union(kinds: list[ast.expr]) -> ast.expr:

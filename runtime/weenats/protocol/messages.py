@@ -17,7 +17,7 @@ Component = TypeAliasType(
 CorrelationText = TypeAliasType(
     "CorrelationText", Annotated[str, Field(pattern="^[\\x20-\\x7e]{1,128}$")]
 )
-"""Printable ASCII that ties messages together; any system's id will do."""
+"""Printable ASCII that correlates messages; the ids of any system are accepted."""
 
 
 class DeclaredErrorDetails(Model):
@@ -26,43 +26,43 @@ class DeclaredErrorDetails(Model):
     error: Component
     """The name of the error in the contract."""
     data: dict[str, Any] | MISSING = MISSING
-    """Its typed details, of the shape that the contract gives this error."""
+    """The details, as the contract defines them for this error."""
 
 
 class EndpointInfo(Model):
-    """What an endpoint of a service is."""
+    """An endpoint of a service."""
 
     name: str
-    """The operation."""
+    """The name of the operation."""
     subject: Annotated[str, Field(min_length=1)]
-    """Where it listens."""
+    """The subject that it listens on."""
     queue_group: str | MISSING = MISSING
-    """The queue group it shares requests in; empty for none."""
+    """The queue group that shares its requests; empty if there is none."""
     metadata: dict[str, str] | MISSING | None = MISSING
-    """Fixed facts about it."""
+    """Metadata that does not change."""
 
 
 class EndpointStats(Model):
-    """What an endpoint of a service has done since it started."""
+    """The statistics of an endpoint since it started."""
 
     name: str
-    """The operation."""
+    """The name of the operation."""
     subject: Annotated[str, Field(min_length=1)]
-    """Where it listens."""
+    """The subject that it listens on."""
     queue_group: str | MISSING = MISSING
-    """The queue group it shares requests in; empty for none."""
+    """The queue group that shares its requests; empty if there is none."""
     num_requests: Annotated[int, Field(ge=0)]
-    """Requests answered."""
+    """The number of requests that were answered."""
     num_errors: Annotated[int, Field(ge=0)]
-    """Requests that failed."""
+    """The number of requests that failed."""
     last_error: str
-    """The latest failure; empty for none."""
+    """The last error; empty if there was none."""
     processing_time: Annotated[int, Field(ge=0)]
-    """Time spent, in nanoseconds."""
+    """The total processing time, in nanoseconds."""
     average_processing_time: Annotated[int, Field(ge=0)]
-    """Time spent for each request, in nanoseconds."""
+    """The average processing time of a request, in nanoseconds."""
     data: Any | MISSING = MISSING
-    """What the service adds of its own."""
+    """Additional data of the service."""
 
 
 ErrorCode = TypeAliasType(
@@ -83,68 +83,68 @@ ErrorCode = TypeAliasType(
         "DEADLINE_EXCEEDED",
     ],
 )
-"""The canonical codes of a failure."""
+"""The canonical code of an error."""
 
 
 class HealthCheckEntry(Model):
-    """What one check found."""
+    """The result of one check."""
 
     name: Annotated[str, Field(min_length=1)]
-    """The check."""
+    """The name of the check."""
     status: Literal["ok", "error"]
-    """Whether it is well."""
+    """Whether the check is healthy."""
     message: str | MISSING = MISSING
-    """More about it, for people."""
+    """Further information for people."""
 
 
 class JwtAuthentication(Model):
-    """Says who sends the message by a signed JSON Web Token."""
+    """Authenticates the sender of a message by a signed JSON Web Token."""
 
     type: Literal["jwt"]
-    """Tells the kind of authentication."""
+    """The kind of authentication."""
     token: Annotated[str, Field(min_length=1, repr=False)]
     """The token in compact form."""
 
 
 class MonitoringMemory(Model):
-    """The memory that the process of an instance holds."""
+    """The memory of the process of an instance."""
 
     rss: Annotated[int, Field(ge=0)]
-    """The resident set, in bytes."""
+    """The resident set size, in bytes."""
 
 
 class MonitoringMetric(Model):
-    """A metric of the user's own."""
+    """A custom metric."""
 
     type: Literal["counter", "gauge"]
-    """A counter only grows while the process lives; a gauge goes up and down."""
+    """A counter only increases while the process lives; a gauge may also decrease."""
     help: str
-    """What it tells, for people."""
+    """A description for people."""
     value: float
-    """What it was when the snapshot was taken."""
+    """The value at the time of the snapshot."""
 
 
 class MonitoringRequests(Model):
-    """What an instance, or one of its endpoints, does with requests."""
+    """The requests of an instance, or of one of its endpoints."""
 
     total: Annotated[int, Field(ge=0)]
-    """Requests answered since it started."""
+    """The number of requests that were answered since the start."""
     errors: Annotated[int, Field(ge=0)]
-    """Those of them that failed."""
+    """The number of requests that failed."""
     rate: Annotated[float, Field(ge=0.0)]
-    """Requests answered a second, lately."""
+    """Requests per second in the recent past."""
     in_flight: Annotated[int, Field(alias="inFlight", ge=0)]
-    """Requests that run now."""
+    """The number of requests that are being handled."""
     queued: Annotated[int, Field(ge=0)]
-    """Requests that wait now."""
+    """The number of requests in the queue."""
     p50: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
-    """Milliseconds that half of them took at most, lately; absent for none."""
+    """The median of recent latencies in milliseconds; absent if there are none."""
     p99: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
-    """Milliseconds that 99 % of them took at most, lately; absent for none."""
+    """The 99th percentile of recent latencies in milliseconds; absent if there are none."""
 
 
 ServiceName = TypeAliasType("ServiceName", Annotated[str, Field(pattern="^[A-Za-z0-9_-]+$")])
-"""The name of a service, as discovery shows it."""
+"""The name of a service in discovery."""
 
 
 ServiceVersion = TypeAliasType(
@@ -165,22 +165,22 @@ ServiceVersion = TypeAliasType(
 
 
 class StatsResponse(Model):
-    """What an instance has done since it started."""
+    """The statistics of an instance since it started."""
 
     type: Literal["io.nats.micro.v1.stats_response"]
-    """Tells this reply from others."""
+    """The kind of the reply."""
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     metadata: dict[str, str] | MISSING | None = MISSING
-    """Fixed facts about it."""
+    """Metadata that does not change."""
     started: Annotated[str, Field(min_length=1)]
-    """When it started, by RFC 3339."""
+    """The time of the start (RFC 3339)."""
     endpoints: list[EndpointStats]
-    """What each endpoint has done."""
+    """The statistics of each endpoint."""
     data: Any | MISSING = MISSING
-    """What the service adds of its own, beyond ADR-32."""
+    """Additional data of the service, beyond ADR-32."""
 
 
 Timestamp = TypeAliasType(
@@ -195,7 +195,7 @@ Timestamp = TypeAliasType(
         ),
     ],
 )
-"""A moment in UTC by ISO 8601, with milliseconds and Z."""
+"""A time in UTC (ISO 8601), with milliseconds and Z."""
 
 
 Ulid = TypeAliasType("Ulid", Annotated[str, Field(pattern="^[0-7][0-9A-HJKMNP-TV-Z]{25}$")])
@@ -203,240 +203,240 @@ Ulid = TypeAliasType("Ulid", Annotated[str, Field(pattern="^[0-7][0-9A-HJKMNP-TV
 
 
 class Violation(Model):
-    """One thing wrong in a request."""
+    """One error in a request."""
 
     pointer: str
-    """Where, as a JSON Pointer into the request."""
+    """The place of the error, as a JSON Pointer into the request."""
     message: str
-    """What is wrong there."""
+    """A description of the error."""
 
 
 class AggregateId(Model):
-    """Names one aggregate: its type and its key."""
+    """The identity of an aggregate: its type and key."""
 
     type: Component
     """The type of the aggregate."""
     key: Annotated[str, Field(max_length=256, min_length=1, pattern="^[^\\x00-\\x1f\\x7f-\\x9f]+$")]
-    """Which aggregate of that type."""
+    """The key of the aggregate, unique within its type."""
 
 
 class Correlation(Model):
-    """Ties a message to the work it belongs to and to the message that caused it."""
+    """Correlates a message with a workflow and with the message that caused it."""
 
     correlation_id: Annotated[CorrelationText, Field(alias="correlationId")]
-    """The same through a whole piece of work, however many messages it takes."""
+    """The id of the workflow, the same in all of its messages."""
     causation_id: Annotated[CorrelationText | MISSING, Field(alias="causationId")] = MISSING
     """The messageId of the message that caused this one."""
 
 
 class Entity(Model):
-    """An aggregate as it stands: which one, its state, and how many changes made it so."""
+    """An aggregate: its identity, its state and its revision."""
 
     id: AggregateId
     state: Any
-    """The state, of the shape that the contract gives the aggregate."""
+    """The state, as the contract defines it for the aggregate."""
     revision: Annotated[int, Field(ge=0)]
-    """Grows with each change."""
+    """A number that increases with each change."""
 
 
 class ErrorBody(Model):
-    """Why a request failed."""
+    """The error of a request that failed."""
 
     code: ErrorCode
     message: str
-    """For people; safe to show."""
+    """A message for people; safe to show."""
     details: dict[str, Any] | MISSING = MISSING
-    """For programs: a declared error, violations, or what the code calls for."""
+    """Details for programs: a declared error, violations, or data specific to the code."""
 
 
 class HealthCheckData(Model):
-    """What stands behind the status of an instance."""
+    """The details of the status of an instance."""
 
     live: bool | MISSING = MISSING
-    """Whether its process works: true in every answer."""
+    """Whether the process is alive: true in every reply."""
     ready: bool | MISSING = MISSING
-    """Whether it serves, and every check is well."""
+    """Whether the instance accepts requests and every check is healthy."""
     checks: list[HealthCheckEntry]
-    """What each check found when it ran last."""
+    """The last result of each check."""
 
 
 class InfoResponse(Model):
-    """What a service offers."""
+    """The description of a service and its endpoints."""
 
     type: Literal["io.nats.micro.v1.info_response"]
-    """Tells this reply from others."""
+    """The kind of the reply."""
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     metadata: dict[str, str] | MISSING | None = MISSING
-    """Fixed facts about it."""
+    """Metadata that does not change."""
     description: str
-    """What the service is for; empty for nothing said."""
+    """The purpose of the service; may be empty."""
     endpoints: list[EndpointInfo]
-    """What it listens to."""
+    """The endpoints of the service."""
 
 
 class InvalidArgumentDetails(Model):
-    """The details of INVALID_ARGUMENT: everything that is wrong."""
+    """The details of INVALID_ARGUMENT: all violations."""
 
     violations: list[Violation]
-    """Each thing wrong."""
+    """The violations."""
 
 
 class MessageMetadata(Model):
-    """What travels beside the payload of a message."""
+    """The metadata of a message."""
 
     message_id: Annotated[Ulid, Field(alias="messageId")]
-    """Names this message."""
+    """The unique id of the message."""
     timestamp: Timestamp
-    """When it was sent."""
+    """The time at which it was sent."""
     correlation: Correlation | MISSING = MISSING
     authentication: JwtAuthentication | MISSING = MISSING
     context: dict[str, Any] | MISSING = MISSING
-    """What the sender wants to hand along; nobody between reads it."""
+    """Custom data of the sender, passed on unchanged."""
 
 
 class MonitoringSnapshot(Model):
-    """How an instance of a service does; published by it once an interval."""
+    """A snapshot of an instance of a service, which it publishes once per interval."""
 
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     timestamp: Timestamp
     uptime: Annotated[float, Field(ge=0.0)]
-    """Seconds since it started."""
+    """Seconds since the start."""
     memory: MonitoringMemory | MISSING = MISSING
     requests: MonitoringRequests | MISSING = MISSING
     custom: dict[str, MonitoringMetric]
-    """The metrics of the user's own, by name; those that cannot be read are absent."""
+    """The custom metrics, by name; those that cannot be read are absent."""
 
 
 class PingResponse(Model):
-    """An instance is there."""
+    """The reply of an instance to a ping."""
 
     type: Literal["io.nats.micro.v1.ping_response"]
-    """Tells this reply from others."""
+    """The kind of the reply."""
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     metadata: dict[str, str] | MISSING | None = MISSING
-    """Fixed facts about it."""
+    """Metadata that does not change."""
 
 
 class QueryRequest(Model):
-    """Asks about an aggregate; changes nothing."""
+    """A request for information about an aggregate."""
 
     aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
     query: Any | MISSING = MISSING
-    """The parameters, of the shape that the contract gives this query."""
+    """The parameters, as the contract defines them for this query."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class QuerySuccess(Model):
-    """A query was answered: by an entity, or by a result of its own shape."""
+    """The reply to a query that succeeded: an entity, or a result that the contract defines."""
 
     success: Literal[True]
-    """Tells it from a failure."""
+    """Distinguishes a success from a failure."""
     entity: Entity | MISSING = MISSING
     result: Any | MISSING = MISSING
-    """The result, of the shape that the contract gives this query."""
+    """The result, as the contract defines it for this query."""
     duration: Annotated[float, Field(ge=0.0)]
-    """How long the service took, in milliseconds."""
+    """The time that the service needed, in milliseconds."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class ServiceIdentity(Model):
-    """Which instance of which service: what every discovery reply (ADR-32) starts with."""
+    """The service and the instance, which are part of every discovery reply (ADR-32)."""
 
     type: Annotated[str, Field(min_length=1)]
     """The kind of the reply."""
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     metadata: dict[str, str] | MISSING | None = MISSING
-    """Fixed facts about it."""
+    """Metadata that does not change."""
 
 
 class CommandRequest(Model):
-    """Asks an aggregate to change."""
+    """A request to change an aggregate."""
 
     aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
     command: Any
-    """The payload, of the shape that the contract gives this command."""
+    """The payload, as the contract defines it for this command."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class CommandSuccess(Model):
-    """A command was carried out."""
+    """The reply to a command that succeeded."""
 
     success: Literal[True]
-    """Tells it from a failure."""
+    """Distinguishes a success from a failure."""
     result: Any | MISSING = MISSING
-    """The result, of the shape that the contract gives this command."""
+    """The result, as the contract defines it for this command."""
     duration: Annotated[float, Field(ge=0.0)]
-    """How long the service took, in milliseconds."""
+    """The time that the service needed, in milliseconds."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class EventNotification(Model):
-    """Tells that an aggregate has changed."""
+    """A notification that an aggregate has changed."""
 
     id: Ulid
-    """Names this event, however often it is delivered."""
+    """The id of the event, the same if it is delivered several times."""
     type: Component
     """The name of the event in the contract."""
     aggregate: AggregateId
     revision: Annotated[int, Field(ge=0)]
-    """The revision of the aggregate that this change made."""
+    """The revision of the aggregate after the change."""
     timestamp: Timestamp
-    """When it happened."""
+    """The time of the change."""
     data: Any
-    """What happened, of the shape that the contract gives this event."""
+    """The data of the event, as the contract defines it."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class Failure(Model):
-    """A request was refused or failed."""
+    """The reply to a request that was refused or failed."""
 
     success: Literal[False]
-    """Tells it from a success."""
+    """Distinguishes a failure from a success."""
     error: ErrorBody
     duration: Annotated[float, Field(ge=0.0)]
-    """How long the service took, in milliseconds."""
+    """The time that the service needed, in milliseconds."""
     metadata: MessageMetadata | MISSING = MISSING
-    """What travels beside the payload; receivers do without it."""
+    """The metadata of the message; receivers must not rely on it."""
 
 
 class HealthCheck(Model):
-    """How an instance of a service is."""
+    """The health of an instance of a service."""
 
     type: Literal["io.nats.micro.v1.ping_response"]
-    """Tells this reply from others."""
+    """The kind of the reply."""
     name: ServiceName
     id: Annotated[str, Field(min_length=1)]
-    """The instance, unique among all of them."""
+    """The unique id of the instance."""
     version: ServiceVersion
     status: Literal["ok", "error"]
-    """Whether it is ready: it serves, and every check is well."""
+    """Whether the instance is ready: it accepts requests and every check is healthy."""
     data: HealthCheckData | MISSING = MISSING
 
 
 QueryResponse = TypeAliasType(
     "QueryResponse", Annotated[QuerySuccess | Failure, Field(discriminator="success")]
 )
-"""The answer to a query."""
+"""The reply to a query."""
 
 
 CommandResponse = TypeAliasType(
     "CommandResponse", Annotated[CommandSuccess | Failure, Field(discriminator="success")]
 )
-"""The answer to a command."""
+"""The reply to a command."""

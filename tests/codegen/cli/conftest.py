@@ -1,4 +1,4 @@
-"""What the tests of the command line stand on."""
+"""Fixtures for the tests of the command line."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def receipts_url(repository: Path) -> Iterator[str]:
-    """Where a `weenats run` of the sample serves."""
+    """The URL of a server on which `weenats run` serves the sample."""
     with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
         yield server.url

@@ -1,4 +1,4 @@
-"""The verb call, over a real nats-server."""
+"""The command `call`, over a real nats-server."""
 
 import json
 import os
@@ -14,8 +14,8 @@ from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
 from weenats.transport import Transport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli import call
-from weenats_codegen.cli.call import drawn, failure_line, find
-from weenats_codegen.cli.errors import VerbError
+from weenats_codegen.cli.call import failure_line, find, rendered
+from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 
 
@@ -26,7 +26,7 @@ def test_call_shows_the_result(receipts_url: str, capsys: pytest.CaptureFixture[
 
 
 def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A query is found like a command; `get` shows the entity."""
+    """A query is found like a command; `get` prints the entity."""
     main(["call", "receipts", "add-item", "r-2", TEA, "--servers", receipts_url])
     capsys.readouterr()
     assert main(["call", "receipts", "get", "r-2", "--servers", receipts_url]) == 0
@@ -38,7 +38,7 @@ def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> 
 def test_call_in_json_shows_the_envelope(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --json a program reads the whole reply, metadata included."""
+    """--json prints the whole reply with its metadata."""
     arguments = ["call", "receipts", "add-item", "r-3", TEA, "--servers", receipts_url, "--json"]
     assert main(arguments) == 0
     reply = json.loads(capsys.readouterr().out)
@@ -49,7 +49,7 @@ def test_call_in_json_shows_the_envelope(
 def test_call_reads_standard_input(
     receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`-` takes the payload from standard input, NATS_URL names the servers."""
+    """`-` reads the payload from standard input, and NATS_URL has the servers."""
     monkeypatch.setenv("NATS_URL", receipts_url)
     read, write = os.pipe()
     os.write(write, TEA.encode())
@@ -61,7 +61,7 @@ def test_call_reads_standard_input(
 
 
 def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure shows its code, declared name, message and details as JSON; exit code 1."""
+    """A failure is a line with code, declared name, message and details; exit code 1."""
     cake = '{"name": "Cake"}'
     main(["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url])
     capsys.readouterr()
@@ -80,7 +80,7 @@ def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFix
 def test_a_bad_payload_names_every_place(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the contract refuses is named by JSON pointer, on one line; --json holds the same."""
+    """Violations of the contract are printed with their JSON pointers, also with --json."""
     bad = '{"name": "Tea", "price": -1, "quantity": "3"}'
     arguments = ["call", "receipts", "add-item", "r-6", bad, "--servers", receipts_url, "--json"]
     assert main(arguments) == 1
@@ -96,7 +96,7 @@ def test_a_bad_payload_names_every_place(
     [
         ("", TEA, "the key: "),
         ("k" * 2000, TEA, "the key: "),
-        ("r-1", "{", "the payload is no JSON: "),
+        ("r-1", "{", "the payload is not valid JSON: "),
         ("r-1", "[" * 100_000, "the payload is nested too deeply"),
         ("r-1", '{"name": "\\ud800"}', "the payload: "),
     ],
@@ -104,7 +104,7 @@ def test_a_bad_payload_names_every_place(
 def test_what_no_request_can_hold_is_wrong_usage(
     receipts_url: str, capsys: pytest.CaptureFixture[str], key: str, payload: str, told: str
 ) -> None:
-    """Nothing is sent, and the line says which argument is meant."""
+    """An invalid key or payload is wrong usage, and the line names the argument."""
     assert main(["call", "receipts", "add-item", key, payload, "--servers", receipts_url]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
 
@@ -112,14 +112,14 @@ def test_what_no_request_can_hold_is_wrong_usage(
 def test_an_unknown_operation_names_the_known(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A typing error in the operation is answered with what the service has."""
+    """An unknown operation is a line with the known ones."""
     assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
     shown = capsys.readouterr().err
     assert "has no operation add; it has add-item, finalize, get, remove-item" in shown
 
 
 def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody listening is told at once."""
+    """A missing service is a line."""
     assert main(["call", "orders", "get", "o-1", "--servers", receipts_url]) == 1
     assert capsys.readouterr().err == "weenats: no instance of orders is running\n"
 
@@ -127,7 +127,7 @@ def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFi
 def test_the_timeout_of_a_call_bounds_its_connecting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who listens and says nothing is waited for no longer than the call may take."""
+    """The timeout of a call applies to connecting too."""
     given: list[Duration] = []
     check = ConnectionOptions.__post_init__
 
@@ -148,7 +148,7 @@ def test_the_timeout_of_a_call_bounds_its_connecting(
 def test_a_call_has_what_connecting_left_of_its_timeout(
     receipts_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The timeout is that of the whole: connecting, asking what there is, calling."""
+    """The timeout is the total of connecting, discovery and the call."""
     given: list[float] = []
 
     async def spy(transport: Transport, service: str, *, timeout: float) -> InfoResponse:
@@ -162,13 +162,13 @@ def test_a_call_has_what_connecting_left_of_its_timeout(
 
 
 def test_bad_json_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """A payload that is no JSON is refused before anything is sent."""
+    """A payload that is not valid JSON is refused before anything is sent."""
     assert main(["call", "receipts", "add-item", "r-1", "{"]) == 2
-    assert "no JSON" in capsys.readouterr().err
+    assert "not valid JSON" in capsys.readouterr().err
 
 
 def test_endpoints_of_others_are_passed_over() -> None:
-    """A service of another make tells of no operations; that is said."""
+    """The endpoints of other services are not operations."""
     info = InfoResponse(
         type="io.nats.micro.v1.info_response",
         name="other",
@@ -177,28 +177,30 @@ def test_endpoints_of_others_are_passed_over() -> None:
         description="",
         endpoints=[EndpointInfo(name="default", subject="x", metadata=None)],
     )
-    with pytest.raises(VerbError, match=r"other 1\.0\.0 has no operation get; it tells of none"):
+    with pytest.raises(
+        CliError, match=r"other 1\.0\.0 has no operation get; it has no known operations"
+    ):
         find(info, "get")
 
 
 def test_a_result_of_nothing_is_done() -> None:
-    """A command without a result shows that it was carried out."""
-    assert drawn({"success": True, "duration": 1.0}) == "[green]done[/]"
+    """A command without a result prints that it was done."""
+    assert rendered({"success": True, "duration": 1.0}) == "[green]done[/]"
 
 
 def test_a_refusal_says_when_to_come_again() -> None:
-    """The time that a limit or a breaker gives is told in seconds."""
+    """The time to wait after a refusal is printed in seconds."""
     reply = {
         "success": False,
         "duration": 1.0,
         "error": {"code": "RESOURCE_EXHAUSTED", "message": "m", "details": {"retryAfter": 250}},
     }
     failure = Failure.model_validate_json(json.dumps(reply))
-    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (again in 0.25 s)"
+    assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (retry in 0.25 s)"
 
 
 def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--token` says who calls."""
+    """`--token` authenticates the caller."""
     import asyncio
     import threading
 
@@ -220,7 +222,7 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
     call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
     try:
         assert main(call) == 1
-        assert "(--token or WEENATS_TOKEN give a token)" in capsys.readouterr().err
+        assert "(pass a token with --token or WEENATS_TOKEN)" in capsys.readouterr().err
         assert main([*call, "--token", token()]) == 0
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:

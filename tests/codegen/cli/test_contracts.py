@@ -1,4 +1,4 @@
-"""The verbs new, generate and check, as a person and as a program use them."""
+"""The commands `new`, `generate` and `check`, for people and as JSON."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from weenats_codegen.cli.main import main
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to work in."""
+    """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The three verbs in a row lead from a name to a fresh package."""
+    """The three commands in a row result in an up-to-date package."""
     assert main(["new", "orders"]) == 0
     assert "schemas/orders/service.yaml" in capsys.readouterr().out
     assert main(["generate"]) == 0
@@ -31,7 +31,7 @@ def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -
 def test_new_names_what_generate_makes(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The next steps that `new` tells work as they are printed, whatever the name."""
+    """The next steps that `new` prints are correct for every name."""
     main(["new", name])
     steps = capsys.readouterr().out
     main(["generate"])
@@ -46,7 +46,7 @@ def test_new_names_what_generate_makes(
 
 
 def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second run leaves every file as it is."""
+    """A second run changes no file."""
     main(["new", "orders"])
     main(["generate"])
     before = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
@@ -58,7 +58,7 @@ def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixt
 
 
 def test_generate_says_what_it_removed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is generated no more is removed, and a person is told."""
+    """A file that is no longer generated is removed and reported."""
     main(["new", "orders"])
     main(["generate"])
     stale = project / "generated/orders/old.py"
@@ -85,7 +85,7 @@ def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[
 
 
 def test_check_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A program reads whether it is fresh, and the diff."""
+    """--json has the result and the diff."""
     main(["new", "orders"])
     capsys.readouterr()
     assert main(["check", "--json"]) == 1
@@ -117,7 +117,7 @@ def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A contract that is changed before the handlers are takes their stub along."""
+    """A stub that was not changed follows its contract."""
     main(["new", "orders"])
     main(["generate"])
     rename(project, "add-item", "put-item")
@@ -134,13 +134,17 @@ def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixt
     ("verb", "status", "more"),
     [
         ("generate", 0, []),
-        ("check", 1, ["weenats: no service can be started of generated/orders/handlers.py"]),
+        (
+            "check",
+            1,
+            ["weenats: services cannot start with the handlers in generated/orders/handlers.py"],
+        ),
     ],
 )
 def test_handlers_that_fell_behind_are_told(
     verb: str, status: int, more: list[str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the user's file lacks and has too much is a line each, and `check` fails for it."""
+    """Missing and unknown handlers are one line each, and `check` fails."""
     main(["new", "orders"])
     main(["generate"])
     handlers = project / "generated/orders/handlers.py"
@@ -150,7 +154,7 @@ def test_handlers_that_fell_behind_are_told(
     main(["generate"])
     capsys.readouterr()
     assert main([verb]) == status
-    unknown = "has handlers that the contract does not know: add_item"
+    unknown = "has handlers that are not in the contract: add_item"
     assert capsys.readouterr().err.splitlines() == [
         "weenats: generated/orders/handlers.py lacks handlers of the contract: put_item",
         f"weenats: generated/orders/handlers.py {unknown}",

@@ -1,4 +1,4 @@
-"""The demo: the whole path, told to a person and to a program."""
+"""The command `demo`, for people and as JSON."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ def test_demo_tells_what_happened(
 
 
 def test_demo_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """A program reads every step; money does not drift, and nothing of the demo stays imported."""
+    """Every step is in the JSON document, and no module of the demo stays imported."""
     loaded = set(sys.modules)
     assert main(["demo", "--json"]) == 0
     steps = json.loads(capsys.readouterr().out)

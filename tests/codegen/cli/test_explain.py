@@ -1,4 +1,4 @@
-"""The verb explain: nothing is started, and everything is told."""
+"""The command `explain`, which starts nothing."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ TARGET = "receipts.handlers:Receipts"
 
 
 def test_every_operation_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each operation, each setting, and where it comes from."""
+    """Each operation is printed with its settings and their sources."""
     assert main(["explain", TARGET]) == 0
     shown = capsys.readouterr().out
     for words in ("add-item", "receipts.query.receipt.get", "max queue time", "5 s", "default"):
@@ -19,7 +19,7 @@ def test_every_operation_for_a_person(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_one_operation_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """One JSON document with one operation; durations are seconds."""
+    """One operation is one JSON document; durations are seconds."""
     assert main(["explain", TARGET, "get", "--json"]) == 0
     (policy,) = json.loads(capsys.readouterr().out)
     assert (policy["operation"], policy["kind"]) == ("get", "query")
@@ -31,7 +31,7 @@ def test_one_operation_for_a_program(capsys: pytest.CaptureFixture[str]) -> None
 def test_a_builder_of_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a builder was told is named with the method that was told; nothing connects."""
+    """A setting of a builder has the name of its method as the source."""
     (tmp_path / "told.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats import NatsServiceBuilder\n"
@@ -45,7 +45,7 @@ def test_a_builder_of_the_working_directory(
 
 
 def test_an_operation_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line names those that are there."""
+    """An unknown operation is a line with the known ones."""
     assert main(["explain", TARGET, "ad-item"]) == 1
     told = capsys.readouterr().err
     assert "there is no operation ad-item" in told

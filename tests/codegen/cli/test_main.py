@@ -1,4 +1,4 @@
-"""The command line as such: help, speed, exit codes, missing extras."""
+"""The command line: help, speed, exit codes, missing extras."""
 
 import os
 import resource
@@ -17,13 +17,13 @@ BLOCKED = (
 
 
 def weenats(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+    """Run the command line in a child process."""
     command = [sys.executable, "-m", "weenats_codegen", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
 
 
 def without(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command where a module is not installed."""
+    """Run the command line without a module."""
     code = BLOCKED.format(module=module, code=f"sys.exit(main({list(arguments)!r}))")
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -36,7 +36,7 @@ def without(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
 
 
 def test_help_is_fast() -> None:
-    """`weenats --help` takes less than 0.3 s, interpreter included, on a machine that is free."""
+    """`weenats --help` needs less than 0.3 s of CPU time, interpreter included."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
     before = _children_cpu()
     for _ in range(3):
@@ -52,7 +52,7 @@ def _children_cpu() -> float:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    """Help needs neither the runtime nor the generator."""
+    """Help imports neither the runtime nor the generator."""
     code = (
         "import sys; from weenats_codegen.cli.main import main; main(['--help']); "
         "heavy = {'pydantic', 'nats', 'jinja2', 'datamodel_code_generator', 'yaml', 'rich'}; "
@@ -64,13 +64,13 @@ def test_help_imports_nothing_heavy() -> None:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` of each verb shows how it is typed."""
+    """`--help` of each command has an example."""
     assert main([verb, "--help"]) == 0
     assert f"Example:\n    weenats {verb}" in capsys.readouterr().out
 
 
 def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    """`weenats --help` names all verbs."""
+    """`weenats --help` lists all commands."""
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n  {verb} " in text for verb in VERBS)
@@ -81,7 +81,7 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     [["nonsense"], ["generate", "--nonsense"], ["call", "receipts"], ["new"], ["run", "no-colon"]],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """What cannot be understood is exit code 2, and a word about it on standard error."""
+    """Wrong usage is exit code 2, with a message on standard error."""
     assert main(arguments) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -101,7 +101,7 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
 def test_a_missing_extra_is_named(
     module: str, extra: str, arguments: list[str], tmp_path: Path, receipts_contract: Path
 ) -> None:
-    """A verb that misses an extra says in one line which one to install."""
+    """A missing extra is one line with the command to install it."""
     (tmp_path / "schemas").symlink_to(receipts_contract.parent)
     done = without(module, *arguments, cwd=tmp_path)
     assert done.returncode == 1
@@ -112,23 +112,23 @@ def test_a_missing_extra_is_named(
 def test_a_defect_shows_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is no failure of the user's making is not hidden behind a line."""
-    import weenats_codegen.cli.contracts as verbs
+    """A bug is shown with its traceback."""
+    from weenats_codegen.cli import generate
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(verbs, "generate", broken)
+    monkeypatch.setattr(generate, "generate", broken)
     with pytest.raises(ZeroDivisionError):
         main(["generate"])
 
 
 def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends a verb without a traceback."""
-    import weenats_codegen.cli.contracts as verbs
+    """Ctrl-C ends a command without a traceback."""
+    from weenats_codegen.cli import check
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(verbs, "check", interrupted)
+    monkeypatch.setattr(check, "check", interrupted)
     assert main(["check"]) == 130

@@ -1,4 +1,4 @@
-"""The verb permissions: the same text and claims each time, and refusals that say what there is."""
+"""The command `permissions`: configuration text, claims, and errors."""
 
 import json
 import re
@@ -31,7 +31,7 @@ CASES = {
 def test_what_is_printed(
     case: str, receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Text for a server and claims for a JWT are those that are kept, byte for byte."""
+    """Configuration text and claims are the expected ones, byte for byte."""
     command = ["permissions", str(receipts_contract), *CASES[case]]
     assert main(command) == 0
     text = capsys.readouterr().out
@@ -42,7 +42,7 @@ def test_what_is_printed(
 
 
 def test_both_forms_say_the_same() -> None:
-    """The kept text and the kept claims list the same subjects in the same order."""
+    """The expected text and claims have the same subjects in the same order."""
     for case in CASES:
         claims = json.loads((GOLDEN / f"{case}.json").read_text())
         text = (GOLDEN / f"{case}.conf").read_text()
@@ -54,7 +54,7 @@ def test_both_forms_say_the_same() -> None:
 def test_names_may_be_given_one_by_one(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option that is repeated adds to what it named before; order does not matter."""
+    """Options may be repeated, in any order."""
     names = ["--operations", "get", "--operations", "add-item", "--inbox-prefix", "_INBOX_till"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *names]) == 0
     assert capsys.readouterr().out == (GOLDEN / "client-few.conf").read_text()
@@ -63,7 +63,7 @@ def test_names_may_be_given_one_by_one(
 def test_unknown_names_are_told_together(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each name that the contract does not have is a line, with those that it has."""
+    """Each unknown name is a line with the known ones."""
     options = ["--operations", "ad-item,get,a b", "--events", "add-item"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *options]) == 1
     shown = capsys.readouterr()
@@ -91,7 +91,7 @@ def test_unknown_names_are_told_together(
 def test_malformed_names(
     receipts_contract: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is no name, or would let more through than it says, is refused in a line."""
+    """An invalid name, or a wildcard, is one line."""
     assert main(["permissions", str(receipts_contract), *options]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -116,19 +116,19 @@ def test_malformed_names(
 def test_wrong_usage(
     receipts_contract: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option that means nothing for the role is wrong usage."""
+    """An option of the other role is wrong usage."""
     assert main(["permissions", str(receipts_contract), *options]) == 2
     assert capsys.readouterr().out == ""
 
 
 def test_a_folder_of_contracts(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It is about one contract: a folder that holds some is none."""
+    """A folder of contracts is refused."""
     assert main(["permissions", str(repository / "schemas"), "--role", "client"]) == 1
-    assert "holds no contract" in capsys.readouterr().err
+    assert "contains no contract" in capsys.readouterr().err
 
 
 def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_path: Path) -> None:
-    """A reply may come as late as the longest timeout of a caller, and 5 s for a loaded service."""
+    """Replies are allowed until 5 s after the longest timeout of a caller."""
     copy = shutil.copytree(receipts_contract, tmp_path / "receipts")
     text = (copy / "service.yaml").read_text()
     slow = text.replace("timeout: 10 ", "timeout: 60 ", 1)
@@ -140,7 +140,7 @@ def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_pa
 
 
 def test_nothing_at_all() -> None:
-    """An empty list would allow all: what nothing is allowed to is denied everything."""
+    """Without permissions everything is denied, since an empty list would allow everything."""
     nothing = Permissions((), ())
     assert to_config(nothing) == (
         'permissions: {\n  publish: {deny: [">"]}\n  subscribe: {deny: [">"]}\n}'
@@ -149,7 +149,7 @@ def test_nothing_at_all() -> None:
 
 
 def test_replies_of_parts_of_a_second(receipts_contract: Path) -> None:
-    """Durations are whole in the units of the server."""
+    """Durations are integers in the units of the server."""
     permissions = of_service(read(receipts_contract), max_timeout=17.0004)
     assert 'expires: "22000ms"' in to_config(permissions)
     assert to_claims(permissions)["resp"] == {"max": 2, "ttl": 22_000_000_000}

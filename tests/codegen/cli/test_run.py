@@ -1,4 +1,4 @@
-"""The verb run: what it serves, where, and how it stops."""
+"""The command `run`: what it serves, where, and how it stops."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ from weenats_codegen.cli.main import main
 
 
 def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
-    """Servers and one of its own are wrong usage together."""
+    """--servers and --embedded together are wrong usage."""
     assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
-    assert "--servers and --embedded do not go together" in capsys.readouterr().err
+    assert "--servers and --embedded cannot be used together" in capsys.readouterr().err
 
 
 def test_run_embedded_leaves_the_servers_of_other_verbs(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NATS_URL is set for calls, and a service may have a server of its own all the same."""
+    """--embedded takes precedence over NATS_URL."""
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
     with running(TARGET, "--embedded", cwd=repository) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
@@ -43,7 +43,7 @@ def test_run_stops_cleanly(
 
 
 def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str) -> None:
-    """A builder serves where it says; modules are found in the working directory."""
+    """A builder has its own servers; modules are found in the working directory."""
     (tmp_path / "shop.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -63,7 +63,7 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
 def test_what_needs_arguments_is_no_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Handlers that are made of something else are named as an instance, or by a builder."""
+    """A class of handlers that requires arguments is refused."""
     (tmp_path / "stocked.py").write_text(
         "from receipts.handlers import Receipts\n"
         "class Stocked(Receipts):\n"
@@ -73,13 +73,13 @@ def test_what_needs_arguments_is_no_target(
     monkeypatch.chdir(tmp_path)
     assert main(["run", "stocked:Stocked", "--embedded"]) == 1
     shown = capsys.readouterr().err
-    assert "stocked:Stocked cannot be made without arguments: name an instance or" in shown
+    assert "stocked:Stocked requires arguments: use an instance or" in shown
 
 
 def test_a_builder_of_handlers_that_miss_some_says_which(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In a line, as for the handlers themselves."""
+    """Missing handlers in a builder are one line."""
     (tmp_path / "half.py").write_text(
         "from receipts import ReceiptsHandlers\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -96,7 +96,7 @@ def test_a_builder_of_handlers_that_miss_some_says_which(
 
 
 def test_run_tells_a_person_where(repository: Path) -> None:
-    """Without --json one line says what serves where and how it is stopped."""
+    """Without --json one line has the service, the server and how to stop it."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
     with subprocess.Popen(
         command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -104,12 +104,12 @@ def test_run_tells_a_person_where(repository: Path) -> None:
         assert process.stdout is not None
         line = process.stdout.readline()
         process.terminate()
-    assert line.startswith("receipts 1.0.0 serves on nats://127.0.0.1:")
-    assert line.endswith("; Ctrl-C stops it\n")
+    assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
+    assert line.endswith("; press Ctrl-C to stop\n")
 
 
 def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
-    """A module that is there but imports what is not fails with a traceback that says where."""
+    """A module that imports a missing one fails with its traceback."""
     (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
     command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -120,23 +120,23 @@ def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        ("nowhere:X", "no module nowhere; looked in ./ and generated/ and what is installed"),
+        ("nowhere:X", "no module nowhere in ./ and generated/ or among the installed packages"),
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
         ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
         ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
-        ("json:dumps", "json:dumps is neither handlers nor a NatsServiceBuilder but function"),
+        ("json:dumps", "json:dumps must be handlers or a NatsServiceBuilder, not function"),
         (
             "json:JSONDecoder",
-            "json:JSONDecoder is neither handlers nor a NatsServiceBuilder but type",
+            "json:JSONDecoder must be handlers or a NatsServiceBuilder, not type",
         ),
-        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers does not handle: add_item, "),
+        ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),
     ],
 )
 def test_a_bad_target_is_a_line(
     target: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What cannot be served is refused with the reason."""
+    """An invalid target is one line with the reason."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["run", target]) == 1
     assert capsys.readouterr().err.startswith(f"weenats: {message}")
@@ -148,7 +148,7 @@ def test_run_refuses_a_contract_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Handlers whose contract wants to know who calls need a builder: one line says so."""
+    """A contract that requires authentication without `with_auth` is one line."""
     (tmp_path / "asking.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import ADD_ITEM\n"

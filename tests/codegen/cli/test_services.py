@@ -1,4 +1,4 @@
-"""The verb services, and what all verbs say that ask running services."""
+"""The command `services`, and the errors of all commands that connect."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from testkit.running import TARGET, TEA, running
 from testkit.transports import answering, connected
 from weenats.protocol.messages import PingResponse
 from weenats.testing import NatsServer
-from weenats_codegen.cli.agreement import warn_of_differences
+from weenats_codegen.cli.connection import warn_of_differences
 from weenats_codegen.cli.main import main
-from weenats_codegen.cli.services import look
+from weenats_codegen.cli.services import find_instances
 
 
 @pytest.mark.parametrize(
@@ -37,14 +37,14 @@ def test_no_server_is_a_line_that_says_how_to_name_one(
 async def test_an_instance_that_says_nothing_of_itself_is_told(
     nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The others are listed, and a line on standard error names the one."""
+    """An instance that does not reply is a warning; the others are listed."""
     ping = PingResponse(
         type="io.nats.micro.v1.ping_response", name="odd", id="one", version="1.0.0", metadata={}
     )
     async with connected(nats_server.url) as odd:
         odd.subscribe("$SRV.PING", answering(odd, ping.model_dump_json().encode()))
         await odd.fence()
-        assert await look(None, [nats_server.url]) == []
+        assert await find_instances(None, [nats_server.url]) == []
     assert "weenats: odd one does not answer: " in capsys.readouterr().err
 
 
@@ -58,7 +58,7 @@ def test_a_bad_service_name_is_wrong_usage(
 
 
 def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every instance is shown with its operations and what they have counted."""
+    """Every instance is shown with its operations and their statistics."""
     main(["call", "receipts", "add-item", "r-7", TEA, "--servers", receipts_url])
     capsys.readouterr()
     assert main(["services", "--servers", receipts_url, "--json"]) == 0
@@ -75,7 +75,7 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
 def test_instances_of_different_contracts_are_told(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever lists or calls a service learns that its instances do not speak one contract."""
+    """Different contracts of the instances of a service are a warning."""
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
@@ -107,7 +107,7 @@ def test_instances_of_different_contracts_are_told(
 def test_an_operation_that_one_instance_has_is_called(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While instances are upgraded one knows more than another; whichever answers first."""
+    """An operation that only one instance has can be called."""
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
@@ -133,7 +133,7 @@ def test_an_operation_that_one_instance_has_is_called(
 def test_only_instances_that_tell_their_contract_are_compared(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Another version of one contract, another make, another service: none is a difference."""
+    """Other versions, other services and instances without a contract are no difference."""
     warn_of_differences(
         PingResponse(
             type="io.nats.micro.v1.ping_response", name=n, id="1", version=v, metadata=facts
@@ -152,7 +152,7 @@ def test_only_instances_that_tell_their_contract_are_compared(
 def test_services_says_when_there_is_none(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A service that was asked for and does not run is a failure; --json stays a document."""
+    """A requested service that is not running is a failure; --json is still a document."""
     listing = ["services", "orders", "--servers", receipts_url]
     assert main(listing) == 1
     shown = capsys.readouterr()
@@ -163,7 +163,7 @@ def test_services_says_when_there_is_none(
 
 
 def test_no_service_at_all_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody was asked for, so nothing failed."""
+    """Listing no services is not a failure."""
     with NatsServer() as server:
         assert main(["services", "--servers", server.url]) == 0
     assert capsys.readouterr().out == "no service is running\n"

@@ -1,4 +1,4 @@
-"""The verb `top`, over a real nats-server with two instances."""
+"""The command `top`, over a real nats-server with two instances."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 
 async def serve(url: str, ids: list[str], started: threading.Event, ended: threading.Event) -> None:
-    """Serve with monitoring and without, and call all the time, until the end."""
+    """Serve with and without monitoring, and make calls until the end."""
     told = NatsServiceBuilder(Receipts(), url).with_monitoring().build()
     silent = NatsServiceBuilder(Receipts(), url).build()
     async with told, silent, ReceiptsClient.connect(url) as client:
@@ -38,7 +38,7 @@ async def serve(url: str, ids: list[str], started: threading.Event, ended: threa
 
 @pytest.fixture(scope="module")
 def instances() -> Iterator[tuple[str, list[str]]]:
-    """Where two instances serve, and their ids: the first one has monitoring."""
+    """The URL and the ids of two instances; the first one has monitoring."""
     ids: list[str] = []
     started, ended = threading.Event(), threading.Event()
     with NatsServer() as server:
@@ -58,7 +58,7 @@ def top(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """With --once and --json there is one document on one line, with every instance in it."""
+    """--once and --json print one document with every instance on one line."""
     url, ids = instances
     arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.3"]
     assert main(arguments) == 0
@@ -77,7 +77,7 @@ def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
 
 
 def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """Where there is no terminal a plain table is printed, without what a terminal obeys."""
+    """Without a terminal, a plain table without control characters is printed."""
     url, ids = instances
     assert main(["top", "receipts", "--servers", url, "--once", "--interval", "0.2"]) == 0
     shown = capsys.readouterr().out
@@ -88,7 +88,7 @@ def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
 
 
 def test_nobody_there(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """No instance is an answer, not a failure."""
+    """Finding no instance is not a failure."""
     arguments = ["top", "orders", "--servers", instances[0], "--once", "--interval", "0.1"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == "no service is running\n"
@@ -97,7 +97,7 @@ def test_nobody_there(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
 
 
 def test_it_goes_on_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
-    """A document a line for each look; Ctrl-C ends it with code 0 and no word."""
+    """Each update is one line; Ctrl-C ends it silently with code 0."""
     url, ids = instances
     arguments = ("receipts", "--servers", url, "--interval", "0.1", "--json")
     with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -112,7 +112,7 @@ def test_it_goes_on_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
 
 
 def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
-    """When nobody reads any more, as after `| head -1`, it ends with code 0 and no word."""
+    """A closed standard output, as after `| head -1`, ends it silently with code 0."""
     arguments = ("--servers", instances[0], "--interval", "0.1", "--json")
     with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -124,7 +124,7 @@ def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
 
 
 def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
-    """On a terminal the table is drawn over the one before; Ctrl-C leaves the cursor visible."""
+    """On a terminal the table is redrawn; Ctrl-C leaves the cursor visible."""
     url, ids = instances
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
@@ -149,7 +149,7 @@ def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
 
 
 def test_a_server_that_goes_away() -> None:
-    """While there is no connection it says so at each look, and tries on until Ctrl-C."""
+    """Without a connection it prints an error for each update, and continues until Ctrl-C."""
     with NatsServer() as server:
         arguments = ("--servers", server.url, "--interval", "0.1", "--json")
         with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -176,6 +176,6 @@ def test_a_server_that_goes_away() -> None:
 def test_what_cannot_be_watched(
     arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wrong usage is refused before anything is sent; no server is one line."""
+    """Wrong usage is refused before anything is sent; a missing server is one line."""
     assert main(["top", *arguments]) == code
     assert told in capsys.readouterr().err

@@ -1,41 +1,37 @@
-"""Bundling: which schema gets which class name, and where every `$ref` then leads."""
+"""Bundling: the class names of schemas, and the `$ref`s to them."""
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 
-from weenats_codegen.ir.bundler import Bundler, Site
-from weenats_codegen.ir.schemas import annotation_free
-from weenats_codegen.parser.source import Document
+from weenats_codegen.ir.bundler import Bundler
+from weenats_codegen.ir.schemas import without_descriptions
+from weenats_codegen.parser.diagnostics import Location
+from weenats_codegen.parser.walk import Node
 
 
 class Folder:
     """Schema files by name; a `$ref` is `file` or `file#/$defs/name`."""
 
     def __init__(self, **files: Any) -> None:
-        self.documents = {
-            name: Document(PurePosixPath(f"{name}.json"), f"c/{name}.json", data)
-            for name, data in files.items()
+        self.files = {
+            f"c/{name}.json": Node(Location(f"c/{name}.json"), data) for name, data in files.items()
         }
 
-    def resolve(self, document: Document, ref: str) -> tuple[Document, str, Any]:
-        """Follow a `$ref`."""
+    def resolve(self, location: Location, ref: str) -> Node:
+        """Return the schema that a `$ref` refers to."""
         name, _, pointer = ref.partition("#")
-        found = self.documents[name] if name else document
-        data: Any = found.data
-        for step in pointer.split("/")[1:]:
-            data = data[step]
-        return found, pointer, data
+        found = self.files[f"c/{name}.json" if name else location.file]
+        return found.get(*pointer.split("/")[1:])
 
 
 def bundle(schema: object, **files: object) -> Bundler:
-    """Bundle a schema called Root that stands in `root.json`."""
+    """Bundle the schema of `root.json` as Root."""
     folder = Folder(root=schema, **files)
-    bundler = Bundler(folder)
-    bundler.add(Site(folder.documents["root"], ""), schema, "Root")
+    bundler = Bundler(folder.resolve)
+    bundler.add(folder.files["c/root.json"], "Root")
     return bundler
 
 
@@ -77,14 +73,14 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}, "minPropert
     ],
 )
 def test_what_needs_a_class_has_a_name_after_its_place(schema: object, names: list[str]) -> None:
-    """Objects everywhere, and bounded values where a union or a list would lose the bounds."""
+    """Objects get a class, and bounded values inside unions and lists."""
     bundler = bundle(schema)
     assert sorted(bundler.definitions) == sorted(["Root", *names])
-    assert bundler.problems == []
+    assert bundler.diagnostics == []
 
 
 def test_a_reference_is_called_by_its_file_or_its_key() -> None:
-    """A file gives its stem, `$defs` its key; a chain of mere references is followed to its end."""
+    """The class is named after the file or the `$defs` key at the end of a chain of `$ref`s."""
     schema = members(
         a={"$ref": "pet-shop"}, b={"$ref": "pet-shop#/$defs/big-dog"}, c={"$ref": "chain"}
     )
@@ -99,29 +95,29 @@ def test_a_reference_is_called_by_its_file_or_its_key() -> None:
 
 
 def test_recursion_ends() -> None:
-    """A schema that holds itself is walked once."""
+    """A recursive schema is bundled once."""
     bundler = bundle(members(a={"$ref": "tree"}), tree=members(left={"$ref": "tree"}))
     assert sorted(bundler.definitions) == ["Root", "Tree"]
 
 
 def test_two_schemas_with_one_name_are_a_problem() -> None:
-    """The later one is refused, with the place of the first."""
+    """The second schema with a name is reported, with the location of the first."""
     bundler = bundle(members(a=OBJECT, b={"$ref": "root-a"}), **{"root-a": OBJECT})
-    (problem,) = bundler.problems
-    assert str(problem) == (
-        "c/root-a.json: the class name RootA is also that of c/root.json#/properties/a; "
-        "rename one of the two, or give it a $defs entry of its own"
+    (diagnostic,) = bundler.diagnostics
+    assert str(diagnostic) == (
+        "c/root-a.json: the class name RootA is also used by c/root.json#/properties/a; "
+        "rename one of them, or move it to $defs under another name"
     )
 
 
 def test_words_for_people_are_told_from_members_of_that_name() -> None:
-    """A property called `description`, and a default that looks like a schema, stay."""
+    """A property named `description`, and a default that looks like a schema, are kept."""
     schema = {
         "title": "T",
         "properties": {"description": {"description": "D", "default": {"title": "kept"}}},
         "anyOf": [{"examples": [1], "type": "object"}],
     }
-    assert annotation_free(schema) == {
+    assert without_descriptions(schema) == {
         "properties": {"description": {"default": {"title": "kept"}}},
         "anyOf": [{"type": "object"}],
     }

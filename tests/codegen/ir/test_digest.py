@@ -1,4 +1,4 @@
-"""The digest: it changes with what the contract asks, and with nothing else."""
+"""The digest changes with what clients and services agree on, and with nothing else."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from weenats_codegen.ir.builder import build
-from weenats_codegen.parser.source import load
+from weenats_codegen.loading import read
 
 ADDRESS: dict[str, Any] = {
     "type": "object",
@@ -36,13 +35,13 @@ def digest(
     """The digest of a contract with these members."""
 
     def run(members: dict[str, Any], **files: object) -> str:
-        return build(load(write_contract(tmp_path, contract_of(**members), **files))).digest
+        return read(write_contract(tmp_path, contract_of(**members), **files)).digest
 
     return run
 
 
 def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None:
-    """Inline, in `$defs` or in a file of the same name: the meaning is one."""
+    """A schema inline, in `$defs` or in a file of the same name has the same digest."""
     inline = digest(MEMBERS)
     for ref in ("move.json", "#/$defs/move", "parts.json#/$defs/move"):
         members = deepcopy(MEMBERS)
@@ -52,7 +51,7 @@ def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None
 
 
 def test_words_for_people_change_nothing(digest: Digest) -> None:
-    """Descriptions, titles and examples are not what both sides agree upon."""
+    """Descriptions, titles and examples are not part of the digest."""
     members = deepcopy(MEMBERS)
     members["description"] = "Other words."
     members["errors"]["lost"]["description"] = "Other words."
@@ -64,7 +63,7 @@ def test_words_for_people_change_nothing(digest: Digest) -> None:
 
 
 def test_order_changes_nothing(digest: Digest) -> None:
-    """The order of errors, of scopes and of members is no agreement."""
+    """The order of errors, scopes and members is not part of the digest."""
     members = deepcopy(MEMBERS)
     orders = []
     for scopes in (["a", "b"], ["b", "a"]):
@@ -78,7 +77,7 @@ def test_order_changes_nothing(digest: Digest) -> None:
 
 
 def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
-    """How Python calls it is not on the wire."""
+    """The name of the Python package is not part of the digest."""
     assert digest({**MEMBERS, "python": {"package": "other"}}) == digest(MEMBERS)
 
 
@@ -101,7 +100,7 @@ def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
 def test_what_both_sides_rely_on_changes_it(
     digest: Digest, contract_of: Callable[..., Any], path_and_value: tuple[str, Any]
 ) -> None:
-    """Any change that a client or a service could notice gives another digest."""
+    """Any change that a client or a service can notice changes the digest."""
     path, value = path_and_value
     members = deepcopy(contract_of(**deepcopy(MEMBERS)))
     *steps, last = path.split("/")

@@ -1,13 +1,23 @@
-"""Stubs: the generator's until they are changed, and told apart from their contract afterwards."""
+"""Stubs: generated until they are changed, and compared with their contract afterwards."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from weenats_codegen.output.stubs import Gap, gap, is_untouched, seal
-from weenats_codegen.output.writer import diff, gaps, write
+from weenats_codegen.ir.contract import Contract
+from weenats_codegen.loading import read
+from weenats_codegen.output.stubs import (
+    HandlerMismatch,
+    compare_handlers,
+    is_untouched,
+    mismatches,
+    seal,
+)
+from weenats_codegen.output.writer import diff, write
 
 STUB = '''"""The handlers of things."""
 
@@ -25,17 +35,39 @@ NAME = "things/handlers.py"
 FILES = {NAME: seal(STUB), "things/models.py": "m = 1\n"}
 
 
-def lines(mine: str | bytes) -> list[str]:
-    """Return what is told of the handlers of a user."""
-    found = gap(NAME, mine if isinstance(mine, bytes) else mine.encode(), STUB)
+ReadContract = Callable[[str], Contract]
+
+
+@pytest.fixture
+def contract_with(
+    tmp_path_factory: pytest.TempPathFactory,
+    contract_of: Callable[..., dict[str, Any]],
+    write_contract: Callable[..., Path],
+) -> ReadContract:
+    """The contract of the stub, with another name for its command."""
+
+    def run(command: str) -> Contract:
+        payload = {"type": "object", "additionalProperties": False}
+        commands = {command: {"description": "Take it.", "payload": payload}}
+        folder = tmp_path_factory.mktemp("contract")
+        return read(write_contract(folder, contract_of(commands=commands)))
+
+    return run
+
+
+def lines(mine: str | bytes, contract: Contract) -> list[str]:
+    """Return the differences between the handlers of a user and a contract, as text."""
+    content = mine if isinstance(mine, bytes) else mine.encode()
+    found = compare_handlers(NAME, content, contract)
     return found.lines if found else []
 
 
 def test_a_stub_is_untouched_until_a_byte_of_it_changes() -> None:
-    """As it was written, with the line ends of any system; and not after any change."""
+    """Line ends do not count; any other change does, also when another version wrote it."""
     text = seal(STUB)
     assert is_untouched(text.encode())
     assert is_untouched(text.replace("\n", "\r\n").encode())
+    assert is_untouched(text.replace("replaces it until you change it", "writes it").encode())
     first, rest = text.split("\n", 1)
     for changed in (
         text + "\n",
@@ -50,7 +82,7 @@ def test_a_stub_is_untouched_until_a_byte_of_it_changes() -> None:
 
 
 def test_an_untouched_stub_is_written_anew(tmp_path: Path) -> None:
-    """A contract that changes before its stub does takes the stub along; `check` sees it."""
+    """A stub that the user has not changed follows its contract; `check` reports it."""
     write(tmp_path, FILES)
     newer = {**FILES, NAME: seal(STUB.replace("take", "grab"))}
     assert "+    async def grab(" in diff(tmp_path, newer)
@@ -61,8 +93,8 @@ def test_an_untouched_stub_is_written_anew(tmp_path: Path) -> None:
     assert write(tmp_path, newer).written == ()
 
 
-def test_a_stub_that_was_changed_stays(tmp_path: Path) -> None:
-    """One byte makes it its user's for good, seal or not; what it lacks is told."""
+def test_a_stub_that_was_changed_stays(tmp_path: Path, contract_with: ReadContract) -> None:
+    """One changed byte makes it the user's for good; missing handlers are reported."""
     write(tmp_path, FILES)
     mine = FILES[NAME] + "# mine\n"
     (tmp_path / NAME).write_text(mine)
@@ -71,16 +103,17 @@ def test_a_stub_that_was_changed_stays(tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_text() == mine
     assert diff(tmp_path, newer) == ""
     file = (tmp_path / NAME).as_posix()
-    assert gaps(tmp_path, newer) == (Gap(file, missing=("grab",), unknown=("take",)),)
-    assert gaps(tmp_path, FILES) == ()
+    mismatch = HandlerMismatch(file, missing=("grab",), unknown=("take",))
+    assert mismatches(tmp_path, [contract_with("grab")]) == (mismatch,)
+    assert mismatches(tmp_path, [contract_with("take")]) == ()
 
 
-def test_what_is_missing_and_what_is_unknown_are_a_line_each() -> None:
-    """The contract asks for some methods, the file has others."""
+def test_what_is_missing_and_what_is_unknown_are_a_line_each(contract_with: ReadContract) -> None:
+    """Missing and unknown handlers are one line each."""
     renamed = STUB.replace("take", "grab").replace("async def get", "async def show")
-    assert lines(renamed) == [
+    assert lines(renamed, contract_with("take")) == [
         "things/handlers.py lacks handlers of the contract: get, take",
-        "things/handlers.py has handlers that the contract does not know: grab, show",
+        "things/handlers.py has handlers that are not in the contract: grab, show",
     ]
 
 
@@ -105,31 +138,32 @@ def test_what_is_missing_and_what_is_unknown_are_a_line_each() -> None:
         "",
     ],
 )
-def test_handlers_that_may_be_right_are_let_be(mine: str) -> None:
-    """Nothing is told that is not certain."""
-    assert lines(mine) == []
+def test_handlers_that_may_be_right_are_let_be(mine: str, contract_with: ReadContract) -> None:
+    """Nothing is reported that is not certain."""
+    assert lines(mine, contract_with("take")) == []
 
 
 @pytest.mark.parametrize("mine", ["class Things(:\n", b"\xff\xfe\x00", "x = '\0'\n"])
-def test_what_is_no_python_is_told(mine: str | bytes) -> None:
+def test_what_is_no_python_is_told(mine: str | bytes, contract_with: ReadContract) -> None:
     """A file that cannot be parsed is a line, not an error; it is never run."""
-    (line,) = lines(mine)
-    assert line.startswith("things/handlers.py cannot be read: ")
+    (line,) = lines(mine, contract_with("take"))
+    assert line.startswith("things/handlers.py cannot be parsed: ")
 
 
-def test_a_program_that_was_changed_stays(tmp_path: Path) -> None:
-    """app.py is a stub as well; nobody asks which handlers it has."""
+def test_a_program_that_was_changed_stays(tmp_path: Path, contract_with: ReadContract) -> None:
+    """app.py is a stub as well, and is not searched for handlers."""
     app = "things/app.py"
     write(tmp_path, FILES | {app: seal("old = 1\n")})
     newer = FILES | {app: seal("new = 1\n")}
     assert write(tmp_path, newer).written == (tmp_path / app,)
     (tmp_path / app).write_text(STUB.replace("take", "grab"))
     assert write(tmp_path, newer).written == ()
-    assert (diff(tmp_path, newer), gaps(tmp_path, newer)) == ("", ())
+    assert diff(tmp_path, newer) == ""
+    assert mismatches(tmp_path, [contract_with("take")]) == ()
 
 
-def test_handlers_are_never_run(tmp_path: Path) -> None:
-    """What stands in the file is read as text."""
+def test_handlers_are_never_run(tmp_path: Path, contract_with: ReadContract) -> None:
+    """The file is parsed, not imported."""
     (tmp_path / "things").mkdir()
     (tmp_path / NAME).write_text(f"raise SystemExit(1)\n{STUB}")
-    assert gaps(tmp_path, FILES) == ()
+    assert mismatches(tmp_path, [contract_with("take")]) == ()

@@ -1,4 +1,4 @@
-"""Writing: all or nothing, only what changed, and nothing that is not ours."""
+"""Writing: all or nothing, only what changed, and no files of users."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_files_are_written(tmp_path: Path) -> None:
-    """All that is given is there afterwards, and nothing else; the report names it."""
+    """The given files are written and reported, and no others."""
     report = write(tmp_path / "deep" / "out", FILES)
     assert content(tmp_path / "deep" / "out") == FILES
     assert report == Report(tuple(tmp_path / "deep" / "out" / name for name in FILES), (), ())
 
 
 def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
-    """A second run leaves the times of all files as they were."""
+    """A second run does not touch unchanged files."""
     write(tmp_path, FILES)
     for name in FILES:
         os.utime(tmp_path / name, ns=(1, 1))
@@ -43,7 +43,7 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
-    """handlers.py is its user's, whatever it holds."""
+    """A changed handlers.py is never overwritten."""
     write(tmp_path, FILES)
     (tmp_path / "p/handlers.py").write_text("mine\n")
     report = write(tmp_path, {**FILES, "p/handlers.py": "another stub\n"})
@@ -52,7 +52,7 @@ def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_stale_files_with_our_header_are_removed(tmp_path: Path) -> None:
-    """A file that is no longer generated goes, when its first line says that it is ours."""
+    """A file that is no longer generated is removed, if its first line is the header."""
     write(tmp_path, {**FILES, "p/old.py": OURS})
     report = write(tmp_path, FILES)
     assert report.removed == (tmp_path / "p/old.py",)
@@ -63,7 +63,7 @@ def test_stale_files_with_our_header_are_removed(tmp_path: Path) -> None:
     "name", ["p/mine.py", "p/notes.txt", "p/deeper/old.py", "other/old.py", "old.py"]
 )
 def test_other_files_stay(tmp_path: Path, name: str) -> None:
-    """What has no header of ours, or stands outside the package, is not ours to remove."""
+    """Files without the header, or outside the package, are kept."""
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("x = 1\n" if name == "p/mine.py" else OURS)
@@ -72,7 +72,7 @@ def test_other_files_stay(tmp_path: Path, name: str) -> None:
 
 
 def test_our_header_counts_on_the_first_line_only(tmp_path: Path) -> None:
-    """A file of a user that quotes the header further down stays."""
+    """A file with the header on another line is kept."""
     (tmp_path / "p").mkdir()
     (tmp_path / "p/mine.py").write_text(f"# mine\n{OURS}")
     write(tmp_path, FILES)
@@ -84,7 +84,7 @@ def test_our_header_counts_on_the_first_line_only(tmp_path: Path) -> None:
 def test_a_run_that_fails_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, *, links: bool
 ) -> None:
-    """Whichever step fails, and with or without hard links: old files, no new ones, no traces."""
+    """After a failure of any step the old files are restored, with or without hard links."""
     old = {"p/a.py": "old\n", "p/z.py": OURS, "p/handlers.py": "mine\n"}
     write(tmp_path, old)
     left = step
@@ -125,7 +125,7 @@ def test_a_run_that_fails_leaves_everything_as_it_was(
 def test_a_run_that_is_interrupted_leaves_everything_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C in the middle is a failure like any other."""
+    """Ctrl-C is handled like a failure."""
     write(tmp_path, {"p/a.py": "old\n"})
     write_bytes = Path.write_bytes
 
@@ -141,7 +141,7 @@ def test_a_run_that_is_interrupted_leaves_everything_as_it_was(
 
 
 def test_a_folder_in_the_way_is_an_error(tmp_path: Path) -> None:
-    """What cannot be replaced is said, and nothing is written."""
+    """A folder with the name of a file is an error, and nothing is written."""
     (tmp_path / "p" / "b.py").mkdir(parents=True)
     with pytest.raises(OSError, match=r"b\.py"):
         write(tmp_path, FILES)
@@ -149,7 +149,7 @@ def test_a_folder_in_the_way_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_diff_shows_what_would_change(tmp_path: Path) -> None:
-    """Changed, new and stale files are in the diff; nothing is written for it."""
+    """Changed, new and stale files are in the diff; nothing is written."""
     write(tmp_path, {"p/a.py": "a = 0\n", "p/old.py": OURS})
     before = content(tmp_path)
     text = diff(tmp_path, FILES)
@@ -162,20 +162,20 @@ def test_a_diff_shows_what_would_change(tmp_path: Path) -> None:
 
 
 def test_a_diff_is_empty_when_everything_is_fresh(tmp_path: Path) -> None:
-    """What was just written is fresh; the stub is nobody's business, even when it is gone."""
+    """The diff is empty after writing, also if the stub was removed."""
     write(tmp_path, FILES)
     (tmp_path / "p/handlers.py").unlink()
     assert diff(tmp_path, FILES) == ""
 
 
 def test_line_ends_and_letters_are_kept(tmp_path: Path) -> None:
-    """Files are UTF-8 with the line ends given, whatever the platform prefers."""
+    """Files are UTF-8 with the given line ends."""
     write(tmp_path, {"p/a.py": "# é\n"})
     assert (tmp_path / "p/a.py").read_bytes() == "# é\n".encode()
 
 
 def test_a_diff_reads_what_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is no UTF-8 is stale, not an error."""
+    """A file that is not UTF-8 is stale, not an error."""
     write(tmp_path, {"p/a.py": "a\n"})
     (tmp_path / "p/a.py").write_bytes(b"\xff\n")
     assert "+a\n" in diff(tmp_path, {"p/a.py": "a\n"})

@@ -1,11 +1,11 @@
-"""Reading a contract folder: what is opened, what is not, and what `$ref` leads to."""
+"""Reading a contract folder: which files are opened, and what a `$ref` resolves to."""
 
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.diagnostics import ContractError, Location
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.source import Source, find_contracts, load
 
@@ -22,7 +22,7 @@ SCHEMA = "{type: object, additionalProperties: false, properties: {id: {type: st
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A contract folder in which parcel.yaml is still missing."""
+    """A contract folder without its parcel.yaml."""
     contract = tmp_path / "parcels"
     contract.mkdir()
     (contract / "service.yaml").write_text(CONTRACT)
@@ -31,12 +31,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def messages(source: Source) -> list[str]:
-    """Return what was wrong while reading."""
-    return [problem.message for problem in source.problems]
+    """Return the errors that were found while reading."""
+    return [diagnostic.message for diagnostic in source.diagnostics]
+
+
+def names(source: Source) -> list[str]:
+    """Return the schema files that were read, by their paths in the folder."""
+    return [
+        Path(file).relative_to(source.folder).as_posix()
+        for file, content in source.files.items()
+        if content is not source.root
+    ]
 
 
 def test_reads_what_references_reach(folder: Path) -> None:
-    """Files are read through files, each once; those that nobody refers to are not."""
+    """Files that are referred to are read once; others are not read."""
     (folder / "parts").mkdir()
     (folder / "parcel.yaml").write_text(
         "{type: object, properties: {a: {$ref: parts/a.json}, b: {$ref: './parts/../parcel.yaml'}}}"
@@ -46,40 +55,42 @@ def test_reads_what_references_reach(folder: Path) -> None:
     (folder / "other.yaml").write_text("not: [read")
     source = load(folder)
     assert messages(source) == []
-    assert list(source.documents) == ["parcel.yaml", "parts/a.json", "parts/b.yml"]
-    assert source.documents["parts/b.yml"].shown == (folder / "parts/b.yml").as_posix()
+    assert names(source) == ["parcel.yaml", "parts/a.json", "parts/b.yml"]
+    file = (folder / "parts/b.yml").as_posix()
+    assert source.files[file].location == Location(file)
 
 
 def test_what_stands_in_examples_is_no_reference(folder: Path) -> None:
-    """A `$ref` in an example, a default or an enumeration is a value like others."""
+    """A `$ref` in an example, a default or an enumeration is not followed."""
     (folder / "parcel.yaml").write_text(
         "{type: object, examples: [{$ref: a.json}], default: {$ref: b.json}, "
         "enum: [{$ref: c.json}], properties: {$ref: {type: string}}}"
     )
-    assert list(load(folder).documents) == ["parcel.yaml"]
+    assert names(load(folder)) == ["parcel.yaml"]
 
 
 def test_resolves_references(folder: Path) -> None:
-    """A `$ref` leads to a document, a pointer there, and the schema."""
-    (folder / "parcel.yaml").write_text("$defs: {'a/b~c': {type: string}}")
+    """A `$ref` resolves to a location and the schema there."""
+    (folder / "parcel.yaml").write_text("{type: object, $defs: {'a/b~c': {type: string}}}")
     source = load(folder)
-    parcel = source.documents["parcel.yaml"]
-    assert source.resolve(source.root, "parcel.yaml") == (parcel, "", parcel.data)
+    root = source.root.location
+    parcel = Location((folder / "parcel.yaml").as_posix())
+    assert source.resolve(root, "parcel.yaml") == source.files[parcel.file]
     found = source.resolve(parcel, "#/$defs/a~1b~0c")
-    assert found == (parcel, "/$defs/a~1b~0c", {"type": "string"})
-    assert source.resolve(source.root, "parcel.yaml#/%24defs/a~1b~0c") == found
+    assert found == (Location(parcel.file, "/$defs/a~1b~0c"), {"type": "string"})
+    assert source.resolve(root, "parcel.yaml#/%24defs/a~1b~0c") == found
 
 
 @pytest.mark.parametrize(
     "ref", ["", "#", "other.yaml", "parcel.yaml#/$defs/x", "parcel.yaml#/$defs/list", "/etc/passwd"]
 )
 def test_refuses_to_resolve(folder: Path, ref: str) -> None:
-    """A `$ref` that leads nowhere is an error of the contract, not of Python."""
+    """A `$ref` that cannot be resolved raises ContractError."""
     (folder / "parcel.yaml").write_text("$defs: []")
     source = load(folder)
     with pytest.raises(ContractError) as caught:
-        source.resolve(source.root, ref)
-    assert caught.value.problems[0].file == source.root.shown
+        source.resolve(source.root.location, ref)
+    assert caught.value.diagnostics[0].location.file == source.root.location.file
 
 
 @pytest.mark.parametrize(
@@ -89,23 +100,23 @@ def test_opens_nothing_through_links_that_lead_out(folder: Path, link: str) -> N
     """A link out of the folder is refused before it is opened."""
     (folder / "parcel.yaml").symlink_to(link)
     source = load(folder)
-    assert source.documents == {}
-    assert len(source.problems) == 1
-    assert source.problems[0].pointer == "/aggregate/state/$ref"
+    assert names(source) == []
+    assert len(source.diagnostics) == 1
+    assert source.diagnostics[0].location.pointer == "/aggregate/state/$ref"
 
 
 def test_opens_nothing_through_linked_folders(folder: Path) -> None:
-    """A linked folder leads out as a linked file does."""
+    """Links to folders are checked like links to files."""
     (folder / "up").symlink_to("..")
     (folder / "parcel.yaml").write_text("{$ref: up/outside.yaml}")
     source = load(folder)
     assert messages(source) == [
-        'the $ref "up/outside.yaml" leads to a file that is a link out of the contract\'s folder'
+        'the $ref "up/outside.yaml" refers to a file that is a link out of the contract\'s folder'
     ]
 
 
 def test_links_within_the_folder_are_files(folder: Path) -> None:
-    """A link that stays in the folder is followed, and so is one to the folder itself."""
+    """A link inside the folder is followed, and a link to the folder itself."""
     (folder / "real.yaml").write_text(SCHEMA)
     (folder / "parcel.yaml").symlink_to("real.yaml")
     alias = folder.parent / "alias"
@@ -114,13 +125,13 @@ def test_links_within_the_folder_are_files(folder: Path) -> None:
 
 
 def test_links_in_a_circle_are_refused(folder: Path) -> None:
-    """A link that leads to itself is a problem, not a traceback."""
+    """A circular link is a diagnostic."""
     (folder / "parcel.yaml").symlink_to("parcel.yaml")
-    assert len(load(folder).problems) == 1
+    assert len(load(folder).diagnostics) == 1
 
 
 def test_service_by_link_is_refused(folder: Path) -> None:
-    """service.yaml itself is no link out of its folder either."""
+    """service.yaml must not be a link out of its folder."""
     (folder / "service.yaml").rename(folder.parent / "service.yaml")
     (folder / "service.yaml").symlink_to("../service.yaml")
     with pytest.raises(ContractError, match="is a link out of the contract's folder"):
@@ -128,19 +139,19 @@ def test_service_by_link_is_refused(folder: Path) -> None:
 
 
 def test_waits_for_no_pipe(folder: Path) -> None:
-    """A pipe is no schema file; nothing waits for somebody to write into it."""
+    """A pipe is refused without opening it, which would block."""
     os.mkfifo(folder / "parcel.yaml")
-    assert "is no regular file" in messages(load(folder))[0]
+    assert "is not a regular file" in messages(load(folder))[0]
 
 
 def test_reads_no_endless_file(folder: Path) -> None:
-    """A file of more than a mebibyte is no contract."""
+    """A file of more than 1 MiB is refused."""
     (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
     assert messages(load(folder)) == ["is larger than 1 MiB"]
 
 
 def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be opened is a problem of that file."""
+    """A file that cannot be opened is a diagnostic for that file."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -152,30 +163,30 @@ def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_long_chains_of_files_are_read(folder: Path) -> None:
-    """A thousand files that refer to one another exhaust nothing."""
+    """A thousand files that refer to one another are read."""
     (folder / "parcel.yaml").write_text("{$ref: 0.json}")
     for number in range(1000):
         (folder / f"{number}.json").write_text(f'{{"$ref": "{(number + 1) % 1000}.json"}}')
-    assert len(load(folder).documents) == 1001
+    assert len(names(load(folder))) == 1001
 
 
 def test_byte_order_mark_is_no_character(folder: Path) -> None:
-    """Files of editors that write a byte order mark are read."""
+    """A byte order mark is ignored."""
     (folder / "parcel.yaml").write_bytes(b"\xef\xbb\xbf" + SCHEMA.encode())
     assert messages(load(folder)) == []
 
 
 def test_finds_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A contract's folder, or a folder of such folders; each contract once, paths as given."""
+    """Contract folders and folders of contracts are accepted; each contract is found once."""
     (folder.parent / "empty").mkdir()
     monkeypatch.chdir(folder.parent)
     assert find_contracts([Path("parcels")]) == [Path("parcels")]
     assert find_contracts([Path(), Path("parcels"), folder]) == [Path("parcels")]
-    assert load(Path("parcels")).root.shown == "parcels/service.yaml"
+    assert load(Path("parcels")).root.location.file == "parcels/service.yaml"
 
 
 def test_says_every_folder_without_a_contract(folder: Path) -> None:
-    """Each path that holds no contract is named, missing ones and files included."""
+    """Each path without a contract is reported, also a missing one or a file."""
     empty, missing, file = (
         folder.parent / "empty",
         folder.parent / "missing",
@@ -184,20 +195,20 @@ def test_says_every_folder_without_a_contract(folder: Path) -> None:
     empty.mkdir()
     with pytest.raises(ContractError) as caught:
         find_contracts([empty, missing, file, folder])
-    assert {problem.file for problem in caught.value.problems} == {
+    assert {diagnostic.location.file for diagnostic in caught.value.diagnostics} == {
         path.as_posix() for path in (empty, missing, file)
     }
 
 
 def test_reader_keeps_to_its_folder(folder: Path) -> None:
-    """Whatever service.yaml says, no file outside the folder is opened."""
-    assert Reader(folder).read_contract(PurePosixPath("../outside.yaml")) is None
+    """The reader opens no file outside its folder."""
+    assert Reader(folder).read_contract("../outside.yaml") is None
 
 
 def test_a_folder_that_cannot_be_looked_into_has_no_contract(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder without permission is a folder without a contract."""
+    """A folder that cannot be accessed is reported as one without a contract."""
 
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied")

@@ -1,4 +1,4 @@
-"""Formatting: ruff, pinned and in isolation."""
+"""Formatting by ruff, independent of any configuration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UGLY = "import os,sys\nfrom a import b\nx = {'a':sys.argv  ,}\n"
 
 
 def test_sources_are_formatted_and_others_left_alone() -> None:
-    """Unused imports go, the rest is sorted and laid out; what is no Python stays as it is."""
+    """Imports are pruned and sorted, the source is formatted, other files are kept."""
     files = {"p/a.py": UGLY, "p/py.typed": "", "p/b.txt": UGLY}
     assert format_sources(files) == {
         "p/a.py": 'import sys\n\nx = {\n    "a": sys.argv,\n}\n',
@@ -22,14 +22,14 @@ def test_sources_are_formatted_and_others_left_alone() -> None:
 
 
 def test_without_sources_there_is_nothing_to_do() -> None:
-    """No Python, no process."""
+    """Without Python files nothing is changed."""
     assert format_sources({"py.typed": ""}) == {"py.typed": ""}
 
 
 def test_settings_of_the_place_change_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever ruff is told in the working directory or by environment, the output is one."""
+    """Configuration in the working directory or the environment has no effect."""
     expected = format_sources({"a.py": UGLY})
     (tmp_path / "ruff.toml").write_text('line-length = 20\n[format]\nquote-style = "single"\n')
     monkeypatch.chdir(tmp_path)
@@ -37,6 +37,6 @@ def test_settings_of_the_place_change_nothing(
 
 
 def test_what_is_no_python_is_a_defect_of_ours() -> None:
-    """A syntax error in a generated file is told with what ruff says."""
+    """A syntax error in a generated file raises an error with ruff's message."""
     with pytest.raises(RuntimeError, match="ruff check failed"):
         format_sources({"a.py": "def (:\n"})

@@ -1,4 +1,4 @@
-"""Text of a contract as Python source: it reads back as text, whatever it holds."""
+"""Any text of a contract becomes a literal with that text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NASTY = ['"""', '\\"""', '"', "\\", "'''", '""""""', "\\N{DASH}", "a\\", 'a"', "
 @example("x" * 500)
 @example('"""\n' * 50)
 def test_a_string_reads_back_as_it_was(text: str) -> None:
-    """One expression, and its value is the text."""
+    """A literal is one expression with the text as its value."""
     literal = string(text)
     assert ast.literal_eval(literal) == text
     assert literal.replace("\n", "").isprintable()
@@ -39,7 +39,7 @@ def test_a_string_reads_back_as_it_was(text: str) -> None:
 @example("x" * 500, 4, "")
 @example("a. " + "b" * 300, 4, "")
 def test_a_docstring_is_one_string_and_nothing_else(text: str, indent: int, lead: str) -> None:
-    """It parses as a single constant, holds nothing invisible and no backslash that would act."""
+    """A docstring is one constant without invisible characters and escapes."""
     literal = docstring(text, indent=indent, lead=lead)
     module = ast.parse(f"{literal}\n")
     assert len(module.body) == 1
@@ -53,7 +53,7 @@ def test_a_docstring_is_one_string_and_nothing_else(text: str, indent: int, lead
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("indent", [0, 4, 8])
 def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
-    """Quotes and backslashes at either end stay inside."""
+    """Quotes and backslashes at the start and end are kept inside."""
     for whole in (text, f"{text}abc", f"abc{text}", f"abc\n{text}\nabc{text}"):
         literal = docstring(whole, indent=indent, raises={"E": whole})
         assert len(ast.parse(literal).body) == 1
@@ -66,7 +66,7 @@ def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
 @example("A sentence. " + "word " * 100)
 @example("\u02bc")
 def test_a_docstring_keeps_within_the_line(text: str) -> None:
-    """Only a word that no line could hold makes a line longer."""
+    """Lines are within the line length, unless a single word is longer."""
     for line in f"{' ' * 8}{docstring(text, indent=8)}".split("\n"):
         assert len(line) <= LINE_LENGTH or len(line.split()) == 1
 
@@ -76,7 +76,7 @@ def test_a_docstring_keeps_within_the_line(text: str) -> None:
     [
         ("add it", '"""Add it."""'),
         ("Really?", '"""Really?"""'),
-        ("", '"""It has no description."""'),
+        ("", '"""No description."""'),
         ("\n\n  --  \n it is", '"""It is."""'),
         ("One.\nTwo.", '"""One.\n\n    Two.\n    """'),
         ("One.\n\nReturns:\n  x", '"""One.\n\n    "Returns:"\n      x\n    """'),
@@ -88,24 +88,24 @@ def test_a_docstring_keeps_within_the_line(text: str) -> None:
     ],
 )
 def test_a_docstring_reads_well(text: str, shown: str) -> None:
-    """A summary that is a sentence, a body apart from it, and signs that everybody can read."""
+    """A docstring has a summary that is a sentence, and a separate body."""
     assert docstring(text) == shown
 
 
 def test_a_docstring_says_what_is_raised() -> None:
-    """The Raises section wraps with an indent of its own; an error without words has some."""
+    """The Raises section is wrapped with indentation."""
     raises = {"BadError": f"{'much ' * 17}more", "OddError": "\n"}
     assert docstring("Do it.", indent=8, raises=raises).split("\n")[2:] == [
         f"{' ' * 8}Raises:",
         f"{' ' * 12}BadError: Much{' much' * 14}",
         f"{' ' * 16}much much more.",
-        f"{' ' * 12}OddError: It is raised.",
+        f"{' ' * 12}OddError: No description.",
         f'{" " * 8}"""',
     ]
 
 
 def test_a_long_summary_is_cut_and_told_in_full_below() -> None:
-    """The first sentence if it fits, else what fits; nothing is lost."""
+    """The summary is the first sentence, or the words that fit; the body has all."""
     words = "word " * 30
     assert docstring(f"First. {words}").startswith('"""First.\n\n    word word')
     cut = ast.literal_eval(docstring(words))

@@ -1,4 +1,4 @@
-"""Generated models, imported and put to use: what they take from the wire and what they refuse."""
+"""Generated models: what they accept from the wire and what they refuse."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def read(package: ModuleType) -> Read:
 
 
 def test_an_optional_member_is_missing_when_it_is_left_out(read: Read) -> None:
-    """What was not given is MISSING, and stays away from the wire."""
+    """A missing member is MISSING, and is not serialized."""
     thing = read()
     assert thing.note is MISSING
     assert thing.nick is MISSING
@@ -96,13 +96,13 @@ def test_an_optional_member_is_missing_when_it_is_left_out(read: Read) -> None:
 
 @pytest.mark.parametrize("member", ["note", "price", "done", "size", "tags", "shape", "limit"])
 def test_an_optional_member_refuses_null(read: Read, member: str) -> None:
-    """To leave a member out is one thing, null is another."""
+    """A missing member is different from null."""
     with pytest.raises(ValidationError):
         read(**{member: None})
 
 
 def test_a_nullable_member_takes_null(read: Read) -> None:
-    """Null is kept apart from what was left out, and its bounds hold for text only."""
+    """Null is different from a missing member, and bounds apply to strings only."""
     assert read(nick=None).nick is None
     assert read(nick="ab").nick == "ab"
     with pytest.raises(ValidationError):
@@ -134,21 +134,21 @@ def test_nothing_is_coerced(read: Read, members: dict[str, Any]) -> None:
 
 
 def test_an_integer_with_a_fraction_part_of_zero_is_refused(read: Read) -> None:
-    """JSON Schema calls 1.0 an integer; weenats asks for 1, so that one value has one text."""
+    """1.0 is not an integer, unlike in JSON Schema."""
     with pytest.raises(ValidationError):
         read(count=1.0)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400"])
 def test_a_number_is_finite(package: ModuleType, text: str) -> None:
-    """NaN and infinities, which are no JSON, are refused."""
+    """NaN and infinities are refused."""
     wire = f'{{"count": 1, "lastSeen": "2026-03-01T09:30:00Z", "price": {text}}}'
     with pytest.raises(ValidationError):
         package.Thing.model_validate_json(wire)
 
 
 def test_a_wire_name_is_accepted_by_alias_only(package: ModuleType, read: Read) -> None:
-    """The wire knows the contract's names; Python takes its own."""
+    """The wire has the names of the contract, Python those of the model."""
     with pytest.raises(ValidationError):
         TypeAdapter[Any](package.Thing).validate_json(
             '{"count": 1, "last_seen": "2026-03-01T09:30:00Z"}',
@@ -163,27 +163,27 @@ def test_a_wire_name_is_accepted_by_alias_only(package: ModuleType, read: Read) 
 
 
 def test_names_that_python_has_taken_are_mended(read: Read) -> None:
-    """A keyword and a method of pydantic are members under names of their own."""
+    """Members named like keywords or methods of pydantic get other attributes."""
     thing = read(**{"class": "a", "model_dump": "b"})
     assert (thing.class_, thing.field_model_dump) == ("a", "b")
     assert json.loads(thing.model_dump_json(by_alias=True))["class"] == "a"
 
 
 def test_a_default_is_what_the_contract_says(read: Read) -> None:
-    """A member with a default has it when it is left out."""
+    """A missing member has its default."""
     assert read().limit == 10
     assert read(limit=3).limit == 3
 
 
 def test_unknown_members_are_ignored_where_the_contract_says_nothing(read: Read) -> None:
-    """`additionalProperties` left out: more may come, and is dropped."""
+    """Without `additionalProperties`, other members are dropped."""
     assert not hasattr(read(more=1), "more")
 
 
 def test_unknown_members_are_refused_where_the_contract_forbids_them(
     package: ModuleType, read: Read
 ) -> None:
-    """`additionalProperties: false` holds, in a nested object too."""
+    """`additionalProperties: false` is enforced, also in nested objects."""
     with pytest.raises(ValidationError):
         read(size={"width": 1, "height": 2})
     with pytest.raises(ValidationError):
@@ -191,7 +191,7 @@ def test_unknown_members_are_refused_where_the_contract_forbids_them(
 
 
 def test_unknown_members_are_kept_where_the_contract_types_them(package: ModuleType) -> None:
-    """`additionalProperties` with a schema: more may come, of that type, and is kept."""
+    """`additionalProperties` with a schema keeps other members of that type."""
     value = package.Open.model_validate_json('{"known": "a", "more": 1}')
     assert json.loads(value.model_dump_json()) == {"known": "a", "more": 1}
     with pytest.raises(ValidationError):
@@ -199,7 +199,7 @@ def test_unknown_members_are_kept_where_the_contract_types_them(package: ModuleT
 
 
 def test_a_choice_is_made_by_its_tag(package: ModuleType, read: Read) -> None:
-    """A discriminated union gives the class of the branch and says what is wrong in that branch."""
+    """A discriminated union results in the class of the branch, and in its errors."""
     assert isinstance(read(shape={"kind": "circle", "radius": 1}).shape, package.Circle)
     with pytest.raises(ValidationError) as caught:
         read(shape={"kind": "square", "radius": 1})
@@ -207,20 +207,20 @@ def test_a_choice_is_made_by_its_tag(package: ModuleType, read: Read) -> None:
 
 
 def test_a_schema_may_hold_itself(read: Read) -> None:
-    """A tree is read to its leaves."""
+    """Recursive models are supported."""
     tree = read(tree={"children": [{"children": [{}]}]}).tree
     assert tree.children[0].children[0].children is MISSING
 
 
 def test_nested_objects_have_classes_named_after_their_place(package: ModuleType) -> None:
-    """An inline object is called by its parent and its member."""
+    """An inline object is named after its parent and its member."""
     assert issubclass(package.ThingSize, BaseModel)
 
 
 def test_secrets_stay_out_of_repr(
     generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
 ) -> None:
-    """Text that is `writeOnly` is on the wire as ever, and never in repr, so never in a log."""
+    """A `writeOnly` string is serialized, but not part of repr."""
     secret = {"type": "string", "writeOnly": True}
     properties = {
         "user": {"type": "string"},

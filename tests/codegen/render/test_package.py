@@ -1,4 +1,4 @@
-"""A generated package, imported: descriptors, errors, skeleton, client, and what it exports."""
+"""A generated package: descriptors, errors, handlers, client and exports."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ CONTRACT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def package(generated: Callable[..., Any], contract_of: Callable[..., Any]) -> ModuleType:
-    """The package of a contract with a thing of each kind."""
+    """The package of a contract with everything that a contract can have."""
     return generated(contract_of(**CONTRACT))
 
 
 def test_a_command_is_described(package: ModuleType) -> None:
-    """A command's descriptor holds what its contract says."""
+    """The descriptor of a command has the values of the contract."""
     assert package.TAKE.subject == "things.command.thing.take"
     assert package.TAKE.payload is package.Take
     assert package.TAKE.result is NoneType
@@ -76,7 +76,7 @@ def test_a_command_is_described(package: ModuleType) -> None:
 
 
 def test_a_query_is_described(package: ModuleType) -> None:
-    """`get` answers the entity and takes nothing; others answer what they say."""
+    """`get` has no parameters and returns the entity; others return their result."""
     assert package.GET.parameters is NoneType
     assert package.GET.result is Entity[package.Thing]
     assert package.COUNT.parameters is package.CountParameters
@@ -84,13 +84,13 @@ def test_a_query_is_described(package: ModuleType) -> None:
 
 
 def test_an_event_is_described(package: ModuleType) -> None:
-    """An event's descriptor holds its data and its subject."""
+    """The descriptor of an event has its data and its subject."""
     assert package.TAKEN_OVER.subject == "things.events.thing.taken-over"
     assert package.TAKEN_OVER.data is package.TakenOver
 
 
 def test_an_error_without_details_is_raised_as_it_is(package: ModuleType) -> None:
-    """It extends the class of its code, and its message is the contract's description."""
+    """An error extends the class of its code, with its description as the message."""
     error = package.FullError()
     assert isinstance(error, weenats.ResourceExhaustedError)
     assert (error.name, error.message) == ("full", "It is full.")
@@ -98,7 +98,7 @@ def test_an_error_without_details_is_raised_as_it_is(package: ModuleType) -> Non
 
 
 def test_an_error_with_details_asks_for_them(package: ModuleType) -> None:
-    """Typed details are no option when the contract declares them."""
+    """Declared details are required."""
     error = package.TakenError("gone", details=package.TakenDetails(by="me"))
     assert (error.message, error.details.by) == ("gone", "me")
     assert package.TakenError.details_type is package.TakenDetails
@@ -107,13 +107,13 @@ def test_an_error_with_details_asks_for_them(package: ModuleType) -> None:
 
 
 def test_the_skeleton_asks_for_every_handler(package: ModuleType) -> None:
-    """A class that leaves an operation out cannot be constructed."""
+    """Handlers that lack an operation cannot be created."""
     with pytest.raises(TypeError, match="abstract"):
         type("Half", (package.ThingsHandlers,), {"take": None, "drop": None, "get": None})()
 
 
 def test_the_stub_serves_every_operation(package: ModuleType) -> None:
-    """handlers.py is complete as written: each operation answers UNIMPLEMENTED."""
+    """The stub handles every operation, with UNIMPLEMENTED."""
     handlers = __import__(f"{package.__name__}.handlers", fromlist=["Things"])
     endpoints = handlers.Things().endpoints()
     described = [package.TAKE, package.DROP, package.GET, package.COUNT]
@@ -123,7 +123,7 @@ def test_the_stub_serves_every_operation(package: ModuleType) -> None:
 async def test_the_program_serves_the_stub(
     package: ModuleType, monkeypatch: pytest.MonkeyPatch, nats_url: str
 ) -> None:
-    """app.py is complete as written: its builder serves where NATS_URL says."""
+    """The builder in app.py serves the stub on NATS_URL."""
     monkeypatch.setenv("NATS_URL", nats_url)
     app = __import__(f"{package.__name__}.app", fromlist=["builder"])
     async with app.builder().build(), package.ThingsClient.connect(nats_url) as client:
@@ -132,7 +132,7 @@ async def test_the_program_serves_the_stub(
 
 
 def test_the_client_has_one_statement_an_operation(package: ModuleType) -> None:
-    """What a generated method does is the runtime's business."""
+    """Each generated method of the client is one statement."""
     source = inspect.getsource(package.client)
     methods = source.split("async def ")[1:]
     assert len(methods) == 6
@@ -140,7 +140,7 @@ def test_the_client_has_one_statement_an_operation(package: ModuleType) -> None:
 
 
 def test_methods_are_documented_by_the_contract(package: ModuleType) -> None:
-    """A docstring says what the operation does, announces and raises."""
+    """A docstring has the description, events and errors of the operation."""
     assert inspect.getdoc(package.ThingsClient.take) == (
         "Take it.\n\nEmits taken-over.\n\n"
         "Raises:\n    FullError: It is full.\n    TakenError: It is taken."
@@ -148,7 +148,7 @@ def test_methods_are_documented_by_the_contract(package: ModuleType) -> None:
 
 
 def test_everything_public_is_exported(package: ModuleType) -> None:
-    """`__all__` names what the modules define, and nothing that is not there."""
+    """`__all__` has all public names."""
     expected = {
         *("CONTRACT", "COUNT", "DROP", "GET", "TAKE", "TAKEN_OVER"),
         *("ThingsClient", "ThingsHandlers", "FullError", "TakenError"),
@@ -170,7 +170,7 @@ def test_the_stub_stays_apart_from_the_models(
     kind: str,
     stub: str,
 ) -> None:
-    """A service that is called like its aggregate gets a stub with a name of its own."""
+    """A service with the name of its aggregate gets a stub with another name."""
     contract = contract_of(service=service)
     contract["aggregate"]["type"] = kind
     package = generated(contract)

@@ -1,6 +1,6 @@
-"""What a scalar without quotes is: YAML 1.2's core schema, of which JSON is a part.
+"""The value of a scalar without quotes: YAML 1.2's core schema, of which JSON is a part.
 
-`yes`, `no`, dates and `1:30` are text here, as they are for editors that check service.yaml.
+`yes`, `no`, dates and `1:30` are strings here, as they are for editors that check service.yaml.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ _WORDS: Final[dict[str, JsonValue]] = {
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
-_MAX_DIGITS: Final = 400  # no double has more before its point
+_MAX_DIGITS: Final = 400  # no double has more digits before its decimal point
 
 
 def plain_value(text: str) -> JsonValue:
-    """Return the value; raise ValueError, saying why, if it is a number that JSON has not."""
+    """Return the value of a scalar.
+
+    Raises:
+        ValueError: It is a number that JSON does not support; the text says why.
+    """
     if text in _WORDS:
         return _WORDS[text]
     if _NOT_FINITE.fullmatch(text):
-        raise ValueError("is infinite or no number, which JSON has not")
+        raise ValueError("is infinite or not a number, which JSON does not support")
     if not _FLOAT.fullmatch(text):
         return text
     number: float = math.inf
@@ -39,5 +43,5 @@ def plain_value(text: str) -> JsonValue:
     except OverflowError:  # an int that is too large for a double
         finite = False
     if not finite:
-        raise ValueError("is a number that is too large for JSON readers")
+        raise ValueError("is too large for a JSON number")
     return number

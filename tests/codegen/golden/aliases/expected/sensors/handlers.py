@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: eed11da7d6d3913e
-"""The handlers of sensors: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: f853195ca25cfc6c
+"""The handlers of sensors: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

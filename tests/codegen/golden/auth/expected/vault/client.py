@@ -18,7 +18,7 @@ class VaultClient(ServiceClient):
     async def open_(self, key: str, command: Open, **options: Unpack[CallOptions]) -> None:
         """Open the box.
 
-        The caller's token must grant box:open.
+        The caller's token must have the scope box:open.
         """
         return await self.execute(OPEN, key, command, **options)
 
@@ -34,7 +34,7 @@ class VaultClient(ServiceClient):
 
         It is heavy.
 
-        The caller's token must grant
+        The caller's token must have the scopes
         https://vault.example/scopes/a-long-one/so-that-the-line-is-full/move, box:it's.
         """
         return await self.execute(MOVE, key, command, **options)
@@ -53,6 +53,6 @@ class VaultClient(ServiceClient):
     async def weigh(self, key: str, **options: Unpack[CallOptions]) -> WeighResult:
         """Weigh the box.
 
-        The caller's token must grant box:weigh.
+        The caller's token must have the scope box:weigh.
         """
         return await self.query(WEIGH, key, None, **options)

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 9a861d33d0cee1e5
-"""The handlers of vault: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: b7af616183303102
+"""The handlers of vault: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

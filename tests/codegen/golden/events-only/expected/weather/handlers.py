@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 09b1ffd3825b8fc0
-"""The handlers of weather: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 3a1e4c1d2d841067
+"""The handlers of weather: one for each operation."""
 
 from .service import WeatherHandlers
 

@@ -1,7 +1,7 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 2ed8313bb8455601
-"""The service library as it runs: `python -m library.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 3169830c1f3ad8a3
+"""Run the service library: `python -m library.app`.
 
-NATS_URL says where NATS is, nats://localhost:4222 if it is not set.
+NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def builder() -> NatsServiceBuilder:
-    """Return what builds an instance: authentication, limits and interceptors are added here."""
+    """Return the builder of the service; add authentication, limits and interceptors here."""
     servers = os.environ.get("NATS_URL", "nats://localhost:4222")
     return NatsServiceBuilder(Library(), servers)
 
@@ -26,7 +26,7 @@ async def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     configure()
     async with builder().build() as service:
-        _LOG.info("instance %s serves", service.instance_id)
+        _LOG.info("instance %s is running", service.instance_id)
         await service.wait_until_stopped()
 
 

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 30806b71ab7a7f00
-"""The handlers of library: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 4eddfa988d5b6eb4
+"""The handlers of library: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 9e2633c46c753042
-"""The handlers of hostile: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 12a7502ef4b52d84
+"""The handlers of hostile: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

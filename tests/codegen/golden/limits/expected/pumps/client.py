@@ -18,7 +18,7 @@ class PumpsClient(ServiceClient):
     async def start(self, key: str, command: Start, **options: Unpack[CallOptions]) -> None:
         """Start the pump.
 
-        An instance takes at most 0.5 requests a second.
+        An instance accepts at most 0.5 requests per second.
         """
         return await self.execute(START, key, command, **options)
 
@@ -27,7 +27,8 @@ class PumpsClient(ServiceClient):
 
         It stands at once.
 
-        The caller's token must grant pump:stop. An instance takes at most 100 requests a second.
+        The caller's token must have the scope pump:stop. An instance accepts at most 100 requests
+        per second.
         """
         return await self.execute(STOP, key, command, **options)
 
@@ -42,6 +43,6 @@ class PumpsClient(ServiceClient):
     async def sample(self, key: str, **options: Unpack[CallOptions]) -> SampleResult:
         """Take a sample; each one is another.
 
-        An instance takes at most 2.5 requests a second.
+        An instance accepts at most 2.5 requests per second.
         """
         return await self.query(SAMPLE, key, None, **options)

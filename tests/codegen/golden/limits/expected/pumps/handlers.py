@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 86da0e03b38d0a9f
-"""The handlers of pumps: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 8db6a0af0b68fe3b
+"""The handlers of pumps: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 921c6d93e091a829
-"""The handlers of notes: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 17c8bc90ad657fbe
+"""The handlers of notes: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

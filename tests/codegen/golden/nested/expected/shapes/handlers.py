@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 6a7f443f472f317a
-"""The handlers of shapes: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6ce334a6783e5f1a
+"""The handlers of shapes: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

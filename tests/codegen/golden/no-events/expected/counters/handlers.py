@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 5d333f5412919a56
-"""The handlers of counters: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 45510bdfffdfbd59
+"""The handlers of counters: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 8aa0dfc71bea112b
-"""The handlers of class: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: cb564bb9c3f3c3ce
+"""The handlers of class: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

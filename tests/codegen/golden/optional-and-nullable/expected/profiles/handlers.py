@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 6245dfdeed0a841d
-"""The handlers of profiles: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 523e55061c2036fb
+"""The handlers of profiles: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

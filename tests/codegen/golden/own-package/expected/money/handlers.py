@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 186a905ccc1ea28c
-"""The handlers of my-billing: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 3f909aefd27d206d
+"""The handlers of my-billing: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

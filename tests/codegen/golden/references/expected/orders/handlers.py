@@ -1,5 +1,5 @@
-# A stub: `weenats generate` writes it anew until you change it. Seal: 13c30a2e72e59d8e
-"""The handlers of orders: what each operation does."""
+# A stub: `weenats generate` replaces it until you change it. Checksum: 29168192a7c9923f
+"""The handlers of orders: one for each operation."""
 
 from typing_extensions import override
 from weenats.context import RequestContext

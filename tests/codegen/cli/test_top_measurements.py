@@ -1,4 +1,4 @@
-"""What `top` makes of statistics, of our services and of others."""
+"""The measurements of `top`, for weenats services and for others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import pytest
 from rich.console import Console
 
 from weenats.protocol.messages import StatsResponse
-from weenats_codegen.cli.measuring import Measured, Poll, measure
-from weenats_codegen.cli.top import drawn
+from weenats_codegen.cli.top import Measurement, Poll, measure, rendered
 
 
 def stats(
     *endpoints: tuple[int, int, Any], data: Any = None, instance: str = "i-1"
 ) -> StatsResponse:
-    """Return statistics: of each endpoint its requests, errors and data."""
+    """Return statistics with the requests, errors and data of each endpoint."""
     body: dict[str, Any] = {
         "type": "io.nats.micro.v1.stats_response",
         "name": "probe",
@@ -41,7 +40,7 @@ def stats(
 
 
 def poll(asked: float, *answers: StatsResponse) -> Poll:
-    """Return what was answered at a time."""
+    """Return the answers at a time."""
     return Poll(asked, {(each.name, each.id): each for each in answers})
 
 
@@ -60,22 +59,22 @@ def monitoring(**changes: Any) -> dict[str, Any]:
     return {"monitoring": snapshot}
 
 
-def one(now: Poll, before: Poll | None = None) -> Measured:
+def one(now: Poll, before: Poll | None = None) -> Measurement:
     """Return the measurements of the only instance."""
     (measured,) = measure(now, before)
     return measured
 
 
-def text(*measured: Measured, width: int = 100) -> str:
-    """Draw the table as a terminal of this width shows it."""
+def text(*measured: Measurement, width: int = 100) -> str:
+    """Return the table as a terminal of this width shows it."""
     terminal = Console(width=width)
     with terminal.capture() as capture:
-        terminal.print(drawn(measured))
+        terminal.print(rendered(measured))
     return capture.get()
 
 
 def test_rates_are_differences() -> None:
-    """Requests and errors of all endpoints between two polls, by the time between them."""
+    """Rates are the requests and errors between two polls, divided by the time."""
     before = poll(10, stats((100, 5, None), (50, 0, None)))
     now = poll(12, stats((110, 6, None), (60, 0, None)))
     measured = one(now, before)
@@ -94,7 +93,7 @@ def test_rates_are_differences() -> None:
     ],
 )
 def test_nothing_to_compare_with(before: Poll | None) -> None:
-    """Without an earlier answer, or when counting began anew, the service's own rate is shown."""
+    """Without a comparable earlier poll, the rate of the service itself is shown."""
     measured = one(poll(12, stats((10, 1, None))), before)
     assert (measured.rate, measured.error_rate) == (None, None)
     measured = one(poll(12, stats((10, 1, None), data=monitoring())), before)
@@ -102,7 +101,7 @@ def test_nothing_to_compare_with(before: Poll | None) -> None:
 
 
 def test_what_monitoring_tells() -> None:
-    """Percentiles and load are those of the instance; percentiles may be unknown."""
+    """Percentiles and load are those of monitoring; percentiles may be unknown."""
     measured = one(poll(1, stats(data=monitoring(p50=1.5, p99=9.25))))
     assert (measured.p50, measured.p99, measured.in_flight, measured.queued) == (1.5, 9.25, 3, 4)
     measured = one(poll(1, stats(data=monitoring())))
@@ -120,13 +119,13 @@ def test_what_monitoring_tells() -> None:
     ],
 )
 def test_the_breaker_that_is_worst_off(states: list[str], expected: str | None) -> None:
-    """Of the breakers of all endpoints the worst state is shown."""
+    """The worst state of all circuit breakers is shown."""
     endpoints = [(0, 0, {"circuitBreaker": {"state": state}}) for state in states]
     assert one(poll(1, stats(*endpoints))).circuit_breaker == expected
 
 
 def test_refusals_of_limits() -> None:
-    """Refusals of all endpoints are added; without limits they are unknown, not none."""
+    """The refusals of all endpoints are added; without limits they are unknown."""
     limited = [(0, 0, {"rateLimit": {"refused": count}}) for count in (3, 4)]
     assert one(poll(1, stats(*limited, (0, 0, None)))).refusals == 7
     assert one(poll(1, stats((0, 0, {"rateLimit": {"refused": 0}})))).refusals == 0
@@ -148,7 +147,7 @@ def test_refusals_of_limits() -> None:
     ],
 )
 def test_data_of_another_make(data: Any) -> None:
-    """Services of others may tell anything there: it is unknown."""
+    """Unexpected data of other services is unknown."""
     measured = one(poll(1, stats((1, 0, data), data=data)))
     unknown = (measured.rate, measured.p50, measured.in_flight, measured.refusals)
     assert unknown == (None, None, None, None)
@@ -156,7 +155,7 @@ def test_data_of_another_make(data: Any) -> None:
 
 
 def test_the_table() -> None:
-    """Every figure has its column; a hundred columns of a terminal hold a row on one line."""
+    """Every value has its column; a row fits in 100 characters."""
     told = monitoring(p50=1.5, p99=9.25)
     endpoint = (7, 2, {"circuitBreaker": {"state": "open"}, "rateLimit": {"refused": 3}})
     before = poll(1, stats((5, 1, None), instance="01M89RQ581GCFSK1JAV6PBAPTN"))
@@ -194,7 +193,7 @@ def test_the_table() -> None:
 
 
 def test_unknown_figures_are_blank() -> None:
-    """A figure that one instance does not know is blank; a column that none knows is left out."""
+    """Unknown values are blank; a column without values is omitted."""
     known = stats((1, 0, None), data=monitoring(), instance="i-1")
     unknown = stats((1, 0, None), instance="i-2")
     head, first, second = text(*measure(poll(1, known, unknown), None)).rstrip().split("\n")
@@ -204,7 +203,7 @@ def test_unknown_figures_are_blank() -> None:
 
 
 def test_a_narrow_terminal() -> None:
-    """What does not fit is folded; no figure is cut off."""
+    """In a narrow terminal text is folded; no number is cut off."""
     endpoint = (7, 2, {"circuitBreaker": {"state": "half-open"}, "rateLimit": {"refused": 12345}})
     answer = stats(endpoint, data=monitoring(p50=1.5, p99=9.25), instance="x" * 30)
     shown = text(*measure(poll(2, answer), None), width=80)
@@ -213,7 +212,7 @@ def test_a_narrow_terminal() -> None:
 
 
 def test_names_of_others_are_plain() -> None:
-    """What a terminal obeys does not reach it, and markup stays text."""
+    """Control characters and markup of other services have no effect."""
     shown = text(*measure(poll(1, stats(instance="[red]\x1b[J")), None))
     assert "\x1b" not in shown
     assert "red]" in shown

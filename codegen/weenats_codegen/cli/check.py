@@ -1,0 +1,44 @@
+"""The command `check`: fails if generated files are not up to date."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.generate import warn_of_mismatches
+from weenats_codegen.cli.output import emit
+from weenats_codegen.generate import check as check_packages
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    """Compare existing packages with what would be generated.
+
+    Raises:
+        CliError: They differ, or handlers are missing, so that their service cannot start.
+    """
+    freshness = check_packages(schemas, out)
+    diff, mismatches = freshness.diff, freshness.mismatches
+    if diff and not as_json and not sys.stdout.isatty():
+        sys.stdout.write(diff)  # unchanged, for `patch` and for logs
+    else:
+        gaps = [asdict(mismatch) for mismatch in mismatches]
+        result = {"fresh": not diff, "diff": diff, "gaps": gaps}
+        emit(result, as_json=as_json, render=lambda: _rendered(diff))
+    warn_of_mismatches(mismatches)
+    if diff:
+        raise CliError(f"generated files in {out} are stale: run `weenats generate`")
+    if incomplete := [each.file for each in mismatches if each.missing or each.unreadable]:
+        raise CliError(f"services cannot start with the handlers in {', '.join(incomplete)}")
+
+
+def _rendered(diff: str) -> "RenderableType":
+    if not diff:
+        return "[green]fresh[/]: the generated files match their contracts"
+    from rich.syntax import Syntax
+
+    return Syntax(diff.rstrip("\n"), "diff", background_color="default", word_wrap=True)

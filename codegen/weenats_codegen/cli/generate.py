@@ -1,0 +1,33 @@
+"""The command `generate`: writes the package of every contract."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from weenats_codegen.cli.output import emit, warn
+from weenats_codegen.generate import HandlerMismatch
+from weenats_codegen.generate import generate as generate_packages
+
+
+def generate(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
+    """Write the package of every contract, and print which files changed."""
+    report = generate_packages(schemas, out)
+    result = {
+        "written": [path.as_posix() for path in report.written],
+        "unchanged": [path.as_posix() for path in report.unchanged],
+        "removed": [path.as_posix() for path in report.removed],
+        "gaps": [asdict(mismatch) for mismatch in report.mismatches],
+    }
+    lines = [f"[green]wrote[/]    {path.as_posix()}" for path in report.written]
+    lines += [f"[yellow]removed[/]  {path.as_posix()}" for path in report.removed]
+    if count := len(report.unchanged):
+        lines.append(f"{count} file{'s' * (count != 1)} unchanged")
+    emit(result, as_json=as_json, render=lambda: "\n".join(lines))
+    warn_of_mismatches(report.mismatches)
+
+
+def warn_of_mismatches(mismatches: Iterable[HandlerMismatch]) -> None:
+    """Warn of handlers that do not match their contract."""
+    for mismatch in mismatches:
+        for line in mismatch.lines:
+            warn(line)
