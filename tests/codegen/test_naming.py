@@ -143,5 +143,5 @@ def test_reserved_fields_are_those_of_pydantic() -> None:
 @pytest.mark.parametrize("package", ["email", "json", "nats", "weenats", "pydantic", "tests"])
 def test_foreign_packages_are_known(package: str) -> None:
     """The names of other packages are reserved."""
-    assert naming.is_foreign_package(package)
-    assert not naming.is_foreign_package(f"{package}_service")
+    assert naming.is_reserved_package(package)
+    assert not naming.is_reserved_package(f"{package}_service")
