@@ -140,11 +140,11 @@ async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: 
         ({"correlation_id": ""}, "correlation_id must be"),
         ({"causation_id": "a\nb"}, "causation_id must be"),
         ({"token": ""}, "token must not be empty"),
-        ({"headers": {"Nats-Msg-Id": "1"}}, "Nats-Msg-Id is set by weenats or NATS alone"),
+        ({"headers": {"Nats-Msg-Id": "1"}}, "Nats-Msg-Id is reserved for weenats and NATS"),
         ({"headers": {"traceparent": "1"}}, "traceparent is set by"),
         ({"headers": {"x y": "1"}}, "no header name"),
         ({"headers": {"x": "a\r\nb"}}, "no header may carry"),
-        ({"context": {"x": object()}}, "cannot be written"),
+        ({"context": {"x": object()}}, "cannot be encoded"),
     ],
 )
 async def test_bad_options_are_refused_before_anything_is_sent(

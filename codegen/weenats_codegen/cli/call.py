@@ -156,10 +156,10 @@ def envelope(
 ) -> CommandRequest | QueryRequest:
     """The request as every client sends it."""
     target = AggregateId(type=facts(endpoint)["aggregate"], key=asked.key)
-    message_id = STAMPER.stamp()
+    message_id, timestamp = STAMPER.stamp()
     sender = MessageMetadata(
         message_id=message_id,
-        timestamp=STAMPER.timestamp,
+        timestamp=timestamp,
         correlation=Correlation(correlation_id=message_id),
         authentication=JwtAuthentication(type="jwt", token=asked.token) if asked.token else MISSING,
     )

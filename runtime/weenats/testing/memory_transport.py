@@ -151,7 +151,7 @@ class MemoryTransport:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         await self.connect()
         if self._mux is None:
-            self._mux = RequestMux(f"_INBOX.{STAMPER.stamp()}", monotonic)
+            self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}", monotonic)
             self.subscribe(self._mux.wildcard, self._mux.on_delivery)
         reply, future = self._mux.open(subject, deadline, accepts)
         try:
@@ -169,7 +169,7 @@ class MemoryTransport:
         """Send a message and gather replies; see Transport."""
         await self.connect()
         arrived: Arrivals = asyncio.Queue()
-        inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
+        inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrived.put_nowait)
         self._gatherings.add(arrived)
         try:
             self.publish(subject, payload, headers, inbox.subject)

@@ -1,0 +1,39 @@
+"""The recording of one call or one message."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+
+class Recording:
+    """Measures what runs within `with`, which returns the headers that propagate the trace.
+
+    Args:
+        end: called at the end with the duration in seconds, and the exception if there is one.
+        headers: encoded header lines.
+    """
+
+    __slots__ = ("_end", "_headers", "_started")
+
+    def __init__(
+        self, end: Callable[[float, BaseException | None], None], headers: bytes = b""
+    ) -> None:
+        self._end = end
+        self._headers = headers
+
+    def __enter__(self) -> bytes:
+        self._started = perf_counter()
+        return self._headers
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(perf_counter() - self._started, error)
