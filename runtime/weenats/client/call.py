@@ -147,7 +147,8 @@ class Exchange:
     def __init__(
         self, operation: AnyOperation, transport: Transport, headers: Mapping[str, str]
     ) -> None:
-        self._operation = operation
+        self._subject = operation.subject
+        self._cancel_subject = operation.contract.cancel_subject
         self._codec = operation_codec(operation)
         self._transport = transport
         self._headers = headers
@@ -170,12 +171,12 @@ class Exchange:
         )
         trace = context.trace_headers or inherited_header_lines()
         reply = await self._transport.request(
-            self._operation.subject,
+            self._subject,
             self._codec.encode_request(context),
             b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
             _is_reply,
-            cancel_subject=self._operation.contract.cancel_subject,
+            cancel_subject=self._cancel_subject,
         )
         return self._codec.decode_response(reply.payload)
 

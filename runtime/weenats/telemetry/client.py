@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanKind
@@ -45,7 +44,7 @@ class ClientTelemetry:
     def interceptor(self, operation: AnyOperation) -> Interceptor:
         """Return the interceptor that records the calls of an operation."""
         name = f"{operation.contract.name}/{operation.name}"
-        return self._named(name, operation.kind, operation.subject).intercept
+        return self._named(name, operation.kind, operation.subject)
 
     def describe(self, operation: AnyOperation) -> Description:
         """Describe the feature."""
@@ -80,7 +79,7 @@ class OutgoingCalls(Calls):
         self._transport = transport
         self._duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
 
-    async def intercept(self, context: RequestContext, call_next: CallNext, /) -> Response:
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
         """Record an attempt of a call; its trace goes along in `context.trace_headers`."""
         with self.record(context) as context.trace_headers:
             return await call_next(context)
@@ -88,12 +87,12 @@ class OutgoingCalls(Calls):
     def record(self, context: RequestContext | None) -> Recording:
         """Return the recording of a call; without a context, of a discovery request."""
         if not self._manager.traces:
-            return Recording(partial(self._end, None))
+            return Recording(self._end, None)
         parent = current_parent()
         unsampled = self._manager.unsampled(parent, self._kind)
         if unsampled is not None:
             headers = header_lines(unsampled.get_span_context(), parent)
-            return Recording(partial(self._end, None), headers)
+            return Recording(self._end, None, headers)
         attributes = dict(self._attributes)
         if context is not None:
             attributes |= self._manager.correlation(context)
@@ -105,7 +104,7 @@ class OutgoingCalls(Calls):
         span = self._manager.record(self.name, SpanKind.CLIENT, attributes, parent)
         if semconv.ATTEMPT in attributes:
             span.add_event(semconv.RETRIED)
-        return Recording(partial(self._end, span), header_lines(span.get_span_context(), parent))
+        return Recording(self._end, span, header_lines(span.get_span_context(), parent))
 
     def _end(self, span: Span | None, seconds: float, raised: BaseException | None) -> None:
         error = None if raised is None else _service_error(raised)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -93,10 +92,10 @@ class EventTelemetry:
             size: bytes of the message.
         """
         if not self._manager.traces:
-            return Recording(partial(self._end, None))
+            return Recording(self._end, None)
         parent = current_parent()
         span = self._start(parent, context, size)
-        return Recording(partial(self._end, span), header_lines(span.get_span_context(), parent))
+        return Recording(self._end, span, header_lines(span.get_span_context(), parent))
 
     def processing(self, context: MessageContext) -> Recording:
         """Return the recording of a received message, for the task that handles it.
@@ -105,12 +104,12 @@ class EventTelemetry:
             context: the message.
         """
         if not self._manager.traces:
-            return Recording(partial(self._end, None))
+            return Recording(self._end, None)
         parent = extract_trace_context(context.headers)
         span = self._start(parent, context)
         context.otel_context = in_context(span, parent)
         otel.attach(context.otel_context)  # until the task ends
-        return Recording(partial(self._end, span))
+        return Recording(self._end, span)
 
     def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:
         """Record a message that reached no handler.

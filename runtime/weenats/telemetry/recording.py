@@ -9,21 +9,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from opentelemetry.trace import Span
+
+    End = Callable[[Span | None, float, BaseException | None], None]
+
 
 class Recording:
     """Measures what runs within `with`, which returns the headers that propagate the trace.
 
     Args:
-        end: called at the end with the duration in seconds, and the exception if there is one.
+        end: called at the end with the span, the duration in seconds and the exception, if any.
+        span: the span, None when it is not recorded.
         headers: encoded header lines.
     """
 
-    __slots__ = ("_end", "_headers", "_started")
+    __slots__ = ("_end", "_headers", "_span", "_started")
 
-    def __init__(
-        self, end: Callable[[float, BaseException | None], None], headers: bytes = b""
-    ) -> None:
+    def __init__(self, end: End, span: Span | None, headers: bytes = b"") -> None:
         self._end = end
+        self._span = span
         self._headers = headers
 
     def __enter__(self) -> bytes:
@@ -36,4 +40,4 @@ class Recording:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._end(perf_counter() - self._started, error)
+        self._end(self._span, perf_counter() - self._started, error)

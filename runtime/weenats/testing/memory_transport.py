@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from itertools import count
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
-from weenats.transport.inbox import Arrivals, RequestMux, gather_replies
+from weenats.transport.inbox import RequestMux, gather_replies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,8 +79,7 @@ class MemoryTransport:
         self.broker = broker or MemoryBroker()
         self._max_payload = max_payload
         self._mine: list[_Subscription] = []
-        self._mux: RequestMux | None = None
-        self._gatherings: set[Arrivals] = set()
+        self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
         self._open = False
         self._closed = False
         self._ended = asyncio.Event()
@@ -105,7 +103,9 @@ class MemoryTransport:
         """Be connected; see Transport."""
         if self._closed:
             raise ConnectionLostError("the connection to NATS was closed")
-        self._open = True
+        if not self._open:
+            self._open = True
+            self.subscribe(self._mux.wildcard, self._mux.on_delivery)
 
     async def close(self) -> None:
         """Fail what waits, and end the connection for good."""
@@ -115,17 +115,12 @@ class MemoryTransport:
             await self.fence()
         self._closed = True
         self._ended.set()
-        for arrived in self._gatherings:
-            arrived.put_nowait(ConnectionLostError("the connection to NATS was closed"))
         for subscription in self._mine:
             self.broker.remove(subscription)
-        if self._mux is not None:
-            self._mux.fail(
-                lambda subject: ConnectionLostError(
-                    f"the connection was closed while {subject} ran"
-                )
-            )
-            self._mux.close()
+        self._mux.fail(
+            lambda subject: ConnectionLostError(f"the connection was closed while {subject} ran")
+        )
+        self._mux.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connection has ended for good; see Transport."""
@@ -150,9 +145,6 @@ class MemoryTransport:
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         await self.connect()
-        if self._mux is None:
-            self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}", monotonic)
-            self.subscribe(self._mux.wildcard, self._mux.on_delivery)
         reply, future = self._mux.open(subject, deadline, accepts)
         try:
             self.publish(subject, payload, headers, reply)
@@ -168,15 +160,13 @@ class MemoryTransport:
     ) -> list[Delivery]:
         """Send a message and gather replies; see Transport."""
         await self.connect()
-        arrived: Arrivals = asyncio.Queue()
-        inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrived.put_nowait)
-        self._gatherings.add(arrived)
-        try:
-            self.publish(subject, payload, headers, inbox.subject)
-            return await gather_replies(arrived, timeout=timeout, quiet=quiet)
-        finally:
-            self._gatherings.discard(arrived)
-            await self.unsubscribe([inbox])
+        with self._mux.gathering(subject) as arrivals:
+            inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
+            try:
+                self.publish(subject, payload, headers, inbox.subject)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+            finally:
+                await self.unsubscribe([inbox])
 
     def subscribe(
         self, subject: str, on_delivery: OnDelivery, queue_group: str = ""
