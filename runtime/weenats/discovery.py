@@ -214,11 +214,7 @@ def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Deli
 
 
 async def list_instances(
-    transport: Transport,
-    service: str | None = None,
-    *,
-    timeout: float = 2.0,
-    headers: bytes = b"",
+    transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
 ) -> list[PingResponse]:
     """Return all running instances, of one service or of all (ADR-32 PING).
 
@@ -338,8 +334,7 @@ async def _ask(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
     reply = await transport.request(subject, b"", headers, monotonic() + timeout)
-    answer: ModelT = decode_model(model, reply.payload)
-    return answer
+    return decode_model(model, reply.payload)
 
 
 async def _ask_all(  # noqa: PLR0913, PLR0917 - the request and its limits

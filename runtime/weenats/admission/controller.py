@@ -74,20 +74,12 @@ class Admission:
     def submit(self, job: Job) -> None:
         """Run a job now, put it into the queue, or refuse it."""
         if job.deadline is not None and job.deadline <= self._clock():
-            self._refuse(
-                job,
-                DeadlineExceededError("the deadline had passed before the request was admitted"),
-            )
+            self._refuse(job, DeadlineExceededError("the deadline passed before admission"))
             return
         if len(self._running) < self._max_concurrency:
             self._start(job)
         elif not self._queue.put(job):
-            self._refuse(
-                job,
-                ResourceExhaustedError(
-                    "the service is at its concurrency limit and its queue is full"
-                ),
-            )
+            self._refuse(job, ResourceExhaustedError("the queue of the service is full"))
             return
         if job.deadline is not None:
             self._timer.add(job, job.deadline)
@@ -170,10 +162,7 @@ class Admission:
             if job is None:
                 break
             if self._is_hopeless(job):
-                self._end(
-                    job,
-                    DeadlineExceededError("the deadline would pass before the request finished"),
-                )
+                self._end(job, DeadlineExceededError("too little time is left for the request"))
             else:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Worker(Protocol):
         ...
 
 
+@dataclass(slots=True, eq=False)
 class Job:
     """One received message.
 
@@ -45,30 +47,16 @@ class Job:
         context: the request, once it was decoded.
     """
 
-    __slots__ = (
-        "_interrupted",
-        "_shields",
-        "answered",
-        "context",
-        "deadline",
-        "delivery",
-        "received",
-        "started",
-        "task",
-        "worker",
-    )
-
-    def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
-        self.worker = worker
-        self.delivery = delivery
-        self.deadline = deadline
-        self.answered = False
-        self.started: float | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.received = 0
-        self.context: RequestContext | None = None
-        self._shields = 0
-        self._interrupted = False
+    worker: Worker
+    delivery: Delivery
+    deadline: float | None = None
+    answered: bool = field(default=False, init=False)
+    started: float | None = field(default=None, init=False)
+    task: asyncio.Task[None] | None = field(default=None, init=False)
+    received: int = field(default=0, init=False)
+    context: RequestContext | None = field(default=None, init=False)
+    _shields: int = field(default=0, init=False)
+    _interrupted: bool = field(default=False, init=False)
 
     @property
     def is_shielded(self) -> bool:

@@ -22,7 +22,6 @@ from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from types import TracebackType
 
     from pydantic import JsonValue
 
@@ -143,12 +142,7 @@ class ServiceClient:
         await self._transport.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def with_timeout(self, timeout: Duration) -> Self:

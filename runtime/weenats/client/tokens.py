@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import inspect
-import json
 import logging
 import math
 import time
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
+
+import jwt
 
 from weenats.context import Key
 from weenats.errors import (
@@ -43,7 +42,6 @@ _PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
-_SEGMENTS: Final = 3
 _LOG: Final = logging.getLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
 
@@ -265,21 +263,14 @@ def expiry(token: str) -> float:
     Returns:
         Seconds since the epoch; infinity when there is no valid `exp` claim.
     """
-    segments = token.split(".")
-    if len(segments) != _SEGMENTS:
-        return math.inf
-    payload = segments[1]
     try:
-        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        return math.inf
-    value: object = cast("dict[str, Any]", claims).get("exp") if isinstance(claims, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.inf
-    try:
-        return float(value) if math.isfinite(value) else math.inf
-    except OverflowError:
-        return math.inf
+        value: object = jwt.decode(token, options={"verify_signature": False}).get("exp")
+        if type(value) in {int, float}:
+            expires_at = float(cast("float", value))
+            return expires_at if math.isfinite(expires_at) else math.inf
+    except (jwt.PyJWTError, ValueError, OverflowError, RecursionError):
+        pass  # not a JWT, or not a valid one
+    return math.inf
 
 
 async def _before_deadline(token: Awaitable[TokenT], context: RequestContext) -> TokenT:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -10,10 +10,12 @@ from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import violations
 from weenats.errors import InternalError, ServiceError
+from weenats.model import Model
 
 if TYPE_CHECKING:
     from weenats.context import MessageContext
-    from weenats.model import Model
+
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
@@ -41,7 +43,7 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
 
 
-def decode_model(model: type[Model], data: bytes) -> Any:
+def decode_model(model: type[ModelT], data: bytes) -> ModelT:
     """Decode a message that is described by one model.
 
     Args:

@@ -22,8 +22,6 @@ from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from weenats.contract import Event
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Subscription, Transport
@@ -171,12 +169,7 @@ class EventSubscription:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.unsubscribe()
 
 

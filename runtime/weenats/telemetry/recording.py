@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from opentelemetry.trace import Span
 
@@ -34,10 +33,5 @@ class Recording:
         self._started = perf_counter()
         return self._headers
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         self._end(self._span, perf_counter() - self._started, error)

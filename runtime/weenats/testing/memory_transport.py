@@ -80,6 +80,7 @@ class MemoryTransport:
         self._max_payload = max_payload
         self._mine: list[_Subscription] = []
         self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
+        self._inbox: _Subscription | None = None
         self._open = False
         self._closed = False
         self._ended = asyncio.Event()
@@ -103,9 +104,7 @@ class MemoryTransport:
         """Be connected; see Transport."""
         if self._closed:
             raise ConnectionLostError("the connection to NATS was closed")
-        if not self._open:
-            self._open = True
-            self.subscribe(self._mux.wildcard, self._mux.on_delivery)
+        self._open = True
 
     async def close(self) -> None:
         """Fail what waits, and end the connection for good."""
@@ -145,6 +144,8 @@ class MemoryTransport:
     ) -> Delivery:
         """Send a message and wait for the first reply that is accepted; see Transport."""
         await self.connect()
+        if self._inbox is None:
+            self._inbox = self.subscribe(self._mux.wildcard, self._mux.on_delivery)
         reply, future = self._mux.open(subject, deadline, accepts)
         try:
             self.publish(subject, payload, headers, reply)

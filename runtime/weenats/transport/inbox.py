@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from contextlib import contextmanager
 from contextvars import Context
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -23,16 +24,12 @@ Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 
 
+@dataclass(slots=True, eq=False)
 class _Pending:
-    __slots__ = ("accepts", "foreign", "future", "subject")
-
-    def __init__(
-        self, subject: str, future: asyncio.Future[Delivery], accepts: Accepts | None
-    ) -> None:
-        self.subject = subject
-        self.future = future
-        self.accepts = accepts
-        self.foreign = 0
+    subject: str
+    future: asyncio.Future[Delivery]
+    accepts: Accepts | None
+    foreign: int = 0
 
     def fail(self, error: ServiceError) -> None:
         if not self.future.done():

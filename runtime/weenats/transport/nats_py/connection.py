@@ -57,6 +57,7 @@ class ConnectionEvents:
     """The server entered lame duck mode: it is about to shut down."""
 
 
+@dataclass(slots=True, eq=False)
 class Interest:
     """A subscription, which can move from one connection to another.
 
@@ -66,17 +67,12 @@ class Interest:
         denied: whether the server denied it.
     """
 
-    __slots__ = ("connection", "denied", "on_delivery", "queue_group", "sid", "subject")
-
-    def __init__(
-        self, connection: NatsConnection, subject: str, queue_group: str, on_delivery: OnDelivery
-    ) -> None:
-        self.connection = connection
-        self.subject = subject
-        self.queue_group = queue_group
-        self.on_delivery = on_delivery
-        self.sid = 0
-        self.denied = False
+    connection: NatsConnection
+    subject: str
+    queue_group: str
+    on_delivery: OnDelivery
+    sid: int = 0
+    denied: bool = False
 
     def leave(self) -> None:
         """Unsubscribe; messages that are on their way are handed over until `drop`."""
