@@ -70,6 +70,9 @@ class CallDefaults(NamedTuple):
     context: Mapping[str, JsonValue] = NO_CONTEXT
     headers: Mapping[str, str] = NO_HEADERS
 
+    def __repr__(self) -> str:
+        return "CallDefaults(...)"  # without the token
+
     def request(
         self, operation: AnyOperation, key: str, payload: object, options: CallOptions
     ) -> RequestContext:

@@ -135,7 +135,7 @@ class Transport(Protocol):
         """
         ...
 
-    async def request(  # noqa: PLR0913 - what one call is made of
+    async def request(  # noqa: PLR0913 - the parts of a request
         self,
         subject: str,
         payload: bytes,

@@ -145,7 +145,7 @@ class NatsTransport:
             )
         connection.send(subject, reply, payload, headers)
 
-    async def request(  # noqa: PLR0913 - what one call is made of
+    async def request(  # noqa: PLR0913 - see Transport
         self,
         subject: str,
         payload: bytes,

@@ -185,7 +185,10 @@ class NatsConnection(SteadyClient):
 
     def restore(self, interest: Interest) -> None:
         """Undo `substitute`."""
-        self._interests[interest.sid] = interest
+        substitute = self._interests.get(interest.sid)
+        if substitute is not None:
+            interest.denied = substitute.denied
+            self._interests[interest.sid] = interest
 
     def unregister(self, interest: Interest) -> None:
         """Unsubscribe; messages that are on their way are handed over until `forget`."""
