@@ -217,17 +217,6 @@ class NatsConnection(SteadyClient):
                 await end_task(reconnecting)  # else it may never end
             self._fail_pings()
 
-    def _ping(self) -> asyncio.Future[bool]:
-        """Write the buffer and a PING.
-
-        Returns:
-            A future: True with the PONG, False when the connection breaks.
-        """
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._hand_over(_PING)
-        self._pongs.append(future)
-        return future
-
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before.
 
@@ -238,7 +227,9 @@ class NatsConnection(SteadyClient):
         """
         if not self.is_connected:
             raise ConnectionLostError("not connected to NATS")
-        pong = self._ping()
+        pong: asyncio.Future[bool] = self._loop.create_future()
+        self._hand_over(_PING)
+        self._pongs.append(pong)
         reading: asyncio.Task[None] | None = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         # When a program cancels all its tasks, nothing reads the PONG.
         waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
@@ -261,8 +252,9 @@ class NatsConnection(SteadyClient):
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
     def _on_denied(self, what: str, subject: str) -> None:
-        for interest in self.interests if what == "subscription" else ():
-            interest.denied = interest.denied or interest.subject == subject
+        for interest in self.interests:
+            if what == "subscription" and interest.subject == subject:
+                interest.denied = True
         self._events.denied(self, what, subject)
 
     def _fail_pings(self) -> None:
