@@ -58,6 +58,7 @@ class MessageContext:
 
     Attributes:
         message_id: the ULID of the message.
+        timestamp: when the message was created, ISO 8601 in UTC with milliseconds; "" when unknown.
         correlation_id: shared by all messages that one cause set off.
         causation_id: the message that caused this one, when it is known.
         metadata_context: what callers pass on with the message, read-only.
@@ -76,6 +77,7 @@ class MessageContext:
         "message_id",
         "metadata_context",
         "otel_context",
+        "timestamp",
     )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
@@ -83,12 +85,14 @@ class MessageContext:
         *,
         message_id: str,
         correlation_id: str,
+        timestamp: str = "",
         causation_id: str | None = None,
         metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
     ) -> None:
         self.message_id = message_id
+        self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
         self.metadata_context = metadata_context
@@ -150,6 +154,7 @@ class RequestContext(MessageContext):
         span: the span of the request, for attributes and events; None while nobody records it.
         arrival: when it arrived, ns since the epoch; 0 when nobody asks.
         size: bytes of its envelope.
+        trace_headers: header lines that carry the trace of a call, set by client telemetry.
     """
 
     __slots__ = (
@@ -167,6 +172,7 @@ class RequestContext(MessageContext):
         "size",
         "span",
         "token",
+        "trace_headers",
     )
 
     def __init__(  # noqa: PLR0913 - one slot each, all known at once
@@ -178,6 +184,7 @@ class RequestContext(MessageContext):
         payload: object,
         message_id: str,
         correlation_id: str,
+        timestamp: str = "",
         causation_id: str | None = None,
         token: str | None = None,
         metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
@@ -188,6 +195,7 @@ class RequestContext(MessageContext):
         work: Shieldable | None = None,
     ) -> None:
         self.message_id = message_id
+        self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
         self.metadata_context = metadata_context
@@ -206,6 +214,7 @@ class RequestContext(MessageContext):
         self.span: Span | None = None
         self.arrival = 0
         self.size = 0
+        self.trace_headers = b""
         self._span_events: list[tuple[str, Mapping[str, str]]] | None = None
         self._features: Mapping[str, str | bool] = _NOTHING
         self._span_attributes: dict[str, str | bool] | None = None
@@ -293,6 +302,7 @@ class RequestContext(MessageContext):
         # Slot by slot: what `copy` does of its own accord costs many times as much.
         copied = type(self).__new__(type(self))
         copied.message_id = self.message_id
+        copied.timestamp = self.timestamp
         copied.correlation_id = self.correlation_id
         copied.causation_id = self.causation_id
         copied.metadata_context = self.metadata_context
@@ -311,6 +321,7 @@ class RequestContext(MessageContext):
         copied.span = self.span
         copied.arrival = self.arrival
         copied.size = self.size
+        copied.trace_headers = self.trace_headers
         copied._span_events = self._span_events
         copied._features = self._features
         copied._span_attributes = self._span_attributes

@@ -34,8 +34,16 @@ if TYPE_CHECKING:
     from weenats.contract import ServiceContract
     from weenats.transport.base import Delivery, Subscription, Transport
 
+__all__ = [
+    "check_health",
+    "get_service_info",
+    "get_service_stats",
+    "list_instances",
+    "list_stats",
+]
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
+InstanceT = TypeVar("InstanceT", PingResponse, StatsResponse)
 Telling = Mapping[str, Callable[[], JsonValue]]
 """What tells the members of `data` in STATS, as they are when somebody asks; it does not raise."""
 
@@ -206,29 +214,52 @@ def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Deli
 
 
 async def list_instances(
-    transport: Transport,
-    service: str | None = None,
-    *,
-    timeout: float = 2.0,
-    headers: bytes = b"",
+    transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
 ) -> list[PingResponse]:
-    """Return every running instance, of all services or of one, sorted by name and id.
+    """Return all running instances, of one service or of all (ADR-32 PING).
 
-    [] when there is none. `headers` are lines that go along, here and below.
+    Args:
+        transport: the connection.
+        service: the name of the service; None for all services.
+        timeout: the time limit in seconds; it ends earlier when no more answers arrive.
+        headers: encoded header lines to send.
+
+    Returns:
+        The instances, sorted by name and id.
+
+    Example:
+        ```python
+        async with ReceiptsClient.connect() as receipts:
+            for instance in await list_instances(receipts.transport, "receipts"):
+                print(instance.name, instance.version, instance.id)
+        ```
+
+    Raises:
+        SubjectError: the name is not valid.
+        ServiceError: see Transport.request_many.
     """
-    found = await _ask_all(transport, "PING", service, PingResponse, timeout, headers)
-    return sorted(found, key=lambda instance: (instance.name, instance.id))
+    return await _ask_all(transport, "PING", service, PingResponse, timeout, headers)
 
 
 async def list_stats(
     transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
 ) -> list[StatsResponse]:
-    """Return what every running instance has counted, of all services or of one.
+    """Return the statistics of all running instances, of one service or of all (ADR-32 STATS).
 
-    They are sorted by name and id; [] when there is none.
+    Args:
+        transport: the connection.
+        service: the name of the service; None for all services.
+        timeout: the time limit in seconds; it ends earlier when no more answers arrive.
+        headers: encoded header lines to send.
+
+    Returns:
+        The statistics, sorted by name and id.
+
+    Raises:
+        SubjectError: the name is not valid.
+        ServiceError: see Transport.request_many.
     """
-    found = await _ask_all(transport, "STATS", service, StatsResponse, timeout, headers)
-    return sorted(found, key=lambda instance: (instance.name, instance.id))
+    return await _ask_all(transport, "STATS", service, StatsResponse, timeout, headers)
 
 
 async def get_service_info(
@@ -239,10 +270,18 @@ async def get_service_info(
     timeout: float = 2.0,
     headers: bytes = b"",
 ) -> InfoResponse:
-    """Return what a service tells of itself, one instance or the one that answers first.
+    """Return the description of a service and its endpoints (ADR-32 INFO).
+
+    Args:
+        transport: the connection.
+        service: the name of the service.
+        instance_id: the instance to ask; by default the first one that answers.
+        timeout: the time limit in seconds.
+        headers: encoded header lines to send.
 
     Raises:
-        ServiceError: as Transport.request; InternalError when the answer is none.
+        SubjectError: the name or the instance is not valid.
+        ServiceError: see Transport.request; InternalError when the answer is not valid.
     """
     subject = subjects.discovery("INFO", subjects.check_service_name(service), instance_id)
     return await _ask(transport, subject, InfoResponse, timeout, headers)
@@ -256,10 +295,18 @@ async def get_service_stats(
     timeout: float = 2.0,
     headers: bytes = b"",
 ) -> StatsResponse:
-    """Return what one instance has counted, the named one or the one that answers first.
+    """Return the statistics of one instance of a service (ADR-32 STATS).
+
+    Args:
+        transport: the connection.
+        service: the name of the service.
+        instance_id: the instance to ask; by default the first one that answers.
+        timeout: the time limit in seconds.
+        headers: encoded header lines to send.
 
     Raises:
-        ServiceError: as Transport.request; InternalError when the answer is none.
+        SubjectError: the name or the instance is not valid.
+        ServiceError: see Transport.request; InternalError when the answer is not valid.
     """
     subject = subjects.discovery("STATS", subjects.check_service_name(service), instance_id)
     return await _ask(transport, subject, StatsResponse, timeout, headers)
@@ -270,8 +317,15 @@ async def check_health(
 ) -> HealthCheck:
     """Return the health of one instance of a service.
 
+    Args:
+        transport: the connection.
+        service: the name of the service.
+        timeout: the time limit in seconds.
+        headers: encoded header lines to send.
+
     Raises:
-        ServiceError: as Transport.request; InternalError when the answer is none.
+        SubjectError: the name is not valid.
+        ServiceError: see Transport.request; InternalError when the answer is not valid.
     """
     return await _ask(transport, subjects.health(service), HealthCheck, timeout, headers)
 
@@ -280,25 +334,24 @@ async def _ask(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
     reply = await transport.request(subject, b"", headers, monotonic() + timeout)
-    answer: ModelT = decode_model(model, reply.payload)
-    return answer
+    return decode_model(model, reply.payload)
 
 
-async def _ask_all(  # noqa: PLR0913, PLR0917 - what is asked, of whom, for how long
+async def _ask_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     transport: Transport,
     verb: str,
     service: str | None,
-    model: type[ModelT],
+    model: type[InstanceT],
     timeout: float,
     headers: bytes,
-) -> list[ModelT]:
+) -> list[InstanceT]:
     if service is not None:
         subjects.check_service_name(service)
     replies = await transport.request_many(
         subjects.discovery(verb, service), b"", headers, timeout=timeout, quiet=min(_QUIET, timeout)
     )
-    found: list[ModelT] = []
+    found: list[InstanceT] = []
     for reply in replies:
-        with suppress(ServiceError):  # a service of another make that does not keep to ADR-32
+        with suppress(ServiceError):  # a service of another framework that breaks ADR-32
             found.append(decode_model(model, reply.payload))
-    return found
+    return sorted(found, key=lambda instance: (instance.name, instance.id))

@@ -84,13 +84,15 @@ async def _batch(
 
 
 def _frame(codec: OperationCodec, sid: int, number: int, token: str | None, trace: bytes) -> bytes:
+    message_id, timestamp = STAMPER.stamp()
     context = RequestContext(
         side="client",
         operation=codec.operation,
         key=KEY,
         payload=typed.CreateOrder.model_validate(ORDER),
-        message_id=STAMPER.stamp(),
-        correlation_id=STAMPER.stamp(),
+        message_id=message_id,
+        timestamp=timestamp,
+        correlation_id=STAMPER.new_id(),
         token=token,
     )
     body = codec.encode_request(context)

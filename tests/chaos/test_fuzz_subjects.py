@@ -71,7 +71,7 @@ async def counted(client: ReceiptsClient) -> tuple[int, int]:
 
 def inboxes_of(client: ReceiptsClient) -> list[str]:
     """Return where the first replies to a client went."""
-    mux = client.transport._mux  # type: ignore[attr-defined]
+    mux = client.transport._inbox.mux  # type: ignore[attr-defined]
     return [mux.wildcard.replace("*", str(number)) for number in range(3)]
 
 

@@ -119,7 +119,7 @@ async def test_it_stays_where_no_other_server_is(pair: NatsCluster) -> None:
         service.subscribe("work", answering(service), "workers")
         await service.fence()
         pair.servers[0].lame_duck()
-        await become(lambda: service._moving is not None and client._moving is not None)
+        await become(lambda: service._migration.is_running and client._migration.is_running)
         assert (await client.request("work", b"x", b"", soon())).payload == b"x"
         await asyncio.to_thread(pair.servers[1].launch)
         await moved(service, pair)
@@ -133,7 +133,7 @@ async def test_closing_ends_a_move(pair: NatsCluster) -> None:
     transport = NatsTransport(pair.servers[0].url)
     await transport.connect()
     pair.servers[0].lame_duck()
-    await become(lambda: transport._moving is not None)
+    await become(lambda: transport._migration.is_running)
     await transport.close()
     assert asyncio.all_tasks() == tasks
 
@@ -145,13 +145,13 @@ async def test_who_unsubscribes_meanwhile_hears_no_more(pair: NatsCluster) -> No
         interest = listener.subscribe("news", heard.append)
         await listener.fence()
         pair.servers[0].lame_duck()
-        await until(listener._settling.locked)
+        await until(listener._migration.lock.locked)
         await listener.unsubscribe([interest])
         before = len(heard)
         publisher.publish("news", b"")
         await publisher.fence()
         await listener.fence()
         assert len(heard) == before
-        await become(lambda: listener._moving is None)
+        await become(lambda: not listener._migration.is_running)
         assert listener._connection is not None
         assert listener._connection.interests == []

@@ -101,7 +101,7 @@ async def test_renewed_credentials_are_found(
     refused = "the server refuses the credentials"
     if meanwhile is not None:
         hold(credentials, meanwhile)
-        refused = f"{credentials} does not hold"
+        refused = f"{credentials} does not contain"
     async with asyncio.timeout(10):
         while True:
             with pytest.raises(UnavailableError) as told:

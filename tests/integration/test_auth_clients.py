@@ -204,7 +204,9 @@ async def test_waiting_for_a_token_is_part_of_the_time_of_a_call(
         return ""
 
     for source in (hang, CachedToken(hang)):
-        with pytest.raises(DeadlineExceededError, match="before there was a token") as error:
+        with pytest.raises(
+            DeadlineExceededError, match="before the token provider returned a token"
+        ) as error:
             await client.with_token(source).run("k", GO, timeout=0.05)
         assert not error.value.remote
     assert handlers.seen == []
@@ -216,7 +218,7 @@ async def test_a_failing_provider_fails_the_call(client: ProbeClient, handlers: 
     def fail() -> str:
         raise OSError("password=hidden")
 
-    with pytest.raises(UnavailableError, match="there is no token") as error:
+    with pytest.raises(UnavailableError, match="no token for the call") as error:
         await client.with_token(fail).run("k", GO)
     assert "hidden" not in str(error.value)
     assert isinstance(error.value.__cause__, OSError)

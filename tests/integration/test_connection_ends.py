@@ -105,7 +105,7 @@ async def test_a_file_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     """It is told at once, not when the time to connect is over, and closing is not held up."""
     (tmp_path / "broken").write_text("-----BEGIN NATS USER JWT-----\n")
     with NatsServer(config='authorization { user: "a", password: "b" }') as server:
-        for name, reason in (("broken", "does not hold"), ("missing", "cannot be read")):
+        for name, reason in (("broken", "does not contain"), ("missing", "cannot be read")):
             given: dict[str, Any] = {kind: tmp_path / name}
             transport = NatsTransport(server.url, ConnectionOptions(**given, connect_timeout=60))
             with pytest.raises(InvalidArgumentError, match=f"{name} {reason}"):

@@ -93,7 +93,7 @@ async def test_a_refused_question_to_many(configured: NatsServer, free: NatsTran
     async with connected(configured.url, ME) as transport:
         with pytest.raises(PermissionDeniedError, match=r"Secret\.a \(publish\)"):
             await transport.request_many("Secret.a", b"", timeout=60, quiet=60)
-        assert not transport._gatherings
+        assert not transport._inbox.mux._gatherings
 
 
 async def test_a_refused_subscription(configured: NatsServer) -> None:
@@ -145,7 +145,8 @@ async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsT
         assert [type(each) for each in told] == [PermissionDeniedError] * 10
         await settle(deaf, free)
         assert arrived == []
-        assert deaf._refused == set()
+        assert deaf._connection is not None
+        assert deaf._connection.interests == []
 
 
 async def test_an_inbox_that_is_allowed_later(

@@ -74,7 +74,7 @@ async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
         await lose(transport, own_nats_server.kill)
         for _ in range(3):
             transport.publish("event", b"x" * 1_000_000)
-        with pytest.raises(ResourceExhaustedError, match="what is kept for the connection is full"):
+        with pytest.raises(ResourceExhaustedError, match="the buffer for messages to NATS is full"):
             transport.publish("event", b"")
         own_nats_server.start()
         await back(transport)

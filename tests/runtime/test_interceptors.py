@@ -162,7 +162,7 @@ def test_what_takes_a_call_is_taken(good: Any) -> None:
         (innermost, r"takes \(context, call_next\), and innermost takes \(context: "),
         (insatiable, r"takes \(context, call_next\), and insatiable takes .*note"),
         (Auditing, r"takes \(context, call_next\), and Auditing takes \(\)$"),
-        (plain, r"an interceptor must be an `async def`: plain is a plain one$"),
+        (plain, r"an interceptor must be an `async def`: plain is a plain function$"),
     ],
 )
 def test_what_cannot_take_a_call_is_refused(bad: Any, message: str) -> None:

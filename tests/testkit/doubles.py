@@ -77,7 +77,7 @@ class Recorder:
         """Wait for the gate."""
         self.started.append(job)
         await self.gate.wait()
-        job.settled = True
+        job.answered = True
         self.finished.append(job)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
@@ -122,13 +122,14 @@ async def settle() -> None:
 
 def a_context(**changes: Any) -> RequestContext:
     """Return a client's context of a plain call; a test changes what it is about."""
-    message_id = STAMPER.stamp()
+    message_id, timestamp = STAMPER.stamp()
     values: dict[str, Any] = {
         "side": "client",
         "operation": RUN,
         "key": "k-1",
         "payload": Run(action="go"),
         "message_id": message_id,
+        "timestamp": timestamp,
         "correlation_id": message_id,
     }
     return RequestContext(**{**values, **changes})

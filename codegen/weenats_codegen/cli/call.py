@@ -173,10 +173,10 @@ def encode_request(
     token = arguments.token
     try:
         target = AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
-        message_id = STAMPER.stamp()
+        message_id, timestamp = STAMPER.stamp()
         sender = MessageMetadata(
             message_id=message_id,
-            timestamp=STAMPER.timestamp,
+            timestamp=timestamp,
             correlation=Correlation(correlation_id=message_id),
             authentication=JwtAuthentication(type="jwt", token=token) if token else MISSING,
         )

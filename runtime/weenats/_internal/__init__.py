@@ -1,1 +1,1 @@
-"""Private helpers that know nothing of services or messages."""
+"""Private helpers that depend on nothing else of weenats."""

@@ -1,4 +1,4 @@
-"""Work in the background of a service that comes again and again."""
+"""A background task that runs an action periodically."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ _LOG: Final = logging.getLogger("weenats.periodic")
 
 
 class Periodic:
-    """From `start` to `close` runs an action, `interval` seconds after it ran last.
+    """Runs an action periodically, from `start` to `close`.
 
-    An action that raises is logged and runs again.
+    Exceptions of the action are logged, and it runs again.
+
+    Args:
+        action: an async function.
+        interval: the pause before each run, in seconds.
     """
 
     def __init__(self, action: Callable[[], Awaitable[None]], interval: float) -> None:
@@ -25,12 +29,12 @@ class Periodic:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to wait, within the running loop."""
-        # It belongs to nobody who may have started the service: not to a request, not to a trace.
+        """Start the task in the running loop."""
+        # An empty context: the task belongs to no request and no trace.
         self._task = asyncio.get_running_loop().create_task(self._run(), context=Context())
 
     async def close(self) -> None:
-        """Run it no more; an action that runs is cancelled."""
+        """Stop the task; an action that is running is cancelled."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -41,5 +45,5 @@ class Periodic:
             await asyncio.sleep(self._interval)
             try:
                 await self._action()
-            except Exception:  # noqa: BLE001 - whatever it is, the next time may be better
-                _LOG.exception("what runs every %g s ended in a defect", self._interval)
+            except Exception:  # noqa: BLE001 - any exception of the action is logged
+                _LOG.exception("unexpected error in a task that runs every %g s", self._interval)

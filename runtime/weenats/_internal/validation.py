@@ -1,4 +1,4 @@
-"""Checks of what users pass in: async functions, keyword options, lists of named entries."""
+"""Checks of arguments: async functions, keyword options, lists of named entries."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ if TYPE_CHECKING:
 
 
 def is_async(function: object) -> bool:
-    """Say whether a function, or an object that can be called, is async."""
+    """Return whether a function or a callable object is async."""
     return iscoroutinefunction(function) or iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def check_async(function: object, what: str) -> None:
-    """Refuse what is no function, and a plain `def` where `async def` is needed.
+    """Check that a function is async.
 
-    An async function around a plain one will do, and so will a plain one around an async one that
-    says so (`functools.wraps`), and an object that can be called: its `__call__` may return any
-    awaitable.
+    Wrappers are accepted where the wrapped function is async (`functools.wraps`, `partial`), and
+    callable objects, whose `__call__` may return any awaitable.
+
+    Args:
+        function: the function.
+        what: what it is for, the subject of the error message.
 
     Raises:
-        TypeError: it is; the text begins with `what`.
+        TypeError: it is not callable, or is a plain function.
     """
     if not callable(function):
         raise TypeError(f"{what} is an async function, not {type(function).__name__}")
@@ -35,15 +38,15 @@ def check_async(function: object, what: str) -> None:
         inner = inner.func
     inner = unwrap(inner, stop=iscoroutinefunction)
     if (isfunction(inner) or ismethod(inner)) and not iscoroutinefunction(inner):
-        raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain one")
+        raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain function")
 
 
 def unknown_option(given: Iterable[str], known: frozenset[str], whose: str) -> TypeError:
-    """Return the error of options that are not among the known ones.
+    """Return the error for unknown options.
 
     Args:
-        given: the names that were given, at least one of them unknown.
-        known: those that there are.
+        given: the names of the given options, of which at least one is unknown.
+        known: the names of the known options.
         whose: what the options are for, such as "a call".
     """
     name = min(set(given) - known)
@@ -55,11 +58,20 @@ def unknown_option(given: Iterable[str], known: frozenset[str], whose: str) -> T
 def checked_entries(
     entries: object, what: str, members: Collection[str], name: re.Pattern[str]
 ) -> list[Mapping[str, Any]]:
-    """Return entries that have exactly these members, and each a `name` of its own.
+    """Check a list of dictionaries with the same members, one of which is a unique `name`.
+
+    Args:
+        entries: the list.
+        what: what the entries are, in the plural, for error messages.
+        members: the names of the members.
+        name: the pattern of the name.
+
+    Returns:
+        The entries.
 
     Raises:
-        TypeError: they are no list of dictionaries.
-        ValueError: members are missing or unknown, or a name is malformed or repeated.
+        TypeError: it is not a list of dictionaries.
+        ValueError: an entry has missing or unknown members, or its name is malformed or repeated.
     """
     if not isinstance(entries, list | tuple):
         raise TypeError(f"{what} are a list of dictionaries, not {type(entries).__name__}")

@@ -1,1 +1,1 @@
-"""Admission of messages: bounded concurrency, queues, deadlines, cancellation, drain."""
+"""Admission of messages: bounded concurrency, a queue, deadlines, cancellation, draining."""

@@ -1,7 +1,4 @@
-"""How many messages run at once, how many wait, and when they end.
-
-Each one is a task of its own.
-"""
+"""How many messages are handled at once, how many wait, and when they are ended."""
 
 from __future__ import annotations
 
@@ -13,8 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.admission.job import Job, Worker
-from weenats.admission.queue import WaitingLine
-from weenats.admission.service_times import ServiceTimes
+from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -28,14 +24,22 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
 
 _LOG: Final = logging.getLogger("weenats.admission")
+_GROWTH: Final = 1.1
+_STEP: Final = 0.001
 
 
 class Admission:
-    """Runs jobs, at most `max_concurrency` at once; the others wait in order of arrival.
+    """Runs each job in a task, up to `max_concurrency` at once; others wait in a queue.
 
-    A job that cannot be run or finished is refused at once: `max_queue` wait already, it has waited
-    for `max_queue_time` seconds, its deadline has passed or will before it can be done, its caller
-    gives it up, or the drain budget is spent. The task of a job that runs already is cancelled.
+    A job is refused immediately when the queue is full, when it waited too long, when its deadline
+    passed or would pass before it could be finished, when its caller cancels it, or when the drain
+    budget is spent. If it runs already, its task is cancelled.
+
+    Args:
+        max_concurrency: how many jobs run at once.
+        max_queue: how many jobs wait.
+        max_queue_time: how long a job waits, in seconds.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
@@ -48,13 +52,13 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
-        # A job belongs to no other: not to the one whose end let it begin.
+        # Not the context of the job whose end lets the next one start.
         self._context = copy_context()
         self._running: set[Job] = set()
-        self._waiting = WaitingLine[Job](max_queue, max_queue_time, self._refuse_aged, clock)
+        self._queue = BoundedQueue[Job](max_queue, max_queue_time, self._refuse_expired, clock)
         self._calls: dict[str, Job] = {}
-        self._timer = DeadlineTimer[Job](self._expire, clock)
-        self._service_times = ServiceTimes[Worker]()
+        self._timer = DeadlineTimer[Job](self._on_deadline, clock)
+        self._service_times = ServiceTimes()
         self._idle: asyncio.Future[None] | None = None
 
     @property
@@ -64,23 +68,18 @@ class Admission:
 
     @property
     def queued(self) -> int:
-        """How many jobs wait."""
-        return len(self._waiting)
+        """The number of jobs that wait."""
+        return len(self._queue)
 
-    def offer(self, job: Job) -> None:
-        """Run the job now, let it wait, or refuse it at once."""
+    def submit(self, job: Job) -> None:
+        """Run a job now, put it into the queue, or refuse it."""
         if job.deadline is not None and job.deadline <= self._clock():
-            self._settle(
-                job,
-                DeadlineExceededError("the deadline had passed before the request was admitted"),
-            )
+            self._refuse(job, DeadlineExceededError("the deadline passed before admission"))
             return
         if len(self._running) < self._max_concurrency:
             self._start(job)
-        elif not self._waiting.add(job):
-            self._settle(
-                job, ResourceExhaustedError("the service works at its limit and its queue is full")
-            )
+        elif not self._queue.put(job):
+            self._refuse(job, ResourceExhaustedError("the queue of the service is full"))
             return
         if job.deadline is not None:
             self._timer.add(job, job.deadline)
@@ -88,33 +87,34 @@ class Admission:
             self._calls[job.delivery.reply] = job
 
     def on_cancel(self, delivery: Delivery) -> None:
-        """End the call that its caller gives up: the one with the reply subject of this message.
+        """End the call whose reply subject a message names, because its caller cancelled it.
 
-        Calls that are unknown or answered are none of ours; of several with one reply subject it is
-        the latest.
+        Unknown and answered calls are ignored. If several calls have the reply subject, the latest
+        one is ended.
         """
         job = self._calls.get(delivery.reply)
         if job is None:
             return
         if job.deadline is not None and job.deadline <= self._clock():
-            self._expire(job)  # the caller's time ran out, which the timer has yet to notice
+            self._on_deadline(job)  # the timer has not fired yet
         else:
-            self._end(job, CancelledError("the caller gave the call up"))
+            self._end(job, CancelledError("the caller cancelled the call"))
 
     def load(self, worker: Worker) -> tuple[int, int]:
         """Return how many jobs of a worker run, and how many wait."""
         running = sum(job.worker is worker for job in self._running)
-        return running, sum(job.worker is worker for job in self._waiting)
+        return running, sum(job.worker is worker for job in self._queue)
 
     async def drain(self, budget: float) -> None:
-        """Wait until all is done, at most `budget` seconds.
+        """Wait until all jobs are finished; then abort those that are left.
 
-        What is left is refused as UNAVAILABLE and cancelled.
+        Args:
+            budget: the time limit in seconds.
         """
-        # Whoever drains from inside a job would wait for itself.
+        # A job that drains would wait for itself.
         self._running -= {job for job in self._running if job.task is asyncio.current_task()}
         self._idle = asyncio.get_running_loop().create_future()
-        self._next()
+        self._start_next()
         try:
             async with asyncio.timeout(budget):
                 await asyncio.shield(self._idle)
@@ -122,50 +122,47 @@ class Admission:
             self.abort()
         finally:
             self._timer.close()
-            self._waiting.close()
+            self._queue.close()
 
     def abort(self) -> None:
-        """Refuse all that waits or runs, now; no shield helps."""
-        for job in (*self._waiting, *self._running):
-            self._settle(job, UnavailableError("the service is stopping"))
+        """Refuse all jobs as UNAVAILABLE and cancel their tasks, shielded or not."""
+        for job in (*self._queue, *self._running):
+            self._refuse(job, UnavailableError("the service is stopping"))
             job.cancel()
-            self._free(job)
+            self._release(job)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
         job.task = asyncio.get_running_loop().create_task(
-            self._work(job), context=self._context.copy()
+            self._run(job), context=self._context.copy()
         )
 
-    async def _work(self, job: Job) -> None:
-        begun = job.begun = self._clock()
+    async def _run(self, job: Job) -> None:
+        started = job.started = self._clock()
         try:
             await job.worker.run(job)
-        except Exception:  # noqa: BLE001 - a defect of a worker is logged whole and ends nothing
-            _LOG.exception("a message on %s ended in a defect", job.delivery.subject)
+        except Exception:  # noqa: BLE001 - any exception of the worker is logged
+            _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0
-            self._service_times.note(job.worker, self._clock() - begun, cut_short=cut_short)
-            self._done(job)
+            self._service_times.add(job.worker, self._clock() - started, cut_short=cut_short)
+            self._finish(job)
 
-    def _done(self, job: Job) -> None:
+    def _finish(self, job: Job) -> None:
         self._forget(job)
         self._running.discard(job)
-        job.task = None  # else job, task and context would hold each other
-        self._next()
+        job.task = None  # breaks the reference cycle of job, task and context
+        self._start_next()
 
-    def _next(self) -> None:
+    def _start_next(self) -> None:
         while len(self._running) < self._max_concurrency:
-            job = self._waiting.next()
+            job = self._queue.get()
             if job is None:
                 break
             if self._is_hopeless(job):
-                self._end(
-                    job,
-                    DeadlineExceededError("the deadline would pass before the service was done"),
-                )
+                self._end(job, DeadlineExceededError("too little time is left for the request"))
             else:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():
@@ -176,31 +173,31 @@ class Admission:
             return False
         return job.deadline - self._clock() <= self._service_times.least(job.worker)
 
-    def _expire(self, job: Job) -> None:
-        self._end(job, DeadlineExceededError("the deadline passed before the service was done"))
+    def _on_deadline(self, job: Job) -> None:
+        self._end(job, DeadlineExceededError("the deadline passed before the request finished"))
 
-    def _refuse_aged(self, job: Job) -> None:
-        self._end(job, ResourceExhaustedError("the request waited too long for its turn"))
+    def _refuse_expired(self, job: Job) -> None:
+        self._end(job, ResourceExhaustedError("the request waited too long in the queue"))
 
     def _end(self, job: Job, error: ServiceError) -> None:
-        """Refuse a job that waits or runs; one that has its answer already is left alone."""
-        if not job.settled:
-            self._settle(job, error)
+        """Refuse a job that waits or runs, unless it was answered."""
+        if not job.answered:
+            self._refuse(job, error)
             job.interrupt()
-            self._free(job)
+            self._release(job)
 
-    def _free(self, job: Job) -> None:
-        """Free the place of a job that has not begun; one that has frees it when it ends."""
+    def _release(self, job: Job) -> None:
+        """Release the place of a job whose task has not started; others release it at their end."""
         if job.task is None:
-            self._waiting.leave(job)
+            self._queue.remove(job)
             self._forget(job)
-        elif job.begun is None:
-            # A task that is cancelled before its first step never enters its body.
-            self._done(job)
+        elif job.started is None:
+            # A task that is cancelled before its first step never runs its `finally`.
+            self._finish(job)
 
-    def _settle(self, job: Job, error: ServiceError) -> None:
-        if not job.settled:
-            job.settled = True
+    def _refuse(self, job: Job, error: ServiceError) -> None:
+        if not job.answered:
+            job.answered = True
             job.worker.refuse(job, error)
 
     def _forget(self, job: Job) -> None:
@@ -208,3 +205,31 @@ class Admission:
             self._timer.discard(job)
         if self._calls.get(job.delivery.reply) is job:
             del self._calls[job.delivery.reply]
+
+
+class ServiceTimes:
+    """The least time that the jobs of each worker take, estimated from finished jobs.
+
+    A quicker job lowers the estimate at once. A slower one raises it by at most a tenth and a
+    millisecond, so only many slow jobs in a row raise it much.
+    """
+
+    def __init__(self) -> None:
+        self._least: dict[Worker, float] = {}
+
+    def add(self, worker: Worker, duration: float, *, cut_short: bool) -> None:
+        """Count a job.
+
+        Args:
+            worker: the worker that handled it.
+            duration: how long it ran, in seconds.
+            cut_short: whether it was cancelled, so that it would have run longer.
+        """
+        known = self._least.get(worker, 0.0)
+        if cut_short:
+            duration = max(duration, known)
+        self._least[worker] = min(duration, known * _GROWTH + _STEP)
+
+    def least(self, worker: Worker) -> float:
+        """Return the least time of a worker's jobs in seconds, 0 while it is unknown."""
+        return self._least.get(worker, 0.0)

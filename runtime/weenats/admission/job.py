@@ -1,7 +1,8 @@
-"""One message on its way through a service, and whoever does its work."""
+"""One message on its way through a service, and the worker that handles it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -13,71 +14,67 @@ if TYPE_CHECKING:
 
 
 class Worker(Protocol):
-    """Whoever does the work of jobs."""
+    """Handles jobs: the endpoint of an operation, or a subscription to events."""
 
     async def run(self, job: Job) -> None:
-        """Do the work; it settles the job and does not raise."""
+        """Handle a job and mark it as answered; it must not raise."""
         ...
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        """Settle a job that cannot be run or finished."""
+        """Answer a job that cannot be run or finished.
+
+        Args:
+            job: the job.
+            error: why.
+        """
         ...
 
 
+@dataclass(slots=True, eq=False)
 class Job:
-    """One delivered message on its way through the service.
+    """One received message.
+
+    Args:
+        worker: handles the message.
+        delivery: the message.
+        deadline: when its caller stops waiting, on the monotonic clock; None for never.
 
     Attributes:
-        deadline: when its caller gives up, on the monotonic clock; None when it never does.
-        settled: True once it was answered or dropped; whatever ends later changes nothing.
-        begun: when its work began, on the monotonic clock; None before.
-        task: what does its work, while that lasts.
-        received: when it arrived, ns since the epoch; 0 where nobody asks.
-        context: what the message became, once it was read.
+        answered: whether it was answered or dropped; later outcomes are ignored.
+        started: when its task started, on the monotonic clock; None before.
+        task: the task that handles it, while it runs.
+        received: when it arrived, nanoseconds since the epoch; 0 without telemetry.
+        context: the request, once it was decoded.
     """
 
-    __slots__ = (
-        "_interrupted",
-        "_shields",
-        "begun",
-        "context",
-        "deadline",
-        "delivery",
-        "received",
-        "settled",
-        "task",
-        "worker",
-    )
-
-    def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
-        self.worker = worker
-        self.delivery = delivery
-        self.deadline = deadline
-        self.settled = False
-        self.begun: float | None = None
-        self.task: asyncio.Task[None] | None = None
-        self.received = 0
-        self.context: RequestContext | None = None
-        self._shields = 0
-        self._interrupted = False
+    worker: Worker
+    delivery: Delivery
+    deadline: float | None = None
+    answered: bool = field(default=False, init=False)
+    started: float | None = field(default=None, init=False)
+    task: asyncio.Task[None] | None = field(default=None, init=False)
+    received: int = field(default=0, init=False)
+    context: RequestContext | None = field(default=None, init=False)
+    _shields: int = field(default=0, init=False)
+    _interrupted: bool = field(default=False, init=False)
 
     @property
     def is_shielded(self) -> bool:
-        """Say whether an interruption has to wait."""
+        """Whether an interruption has to wait."""
         return self._shields > 0
 
     def shield(self) -> None:
-        """Let interruptions wait until as many `unshield` have come."""
+        """Delay interruptions until `unshield` was called as often as `shield`."""
         self._shields += 1
 
     def unshield(self) -> None:
-        """Undo one `shield`; an interruption that waited for the last one cancels the task."""
+        """Undo one `shield`; after the last one, a delayed interruption cancels the task."""
         self._shields -= 1
         if self._interrupted and not self._shields:
             self.cancel()
 
     def interrupt(self) -> None:
-        """Cancel the task, once nothing shields it."""
+        """Cancel the task, as soon as it is not shielded."""
         if self._shields:
             self._interrupted = True
         else:

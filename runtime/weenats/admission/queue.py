@@ -1,4 +1,4 @@
-"""Who waits for a turn: in order of arrival, only so many, only so long."""
+"""A first-in, first-out queue that is bounded in length and in waiting time."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ ItemT = TypeVar("ItemT")
 _MIN_DELAY: Final = 0.001
 
 
-class WaitingLine(Generic[ItemT]):
-    """Items in order of arrival; any of them may leave before its turn, at no cost.
+class BoundedQueue(Generic[ItemT]):
+    """Items in order of arrival, any of which can be removed in constant time.
 
     Args:
-        max_length: how many may wait.
-        max_time: how many seconds one may wait; it is then handed to `on_aged`.
-        on_aged: takes an item that has left the line.
-        clock: the monotonic clock.
+        max_length: the maximum number of items.
+        max_time: the maximum waiting time of an item, in seconds.
+        on_expired: called with an item that was removed because it waited too long.
+        clock: returns monotonic seconds.
     """
 
     def __init__(
         self,
         max_length: int,
         max_time: float,
-        on_aged: Callable[[ItemT], None],
+        on_expired: Callable[[ItemT], None],
         clock: Clock = monotonic,
     ) -> None:
         self._max_length = max_length
         self._max_time = max_time
-        self._on_aged = on_aged
+        self._on_expired = on_expired
         self._clock = clock
         self._ends: OrderedDict[ItemT, float] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -48,46 +48,46 @@ class WaitingLine(Generic[ItemT]):
     def __iter__(self) -> Iterator[ItemT]:
         return iter(self._ends)
 
-    def add(self, item: ItemT) -> bool:
-        """Let an item wait behind all others, or say that there is no place."""
+    def put(self, item: ItemT) -> bool:
+        """Add an item at the end; return False when the queue is full."""
         if len(self._ends) >= self._max_length:
             return False
         self._ends[item] = self._clock() + self._max_time
-        self._watch()
+        self._set_timer()
         return True
 
-    def leave(self, item: ItemT) -> None:
-        """Let an item wait no more; unknown ones are ignored."""
+    def remove(self, item: ItemT) -> None:
+        """Remove an item; unknown items are ignored."""
         self._ends.pop(item, None)
 
-    def next(self) -> ItemT | None:
-        """Take the item whose turn it is, None when nobody waits."""
+    def get(self) -> ItemT | None:
+        """Remove and return the first item, None when the queue is empty."""
         if self._ends:
-            self._drop_aged()  # the timer is due, but the loop was busy
+            self._expire()  # the loop may have been too busy for the timer
         return self._ends.popitem(last=False)[0] if self._ends else None
 
     def close(self) -> None:
-        """Watch no longer how long they wait."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _watch(self) -> None:
-        """Set the timer for the one who has waited longest, unless it is set."""
+    def _set_timer(self) -> None:
+        """Set the timer for the first item, unless it is set."""
         if self._timer is None and self._ends and self._max_time < math.inf:
             delay = max(next(iter(self._ends.values())) - self._clock(), _MIN_DELAY)
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._drop_aged()
-        self._watch()
+        self._expire()
+        self._set_timer()
 
-    def _drop_aged(self) -> None:
+    def _expire(self) -> None:
         now = self._clock()
         while self._ends:
             item, end = next(iter(self._ends.items()))
             if end > now:
                 return
             del self._ends[item]
-            self._on_aged(item)
+            self._on_expired(item)

@@ -1,6 +1,7 @@
-"""Calls to services: the base of generated clients, tokens and retries."""
+"""Clients: typed calls to services, with tokens, retries and telemetry."""
 
-from weenats.client.client import DEFAULT_TIMEOUT, CallOptions, ServiceClient
+from weenats.client.call import DEFAULT_TIMEOUT, CallOptions
+from weenats.client.client import ServiceClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
 
 __all__ = [

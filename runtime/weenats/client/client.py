@@ -1,46 +1,32 @@
-"""Calling a service: the base of generated clients, its options, and its immutable overlays."""
+"""The base class of generated clients."""
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import nullcontext
 from copy import copy
-from time import monotonic
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from typing_extensions import Unpack
 
 from weenats import discovery
 from weenats import interceptors as chains
-from weenats._internal.validation import unknown_option
-from weenats.client.retry import RetryInterceptor
-from weenats.client.tokens import (
-    CachedToken,
-    ask,
-    check_source,
-    warn_if_exposed,
-)
-from weenats.codec import OperationCodec
-from weenats.context import CURRENT, NO_CONTEXT, Key, MessageContext, RequestContext, Response
-from weenats.errors import DeadlineExceededError, UnauthenticatedError
+from weenats.client.call import DEFAULT_TIMEOUT, CallDefaults, CallOptions, Exchange
+from weenats.client.retry import RetryInterceptor, check_not_retried
+from weenats.client.tokens import TokenInterceptor, check_source
 from weenats.protocol import headers as header_names
-from weenats.protocol import subjects
 from weenats.protocol.deadline import Duration, seconds
-from weenats.protocol.headers import NO_HEADERS
-from weenats.protocol.identifiers import STAMPER, check_correlation
-from weenats.protocol.subjects import Kind
-from weenats.telemetry.client import OutgoingCalls
+from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.telemetry.propagation import propagated_headers
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Awaitable, Callable, Sequence
 
     from pydantic import JsonValue
 
-    from weenats.client.tokens import TokenProvider, TokenSource
+    from weenats.client.tokens import TokenSource
+    from weenats.context import Response
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
     from weenats.protocol.messages import (
@@ -49,52 +35,34 @@ if TYPE_CHECKING:
         PingResponse,
         StatsResponse,
     )
-    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.base import Transport
     from weenats.transport.options import ConnectionOptions
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
-TokenT = TypeVar("TokenT")
 AnswerT = TypeVar("AnswerT")
-DEFAULT_TIMEOUT: Final = 5.0
-"""Seconds that a call may take when nobody says otherwise."""
-_TOKEN_PROVIDER: Final = Key["TokenProvider | None"]("token provider")
-
-
-class CallOptions(TypedDict, total=False):
-    """What one call may say for itself; it wins over the client's own settings.
-
-    Attributes:
-        timeout: how long the call may take, seconds or timedelta; default: the client's, else the
-            operation's in the contract, else 5 seconds. Inside a handler it can only shorten what
-            is left.
-        correlation_id: default: that of the message being served, else a new one.
-        causation_id: default: the message being served.
-        token: a JWT that says who calls, or what returns one, sync or async: see CachedToken.
-        context: members of `metadata.context`, added to the client's.
-        headers: NATS headers, added to the client's.
-    """
-
-    timeout: Duration
-    correlation_id: str
-    causation_id: str
-    token: TokenSource
-    context: Mapping[str, JsonValue]
-    headers: Mapping[str, str]
-
-
-_CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)
 
 
 class ServiceClient:
-    """The base of generated clients: calls the operations of one contract.
+    """The base class of generated clients: calls the operations of one contract.
 
-    It is immutable: every `with_*` returns a new client on the same connection. `connect` opens the
-    connection by the first call or by `async with`; leaving that closes it. A client on a given
-    transport leaves it open.
+    A client is immutable. Every `with_*` method returns a new client that uses the same connection.
+    A client from `connect` opens its connection on the first call or with `async with`, and closes
+    it when the `async with` block ends. A client that was given a transport leaves it open.
 
     Args:
-        transport: the connection to share.
+        transport: a connection to share.
+
+    Example:
+        ```python
+        async with ReceiptsClient.connect("nats://localhost:4222") as receipts:
+            receipt = await receipts.get("r-1", timeout=2)
+            hurried = receipts.with_timeout(0.5).with_retry()
+            await hurried.finalize("r-1", Finalize())
+        ```
+
+    Raises:
+        TypeError: the transport is a URL: use `connect`.
     """
 
     contract: ClassVar[ServiceContract]
@@ -104,16 +72,11 @@ class ServiceClient:
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
         self._transport = transport
         self._owns_transport = False
-        self._timeout: float | None = None
-        self._token: TokenSource | None = None
-        self._context: Mapping[str, JsonValue] = NO_CONTEXT
-        self._headers: Mapping[str, str] = NO_HEADERS
-        self._header_lines = b""
+        self._defaults = CallDefaults()
         self._interceptors: tuple[Interceptor, ...] = ()
-        self._telemetry: TelemetryManager | None = None
-        self._called: dict[AnyOperation | str, OutgoingCalls] = {}
-        self._call: CallNext = self._send
-        self._codecs: dict[AnyOperation, OperationCodec] = {}
+        self._tokens = TokenInterceptor(transport)
+        self._telemetry: ClientTelemetry | None = None
+        self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
 
     @classmethod
     def connect(
@@ -125,12 +88,30 @@ class ServiceClient:
         timeout: Duration | None = None,
         interceptors: Sequence[Interceptor] = (),
     ) -> Self:
-        """Return a client with a connection of its own.
+        """Return a client with a connection of its own, which the first call opens.
 
-        The first call opens it, or `async with`.
+        Args:
+            servers: the URL of a NATS server, or several URLs.
+            connection: how to connect: credentials, TLS, timeouts.
+            token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
+            timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.
+            interceptors: run around every call, the first one is the outermost.
+
+        Returns:
+            The client.
+
+        Example:
+            ```python
+            receipts = ReceiptsClient.connect(
+                ["nats://a.example:4222", "nats://b.example:4222"],
+                connection=ConnectionOptions(credentials="app.creds"),
+                timeout=2,
+            )
+            ```
 
         Raises:
-            InvalidArgumentError: an option is refused.
+            InvalidArgumentError: an argument is not valid.
+            TypeError: an interceptor is not async, or does not take (context, call_next).
         """
         client = cls(NatsTransport(servers, connection))
         if timeout is not None:
@@ -144,14 +125,16 @@ class ServiceClient:
 
     @property
     def transport(self) -> Transport:
-        """The connection of this client."""
+        """The connection of the client."""
         return self._transport
 
-    async def close(self) -> None:
-        """Close the connection when it is the client's own.
+    @property
+    def telemetry(self) -> TelemetryManager:
+        """The telemetry of the client, for spans of your own; without `with_telemetry` a no-op."""
+        return SILENT if self._telemetry is None else self._telemetry.manager
 
-        Calls that wait end with ConnectionLostError.
-        """
+    async def close(self) -> None:
+        """Close the connection, if the client has its own; pending calls fail."""
         if self._owns_transport:
             await self._transport.close()
 
@@ -159,54 +142,81 @@ class ServiceClient:
         await self._transport.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def with_timeout(self, timeout: Duration) -> Self:
-        """Give calls so long, seconds or timedelta, whatever the contract says.
+        """Set the timeout of every call; overrides the contract's.
+
+        Args:
+            timeout: seconds or a timedelta.
+
+        Returns:
+            A client with this timeout.
 
         Raises:
-            InvalidArgumentError: it is no positive duration.
+            InvalidArgumentError: it is not a positive duration.
         """
-        return self._with(_timeout=seconds(timeout))
+        return self._with(_defaults=self._defaults._replace(timeout=seconds(timeout)))
 
     def with_token(self, token: TokenSource) -> Self:
-        """Send a JWT with each call that says who calls.
+        """Authenticate the caller of every call.
 
-        A callable is asked for each call, within the call's time; CachedToken keeps what it says.
+        Args:
+            token: a JWT, or a provider that returns one, sync or async. The provider is asked for
+                each call, within the time of the call; CachedToken keeps its token.
+
+        Returns:
+            A client with this token.
 
         Raises:
-            InvalidArgumentError: it is empty, or neither a token nor a callable.
+            InvalidArgumentError: it is an empty token, or neither a token nor a provider.
         """
-        return self._with(_token=check_source(token))
+        return self._with(_defaults=self._defaults._replace(token=check_source(token)))
 
     def with_header(self, name: str, value: str) -> Self:
-        """Send a NATS header with each call.
+        """Send a NATS header with every call.
+
+        Args:
+            name: the name of the header.
+            value: the value of the header.
+
+        Returns:
+            A client with this header.
 
         Raises:
             InvalidArgumentError: the header is reserved or malformed.
         """
         header_names.check({name: value})
-        headers = {**self._headers, name: value}
-        return self._with(_headers=headers, _header_lines=header_names.encode(headers))
+        headers = {**self._defaults.headers, name: value}
+        return self._with(_defaults=self._defaults._replace(headers=headers), _chains={})
 
     def with_context(self, **members: JsonValue) -> Self:
-        """Send members of `metadata.context` with each call."""
-        return self._with(_context={**self._context, **members})
+        """Send members of `metadata.context` with every call.
+
+        Args:
+            members: the members, by name.
+
+        Returns:
+            A client with these members.
+        """
+        context = {**self._defaults.context, **members}
+        return self._with(_defaults=self._defaults._replace(context=context))
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
-        """Let an interceptor stand around each call; the first added is the outermost.
+        """Add an interceptor around every call; the first one that is added is the outermost.
+
+        Args:
+            interceptor: an async function that takes (context, call_next).
+
+        Returns:
+            A client with this interceptor.
 
         Raises:
             TypeError: it is not async, or does not take (context, call_next).
         """
         chains.check(interceptor)
-        return self._with(_interceptors=(*self._interceptors, interceptor))
+        return self._with(_interceptors=(*self._interceptors, interceptor), _chains={})
 
     def with_retry(
         self,
@@ -216,23 +226,27 @@ class ServiceClient:
         max_backoff: Duration = 2.0,
         budget: float = 0.1,
     ) -> Self:
-        """Make calls of idempotent operations again, at this place among the interceptors.
+        """Retry calls of idempotent operations that fail with UNAVAILABLE or RESOURCE_EXHAUSTED.
 
-        Those added before see a call once, those added later see each attempt. The clients that
-        come from the returned one share its budget of retries.
+        Interceptors that were added before see a call once; those that are added later see each
+        attempt. Clients that are derived from the returned one share its budget.
 
         Args:
-            attempts: how often a call is made at most, the first time included, 2 to 10.
-            initial_backoff: the longest pause before the second attempt; it doubles with each one.
-            max_backoff: what the longest pause does not grow beyond.
-            budget: the share of this client's calls that may be retries, see RetryBudget.
+            attempts: the maximum number of attempts, the first one included, 2 to 10.
+            initial_backoff: the longest delay before the second attempt, in seconds or as
+                timedelta; it doubles with each attempt.
+            max_backoff: the limit of the longest delay, in seconds or as timedelta.
+            budget: the share of calls that may be retries, greater than 0 and at most 1; ten
+                retries in 10 seconds are always granted.
+
+        Returns:
+            A client that retries.
 
         Raises:
-            ValueError: a value is out of bounds; or calls are made again already.
-            InvalidArgumentError: a duration is none.
+            ValueError: an argument is out of range, or with_retry() was already called.
+            InvalidArgumentError: a backoff is not a positive duration.
         """
-        if any(isinstance(each, RetryInterceptor) for each in self._interceptors):
-            raise ValueError("calls are made again already: with_retry is called once")
+        check_not_retried(self._interceptors)
         return self.with_interceptor(
             RetryInterceptor(
                 attempts, initial_backoff=initial_backoff, max_backoff=max_backoff, budget=budget
@@ -240,23 +254,24 @@ class ServiceClient:
         )
 
     def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
-        """Record a CLIENT span and the duration of each call, with the application's provider.
+        """Record a CLIENT span and the duration of every call, with the application's providers.
 
         Args:
-            settings: what is collected.
+            settings: what is recorded.
+
+        Returns:
+            A client with telemetry.
 
         Raises:
-            ValueError: there is an `exporter_url`, which is a service's.
+            ValueError: the settings have an `exporter_url`, which only services can have.
         """
         settings = settings or TelemetrySettings()
         if settings.exporter_url is not None:
-            raise ValueError("a client's spans go to the application's provider: no exporter_url")
-        return self._with(_telemetry=TelemetryManager(settings), _called={})
-
-    @property
-    def telemetry(self) -> TelemetryManager:
-        """What records the calls and events of this client and spans of your own; else nothing."""
-        return self._telemetry or SILENT
+            raise ValueError(
+                "exporter_url is for services only: a client uses the application's providers"
+            )
+        telemetry = ClientTelemetry(TelemetryManager(settings), self._transport)
+        return self._with(_telemetry=telemetry, _chains={})
 
     async def execute(
         self,
@@ -265,15 +280,24 @@ class ServiceClient:
         payload: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Execute a command on the aggregate with this key.
+        """Execute a command on an aggregate.
+
+        Args:
+            command: the command.
+            key: the key of the aggregate.
+            payload: the payload of the command.
+            options: see CallOptions.
+
+        Returns:
+            The result of the command.
 
         Raises:
-            ServiceError: what the service replied with, errors of the contract as their own class;
-                or what kept the call from being answered, see Transport.request.
-            InvalidArgumentError: an option, the key or the payload cannot be sent.
-            TypeError: there is no such option.
+            ServiceError: the error that the service replied with, errors of the contract as their
+                own class; or why there is no reply, see Transport.request.
+            InvalidArgumentError: an option, the key or the payload is not valid.
+            TypeError: an option is unknown.
         """
-        response = await self._call(self._request(command, key, payload, options))
+        response = await self._call(command, key, payload, options)
         return cast("ResultT", chains.result_of(response))
 
     async def query(
@@ -283,17 +307,29 @@ class ServiceClient:
         parameters: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Ask a query of the aggregate with this key.
+        """Query an aggregate.
+
+        Args:
+            query: the query.
+            key: the key of the aggregate.
+            parameters: the parameters of the query, None when it has none.
+            options: see CallOptions.
+
+        Returns:
+            The result of the query.
 
         Raises:
             ServiceError: as `execute`.
             TypeError: as `execute`.
         """
-        response = await self._call(self._request(query, key, parameters, options))
+        response = await self._call(query, key, parameters, options)
         return cast("ResultT", chains.result_of(response))
 
     async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
-        """Return what the service tells of itself (ADR-32 INFO).
+        """Return the description of the service and its endpoints (ADR-32 INFO).
+
+        Args:
+            instance_id: the instance to ask; by default the first one that answers.
 
         Raises:
             ServiceError: see discovery.get_service_info.
@@ -301,7 +337,10 @@ class ServiceClient:
         return await self._discover("INFO", discovery.get_service_info, instance_id)
 
     async def get_service_stats(self, instance_id: str | None = None) -> StatsResponse:
-        """Return what one instance of the service has counted (ADR-32 STATS).
+        """Return the statistics of one instance of the service (ADR-32 STATS).
+
+        Args:
+            instance_id: the instance to ask; by default the first one that answers.
 
         Raises:
             ServiceError: see discovery.get_service_stats.
@@ -309,7 +348,7 @@ class ServiceClient:
         return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
     async def list_instances(self) -> list[PingResponse]:
-        """Return every running instance of the service (ADR-32 PING)."""
+        """Return all running instances of the service (ADR-32 PING)."""
         return await self._discover("PING", discovery.list_instances)
 
     async def check_health(self) -> HealthCheck:
@@ -321,174 +360,31 @@ class ServiceClient:
         return await self._discover("HEALTH", discovery.check_health)
 
     async def _discover(
-        self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *which: str | None
+        self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *instance: str | None
     ) -> AnswerT:
-        """Ask the service about itself, within a span where there is telemetry."""
-        name, timeout = self.contract.name, self._patience
+        name, timeout = self.contract.name, self._defaults.timeout or DEFAULT_TIMEOUT
+        call = self._telemetry.discovery(name, verb) if self._telemetry else nullcontext(b"")
+        with call as headers:
+            return await ask(self._transport, name, *instance, timeout=timeout, headers=headers)
 
-        def send(_: None, trace: bytes) -> Awaitable[AnswerT]:
-            return ask(self._transport, name, *which, timeout=timeout, headers=trace)
+    def _call(
+        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+    ) -> Awaitable[Response]:
+        call = self._chains.get(operation)
+        if call is None:
+            call = self._chains[operation] = self._chain(operation)
+        return call(self._defaults.request(operation, key, payload, options))
 
-        if self._telemetry is None:
-            return await send(None, b"")
-        called = self._called.get(verb)
-        if called is None:
-            health = verb == "HEALTH"
-            subject = subjects.health(name) if health else subjects.discovery(verb, name)
-            called = OutgoingCalls(self._telemetry, f"{name}/${verb}", Kind.QUERY, subject)
-            self._called[verb] = called
-        return await called.call(None, send, self._transport.server_address)
-
-    @property
-    def _patience(self) -> float:
-        return self._timeout or DEFAULT_TIMEOUT
+    def _chain(self, operation: AnyOperation) -> CallNext:
+        """Compose the calls of an operation: interceptors, token, telemetry, exchange."""
+        links = [*self._interceptors, self._tokens.interceptor(operation)]
+        if self._telemetry is not None:
+            links.append(self._telemetry.interceptor(operation))
+        exchange = Exchange(operation, self._transport, self._defaults.headers)
+        return chains.chain(links, exchange.send)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
         for name, value in changes.items():
             setattr(changed, name, value)
-        changed._call = chains.chain(changed._interceptors, changed._send)
         return changed
-
-    def _request(
-        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
-    ) -> RequestContext:
-        if "timeout" in options:
-            timeout = seconds(options["timeout"])
-        else:
-            timeout = self._timeout or operation.timeout or DEFAULT_TIMEOUT
-        message_id = STAMPER.stamp()
-        context = RequestContext(
-            side="client",
-            operation=operation,
-            key=key,
-            payload=payload,
-            message_id=message_id,
-            correlation_id=message_id,
-            metadata_context=self._context,
-            headers=self._headers,
-            deadline=monotonic() + timeout,
-        )
-        if self._token is not None:
-            _set_token(context, self._token)
-        current = CURRENT.get()
-        if current is not None:
-            _inherit(context, current)
-            if self._telemetry is None or not self._telemetry.traces:
-                _propagate(context, current)
-        if options:
-            _apply(context, options)
-        return context
-
-    async def _send(self, context: RequestContext) -> Response:
-        if context.token is not None:
-            try:
-                return await self._exchange(context)
-            finally:
-                warn_if_exposed(self._transport)
-        if _TOKEN_PROVIDER in context and (provider := context[_TOKEN_PROVIDER]) is not None:
-            return await self._send_as(context, provider)
-        return await self._exchange(context)
-
-    async def _send_as(self, context: RequestContext, provider: TokenProvider) -> Response:
-        """Send the call with a token of the provider; with another one when that is refused."""
-        token = await _in_time(ask(provider), context)
-        try:
-            return await self._send(context.replace(token=token))
-        except UnauthenticatedError as error:
-            if not (error.remote and isinstance(provider, CachedToken)):
-                raise
-            renewed = await _in_time(provider.renew(token), context)
-            if renewed is None:
-                raise
-        return await self._send(context.replace(token=renewed))
-
-    async def _exchange(self, context: RequestContext) -> Response:
-        if self._telemetry is None:
-            return await self._ask(context)
-        called = self._called.get(context.operation)
-        if called is None:
-            called = OutgoingCalls.of(self._telemetry, context.operation)
-            self._called[context.operation] = called
-        return await called.call(context, self._ask, self._transport.server_address)
-
-    async def _ask(self, context: RequestContext, trace: bytes = b"") -> Response:
-        operation = context.operation
-        codec = self._codecs.get(operation)
-        if codec is None:
-            codec = self._codecs[operation] = OperationCodec(operation)
-        deadline = cast("float", context.deadline)
-        remaining = int((deadline - monotonic()) * 1000)
-        if remaining <= 0:
-            raise DeadlineExceededError("the deadline passed before the call was sent")
-        lines = (
-            self._header_lines
-            if context.headers is self._headers
-            else header_names.encode(context.headers)
-        )
-        reply = await self._transport.request(
-            operation.subject,
-            codec.encode_request(context),
-            b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
-            deadline,
-            _is_reply,
-            cancel_subject=operation.contract.cancel_subject,
-        )
-        return codec.decode_response(reply.payload)
-
-
-def _inherit(context: RequestContext, current: MessageContext) -> None:
-    """Take over from the message being served what its nested calls carry on."""
-    context.correlation_id = current.correlation_id
-    context.causation_id = current.message_id
-    inherited = current.inherited_deadline
-    if inherited is not None and context.deadline is not None:
-        context.deadline = min(context.deadline, inherited)
-
-
-def _propagate(context: RequestContext, current: MessageContext) -> None:
-    """Carry the trace of the message being served on."""
-    if propagated := propagated_headers(current):
-        context.headers = {**context.headers, **propagated}
-
-
-def _apply(context: RequestContext, options: CallOptions) -> None:
-    """Let the options of one call win over the client's settings."""
-    if not options.keys() <= _CALL_OPTIONS:
-        raise unknown_option(options, _CALL_OPTIONS, "a call")
-    if "correlation_id" in options:
-        context.correlation_id = check_correlation(options["correlation_id"], "correlation_id")
-    if "causation_id" in options:
-        context.causation_id = check_correlation(options["causation_id"], "causation_id")
-    if "token" in options:
-        _set_token(context, check_source(options["token"]))
-    if "context" in options:
-        context.metadata_context = {**context.metadata_context, **options["context"]}
-    if "headers" in options:
-        header_names.check(options["headers"])
-        context.headers = {**context.headers, **options["headers"]}
-
-
-def _is_reply(delivery: Delivery) -> bool:
-    """Tell a service's reply from what others on the subject sent, a stream for instance."""
-    return b'"success"' in delivery.payload
-
-
-def _set_token(context: RequestContext, token: TokenSource) -> None:
-    """Let the call carry a token, or one that is asked for when it is sent."""
-    if isinstance(token, str):
-        context.token = token
-        if _TOKEN_PROVIDER in context:
-            context[_TOKEN_PROVIDER] = None
-    else:
-        context.token = None
-        context[_TOKEN_PROVIDER] = token
-
-
-async def _in_time(token: Awaitable[TokenT], context: RequestContext) -> TokenT:
-    """Wait for a token, but no longer than the call may take."""
-    try:
-        async with asyncio.timeout(context.remaining):
-            return await token
-    except TimeoutError:
-        raise DeadlineExceededError("the deadline passed before there was a token") from None

@@ -1,36 +1,47 @@
-"""The client's side: where the token of a call comes from, and how long one is kept."""
+"""The tokens that calls carry: where they come from, caching, and sending again after a refusal."""
 
 from __future__ import annotations
 
 import asyncio
-import binascii
 import inspect
-import json
 import logging
 import math
 import time
-from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
-from weenats.errors import InvalidArgumentError, ServiceError, UnavailableError
+import jwt
+
+from weenats.context import Key
+from weenats.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    ServiceError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from weenats.interceptors import Description
 from weenats.protocol.identifiers import check_token
 
 if TYPE_CHECKING:
+    from weenats.context import RequestContext, Response
+    from weenats.contract import AnyOperation
+    from weenats.interceptors import CallNext, Interceptor
     from weenats.protocol.deadline import Clock
     from weenats.transport.base import Transport
 
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns a token, or awaits one; it must not block."""
 TokenSource = str | TokenProvider
-"""A token, or what returns one for each call."""
+"""A token, or a provider that is asked for a token for each call."""
+TokenT = TypeVar("TokenT")
 
+_PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
 _RENEW_INTERVAL: Final = 1.0
-_SEGMENTS: Final = 3
 _LOG: Final = logging.getLogger("weenats.auth")
 _exposed: Final[WeakSet[Transport]] = WeakSet()
 
@@ -38,17 +49,30 @@ _exposed: Final[WeakSet[Transport]] = WeakSet()
 class CachedToken:
     """A token source that keeps a token until shortly before it expires.
 
-    One caller at a time asks the provider; the others wait for the same token. It is asked apart
-    from the call that needs the token, so no caller's deadline ends it for the others.
+    Concurrent calls wait for one request to the provider. It runs in a task of its own, so the
+    deadline of one call does not cancel it for the others.
 
-    A call that is answered UNAUTHENTICATED renews the token and is sent once more. That happens
-    at most once a second, so that a service that refuses everybody floods no issuer of tokens.
+    When a service answers UNAUTHENTICATED, the token is renewed and the call is sent once more.
+    Tokens are renewed for this reason at most once a second, so a service that refuses every token
+    does not flood the issuer.
 
     Args:
-        provider: returns a new token, sync or async. When it says in `exp` when it expires, it is
-            replaced 30 seconds before that, or when four fifths of its time have passed if that
-            is later. Without `exp` it is kept until a service refuses it.
-        clock: the time in seconds since the epoch.
+        provider: returns a new token, sync or async. A token with an `exp` claim is replaced 30
+            seconds before it expires, or after four fifths of its lifetime if that is later. A
+            token without `exp` is kept until a service refuses it.
+        clock: returns seconds since the epoch.
+
+    Example:
+        ```python
+        async def fetch_token() -> str:
+            response = await http.post("https://issuer.example/token", data=CREDENTIALS)
+            return response.json()["access_token"]
+
+        client = ReceiptsClient.connect(token=CachedToken(fetch_token))
+        ```
+
+    Raises:
+        InvalidArgumentError: the provider is not callable.
     """
 
     def __init__(self, provider: TokenProvider, *, clock: Clock = time.time) -> None:
@@ -59,23 +83,30 @@ class CachedToken:
         self._token: str | None = None
         self._fresh_until = -math.inf
         self._renewed_at = -math.inf
-        self._asking: asyncio.Task[str] | None = None
+        self._refreshing: asyncio.Task[str] | None = None
 
     def __repr__(self) -> str:
         return f"<CachedToken {'empty' if self._token is None else 'filled'}>"
 
     async def __call__(self) -> str:
-        """Return the token, a new one when the old one is about to expire.
+        """Return the token, a new one when the cached one is about to expire.
 
         Raises:
             UnavailableError: the provider failed.
         """
         if self._token is not None and self._clock() < self._fresh_until:
             return self._token
-        return await asyncio.shield(self._ask())
+        return await asyncio.shield(self._refresh())
 
     async def renew(self, refused: str) -> str | None:
-        """Return another token in place of one that a service refused; None when there is none.
+        """Replace a token that a service refused.
+
+        Args:
+            refused: the refused token.
+
+        Returns:
+            Another token; None when there is none, or when a token was renewed less than a second
+            ago.
 
         Raises:
             UnavailableError: the provider failed.
@@ -90,19 +121,25 @@ class CachedToken:
         return None if token == refused else token
 
     def invalidate(self, token: str | None = None) -> None:
-        """Forget the token, or only this one: the next call asks for a new one."""
+        """Forget the cached token, so that the next call asks the provider.
+
+        Args:
+            token: forget only this token; by default any.
+        """
         if token is None or token == self._token:
             self._token = None
 
-    def _ask(self) -> asyncio.Task[str]:
+    def _refresh(self) -> asyncio.Task[str]:
+        """Return the task that asks the provider, which all waiting calls share."""
         loop = asyncio.get_running_loop()
-        if self._asking is None or self._asking.done() or self._asking.get_loop() is not loop:
-            # What the provider does belongs to no caller: not to its deadline, not to its trace.
-            self._asking = loop.create_task(self._refresh(), context=Context())
-            self._asking.add_done_callback(_retrieve)
-        return self._asking
+        task = self._refreshing
+        if task is None or task.done() or task.get_loop() is not loop:
+            # An empty context: the provider inherits neither deadline nor trace of one call.
+            task = self._refreshing = loop.create_task(self._fetch(), context=Context())
+            task.add_done_callback(_retrieve)
+        return task
 
-    async def _refresh(self) -> str:
+    async def _fetch(self) -> str:
         token = await ask(self._provider)
         expires_at = expiry(token)
         margin = min(_REFRESH_BEFORE, (expires_at - self._clock()) * _REFRESH_SHARE)
@@ -111,12 +148,78 @@ class CachedToken:
         return token
 
 
+class TokenInterceptor:
+    """Adds the token to calls, and sends a call again when a cached token was refused.
+
+    The provider is asked within the time of the call.
+
+    Args:
+        transport: the connection, for a warning when others could read the tokens on it.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def interceptor(self, operation: AnyOperation) -> Interceptor:
+        """Return the interceptor, which is the same for all operations."""
+        del operation
+        return self
+
+    def describe(self, operation: AnyOperation) -> Description:
+        """Describe the feature."""
+        del operation
+        return Description(name="token")
+
+    def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
+        """Send a call, with a token when it has a token source.
+
+        Raises:
+            ServiceError: the error of the call, or of the token provider.
+        """
+        if context.token is not None:
+            return self._send(context, call_next)
+        if _PROVIDER in context:
+            return self._send_with_token_of(context[_PROVIDER], context, call_next)
+        return call_next(context)
+
+    async def _send(self, context: RequestContext, call_next: CallNext) -> Response:
+        try:
+            return await call_next(context)
+        finally:
+            warn_if_exposed(self._transport)
+
+    async def _send_with_token_of(
+        self, provider: TokenProvider, context: RequestContext, call_next: CallNext
+    ) -> Response:
+        token = await _before_deadline(ask(provider), context)
+        try:
+            return await self._send(context.replace(token=token), call_next)
+        except UnauthenticatedError as error:
+            if not (error.remote and isinstance(provider, CachedToken)):
+                raise
+            renewed = await _before_deadline(provider.renew(token), context)
+            if renewed is None:
+                raise
+        return await self._send(context.replace(token=renewed), call_next)
+
+
+def set_token(context: RequestContext, source: TokenSource) -> None:
+    """Set the token of a call, or the provider that is asked for it when the call is sent."""
+    if isinstance(source, str):
+        context.token = source
+    else:
+        context[_PROVIDER] = source
+
+
 async def ask(provider: TokenProvider) -> str:
-    """Return the token that a provider gives.
+    """Return a token from a provider.
+
+    Args:
+        provider: the provider.
 
     Raises:
         ServiceError: the provider raised it.
-        UnavailableError: the provider failed otherwise, or returned no token.
+        UnavailableError: the provider failed with another exception, or did not return a token.
     """
     try:
         given = provider()
@@ -124,54 +227,64 @@ async def ask(provider: TokenProvider) -> str:
     except ServiceError:
         raise
     except Exception as error:
-        raise UnavailableError("there is no token for the call: its source failed") from error
+        raise UnavailableError("no token for the call: the token provider failed") from error
     if not isinstance(token, str) or not token:
-        raise UnavailableError("there is no token for the call: its source returned none")
+        raise UnavailableError("no token for the call: the token provider returned none")
     return token
 
 
 def check_source(source: TokenSource) -> TokenSource:
-    """Return a token, or what returns one.
+    """Check that something is a token or a provider of tokens.
 
     Raises:
-        InvalidArgumentError: it is neither, or an empty token; the text shows nothing of it.
+        InvalidArgumentError: it is neither, or the token is empty. The error does not show it.
     """
     return source if callable(source) else check_token(source)
 
 
 def warn_if_exposed(transport: Transport) -> None:
-    """Warn, once for each connection, when others can read the tokens that are sent on it."""
+    """Warn, once per connection, when tokens are sent to a remote server without TLS."""
     if not transport.is_private and transport not in _exposed:
         _exposed.add(transport)
         _LOG.warning(
-            "tokens go to NATS without TLS, and not to this machine: whoever is on the way can"
+            "tokens are sent to a remote NATS server without TLS: anyone on the network path can"
             " read and use them"
         )
 
 
 def expiry(token: str) -> float:
-    """Return when a token expires as it says itself, infinity when it does not say.
+    """Return when a token expires, from its `exp` claim.
 
-    Nothing is verified: who sends a token need not doubt it.
+    Nothing is verified: the sender of a token does not need to.
+
+    Args:
+        token: the token, usually a JWT.
+
+    Returns:
+        Seconds since the epoch; infinity when there is no valid `exp` claim.
     """
-    segments = token.split(".")
-    if len(segments) != _SEGMENTS:
-        return math.inf
-    payload = segments[1]
     try:
-        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (binascii.Error, ValueError, RecursionError):
-        return math.inf
-    value: object = cast("dict[str, Any]", claims).get("exp") if isinstance(claims, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return math.inf
+        value: object = jwt.decode(token, options={"verify_signature": False}).get("exp")
+        if type(value) in {int, float}:
+            expires_at = float(cast("float", value))
+            return expires_at if math.isfinite(expires_at) else math.inf
+    except (jwt.PyJWTError, ValueError, OverflowError, RecursionError):
+        pass  # not a JWT, or not a valid one
+    return math.inf
+
+
+async def _before_deadline(token: Awaitable[TokenT], context: RequestContext) -> TokenT:
+    """Wait for a token within the time of the call."""
     try:
-        return float(value) if math.isfinite(value) else math.inf
-    except OverflowError:
-        return math.inf
+        async with asyncio.timeout(context.remaining):
+            return await token
+    except TimeoutError:
+        raise DeadlineExceededError(
+            "the deadline passed before the token provider returned a token"
+        ) from None
 
 
 def _retrieve(task: asyncio.Task[str]) -> None:
-    """Look at the outcome when every caller has gone: asyncio would report it as lost."""
+    """Retrieve the exception when no call waits: asyncio would log it as never retrieved."""
     if not task.cancelled():
         task.exception()

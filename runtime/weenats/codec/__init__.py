@@ -1,14 +1,20 @@
-"""Bytes and envelopes: the only place that knows JSON.
+"""Conversion between bytes and messages: requests, replies, events and errors as JSON.
 
-A request is validated in one pass by a type that holds the operation's own payload. Only when the
-payload alone is at fault is the envelope read a second time, so that the interceptors can judge the
-caller before the payload's faults are told. Messages are written by splicing the serialized payload
-into parts that were made when the service or the client was built.
+A request is validated in one pass by a validator that includes the type of the operation's payload.
+Only when the payload alone is invalid is the envelope read a second time, so that interceptors can
+check the caller before the violations of the payload are reported. Messages are written by joining
+the serialized payload with parts that were built together with the codec.
 """
 
-from weenats.codec.events import EventCodec
+from weenats.codec.events import EventCodec, event_codec
 from weenats.codec.failures import decode_model, encode_failure
-from weenats.codec.operations import ContractBreachError, OperationCodec, ReceivedResponse, Request
+from weenats.codec.operations import (
+    ContractBreachError,
+    OperationCodec,
+    ReceivedResponse,
+    Request,
+    operation_codec,
+)
 
 __all__ = [
     "ContractBreachError",
@@ -18,4 +24,6 @@ __all__ = [
     "Request",
     "decode_model",
     "encode_failure",
+    "event_codec",
+    "operation_codec",
 ]

@@ -1,18 +1,19 @@
-"""Notifications of events, read and written."""
+"""Encoding and decoding of events."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError, create_model
+from pydantic import ValidationError
 from pydantic_core import to_json
 
-from weenats.codec.json import dump_checked, refuse_constants
+from weenats.codec.json import dump_checked, reject_constants
 from weenats.codec.metadata import message_metadata
-from weenats.codec.violations import faults, invalid, not_json, reason
+from weenats.codec.validators import typed_dict, validator
+from weenats.codec.violations import invalid, not_json, reason, validation_errors
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
-from weenats.protocol.identifiers import STAMPER
 
 if TYPE_CHECKING:
     from weenats.context import MessageContext
@@ -20,33 +21,41 @@ if TYPE_CHECKING:
 
 
 class EventCodec:
-    """Reads and writes the notifications of one event."""
+    """Encodes and decodes the notifications of one event.
+
+    Args:
+        event: the event.
+    """
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        of_type: Any = Literal[event.contract.aggregate]
-        named: Any = Literal[event.name]
-        aggregate = create_model(
-            "TypedAggregateId", __base__=messages.AggregateId, type=(of_type, ...)
+        aggregate = typed_dict(messages.AggregateId, type=Literal[event.contract.aggregate])
+        notification = typed_dict(
+            messages.EventNotification,
+            type=Literal[event.name],
+            aggregate=aggregate,
+            data=event.data,
         )
-        model = create_model(
-            "TypedNotification",
-            __base__=messages.EventNotification,
-            type=(named, ...),
-            aggregate=(aggregate, ...),
-            data=(event.data, ...),
-        )
-        self._aggregate = aggregate.__pydantic_validator__
-        self._validator = model.__pydantic_validator__
+        self._aggregate = validator(aggregate)
+        self._notification = validator(notification)
 
     def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
-        """Write a notification.
+        """Encode a notification.
+
+        Args:
+            key: the key of the aggregate.
+            data: the data of the event.
+            revision: the revision of the aggregate after the event.
+            context: the ids, the timestamp and the metadata of the message.
+
+        Returns:
+            The bytes of the notification.
 
         Raises:
-            InvalidArgumentError: the key or the data cannot be written.
+            InvalidArgumentError: the key or the data is not valid.
         """
         try:
-            # Nobody answers an event: a key that subscribers would refuse is refused here.
+            # An event has no reply: a key that subscribers would refuse is refused here.
             self._aggregate.validate_python({"type": self._event.contract.aggregate, "key": key})
             return (
                 b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,'
@@ -57,30 +66,40 @@ class EventCodec:
                     self._event.contract.aggregate.encode(),
                     to_json(key),
                     revision,
-                    STAMPER.timestamp.encode(),
+                    context.timestamp.encode(),
                     dump_checked(data, self._event.data),
-                    message_metadata(context, STAMPER.timestamp),
+                    message_metadata(context),
                 )
             )
         except (TypeError, ValueError) as error:
-            raise InvalidArgumentError(
-                f"the event {self._event.name} cannot be written: {reason(error)}"
-            ) from None
+            text = f"the event {self._event.name} cannot be encoded: {reason(error)}"
+            raise InvalidArgumentError(text) from None
 
-    def decode(self, data: bytes) -> messages.EventNotification:
-        """Read a notification; its `data` is of the event's own type.
+    def decode(self, data: bytes) -> dict[str, Any]:
+        """Decode a notification.
+
+        Args:
+            data: the bytes of the notification.
+
+        Returns:
+            The members of the notification, by their names on the wire; `data` is an instance of
+            the model that the contract declares.
 
         Raises:
-            InvalidArgumentError: it breaks the contract.
+            InvalidArgumentError: the notification breaks the contract.
         """
-        broken = f"the event {self._event.name} breaks the contract"
+        text = f"the event {self._event.name} breaks the contract"
         try:
-            notification: messages.EventNotification = self._validator.validate_json(
-                data, by_name=False
-            )
-            refuse_constants(data)
+            notification: dict[str, Any] = self._notification.validate_json(data, by_name=False)
+            reject_constants(data)
         except ValidationError as error:
-            raise invalid(broken, faults(error, data)) from None
+            raise invalid(text, validation_errors(error, data)) from None
         except ValueError as error:
-            raise not_json(broken, error) from None
+            raise not_json(text, error) from None
         return notification
+
+
+@cache
+def event_codec(event: Event[Any]) -> EventCodec:
+    """Return the codec of an event, which is created once."""
+    return EventCodec(event)

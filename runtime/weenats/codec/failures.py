@@ -1,47 +1,63 @@
-"""Failures as the wire tells them, and messages that are one model."""
+"""Error replies, and messages that are described by one model."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from weenats.codec.json import dump_open
+from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import violations
 from weenats.errors import InternalError, ServiceError
+from weenats.model import Model
 
 if TYPE_CHECKING:
     from weenats.context import MessageContext
-    from weenats.model import Model
+
+ModelT = TypeVar("ModelT", bound=Model)
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
-    """Write the reply of a request that failed; duration in milliseconds."""
+    """Encode an error reply.
+
+    Args:
+        error: what the request failed with.
+        duration: how long the request ran, in milliseconds.
+        request: the request; None when its envelope could not be read.
+
+    Returns:
+        The bytes of the reply.
+
+    Raises:
+        TypeError: the details of the error cannot be serialized.
+        ValueError: the same, for example NaN.
+    """
     details = error.details
     if error.name:
-        details = (
-            {"error": error.name} if details is None else {"error": error.name, "data": details}
-        )
+        details = {"error": error.name} | ({} if details is None else {"data": details})
     body: dict[str, Any] = {"code": error.code.value, "message": error.message}
     if details is not None:
         body["details"] = details
     metadata = b"" if request is None else b',"metadata":' + reply_metadata(request)
-    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (
-        dump_open(body),
-        duration,
-        metadata,
-    )
+    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
 
 
-def decode_model(model: type[Model], data: bytes) -> Any:
-    """Read a message that is one model.
+def decode_model(model: type[ModelT], data: bytes) -> ModelT:
+    """Decode a message that is described by one model.
+
+    Args:
+        model: the model.
+        data: the bytes of the message.
+
+    Returns:
+        An instance of the model.
 
     Raises:
-        InternalError: it is none.
+        InternalError: the message is not valid.
     """
     try:
         return model.model_validate_json(data, by_name=False)
     except ValidationError as error:
-        text = f"what came is no {model.__name__}"
+        text = f"the message is not a valid {model.__name__}"
         raise InternalError(text, details={"violations": violations(error, data)}) from None

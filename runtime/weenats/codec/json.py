@@ -9,7 +9,17 @@ from pydantic_core import to_json
 
 
 def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
-    """Write a model; the receiver judges what was put into it past its checks."""
+    """Serialize a model without validating it again: the receiver does.
+
+    Args:
+        value: an instance of the declared model.
+        declared: the model.
+        warnings: "error" to raise where a value does not have the type of its field.
+
+    Raises:
+        TypeError: the value is not an instance of the model.
+        ValueError: a value cannot be serialized.
+    """
     if not isinstance(value, declared):
         raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
     serializer = declared.__pydantic_serializer__
@@ -17,28 +27,32 @@ def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"
 
 
 def dump_checked(value: object, declared: type[Any]) -> bytes:
-    """Write a model, or raise ValueError where it holds a value that its type does not allow."""
+    """Serialize a model, or raise ValueError where a value does not have the type of its field."""
     return dump(value, declared, warnings="error")
 
 
-def dump_open(value: Any) -> bytes:
-    """Write what no model has checked; NaN and infinities are a ValueError, as they are no JSON."""
+def dump_any(value: Any) -> bytes:
+    """Serialize a value that no model has validated.
+
+    Raises:
+        ValueError: it contains NaN or an infinity, which JSON does not have.
+    """
     data = to_json(value, by_alias=True, inf_nan_mode="constants")
-    refuse_constants(data)
+    reject_constants(data)
     return data
 
 
-def refuse_constants(data: bytes) -> None:
-    """Raise ValueError where the text holds NaN or an infinity: the parser lets them pass."""
-    if b"NaN" in data or b"Infinity" in data:  # seldom, and then mostly words in a text
-        json.loads(data, parse_constant=_refuse_constant)
+def reject_constants(data: bytes) -> None:
+    """Raise ValueError where JSON text has NaN or an infinity, which pydantic's parser accepts."""
+    if b"NaN" in data or b"Infinity" in data:  # rare, and then mostly part of a string
+        json.loads(data, parse_constant=_reject)
 
 
-def _refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON")
+def _reject(text: str) -> Any:
+    raise ValueError(f"{text} is not valid JSON")
 
 
 def quoted(text: str) -> str:
-    """Return a text as JSON has it."""
-    # Ids are mostly letters and digits, which nothing in JSON can be mistaken for.
+    """Return a string as a JSON literal."""
+    # Most ids have only letters and digits, which need no escaping.
     return f'"{text}"' if text.isalnum() else to_json(text).decode()

@@ -1,4 +1,4 @@
-"""Metadata blocks, written as text: most of a block is ids and times that need no escaping."""
+"""The metadata of messages, written as text: most of it is ids and times that need no escaping."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from weenats.codec.json import dump_open, quoted
+from weenats.codec.json import dump_any, quoted
 from weenats.protocol.identifiers import STAMPER, check_token
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def request_metadata(context: RequestContext) -> bytes:
-    """Return the metadata of a request that is sent."""
-    metadata = message_metadata(context, STAMPER.timestamp)
+    """Return the metadata of a request, with the caller's token."""
+    metadata = message_metadata(context)
     if context.token is None:
         return metadata
     return b'%b,"authentication":{"type":"jwt","token":%b}}' % (
@@ -24,26 +24,23 @@ def request_metadata(context: RequestContext) -> bytes:
     )
 
 
-def message_metadata(context: MessageContext, timestamp: str) -> bytes:
-    """Return the metadata of a message that is sent."""
+def message_metadata(context: MessageContext) -> bytes:
+    """Return the metadata of a request or an event."""
     text = (
-        f'{{"messageId":"{context.message_id}","timestamp":"{timestamp}",'
+        f'{{"messageId":"{context.message_id}","timestamp":"{context.timestamp}",'
         f'"correlation":{{"correlationId":{quoted(context.correlation_id)}'
     )
     if context.causation_id is not None:
         text += f',"causationId":{quoted(context.causation_id)}'
     if not context.metadata_context:
         return f"{text}}}}}".encode()
-    return b'%b},"context":%b}' % (
-        text.encode(),
-        dump_open(context.metadata_context),
-    )
+    return b'%b},"context":%b}' % (text.encode(), dump_any(context.metadata_context))
 
 
 def reply_metadata(request: MessageContext) -> bytes:
     """Return the metadata of the reply to a request."""
-    message_id = STAMPER.stamp()
+    message_id, timestamp = STAMPER.stamp()
     return (
-        f'{{"messageId":"{message_id}","timestamp":"{STAMPER.timestamp}","correlation":'
+        f'{{"messageId":"{message_id}","timestamp":"{timestamp}","correlation":'
         f'{{"correlationId":{quoted(request.correlation_id)},"causationId":"{request.message_id}"}}}}'
     ).encode()

@@ -1,8 +1,9 @@
-"""Requests and replies of operations, read and written."""
+"""Encoding and decoding of requests and replies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, cast
 
@@ -10,10 +11,10 @@ from pydantic import MISSING, ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from weenats.codec.json import dump, dump_checked, refuse_constants
+from weenats.codec.json import dump, dump_checked, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
-from weenats.codec.validators import lean, validator
-from weenats.codec.violations import faults, invalid, not_json, reason, violations
+from weenats.codec.validators import typed_dict, validator
+from weenats.codec.violations import invalid, not_json, reason, validation_errors, violations
 from weenats.context import Response
 from weenats.contract import AnyOperation, Entity, state_type
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.model import Model
 
+_INVALID_ENVELOPE: Final = "the request envelope is invalid"
+
 
 class _ReplyMetadata(TypedDict):
     metadata: NotRequired[messages.MessageMetadata]
@@ -31,7 +34,14 @@ class _ReplyMetadata(TypedDict):
 
 @dataclass(slots=True)
 class Request:
-    """A request as it came: the envelope, and the payload or what is wrong with it."""
+    """A decoded request.
+
+    Attributes:
+        key: the key of the aggregate.
+        payload: the payload; None when the operation has none or when it is invalid.
+        metadata: the metadata of the message as on the wire, None when there is none.
+        payload_error: what is wrong with the payload, None when it is valid.
+    """
 
     key: str
     payload: object
@@ -40,30 +50,49 @@ class Request:
 
 
 class ContractBreachError(Exception):
-    """A handler returned what its contract does not promise.
+    """A handler returned something else than its contract declares.
 
-    A defect of the service, told to its log only.
+    It is a bug of the service and is only logged: the caller gets an InternalError.
     """
 
     def __init__(self, operation: AnyOperation, result: object) -> None:
         super().__init__(
-            f"{operation.name} must return {operation.result.__name__}, as its contract has it, "
-            f"not {type(result).__name__}"
+            f"{operation.name} must return {operation.result.__name__} according to its contract,"
+            f" not {type(result).__name__}"
         )
 
 
 class OperationCodec:
-    """Reads and writes the envelopes of one operation."""
+    """Encodes and decodes the requests and replies of one operation.
+
+    Args:
+        operation: the operation.
+    """
 
     def __init__(self, operation: AnyOperation) -> None:
         self.operation = operation
-        self._member = "command" if operation.kind is Kind.COMMAND else "query"
+        is_command = operation.kind is Kind.COMMAND
+        self._member = "command" if is_command else "query"
         self._has_payload = operation.payload is not NoneType
         self._state = state_type(operation)
         self._result_member = "result" if self._state is None else "entity"
-        self._request = self._request_validator(operation.payload)
-        self._envelope = self._request_validator(Any)
-        self._success = self._success_validator()
+        request = messages.CommandRequest if is_command else messages.QueryRequest
+        members = {
+            "aggregateId": typed_dict(
+                messages.AggregateId, type=Literal[operation.contract.aggregate]
+            )
+        }
+        self._envelope = validator(typed_dict(request, **members, **self._payload_member(Any)))
+        self._request = validator(
+            typed_dict(request, **members, **self._payload_member(operation.payload))
+        )
+        # The metadata of a reply is only read on demand.
+        success: dict[str, Any] = {"metadata": None, "result": None}
+        if operation.result is not NoneType:
+            success[self._result_member] = operation.result
+        self._success = validator(
+            typed_dict(messages.CommandSuccess if is_command else messages.QuerySuccess, **success)
+        )
         self._errors = {error.name: error for error in operation.errors}
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
@@ -71,14 +100,20 @@ class OperationCodec:
         self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
 
     def declares(self, error: ServiceError) -> bool:
-        """Say whether the contract lets this operation end in the error."""
+        """Return whether the operation may fail with an error, according to its contract."""
         return not error.name or self._errors.get(error.name) is type(error)
 
     def encode_request(self, context: RequestContext) -> bytes:
-        """Write a request.
+        """Encode a request.
+
+        Args:
+            context: the request.
+
+        Returns:
+            The bytes of the request.
 
         Raises:
-            InvalidArgumentError: the key or the payload cannot be written.
+            InvalidArgumentError: the key, the payload or the metadata is not valid.
         """
         payload = context.payload
         try:
@@ -86,25 +121,31 @@ class OperationCodec:
             metadata = request_metadata(context)
             body = dump(payload, self.operation.payload) if self._has_payload else b""
         except (TypeError, ValueError) as error:
-            text = f"the request of {self.operation.name} cannot be written: {reason(error)}"
+            text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
             raise InvalidArgumentError(text) from None
         if not self._has_payload:
             return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
         return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
 
     def decode_request(self, data: bytes) -> Request:
-        """Read a request; what is wrong with the payload alone is kept beside the envelope.
+        """Decode a request.
+
+        Args:
+            data: the bytes of the request.
+
+        Returns:
+            The request. Where only its payload is invalid, `payload_error` says why.
 
         Raises:
-            InvalidArgumentError: the envelope is at fault.
+            InvalidArgumentError: the envelope is invalid.
         """
         try:
             envelope = self._request.validate_json(data, by_name=False)
-            refuse_constants(data)
+            reject_constants(data)
         except ValidationError as error:
             return self._decode_envelope(data, error)
         except ValueError as error:
-            raise not_json("the request envelope is invalid", error) from None
+            raise not_json(_INVALID_ENVELOPE, error) from None
         return Request(
             envelope["aggregateId"]["key"],
             envelope[self._member] if self._has_payload else None,
@@ -112,10 +153,18 @@ class OperationCodec:
         )
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
-        """Write the reply of a request that succeeded; duration in milliseconds.
+        """Encode the reply of a request that succeeded.
+
+        Args:
+            result: what the handler returned.
+            duration: how long the request ran, in milliseconds.
+            request: the request.
+
+        Returns:
+            The bytes of the reply.
 
         Raises:
-            ContractBreachError: the handler returned what the contract does not promise.
+            ContractBreachError: the result is not what the contract declares.
         """
         try:
             if self._state is not None:
@@ -131,20 +180,26 @@ class OperationCodec:
         return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
 
     def decode_response(self, data: bytes) -> Response:
-        """Read a reply.
+        """Decode a reply.
+
+        Args:
+            data: the bytes of the reply.
+
+        Returns:
+            The response, if the request succeeded.
 
         Raises:
-            ServiceError: the one that the service replied with, declared ones as their own class.
-            InternalError: the reply is no answer to this operation.
+            ServiceError: the error in the reply; errors of the contract as their own class.
+            InternalError: the reply is not valid.
         """
         try:
             success = self._success.validate_json(data, by_name=False)
-            refuse_constants(data)
+            reject_constants(data)
         except ValidationError as error:
             raise self.decode_failure(data, error) from None
         except ValueError as error:
             raise InternalError(
-                f"the reply of {self.operation.subject} is no JSON: {error}"
+                f"the reply of {self.operation.subject} is not valid JSON: {error}"
             ) from None
         result = None if self.operation.result is NoneType else success[self._result_member]
         return ReceivedResponse(result, success["duration"], data)
@@ -152,7 +207,15 @@ class OperationCodec:
     def decode_failure(
         self, data: bytes, not_success: ValidationError | None = None
     ) -> ServiceError:
-        """Return the error that a reply holds, or InternalError when it is none of ours."""
+        """Decode an error reply.
+
+        Args:
+            data: the bytes of the reply.
+            not_success: why the reply is not a success, reported when it is not an error either.
+
+        Returns:
+            The error in the reply; InternalError when the reply is not valid.
+        """
         try:
             failure = _FAILURE.validate_json(data, by_name=False)
         except ValidationError as error:
@@ -160,33 +223,27 @@ class OperationCodec:
             return InternalError(
                 text, details={"violations": violations(not_success or error, data)}
             )
-        return self._error(failure.error)
+        body: messages.ErrorBody = failure.error
+        details = None if body.details is MISSING else body.details
+        received = self._declared(body, details)
+        if received is None:
+            received = CLASS_OF_CODE[body.code](body.message, details=details)
+        received.remote = True
+        return received
 
-    def _request_validator(self, payload: Any) -> Any:
-        aggregate = lean(messages.AggregateId, type=Literal[self.operation.contract.aggregate])
-        base = messages.CommandRequest if self._member == "command" else messages.QueryRequest
-        members: dict[str, Any] = {"aggregateId": aggregate}
-        if self._has_payload:
-            members[self._member] = payload
-        return validator(lean(base, **members))
-
-    def _success_validator(self) -> Any:
-        base = messages.CommandSuccess if self._member == "command" else messages.QuerySuccess
-        # The metadata of a reply is read when somebody asks for it.
-        members: dict[str, Any] = {"metadata": None, "result": None}
-        if self.operation.result is not NoneType:
-            members[self._result_member] = self.operation.result
-        return validator(lean(base, **members))
+    def _payload_member(self, payload: Any) -> dict[str, Any]:
+        return {self._member: payload} if self._has_payload else {}
 
     def _decode_envelope(self, data: bytes, error: ValidationError) -> Request:
-        found = faults(error, data)
-        outside = [fault for fault in found if fault["loc"][:1] != (self._member,)]
+        """Decode a request whose envelope or payload is invalid."""
+        found = validation_errors(error, data)
+        outside = [each for each in found if each["loc"][:1] != (self._member,)]
         if outside:
-            raise invalid("the request envelope is invalid", outside)
+            raise invalid(_INVALID_ENVELOPE, outside)
         try:
             envelope = self._envelope.validate_json(data)
-        except ValidationError:  # the payload is missing: there is nothing to hide
-            raise invalid("the request envelope is invalid", found) from None
+        except ValidationError:  # the payload is missing
+            raise invalid(_INVALID_ENVELOPE, found) from None
         return Request(
             envelope["aggregateId"]["key"],
             None,
@@ -205,17 +262,10 @@ class OperationCodec:
             entity.revision,
         )
 
-    def _error(self, body: messages.ErrorBody) -> ServiceError:
-        details = None if body.details is MISSING else body.details
-        error = self._declared(body, details)
-        if error is None:
-            error = CLASS_OF_CODE[body.code](body.message, details=details)
-        error.remote = True
-        return error
-
     def _declared(
         self, body: messages.ErrorBody, details: dict[str, Any] | None
     ) -> ServiceError | None:
+        """Return the error of the contract that a reply names, None when it names none."""
         declared = None if details is None else self._errors.get(str(details.get("error")))
         if declared is None or declared.code.value != body.code:
             return None
@@ -230,8 +280,18 @@ class OperationCodec:
         return declared(body.message, details=typed)
 
 
+@cache
+def operation_codec(operation: AnyOperation) -> OperationCodec:
+    """Return the codec of an operation, which is created once."""
+    return OperationCodec(operation)
+
+
 class ReceivedResponse(Response):
-    """A reply that was received; its metadata block is read when somebody asks for it."""
+    """A response as it arrived.
+
+    Attributes:
+        duration: how long the service ran the request, in milliseconds.
+    """
 
     __slots__ = ("_data", "duration")
 
@@ -242,7 +302,11 @@ class ReceivedResponse(Response):
 
     @property
     def metadata(self) -> messages.MessageMetadata | None:
-        """The metadata block of the reply, None when there is none."""
+        """The metadata of the reply, None when there is none.
+
+        Raises:
+            InternalError: the metadata is not valid.
+        """
         try:
             reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:

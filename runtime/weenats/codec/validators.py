@@ -1,6 +1,6 @@
-"""Message models as dictionaries.
+"""Validators that return dictionaries instead of models.
 
-The same rules at half the price, for envelopes that are read once and taken apart.
+For envelopes that are read once and taken apart: the same rules in half the time.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def lean(model: type[Model], /, **members: Any) -> Any:
-    """Return a TypedDict with the wire names and the rules of a model.
+def typed_dict(model: type[Model], /, **members: Any) -> Any:
+    """Return a TypedDict with the member names and the rules of a model on the wire.
 
     Args:
-        model: a model of the wire; models within it become dictionaries too.
+        model: the model; models within it become dictionaries too.
         members: by wire name, another type for a member, which is then required; None leaves the
             member out.
     """
@@ -37,7 +37,7 @@ def lean(model: type[Model], /, **members: Any) -> Any:
 
 
 def validator(kind: Any) -> Any:
-    """Return what validates bytes against a type."""
+    """Return the validator of a type, for `validate_json`."""
     return TypeAdapter(kind).validator
 
 
@@ -45,9 +45,9 @@ def _member(info: FieldInfo) -> Any:
     annotation: Any = info.annotation
     if get_origin(annotation) is Union or get_origin(annotation) is type(int | str):
         present = [each for each in get_args(annotation) if each is not MISSING]
-        annotation = Union[tuple(present)]  # noqa: UP007 - a union made at run time
+        annotation = Union[tuple(present)]  # noqa: UP007 - a union that is made at run time
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        annotation = lean(annotation)
+        annotation = typed_dict(annotation)
     for rule in info.metadata:
         annotation = Annotated[annotation, rule]
     return Required[annotation] if info.is_required() else NotRequired[annotation]

@@ -1,4 +1,4 @@
-"""What is wrong with a message, told without its content."""
+"""What is wrong with a message, reported without its content."""
 
 from __future__ import annotations
 
@@ -13,64 +13,69 @@ _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER_LENGTH: Final = 200
 
 
-def faults(error: ValidationError, data: bytes) -> list[Any]:
-    """Return what pydantic found in a message, without the input.
+def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
+    """Return the errors that pydantic found in a message, without the input.
 
-    Where pydantic names the branch of a union, `loc` is left with what stands in the message.
+    pydantic adds the branch of a union to the location of an error. Here `loc` has only what is in
+    the message.
+
+    Args:
+        error: what pydantic raised.
+        data: the message.
     """
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
     try:
         document = from_json(data)
     except ValueError:
         return found
-    return [{**fault, "loc": _place(fault, document)} for fault in found[:_MAX_VIOLATIONS]]
+    return [{**each, "loc": _location(each, document)} for each in found[:_MAX_VIOLATIONS]]
 
 
-def _place(fault: Any, document: Any) -> tuple[int | str, ...]:
-    place: list[int | str] = []
-    for part in fault["loc"]:
+def _location(error: Any, document: Any) -> tuple[int | str, ...]:
+    location: list[int | str] = []
+    for part in error["loc"]:
         if isinstance(document, dict) and part in document:
             document = cast("dict[object, object]", document)[part]
         elif isinstance(document, list) and isinstance(part, int):
             document = cast("list[object]", document)[part]
-        elif not (fault["type"] == "missing" and part is fault["loc"][-1]):
+        elif not (error["type"] == "missing" and part is error["loc"][-1]):
             continue
-        place.append(part)
-    return tuple(place)
+        location.append(part)
+    return tuple(location)
 
 
 def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
-    """Return the error that tells of faults, of which there are some."""
-    told = [_violation(fault) for fault in found[:_MAX_VIOLATIONS]]
-    text = f"{message}: {told[0]['pointer']}: {told[0]['message']}"
-    return InvalidArgumentError(text, details={"violations": told})
+    """Return the error that reports violations, of which there is at least one."""
+    listed = [_violation(each) for each in found[:_MAX_VIOLATIONS]]
+    text = f"{message}: {listed[0]['pointer']}: {listed[0]['message']}"
+    return InvalidArgumentError(text, details={"violations": listed})
 
 
 def not_json(message: str, error: ValueError) -> InvalidArgumentError:
-    """Return the error that tells of text that is no JSON."""
+    """Return the error that reports text that is not JSON."""
     return InvalidArgumentError(
         message, details={"violations": [{"pointer": "", "message": str(error)}]}
     )
 
 
 def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:
-    """Return the faults of a message as the wire tells them."""
-    return [_violation(fault) for fault in faults(error, data)[:_MAX_VIOLATIONS]]
+    """Return the violations of a message in the form that error details have."""
+    return [_violation(each) for each in validation_errors(error, data)[:_MAX_VIOLATIONS]]
 
 
-def _violation(fault: Any) -> dict[str, str]:
+def _violation(error: Any) -> dict[str, str]:
     pointer = "".join(
-        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in fault["loc"]
+        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]
     )
-    return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": fault["msg"]}
+    return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": error["msg"]}
 
 
 def reason(error: Exception) -> str:
-    """Say why something could not be written, without its content."""
+    """Return why a message could not be encoded, without its content."""
     if isinstance(error, ValidationError):
         return "; ".join(f"{each['pointer']}: {each['message']}" for each in violations(error))
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
-        return "it holds text that is no valid Unicode"
+        return "it contains text that is not valid Unicode"
     if isinstance(error, PydanticSerializationError):
-        return "it holds a value that its type does not allow"
+        return "it contains a value that its type does not allow"
     return str(error)

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final, Required, TypedDict, TypeVar
 from typing_extensions import Unpack
 
 from weenats._internal.validation import unknown_option
+from weenats.codec import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError
-from weenats.events.codecs import codec_of
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
-from weenats.telemetry.propagation import propagated_headers
+from weenats.telemetry.propagation import inherited_header_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +31,10 @@ DataT = TypeVar("DataT", bound=Model)
 
 
 class PublishOptions(TypedDict, total=False):
-    """What is said with an event.
+    """Options of an event.
 
     Attributes:
-        revision: the revision of the aggregate that the event led to.
+        revision: the revision of the aggregate after the event; required.
         context: members of `metadata.context`.
         headers: NATS headers.
     """
@@ -55,57 +55,59 @@ async def publish(
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[PublishOptions],
 ) -> None:
-    """Publish an event; correlation, causation and trace are those of the message being served.
+    """Publish an event.
 
-    With telemetry it has a PRODUCER span.
+    Within a handler the event has the correlation id of the message being served, names it as its
+    cause, and belongs to its trace. Delivery is at most once, to the subscribers that are connected
+    at that moment.
+
+    Args:
+        transport: the connection.
+        event: the event.
+        key: the key of the aggregate.
+        data: the data of the event.
+        telemetry: records a PRODUCER span and metrics.
+        options: see PublishOptions; `revision` is required.
+
+    Example:
+        Generated clients and skeletons have a method for each event, which calls this function:
+
+        ```python
+        await self.publish_item_added(key, ItemAdded(item=item), revision=receipt.revision)
+        ```
 
     Raises:
-        InvalidArgumentError: the key, the data or an option cannot be sent.
+        InvalidArgumentError: the key, the data or an option is not valid.
         ServiceError: there is no connection, see Transport.publish.
-        TypeError: there is no such option, or the revision is missing.
+        TypeError: an option is unknown, or the revision is missing.
     """
     if not options.keys() <= _PUBLISH_OPTIONS:
         raise unknown_option(options, _PUBLISH_OPTIONS, "an event")
     if "revision" not in options:
-        raise TypeError("an event is published with the revision of its aggregate: revision=...")
+        raise TypeError("publishing an event requires the revision of its aggregate: revision=...")
     await transport.connect()
-    user_headers = options.get("headers", {})
-    header_names.check(user_headers)
+    headers = options.get("headers", {})
+    header_names.check(headers)
     revision = options["revision"]
     if type(revision) is not int or revision < 0:
-        raise InvalidArgumentError(
-            f"the revision of an event is a whole number from 0, not {revision!r}"
-        )
-    context = _outgoing(options.get("context", NO_CONTEXT), user_headers)
-    payload = codec_of(event).encode(key, data, revision, context)
-
-    def send(trace: Mapping[str, str]) -> int:
-        headers = header_names.encode({**context.headers, **trace})
-        transport.publish(event.subject, payload, headers)
-        return len(payload)
-
+        raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
+    context = _new_message(options.get("context", NO_CONTEXT))
+    payload = event_codec(event).encode(key, data, revision, context)
+    lines = header_names.encode(headers)
     if telemetry is SILENT:
-        send({})
-    else:
-        EventTelemetry.of_publisher(telemetry, event).publish(context, send)
+        transport.publish(event.subject, payload, lines + inherited_header_lines())
+        return
+    with EventTelemetry.of_publisher(telemetry, event).publishing(context, len(payload)) as trace:
+        transport.publish(event.subject, payload, lines + (trace or inherited_header_lines()))
 
 
-def _outgoing(
-    metadata_context: Mapping[str, JsonValue], headers: Mapping[str, str]
-) -> MessageContext:
-    message_id = STAMPER.stamp()
+def _new_message(metadata_context: Mapping[str, JsonValue]) -> MessageContext:
+    message_id, timestamp = STAMPER.stamp()
     current = CURRENT.get()
-    if current is None:
-        return MessageContext(
-            message_id=message_id,
-            correlation_id=message_id,
-            metadata_context=metadata_context,
-            headers=headers,
-        )
     return MessageContext(
         message_id=message_id,
-        correlation_id=current.correlation_id,
-        causation_id=current.message_id,
+        timestamp=timestamp,
+        correlation_id=message_id if current is None else current.correlation_id,
+        causation_id=None if current is None else current.message_id,
         metadata_context=metadata_context,
-        headers={**headers, **propagated_headers(current)},
     )

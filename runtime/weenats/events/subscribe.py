@@ -5,30 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from time import perf_counter
-from typing import TYPE_CHECKING, Final, Generic, Self, TypedDict, TypeVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 
-from pydantic import MISSING, JsonValue
 from typing_extensions import Unpack
 
 from weenats._internal.validation import check_async, unknown_option
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
+from weenats.codec import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError, ServiceError
-from weenats.events.codecs import codec_of
 from weenats.model import Model
 from weenats.protocol import subjects
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from weenats.contract import Event
-    from weenats.protocol.messages import Correlation, EventNotification
     from weenats.telemetry.manager import TelemetryManager
-    from weenats.transport.base import Delivery, Subscription, Transport
+    from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
 _LOG: Final = logging.getLogger("weenats.events")
@@ -39,12 +35,12 @@ DataT = TypeVar("DataT", bound=Model)
 
 
 class SubscribeOptions(TypedDict, total=False):
-    """How events are taken.
+    """Options of a subscription.
 
     Attributes:
-        queue_group: share the events with the other subscribers of this group; default: each
-            subscriber gets all.
-        max_concurrency: how many handlers run at once, 10 if not set; 1 keeps the order of arrival.
+        queue_group: share the events with the other subscribers of this queue group; by default
+            every subscriber receives every event.
+        max_concurrency: how many handlers run at once, 10 by default; 1 keeps the order of arrival.
     """
 
     queue_group: str
@@ -55,49 +51,41 @@ _SUBSCRIBE_OPTIONS: Final = frozenset(SubscribeOptions.__annotations__)
 
 
 class ReceivedEvent(MessageContext, Generic[DataT]):
-    """An event as it arrived.
+    """A received event.
 
     Attributes:
+        id: the id of the event.
         key: the key of the aggregate.
-        revision: the revision of the aggregate that the event led to.
-        timestamp: ISO 8601 in UTC with ms and Z.
-        data: what the contract says of the event.
+        revision: the revision of the aggregate after the event.
+        timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
+        data: the data of the event, of the type that the contract declares.
     """
 
-    __slots__ = ("data", "id", "key", "revision", "timestamp")
+    __slots__ = ("data", "id", "key", "revision")
 
-    def __init__(self, notification: EventNotification, data: DataT, delivery: Delivery) -> None:
-        metadata = notification.metadata
-        correlation: Correlation | MISSING = MISSING
-        message_id = notification.id
-        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT
-        if metadata is not MISSING:
-            message_id = metadata.message_id
-            correlation = metadata.correlation
-            metadata_context = NO_CONTEXT if metadata.context is MISSING else metadata.context
-        correlation_id, causation_id = message_id, None
-        if correlation is not MISSING:
-            correlation_id = correlation.correlation_id
-            causation_id = None if correlation.causation_id is MISSING else correlation.causation_id
+    def __init__(self, notification: Mapping[str, Any], headers: Mapping[str, str]) -> None:
+        metadata = notification.get("metadata", {})
+        message_id = metadata.get("messageId", notification["id"])
+        correlation = metadata.get("correlation", {})
         super().__init__(
             message_id=message_id,
-            correlation_id=correlation_id,
-            causation_id=causation_id,
-            metadata_context=metadata_context,
-            headers=delivery.headers,
+            timestamp=notification["timestamp"],
+            correlation_id=correlation.get("correlationId", message_id),
+            causation_id=correlation.get("causationId"),
+            metadata_context=metadata.get("context", NO_CONTEXT),
+            headers=headers,
         )
-        self.id = notification.id
-        self.key = notification.aggregate.key
-        self.revision = notification.revision
-        self.timestamp = notification.timestamp
-        self.data = data
+        self.id: str = notification["id"]
+        self.key: str = notification["aggregate"]["key"]
+        self.revision: int = notification["revision"]
+        self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
         return f"<ReceivedEvent {self.id} {self.data!r}>"
 
 
 EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
-"""Takes an event; what it raises is logged and ends nothing."""
+"""An async function that handles an event; exceptions are logged, and the subscription goes on."""
 
 
 async def subscribe(
@@ -107,14 +95,33 @@ async def subscribe(
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
-    """Call the handler with each event from now on.
+    """Subscribe to an event.
 
-    With telemetry each has a CONSUMER span.
+    Args:
+        transport: the connection.
+        event: the event.
+        handler: an async function that is called with each event, in a task of its own.
+        telemetry: records CONSUMER spans and metrics.
+        options: see SubscribeOptions.
+
+    Returns:
+        The subscription; the server has it when this function returns.
+
+    Example:
+        Generated clients have a method for each event, which calls this function:
+
+        ```python
+        async def on_item_added(event: ReceivedEvent[ItemAdded]) -> None:
+            print(event.key, event.data.item)
+
+        async with await receipts.subscribe_item_added(on_item_added, queue_group="billing"):
+            await stopped.wait()
+        ```
 
     Raises:
-        ValueError: an option is out of bounds.
-        ServiceError: there is no connection, or the server refuses the subject.
-        TypeError: there is no such option, or the handler is not async.
+        ValueError: an option is out of range.
+        ServiceError: there is no connection, or the server denies the subject.
+        TypeError: an option is unknown, or the handler is not async.
     """
     if not options.keys() <= _SUBSCRIBE_OPTIONS:
         raise unknown_option(options, _SUBSCRIBE_OPTIONS, "a subscription")
@@ -129,10 +136,13 @@ async def subscribe(
         )
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
-    told = None if telemetry is SILENT else EventTelemetry(telemetry, event, queue_group)
-    worker = _EventWorker(event, handler, told)
+    worker = _EventWorker(
+        event,
+        handler,
+        None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
+    )
     interest = transport.subscribe(
-        event.subject, lambda delivery: admission.offer(Job(worker, delivery)), queue_group
+        event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
     )
     subscription = EventSubscription(transport, interest, admission)
     try:
@@ -152,22 +162,14 @@ class EventSubscription:
         self._admission = admission
 
     async def unsubscribe(self) -> None:
-        """Take no more events, and wait until those that arrived are handled.
-
-        It waits for 30 seconds at most.
-        """
+        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
         await self._transport.unsubscribe([self._interest])
         await self._admission.drain(_DRAIN_TIMEOUT)
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.unsubscribe()
 
 
@@ -178,44 +180,34 @@ class _EventWorker(Generic[DataT]):
         self._event = event
         self._telemetry = telemetry
         self._handler = handler
-        self._codec = codec_of(event)
+        self._codec = event_codec(event)
 
     async def run(self, job: Job) -> None:
         try:
             notification = self._codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:
             _LOG.warning(
-                "a message on %s is no event of the contract: %s",
+                "a message on %s does not match the contract: %s",
                 self._event.subject,
                 error.details or error,
             )
             if self._telemetry is not None:
                 self._telemetry.refuse(job.delivery.headers, error)
         else:
-            await self._handle(ReceivedEvent[DataT](notification, notification.data, job.delivery))
-        job.settled = True
+            await self._handle(ReceivedEvent[DataT](notification, job.delivery.headers))
+        job.answered = True
 
-    async def _handle(self, received: ReceivedEvent[DataT]) -> None:
-        CURRENT.set(received)
-        telemetry, started = self._telemetry, perf_counter()
-        failure: BaseException | None = None
-        span = None if telemetry is None else telemetry.begin(received)
+    async def _handle(self, event: ReceivedEvent[DataT]) -> None:
+        CURRENT.set(event)
         try:
-            await self._handler(received)
-        except asyncio.CancelledError as error:
-            failure = error
+            with self._telemetry.processing(event) if self._telemetry else nullcontext():
+                await self._handler(event)
+        except asyncio.CancelledError:
             _LOG.warning("the handler of %s was cancelled", self._event.subject)
-        except Exception as error:  # noqa: BLE001 - what a handler raises ends nothing
-            failure = error
+        except Exception:  # noqa: BLE001 - any exception of the handler is logged
             _LOG.exception("the handler of %s failed", self._event.subject)
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            if telemetry is not None:
-                telemetry.end(span, perf_counter() - started, failure)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
         _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
-        if self._telemetry is not None and not job.begun:
+        if self._telemetry is not None and not job.started:
             self._telemetry.refuse(job.delivery.headers, error)

@@ -1,1 +1,1 @@
-"""The wire protocol: subjects, headers, identifiers, deadlines and message models."""
+"""The wire protocol: subjects, headers, messages, identifiers and deadlines."""

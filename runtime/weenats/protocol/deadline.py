@@ -1,7 +1,4 @@
-"""Time as a deadline.
-
-A point on the monotonic clock, and one timer that watches over many of them.
-"""
+"""Durations, deadlines on the monotonic clock, and one timer for many deadlines."""
 
 from __future__ import annotations
 
@@ -27,8 +24,12 @@ _MIN_DELAY: Final = 0.001
 def seconds(duration: Duration, what: str = "timeout") -> float:
     """Return a duration in seconds, at most a day.
 
+    Args:
+        duration: seconds or a timedelta.
+        what: the name of the argument, for the error message.
+
     Raises:
-        InvalidArgumentError: it is not a positive, finite amount of time.
+        InvalidArgumentError: it is not a positive, finite duration.
     """
     value = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if type(value) not in (int, float) or not 0 < value < math.inf:
@@ -39,10 +40,14 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
 
 
 def from_header(text: str, clock: Clock = monotonic) -> float:
-    """Return the deadline that a `Wee-Timeout` header of so many milliseconds sets.
+    """Return the deadline that a `Wee-Timeout` header sets.
+
+    Args:
+        text: the value of the header, milliseconds.
+        clock: returns monotonic seconds.
 
     Raises:
-        InvalidArgumentError: the text is no whole number of milliseconds.
+        InvalidArgumentError: the value is not a whole number of milliseconds.
     """
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_DIGITS:
@@ -51,10 +56,14 @@ def from_header(text: str, clock: Clock = monotonic) -> float:
 
 
 class DeadlineTimer(Generic[ItemT]):
-    """Watches the deadlines of many items with one timer, and hands over those that have passed.
+    """Watches the deadlines of many items with one timer of the event loop.
 
-    Adding and discarding touch a dictionary only; the timer is set anew when an earlier deadline
-    arrives or the earliest one has passed.
+    Adding and discarding only change a dictionary. The timer is set again when an earlier deadline
+    is added or when the earliest one has passed.
+
+    Args:
+        on_passed: called with each item whose deadline has passed.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, on_passed: Callable[[ItemT], None], clock: Clock = monotonic) -> None:
@@ -71,11 +80,11 @@ class DeadlineTimer(Generic[ItemT]):
             self._set(deadline)
 
     def discard(self, item: ItemT) -> None:
-        """Watch the item no longer; unknown items are ignored."""
+        """Stop watching an item; unknown items are ignored."""
         self._deadlines.pop(item, None)
 
     def close(self) -> None:
-        """Forget all items and the timer."""
+        """Discard all items and stop the timer."""
         self._deadlines.clear()
         self._next = math.inf
         if self._timer is not None:

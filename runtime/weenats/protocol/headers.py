@@ -1,4 +1,4 @@
-"""Message headers: read without regard to case, written only when they are the user's to set."""
+"""Message headers: reading without regard to case, checks and encoding."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final
 from weenats.errors import InvalidArgumentError
 
 TIMEOUT: Final = "Wee-Timeout"
-"""Milliseconds that the caller still waits."""
+"""How long the caller still waits, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"
-"""Milliseconds after which another try makes sense, beside a failure that says so."""
+"""When a retry makes sense, in milliseconds, beside an error with `retryAfter`."""
 ERROR: Final = "Nats-Service-Error"
-"""The text of a failure (ADR-32)."""
+"""The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
-"""The number of a failure (ADR-32)."""
+"""The number of an error (ADR-32)."""
 PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
-"""W3C trace context and baggage: what a handler sends on carries them without being told."""
+"""W3C trace context and baggage, which messages that a handler sends inherit."""
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
@@ -27,11 +27,13 @@ _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
 
 
 class Headers(Mapping[str, str]):
-    """Headers of a received message.
+    """The headers of a received message.
 
-    Names are compared without case, of a repeated name the last one holds.
+    Names are compared without regard to case. Of repeated headers the last one counts. Lines that
+    are not headers are ignored.
 
-    Lines of the block that are no headers are passed over.
+    Args:
+        block: the header block as on the wire.
     """
 
     __slots__ = ("_block", "_known")
@@ -42,21 +44,21 @@ class Headers(Mapping[str, str]):
 
     @property
     def block(self) -> bytes:
-        """The headers as they stand on the wire."""
+        """The header block as on the wire."""
         return self._block
 
     @property
     def _values(self) -> dict[str, str]:
-        # Most handlers never look: the block is read when somebody does.
+        # Parsed on demand: most handlers do not use headers.
         if self._known is None:
             self._known = _parse(self._block)
         return self._known
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
-        """Return the `Wee-Timeout` of a header block.
+        """Return the `Wee-Timeout` of a header block, None when it has none.
 
-        At once where our clients write it, else by reading the whole.
+        Clients of weenats send it as the first header, so that the block need not be parsed.
         """
         if block.startswith(_TIMEOUT_FIRST):
             value = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")[0]
@@ -89,25 +91,28 @@ def _parse(block: bytes) -> dict[str, str]:
 
 
 def check(headers: Mapping[str, str]) -> None:
-    """Refuse headers that are not the user's to set, or that are no headers (RFC 7230).
+    """Check headers that a user wants to send.
+
+    Args:
+        headers: the headers.
 
     Raises:
-        InvalidArgumentError: names the header.
+        InvalidArgumentError: a header is reserved or malformed (RFC 7230).
     """
     for name, value in headers.items():
         if type(name) is not str or _TOKEN.fullmatch(name) is None:
-            raise InvalidArgumentError(f"{name!r} is no header name")
+            raise InvalidArgumentError(f"{name!r} is not a valid header name")
         lowered = name.lower()
         if lowered in _RESERVED_NAMES or lowered.startswith(_RESERVED_PREFIXES):
-            raise InvalidArgumentError(f"the header {name} is set by weenats or NATS alone")
+            raise InvalidArgumentError(f"the header {name} is reserved for weenats and NATS")
         if type(value) is not str:
             raise InvalidArgumentError(f"the value of the header {name} must be text")
         if not value.isprintable():
             raise InvalidArgumentError(
-                f"the value of the header {name} holds a character that no header may carry"
+                f"the value of the header {name} contains a character that is not printable"
             )
 
 
 def encode(headers: Mapping[str, str]) -> bytes:
-    """Return the header lines as they stand on the wire, each ended by CR LF."""
+    """Return headers as lines on the wire, each one with CR LF at its end."""
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

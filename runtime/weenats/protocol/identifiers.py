@@ -1,7 +1,4 @@
-"""What tells messages and callers apart: ids (ULID), timestamps, correlations, tokens.
-
-What changes once a millisecond is made once a millisecond.
-"""
+"""Message ids (ULID) with their timestamps, and checks of correlation ids and tokens."""
 
 from __future__ import annotations
 
@@ -29,56 +26,71 @@ _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 class Stamper:
-    """Makes the id and the timestamp of messages.
+    """Creates the ids and timestamps of messages.
 
-    Within one millisecond ids count upwards from a random ULID, as the ULID specification has it
-    for monotonic
-    ids: they are unique and sort in the order in which they were made.
+    Within one millisecond ids count upwards from a random ULID, as the ULID specification requires
+    of monotonic ids: they are unique and sort in the order in which they were created. The prefix
+    and the timestamp change once a millisecond and are computed once a millisecond.
+
+    Args:
+        clock: returns nanoseconds since the epoch.
     """
 
-    __slots__ = ("_clock", "_millisecond", "_prefix", "_suffix", "timestamp")
+    __slots__ = ("_clock", "_millisecond", "_prefix", "_suffix", "_timestamp")
 
     def __init__(self, clock: Callable[[], int] = time_ns) -> None:
         self._clock = clock
         self._millisecond = -1
         self._suffix = _LAST_SUFFIX
         self._prefix = ""
-        self.timestamp = ""
+        self._timestamp = ""
 
-    def stamp(self) -> str:
-        """Return a new message id.
+    def stamp(self) -> tuple[str, str]:
+        """Return a new message id and its timestamp, which are of the same millisecond.
 
-        `timestamp` is then the time of this message, ISO 8601 in UTC with ms and Z.
+        Returns:
+            A ULID, and ISO 8601 text in UTC with milliseconds and "Z".
         """
         millisecond = self._clock() // _NANOSECONDS_PER_MILLISECOND
         if millisecond > self._millisecond or self._suffix >= _LAST_SUFFIX:
-            # A millisecond that is used up is followed by the next one, whatever the clock says.
+            # When the suffixes of a millisecond are used up, the next one begins early.
             self._begin(max(millisecond, self._millisecond + 1))
         else:
             self._suffix += 1
         high, low = divmod(self._suffix, len(_PAIRS))
-        return self._prefix + _PAIRS[high] + _PAIRS[low]
+        return self._prefix + _PAIRS[high] + _PAIRS[low], self._timestamp
+
+    def new_id(self) -> str:
+        """Return a new ULID."""
+        return self.stamp()[0]
 
     def _begin(self, millisecond: int) -> None:
-        # Not ULID.from_timestamp: within a millisecond that counts on from the last one it made.
+        # Not ULID.from_timestamp: it continues from its last ULID of the same millisecond.
         text = str(ULID.from_bytes(millisecond.to_bytes(6, "big") + urandom(10)))
         self._prefix = text[:_PREFIX_LENGTH]
-        # Halved, so that at least half of the suffixes are left to count up in.
+        # Halved, so that at least half of the suffixes remain to count up in.
         self._suffix = (_VALUE_OF_PAIR[text[-4:-2]] * len(_PAIRS) + _VALUE_OF_PAIR[text[-2:]]) // 2
         self._millisecond = millisecond
         moment = datetime.fromtimestamp(millisecond / 1000, UTC)
-        self.timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
+        self._timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
 
 
 STAMPER: Final = Stamper()
-"""The one of this process."""
+"""The stamper of this process."""
 
 
 def check_token(token: str) -> str:
-    """Return a token that a message may carry.
+    """Check that a message can carry a token.
+
+    Args:
+        token: the token.
+
+    Returns:
+        The token.
 
     Raises:
-        InvalidArgumentError: it is empty, no text or no Unicode; the error shows nothing of it.
+        InvalidArgumentError: it is empty, not a str or not valid Unicode. The error does not show
+            the token.
     """
     is_text = type(token) is str and (token.isascii() or _SURROGATE.search(token) is None)
     if not is_text or not token:
@@ -89,7 +101,14 @@ def check_token(token: str) -> str:
 
 
 def check_correlation(identifier: str, what: str) -> str:
-    """Return a correlation or causation id.
+    """Check a correlation or causation id.
+
+    Args:
+        identifier: the id.
+        what: the name of the argument, for the error message.
+
+    Returns:
+        The id.
 
     Raises:
         InvalidArgumentError: it is not 1 to 128 printable ASCII characters.

@@ -149,7 +149,7 @@ class EndpointRunner:
                 return
         elif self.operation.timeout is not None:
             job.deadline = monotonic() + self.operation.timeout
-        self._admission.offer(job)
+        self._admission.submit(job)
 
     async def run(self, job: Job) -> None:
         """Serve one request and answer it."""
@@ -210,9 +210,9 @@ class EndpointRunner:
         return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
-        if job.settled:
+        if job.answered:
             return
-        job.settled = True
+        job.answered = True
         try:
             self._transport.publish(job.delivery.reply, reply)
         except MessageTooLargeError:
@@ -232,9 +232,9 @@ class EndpointRunner:
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None
     ) -> None:
-        if job.settled:
+        if job.answered:
             return
-        job.settled = True
+        job.answered = True
         elapsed = perf_counter_ns() - started
         self._send_failure(job.delivery.reply, error, elapsed, context)
         self._count(job, elapsed, error)
@@ -328,7 +328,10 @@ def _taking_payload(
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
-    metadata: dict[str, Any] = request.metadata or {"messageId": STAMPER.stamp()}
+    metadata: dict[str, Any] | None = request.metadata
+    if metadata is None:
+        new_id, timestamp = STAMPER.stamp()
+        metadata = {"messageId": new_id, "timestamp": timestamp}
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
     return RequestContext(
@@ -338,6 +341,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         payload=request.payload,
         payload_error=request.payload_error,
         message_id=message_id,
+        timestamp=metadata["timestamp"],
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
         token=metadata["authentication"]["token"] if "authentication" in metadata else None,

@@ -62,7 +62,7 @@ class NatsService:
 
     def __init__(self, handlers: ServiceHandlers, settings: ServiceSettings) -> None:
         self.contract = handlers.contract
-        self.instance_id = STAMPER.stamp()
+        self.instance_id = STAMPER.new_id()
         self._settings = settings
         self._owns_transport = settings.transport is None
         self._transport = settings.transport or NatsTransport(settings.servers, settings.connection)

@@ -1,91 +1,122 @@
-"""The spans and metrics of calls where they are made: CLIENT."""
+"""Telemetry of calls on the client's side: CLIENT spans and durations."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from opentelemetry.trace import SpanKind
 
-from weenats.context import ATTEMPT, RequestContext
+from weenats.context import ATTEMPT
 from weenats.errors import CancelledError, InternalError, ServiceError
+from weenats.interceptors import Description
+from weenats.protocol import subjects
+from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import current_parent, fail
 from weenats.telemetry.propagation import header_lines
+from weenats.telemetry.recording import Recording
 from weenats.telemetry.server import Calls, failure_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
-    from weenats.protocol.subjects import Kind
+    from weenats.interceptors import CallNext, Interceptor
     from weenats.telemetry.manager import TelemetryManager
+    from weenats.transport.base import Transport
 
-ContextT = TypeVar("ContextT", RequestContext, None)
-AnswerT = TypeVar("AnswerT")
-Send = Callable[[ContextT, bytes], Awaitable[AnswerT]]
-"""Sends a request with the header lines that carry its trace on."""
+
+class ClientTelemetry:
+    """The telemetry of a client: one CLIENT span and one duration for each attempt of a call.
+
+    Args:
+        manager: starts spans and creates instruments.
+        transport: the connection, for the address of the server.
+    """
+
+    def __init__(self, manager: TelemetryManager, transport: Transport) -> None:
+        self.manager = manager
+        self._transport = transport
+        self._calls: dict[str, OutgoingCalls] = {}
+
+    def interceptor(self, operation: AnyOperation) -> Interceptor:
+        """Return the interceptor that records the calls of an operation."""
+        name = f"{operation.contract.name}/{operation.name}"
+        return self._named(name, operation.kind, operation.subject)
+
+    def describe(self, operation: AnyOperation) -> Description:
+        """Describe the feature."""
+        del operation
+        return Description(name="telemetry")
+
+    def discovery(self, service: str, verb: str) -> Recording:
+        """Return the recording of a discovery request.
+
+        Args:
+            service: the name of the service.
+            verb: PING, INFO, STATS or HEALTH.
+        """
+        is_health = verb == "HEALTH"
+        subject = subjects.health(service) if is_health else subjects.discovery(verb, service)
+        return self._named(f"{service}/${verb}", Kind.QUERY, subject).record(None)
+
+    def _named(self, name: str, kind: Kind, subject: str) -> OutgoingCalls:
+        if name not in self._calls:
+            calls = OutgoingCalls(self.manager, name, kind, subject, self._transport)
+            self._calls[name] = calls
+        return self._calls[name]
 
 
 class OutgoingCalls(Calls):
-    """The CLIENT spans and durations of the calls by one name."""
+    """Records the calls with one name, see Calls."""
 
-    def __init__(self, manager: TelemetryManager, name: str, kind: Kind, subject: str) -> None:
+    def __init__(
+        self, manager: TelemetryManager, name: str, kind: Kind, subject: str, transport: Transport
+    ) -> None:
         super().__init__(manager, name, kind, subject, ("request", "send"))
+        self._transport = transport
         self._duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
 
-    @classmethod
-    def of(cls, manager: TelemetryManager, operation: AnyOperation) -> OutgoingCalls:
-        """Return those of an operation."""
-        name = f"{operation.contract.name}/{operation.name}"
-        return cls(manager, name, operation.kind, operation.subject)
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+        """Record an attempt of a call; its trace goes along in `context.trace_headers`."""
+        with self.record(context) as context.trace_headers:
+            return await call_next(context)
 
-    async def call(
-        self, context: ContextT, send: Send[ContextT, AnswerT], server: tuple[str, int] | None
-    ) -> AnswerT:
-        """Send a request within a span of its own, which goes along in its headers."""
-        span, lines = self._begin(context, server)
-        started = perf_counter()
-        error: ServiceError | None = None
-        try:
-            return await send(context, lines)
-        except ServiceError as failure:
-            error = failure
-            raise
-        except asyncio.CancelledError:
-            error = CancelledError()
-            raise
-        except BaseException:
-            error = InternalError()
-            raise
-        finally:
-            if span is not None:
-                if error is not None:
-                    span.set_attributes(failure_of(error))
-                    fail(span, error)
-                span.end()
-            self._duration.record(perf_counter() - started, self._outcome(error))
-
-    def _begin(
-        self, context: RequestContext | None, server: tuple[str, int] | None
-    ) -> tuple[Span | None, bytes]:
-        """Return the span when one is recorded, and the header lines that carry the trace on."""
+    def record(self, context: RequestContext | None) -> Recording:
+        """Return the recording of a call; without a context, of a discovery request."""
         if not self._manager.traces:
-            return None, b""
+            return Recording(self._end, None)
         parent = current_parent()
         unsampled = self._manager.unsampled(parent, self._kind)
         if unsampled is not None:
-            return None, header_lines(unsampled.get_span_context(), parent)
+            headers = header_lines(unsampled.get_span_context(), parent)
+            return Recording(self._end, None, headers)
         attributes = dict(self._attributes)
         if context is not None:
             attributes |= self._manager.correlation(context)
             if self._tells_features and ATTEMPT in context:
                 attributes[semconv.ATTEMPT] = context[ATTEMPT]
+        server = self._transport.server_address
         if server is not None:
             attributes[semconv.SERVER_ADDRESS], attributes[semconv.SERVER_PORT] = server
         span = self._manager.record(self.name, SpanKind.CLIENT, attributes, parent)
         if semconv.ATTEMPT in attributes:
             span.add_event(semconv.RETRIED)
-        return span, header_lines(span.get_span_context(), parent)
+        return Recording(self._end, span, header_lines(span.get_span_context(), parent))
+
+    def _end(self, span: Span | None, seconds: float, raised: BaseException | None) -> None:
+        error = None if raised is None else _service_error(raised)
+        if span is not None:
+            if error is not None:
+                span.set_attributes(failure_of(error))
+                fail(span, error)
+            span.end()
+        self._duration.record(seconds, self._outcome(error))
+
+
+def _service_error(error: BaseException) -> ServiceError:
+    if isinstance(error, ServiceError):
+        return error
+    return CancelledError() if isinstance(error, asyncio.CancelledError) else InternalError()

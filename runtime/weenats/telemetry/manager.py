@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from random import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
 from opentelemetry import metrics, trace
@@ -36,11 +36,9 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
-    from weenats.contract import Event
     from weenats.errors import ServiceError
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
-    from weenats.telemetry.messaging import EventTelemetry
 
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
@@ -66,7 +64,6 @@ class TelemetryManager:
         meter_provider: MeterProvider | None = None,
     ) -> None:
         self.settings = settings
-        self.publishers: dict[Event[Any], EventTelemetry] = {}
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
         self._looked = False

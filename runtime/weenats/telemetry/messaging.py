@@ -1,10 +1,10 @@
-"""The spans and metrics of one event: PRODUCER where it is published, CONSUMER where taken."""
+"""Telemetry of events: PRODUCER spans of publishers, CONSUMER spans of subscribers, metrics."""
 
 from __future__ import annotations
 
 import asyncio
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakKeyDictionary
 
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -12,155 +12,148 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from weenats.errors import Code, ServiceError
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
-from weenats.telemetry.manager import current_parent
-from weenats.telemetry.propagation import create_trace_headers, extract_trace_context, in_context
+from weenats.telemetry.manager import TelemetryManager, current_parent
+from weenats.telemetry.propagation import extract_trace_context, header_lines, in_context
+from weenats.telemetry.recording import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from weenats.context import MessageContext
     from weenats.contract import Event
-    from weenats.telemetry.manager import Attributes, TelemetryManager
+    from weenats.telemetry.manager import Attributes
+
+_DURATIONS: Final = {
+    "publish": (semconv.PUBLISH_DURATION, "Duration of handing messages to the connection."),
+    "process": (semconv.PROCESS_DURATION, "Duration of handling received messages."),
+}
+_COUNTS: Final = {
+    "publish": (semconv.SENT, "Messages handed to the connection."),
+    "process": (semconv.CONSUMED, "Messages handed to handlers."),
+}
+_publishers: Final[WeakKeyDictionary[TelemetryManager, dict[Event[Any], EventTelemetry]]] = (
+    WeakKeyDictionary()
+)
 
 
 class EventTelemetry:
-    """What is told of one event.
+    """The spans and metrics of one event, on the side of its publisher or of a subscriber.
 
     Args:
-        manager: whose settings hold.
+        manager: starts spans and creates instruments.
         event: the event.
-        queue_group: with whom its messages are shared, where it is taken.
+        action: "publish" or "process".
+        queue_group: the queue group of a subscriber, "" for none.
     """
 
-    def __init__(self, manager: TelemetryManager, event: Event[Any], queue_group: str = "") -> None:
+    def __init__(
+        self,
+        manager: TelemetryManager,
+        event: Event[Any],
+        action: Literal["publish", "process"],
+        queue_group: str = "",
+    ) -> None:
         self._manager = manager
-        self._subject = event.subject
-        self._system: Attributes = {
+        self._name = f"{action} {event.subject}"
+        self._kind = SpanKind.PRODUCER if action == "publish" else SpanKind.CONSUMER
+        self._of_metrics: Attributes = {
             semconv.SYSTEM: semconv.NATS,
             semconv.DESTINATION: event.subject,
+            semconv.OPERATION_NAME: action,
         }
-        if queue_group and manager.settings.attributes != "minimal":
-            self._system[semconv.CONSUMER_GROUP] = queue_group
-        self._outcomes: dict[tuple[str, str | None], Attributes] = {}
-        self._publishing = manager.histogram(
-            semconv.PUBLISH_DURATION, "Duration of handing messages to the connection."
-        )
-        self._processing = manager.histogram(
-            semconv.PROCESS_DURATION, "Duration of handling received messages."
-        )
-        self._sent = manager.meter.create_counter(
-            semconv.SENT, unit="{message}", description="Messages handed to the connection."
-        )
-        self._consumed = manager.meter.create_counter(
-            semconv.CONSUMED, unit="{message}", description="Messages handed to handlers."
-        )
+        settings = manager.settings
+        if queue_group and settings.attributes != "minimal":
+            self._of_metrics[semconv.CONSUMER_GROUP] = queue_group
+        self._of_spans = dict(self._of_metrics)
+        self._of_spans[semconv.OPERATION_TYPE] = "send" if action == "publish" else action
+        if settings.attributes == "full":
+            self._of_spans[semconv.OWN_SUBJECT] = event.subject
+            self._of_spans[semconv.ENVIRONMENT] = settings.environment
+        self._duration = manager.histogram(*_DURATIONS[action])
+        name, description = _COUNTS[action]
+        self._count = manager.meter.create_counter(name, "{message}", description)
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
-        """Return what tells of an event where it is published, the same one each time."""
-        told = manager.publishers.get(event)
-        if told is None:
-            told = manager.publishers[event] = cls(manager, event)
-        return told
+        """Return the telemetry of an event for its publisher, which is created once."""
+        events = _publishers.setdefault(manager, {})
+        if event not in events:
+            events[event] = cls(manager, event, "publish")
+        return events[event]
 
-    def publish(self, context: MessageContext, send: Callable[[Mapping[str, str]], int]) -> None:
-        """Send a message within a PRODUCER span; `send` takes trace headers, returns the size."""
-        span, headers = self._begin_publishing(context)
-        error: str | None = None
-        started = perf_counter()
-        try:
-            size = send(headers)
-        except Exception as failure:
-            error = _type_of(failure)
-            raise
-        else:
-            if span is not None and self._manager.settings.attributes == "full":
-                span.set_attribute(semconv.BODY_SIZE, size)
-        finally:
-            _end(span, error)
-            told = self._outcome("publish", error)
-            self._publishing.record(perf_counter() - started, told)
-            self._sent.add(1, told)
+    def publishing(self, context: MessageContext, size: int) -> Recording:
+        """Return the recording of a message that is published.
 
-    def begin(self, context: MessageContext) -> Span | None:
-        """Start the CONSUMER span of a message, and make it the current one of this task."""
+        Args:
+            context: the message.
+            size: bytes of the message.
+        """
         if not self._manager.traces:
-            return None
-        parent = extract_trace_context(context.headers)
-        span = self._manager.unsampled(parent, Kind.EVENT)
-        if span is None:
-            span = self._record("process", SpanKind.CONSUMER, parent, context)
-        context.otel_context = in_context(span, parent)
-        otel.attach(context.otel_context)  # the task of the message ends with it
-        return span
+            return Recording(self._end, None)
+        parent = current_parent()
+        span = self._start(parent, context, size)
+        return Recording(self._end, span, header_lines(span.get_span_context(), parent))
 
-    def end(self, span: Span | None, seconds: float, error: BaseException | None) -> None:
-        """End the span of a message that took so long, and count it."""
-        failure = None if error is None else _type_of(error)
-        _end(span, failure)
-        told = self._outcome("process", failure)
-        self._processing.record(seconds, told)
-        self._consumed.add(1, told)
+    def processing(self, context: MessageContext) -> Recording:
+        """Return the recording of a received message, for the task that handles it.
+
+        Args:
+            context: the message.
+        """
+        if not self._manager.traces:
+            return Recording(self._end, None)
+        parent = extract_trace_context(context.headers)
+        span = self._start(parent, context)
+        context.otel_context = in_context(span, parent)
+        otel.attach(context.otel_context)  # until the task ends
+        return Recording(self._end, span)
 
     def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:
-        """Tell of a message that came to no handler."""
-        failure = _type_of(error)
-        if self._manager.traces:
-            parent = extract_trace_context(headers)
-            if self._manager.unsampled(parent, Kind.EVENT) is None:
-                _end(self._record("process", SpanKind.CONSUMER, parent, None), failure)
-        self._consumed.add(1, self._outcome("process", failure))
+        """Record a message that reached no handler.
 
-    def _begin_publishing(self, context: MessageContext) -> tuple[Span | None, dict[str, str]]:
-        """Return the span when one is recorded, and the headers that carry the trace on."""
-        if not self._manager.traces:
-            return None, {}
-        parent = current_parent()
-        span = self._manager.unsampled(parent, Kind.EVENT)
-        if span is None:
-            span = self._record("publish", SpanKind.PRODUCER, parent, context)
-        return span, create_trace_headers(in_context(span, parent))
+        Args:
+            headers: the headers of the message.
+            error: why it was refused.
+        """
+        traces = self._manager.traces
+        self._count_end(self._start(extract_trace_context(headers)) if traces else None, error)
 
-    def _record(
-        self, action: str, span_kind: SpanKind, parent: Context, context: MessageContext | None
+    def _start(
+        self, parent: Context, context: MessageContext | None = None, size: int | None = None
     ) -> Span:
-        attributes = {
-            **self._system,
-            semconv.OPERATION_NAME: action,
-            semconv.OPERATION_TYPE: "send" if action == "publish" else action,
-        }
+        unsampled = self._manager.unsampled(parent, Kind.EVENT)
+        if unsampled is not None:
+            return unsampled
+        attributes = dict(self._of_spans)
         if context is not None:
             attributes |= self._manager.correlation(context)
-        if self._manager.settings.attributes == "full":
-            attributes[semconv.OWN_SUBJECT] = self._subject
-            attributes[semconv.ENVIRONMENT] = self._manager.settings.environment
-        name = f"{action} {self._subject}"
-        return self._manager.record(name, span_kind, attributes, parent)
+        if size is not None and self._manager.settings.attributes == "full":
+            attributes[semconv.BODY_SIZE] = size
+        return self._manager.record(self._name, self._kind, attributes, parent)
 
-    def _outcome(self, action: str, error: str | None) -> Attributes:
-        """Return the attributes of metrics; there is one set for each outcome."""
-        attributes = self._outcomes.get((action, error))
-        if attributes is None:
-            failure: Attributes = {} if error is None else {semconv.ERROR_TYPE: error}
-            attributes = {**self._system, semconv.OPERATION_NAME: action, **failure}
-            self._outcomes[action, error] = attributes
+    def _end(self, span: Span | None, seconds: float, error: BaseException | None) -> None:
+        self._duration.record(seconds, self._count_end(span, error))
+
+    def _count_end(self, span: Span | None, raised: BaseException | None) -> Attributes:
+        """End a span and count the message; return the attributes of its metrics."""
+        attributes = self._of_metrics
+        if raised is not None:
+            error = _type_of(raised)
+            attributes = {**attributes, semconv.ERROR_TYPE: error}
+            if span is not None and span.is_recording():
+                span.set_attribute(semconv.ERROR_TYPE, error)
+                span.set_status(Status(StatusCode.ERROR, error))
+        if span is not None:
+            span.end()
+        self._count.add(1, attributes)
         return attributes
 
 
-def _end(span: Span | None, error: str | None) -> None:
-    if span is None:
-        return
-    if error is not None and span.is_recording():
-        span.set_attribute(semconv.ERROR_TYPE, error)
-        span.set_status(Status(StatusCode.ERROR, error))
-    span.end()
-
-
 def _type_of(error: BaseException) -> str:
-    """Return what an error is, never what it says."""
+    """Return the code or the class of an error, never its text."""
     if isinstance(error, asyncio.CancelledError):
         return Code.CANCELLED.value
     return error.code.value if isinstance(error, ServiceError) else type(error).__name__

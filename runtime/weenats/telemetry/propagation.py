@@ -1,7 +1,7 @@
-"""Trace context and baggage in headers, as W3C has them.
+"""Trace context and baggage in headers (W3C Trace Context, W3C Baggage).
 
-What is malformed, or more than W3C asks anybody to carry, is passed over without a word: the
-propagators of the API would log a line for each message, each version of it for other ones.
+Headers that are malformed, or longer than the W3C asks implementations to propagate, are ignored
+silently: the propagators of the OpenTelemetry API log a line for each such message.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from typing_extensions import override
 
+from weenats.context import CURRENT
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from weenats.context import MessageContext
 
 _TRACE: Final = TraceContextTextMapPropagator()
-_USUAL: Final = re.compile(
+_TRACEPARENT_LINE: Final = re.compile(
     rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
 )
-_ODD: Final = b"13579bdf"
+_SAMPLED_DIGITS: Final = b"13579bdf"
 _EMPTY: Final = Context()
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
 _MAX_TRACEPARENT: Final = 128
@@ -49,22 +50,26 @@ _MAX_BAGGAGE: Final = 8192
 _MAX_PROPAGATED: Final = 8192
 _MAX_BAGGAGE_ENTRIES: Final = 64
 _MAX_BAGGAGE_ENTRY: Final = 4096
-# What the propagators of the API take, no more.
+# No more than the propagators of the API accept.
 _STATE_NAME: Final = (
     r"[a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13}"
 )
 _STATE_VALUE: Final = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _MEMBER: Final = re.compile(rf"({_STATE_NAME})={_STATE_VALUE}")
-# Without % and +: the API would decode them, into what no name may have.
+# Without % and +: the API would decode them to characters that names cannot have.
 _NAME: Final = r"[ \t]*[!#$&'*.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
 _ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
 
 
 class DeferredSpan(NonRecordingSpan):
-    """A span that nobody records here; its ids are worked out when somebody asks for them.
+    """A span that is not recorded here; its ids are computed on demand.
 
-    Most requests of traces that are not sampled end before anybody does.
+    Most requests of traces that are not sampled end without it.
+
+    Args:
+        make: returns the ids.
+        is_sampled: whether the trace is sampled.
     """
 
     def __init__(self, make: Callable[[], SpanContext], *, is_sampled: bool) -> None:
@@ -84,16 +89,20 @@ class DeferredSpan(NonRecordingSpan):
 def extract_trace_context(headers: Mapping[str, str]) -> Context:
     """Return the trace context and baggage of received headers.
 
-    An empty Context when they have none, or none that is valid.
+    Args:
+        headers: the headers.
+
+    Returns:
+        A context; it is empty where the headers have no valid trace context and baggage.
     """
-    if isinstance(headers, Headers) and (usual := _USUAL.search(headers.block)) is not None:
+    if isinstance(headers, Headers) and (found := _TRACEPARENT_LINE.search(headers.block)):
         block = headers.block.lower()
         if (
             b"tracestate" not in block
             and b"baggage" not in block
-            and block.find(b"\r\ntraceparent", usual.end() - 2) < 0  # of several the last one holds
+            and block.find(b"\r\ntraceparent", found.end() - 2) < 0  # the last one counts
         ):
-            span = DeferredSpan(partial(_remote, usual), is_sampled=usual[3][1] in _ODD)
+            span = DeferredSpan(partial(_remote, found), is_sampled=found[3][1] in _SAMPLED_DIGITS)
             return set_span_in_context(span, _EMPTY)
     context = Context()
     traceparent = headers.get("traceparent")
@@ -111,7 +120,7 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
 
 
 def unsampled_root() -> DeferredSpan:
-    """Return what stands for the root of a trace that nobody records: all who follow know it."""
+    """Return the root span of a new trace that is not recorded, neither here nor downstream."""
     return DeferredSpan(_new_unsampled, is_sampled=False)
 
 
@@ -120,13 +129,9 @@ def in_context(span: Span, parent: Context) -> Context:
     return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
 
 
-def _remote(usual: re.Match[bytes]) -> SpanContext:
-    return SpanContext(
-        int(usual[1], 16),
-        int(usual[2], 16),
-        is_remote=True,
-        trace_flags=TraceFlags(int(usual[3], 16)),
-    )
+def _remote(found: re.Match[bytes]) -> SpanContext:
+    trace_id, span_id, flags = (int(digits, 16) for digits in found.groups())
+    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
 
 
 def _new_unsampled() -> SpanContext:
@@ -136,26 +141,32 @@ def _new_unsampled() -> SpanContext:
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-    """Return the headers that carry a context on, the current one when none is given."""
+    """Return the headers that propagate a context.
+
+    Args:
+        context: the context; by default the current one.
+    """
     carrier: dict[str, str] = {}
     span_context = get_current_span(context).get_span_context()
     if span_context.is_valid:
-        carrier.update(trace_headers(span_context))
+        carrier["traceparent"] = _traceparent(span_context)
+        if span_context.trace_state:
+            carrier["tracestate"] = span_context.trace_state.to_header()
     if baggage := _baggage(context):
         carrier["baggage"] = baggage
     return carrier
 
 
-def trace_headers(span_context: SpanContext) -> dict[str, str]:
-    """Return the headers that name a span as the parent."""
-    headers = {"traceparent": _traceparent(span_context)}
-    if span_context.trace_state:
-        headers["tracestate"] = span_context.trace_state.to_header()
-    return headers
-
-
 def header_lines(span_context: SpanContext, context: Context) -> bytes:
-    """Return the same as `create_trace_headers`, for a span, as lines on the wire."""
+    """Return the encoded headers that propagate a span and the baggage of a context.
+
+    Args:
+        span_context: the ids of the span.
+        context: the context with the baggage.
+
+    Returns:
+        Header lines; empty when the span is not valid.
+    """
     if not span_context.is_valid:
         return b""
     lines = f"traceparent: {_traceparent(span_context)}\r\n"
@@ -183,7 +194,7 @@ def _is_tracestate(text: str) -> bool:
 
 
 def _usable_entries(text: str) -> list[str]:
-    """Return the entries of a baggage header that may be carried on; none when it has too many."""
+    """Return the valid entries of a baggage header; none when there are too many."""
     if len(text) > _MAX_BAGGAGE:
         return []
     entries = text.split(",")
@@ -195,7 +206,7 @@ def _usable_entries(text: str) -> list[str]:
 
 
 def _baggage(context: Context | None) -> str:
-    """Return the header that carries baggage on, as much of it as one may have."""
+    """Return the baggage header of a context, up to the maximum length."""
     entries: list[str] = []
     length = 0
     for name, value in get_all(context).items():
@@ -208,17 +219,27 @@ def _baggage(context: Context | None) -> str:
 
 
 def propagated_headers(current: MessageContext) -> dict[str, str]:
-    """Return the trace headers of the message at hand, to be sent on with what it causes."""
+    """Return the trace headers of the message being served, for the messages that it causes.
+
+    Args:
+        current: the message being served.
+    """
     if current.otel_context is not None:
-        return create_trace_headers()  # within it, or below a span of the handler's own
+        return create_trace_headers()  # of its span, or of a span that the handler started
     received = current.headers
     return {
         name: value
         for name in header_names.PROPAGATED
-        if (value := received.get(name)) is not None and _may_go_on(value)
+        if (value := received.get(name)) is not None and _can_be_sent(value)
     }
 
 
-def _may_go_on(value: str) -> bool:
-    """Say whether others take a received header for one line of a sensible size."""
+def inherited_header_lines() -> bytes:
+    """Return the encoded trace headers of the message being served; empty outside of handlers."""
+    current = CURRENT.get()
+    return b"" if current is None else header_names.encode(propagated_headers(current))
+
+
+def _can_be_sent(value: str) -> bool:
+    """Return whether a received value is one header line of acceptable length."""
     return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from itertools import count
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
-from weenats.transport.inbox import Arrivals, RequestMux, gather_replies
+from weenats.transport.inbox import RequestMux, gather_replies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,8 +124,8 @@ class MemoryTransport:
         self.is_private: Final = True
         self.server_address: Final[tuple[str, int] | None] = None
         self._mine: list[_Subscription] = []
-        self._mux: RequestMux | None = None
-        self._gatherings: set[Arrivals] = set()
+        self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
+        self._inbox: _Subscription | None = None
         self._open = False
         self._closed = False
         self._ended = asyncio.Event()
@@ -145,17 +144,12 @@ class MemoryTransport:
             await self.fence()
         self._closed = True
         self._ended.set()
-        for arrived in self._gatherings:
-            arrived.put_nowait(ConnectionLostError("the connection to NATS was closed"))
         for subscription in self._mine:
             self.broker.remove(subscription)
-        if self._mux is not None:
-            self._mux.fail(
-                lambda subject: ConnectionLostError(
-                    f"the connection was closed while {subject} ran"
-                )
-            )
-            self._mux.close()
+        self._mux.fail(
+            lambda subject: ConnectionLostError(f"the connection was closed while {subject} ran")
+        )
+        self._mux.close()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed for good; see `Transport`."""
@@ -180,9 +174,8 @@ class MemoryTransport:
     ) -> Delivery:
         """Send a request and wait for the first accepted reply; see `Transport`."""
         await self.connect()
-        if self._mux is None:
-            self._mux = RequestMux(f"_INBOX.{STAMPER.stamp()}", monotonic)
-            self.subscribe(self._mux.wildcard, self._mux.on_delivery)
+        if self._inbox is None:
+            self._inbox = self.subscribe(self._mux.wildcard, self._mux.on_delivery)
         reply, future = self._mux.open(subject, deadline, accepts)
         try:
             self.publish(subject, payload, headers, reply)
@@ -198,15 +191,13 @@ class MemoryTransport:
     ) -> list[Delivery]:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
-        arrived: Arrivals = asyncio.Queue()
-        inbox = self.subscribe(f"_INBOX.{STAMPER.stamp()}", arrived.put_nowait)
-        self._gatherings.add(arrived)
-        try:
-            self.publish(subject, payload, headers, inbox.subject)
-            return await gather_replies(arrived, timeout=timeout, quiet=quiet)
-        finally:
-            self._gatherings.discard(arrived)
-            await self.unsubscribe([inbox])
+        with self._mux.gathering(subject) as arrivals:
+            inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
+            try:
+                self.publish(subject, payload, headers, inbox.subject)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+            finally:
+                await self.unsubscribe([inbox])
 
     def subscribe(
         self, subject: str, on_delivery: OnDelivery, queue_group: str = ""

@@ -1,4 +1,4 @@
-"""Connections to NATS: the `Transport` protocol, and its implementation on nats-py."""
+"""Connections to NATS: the `Transport` protocol, and its implementation with nats-py."""
 
 from weenats.transport.base import (
     Accepts,

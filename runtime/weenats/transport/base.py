@@ -1,7 +1,7 @@
-"""The seam to NATS: what the runtime needs of a connection, and nothing else.
+"""The interface of connections to NATS.
 
-`NatsTransport` speaks to a real server, `testing.MemoryTransport` within one process; one suite of
-tests holds them equal.
+`NatsTransport` connects to a server, `testing.MemoryTransport` connects clients and services within
+one process. The same tests run for both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from weenats.errors import MessageTooLargeError, ServiceError
 from weenats.protocol.headers import NO_HEADERS, Headers
 
 NO_RESPONDERS: Final = "503"
-"""The inline status with which the NATS server says that nobody listens."""
+"""The inline status of the NATS server for a subject without responders."""
 
 _STATUS_START: Final = len(b"NATS/1.0 ")
 _STATUS_END: Final = _STATUS_START + 3
@@ -22,7 +22,14 @@ _FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
 class Delivery:
-    """A message as it arrived; headers are read when somebody asks for them."""
+    """A received message.
+
+    Args:
+        subject: the subject.
+        reply: the reply subject, "" for none.
+        payload: the payload.
+        block: the header block as on the wire.
+    """
 
     __slots__ = ("_block", "_headers", "payload", "reply", "subject")
 
@@ -35,41 +42,41 @@ class Delivery:
 
     @property
     def content(self) -> tuple[str, str, bytes, bytes]:
-        """All that came, byte by byte: subject, reply, payload, headers."""
+        """Subject, reply subject, payload and header block, to compare messages."""
         return self.subject, self.reply, self.payload, self._block
 
     @property
     def headers(self) -> Headers:
-        """The headers of the message."""
+        """The headers, which are parsed on demand."""
         if self._headers is None:
             self._headers = Headers(self._block) if self._block else NO_HEADERS
         return self._headers
 
     @property
     def timeout(self) -> str | None:
-        """The text of the `Wee-Timeout` header."""
+        """The value of the `Wee-Timeout` header, None when there is none."""
         return Headers.timeout_of(self._block)
 
     @property
     def status(self) -> str:
-        """The inline status of the NATS server, "" for messages that somebody sent."""
+        """The inline status of a message of the NATS server, "" for other messages."""
         if not self._block.startswith(b"NATS/1.0 "):
             return ""
         return self._block[_STATUS_START:_STATUS_END].decode("ascii", "replace")
 
 
 OnDelivery = Callable[[Delivery], None]
-"""Takes a message at once: it must neither block nor raise."""
+"""Called with a message; it must neither block nor raise."""
 Accepts = Callable[[Delivery], bool]
-"""Says whether a message is the reply that was asked for."""
+"""Returns whether a message is the expected reply."""
 
 
 class Subscription(Protocol):
-    """Interest in a subject."""
+    """A subscription to a subject."""
 
     @property
     def subject(self) -> str:
-        """What it listens on."""
+        """The subject."""
         ...
 
 
@@ -78,24 +85,24 @@ class Transport(Protocol):
 
     @property
     def max_payload(self) -> int:
-        """Bytes that headers and payload of a message may have together."""
+        """The maximum size of headers and payload of a message together, in bytes."""
         ...
 
     @property
     def is_private(self) -> bool:
-        """Say whether nobody on the way reads what is sent: TLS, or a server on this machine.
+        """Whether nobody on the network path can read messages: TLS, or a server on this machine.
 
-        True while there was no connection yet.
+        True before the first connection.
         """
         ...
 
     @property
     def server_address(self) -> tuple[str, int] | None:
-        """Host and port of the server it is connected to, None while there was no connection."""
+        """Host and port of the server, None before the first connection."""
         ...
 
     async def connect(self) -> None:
-        """Be connected, or raise in bounded time.
+        """Open the connection, or raise within a bounded time.
 
         Raises:
             UnavailableError: no server can be reached, or the connection was closed.
@@ -105,26 +112,30 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Send what is pending, fail what waits, and end the connection for good."""
+        """Send what is buffered, fail what waits for replies, and close the connection for good."""
         ...
 
     async def wait_closed(self) -> None:
-        """Wait until the connection has ended for good, because of `close` or by itself."""
+        """Wait until the connection is closed for good, by `close` or for another reason."""
         ...
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
-        """Hand a message to the connection.
+        """Send a message; while reconnecting it is buffered.
 
-        `headers` are encoded header lines. While reconnecting it is kept.
+        Args:
+            subject: the subject.
+            payload: the payload.
+            headers: encoded header lines.
+            reply: the reply subject, "" for none.
 
         Raises:
             MessageTooLargeError: it is larger than `max_payload`.
-            ResourceExhaustedError: what is kept is full.
+            ResourceExhaustedError: the buffer is full.
             ConnectionLostError: the connection was closed.
         """
         ...
 
-    async def request(  # noqa: PLR0913 - what one call is made of
+    async def request(  # noqa: PLR0913 - the parts of a request
         self,
         subject: str,
         payload: bytes,
@@ -134,33 +145,48 @@ class Transport(Protocol):
         *,
         cancel_subject: str = "",
     ) -> Delivery:
-        """Send a message and wait for the first reply that is accepted.
+        """Send a request and wait for its reply.
 
-        `deadline` is a point on the monotonic clock. A caller that is cancelled, or whose deadline
-        passes, after the message was handed over is told of on `cancel_subject`: see `give_up`.
+        Args:
+            subject: the subject.
+            payload: the payload.
+            headers: encoded header lines.
+            deadline: when to stop waiting, on the monotonic clock.
+            accepts: returns whether a message is the reply; by default every message is.
+            cancel_subject: where a service is told when the caller is cancelled or the deadline
+                passes, see `give_up`; "" for nowhere.
+
+        Returns:
+            The first accepted reply.
 
         Raises:
-            NoRespondersError: nobody listens on the subject.
+            NoRespondersError: there are no responders on the subject.
             ConnectionLostError: the connection broke while waiting, or was closed.
             UnavailableError: there was no connection until the deadline.
-            PermissionDeniedError: the server refuses the subject, or the inbox that takes the
-                reply.
+            PermissionDeniedError: the server denies the subject, or the inbox for the reply.
             MessageTooLargeError: it is larger than `max_payload`.
-            DeadlineExceededError: no reply came in time.
+            DeadlineExceededError: no reply arrived before the deadline.
         """
         ...
 
     async def request_many(
         self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
-        """Send a message and gather replies until none came for `quiet` seconds.
+        """Send a request and gather replies.
 
-        It takes `timeout` seconds at most, and is [] at once when nobody listens.
+        Args:
+            subject: the subject.
+            payload: the payload.
+            headers: encoded header lines.
+            timeout: the time limit in seconds.
+            quiet: the pause after a reply that ends it earlier, in seconds.
+
+        Returns:
+            The replies; immediately [] when there are no responders.
 
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
-            PermissionDeniedError: the server refuses the subject, or the inbox that takes the
-                replies.
+            PermissionDeniedError: the server denies the subject, or the inbox for the replies.
             MessageTooLargeError: it is larger than `max_payload`.
         """
         ...
@@ -168,32 +194,38 @@ class Transport(Protocol):
     def subscribe(
         self, subject: str, on_delivery: OnDelivery, queue_group: str = ""
     ) -> Subscription:
-        """Register interest; `fence` tells when the server has it."""
+        """Subscribe to a subject; after `fence` the server has the subscription.
+
+        Args:
+            subject: the subject, which may have wildcards.
+            on_delivery: called with each message.
+            queue_group: share messages with the other members of this queue group.
+        """
         ...
 
     async def fence(self) -> None:
-        """Wait until the server has taken all that was sent before.
+        """Wait until the server has processed everything that was sent before.
 
-        What the server sent until then has been handed over.
+        Messages that the server sent until then have been handed over.
 
         Raises:
-            PermissionDeniedError: the server refused a subscription of this transport.
+            PermissionDeniedError: the server denied a subscription.
             ConnectionLostError: the connection broke meanwhile.
         """
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End interest behind a fence.
-
-        What the server delivered until then has been handed over.
-        """
+        """End subscriptions; messages that the server sent until then have been handed over."""
         ...
 
 
 def give_up(transport: Transport, cancel_subject: str, reply: str) -> None:
-    """Tell a service that nobody waits for this reply any more: an empty message that names it.
+    """Cancel a request at its service, with an empty message that has the same reply subject.
 
-    Without a subject nobody is told; that it cannot be sent is no matter.
+    Args:
+        transport: the connection.
+        cancel_subject: the subject for cancellations, "" for none.
+        reply: the reply subject of the request.
     """
     if cancel_subject:
         with contextlib.suppress(ServiceError):
@@ -201,10 +233,16 @@ def give_up(transport: Transport, cancel_subject: str, reply: str) -> None:
 
 
 def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None:
-    """Refuse a message before it is sent: over its limit the server would end the connection.
+    """Check the size of a message: NATS closes the connection of a message that is too large.
+
+    Args:
+        subject: the subject, for the error.
+        payload: the payload.
+        headers: encoded header lines.
+        limit: the maximum size in bytes.
 
     Raises:
-        MessageTooLargeError: names the sizes.
+        MessageTooLargeError: it is too large.
     """
     size = len(payload) + (len(headers) + _FRAMING if headers else 0)
     if size > limit:

@@ -1,7 +1,7 @@
-"""What a connection signs with: a .creds file, or the seed of an nkey.
+"""Credentials in files: .creds files and nkey seeds.
 
-The files are read for each attempt to connect: what is renewed counts from the next one on.
-nats-py's own reader never returns from a file without a JWT.
+The files are read for each attempt to connect, so that renewed credentials are used from the next
+one on. nats-py's own reader never returns from a file without a JWT.
 """
 
 from __future__ import annotations
@@ -24,20 +24,17 @@ _SEED_TEXT: Final = re.compile(r"\s*S[A-Z2-7]{57}\s*")
 
 
 class CredentialsError(OSError):
-    """A file of credentials cannot be used now.
-
-    An OSError, after which nats-py goes on trying.
-    """
+    """A file of credentials cannot be used; an OSError, after which nats-py tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a connection says it is, and what proves it.
+    """The identity of a connection.
 
     Attributes:
-        public_key: the nkey.
-        jwt: what an account says of the nkey, None where the server knows it.
-        sign: signs what the server asks.
+        public_key: the public nkey.
+        jwt: the user JWT, None where the server knows the nkey.
+        sign: signs the nonce of the server.
     """
 
     public_key: str
@@ -46,19 +43,19 @@ class Identity:
 
 
 def is_secret(path: str | Path) -> bool:
-    """Say whether credentials themselves stand where the path of their file belongs."""
+    """Return whether a path is in fact the content of a file of credentials."""
     return "-BEGIN " in str(path) or _SEED_TEXT.fullmatch(str(path)) is not None
 
 
 def check_installed() -> None:
-    """Say at once what is missing.
+    """Check that the package nkeys is installed.
 
     Raises:
         ImportError: the package nkeys is not installed.
     """
     try:
         found = find_spec("nkeys")
-    except ValueError:  # what is None among the modules has no spec
+    except ValueError:  # its entry in sys.modules is None
         found = None
     if found is None:
         raise ImportError(
@@ -70,20 +67,20 @@ def credentials_in(path: str | Path) -> Identity:
     """Read a .creds file.
 
     Raises:
-        CredentialsError: there is none, or it does not hold a JWT and a seed.
+        CredentialsError: it cannot be read, or does not contain a JWT and a seed.
     """
     content = _content(path)
     jwt, seed = _JWT.search(content), _SEED.search(content)
     if jwt is None or seed is None:
-        raise CredentialsError(f"{path} does not hold a user JWT and its nkey seed")
+        raise CredentialsError(f"{path} does not contain a user JWT and its nkey seed")
     return _identity(seed[1], jwt[1], path)
 
 
 def nkey_in(path: str | Path) -> Identity:
-    """Read a file that holds an nkey seed.
+    """Read a file with an nkey seed.
 
     Raises:
-        CredentialsError: there is none, or it holds something else.
+        CredentialsError: it cannot be read, or does not contain a seed.
     """
     return _identity(_content(path).strip(), None, path)
 
@@ -100,6 +97,6 @@ def _identity(seed: bytes, jwt: bytes | None, path: str | Path) -> Identity:
     try:
         pair = nkeys.from_seed(bytearray(seed))
         public_key: str = pair.public_key.decode()
-    except Exception:  # noqa: BLE001 - nkeys raises errors of many kinds on what is no seed
-        raise CredentialsError(f"{path} does not hold an nkey seed") from None
+    except Exception:  # noqa: BLE001 - nkeys raises many kinds of errors
+        raise CredentialsError(f"{path} does not contain an nkey seed") from None
     return Identity(public_key, jwt, lambda nonce: base64.b64encode(pair.sign(nonce.encode())))

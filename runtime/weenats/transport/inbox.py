@@ -1,46 +1,73 @@
-"""Many requests behind one inbox subscription: each waits on a future under its own token."""
+"""Replies: one inbox subscription for all requests, each of which waits on a future of its own."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from contextlib import contextmanager
+from contextvars import Context
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
 from weenats.protocol.deadline import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
+from weenats.transport.nats_py import new_inbox, permission_denied
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+
+    from weenats.transport.nats_py import Interest, NatsConnection
+
+Arrivals = asyncio.Queue[Delivery | ServiceError]
+"""Replies to one message, or the error that ends the waiting for them."""
 
 
+@dataclass(slots=True, eq=False)
 class _Pending:
-    __slots__ = ("accepts", "foreign", "future", "subject")
+    subject: str
+    future: asyncio.Future[Delivery]
+    accepts: Accepts | None
+    foreign: int = 0
 
-    def __init__(
-        self, subject: str, future: asyncio.Future[Delivery], accepts: Accepts | None
-    ) -> None:
-        self.subject = subject
-        self.future = future
-        self.accepts = accepts
-        self.foreign = 0
+    def fail(self, error: ServiceError) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class RequestMux:
-    """Matches replies to requests, and ends those whose time or connection is gone."""
+    """Matches replies to requests, and fails requests whose deadline passes.
+
+    Args:
+        inbox: the prefix of the reply subjects.
+        clock: returns monotonic seconds.
+
+    Attributes:
+        wildcard: the subject to subscribe to for replies.
+    """
 
     def __init__(self, inbox: str, clock: Clock = monotonic) -> None:
         self.wildcard = f"{inbox}.*"
         self._prefix = f"{inbox}."
         self._count = 0
         self._pending: dict[str, _Pending] = {}
+        self._gatherings: set[tuple[str, Arrivals]] = set()
         self._timer = DeadlineTimer[str](self._expire, clock)
 
     def open(
         self, subject: str, deadline: float, accepts: Accepts | None
     ) -> tuple[str, asyncio.Future[Delivery]]:
-        """Return the reply subject of a new request, and the future of its reply."""
+        """Register a request.
+
+        Args:
+            subject: the subject of the request.
+            deadline: when the request fails, on the monotonic clock.
+            accepts: returns whether a message is the reply; None accepts every message.
+
+        Returns:
+            The reply subject, and the future of the reply.
+        """
         self._count += 1
         reply = f"{self._prefix}{self._count}"
         future = asyncio.get_running_loop().create_future()
@@ -49,58 +76,145 @@ class RequestMux:
         return reply, future
 
     def discard(self, reply: str) -> None:
-        """Forget a request that nobody waits for any more."""
+        """Forget a request; unknown ones are ignored."""
         if self._pending.pop(reply, None) is not None:
             self._timer.discard(reply)
 
     def on_delivery(self, delivery: Delivery) -> None:
-        """Hand a reply to the request that waits for it; late and foreign ones are dropped."""
+        """Hand a reply to its request; late and foreign ones are dropped."""
         pending = self._pending.get(delivery.subject)
         if pending is None or pending.future.done():
             return
         if not delivery.payload and delivery.status == NO_RESPONDERS:
-            pending.future.set_exception(NoRespondersError(f"nobody listens on {pending.subject}"))
+            pending.fail(NoRespondersError(f"no responders on {pending.subject}"))
         elif pending.accepts is None or pending.accepts(delivery):
             pending.future.set_result(delivery)
         else:
-            # Somebody else who listens on the subject, a stream for instance, answered first.
+            # Another subscriber of the subject answered first, for example a stream.
             pending.foreign += 1
             return
         self.discard(delivery.subject)
 
-    def fail(self, error: Callable[[str], ServiceError], subject: str | None = None) -> None:
-        """End all requests that wait, or those to one subject."""
-        for reply, pending in list(self._pending.items()):
-            if subject is None or subject in (pending.subject, reply):
-                self.discard(reply)
-                _end(pending, error(pending.subject))
+    @contextmanager
+    def gathering(self, subject: str) -> Generator[Arrivals]:
+        """Return the queue of the replies to one message, which `fail` ends as well.
 
-    async def answered(self, timeout: float) -> None:
-        """Wait until the requests that wait now have ended, so many seconds at most."""
+        Args:
+            subject: the subject of the message.
+        """
+        arrivals: Arrivals = asyncio.Queue()
+        self._gatherings.add((subject, arrivals))
+        try:
+            yield arrivals
+        finally:
+            self._gatherings.discard((subject, arrivals))
+
+    def fail(self, error: Callable[[str], ServiceError], subject: str | None = None) -> None:
+        """Fail all requests, or some of them.
+
+        Args:
+            error: returns the error for the subject of a request.
+            subject: the subject of the requests, the reply subject of one, or the wildcard.
+        """
+        for reply, pending in list(self._pending.items()):
+            if subject in (None, pending.subject, reply, self.wildcard):
+                self.discard(reply)
+                pending.fail(error(pending.subject))
+        for requested, arrivals in self._gatherings:
+            if subject in (None, requested):
+                arrivals.put_nowait(error(requested))
+
+    async def wait_answered(self, timeout: float) -> None:
+        """Wait until the present requests have ended, up to `timeout` seconds."""
         if waiting := [pending.future for pending in self._pending.values()]:
             await asyncio.wait(waiting, timeout=timeout)
 
     def close(self) -> None:
-        """Stop watching deadlines."""
+        """Stop the timer."""
         self._timer.close()
 
     def _expire(self, reply: str) -> None:
         pending = self._pending.pop(reply)
         text = f"no reply from {pending.subject} in time"
         if pending.foreign:
-            text += f"; {pending.foreign} message(s) came that are no reply of a service"
-        _end(pending, DeadlineExceededError(text))
+            text += f"; {pending.foreign} message(s) arrived that are not a service's reply"
+        pending.fail(DeadlineExceededError(text))
 
 
-Arrivals = asyncio.Queue[Delivery | ServiceError]
-"""Replies of many to one message, or the error that ends the waiting for them."""
+class ReplyInbox:
+    """The inbox of a transport, which the first request opens.
+
+    Args:
+        prefix: the prefix of its subject.
+
+    Attributes:
+        mux: matches replies to requests.
+        interest: the subscription, None while the inbox is not open.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.mux = RequestMux(new_inbox(prefix))
+        self.interest: Interest | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    async def open(self, connection: NatsConnection, subject: str, deadline: float) -> None:
+        """Open the inbox; concurrent requests wait together.
+
+        Args:
+            connection: the current connection.
+            subject: the subject of the request, for the error.
+            deadline: when the request fails, on the monotonic clock.
+
+        Raises:
+            PermissionDeniedError: the server denies the inbox.
+            ConnectionLostError: the connection broke meanwhile.
+            DeadlineExceededError: the deadline passed.
+        """
+        if self._opening is None:
+            # A task in an empty context: it outlives the request that needs it first.
+            self._opening = asyncio.create_task(self._open(connection), context=Context())
+        opening = asyncio.shield(self._opening)
+        try:
+            async with asyncio.timeout(max(deadline - monotonic(), 0)):
+                await opening
+        except TimeoutError:
+            raise DeadlineExceededError(f"no reply from {subject} in time") from None
+
+    async def _open(self, connection: NatsConnection) -> None:
+        """Subscribe, and return once the server has accepted the subscription.
+
+        No request is sent before: it would be executed without a way to reply.
+        """
+        interest = connection.register(self.mux.wildcard, "", self.mux.on_delivery)
+        try:
+            await connection.fence()
+            if not interest.denied:
+                self.interest = interest
+        finally:
+            self._opening = None
+            if self.interest is None:
+                interest.drop()
+        if interest.denied:
+            raise permission_denied("subscription", interest.subject)
+
+    def on_denied(self, subject: str) -> None:
+        """Fail all requests if the server has denied the inbox; the next one opens it again."""
+        if self.interest is not None and subject == self.interest.subject:
+            interest, self.interest = self.interest, None
+            self.mux.fail(lambda _: permission_denied("subscription", subject), subject)
+            interest.drop()
 
 
 async def gather_replies(arrived: Arrivals, *, timeout: float, quiet: float) -> list[Delivery]:
-    """Return what arrives until nothing came for `quiet` seconds, `timeout` at most.
+    """Return the messages that arrive.
+
+    Args:
+        arrived: where they arrive.
+        timeout: the time limit in seconds.
+        quiet: the pause after a message that ends it earlier, in seconds.
 
     Raises:
-        ServiceError: it arrived, since the connection is gone.
+        ServiceError: it arrived, because the connection is lost.
     """
     replies: list[Delivery] = []
     end = monotonic() + timeout
@@ -116,8 +230,3 @@ async def gather_replies(arrived: Arrivals, *, timeout: float, quiet: float) -> 
             replies.append(delivery)
             pause = quiet
     return replies
-
-
-def _end(pending: _Pending, error: ServiceError) -> None:
-    if not pending.future.done():
-        pending.future.set_exception(error)

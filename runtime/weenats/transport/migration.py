@@ -1,98 +1,174 @@
-"""Moving from a server that is about to go to another one, before it goes.
+"""Leaving a server in lame duck mode for another one, before it shuts down.
 
-The new connection listens before the old one stops, so that somebody listens all the time. Members
-of a queue group are two of one group meanwhile: a message comes to one of them. All others hear a
-message on both connections, and it is handed over once.
+The new connection subscribes before the old one unsubscribes, so that there is a subscriber at any
+time. Subscriptions with a queue group are two members of the group meanwhile, and each message
+reaches one of them. Other subscriptions receive messages on both connections, and hand each of them
+over once.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
+import logging
 from collections import Counter
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
 
-from weenats.errors import ConnectionLostError
+from weenats.errors import ConnectionLostError, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
     from weenats.transport.base import Delivery
+    from weenats.transport.inbox import ReplyInbox
     from weenats.transport.nats_py import Interest, NatsConnection
 
+_LOG: Final = logging.getLogger("weenats.transport")
+_REPLY_TIMEOUT: Final = 5.0
+"""Seconds to wait for replies on the old connection; its server closes it after ten."""
 
-class ServerMove:
-    """Takes all that one connection listens on over to another one.
 
-    The new one says that it listens before it says anything else, so that it may be used at once.
+class Migration:
+    """Moves a transport to another server when its own enters lame duck mode.
 
     Args:
-        old: the connection to the server that is about to go.
-        new: a connection to another one.
-        replies: takes replies, and drops those that come twice; the old one listens for them on.
+        connect: opens a connection to one of several servers.
+        use: lets the transport use another connection.
+        inbox: the reply inbox, which stays on the old connection until replies have arrived.
+        pause: seconds between attempts to connect.
+
+    Attributes:
+        lock: held while subscriptions move; hold it to end subscriptions.
     """
 
     def __init__(
-        self, old: NatsConnection, new: NatsConnection, replies: Interest | None = None
+        self,
+        connect: Callable[[Sequence[str]], Awaitable[NatsConnection]],
+        use: Callable[[NatsConnection], None],
+        inbox: ReplyInbox,
+        pause: float,
     ) -> None:
-        self._old = old
-        self._new = new
-        self._overlaps: list[_Overlap] = []
-        self._left: list[Interest] = []
-        for interest in old.interests:
-            if interest.queue_group or interest is replies:
-                stand_in = old.stand_in(interest, interest.on_delivery)
-                new.adopt(interest)
-            else:
-                overlap = _Overlap(interest, old, new)
-                stand_in = overlap.on_old
-                self._overlaps.append(overlap)
-            if interest is not replies:
-                self._left.append(stand_in)
+        self.lock = asyncio.Lock()
+        self._connect = connect
+        self._use = use
+        self._inbox = inbox
+        self._pause = pause
+        self._task: asyncio.Task[None] | None = None
 
-    async def settle(self) -> None:
-        """Let the old connection listen no more, once the new one does.
+    @property
+    def is_running(self) -> bool:
+        """Whether the transport is moving."""
+        return self._task is not None
 
-        A connection that breaks meanwhile does what it does at any other time.
-        """
+    def start(self, connection: NatsConnection) -> None:
+        """Start to leave the server of a connection, unless the transport is moving."""
+        if self._task is None:
+            _LOG.info("the NATS server is in lame duck mode: connecting to another one")
+            self._task = asyncio.create_task(self._run(connection))
+
+    async def stop(self) -> None:
+        """Stop moving, and close the connection that is not used."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self, current: NatsConnection) -> None:
         try:
-            with contextlib.suppress(ConnectionLostError):
-                await self._new.fence()
-            for interest in self._left:
-                self._old.leave(interest)
-            with contextlib.suppress(ConnectionLostError):
-                await self._old.fence()
+            while current.is_lame_duck:
+                try:
+                    unused = new = await self._connect(current.known_servers)
+                except ServiceError as error:
+                    _LOG.debug("no other NATS server yet: %s", error)
+                    await asyncio.sleep(self._pause)
+                    continue
+                try:
+                    async with self.lock:
+                        with suppress(ConnectionLostError):
+                            await current.fence()  # keeps the order of messages
+                        if _can_move(current, new):
+                            unused, current = current, new
+                            self._use(new)
+                            await hand_over(unused, new, self._inbox.interest)
+                    if current is new:
+                        _LOG.info("moved to another NATS server")
+                        await self._inbox.mux.wait_answered(_REPLY_TIMEOUT)
+                finally:
+                    await unused.close()
         finally:
-            for overlap in self._overlaps:
-                overlap.end()
+            self._task = None
+
+
+def _can_move(old: NatsConnection, new: NatsConnection) -> bool:
+    return old.is_lame_duck and new.is_connected
+
+
+async def hand_over(
+    old: NatsConnection, new: NatsConnection, replies: Interest | None = None
+) -> None:
+    """Move all subscriptions to another connection, which can be used at once.
+
+    If one of the connections breaks meanwhile, it behaves as at any other time.
+
+    Args:
+        old: the connection to the server in lame duck mode.
+        new: the connection to another server.
+        replies: the subscription of the reply inbox, which stays on the old connection as well; it
+            ignores replies that arrive twice.
+    """
+    overlaps: list[_Overlap] = []
+    left: list[Interest] = []
+    for interest in old.interests:
+        if interest.queue_group or interest is replies:
+            substitute = old.substitute(interest, interest.on_delivery)
+            new.adopt(interest)
+        else:
+            overlap = _Overlap(interest, old, new)
+            substitute = overlap.on_old
+            overlaps.append(overlap)
+        if interest is not replies:
+            left.append(substitute)
+    try:
+        with suppress(ConnectionLostError):
+            await new.fence()
+        for substitute in left:
+            substitute.leave()
+        with suppress(ConnectionLostError):
+            await old.fence()
+    finally:
+        for overlap in overlaps:
+            overlap.end()
 
 
 class _Overlap:
-    """A subject that both connections listen on.
+    """A subscription without a queue group, on both connections.
 
-    What comes on the new one waits until all has come on the old one; what came on both is dropped.
-    Messages are told apart by all their bytes: those of clients and services are never alike, since
-    each has an id.
+    Messages of the new connection wait until all messages of the old one have arrived; those that
+    arrived on both are dropped. Messages are compared byte by byte: those of clients and services
+    always differ, because each has an id.
     """
 
     def __init__(self, interest: Interest, old: NatsConnection, new: NatsConnection) -> None:
         self._interest = interest
         self._new = new
-        self._came: Counter[tuple[str, str, bytes, bytes]] = Counter()
+        self._arrived: Counter[tuple[str, str, bytes, bytes]] = Counter()
         self._waiting: list[Delivery] = []
-        self.on_old = old.stand_in(interest, self._take)
+        self.on_old = old.substitute(interest, self._on_delivery)
         new.adopt(interest)
-        new.stand_in(interest, self._waiting.append)
+        new.substitute(interest, self._waiting.append)
 
     def end(self) -> None:
-        """Hand over what has waited, and from now on what comes."""
-        self._new.stand_down(self._interest)
+        """Hand over what has waited, and what arrives from now on."""
+        self._new.restore(self._interest)
         for delivery in self._waiting:
             content = delivery.content
-            if self._came[content]:
-                self._came[content] -= 1
+            if self._arrived[content]:
+                self._arrived[content] -= 1
             else:
                 subject, reply, payload, headers = content
                 sid = self._interest.sid
                 self._new.dispatch(sid, subject.encode(), reply.encode(), payload, headers)
 
-    def _take(self, delivery: Delivery) -> None:
-        self._came[delivery.content] += 1
+    def _on_delivery(self, delivery: Delivery) -> None:
+        self._arrived[delivery.content] += 1
         self._interest.on_delivery(delivery)

@@ -1,43 +1,60 @@
-"""How to connect to NATS."""
+"""How to connect to NATS: servers, credentials, TLS and timeouts."""
 
 from __future__ import annotations
 
+import re
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from weenats.errors import InvalidArgumentError
 from weenats.protocol.deadline import Duration, seconds
 from weenats.transport.credentials import check_installed, is_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,19})://", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
     """How to connect to NATS.
 
-    These credentials are the connection's: NATS decides by them which subjects it may use. Who
-    calls a service is told by the token in each message (`token=` and `with_token` of clients).
+    The credentials authenticate the connection: they decide which subjects NATS lets it use. The
+    caller of a service is authenticated by the token in each message (`token=` and `with_token` of
+    clients).
 
     Attributes:
-        name: shown by NATS monitoring.
-        user: with `password`.
-        password: with `user`.
+        name: the name of the connection in the monitoring of NATS.
+        user: the user; requires `password`.
+        password: the password; requires `user`.
         auth_token: the token of the NATS connection, not of messages.
-        credentials: a .creds file, read anew for each attempt to connect.
-        nkey_seed: a file that holds an nkey seed, read anew as well.
-        tls: a TLS context; servers that offer no TLS are refused.
-        connect_timeout: how long the first connection may take, seconds or timedelta.
-        reconnect_wait: the pause between attempts to reconnect, which never end.
-        ping_interval: the pause between pings; a peer that misses two of them is dead.
-        inbox_prefix: where replies go, for servers that restrict subjects.
+        credentials: the path of a .creds file, which is read for each attempt to connect.
+        nkey_seed: the path of a file with an nkey seed, which is read for each attempt to connect.
+        tls: a TLS context; servers without TLS are refused.
+        connect_timeout: the time limit of the first connection, in seconds or as timedelta.
+        reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
+        ping_interval: the pause between pings; a server that misses two of them is dead.
+        inbox_prefix: the prefix of reply subjects, for servers that restrict subjects.
+
+    Example:
+        ```python
+        options = ConnectionOptions(
+            name="billing",
+            credentials="/run/secrets/billing.creds",
+            tls=ssl.create_default_context(cafile="ca.pem"),
+            connect_timeout=2,
+        )
+        ```
 
     Raises:
-        InvalidArgumentError: a duration is none, credentials contradict each other or stand where
-            the path of their file belongs, or `tls` is no context.
-        ImportError: `credentials` or `nkey_seed` without the extra `nkeys`.
+        InvalidArgumentError: a duration is not positive, credentials contradict each other or are
+            given in place of the path of their file, or `tls` is not a context.
+        ImportError: `credentials` or `nkey_seed` is given without the extra `nkeys`.
     """
 
     name: str | None = None
@@ -56,7 +73,7 @@ class ConnectionOptions:
         for name in ("connect_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
-            raise InvalidArgumentError("user and password belong together")
+            raise InvalidArgumentError("user and password must be given together")
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
             raise InvalidArgumentError(
@@ -67,7 +84,7 @@ class ConnectionOptions:
             check_installed()
         for name in ("credentials", "nkey_seed"):
             path: str | Path | None = getattr(self, name)
-            if path is not None and is_secret(path):  # errors would show it as the path
+            if path is not None and is_secret(path):  # it would be shown in errors
                 raise InvalidArgumentError(f"{name} is the path of a file, not what it holds")
         tls = cast("object", self.tls)
         if tls is not None and not isinstance(tls, ssl.SSLContext):
@@ -78,3 +95,30 @@ class ConnectionOptions:
 
     def __repr__(self) -> str:
         return f"ConnectionOptions(name={self.name!r})"
+
+
+def check_servers(servers: str | Sequence[str]) -> tuple[str, ...]:
+    """Check the URLs of NATS servers.
+
+    Args:
+        servers: a URL or several.
+
+    Returns:
+        The URLs.
+
+    Raises:
+        InvalidArgumentError: there is none, or one has the wrong scheme.
+    """
+    given = cast("object", (servers,) if isinstance(servers, str) else servers)
+    listed = tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else ()
+    urls = tuple(each for each in listed if isinstance(each, str) and each.strip())
+    if not urls or len(urls) != len(listed):  # nats-py would loop forever
+        raise InvalidArgumentError("servers must be the URL of a NATS server, or several URLs")
+    for server in urls:
+        scheme = _SCHEME.match(server)
+        if scheme is not None and scheme[1].lower() not in _SCHEMES:
+            known = ", ".join(f"{each}://" for each in _SCHEMES)
+            raise InvalidArgumentError(
+                f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
+            )
+    return urls

@@ -91,7 +91,9 @@ def test_what_can_be_awaited_will_do(function: Any) -> None:
 )
 def test_a_plain_function_is_named(function: Any, name: str) -> None:
     """Whoever forgot `async` reads of which function."""
-    with pytest.raises(TypeError, match=rf"^it must be an `async def`: .*{name} is a plain one$"):
+    with pytest.raises(
+        TypeError, match=rf"^it must be an `async def`: .*{name} is a plain function$"
+    ):
         check_async(function, "it")
 
 

@@ -24,12 +24,12 @@ async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
     """Its caller is answered once, its task is cancelled, and the next one starts."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
-    admission.offer(given_up)
-    admission.offer(after)
+    admission.submit(given_up)
+    admission.submit(after)
     await until(lambda: worker.started)
     task = given_up.task
     cancel(admission, "a")
-    assert (worker.reasons, given_up.settled) == ([CancelledError], True)
+    assert (worker.reasons, given_up.answered) == ([CancelledError], True)
     await until(lambda: after in worker.started)
     assert task is not None
     assert task.cancelled()
@@ -42,10 +42,10 @@ async def test_a_waiting_call_leaves_its_place_at_once() -> None:
     """It never starts, and another one may wait in its stead."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
     running, given_up, after = (worker.job(reply=reply) for reply in "abc")
-    admission.offer(running)
-    admission.offer(given_up)
+    admission.submit(running)
+    admission.submit(given_up)
     cancel(admission, "b")
-    admission.offer(after)
+    admission.submit(after)
     assert worker.reasons == [CancelledError]
     worker.gate.set()
     await until(lambda: len(worker.finished) == 2)
@@ -56,8 +56,8 @@ async def test_a_call_that_has_not_taken_its_first_step() -> None:
     """It ends before it began, and the next one has its place."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
-    admission.offer(given_up)
-    admission.offer(after)
+    admission.submit(given_up)
+    admission.submit(after)
     cancel(admission, "a")
     worker.gate.set()
     await admission.drain(1)
@@ -69,8 +69,8 @@ async def test_unknown_and_answered_calls_are_left_alone() -> None:
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
     for reply in ("a", ""):
-        admission.offer(worker.job(reply=reply))
-    admission.offer(worker.job(reply="refused"))
+        admission.submit(worker.job(reply=reply))
+    admission.submit(worker.job(reply="refused"))
     worker.refused.clear()
     for reply in ("", "b", "refused", "_INBOX.>", "*", "\ud800", "a" * 10_000):
         cancel(admission, reply)
@@ -79,7 +79,7 @@ async def test_unknown_and_answered_calls_are_left_alone() -> None:
     cancel(admission, "a")
     assert worker.refused == []
     worker.gate.clear()
-    admission.offer(worker.job(deadline=clock() + 1, reply="late"))
+    admission.submit(worker.job(deadline=clock() + 1, reply="late"))
     await until(lambda: len(worker.started) == 3)
     clock.advance(2)
     await until(lambda: worker.refused)
@@ -104,7 +104,7 @@ async def test_a_handler_that_cleans_up_is_cancelled_once() -> None:
     worker = Scripted(tidy)
     admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
     for reply in "ab":
-        admission.offer(worker.job(deadline=clock() + 5, reply=reply))
+        admission.submit(worker.job(deadline=clock() + 5, reply=reply))
     await until(lambda: len(worker.started) == 2)
     cancel(admission, "a")
     await settle()
@@ -130,12 +130,12 @@ async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
             await hold.wait()
 
     worker, admission = Scripted(stubborn), Admission(max_concurrency=1, max_queue=1)
-    admission.offer(worker.job(reply="a"))
+    admission.submit(worker.job(reply="a"))
     await until(lambda: worker.started)
     task = worker.started[0].task
     cancel(admission, "a")
     await settle()
-    admission.offer(worker.job(reply="b"))
+    admission.submit(worker.job(reply="b"))
     await settle()
     assert len(worker.started) == 1
     await admission.drain(0)
@@ -147,7 +147,7 @@ async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> Non
     """When the caller's timeout is quicker than the timer here, it is the deadline all the same."""
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
-    admission.offer(worker.job(deadline=clock() + 5, reply="a"))
+    admission.submit(worker.job(deadline=clock() + 5, reply="a"))
     await until(lambda: worker.started)
     clock.advance(5)
     cancel(admission, "a")
@@ -160,7 +160,7 @@ async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
     worker, admission = Recorder(), Admission(max_concurrency=2, max_queue=1)
     jobs = [worker.job(reply="same") for _ in range(3)]
     for job in jobs:
-        admission.offer(job)
+        admission.submit(job)
     await settle()
     cancel(admission, "same")
     cancel(admission, "same")
@@ -189,8 +189,8 @@ def test_every_call_ends_once_however_they_are_given_up(
         async def work(job: Job) -> None:
             for _ in range(turns[job]):
                 await asyncio.sleep(0)
-            if not job.settled:
-                job.settled = True
+            if not job.answered:
+                job.answered = True
                 worker.finished.append(job)
 
         worker, turns = Scripted(work), dict[Job, int]()
@@ -198,14 +198,14 @@ def test_every_call_ends_once_however_they_are_given_up(
         for reply, length, pauses, given_up in calls:
             job = worker.job(reply=reply)
             turns[job] = length
-            admission.offer(job)
+            admission.submit(job)
             if pauses:
                 await asyncio.sleep(0)
             cancel(admission, given_up)
         await admission.drain(5)
         ended = [*worker.finished, *(job for job, _ in worker.refused)]
         assert len(ended) == len(set(ended)) == len(calls)
-        assert (admission._calls, len(admission._waiting), admission._running) == ({}, 0, set())
+        assert (admission._calls, len(admission._queue), admission._running) == ({}, 0, set())
 
     asyncio.run(play())
 
@@ -215,12 +215,12 @@ async def test_a_flood_of_calls_that_are_given_up_leaves_nothing(number: int) ->
     """While all places are taken, calls that come and go are kept nowhere."""
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=10, max_queue_time=5, clock=clock)
-    admission.offer(worker.job(reply="busy"))
+    admission.submit(worker.job(reply="busy"))
     for each in range(number):
-        admission.offer(worker.job(deadline=clock() + 5, reply=f"{each}"))
+        admission.submit(worker.job(deadline=clock() + 5, reply=f"{each}"))
         cancel(admission, f"{each}")
     assert worker.reasons == [CancelledError] * number
-    assert (len(admission._waiting), len(admission._waiting._ends)) == (0, 0)
+    assert (len(admission._queue), len(admission._queue._ends)) == (0, 0)
     assert (list(admission._calls), admission._timer._deadlines) == (["busy"], {})
     worker.gate.set()
     await admission.drain(1)

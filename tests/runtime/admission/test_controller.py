@@ -20,7 +20,7 @@ async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
     worker, admission = Recorder(), Admission(max_concurrency=3, max_queue=10)
     jobs = [worker.job() for _ in range(10)]
     for job in jobs:
-        admission.offer(job)
+        admission.submit(job)
     await settle()
     assert worker.started == jobs[:3]
     worker.gate.set()
@@ -33,21 +33,21 @@ async def test_a_full_queue_refuses_at_once() -> None:
     """The job after the last place is refused before the loop turns; a place that frees is used."""
     worker, admission = Recorder(), Admission(max_concurrency=2, max_queue=3)
     for _ in range(5):
-        admission.offer(worker.job())
+        admission.submit(worker.job())
     assert worker.refused == []
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     assert worker.reasons == [ResourceExhaustedError]
     worker.gate.set()
     await until(lambda: len(worker.finished) == 5)
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     await until(lambda: len(worker.finished) == 6)
 
 
 async def test_without_a_queue_only_the_running_ones_are_taken() -> None:
     """A queue of no places refuses whatever cannot run now."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=0)
-    admission.offer(worker.job())
-    admission.offer(worker.job())
+    admission.submit(worker.job())
+    admission.submit(worker.job())
     assert worker.reasons == [ResourceExhaustedError]
     worker.gate.set()
     await admission.drain(1)
@@ -61,11 +61,11 @@ async def test_a_worker_that_raises_frees_its_place(caplog: pytest.LogCaptureFix
 
     worker, admission = Scripted(broken), Admission(max_concurrency=1, max_queue=5)
     for _ in range(3):
-        admission.offer(worker.job())
+        admission.submit(worker.job())
     await admission.drain(5)
     assert len(worker.started) == 3
     assert [record.exc_info is not None for record in caplog.records] == [True] * 3
-    assert "ended in a defect" in caplog.text
+    assert "unexpected error while handling" in caplog.text
 
 
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(1, 3), st.integers(0, 4))
@@ -87,7 +87,7 @@ def test_every_job_ends_once(turns: list[int], concurrency: int, queue: int) -> 
         worker, admission = Scripted(work), Admission(max_concurrency=concurrency, max_queue=queue)
         jobs = [worker.job() for _ in turns]
         for job in jobs:
-            admission.offer(job)
+            admission.submit(job)
         await admission.drain(5)
         assert most <= concurrency
         assert len(worker.finished) == min(len(turns), concurrency + queue)
@@ -101,7 +101,7 @@ async def test_drain_waits_for_all_within_its_budget() -> None:
     """What was admitted is finished, what waits included; an empty service drains at once."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
     for _ in range(4):
-        admission.offer(worker.job())
+        admission.submit(worker.job())
     draining = asyncio.create_task(admission.drain(30))
     await settle()
     assert not draining.done()
@@ -117,7 +117,7 @@ async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
     admission = Admission(max_concurrency=2, max_queue=5, clock=clock)
     jobs = [worker.job(deadline=clock() + 100) for _ in range(5)]
     for job in jobs:
-        admission.offer(job)
+        admission.submit(job)
     draining = asyncio.create_task(admission.drain(10))
     await settle()
     tasks = [job.task for job in jobs if job.task]
@@ -134,16 +134,16 @@ async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
 async def test_abort_cuts_a_drain_short() -> None:
     """A second signal ends the wait now, also for jobs that have not begun."""
     worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     await settle()
     draining = asyncio.create_task(admission.drain(30))
     await settle()
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     admission.abort()
     admission.abort()
     await draining
     fresh, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
-    admission.offer(fresh.job())
+    admission.submit(fresh.job())
     admission.abort()
     await admission.drain(30)
     assert (worker.reasons, fresh.reasons) == ([UnavailableError] * 2, [UnavailableError])
@@ -155,7 +155,7 @@ async def test_the_load_of_each_worker() -> None:
     one, other = Recorder(), Recorder()
     admission = Admission(max_concurrency=2, max_queue=10)
     for worker in (one, other, one, one, other):
-        admission.offer(worker.job())
+        admission.submit(worker.job())
     assert (admission.load(one), admission.load(other)) == ((1, 2), (1, 1))
     one.gate.set()
     other.gate.set()
@@ -177,7 +177,7 @@ async def test_a_job_sees_nothing_of_the_one_whose_end_let_it_begin() -> None:
     worker = Scripted(look)
     admission = Admission(max_concurrency=1, max_queue=5)
     for _ in range(3):
-        admission.offer(worker.job())
+        admission.submit(worker.job())
     assert (len(admission.running), admission.queued) == (1, 2)
     await admission.drain(5)
     assert seen == ["of the application"] * 3

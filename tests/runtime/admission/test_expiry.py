@@ -14,10 +14,10 @@ async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
     """What comes too late takes no place."""
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
-    admission.offer(worker.job(deadline=clock() - 1))
-    admission.offer(worker.job(deadline=clock()))
+    admission.submit(worker.job(deadline=clock() - 1))
+    admission.submit(worker.job(deadline=clock()))
     assert worker.reasons == [DeadlineExceededError] * 2
-    admission.offer(worker.job(deadline=clock() + 1))
+    admission.submit(worker.job(deadline=clock() + 1))
     await settle()
     assert len(worker.started) == 1
     worker.gate.set()
@@ -29,12 +29,12 @@ async def test_expiry_while_waiting_frees_the_place() -> None:
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
-    admission.offer(running)
-    admission.offer(late)
+    admission.submit(running)
+    admission.submit(late)
     clock.advance(6)
     await until(lambda: worker.refused)
-    assert (worker.reasons, late.settled) == ([DeadlineExceededError], True)
-    admission.offer(after)
+    assert (worker.reasons, late.answered) == ([DeadlineExceededError], True)
+    admission.submit(after)
     worker.gate.set()
     await until(lambda: len(worker.finished) == 2)
     assert worker.started == [running, after]
@@ -53,7 +53,7 @@ async def test_a_job_whose_deadline_passed_while_it_waited_does_not_start() -> N
     admission = Admission(max_concurrency=1, max_queue=2, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
     for job in (running, late, after):
-        admission.offer(job)
+        admission.submit(job)
     await until(lambda: len(worker.finished) == 2)
     assert (worker.started, worker.reasons) == ([running, after], [DeadlineExceededError])
     await admission.drain(1)
@@ -66,8 +66,8 @@ async def test_expiry_while_running_cancels_and_settles_once() -> None:
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()
-    admission.offer(late)
-    admission.offer(after)
+    admission.submit(late)
+    admission.submit(after)
     await until(lambda: worker.started)
     task = late.task
     clock.advance(6)
@@ -89,12 +89,12 @@ async def test_a_handler_that_swallows_cancellation_keeps_its_place_only() -> No
                 await gate.wait()
             except asyncio.CancelledError:
                 continue
-        assert job.settled
+        assert job.answered
 
     worker, clock = Scripted(stubborn), travel()
     admission = Admission(max_concurrency=1, max_queue=5, clock=clock)
-    admission.offer(worker.job(deadline=clock() + 5))
-    admission.offer(worker.job())
+    admission.submit(worker.job(deadline=clock() + 5))
+    admission.submit(worker.job())
     await until(lambda: worker.started)
     clock.advance(6)
     await until(lambda: worker.refused)
@@ -110,9 +110,9 @@ async def test_a_task_cancelled_before_its_first_step_frees_its_place() -> None:
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()
-    admission.offer(late)
-    admission.offer(after)
-    admission._expire(late)
+    admission.submit(late)
+    admission.submit(after)
+    admission._on_deadline(late)
     worker.gate.set()
     await until(lambda: worker.finished)
     assert (worker.started, worker.reasons) == ([after], [DeadlineExceededError])

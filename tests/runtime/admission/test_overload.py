@@ -16,10 +16,10 @@ async def test_whoever_waited_too_long_is_refused() -> None:
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=2, max_queue_time=5, clock=clock)
     running, first, second, third = (worker.job(deadline=clock() + 60) for _ in range(4))
-    admission.offer(running)
-    admission.offer(first)
+    admission.submit(running)
+    admission.submit(first)
     clock.advance(3)
-    admission.offer(second)
+    admission.submit(second)
     clock.advance(3)
     await until(lambda: worker.refused)
     assert ([job for job, _ in worker.refused], worker.reasons) == (
@@ -27,7 +27,7 @@ async def test_whoever_waited_too_long_is_refused() -> None:
         [ResourceExhaustedError],
     )
     assert "waited too long" in str(worker.refused[0][1])
-    admission.offer(third)
+    admission.submit(third)
     worker.gate.set()
     await until(lambda: len(worker.finished) == 3)
     assert worker.started == [running, second, third]
@@ -40,7 +40,7 @@ async def test_the_time_that_work_takes_is_no_waiting() -> None:
     """A job that runs longer than others may wait goes on."""
     worker, clock = Recorder(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, max_queue_time=5, clock=clock)
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     await until(lambda: worker.started)
     clock.advance(60)
     await settle()
@@ -60,7 +60,7 @@ class Timed(Scripted):
     async def _work(self, job: Job) -> None:
         await self.gate.wait()
         self.clock.advance(self.takes)
-        job.settled = True
+        job.answered = True
         self.finished.append(job)
 
 
@@ -68,8 +68,8 @@ async def practised(worker: Timed, admission: Admission, jobs: int = 100) -> Non
     """Let the admission learn how long the work takes."""
     worker.gate.set()
     for _ in range(jobs):
-        admission.offer(job := worker.job())
-        await until(lambda job=job: job.settled)  # type: ignore[misc]
+        admission.submit(job := worker.job())
+        await until(lambda job=job: job.answered)  # type: ignore[misc]
     worker.gate.clear()
     worker.started.clear()
     worker.finished.clear()
@@ -82,7 +82,7 @@ async def test_what_cannot_be_done_in_time_is_not_begun() -> None:
     await practised(worker, admission)
     running, short, enough = (worker.job(worker.clock() + each) for each in (60, 0.15, 0.25))
     for job in (running, short, enough):
-        admission.offer(job)
+        admission.submit(job)
     worker.gate.set()
     await until(lambda: len(worker.finished) == 2)
     assert (worker.started, worker.reasons) == ([running, enough], [DeadlineExceededError])
@@ -95,8 +95,8 @@ async def test_work_that_was_cut_short_is_not_thought_quick() -> None:
     admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
     await practised(worker, admission)
     for _ in range(100):
-        admission.offer(job := worker.job(reply="a"))
-        await until(lambda job=job: job.begun)  # type: ignore[misc]
+        admission.submit(job := worker.job(reply="a"))
+        await until(lambda job=job: job.started)  # type: ignore[misc]
         admission.on_cancel(Delivery("probe.cancel", "a", b""))
         await until(lambda job=job: job.task is None)  # type: ignore[misc]
     assert admission._service_times.least(worker) == pytest.approx(0.1, rel=0.1)
@@ -108,7 +108,7 @@ async def test_a_place_that_is_free_is_used_whatever_the_deadline() -> None:
     admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
     await practised(worker, admission)
     worker.gate.set()
-    admission.offer(worker.job(worker.clock() + 0.05))
+    admission.submit(worker.job(worker.clock() + 0.05))
     await until(lambda: worker.finished)
     assert worker.refused == []
 
@@ -120,11 +120,11 @@ async def test_one_slow_job_sheds_nobody() -> None:
         admission = Admission(max_concurrency=1, max_queue=20, clock=worker.clock)
         await practised(worker, admission, practice)
         worker.takes = 60
-        admission.offer(worker.job())
+        admission.submit(worker.job())
         await until(lambda worker=worker: worker.started)  # type: ignore[misc]
         worker.gate.set()
         for _ in range(10):
-            admission.offer(worker.job(worker.clock() + 60 + 0.15))
+            admission.submit(worker.job(worker.clock() + 60 + 0.15))
         await until(lambda worker=worker: worker.finished)  # type: ignore[misc]
         worker.takes = 0.0
         await admission.drain(5)
@@ -136,11 +136,11 @@ async def test_thousands_that_cannot_be_done_are_shed_at_once() -> None:
     worker = Timed()
     admission = Admission(max_concurrency=1, max_queue=5001, clock=worker.clock)
     await practised(worker, admission)
-    admission.offer(worker.job())
+    admission.submit(worker.job())
     for _ in range(5000):
-        admission.offer(worker.job(worker.clock() + 0.15))
-    admission.offer(last := worker.job())
+        admission.submit(worker.job(worker.clock() + 0.15))
+    admission.submit(last := worker.job())
     worker.gate.set()
-    await until(lambda: last.settled)
+    await until(lambda: last.answered)
     assert worker.reasons == [DeadlineExceededError] * 5000
     assert len(worker.finished) == 2

@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weenats.admission.service_times import ServiceTimes
+from weenats.admission.controller import ServiceTimes
 
 
 def learnt(*durations: float) -> float:
     """Return what these jobs teach."""
-    times = ServiceTimes[str]()
+    times = ServiceTimes()
     for duration in durations:
-        times.note("a", duration, cut_short=False)
+        times.add("a", duration, cut_short=False)
     return times.least("a")
 
 
 def test_each_worker_has_its_own() -> None:
     """Nothing is known of a worker that has done nothing."""
-    times = ServiceTimes[str]()
-    times.note("a", 0.0005, cut_short=False)
+    times = ServiceTimes()
+    times.add("a", 0.0005, cut_short=False)
     assert (times.least("a"), times.least("b")) == (0.0005, 0.0)
 
 
@@ -38,12 +38,12 @@ def test_a_slow_job_says_little() -> None:
 
 def test_a_job_that_was_cut_short_makes_no_one_quicker() -> None:
     """It says that the work takes so long at least, and nothing when that is known."""
-    times = ServiceTimes[str]()
+    times = ServiceTimes()
     for _ in range(100):
-        times.note("a", 0.2, cut_short=True)
-    times.note("a", 0.05, cut_short=True)
+        times.add("a", 0.2, cut_short=True)
+    times.add("a", 0.05, cut_short=True)
     assert times.least("a") == 0.2
-    times.note("a", 60.0, cut_short=True)
+    times.add("a", 60.0, cut_short=True)
     assert times.least("a") == pytest.approx(0.221)
 
 

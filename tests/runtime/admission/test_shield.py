@@ -51,7 +51,7 @@ async def test_what_comes_due_is_delivered_on_leaving(
     """The caller has its answer at once; the task is cancelled behind the last shield."""
     worker, clock = Shielded(depth), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
-    admission.offer(job := worker.job(deadline=clock() + 5, reply="a"))
+    admission.submit(job := worker.job(deadline=clock() + 5, reply="a"))
     await until(lambda: worker.started)
     task = job.task
     assert task is not None
@@ -71,7 +71,7 @@ async def test_without_anything_due_leaving_cancels_nothing() -> None:
     """The task goes on; what comes later cancels it as ever."""
     worker, admission = Shielded(), Admission(max_concurrency=1, max_queue=0)
     worker.gate.set()
-    admission.offer(job := worker.job(reply="a"))
+    admission.submit(job := worker.job(reply="a"))
     await settle()
     task = job.task
     assert task is not None
@@ -95,7 +95,7 @@ async def test_a_spent_drain_budget_cancels_behind_the_shield() -> None:
 
     worker, clock = Scripted(work), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
-    admission.offer(worker.job(deadline=clock() + 5, reply="a"))
+    admission.submit(worker.job(deadline=clock() + 5, reply="a"))
     await until(lambda: worker.started)
     clock.advance(6)
     await until(lambda: worker.refused)
@@ -105,7 +105,7 @@ async def test_a_spent_drain_budget_cancels_behind_the_shield() -> None:
     assert worker.reasons == [DeadlineExceededError]
     unsettled = Shielded()
     admission = Admission(max_concurrency=1, max_queue=0)
-    admission.offer(job := unsettled.job())
+    admission.submit(job := unsettled.job())
     await until(lambda: unsettled.started)
     task = job.task
     await admission.drain(0)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from testkit.probe import Happened, ProbeClient, Run
+from weenats.client.call import CallDefaults
 from weenats.errors import InvalidArgumentError
 from weenats.events import ReceivedEvent
 from weenats.testing import MemoryTransport
@@ -63,7 +64,7 @@ async def test_options_that_nobody_knows_are_refused(options: dict[str, Any], me
     ("options", "message"),
     [
         ({"revison": 1}, r"an event has no option revison; did you mean revision\?$"),
-        ({}, r"published with the revision of its aggregate: revision=\.\.\."),
+        ({}, r"requires the revision of its aggregate: revision=\.\.\."),
         ({"revision": 1, "timeout": 1}, "an event has no option timeout; it has context, headers"),
     ],
 )
@@ -96,5 +97,7 @@ async def test_overlays_leave_the_client_as_it_was() -> None:
     changed = client.with_timeout(1).with_token("t").with_header("X-A", "1").with_context(a=1)
     assert changed is not client
     assert changed.transport is client.transport
-    assert (client._timeout, client._token, dict(client._headers)) == (None, None, {})
-    assert (dict(changed._headers), changed._context) == ({"X-A": "1"}, {"a": 1})
+    assert client._defaults == CallDefaults()
+    assert changed._defaults == CallDefaults(
+        timeout=1, token="t", headers={"X-A": "1"}, context={"a": 1}
+    )

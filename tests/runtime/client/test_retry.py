@@ -183,7 +183,7 @@ async def test_pauses_are_random_and_sleep_is_real_by_default() -> None:
     retry = RetryInterceptor(initial_backoff=0.001, max_backoff=0.001)
     assert (await retry(a_call(), Backend(UnavailableError()))).result == 2
     original = a_call()
-    assert len({retry._pause(original, UnavailableError(), 1.0) for _ in range(5)}) == 5
+    assert len({retry._delay(original, UnavailableError(), 1.0) for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ async def test_calls_beyond_the_budget_fail_at_once(
     assert seen == 1100
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.getMessage() for record in warnings] == [
-        "calls of probe are not made again for now: the budget of retries is used up"
+        "calls to probe are not retried for now: the retry budget is used up"
     ]
 
 
@@ -255,8 +255,8 @@ async def test_the_log_of_a_retry_says_what_happens_next_and_shows_no_text(
     caplog.set_level(logging.DEBUG, "weenats.retry")
     await a_retry(time)(a_call(), Backend(ShopClosedError("secret"), too_busy(1000)))
     assert [record.getMessage() for record in caplog.records] == [
-        "probe.command.thing.run ended in UNAVAILABLE shop-closed: attempt 2 begins in 0.050 s",
-        "probe.command.thing.run ended in RESOURCE_EXHAUSTED: attempt 3 begins in 1.100 s",
+        "probe.command.thing.run failed with UNAVAILABLE shop-closed: attempt 2 starts in 0.050 s",
+        "probe.command.thing.run failed with RESOURCE_EXHAUSTED: attempt 3 starts in 1.100 s",
     ]
 
 
@@ -355,7 +355,7 @@ async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: FakeT
 @pytest.mark.parametrize("attempts", [1, 0, -1, 11, 3.0, True, "3", None])
 def test_a_number_of_attempts_out_of_bounds_is_refused(attempts: Any) -> None:
     """One attempt is no retry, and many help nobody."""
-    with pytest.raises(ValueError, match="from 2 to 10, the first included, not"):
+    with pytest.raises(ValueError, match="from 2 to 10, the first one included, not"):
         RetryInterceptor(attempts)
 
 
@@ -373,5 +373,5 @@ def test_backoffs_are_seconds_or_timedelta_and_in_order() -> None:
         4, initial_backoff=timedelta(milliseconds=10), max_backoff=timedelta(milliseconds=25)
     )
     assert retry._backoffs == [0.01, 0.02, 0.025]
-    with pytest.raises(ValueError, match=r"initial_backoff 3 is more than max_backoff 2\.0"):
+    with pytest.raises(ValueError, match=r"initial_backoff 3 is greater than max_backoff 2\.0"):
         RetryInterceptor(initial_backoff=3)

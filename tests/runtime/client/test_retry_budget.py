@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from testkit.doubles import FakeClock
-from weenats.client.retry_budget import RetryBudget
+from weenats.client.retry import RetryBudget
 
 
 def granted(budget: RetryBudget) -> int:
@@ -64,7 +64,7 @@ def test_a_long_pause_forgets_everything(pause: float) -> None:
 @pytest.mark.parametrize("share", [0, -0.1, 1.1, float("nan"), float("inf"), True, "0.1", None])
 def test_a_share_out_of_bounds_is_refused(share: Any) -> None:
     """The error names the value."""
-    with pytest.raises(ValueError, match="above 0 and at most 1, not"):
+    with pytest.raises(ValueError, match="greater than 0 and at most 1, not"):
         RetryBudget(share)
 
 

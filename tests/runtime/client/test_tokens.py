@@ -24,9 +24,9 @@ from weenats.errors import InvalidArgumentError, PermissionDeniedError, Unavaila
 
 
 def token(name: str = "a", **claims: Any) -> str:
-    """Return what looks like a JWT; nobody on this side verifies it."""
-    payload = urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-    return f"head.{payload}.{name}"
+    """Return a JWT with claims; its signature is a name."""
+    parts = (b'{"alg":"none"}', json.dumps(claims).encode(), name.encode())
+    return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 class Issuer:
@@ -151,7 +151,7 @@ async def test_a_failing_provider_fails_its_callers_and_is_asked_again(clock: Fa
     failures = await asyncio.gather(source(), source(), return_exceptions=True)
     for failure in failures:
         assert isinstance(failure, UnavailableError)
-        assert failure.message == "there is no token for the call: its source failed"
+        assert failure.message == "no token for the call: the token provider failed"
         assert isinstance(failure.__cause__, OSError)
     assert await source() == "good"
 
@@ -243,7 +243,7 @@ async def test_repr_shows_no_token(clock: FakeClock) -> None:
 @pytest.mark.parametrize("provided", [None, "", b"bytes", 5])
 async def test_what_is_no_token_is_refused(provided: Any) -> None:
     """A provider that returns no text is a clear error that shows nothing of it."""
-    text = r": there is no token for the call: its source returned none$"
+    text = r": no token for the call: the token provider returned none$"
     with pytest.raises(UnavailableError, match=text):
         await ask(lambda: provided)
 
@@ -305,8 +305,8 @@ def test_expiry_reads_what_a_token_says(text: str, expected: float) -> None:
 
 
 EXPOSED = (
-    "tokens go to NATS without TLS, and not to this machine: whoever is on the way can read and use"
-    " them"
+    "tokens are sent to a remote NATS server without TLS: anyone on the network path can read and"
+    " use them"
 )
 
 

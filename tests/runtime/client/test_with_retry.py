@@ -99,7 +99,7 @@ async def test_a_call_survives_failures_and_the_service_sees_which_attempt_it_is
         {"tenant": "acme", "weeAttempt": 2},
         {"tenant": "acme", "weeAttempt": 3},
     ]
-    assert client._context == {"tenant": "acme"}
+    assert client._defaults.context == {"tenant": "acme"}
 
 
 async def test_nothing_is_tried_again_unless_it_is_asked_for(
@@ -310,7 +310,7 @@ def test_retries_are_asked_for_once() -> None:
     """Two would multiply, however they came there."""
     client = ProbeClient(MemoryTransport())
     for retrying in (client.with_retry(), client.with_interceptor(RetryInterceptor())):
-        with pytest.raises(ValueError, match="with_retry is called once"):
+        with pytest.raises(ValueError, match=r"with_retry\(\) was already called"):
             retrying.with_timeout(1).with_retry()
 
 

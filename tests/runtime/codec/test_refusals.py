@@ -30,12 +30,12 @@ def told(error: Any) -> tuple[str, list[dict[str, str]]]:
     ("options", "why"),
     [
         ({"payload": None}, "expected Run, got NoneType"),
-        ({"metadata_context": {"x": float("nan")}}, "NaN is no JSON"),
-        ({"key": "\ud800"}, "it holds text that is no valid Unicode"),
-        ({"correlation_id": "\ud800-"}, "it holds text that is no valid Unicode"),
+        ({"metadata_context": {"x": float("nan")}}, "NaN is not valid JSON"),
+        ({"key": "\ud800"}, "it contains text that is not valid Unicode"),
+        ({"correlation_id": "\ud800-"}, "it contains text that is not valid Unicode"),
         (
             {"payload": Run.model_construct(action="\ud800")},
-            "it holds text that is no valid Unicode",
+            "it contains text that is not valid Unicode",
         ),
     ],
 )
@@ -43,7 +43,7 @@ def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> 
     """The caller learns the operation and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.encode_request(a_context(**options))
-    assert refused.value.message == f"the request of run cannot be written: {why}"
+    assert refused.value.message == f"the request of run cannot be encoded: {why}"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> 
     [
         ("", Happened(text="x"), "/key: String should have at least 1 character"),
         (5, Happened(text="x"), "/key: Input should be a valid string"),
-        ("k", Happened.model_construct(text=5), "it holds a value that its type does not allow"),
+        ("k", Happened.model_construct(text=5), "it contains a value that its type does not allow"),
         ("k", Outcome(text="x"), "expected Happened, got Outcome"),
     ],
 )
@@ -59,7 +59,7 @@ def test_an_event_that_cannot_be_written(key: Any, data: Any, why: str) -> None:
     """The publisher learns the event and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).encode(key, data, 1, a_context())
-    assert refused.value.message == f"the event happened cannot be written: {why}"
+    assert refused.value.message == f"the event happened cannot be encoded: {why}"
 
 
 def test_a_payload_is_judged_by_who_receives_it() -> None:
@@ -75,7 +75,7 @@ def test_a_payload_is_judged_by_who_receives_it() -> None:
 
 def test_what_is_no_json_is_told_as_such() -> None:
     """NaN and infinities are found where nothing else is wrong with a message."""
-    no_json = [{"pointer": "", "message": "NaN is no JSON"}]
+    no_json = [{"pointer": "", "message": "NaN is not valid JSON"}]
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.decode_request(raw(request(later=float("nan"))))
     assert told(refused.value) == ("the request envelope is invalid", no_json)
@@ -85,7 +85,10 @@ def test_what_is_no_json_is_told_as_such() -> None:
     assert told(refused.value) == ("the event happened breaks the contract", no_json)
     with pytest.raises(InternalError) as failed:
         RUNS.decode_response(b'{"success":true,"result":{"text":"x"},"duration":1,"x":-Infinity}')
-    assert failed.value.message == f"the reply of {RUN.subject} is no JSON: -Infinity is no JSON"
+    assert (
+        failed.value.message
+        == f"the reply of {RUN.subject} is not valid JSON: -Infinity is not valid JSON"
+    )
 
 
 def test_an_envelope_is_told_with_its_first_fault() -> None:
@@ -156,7 +159,7 @@ def test_a_message_that_is_one_model_is_read_as_the_wire_has_it() -> None:
         with pytest.raises(InternalError) as failed:
             decode_model(model, data)
         message, found = told(failed.value)
-        assert message == f"what came is no {model.__name__}"
+        assert message == f"the message is not a valid {model.__name__}"
         assert {each["pointer"] for each in found} == pointers
 
 
@@ -179,7 +182,7 @@ def test_a_handler_that_breaks_its_contract_is_told_to_the_log() -> None:
         with pytest.raises(ContractBreachError) as breach:
             codec.encode_success(Thing(text="x"), 1, a_context())
         assert str(breach.value) == (
-            f"{codec.operation.name} must return {promised}, as its contract has it, not Thing"
+            f"{codec.operation.name} must return {promised} according to its contract, not Thing"
         )
 
 

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from testkit.wires import raw
-from weenats.codec.validators import lean, validator
+from weenats.codec.validators import typed_dict, validator
 from weenats.model import Model
 from weenats.protocol import messages
 
@@ -67,14 +67,14 @@ def taken(check: Any, data: bytes) -> bool:
 @pytest.mark.parametrize("name", MODELS)
 def test_the_dictionary_has_the_rules_of_the_model(name: str) -> None:
     """Good examples, each spoilt in hundreds of ways: both take them, or both refuse them."""
-    model, lean_one = MODELS[name].__pydantic_validator__, validator(lean(MODELS[name]))
+    model, dictionary = MODELS[name].__pydantic_validator__, validator(typed_dict(MODELS[name]))
     verdicts = set()
     for example in examples(name):
         assert taken(model, raw(example))
         for instance in (example, *spoilt(example), *ODD):
             data = raw(instance)
             verdict = taken(model, data)
-            assert taken(lean_one, data) is verdict, data
+            assert taken(dictionary, data) is verdict, data
             verdicts.add(verdict)
     assert verdicts == {True, False}
 
@@ -83,7 +83,7 @@ def test_the_dictionary_has_the_rules_of_the_model(name: str) -> None:
 def test_the_dictionary_holds_what_came(name: str) -> None:
     """Members stand under their wire names with their values; nothing is added for missing ones."""
     for example in examples(name):
-        read = validator(lean(MODELS[name])).validate_json(raw(example), **WIRE)
+        read = validator(typed_dict(MODELS[name])).validate_json(raw(example), **WIRE)
         written = MODELS[name].model_validate_json(raw(example), **WIRE).model_dump(by_alias=True)
         assert plain(read) == written == example
 
@@ -99,7 +99,7 @@ def plain(value: Any) -> Any:
 
 def test_members_can_be_given_another_type_or_left_out() -> None:
     """A member of another type is required with that type; None leaves it out, whatever comes."""
-    check = validator(lean(messages.CommandSuccess, result=int, metadata=None))
+    check = validator(typed_dict(messages.CommandSuccess, result=int, metadata=None))
     whole = {"success": True, "duration": 1.0, "result": 5}
     assert check.validate_json(raw({**whole, "metadata": "ignored"}), **WIRE) == whole
     assert not taken(check, raw({**whole, "result": "5"}))
@@ -108,7 +108,7 @@ def test_members_can_be_given_another_type_or_left_out() -> None:
 
 def test_python_names_mean_nothing() -> None:
     """The wire names are the only ones, required members included."""
-    check = validator(lean(messages.Correlation))
+    check = validator(typed_dict(messages.Correlation))
     assert not taken(check, raw({"correlation_id": "c"}))
     read = check.validate_json(raw({"correlationId": "c", "causation_id": 5}), **WIRE)
     assert read == {"correlationId": "c"}

@@ -86,7 +86,7 @@ def test_the_timeout_is_read_alike_on_every_path(lines: bytes, expected: str | N
 )  # fmt: skip
 def test_reserved_names_are_refused(name: str) -> None:
     """What NATS, weenats and the propagation of traces set is not the user's, in any case."""
-    with pytest.raises(InvalidArgumentError, match="alone") as refused:
+    with pytest.raises(InvalidArgumentError, match="reserved for weenats and NATS") as refused:
         headers.check({"X-Fine": "1", name: "1"})
     assert name in refused.value.message
 
@@ -96,7 +96,7 @@ def test_reserved_names_are_refused(name: str) -> None:
 )
 def test_names_that_are_no_tokens_are_refused(name: Any) -> None:
     """A name is a token of RFC 7230: no blank, colon, line break or foreign letter."""
-    with pytest.raises(InvalidArgumentError, match="no header name"):
+    with pytest.raises(InvalidArgumentError, match="not a valid header name"):
         headers.check({name: "1"})
 
 
@@ -105,7 +105,7 @@ def test_names_that_are_no_tokens_are_refused(name: Any) -> None:
 )
 def test_values_with_breaks_are_refused(value: str) -> None:
     """No value can end its line or hold what UTF-8 cannot carry; the message does not repeat it."""
-    with pytest.raises(InvalidArgumentError, match="no header may carry") as refused:
+    with pytest.raises(InvalidArgumentError, match="that is not printable") as refused:
         headers.check({"X": value})
     assert value not in refused.value.message
 

@@ -32,10 +32,10 @@ def test_ids_are_ulids_of_their_moment() -> None:
     """An id is a ULID that holds the very millisecond of the timestamp."""
     clock = Nanoseconds()
     stamper = Stamper(clock)
-    identifier = stamper.stamp()
+    identifier, timestamp = stamper.stamp()
     assert ULID.from_str(identifier).milliseconds == START // MILLISECOND
-    assert stamper.timestamp == "2026-03-01T09:30:00.125Z"
-    MessageMetadata.model_validate({"messageId": identifier, "timestamp": stamper.timestamp})
+    assert timestamp == "2026-03-01T09:30:00.125Z"
+    MessageMetadata.model_validate({"messageId": identifier, "timestamp": timestamp})
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,13 @@ def test_ids_are_ulids_of_their_moment() -> None:
 def test_timestamps_are_exact(milliseconds: int, expected: str) -> None:
     """Three digits of milliseconds, never rounded into the next second."""
     stamper = Stamper(lambda: milliseconds * MILLISECOND + 999_999)
-    stamper.stamp()
-    assert stamper.timestamp == expected
+    assert stamper.stamp()[1] == expected
 
 
 def test_ids_count_up_while_the_clock_stands() -> None:
     """Within a millisecond ids are unique and in order, with the same timestamp."""
     stamper = Stamper(Nanoseconds())
-    made = [stamper.stamp() for _ in range(5_000)]
+    made = [stamper.new_id() for _ in range(5_000)]
     assert made == sorted(set(made))
     assert {identifier[:22] for identifier in made} == {made[0][:22]}
 
@@ -70,21 +69,21 @@ def test_ids_stay_in_order_when_the_clock_goes_back() -> None:
     made = []
     for step in (0, 5, -3_600_000, -1, 7, 3_600_001, 1):
         clock.now += step * MILLISECOND
-        made += [stamper.stamp() for _ in range(10)]
+        made += [stamper.new_id() for _ in range(10)]
     assert made == sorted(set(made))
 
 
 def test_ids_stay_in_order_when_a_millisecond_overflows() -> None:
     """More ids than one millisecond holds run into the next; the timestamp goes with them."""
     stamper = Stamper(Nanoseconds())
-    first = stamper.stamp()
+    first = stamper.new_id()
     for _ in range(5):  # five random starts: by luck alone the order would rarely hold
         stamper._suffix = 32**4 - 2
-        made = [stamper.stamp() for _ in range(3)]
+        made = [stamper.new_id() for _ in range(3)]
         assert made == sorted(set(made))
         assert first < made[0]
         first = made[-1]
-    assert stamper.timestamp == "2026-03-01T09:30:00.130Z"
+    assert stamper.stamp()[1] == "2026-03-01T09:30:00.130Z"
     assert ULID.from_str(first).milliseconds == START // MILLISECOND + 5
 
 
@@ -103,8 +102,8 @@ def test_a_hundred_thousand_ids_are_unique_and_in_order() -> None:
     beside = Stamper()
     mine, others = [], []
     for _ in range(50_000):
-        mine.append(STAMPER.stamp())
-        others.append(beside.stamp())
+        mine.append(STAMPER.new_id())
+        others.append(beside.new_id())
     assert mine == sorted(set(mine))
     assert len({*mine, *others}) == 100_000
     assert re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", mine[-1])
@@ -112,8 +111,7 @@ def test_a_hundred_thousand_ids_are_unique_and_in_order() -> None:
 
 def test_the_stamper_of_the_process_tells_the_time() -> None:
     """Its timestamp is now, in UTC."""
-    STAMPER.stamp()
-    stamped = datetime.strptime(STAMPER.timestamp, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    stamped = datetime.strptime(STAMPER.stamp()[1], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - stamped).total_seconds()) < 5
 
 

@@ -27,7 +27,14 @@ from testkit.probe import (
     Run,
     UndeclaredError,
 )
-from weenats import AuthRequirement, Endpoint, NatsServiceBuilder, RequestContext, ServiceError
+from weenats import (
+    AuthRequirement,
+    Endpoint,
+    NatsServiceBuilder,
+    RequestContext,
+    Response,
+    ServiceError,
+)
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.testing import NatsServer
 
@@ -417,15 +424,16 @@ async def test_a_call_that_ends_the_process_is_told(
 ) -> None:
     """Whatever passes through a call ends its span."""
     from testkit.doubles import a_context
-    from weenats.telemetry.client import OutgoingCalls
+    from weenats.telemetry.client import ClientTelemetry
+    from weenats.testing import MemoryTransport
 
-    async def send(context: RequestContext, lines: bytes) -> None:
+    async def send(context: RequestContext) -> Response:
         raise error
 
     settings = TelemetrySettings(sampling=EVERYTHING)
-    calls = OutgoingCalls.of(TelemetryManager(settings), RUN)
+    telemetry = ClientTelemetry(TelemetryManager(settings), MemoryTransport())
     with pytest.raises(type(error)):
-        await calls.call(a_context(), send, None)
+        await telemetry.interceptor(RUN)(a_context(), send)
     shows(observed.one(SpanKind.CLIENT), "INTERNAL")
 
 

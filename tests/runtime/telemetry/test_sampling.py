@@ -22,15 +22,16 @@ from opentelemetry.trace import (
 from testkit.doubles import a_context
 from testkit.observed import NOTHING, Observed
 from testkit.probe import FIND, GET, HAPPENED, RUN
-from weenats.context import CURRENT, MessageContext, RequestContext
+from weenats.context import CURRENT, MessageContext, RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.protocol.headers import Headers
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import TelemetryManager, TelemetrySettings
-from weenats.telemetry.client import OutgoingCalls
+from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import extract_trace_context
 from weenats.telemetry.server import ServedOperation
+from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
 
 ROOTS: Final = 10_000
@@ -64,20 +65,21 @@ def refuse(operation: AnyOperation, block: bytes = b"") -> Act:
 def call(operation: AnyOperation) -> Act:
     """Return what makes one call."""
 
-    async def send(context: RequestContext, lines: bytes) -> None:
-        """Be answered."""
+    async def send(context: RequestContext) -> Response:
+        return Response(None)
 
     def act(manager: TelemetryManager) -> None:
-        calls = OutgoingCalls.of(manager, operation)
+        intercept: Any = ClientTelemetry(manager, MemoryTransport()).interceptor(operation)
         with pytest.raises(StopIteration):
-            calls.call(a_context(operation=operation), send, None).send(None)
+            intercept(a_context(operation=operation), send).send(None)
 
     return act
 
 
 def publish(manager: TelemetryManager) -> None:
     """Publish one event."""
-    EventTelemetry.of_publisher(manager, HAPPENED).publish(a_context(), len)
+    with EventTelemetry.of_publisher(manager, HAPPENED).publishing(a_context(), 0):
+        pass
 
 
 def take(block: bytes = b"") -> Act:
@@ -85,8 +87,9 @@ def take(block: bytes = b"") -> Act:
 
     def act(manager: TelemetryManager) -> None:
         context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
-        told = EventTelemetry(manager, HAPPENED, "group")
-        told.end(copy_context().run(told.begin, context), 0.0, None)
+        telemetry = EventTelemetry(manager, HAPPENED, "process", "group")
+        with copy_context().run(telemetry.processing, context):
+            pass
 
     return act
 

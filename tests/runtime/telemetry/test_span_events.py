@@ -102,7 +102,7 @@ async def _take(_: Any) -> None:
 def test_an_event_that_finds_no_place_is_told(observed: Observed) -> None:
     """Dropped before its handler: a CONSUMER span with why, and a count."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
-    worker = _EventWorker(HAPPENED, _take, EventTelemetry(manager, HAPPENED))
+    worker = _EventWorker(HAPPENED, _take, EventTelemetry(manager, HAPPENED, "process"))
     worker.refuse(Job(worker, Delivery(HAPPENED.subject, "", b"")), ResourceExhaustedError())
     (span,) = observed.spans
     assert (span.kind.name, span.status.description) == ("CONSUMER", "RESOURCE_EXHAUSTED")

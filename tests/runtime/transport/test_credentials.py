@@ -62,7 +62,7 @@ def test_a_seed_file(tmp_path: Path) -> None:
 def test_what_is_no_credentials(tmp_path: Path, content: bytes, read: type[Identity]) -> None:
     """It is told with the file and without what stands in it; nothing loops, nothing is signed."""
     (tmp_path / "broken").write_bytes(content)
-    with pytest.raises(CredentialsError, match="broken does not hold") as told:
+    with pytest.raises(CredentialsError, match="broken does not contain") as told:
         read(tmp_path / "broken")
     assert USER.seed not in str(told.value)
 

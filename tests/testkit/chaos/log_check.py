@@ -14,9 +14,9 @@ _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("weenats.auth", r".* refused a caller: |the keys at .* cannot be fetched: "),
     ("weenats.service", r"a request on .* named no reply subject and was dropped"),
     ("weenats.service", r".* could not be answered: |the error of .* cannot be sent: "),
-    ("weenats.events", r"a message on .* is no event of the contract: "),
+    ("weenats.events", r"a message on .* does not match the contract: "),
     ("weenats.circuit_breaker", r".*"),
-    ("weenats.retry", r"calls of receipts are not made again for now: "),
+    ("weenats.retry", r"calls to receipts are not retried for now: "),
     ("weenats.monitoring", r"a snapshot of receipts cannot be published: "),
     ("weenats.health", r"the health check jwks failed: "),
     # nats-py subscribes anew on a connection that broke again; the next attempt follows.

@@ -1,6 +1,6 @@
-"""nats-py, and what stands around it: the only room that imports nats.
+"""nats-py, which connects, authenticates, encrypts, pings and reconnects, and code around it.
 
-nats-py connects, authenticates, encrypts, pings and reconnects; messages go their own way.
+This is the only package that imports nats. Messages do not use nats-py, see connection.
 """
 
 from weenats.transport.nats_py.connect import open_connection
@@ -10,7 +10,7 @@ from weenats.transport.nats_py.connection import (
     NatsConnection,
     new_inbox,
 )
-from weenats.transport.nats_py.errors import shown
+from weenats.transport.nats_py.errors import permission_denied, shown
 
 __all__ = [
     "ConnectionEvents",
@@ -18,5 +18,6 @@ __all__ = [
     "NatsConnection",
     "new_inbox",
     "open_connection",
+    "permission_denied",
     "shown",
 ]

@@ -1,4 +1,4 @@
-"""nats-py's client, where it would stumble: at hostile peers, lost sockets, missing TLS."""
+"""nats-py's client, made robust against hostile peers, lost sockets and missing TLS."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _LOG: Final = logging.getLogger("weenats.transport")
 
 
 class SteadyClient(Client):
-    """Connects, authenticates and reconnects, and never ends because of what a peer does.
+    """Connects, authenticates and reconnects, and is never closed because of what a peer does.
 
     Args:
-        identify: returns what the connection signs with, anew for each attempt; None: nothing.
+        identify: returns the identity that signs, for each attempt to connect; None for none.
     """
 
     def __init__(self, identify: Callable[[], Identity] | None) -> None:
@@ -35,33 +35,33 @@ class SteadyClient(Client):
         self._identify = identify
 
     async def _select_next_server(self) -> None:
-        # nats-py shuffles them. The one that was lost is asked last: one that hangs takes a
-        # connection, and nobody knows for the whole of connect_timeout that it says nothing.
+        # nats-py shuffles them. The lost server is the last one, because a server that hangs
+        # accepts the connection, and costs the whole connect_timeout.
         self._server_pool.sort(key=lambda server: server is self._current_server)
         await super()._select_next_server()
 
     async def _process_connect_init(self) -> None:
         try:
             await super()._process_connect_init()
-            if not self.is_connected:  # nats-py takes the end of a connection for its begin
-                raise nats.errors.UnexpectedEOF  # noqa: TRY301 - like all that keeps from connecting
+            if not self.is_connected:  # nats-py takes the end of a connection for its start
+                raise nats.errors.UnexpectedEOF  # noqa: TRY301 - handled like other errors
         except BaseException as error:
             self._abandon()
             if isinstance(error, ValueError | LookupError) and not isinstance(error, OSError):
-                # What is no NATS server; nats-py would end its reconnecting.
-                raise nats.errors.Error(f"nats: no answer of a server: {error}") from None
+                # Not a NATS server. nats-py would stop to reconnect.
+                raise nats.errors.Error(f"nats: not a NATS server: {error}") from None
             raise
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
         if initial_connection and self._wants_tls:
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("nats: the server offers no TLS")
-            info["tls_required"] = True  # nats-py would not ask for what is only available
+            info["tls_required"] = True  # nats-py does not use TLS that is only available
         await super()._process_info(info, initial_connection)
 
     @property
     def _wants_tls(self) -> bool:
-        """Say whether what is sent must not go without TLS, be it that somebody took it away."""
+        """Whether TLS is required, even if the server does not offer it."""
         scheme = "" if self._current_server is None else self._current_server.uri.scheme
         return scheme != "wss" and (scheme == "tls" or "tls" in self.options)
 
@@ -74,27 +74,27 @@ class SteadyClient(Client):
         try:
             return super()._connect_command()
         finally:
-            self._signature_cb = self._user_jwt_cb = None  # the seed is kept no longer
+            self._signature_cb = self._user_jwt_cb = None  # keeps no reference to the seed
 
     def _abandon(self) -> None:
-        """End what an attempt began; nats-py leaves its socket open, and may have read from it."""
+        """End a failed attempt; nats-py leaves its socket and its tasks open."""
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
         if isinstance(self._transport, TcpTransport):
-            # Where a TLS handshake failed its end never comes, and nats-py would wait for it.
+            # After a failed TLS handshake nats-py would wait for its end forever.
             self._transport = None
-        for begun in ("_reading_task", "_ping_interval_task", "_flusher_task"):
-            task: asyncio.Task[None] | None = getattr(self, begun)
+        for name in ("_reading_task", "_ping_interval_task", "_flusher_task"):
+            task: asyncio.Task[None] | None = getattr(self, name)
             if task is not None:
                 task.cancel()
 
     async def _attempt_reconnect(self) -> None:
-        # nats-py would wait until a peer that is gone has taken what is left for it.
+        # nats-py would wait until a dead peer has received the rest of the buffer.
         self._abort()
         await super()._attempt_reconnect()
 
     def _abort(self) -> None:
-        """End the socket at once; what is none is closed by nats-py alone."""
+        """Abort a plain socket; nats-py closes other transports."""
         if (socket := socket_of(self._transport)) is not None:
             socket.abort()
 
@@ -103,21 +103,21 @@ class SteadyClient(Client):
             _LOG.warning("NATS: %s", err_msg)
         elif self.is_connected:
             _LOG.warning("NATS ended the connection: %s", err_msg)
-            # nats-py would close for good, over an expired credential for instance. Where the
-            # server must end the connection it does, and a new one is the way on.
+            # nats-py would close for good, for example after an expired credential. The server
+            # closes the connection where it has to, and a new one may succeed.
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
         else:
             await super()._process_err(err_msg)
 
 
 def socket_of(transport: NatsSocket | None) -> asyncio.WriteTransport | None:
-    """Return the socket of a connection, None when it is no plain one."""
+    """Return the socket of a connection, None when it has another transport."""
     writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
     return None if writer is None else writer.transport
 
 
 async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended, and leave nothing of it unread."""
+    """Cancel a task until it has ended, and retrieve its exception."""
     # Before Python 3.12 asyncio.wait_for, on which nats-py waits, may lose a cancellation.
     while not task.done():
         task.cancel()

@@ -1,4 +1,4 @@
-"""From servers and options to a connection."""
+"""Opening a connection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,15 @@ _LOG: Final = logging.getLogger("weenats.transport")
 async def open_connection(
     servers: Sequence[str], options: ConnectionOptions, events: ConnectionEvents
 ) -> NatsConnection:
-    """Connect, or raise in bounded time; once connected it reconnects for ever.
+    """Connect within `connect_timeout`; an open connection reconnects without limit.
+
+    Args:
+        servers: the URLs of the servers.
+        options: how to connect.
+        events: the callbacks of the connection.
+
+    Returns:
+        The connection.
 
     Raises:
         UnavailableError: no server can be reached.
@@ -43,12 +51,12 @@ async def open_connection(
         if not opened:
             failures.append(error)
             if sum(is_final(each) for each in failures) >= len(servers):
-                raise error  # nats-py would ask again and again until the time is over
-        # Of attempts that fail alike every half second the first one is told.
-        is_news = opened and str(error) != last.get("error")
+                raise error  # else nats-py tries again until the timeout
+        # Attempts every half second fail alike: only the first one is logged.
+        is_new = opened and str(error) != last.get("error")
         last["error"] = str(error)
         level = logging.ERROR if is_final(error) else logging.WARNING
-        _LOG.log(level if is_news else logging.DEBUG, "NATS: %s", error)
+        _LOG.log(level if is_new else logging.DEBUG, "NATS: %s", error)
 
     async def on_reconnected() -> None:
         last.clear()
@@ -60,7 +68,7 @@ async def open_connection(
         "disconnected_cb": connection.on_disconnected,
         "reconnected_cb": on_reconnected,
         "closed_cb": partial(events.closed, connection),
-        "lame_duck_mode_cb": connection.on_asked_to_leave,
+        "lame_duck_mode_cb": connection.on_lame_duck,
         "name": options.name,
         "user": options.user,
         "password": options.password,
@@ -73,9 +81,9 @@ async def open_connection(
     }
     connecting = asyncio.create_task(connection.connect(**settings))
     try:
-        # Without a bound nats-py tries a dead server for minutes before the first connection.
+        # nats-py would try a dead server for minutes.
         if not (await asyncio.wait([connecting], timeout=seconds(options.connect_timeout)))[0]:
-            raise TimeoutError  # noqa: TRY301 - told below, like all that keeps from connecting
+            raise TimeoutError  # noqa: TRY301 - handled like other errors
         await connecting
     except BaseException as error:
         await end_task(connecting)

@@ -1,8 +1,9 @@
-"""A connection to NATS: sending, listening, fencing, and what it tells of itself.
+"""A connection to NATS: sending, subscriptions, fences and events.
 
-Messages go their own way, because nats-py's subscriptions serve one message at a time, its flush is
-no barrier and its drain loses requests: a delivery is handed over as it is parsed, frames are
-written once a turn of the loop, and a fence is a PING that is written behind what it fences.
+nats-py connects, but messages take another way, because its subscriptions handle one message at a
+time, its flush is not a barrier and its drain loses requests. Here a message is handed over as soon
+as it is parsed, frames are written once per iteration of the event loop, and a fence is a PING
+behind everything that was written before.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
-from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
+from weenats._internal.addresses import is_loopback
 from weenats.errors import ConnectionLostError
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
@@ -46,90 +46,112 @@ _HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 @dataclass(frozen=True, slots=True)
 class ConnectionEvents:
-    """What a connection tells of itself, which comes first."""
+    """Callbacks of a connection, which is their first argument."""
 
-    refused: Callable[[NatsConnection, str, str], None]
-    """A "publish" or "subscription" was refused, and to which subject."""
+    denied: Callable[[NatsConnection, str, str], None]
+    """The server denied a "publish" or "subscription"; the third argument is the subject."""
     disconnected: Callable[[NatsConnection], Awaitable[None]]
     reconnected: Callable[[NatsConnection], Awaitable[None]]
     closed: Callable[[NatsConnection], Awaitable[None]]
-    asked_to_leave: Callable[[NatsConnection], Awaitable[None]]
-    """The server is about to go: it is in lame duck mode."""
+    lame_duck: Callable[[NatsConnection], Awaitable[None]]
+    """The server entered lame duck mode: it is about to shut down."""
 
 
+@dataclass(slots=True, eq=False)
 class Interest:
-    """A subscription of a connection."""
+    """A subscription, which can move from one connection to another.
 
-    __slots__ = ("on_delivery", "queue_group", "sid", "subject")
+    Attributes:
+        connection: the connection that has it.
+        sid: its number on the connection.
+        denied: whether the server denied it.
+    """
 
-    def __init__(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> None:
-        self.subject = subject
-        self.queue_group = queue_group
-        self.on_delivery = on_delivery
-        self.sid = 0
+    connection: NatsConnection
+    subject: str
+    queue_group: str
+    on_delivery: OnDelivery
+    sid: int = 0
+    denied: bool = False
+
+    def leave(self) -> None:
+        """Unsubscribe; messages that are on their way are handed over until `drop`."""
+        self.connection.unregister(self)
+
+    def drop(self) -> None:
+        """Unsubscribe, and hand over no more messages."""
+        self.connection.unregister(self)
+        self.connection.forget(self)
 
 
 class NatsConnection(SteadyClient):
-    """nats-py's client with its own way of sending, dispatching and fencing."""
+    """nats-py's client with other sending, dispatching and fences.
 
-    def __init__(self, events: ConnectionEvents, identify: Callable[[], Identity] | None) -> None:
+    Args:
+        events: the callbacks.
+        identify: see SteadyClient.
+    """
+
+    def __init__(
+        self, events: ConnectionEvents, identify: Callable[[], Identity] | None = None
+    ) -> None:
         super().__init__(identify)
         self._events = events
         self._interests: dict[int, Interest] = {}
-        self._ps = MessageParser(self, self.dispatch, partial(events.refused, self))
+        self._ps = MessageParser(self, self.dispatch, self._on_denied)
         self._loop = asyncio.get_running_loop()
         self._write_scheduled = False
         self._draining: asyncio.Task[None] | None = None
         self._pongs: list[asyncio.Future[bool]] = []
-        self._is_asked_to_leave = False
+        self._is_lame_duck = False
 
     @property
-    def is_asked_to_leave(self) -> bool:
-        """Say whether it is connected to a server that is about to go."""
-        return self._is_asked_to_leave and self.is_connected
+    def is_lame_duck(self) -> bool:
+        """Whether the connected server is in lame duck mode."""
+        return self._is_lame_duck and self.is_connected
 
     @property
     def known_servers(self) -> list[str]:
-        """The servers it was given, and those that they told of."""
+        """The given servers, and those that they announced."""
         return [server.geturl() for server in self.servers]
 
     @property
     def interests(self) -> list[Interest]:
-        """What it listens on."""
+        """The subscriptions."""
         return [self._interests[sid] for sid in self._subs if sid in self._interests]
 
     @property
     def is_full(self) -> bool:
-        """Say whether what is kept has reached its limit: no connection, or a server too slow."""
+        """Whether the buffer is full, because there is no connection or the server is too slow."""
         limit = _MAX_UNSENT_BYTES if self.is_connected else _MAX_KEPT_BYTES
         return self._pending_data_size > limit
 
     @property
     def is_private(self) -> bool:
-        """Say whether nobody on the way reads what is sent: TLS, or a server on this machine."""
+        """Whether messages are private: TLS, or a server on this machine."""
         url = self.connected_url
         if url is None or url.scheme == "wss":
             return True
-        # nats-py speaks TLS when the server asks for it, and only then.
+        # nats-py uses TLS if and only if the server requires it.
         if url.scheme != "ws" and self._server_info.get("tls_required"):
             return True
-        return _is_loopback(url.hostname or "")
+        return is_loopback(url.hostname or "")
 
     @property
     def server_address(self) -> tuple[str, int] | None:
-        """Host and port of the server."""
+        """Host and port of the server, None while there is no connection."""
         url = self.connected_url
         return None if url is None or url.hostname is None else (url.hostname, url.port or _PORT)
 
     @property
     def trouble(self) -> str:
-        """Why there is no connection now, as far as it is known."""
+        """Why there is no connection, as far as it is known."""
         if self._err is None:
             return "no answer"
         return _REFUSAL if refuses_credentials(self._err) else str(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
-        """Write a message at the end of this turn of the loop; while reconnecting it is kept."""
+        """Write a message after this iteration of the loop; buffer it while reconnecting."""
         if headers:
             size = len(headers) + _HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
@@ -138,55 +160,52 @@ class NatsConnection(SteadyClient):
             head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
             self._append(b"%b%b\r\n" % (head, payload))
 
-    def listen(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
-        """Subscribe. nats-py keeps the subscription to replay it after a reconnect.
-
-        No task of its own serves it.
-        """
-        interest = Interest(subject, queue_group, on_delivery)
+    def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
+        """Subscribe."""
+        interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
 
     def adopt(self, interest: Interest) -> None:
-        """Listen for an interest, which may be that of another connection."""
+        """Subscribe with an interest, which may be that of another connection."""
         sid = self._sid = self._sid + 1
         subject, queue_group = interest.subject, interest.queue_group
+        # nats-py repeats what is in `_subs` after a reconnect.
         self._subs[sid] = NatsSubscription(self, sid, subject, queue=queue_group)
-        interest.sid = sid
+        interest.connection, interest.sid, interest.denied = self, sid, False
         self._interests[sid] = interest
         self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
 
-    def stand_in(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
-        """Let another one take what comes for an interest, which may go to another connection."""
-        other = Interest(interest.subject, interest.queue_group, on_delivery)
+    def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
+        """Hand the messages of an interest to another callback; the interest may move away."""
+        other = Interest(self, interest.subject, interest.queue_group, on_delivery)
         other.sid = interest.sid
         self._interests[other.sid] = other
         return other
 
-    def stand_down(self, interest: Interest) -> None:
-        """Let an interest that another one stood in for take again what comes."""
-        self._interests[interest.sid] = interest
+    def restore(self, interest: Interest) -> None:
+        """Undo `substitute`."""
+        substitute = self._interests.get(interest.sid)
+        if substitute is not None:
+            interest.denied = substitute.denied
+            self._interests[interest.sid] = interest
 
-    def leave(self, interest: Interest) -> None:
-        """Tell the server to deliver no more; what is under way still arrives until `forget`."""
+    def unregister(self, interest: Interest) -> None:
+        """Unsubscribe; messages that are on their way are handed over until `forget`."""
         if self._subs.pop(interest.sid, None) is not None and not self.is_closed:
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
-        """Hand over no more."""
+        """Hand over no more messages."""
         self._interests.pop(interest.sid, None)
 
-    def listens_on(self, subject: str) -> bool:
-        """Say whether there is interest in a subject."""
-        return any(interest.subject == subject for interest in self._interests.values())
-
     async def close(self) -> None:
-        """End the connection; a server that is gone already is no failure."""
+        """Close the connection; an unreachable server is not an error."""
         dead = self._loop.call_later(_CLOSE_TIMEOUT, self._abort)
         try:
             await super().close()
         except (OSError, asyncio.CancelledError) as error:
-            # nats-py stops half-way when what is left cannot be sent: the socket is still open.
+            # nats-py leaves the socket open when the rest of the buffer cannot be sent.
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
             if not isinstance(error, OSError):
@@ -195,30 +214,24 @@ class NatsConnection(SteadyClient):
             dead.cancel()
             reconnecting = self._reconnection_task
             if reconnecting is not None and reconnecting is not asyncio.current_task():
-                await end_task(reconnecting)  # else it may go on for ever
-            self._answer_no_ping()
-
-    def _ping(self) -> asyncio.Future[bool]:
-        """Write all that is pending and a PING behind it.
-
-        The future ends with its PONG, or with False when the connection breaks.
-        """
-        future: asyncio.Future[bool] = self._loop.create_future()
-        self._hand_over(_PING)
-        self._pongs.append(future)
-        return future
+                await end_task(reconnecting)  # else it may never end
+            self._fail_pings()
 
     async def fence(self) -> None:
-        """Wait until the server has taken all that was sent before, and sent all it had till then.
+        """Wait until the server has processed everything that was sent before.
+
+        Messages that the server sent until then have been handed over.
 
         Raises:
             ConnectionLostError: there is no connection, or it broke meanwhile.
         """
         if not self.is_connected:
-            raise ConnectionLostError("there is no connection to NATS")
-        pong = self._ping()
+            raise ConnectionLostError("not connected to NATS")
+        pong: asyncio.Future[bool] = self._loop.create_future()
+        self._hand_over(_PING)
+        self._pongs.append(pong)
         reading: asyncio.Task[None] | None = self._reading_task  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        # A program that ends all its tasks at once reads no answer any more.
+        # When a program cancels all its tasks, nothing reads the PONG.
         waiting: set[asyncio.Future[Any]] = {pong} if reading is None else {pong, reading}
         await asyncio.wait(waiting, timeout=_FENCE_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
@@ -229,19 +242,22 @@ class NatsConnection(SteadyClient):
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
     ) -> None:
-        """Hand a message over.
-
-        nats-py would end its read loop on any exception, and the connection would be deaf.
-        """
+        """Hand over a message, and log exceptions: they would end the read loop of nats-py."""
         interest = self._interests.get(sid)
         if interest is None:
             return
         try:
             interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the connection is deaf
-            _LOG.exception("a delivery on %s could not be taken", interest.subject)
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
+            _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
-    def _answer_no_ping(self) -> None:
+    def _on_denied(self, what: str, subject: str) -> None:
+        for interest in self.interests:
+            if what == "subscription" and interest.subject == subject:
+                interest.denied = True
+        self._events.denied(self, what, subject)
+
+    def _fail_pings(self) -> None:
         pongs, self._pongs = self._pongs, []
         for pong in pongs:
             if not pong.done():
@@ -260,13 +276,13 @@ class NatsConnection(SteadyClient):
             self._hand_over()
 
     def _hand_over(self, last: bytes = b"") -> None:
-        """Give all that is pending to the socket; when that has enough, the rest waits here."""
+        """Write the buffer to the socket; when that is full, further frames stay in the buffer."""
         if self._transport is None:
             return
         self._transport.write(b"".join((*self._pending, last)))
         self._pending.clear()
         self._pending_data_size = 0
-        if self._draining is None and _has_enough(self._transport):
+        if self._draining is None and _is_full(self._transport):
             self._draining = self._loop.create_task(self._drain(self._transport))
 
     async def _drain(self, transport: NatsSocket) -> None:
@@ -276,24 +292,24 @@ class NatsConnection(SteadyClient):
         self._write()
 
     async def _flush_pending(self, force_flush: bool = False) -> object:  # noqa: FBT001, FBT002 - nats-py's
-        self._leave_nothing_to_flush()
+        self._empty_buffer()
         return await super()._flush_pending(force_flush)
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - nats-py's
-        self._leave_nothing_to_flush()
-        if not self.is_connected:  # its next socket, if any, is none that takes commands yet
+        self._empty_buffer()
+        if not self.is_connected:  # the next socket does not accept commands yet
             self._pending.clear()
             self._pending_data_size = 0
         await super()._close(status, do_cbs)
 
-    def _leave_nothing_to_flush(self) -> None:
-        # nats-py's `writelines` fails on a socket that is lost, from Python 3.12 on with a
-        # TypeError, of which its flusher dies and its close stops half-way.
+    def _empty_buffer(self) -> None:
+        # nats-py's `writelines` fails on a lost socket, from Python 3.12 on with a TypeError that
+        # ends its flusher and interrupts its close.
         if self.is_connected:
             self._hand_over()
 
     async def _process_pong(self) -> None:
-        # nats-py sets the result of a future even when it was cancelled, and its read loop ends.
+        # nats-py sets the result of a cancelled future, which ends its read loop.
         self._pings_outstanding = 0
         self._pongs_received += 1
         if self._pongs:
@@ -302,30 +318,25 @@ class NatsConnection(SteadyClient):
                 future.set_result(True)
 
     async def on_disconnected(self) -> None:
-        """Tell that the connection broke."""
-        self._is_asked_to_leave = False
-        self._answer_no_ping()
+        """Report that the connection broke."""
+        self._is_lame_duck = False
+        for interest in self._interests.values():
+            interest.denied = False  # another server may allow it
+        self._fail_pings()
         await self._events.disconnected(self)
 
-    async def on_asked_to_leave(self) -> None:
-        """Tell that the server is about to go."""
-        self._is_asked_to_leave = True
-        await self._events.asked_to_leave(self)
+    async def on_lame_duck(self) -> None:
+        """Report that the server entered lame duck mode."""
+        self._is_lame_duck = True
+        await self._events.lame_duck(self)
 
 
 def new_inbox(prefix: str) -> str:
-    """Return a subject that nobody else listens on."""
+    """Return a unique subject."""
     return f"{prefix}.{NUID().next().decode()}"
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
-def _has_enough(transport: NatsSocket) -> bool:
-    """Say whether to wait before more is written; what is no plain socket sends by draining."""
+def _is_full(transport: NatsSocket) -> bool:
+    """Return whether a socket has to be drained before more is written; other transports always."""
     socket = socket_of(transport)
     return socket is None or socket.get_write_buffer_size() > _SOCKET_BYTES

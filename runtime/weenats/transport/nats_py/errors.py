@@ -1,4 +1,4 @@
-"""What keeps from connecting, and what of it lasts."""
+"""Errors of connecting."""
 
 from __future__ import annotations
 
@@ -21,28 +21,40 @@ if TYPE_CHECKING:
 
 
 class TlsMissingError(nats.errors.Error):
-    """The server does not speak TLS, or somebody on the way says so."""
+    """The server offers no TLS, or someone on the network path removed the offer."""
 
 
 def refuses_credentials(error: Exception) -> bool:
-    """Say whether a server refused the credentials of a connection."""
+    """Return whether a server refused the credentials of a connection."""
     return "authorization violation" in str(error).lower()
 
 
 def is_final(error: Exception) -> bool:
-    """Say whether asking again helps only after somebody has changed something."""
+    """Return whether further attempts fail until the configuration is changed."""
     if isinstance(error, ssl.SSLError):
         return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
     return isinstance(error, CredentialsError | TlsMissingError) or refuses_credentials(error)
 
 
 def shown(servers: Sequence[str]) -> str:
-    """Return the servers as text, without the credentials that URLs may hold."""
+    """Return servers as text, without the credentials in their URLs."""
     return ", ".join(re.sub(r"^(\w+://)?.*@", r"\1", server) for server in servers)
 
 
+def permission_denied(what: str, subject: str) -> PermissionDeniedError:
+    """Return the error for a "publish" or "subscription" that the server denies."""
+    return PermissionDeniedError(
+        f"the NATS server does not let this connection use {subject} ({what})"
+    )
+
+
 def connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
-    """Return what a caller is told when no server took the connection."""
+    """Return the error of a caller when no server accepted the connection.
+
+    Args:
+        servers: the URLs of the servers.
+        failures: the errors of the attempts.
+    """
     where = shown(servers)
     if failures and isinstance(failures[-1], CredentialsError):
         return InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")

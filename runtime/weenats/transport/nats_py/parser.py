@@ -1,4 +1,4 @@
-"""From the bytes of a connection to messages."""
+"""Parsing of what a server sends."""
 
 from __future__ import annotations
 
@@ -13,40 +13,43 @@ if TYPE_CHECKING:
     from nats.aio.client import Client
 
 Dispatch = Callable[[int, bytes, bytes, bytes, bytes], None]
-"""Gets the subscription's number, subject, reply subject, payload and header block."""
-Refuse = Callable[[str, str], None]
-"""Gets "publish" or "subscription", and the subject that the server refused."""
+"""Called with the number of the subscription, subject, reply subject, payload and header block."""
+Deny = Callable[[str, str], None]
+"""Called with "publish" or "subscription", and the subject that the server denied."""
 
 _M: Final = ord("M")
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
-_REFUSED: Final = re.compile(
+_DENIED: Final = re.compile(
     rb"-ERR 'Permissions Violation for (Publish|Subscription)(?: with Reply of| to) \"([^\"]*)\"",
     re.IGNORECASE,
 )
 
 
 class MessageParser(Parser):
-    """Takes messages out of the stream by itself.
+    """Parses messages; control lines go to the parser of nats-py, one at a time.
 
-    Control lines go to nats-py's parser, each as a whole.
+    Args:
+        client: the connection.
+        dispatch: called with each message.
+        deny: called when the server denies a subject.
     """
 
-    def __init__(self, client: Client, dispatch: Dispatch, refuse: Refuse) -> None:
+    def __init__(self, client: Client, dispatch: Dispatch, deny: Deny) -> None:
         self._dispatch = dispatch
-        self._refuse = refuse
+        self._deny = deny
         self._rest = bytearray()
         self._needed = 0
         super().__init__(client)  # pyright: ignore[reportUnknownMemberType]
 
     def reset(self) -> None:
-        """Forget what was read of a connection that broke."""
+        """Discard incomplete data of a broken connection."""
         super().reset()
         self._rest = bytearray()
         self._needed = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Dispatch what is complete, and keep the rest."""
+        """Dispatch complete messages, and keep the rest."""
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
@@ -60,7 +63,7 @@ class MessageParser(Parser):
                 try:
                     after = self._take_message(data, position, line_end, has_headers=first == _H)
                 except (ValueError, IndexError):
-                    # The one error that makes nats-py connect anew; any other would leave it deaf.
+                    # The one error after which nats-py reconnects; others would end its read loop.
                     raise nats.errors.ProtocolError from None
                 if not after:
                     break
@@ -68,17 +71,17 @@ class MessageParser(Parser):
             else:
                 line = data[position : line_end + 2]
                 position = line_end + 2
-                if first == _MINUS and (refused := _REFUSED.match(line)) is not None:
-                    # nats-py would tell of it in lower case, and subjects are none.
-                    self._refuse(refused[1].decode().lower(), refused[2].decode())
+                if first == _MINUS and (denied := _DENIED.match(line)) is not None:
+                    # nats-py reports the subject in lower case.
+                    self._deny(denied[1].decode().lower(), denied[2].decode())
                     continue
                 await super().parse(line)
                 if self._rest is not rest:
-                    return  # the connection was reset: what is left belongs to the old one
+                    return  # the connection was reset: the rest belongs to the old one
         rest += data[position:]
 
     def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
-        """Dispatch the message that starts here; return its end, or 0 when it is not complete."""
+        """Dispatch the message at a position; return its end, 0 when it is not complete."""
         parts = data[position:line_end].split(b" ")
         start = line_end + 2
         end = start + int(parts[-1])

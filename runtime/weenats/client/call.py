@@ -1,0 +1,189 @@
+"""One call: its options, the context of its request, and the exchange with the service."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
+
+from weenats._internal.validation import unknown_option
+from weenats.client.tokens import TokenSource, check_source, set_token
+from weenats.codec import operation_codec
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext
+from weenats.errors import DeadlineExceededError
+from weenats.protocol import headers as header_names
+from weenats.protocol.deadline import Duration, seconds
+from weenats.protocol.headers import NO_HEADERS
+from weenats.protocol.identifiers import STAMPER, check_correlation
+from weenats.telemetry.propagation import inherited_header_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from weenats.context import Response
+    from weenats.contract import AnyOperation
+    from weenats.transport.base import Delivery, Transport
+
+DEFAULT_TIMEOUT: Final = 5.0
+"""The timeout of calls, in seconds, where neither client, call nor contract set one."""
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of one call, which override the settings of the client.
+
+    Attributes:
+        timeout: the time limit of the call, in seconds or as timedelta. By default that of the
+            client, else of the operation in the contract, else 5 seconds. Within a handler the
+            remaining time of the request is the upper limit.
+        correlation_id: by default that of the message being served, else the id of the call.
+        causation_id: by default the id of the message being served.
+        token: a JWT that authenticates the caller, or a provider that returns one, sync or async;
+            see CachedToken.
+        context: members of `metadata.context`, in addition to those of the client.
+        headers: NATS headers, in addition to those of the client.
+    """
+
+    timeout: Duration
+    correlation_id: str
+    causation_id: str
+    token: TokenSource
+    context: Mapping[str, JsonValue]
+    headers: Mapping[str, str]
+
+
+_CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)
+
+
+class CallDefaults(NamedTuple):
+    """What the calls of a client have in common, unless the options of a call override it.
+
+    Attributes:
+        timeout: the time limit in seconds; None leaves it to the contract.
+        token: a token or a provider of tokens.
+        context: members of `metadata.context`.
+        headers: NATS headers.
+    """
+
+    timeout: float | None = None
+    token: TokenSource | None = None
+    context: Mapping[str, JsonValue] = NO_CONTEXT
+    headers: Mapping[str, str] = NO_HEADERS
+
+    def __repr__(self) -> str:
+        return "CallDefaults(...)"  # without the token
+
+    def request(
+        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+    ) -> RequestContext:
+        """Return the context of a new request.
+
+        Within a handler it belongs to the message being served: it has its correlation id and its
+        deadline, and names it as its cause.
+
+        Args:
+            operation: the command or query.
+            key: the key of the aggregate.
+            payload: the payload of the command or the parameters of the query.
+            options: the options of the call.
+
+        Raises:
+            InvalidArgumentError: an option is not valid.
+            TypeError: an option is unknown.
+        """
+        message_id, timestamp = STAMPER.stamp()
+        if "timeout" in options:
+            timeout = seconds(options["timeout"])
+        else:
+            timeout = self.timeout or operation.timeout or DEFAULT_TIMEOUT
+        context = RequestContext(
+            side="client",
+            operation=operation,
+            key=key,
+            payload=payload,
+            message_id=message_id,
+            timestamp=timestamp,
+            correlation_id=message_id,
+            metadata_context=self.context,
+            headers=self.headers,
+            deadline=monotonic() + timeout,
+        )
+        current = CURRENT.get()
+        if current is not None:
+            context.correlation_id = current.correlation_id
+            context.causation_id = current.message_id
+            inherited = current.inherited_deadline
+            if inherited is not None:
+                context.deadline = min(cast("float", context.deadline), inherited)
+        token = self.token
+        if options:
+            _apply(options, context)
+            token = check_source(options["token"]) if "token" in options else token
+        if token is not None:
+            set_token(context, token)
+        return context
+
+
+def _apply(options: CallOptions, context: RequestContext) -> None:
+    if not options.keys() <= _CALL_OPTIONS:
+        raise unknown_option(options, _CALL_OPTIONS, "a call")
+    if "correlation_id" in options:
+        context.correlation_id = check_correlation(options["correlation_id"], "correlation_id")
+    if "causation_id" in options:
+        context.causation_id = check_correlation(options["causation_id"], "causation_id")
+    if "context" in options:
+        context.metadata_context = {**context.metadata_context, **options["context"]}
+    if "headers" in options:
+        header_names.check(options["headers"])
+        context.headers = {**context.headers, **options["headers"]}
+
+
+class Exchange:
+    """The innermost step of the calls of one operation: encode, send, wait for the reply, decode.
+
+    Args:
+        operation: the command or query.
+        transport: the connection.
+        headers: the headers of most calls, which are encoded once.
+    """
+
+    def __init__(
+        self, operation: AnyOperation, transport: Transport, headers: Mapping[str, str]
+    ) -> None:
+        self._subject = operation.subject
+        self._cancel_subject = operation.contract.cancel_subject
+        self._codec = operation_codec(operation)
+        self._transport = transport
+        self._headers = headers
+        self._header_lines = header_names.encode(headers)
+
+    async def send(self, context: RequestContext) -> Response:
+        """Send a request and wait for its response.
+
+        Raises:
+            ServiceError: the error in the reply, or why there is none, see Transport.request.
+        """
+        deadline = cast("float", context.deadline)
+        remaining = int((deadline - monotonic()) * 1000)
+        if remaining <= 0:
+            raise DeadlineExceededError("the deadline passed before the call was sent")
+        lines = (
+            self._header_lines
+            if context.headers is self._headers
+            else header_names.encode(context.headers)
+        )
+        trace = context.trace_headers or inherited_header_lines()
+        reply = await self._transport.request(
+            self._subject,
+            self._codec.encode_request(context),
+            b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
+            deadline,
+            _is_reply,
+            cancel_subject=self._cancel_subject,
+        )
+        return self._codec.decode_response(reply.payload)
+
+
+def _is_reply(delivery: Delivery) -> bool:
+    """Return whether a message is the reply of a service, and not that of a stream, for example."""
+    return b'"success"' in delivery.payload
