@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from weenats._internal.addresses import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from urllib.parse import SplitResult
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether the host is this machine for certain."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_issuer(issuer: str) -> None:

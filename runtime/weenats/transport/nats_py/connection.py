@@ -12,13 +12,13 @@ import contextlib
 import logging
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
+from weenats._internal.addresses import is_loopback
 from weenats.errors import ConnectionLostError
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
@@ -113,7 +113,7 @@ class NatsConnection(SteadyClient):
         # nats-py speaks TLS when the server asks for it, and only then.
         if url.scheme != "ws" and self._server_info.get("tls_required"):
             return True
-        return _is_loopback(url.hostname or "")
+        return is_loopback(url.hostname or "")
 
     @property
     def server_address(self) -> tuple[str, int] | None:
@@ -316,13 +316,6 @@ class NatsConnection(SteadyClient):
 def new_inbox(prefix: str) -> str:
     """Return a subject that nobody else listens on."""
     return f"{prefix}.{NUID().next().decode()}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def _has_enough(transport: NatsSocket) -> bool:
