@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import logging
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-    from weenats.context import RequestContext
+    from weenats.context import OnAnswer, RequestContext
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
+
+
+_LOG: Final = logging.getLogger("weenats.admission")
 
 
 class Worker(Protocol):
@@ -32,11 +36,12 @@ class Job:
         settled: True once it was answered or dropped; whatever ends later changes nothing.
         begun: when its work began, on the monotonic clock; None before.
         task: what does its work, while that lasts.
-        received: when it arrived, ns since the epoch; 0 where nobody asks.
-        context: what the message became, once it was read.
+        received: when it arrived, ns since the epoch; 0 for events.
+        context: the context of the request while it is served, None before and after.
     """
 
     __slots__ = (
+        "_callbacks",
         "_interrupted",
         "_shields",
         "begun",
@@ -49,17 +54,42 @@ class Job:
         "worker",
     )
 
-    def __init__(self, worker: Worker, delivery: Delivery, deadline: float | None = None) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        delivery: Delivery,
+        deadline: float | None = None,
+        received: int = 0,
+    ) -> None:
         self.worker = worker
         self.delivery = delivery
         self.deadline = deadline
         self.settled = False
         self.begun: float | None = None
         self.task: asyncio.Task[None] | None = None
-        self.received = 0
+        self.received = received
         self.context: RequestContext | None = None
+        self._callbacks: tuple[OnAnswer, ...] = ()
         self._shields = 0
         self._interrupted = False
+
+    @property
+    def size(self) -> int:
+        """The size of the message's payload in bytes."""
+        return len(self.delivery.payload)
+
+    def on_answer(self, callback: OnAnswer) -> None:
+        """Call a function once the message has been answered."""
+        self._callbacks = (*self._callbacks, callback)
+
+    def answered(self, error: ServiceError | None) -> None:
+        """Call the functions that wait for the answer; one that raises is logged."""
+        callbacks, self._callbacks = self._callbacks, ()
+        for callback in callbacks:
+            try:
+                callback(error)
+            except Exception:  # noqa: BLE001 - the request has been answered; the others must run
+                _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
 
     @property
     def is_shielded(self) -> bool:

@@ -1,7 +1,8 @@
 """Calls to services: the base of generated clients, tokens and retries."""
 
-from weenats.client.client import DEFAULT_TIMEOUT, CallOptions, ServiceClient
+from weenats.client.client import CallOptions, ServiceClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
+from weenats.protocol.deadline import DEFAULT_TIMEOUT
 
 __all__ = [
     "DEFAULT_TIMEOUT",

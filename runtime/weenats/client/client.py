@@ -24,7 +24,7 @@ from weenats.context import CURRENT, NO_CONTEXT, Key, MessageContext, RequestCon
 from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
-from weenats.protocol.deadline import Duration, seconds
+from weenats.protocol.deadline import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
 from weenats.protocol.subjects import Kind
@@ -56,8 +56,6 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 TokenT = TypeVar("TokenT")
 AnswerT = TypeVar("AnswerT")
-DEFAULT_TIMEOUT: Final = 5.0
-"""Seconds that a call may take when nobody says otherwise."""
 _TOKEN_PROVIDER: Final = Key["TokenProvider | None"]("token provider")
 
 

@@ -7,7 +7,7 @@ into parts that were made when the service or the client was built.
 """
 
 from weenats.codec.events import EventCodec
-from weenats.codec.failures import decode_model, encode_failure
+from weenats.codec.failures import decode_model, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, OperationCodec, ReceivedResponse, Request
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "ReceivedResponse",
     "Request",
     "decode_model",
+    "encode_error_headers",
     "encode_failure",
 ]

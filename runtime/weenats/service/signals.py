@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT for all services of a process: one handler, however many of them wait."""
+"""SIGTERM and SIGINT: one signal handler for all services of a process."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+__all__ = ["StopSignals"]
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 
@@ -18,8 +19,11 @@ _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 class StopSignals:
     """While entered, calls `on_signal` on the loop for each SIGTERM or SIGINT.
 
-    The handlers that were installed before are put back when nobody waits any more. Outside of the
-    main thread, and where the platform has no such signals, it does nothing.
+    The previous signal handlers are restored when the last one is left. It does nothing outside of
+    the main thread, and on platforms without these signals.
+
+    Args:
+        on_signal: a function without arguments.
     """
 
     def __init__(self, on_signal: Callable[[], None]) -> None:
@@ -60,7 +64,7 @@ def _install(loop: asyncio.AbstractEventLoop) -> None:
 def _restore(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            # False in a thread: what the main thread's loop installed is not this loop's to undo.
+            # False in a thread: the handler belongs to the loop of the main thread.
             if not loop.remove_signal_handler(number):
                 continue
             if (previous := _previous.pop(number, None)) is not None:

@@ -12,9 +12,9 @@ from opentelemetry.trace import SpanKind
 from weenats.context import ATTEMPT, RequestContext
 from weenats.errors import CancelledError, InternalError, ServiceError
 from weenats.telemetry import semconv
+from weenats.telemetry.attributes import Calls, failure_of
 from weenats.telemetry.manager import current_parent, fail
 from weenats.telemetry.propagation import header_lines
-from weenats.telemetry.server import Calls, failure_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -81,7 +81,7 @@ class OutgoingCalls(Calls):
         attributes = dict(self._attributes)
         if context is not None:
             attributes |= self._manager.correlation(context)
-            if self._tells_features and ATTEMPT in context:
+            if self._has_features and ATTEMPT in context:
                 attributes[semconv.ATTEMPT] = context[ATTEMPT]
         if server is not None:
             attributes[semconv.SERVER_ADDRESS], attributes[semconv.SERVER_PORT] = server

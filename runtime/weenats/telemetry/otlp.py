@@ -1,14 +1,15 @@
-"""Providers of a service's own, which export over OTLP/HTTP: the only file that knows the SDK."""
+"""OpenTelemetry providers of one service instance that export over OTLP/HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from dataclasses import dataclass
-from importlib.util import find_spec
 from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from weenats._internal.extras import check_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from weenats.contract import ServiceContract
     from weenats.telemetry.settings import TelemetrySettings
 
+__all__ = ["Providers", "check_exporter", "export_to"]
 _LOG: Final = logging.getLogger("weenats.telemetry")
 _EXPORT_TIMEOUT: Final = 5
 _SHUT_DOWN_TIMEOUT: Final = 5
@@ -26,17 +28,17 @@ _SHUT_DOWN_TIMEOUT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """Where the spans and metrics of one instance go."""
+    """The providers that take the spans and metrics of one instance."""
 
     tracer: TracerProvider
     meter: MeterProvider
 
     async def shut_down(self) -> None:
-        """Export what is left, in five seconds at most, and end the exporting threads."""
+        """Export what is pending, for at most five seconds, and end the exporting threads."""
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
-        # In threads of their own: the SDK tries for up to half a minute when its receiver is down.
+        # In own threads: the SDK retries for up to half a minute when the receiver is down.
         ends: tuple[Callable[[], None], ...] = (self.tracer.shutdown, self.meter.shutdown)
         threads = [Thread(target=_run, args=(end,), daemon=True) for end in ends]
         for thread in threads:
@@ -45,36 +47,40 @@ class Providers:
         for thread in threads:
             thread.join(max(deadline - monotonic(), 0))
         if any(thread.is_alive() for thread in threads):
-            _LOG.warning("telemetry was not exported whole: its receiver does not answer")
+            _LOG.warning("telemetry was not exported completely: the receiver does not answer")
 
 
 def _run(end: Callable[[], None]) -> None:
     try:
         end()
-    except Exception as error:  # noqa: BLE001 - a receiver that is down keeps no service from stopping
-        _LOG.warning("telemetry was not exported whole: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - a receiver that is down must not affect the stop
+        _LOG.warning("telemetry was not exported completely: %s", type(error).__name__)
 
 
-def check_installed() -> None:
-    """Say at once what is missing.
+def check_exporter() -> None:
+    """Check that the OpenTelemetry SDK and its OTLP exporter are installed.
 
     Raises:
-        ImportError: the SDK or its OTLP exporter is not installed.
+        ImportError: they are not.
     """
-    try:
-        found = find_spec("opentelemetry.sdk") and find_spec(
-            "opentelemetry.exporter.otlp.proto.http"
-        )
-    except ModuleNotFoundError:
-        found = None
-    if not found:
-        raise ImportError("exporter_url needs the OpenTelemetry SDK: pip install 'weenats[otel]'")
+    check_installed(
+        "exporter_url needs the OpenTelemetry SDK: pip install 'weenats[otel]'",
+        "opentelemetry.sdk",
+        "opentelemetry.exporter.otlp.proto.http",
+    )
 
 
 def export_to(
     url: str, contract: ServiceContract, instance_id: str, settings: TelemetrySettings
 ) -> Providers:
-    """Return providers that export over OTLP/HTTP; each instance is a resource of its own."""
+    """Return providers that export over OTLP/HTTP, with the instance as their resource.
+
+    Args:
+        url: the base URL of the receiver.
+        contract: the contract of the service.
+        instance_id: the id of the instance.
+        settings: the telemetry settings of the service.
+    """
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - an extra
         OTLPMetricExporter,
     )

@@ -6,9 +6,10 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
 from weenats.protocol.deadline import Duration, seconds
-from weenats.transport.credentials import check_installed, is_secret
+from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +65,10 @@ class ConnectionOptions:
                 "credentials or nkey_seed"
             )
         if signed:
-            check_installed()
+            check_installed(
+                "credentials and nkey_seed need the package nkeys: pip install 'weenats[nkeys]'",
+                "nkeys",
+            )
         for name in ("credentials", "nkey_seed"):
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # errors would show it as the path

@@ -148,7 +148,7 @@ def test_run_refuses_a_contract_that_nobody_answers(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Handlers whose contract wants to know who calls need a builder: one line says so."""
+    """Handlers whose contract requires authentication need a builder: one line says so."""
     (tmp_path / "asking.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import ADD_ITEM\n"
@@ -162,5 +162,5 @@ def test_run_refuses_a_contract_that_nobody_answers(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["run", "asking:Asking", "--servers", nats_url]) == 1
     told = capsys.readouterr().err
-    assert "wants to know who calls add-item: add with_auth(...)" in told
+    assert "requires authentication for add-item: add with_auth(...)" in told
     assert "Traceback" not in told

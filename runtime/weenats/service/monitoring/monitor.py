@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ from pydantic import MISSING
 from pydantic_core import to_json
 
 from weenats._internal.periodic import Periodic
+from weenats._internal.timestamps import utc_timestamp
 from weenats.errors import ServiceError
 from weenats.protocol import subjects
 from weenats.protocol.messages import MonitoringMemory, MonitoringRequests, MonitoringSnapshot
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import ServiceContract
-    from weenats.discovery import EndpointCounters, Telling
     from weenats.protocol.deadline import Clock
+    from weenats.service.discovery import EndpointCounters, Statistics
     from weenats.service.monitoring.settings import MonitoringSettings
     from weenats.transport.base import Transport
 
@@ -66,7 +66,7 @@ class Monitor:
         self._snapshot: MonitoringSnapshot | None = None
         self._periodic = Periodic(self._turn, settings.interval)
 
-    def watch(self, counters: EndpointCounters, load: Load) -> Telling:
+    def watch(self, counters: EndpointCounters, load: Load) -> Statistics:
         """Watch an endpoint from now on; return what tells of it in statistics."""
         if not self._settings.include_request_stats:
             return {}
@@ -74,7 +74,7 @@ class Monitor:
         self._meters.append(meter)
         return {_MEMBER: lambda: _dumped(measure([meter], self._clock(), windows=2))}
 
-    def data(self) -> Telling:
+    def data(self) -> Statistics:
         """Return what tells of the instance in statistics."""
         return {_MEMBER: self._tell}
 
@@ -103,13 +103,12 @@ class Monitor:
             _LOG.warning("a snapshot of %s cannot be published: %s", self._contract.name, error)
 
     def _taken(self) -> MonitoringSnapshot:
-        timestamp = datetime.now(UTC).isoformat(timespec="milliseconds")
         rss = resident_bytes() if self._settings.include_memory_stats else None
         return MonitoringSnapshot(
             name=self._contract.name,
             id=self._instance_id,
             version=self._contract.version,
-            timestamp=timestamp.replace("+00:00", "Z"),
+            timestamp=utc_timestamp(),
             uptime=round(self._clock() - self._started, 3),
             memory=MISSING if rss is None else MonitoringMemory(rss=rss),
             requests=self._requests(windows=1),

@@ -13,7 +13,7 @@ from weenats.service.monitoring.latencies import Latencies
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats.discovery import EndpointCounters
+    from weenats.service.discovery import EndpointCounters
 
 Load = Callable[[], tuple[int, int]]
 """Returns how many requests run and how many wait, now."""

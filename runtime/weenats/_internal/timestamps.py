@@ -1,0 +1,17 @@
+"""Timestamps of messages."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["utc_timestamp"]
+
+
+def utc_timestamp(seconds_ahead: float = 0.0) -> str:
+    """Return the current time as ISO 8601 in UTC, with milliseconds and "Z".
+
+    Args:
+        seconds_ahead: how far in the future the time is.
+    """
+    moment = datetime.now(UTC) + timedelta(seconds=seconds_ahead)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
