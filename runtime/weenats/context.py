@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
-OnAnswer = Callable[["ServiceError | None"], None]
-"""Takes the error that a request was answered with, None for a success."""
-Recorder = Callable[["Span", "Mapping[str, str | bool]"], None]
-"""Adds attributes that tell what a feature decided to the span of a request."""
+OnAnswer = Callable[["RequestContext", "ServiceError | None"], None]
+"""Takes the context of a request, and the error of the reply or None for a success."""
+Recorder = Callable[["Mapping[str, str | bool]"], None]
+"""Adds the attributes of a feature to the span of a request."""
 
 
 class Key(Generic[ValueT]):
@@ -154,8 +154,9 @@ class Work(Protocol):
         """Undo one `shield`; an interruption that waited for the last one takes effect."""
         ...
 
-    def on_answer(self, callback: OnAnswer) -> None:
-        """Call a function once the request has been answered."""
+    @property
+    def on_answer(self) -> list[OnAnswer]:
+        """The functions to call once the request has been answered."""
         ...
 
 
@@ -268,7 +269,8 @@ class RequestContext(MessageContext):
         could not be sent. A function that is passed after the answer is not called.
 
         Args:
-            callback: a plain function that takes the error of the reply, None for a success.
+            callback: a plain function that takes the context of the request as it arrived, and the
+                error of the reply, None for a success.
 
         Raises:
             RuntimeError: this is the context of a call that is made, not of one that is served.
@@ -276,7 +278,7 @@ class RequestContext(MessageContext):
         if self.side == "client":
             raise RuntimeError("on_answer is for requests that are served, not for calls")
         if self._work is not None:
-            self._work.on_answer(callback)
+            self._work.on_answer.append(callback)
 
     @property
     def payload(self) -> object:
@@ -303,8 +305,8 @@ class RequestContext(MessageContext):
 
     def note_feature(self, attributes: Mapping[str, str | bool]) -> None:
         """Record what a feature decided, unless telemetry collects the minimum of attributes."""
-        if self.recorder is not None and self.span is not None:
-            self.recorder(self.span, attributes)
+        if self.recorder is not None:
+            self.recorder(attributes)
 
     @property
     def aggregate_id(self) -> AggregateId:

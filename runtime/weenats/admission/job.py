@@ -38,16 +38,17 @@ class Job:
         task: what does its work, while that lasts.
         received: when it arrived, ns since the epoch; 0 for events.
         context: the context of the request while it is served, None before and after.
+        on_answer: functions to call once the request has been answered.
     """
 
     __slots__ = (
-        "_callbacks",
         "_interrupted",
         "_shields",
         "begun",
         "context",
         "deadline",
         "delivery",
+        "on_answer",
         "received",
         "settled",
         "task",
@@ -69,7 +70,7 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         self.received = received
         self.context: RequestContext | None = None
-        self._callbacks: tuple[OnAnswer, ...] = ()
+        self.on_answer: list[OnAnswer] = []
         self._shields = 0
         self._interrupted = False
 
@@ -78,18 +79,14 @@ class Job:
         """The size of the message's payload in bytes."""
         return len(self.delivery.payload)
 
-    def on_answer(self, callback: OnAnswer) -> None:
-        """Call a function once the message has been answered."""
-        self._callbacks = (*self._callbacks, callback)
-
-    def answered(self, error: ServiceError | None) -> None:
+    def notify(self, context: RequestContext, error: ServiceError | None) -> None:
         """Call the functions that wait for the answer; one that raises is logged."""
-        callbacks, self._callbacks = self._callbacks, ()
-        for callback in callbacks:
+        for callback in self.on_answer:
             try:
-                callback(error)
+                callback(context, error)
             except Exception:  # noqa: BLE001 - the request has been answered; the others must run
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
+        self.on_answer.clear()  # or job, callback and context would keep each other alive
 
     @property
     def is_shielded(self) -> bool:

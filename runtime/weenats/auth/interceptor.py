@@ -28,7 +28,7 @@ from weenats.telemetry.semconv import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from weenats.auth.validator import TokenValidator
     from weenats.context import RequestContext, Response
@@ -67,7 +67,7 @@ class AuthInterceptor:
         # Most tokens were validated before: these calls need no coroutine of this interceptor.
         context.principal = principal
         if context.recorder is not None:
-            _record(context)
+            context.recorder(_attributes(context))
         if context.operation.auth is not None:
             _authorize(principal, context)
         return call_next(context)
@@ -79,8 +79,7 @@ class AuthInterceptor:
             else:
                 context.principal = await self._validate(context.token, context)
         finally:
-            if context.recorder is not None:
-                _record(context)
+            context.note_feature(_attributes(context))
         if context.principal is not None:
             _authorize(context.principal, context)
         return await call_next(context)
@@ -122,20 +121,14 @@ def _authorize(principal: Principal, context: RequestContext) -> None:
         raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 
 
-def _record(context: RequestContext) -> None:
-    """Record on the span of a request whether the caller was authenticated, and as whom."""
-    if context.principal is not None:
-        context.note_feature(
-            {
-                AUTH_STATUS: "success",
-                AUTH_PRINCIPAL: context.principal.id,
-                AUTH_METHOD: "jwt",
-            }
-        )
-    elif context.token is not None:
-        context.note_feature({AUTH_STATUS: "failure", AUTH_METHOD: "jwt"})
-    else:
-        context.note_feature({AUTH_STATUS: "token_not_provided"})
+def _attributes(context: RequestContext) -> Mapping[str, str]:
+    """Return the span attributes of a request whose caller was authenticated, or was not."""
+    principal = context.principal
+    if principal is not None:
+        return {AUTH_STATUS: "success", AUTH_PRINCIPAL: principal.id, AUTH_METHOD: "jwt"}
+    if context.token is not None:
+        return {AUTH_STATUS: "failure", AUTH_METHOD: "jwt"}
+    return {AUTH_STATUS: "token_not_provided"}
 
 
 def _has_own_validate(validator: JwtValidator) -> bool:

@@ -121,7 +121,8 @@ class EndpointRunner:
         self._count(job, 0, error)
 
     async def _handle(self, context: RequestContext) -> Response:
-        CURRENT.set(context)  # an interceptor may have replaced it
+        if CURRENT.get() is not context:  # an interceptor has replaced it
+            CURRENT.set(context)
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
@@ -176,9 +177,10 @@ class EndpointRunner:
     def _count(self, job: Job, elapsed: int, error: ServiceError | None) -> None:
         """Count a request that has been answered, and notify those who wait for its answer."""
         self.counters.count(elapsed, error)
-        if job.context is not None:
-            job.answered(error)
-            job.context = None  # or each would keep the other alive
+        context, job.context = job.context, None  # or each would keep the other alive
+        if context is not None:
+            if job.on_answer:
+                job.notify(context, error)
         elif error is not None:
             self._on_refused(job.delivery, job.received, error)
 

@@ -127,36 +127,30 @@ class LateTracer:
             return NonRecordingSpan(context)
         if result.attributes != attributes:
             attributes.update(result.attributes)
-        return LateSpan(tracer, name, context, above, kind, attributes, start_time)
+        span = object.__new__(LateSpan)
+        span.__dict__ = {
+            "_early": attributes,
+            "_tracer": tracer,
+            "_name": name,
+            "_context": context,
+            "_parent": above,
+            "_kind": kind,
+            "_start_time": time_ns() if start_time is None else start_time,
+            "_end_time": None,
+            "_status": _UNSET,
+        }
+        return span
 
 
 class LateSpan(Span):
-    """A span of the SDK whose constructor runs when something needs what it makes."""
+    """A span of the SDK whose constructor runs when something is used that it makes.
+
+    Its attributes are in `_early` until then.
+    """
 
     _lock: Any = Lock()  # until the constructor has made one for this span
     _early: dict[str, AttributeValue] | None = None
-    """The attributes, until the constructor has taken them over."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 - what a span is made of
-        self,
-        tracer: Any,  # noqa: ANN401 - see LateTracer
-        name: str,
-        context: SpanContext,
-        parent: SpanContext | None,
-        kind: SpanKind,
-        attributes: dict[str, AttributeValue],
-        start_time: int | None,
-    ) -> None:
-        # super().__init__() is called later, see __getattr__.
-        self._tracer = tracer
-        self._name = name
-        self._context = context
-        self._parent = parent
-        self._kind = kind
-        self._start_time = time_ns() if start_time is None else start_time
-        self._end_time = None
-        self._status = _UNSET
-        self._early = attributes
+    _tracer: Any
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the SDK's span
         """Run the SDK's constructor, then return what it has made."""
@@ -164,7 +158,7 @@ class LateSpan(Span):
             early, self._early = self._early, None
             if early is not None:
                 self._construct(early)
-        return super().__getattribute__(name)
+        return self.__getattribute__(name)
 
     def _construct(self, attributes: dict[str, AttributeValue]) -> None:
         tracer, start, end, status = self._tracer, self._start_time, self._end_time, self._status
@@ -186,49 +180,54 @@ class LateSpan(Span):
 
     @override
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        if not self._take(attributes):
+        fields = self.__dict__  # other attributes of a class with __getattr__ are slow to read
+        early = fields["_early"]
+        if early is not None and fields["_end_time"] is None and _are_plain(attributes, early):
+            early.update(attributes)
+        else:
             super().set_attributes(attributes)
 
     @override
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        if not self._take({key: value}):
+        if type(value) in _SCALARS and key:
+            self.set_attributes({key: value})
+        else:
             super().set_attribute(key, value)
-
-    def _take(self, attributes: Mapping[str, AttributeValue]) -> bool:
-        """Take attributes that the SDK would take unchanged; return whether they were taken."""
-        early = self._early
-        if (
-            early is None
-            or self._end_time is not None
-            or len(early) + len(attributes) > _MAX_ATTRIBUTES
-            or not all(attributes)
-            or not _SCALARS.issuperset(map(type, attributes.values()))
-        ):
-            return False
-        early.update(attributes)
-        return True
 
     @override
     def end(self, end_time: int | None = None) -> None:
-        if self._early is None or self._end_time is not None:
+        fields = self.__dict__
+        if fields["_early"] is None or fields["_end_time"] is not None:
             super().end(end_time)
             return
-        self._end_time = time_ns() if end_time is None else end_time
-        tracer = self._tracer
+        fields["_end_time"] = end_time = time_ns() if end_time is None else end_time
+        tracer = fields["_tracer"]
         tracer.span_processor.on_end(
             ReadableSpan(
-                self._name,
-                self._context,
-                self._parent,
+                fields["_name"],
+                fields["_context"],
+                fields["_parent"],
                 tracer.resource,
-                self._early,
+                fields["_early"],
                 (),
                 (),
-                self._kind,
+                fields["_kind"],
                 tracer.instrumentation_info,
-                self._status,
-                self._start_time,
-                self._end_time,
+                fields["_status"],
+                fields["_start_time"],
+                end_time,
                 tracer._instrumentation_scope,
             )
         )
+
+
+def _are_plain(
+    attributes: Mapping[str, AttributeValue], others: Mapping[str, AttributeValue]
+) -> bool:
+    """Whether the SDK would take these attributes unchanged, beside the others."""
+    if len(attributes) + len(others) > _MAX_ATTRIBUTES:
+        return False
+    for key, value in attributes.items():  # noqa: SIM110 - a generator is slower for so few
+        if type(value) not in _SCALARS or not key:
+            return False
+    return True

@@ -19,6 +19,7 @@ from weenats.telemetry.propagation import extract_trace_context, in_context
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
     from weenats.context import RequestContext, Response
@@ -100,7 +101,7 @@ class ServedOperation(Calls):
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
         self._duration = manager.histogram(semconv.SERVER_DURATION, "Duration of served calls.")
         self._is_full = manager.settings.attributes == "full"
-        self._hides_principal = manager.settings.principal != "plain"
+        self._hides_principal = self._has_features and manager.settings.principal != "plain"
         if self._has_features:
             self._attributes |= {semconv.CONSUMER_GROUP: queue_group, **features}
         if self._is_full:
@@ -108,9 +109,14 @@ class ServedOperation(Calls):
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Start the span of a request, to be ended when the request has been answered."""
-        context.on_answer(partial(self._end, context))
+        context.on_answer(self._end)
         if self._manager.traces:
-            self._start(context)
+            parent = extract_trace_context(context.headers)
+            span = self._manager.unsampled(parent, self._kind)
+            if span is None:
+                span = self._start(context, parent)
+            context.otel_context = in_context(span, parent)
+            otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 
     def refused(self, delivery: Delivery, received: int, error: ServiceError) -> None:
@@ -132,30 +138,27 @@ class ServedOperation(Calls):
                 span.end()
         self._count(received, error)
 
-    def _start(self, context: RequestContext) -> None:
-        """Start the span of a request and make it the current one of its task."""
-        parent = extract_trace_context(context.headers)
-        span = self._manager.unsampled(parent, self._kind)
-        if span is None:
-            attributes = self._attributes | self._manager.correlation(context)
-            if self._is_full:
-                attributes[semconv.BODY_SIZE] = context.size
-            span = context.span = self._manager.record(
-                self.name, SpanKind.SERVER, attributes, parent, context.arrival or None
-            )
-            if self._has_features:
-                context.recorder = self._record
-        context.otel_context = in_context(span, parent)
-        otel.attach(context.otel_context)  # until the task of the request ends
+    def _start(self, context: RequestContext, parent: Context) -> Span:
+        attributes = self._attributes | self._manager.correlation(context)
+        if self._is_full:
+            attributes[semconv.BODY_SIZE] = context.size
+        span = context.span = self._manager.record(
+            self.name, SpanKind.SERVER, attributes, parent, context.arrival or None
+        )
+        if self._hides_principal:
+            context.recorder = partial(self._record, span)
+        elif self._has_features:
+            context.recorder = span.set_attributes
+        return span
 
     def _record(self, span: Span, attributes: Mapping[str, str | bool]) -> None:
-        """Add what a feature decided to a span; the caller is shown as the settings say."""
-        if self._hides_principal and semconv.AUTH_PRINCIPAL in attributes:
-            attributes = dict(attributes)
-            shown = self._manager.principal(str(attributes.pop(semconv.AUTH_PRINCIPAL)))
-            if shown is not None:
-                attributes[semconv.AUTH_PRINCIPAL] = shown
-        span.set_attributes(attributes)
+        """Add the attributes of a feature to a span, with the caller as the settings show it."""
+        shown = dict(attributes)
+        if semconv.AUTH_PRINCIPAL in shown:
+            identity = self._manager.principal(str(shown.pop(semconv.AUTH_PRINCIPAL)))
+            if identity is not None:
+                shown[semconv.AUTH_PRINCIPAL] = identity
+        span.set_attributes(shown)
 
     def _end(self, context: RequestContext, error: ServiceError | None) -> None:
         span = context.span

@@ -35,7 +35,7 @@ class Noting(ServiceFeature):
     def interceptor(self, operation: AnyOperation) -> Interceptor | None:
         async def note(context: RequestContext, call_next: CallNext) -> Response:
             self.seen.append(self.name)
-            context.on_answer(lambda error: self.seen.append(f"{self.name} {_code(error)}"))
+            context.on_answer(lambda _, error: self.seen.append(f"{self.name} {_code(error)}"))
             return await call_next(context)
 
         return note
@@ -123,7 +123,7 @@ def test_a_requirement_must_be_provided_by_an_earlier_member() -> None:
 
 
 async def test_callbacks_get_the_error_that_the_caller_got() -> None:
-    """Once: an error of the handler, a reply that breaks the contract, a reply that is too large."""
+    """Once: an error of the handler, a reply that breaks the contract, one that is too large."""
 
     async def not_ready(*_: Any) -> Outcome:
         raise NotReadyError
@@ -183,8 +183,8 @@ async def test_a_callback_that_raises_is_logged(caplog: pytest.LogCaptureFixture
     transport, seen = MemoryTransport(), list[str]()
 
     async def breaking(context: RequestContext, call_next: CallNext) -> Response:
-        context.on_answer(lambda _: seen.append(str(1 / 0)))
-        context.replace(key="other").on_answer(lambda error: seen.append(_code(error)))
+        context.on_answer(lambda *_: seen.append(str(1 / 0)))
+        context.replace(key="other").on_answer(lambda _, error: seen.append(_code(error)))
         return await call_next(context)
 
     with caplog.at_level(logging.ERROR):

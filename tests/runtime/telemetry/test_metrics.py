@@ -90,7 +90,7 @@ async def test_a_clock_that_goes_back_makes_no_negative_duration(
     served = ServedOperation(TelemetryManager(TelemetrySettings(sampling=NOTHING)), RUN, "g", {})
     job, context = a_served_request(received=2**62)
     await served(context, answered)
-    job.answered(None)
+    job.notify(context, None)
     (point,) = observed.points("rpc.server.call.duration")
     assert (point.count, point.sum) == (1, 0)
 

@@ -46,7 +46,7 @@ def serve(operation: AnyOperation, block: bytes = b"") -> Act:
         served = ServedOperation(manager, operation, "group", {})
         job, context = a_served_request(operation, block)
         copy_context().run(served, context, answered).close()  # type: ignore[attr-defined]
-        job.answered(None)
+        job.notify(context, None)
 
     return act
 

@@ -31,7 +31,7 @@ async def serve(sampling: dict[str, float], events: int) -> RequestContext:
         return Response(None)
 
     await ServedOperation(manager, RUN, "group", {})(context, happen)
-    job.answered(None)
+    job.notify(context, None)
     return context
 
 
