@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from weenats._internal.addresses import is_loopback
+from weenats._internal.hosts import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
-from weenats.protocol.messages import HealthCheckEntry
+from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
 from weenats.service.discovery import EndpointDescription, Instance
 from weenats.service.endpoint import EndpointRunner
 from weenats.service.handlers import CURRENT_BINDING, Binding
 from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
+from weenats.service.settings import Host
 from weenats.telemetry.manager import SILENT, TelemetryManager
-from weenats.telemetry.otlp import export_to
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 
 if TYPE_CHECKING:
@@ -25,10 +25,9 @@ if TYPE_CHECKING:
 
     from weenats.contract import AnyOperation, ServiceContract
     from weenats.errors import ServiceError
-    from weenats.service.discovery import Statistics
     from weenats.service.handlers import Endpoint, ServiceHandlers
     from weenats.service.settings import ServiceSettings
-    from weenats.telemetry.otlp import Providers
+    from weenats.telemetry.settings import TelemetrySettings
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["Assembly"]
@@ -64,13 +63,14 @@ class Assembly:
         is_serving: Callable[[], bool],
     ) -> None:
         self._settings = settings
-        self._providers = _providers(settings, handlers.contract, instance_id)
-        self.telemetry = _telemetry(settings, self._providers)
+        self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
         self.binding = Binding(transport, self.telemetry)
         self.admission = self._admission()
         endpoints = handlers.endpoints()
         operations = [endpoint.operation for endpoint in endpoints]
-        self._chain = settings.features(operations, self.telemetry, self._review)
+        self._chain = settings.build_chain(
+            Host(operations, settings.queue_group, self.telemetry, self._review)
+        )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
         self.health = HealthChecks(settings.health or HealthSettings())
         self.health.on_result(self._review)
@@ -99,13 +99,12 @@ class Assembly:
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of the gauges, by their names."""
         jwks = self._settings.jwks
-        age = None if jwks is None else jwks.age
         values: dict[str, float] = {
             IN_FLIGHT: len(self.admission.running),
             QUEUED: self.admission.queued,
         }
-        if age is not None:
-            values[JWKS_AGE] = age
+        if jwks is not None and jwks.age is not None:
+            values[JWKS_AGE] = jwks.age
         for feature in self._chain:
             values |= feature.gauges()
         return values
@@ -119,12 +118,11 @@ class Assembly:
         await self.admission.drain(budget)
 
     async def close(self) -> None:
-        """Stop what runs in the background, and export the rest of the telemetry."""
+        """Stop what runs in the background, and export pending telemetry."""
         if self.monitor is not None:
             await self.monitor.close()
         await self.health.close()
-        if self._providers is not None:
-            await self._providers.shut_down()
+        await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
         """Return the admission, whose tasks run in a context that has the binding."""
@@ -162,57 +160,43 @@ class Assembly:
 
     def _describe(self, runner: EndpointRunner) -> EndpointDescription:
         operation = runner.operation
-        return EndpointDescription(
+        data: dict[str, Callable[[], JsonValue]] = {}
+        for feature in self._chain:
+            description = feature.describe(operation)
+            data |= {} if description is None else description.statistics
+        if self.monitor is not None:
+            data |= self.monitor.watch(runner.counters, partial(self.admission.load, runner))
+        metadata = {
+            "kind": operation.kind.value,
+            "operation": operation.name,
+            "aggregate": operation.contract.aggregate,
+            "description": operation.description,
+        }
+        info = EndpointInfo(
             name=operation.name,
             subject=operation.subject,
             queue_group=self._settings.queue_group,
-            metadata={
-                "kind": operation.kind.value,
-                "operation": operation.name,
-                "aggregate": operation.contract.aggregate,
-                "description": operation.description,
-            },
-            counters=runner.counters,
-            data=self._statistics(runner),
+            metadata=metadata,
         )
-
-    def _statistics(self, runner: EndpointRunner) -> Statistics:
-        statistics: dict[str, Callable[[], JsonValue]] = {}
-        for feature in self._chain:
-            description = feature.describe(runner.operation)
-            if description is not None:
-                statistics |= description.statistics
-        if self.monitor is not None:
-            load = partial(self.admission.load, runner)
-            statistics |= self.monitor.watch(runner.counters, load)
-        return statistics
+        return EndpointDescription(info, runner.counters, data)
 
     def _checks(self) -> list[HealthCheckEntry]:
         entries = self.health.entries
         jwks = self._settings.jwks
-        if self._settings.health is not None and jwks is not None:
-            if jwks.state().status == "empty":
-                entry = HealthCheckEntry(name=JWKS, status="error", message="there are no keys")
-            else:
-                entry = HealthCheckEntry(name=JWKS, status="ok")
-            entries.append(entry)
-        return entries
+        if self._settings.health is None or jwks is None:
+            return entries
+        if jwks.state().status != "empty":
+            return [*entries, HealthCheckEntry(name=JWKS, status="ok")]
+        return [*entries, HealthCheckEntry(name=JWKS, status="error", message="there are no keys")]
 
 
-def _providers(
-    settings: ServiceSettings, contract: ServiceContract, instance_id: str
-) -> Providers | None:
-    telemetry = settings.telemetry
-    if telemetry is None or telemetry.exporter_url is None:
-        return None
-    return export_to(telemetry.exporter_url, contract, instance_id, telemetry)
-
-
-def _telemetry(settings: ServiceSettings, providers: Providers | None) -> TelemetryManager:
-    if settings.telemetry is None:
+def _telemetry(
+    settings: TelemetrySettings | None, contract: ServiceContract, instance_id: str
+) -> TelemetryManager:
+    if settings is None:
         return SILENT
-    if providers is None:
-        return TelemetryManager(settings.telemetry)
-    return TelemetryManager(
-        settings.telemetry, tracer_provider=providers.tracer, meter_provider=providers.meter
-    )
+    if settings.exporter_url is None:
+        return TelemetryManager(settings)
+    from weenats.telemetry.otlp import ExportingTelemetry  # noqa: PLC0415 - needs the SDK
+
+    return ExportingTelemetry(settings.exporter_url, settings, contract, instance_id)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from weenats import interceptors as chains
+from weenats._internal.extras import check_installed
 from weenats.admission.controller import check_concurrency
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
@@ -20,9 +21,7 @@ from weenats.service.handlers import ServiceHandlers
 from weenats.service.health import HealthSettings
 from weenats.service.instance import NatsService
 from weenats.service.monitoring import MonitoringSettings
-from weenats.service.settings import Member, Position, ServiceSettings
-from weenats.telemetry.manager import SILENT
-from weenats.telemetry.otlp import check_exporter
+from weenats.service.settings import Host, Member, Position, ServiceSettings
 from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.options import ConnectionOptions
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from weenats.service.explain import OperationPolicy
     from weenats.service.health import CustomCheck
     from weenats.service.monitoring import CustomMetric
-    from weenats.service.settings import Host
     from weenats.telemetry.settings import Level, PrincipalMode
     from weenats.transport.base import Transport
 
@@ -94,7 +92,7 @@ class NatsServiceBuilder:
             queue_group=handlers.contract.name,
         )
         limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
-        self._settings = self._add(limits)._settings
+        self._settings = self._with_member(limits)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
         """Connect to other NATS servers.
@@ -172,7 +170,7 @@ class NatsServiceBuilder:
             >>> builder = builder.with_interceptor(timing)
         """
         chains.check(interceptor)
-        return self._add(Member("with_interceptor", interceptor, _user_interceptor))
+        return self._with_member(Member("with_interceptor", interceptor, _user_interceptor))
 
     def with_auth(
         self,
@@ -212,7 +210,9 @@ class NatsServiceBuilder:
         auth = Authentication.of(config, validator, required=required)
         if auth is None:
             return copy(self)
-        return self._add_once(Member("with_auth", auth, _authentication))._with(jwks=auth.jwks)
+        self._check_first_call("with_auth")
+        member = Member("with_auth", auth, _authentication)
+        return self._with_member(member)._with(jwks=auth.jwks)
 
     def with_rate_limit(  # noqa: PLR0913 - the options of one limit
         self,
@@ -258,8 +258,9 @@ class NatsServiceBuilder:
             on_missing_principal=on_missing_principal,
             max_clients=max_clients,
         )
+        self._check_first_call("with_rate_limit")
         limits = Member("with_rate_limit", settings, _rate_limits)
-        return self._without(_OF_CONTRACT)._add_once(limits)
+        return self._with_member(limits, replaces=_OF_CONTRACT)
 
     def with_circuit_breaker(  # noqa: PLR0913 - the options of one policy
         self,
@@ -348,9 +349,13 @@ class NatsServiceBuilder:
             principal=principal,
         )
         if exporter_url is not None:
-            check_exporter()
+            check_installed(
+                "exporter_url needs the OpenTelemetry SDK: pip install 'weenats[otel]'",
+                "opentelemetry.sdk",
+                "opentelemetry.exporter.otlp.proto.http",
+            )
         member = Member("with_telemetry", settings, _telemetry, Position.OUTERMOST)
-        return self._without(member.added_by)._add(member)._with(telemetry=settings)
+        return self._with_member(member, replaces=member.added_by)._with(telemetry=settings)
 
     def with_drain_timeout(self, timeout: Duration) -> Self:
         """Set how long a stop may take to finish the admitted requests; 30 seconds if not set.
@@ -449,7 +454,7 @@ class NatsServiceBuilder:
                 breakers and health checks.
         """
         settings = self._settings
-        chain = settings.features(self._operations(), SILENT)
+        chain = settings.build_chain(Host(self._operations()))
         unauthenticated = [
             operation.name
             for operation in self._operations()
@@ -481,21 +486,18 @@ class NatsServiceBuilder:
         return [endpoint.operation for endpoint in self._handlers.endpoints()]
 
     def _with_breakers(self, policy: CircuitBreakerPolicy) -> Self:
+        self._check_first_call("with_circuit_breaker")
         member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
-        return self._add_once(member)
+        return self._with_member(member)
 
-    def _add_once(self, member: Member[Any]) -> Self:
-        if any(each.added_by == member.added_by for each in self._settings.members):
-            raise ValueError(f"{member.added_by}() was already called")
-        return self._add(member)
+    def _check_first_call(self, method: str) -> None:
+        if any(each.added_by == method for each in self._settings.members):
+            raise ValueError(f"{method}() was already called")
 
-    def _add(self, member: Member[Any]) -> Self:
-        members = (*self._settings.members, member)
-        return self._with(members=tuple(sorted(members, key=lambda each: each.position)))
-
-    def _without(self, added_by: str) -> Self:
-        members = self._settings.members
-        return self._with(members=tuple(each for each in members if each.added_by != added_by))
+    def _with_member(self, member: Member[Any], *, replaces: str = "") -> Self:
+        kept = [each for each in self._settings.members if each.added_by != replaces]
+        members = sorted([*kept, member], key=lambda each: each.position)
+        return self._with(members=tuple(members))
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of ServiceSettings
         changed = copy(self)

@@ -74,19 +74,31 @@ class EndpointCounters:
             self.last_error = error.label
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class EndpointDescription:
     """One endpoint, as discovery describes it."""
 
-    name: str
-    subject: str
-    queue_group: str
-    metadata: dict[str, str]
-    counters: EndpointCounters = field(default_factory=EndpointCounters)
-    data: Statistics = field(default_factory=dict[str, Callable[[], JsonValue]])
+    info: EndpointInfo
+    counters: EndpointCounters
+    data: Statistics
+
+    def stats(self) -> EndpointStats:
+        """Return the statistics of the endpoint."""
+        counters = self.counters
+        return EndpointStats(
+            name=self.info.name,
+            subject=self.info.subject,
+            queue_group=self.info.queue_group,
+            num_requests=counters.requests,
+            num_errors=counters.errors,
+            last_error=counters.last_error,
+            processing_time=counters.processing_time,
+            average_processing_time=counters.processing_time // max(counters.requests, 1),
+            data=_current(self.data),
+        )
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
     """One running instance of a service, as discovery describes it."""
 
@@ -94,8 +106,8 @@ class Instance:
     instance_id: str
     endpoints: Sequence[EndpointDescription]
     serving: Callable[[], bool]
-    checks: Callable[[], list[HealthCheckEntry]] = list
-    data: Statistics = field(default_factory=dict[str, Callable[[], JsonValue]])
+    checks: Callable[[], list[HealthCheckEntry]]
+    data: Statistics
     started: str = field(default_factory=utc_timestamp)
 
     def ping(self) -> PingResponse:
@@ -108,15 +120,7 @@ class Instance:
             type="io.nats.micro.v1.info_response",
             **self._identity(),
             description=self.contract.description,
-            endpoints=[
-                EndpointInfo(
-                    name=each.name,
-                    subject=each.subject,
-                    queue_group=each.queue_group,
-                    metadata=each.metadata,
-                )
-                for each in self.endpoints
-            ],
+            endpoints=[each.info for each in self.endpoints],
         )
 
     def stats(self) -> StatsResponse:
@@ -125,7 +129,7 @@ class Instance:
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
             started=self.started,
-            endpoints=[_endpoint_stats(each) for each in self.endpoints],
+            endpoints=[each.stats() for each in self.endpoints],
             data=_current(self.data),
         )
 
@@ -133,11 +137,11 @@ class Instance:
         """Return the answer to a health request: "ok" while it serves and all checks pass."""
         checks = self.checks()
         ready = self.serving() and all(check.status == "ok" for check in checks)
+        identity = self._identity()
+        del identity["metadata"]
         return HealthCheck(
             type="io.nats.micro.v1.ping_response",
-            name=self.contract.name,
-            id=self.instance_id,
-            version=self.contract.version,
+            **identity,
             status="ok" if ready else "error",
             data=HealthCheckData(live=True, ready=ready, checks=checks),
         )
@@ -171,23 +175,6 @@ def answer_health(transport: Transport, instance: Instance) -> list[Subscription
     """Answer health requests; one of the instances of a service answers each request."""
     name = instance.contract.name
     return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
-
-
-def _endpoint_stats(endpoint: EndpointDescription) -> EndpointStats:
-    counters = endpoint.counters
-    return EndpointStats(
-        name=endpoint.name,
-        subject=endpoint.subject,
-        queue_group=endpoint.queue_group,
-        num_requests=counters.requests,
-        num_errors=counters.errors,
-        last_error=counters.last_error,
-        processing_time=counters.processing_time,
-        average_processing_time=counters.processing_time // counters.requests
-        if counters.requests
-        else 0,
-        data=_current(endpoint.data),
-    )
 
 
 def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of its own

@@ -129,19 +129,14 @@ class EndpointRunner:
         """Return the error that the caller gets; what it does not get is logged."""
         if isinstance(error, ServiceError) and self._codec.declares(error):
             return error
+        cause: BaseException | None = error
         if isinstance(error, ContractBreachError):
-            _LOG.error(
-                "%s broke its contract: %s", self.operation.subject, error, exc_info=error.__cause__
-            )
+            text, cause = f"broke its contract: {error}", error.__cause__
         elif isinstance(error, ServiceError):
-            _LOG.error(
-                "%s raised %s, which its contract does not declare",
-                self.operation.subject,
-                error.label,
-                exc_info=error,
-            )
+            text = f"raised {error.label}, which its contract does not declare"
         else:
-            _LOG.error("%s failed", self.operation.subject, exc_info=error)
+            text = "failed"
+        _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
         return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:

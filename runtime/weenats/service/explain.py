@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from weenats.interceptors import Setting
 from weenats.protocol.deadline import DEFAULT_TIMEOUT
 from weenats.protocol.subjects import Kind
-from weenats.service.settings import Position
+from weenats.service.settings import Host, Position
 from weenats.telemetry.manager import TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 
@@ -47,8 +47,8 @@ def explain(
     operations: Sequence[AnyOperation], settings: ServiceSettings
 ) -> tuple[OperationPolicy, ...]:
     """Return the settings that apply to each operation of a service."""
-    manager = TelemetryManager(settings.telemetry or TelemetrySettings())
-    chain = settings.features(operations, manager)
+    telemetry = TelemetryManager(settings.telemetry or TelemetrySettings())
+    chain = settings.build_chain(Host(operations, telemetry=telemetry))
     return tuple(
         OperationPolicy(
             operation.name,

@@ -17,7 +17,6 @@ from weenats.transport.nats import NatsTransport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from weenats.auth import JwksState
     from weenats.service.handlers import ServiceHandlers
@@ -88,7 +87,13 @@ class NatsService:
             raise RuntimeError("a service can be started only once; build another one")
         self._state = "starting"
         try:
-            assembly = self._assembly = self._assemble()
+            assembly = self._assembly = Assembly(
+                self._handlers,
+                self._settings,
+                self._transport,
+                self.instance_id,
+                lambda: self.is_serving,
+            )
             if self._settings.jwks is not None:
                 self._settings.jwks.start()
             await self._transport.connect()
@@ -135,22 +140,8 @@ class NatsService:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
-
-    def _assemble(self) -> Assembly:
-        return Assembly(
-            self._handlers,
-            self._settings,
-            self._transport,
-            self.instance_id,
-            lambda: self.is_serving,
-        )
 
     async def _subscribe(self, assembly: Assembly) -> None:
         """Subscribe to health requests, and after the first checks to everything else."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +34,11 @@ class Position(IntEnum):
     INNERMOST = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _ignore() -> None:
+    """Do nothing: there is no queue group to leave."""
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """What features may use of the running instance that they belong to.
 
@@ -40,15 +46,15 @@ class Host:
         operations: the operations of the service.
         queue_group: the queue group of the instance.
         telemetry: its telemetry.
-        chain: all members of the chain, once they are built.
         review: to be called when the readiness of a feature has changed.
+        chain: all members of the chain, the outermost first.
     """
 
     operations: Sequence[AnyOperation]
-    queue_group: str
-    telemetry: TelemetryManager
-    chain: Sequence[ServiceFeature]
-    review: Callable[[], None]
+    queue_group: str = ""
+    telemetry: TelemetryManager = SILENT
+    review: Callable[[], None] = _ignore
+    chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +108,7 @@ class ServiceSettings:
         defaults = {each.name: each.default for each in fields(self)}
         return bool(getattr(self, name) == defaults[name])
 
-    def features(
-        self,
-        operations: Sequence[AnyOperation],
-        telemetry: TelemetryManager,
-        review: Callable[[], None] = lambda: None,
-    ) -> list[ServiceFeature]:
-        """Build the members of the chain for one instance, the outermost first.
-
-        Args:
-            operations: the operations of the service.
-            telemetry: the telemetry of the instance.
-            review: to be called when the readiness of a feature has changed.
-        """
-        chain: list[ServiceFeature] = []
-        host = Host(
-            operations=operations,
-            queue_group=self.queue_group,
-            telemetry=telemetry,
-            chain=chain,
-            review=review,
-        )
-        chain += [member.build(member.options, host) for member in self.members]
-        return chain
+    def build_chain(self, host: Host) -> list[ServiceFeature]:
+        """Build the members of the chain for one instance, the outermost first."""
+        host.chain.extend(member.build(member.options, host) for member in self.members)
+        return host.chain

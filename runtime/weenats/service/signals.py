@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 __all__ = ["StopSignals"]
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -37,12 +36,7 @@ class StopSignals:
             _install(self._loop)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         callbacks = _waiting[self._loop]
         callbacks.remove(self._on_signal)
         if not callbacks:

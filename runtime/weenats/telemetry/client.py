@@ -12,9 +12,9 @@ from opentelemetry.trace import SpanKind
 from weenats.context import ATTEMPT, RequestContext
 from weenats.errors import CancelledError, InternalError, ServiceError
 from weenats.telemetry import semconv
-from weenats.telemetry.attributes import Calls, failure_of
 from weenats.telemetry.manager import current_parent, fail
 from weenats.telemetry.propagation import header_lines
+from weenats.telemetry.server import Calls, failure_of
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span

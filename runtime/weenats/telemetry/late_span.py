@@ -127,19 +127,7 @@ class LateTracer:
             return NonRecordingSpan(context)
         if result.attributes != attributes:
             attributes.update(result.attributes)
-        span = object.__new__(LateSpan)
-        span.__dict__ = {
-            "_early": attributes,
-            "_tracer": tracer,
-            "_name": name,
-            "_context": context,
-            "_parent": above,
-            "_kind": kind,
-            "_start_time": time_ns() if start_time is None else start_time,
-            "_end_time": None,
-            "_status": _UNSET,
-        }
-        return span
+        return LateSpan(tracer, name, context, above, kind, attributes, start_time)
 
 
 class LateSpan(Span):
@@ -150,7 +138,26 @@ class LateSpan(Span):
 
     _lock: Any = Lock()  # until the constructor has made one for this span
     _early: dict[str, AttributeValue] | None = None
-    _tracer: Any
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what a span is made of
+        self,
+        tracer: Any,  # noqa: ANN401 - see LateTracer
+        name: str,
+        context: SpanContext,
+        parent: SpanContext | None,
+        kind: SpanKind,
+        attributes: dict[str, AttributeValue],
+        start_time: int | None,
+    ) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._context = context
+        self._parent = parent
+        self._kind = kind
+        self._start_time = time_ns() if start_time is None else start_time
+        self._end_time = None
+        self._status = _UNSET
+        self._early = attributes
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the SDK's span
         """Run the SDK's constructor, then return what it has made."""
@@ -180,7 +187,7 @@ class LateSpan(Span):
 
     @override
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        fields = self.__dict__  # other attributes of a class with __getattr__ are slow to read
+        fields: Any = self.__dict__  # a class with __getattr__ is slow to read attributes from
         early = fields["_early"]
         if early is not None and fields["_end_time"] is None and _are_plain(attributes, early):
             early.update(attributes)
@@ -196,7 +203,7 @@ class LateSpan(Span):
 
     @override
     def end(self, end_time: int | None = None) -> None:
-        fields = self.__dict__
+        fields: Any = self.__dict__
         if fields["_early"] is None or fields["_end_time"] is not None:
             super().end(end_time)
             return

@@ -207,6 +207,9 @@ class TelemetryManager:
         """Return the id of a principal as spans may show it, None when they may not."""
         return shown_principal(identity, self.settings.principal)
 
+    async def shut_down(self) -> None:
+        """Export what is pending, for at most five seconds; only own providers have anything."""
+
     def histogram(self, name: str, description: str) -> Histogram:
         """Return a histogram of durations in seconds, with the buckets of the conventions."""
         return self.meter.create_histogram(
@@ -265,10 +268,14 @@ class TelemetryManager:
         return self.record(name, span_kind, attributes, parent)
 
     def _late_tracer(self) -> LateTracer | None:
-        """Return the tracer of late spans, None when the provider does not support them."""
-        if not self._looked:
-            self._looked = True
-            self._late = late_tracer(self._own_provider or trace.get_tracer_provider())
+        """Return the tracer of late spans, None when only spans of the provider will do."""
+        provider = self._own_provider or trace.get_tracer_provider()
+        if not self._looked and type(provider).__module__.startswith("opentelemetry.sdk."):
+            from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
+
+            tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
+            self._late = LateTracer.of(provider, tracer)
+        self._looked = True
         return self._late
 
 
@@ -289,16 +296,6 @@ def current_parent() -> Context:
 def fail(span: Span, error: ServiceError) -> None:
     """Mark a span as failed, with the code of the error; its message may hold secrets."""
     span.set_status(Status(StatusCode.ERROR, error.label))
-
-
-def late_tracer(provider: TracerProvider) -> LateTracer | None:
-    """Return the tracer of late spans for a provider, None when only its own spans will do."""
-    if not type(provider).__module__.startswith("opentelemetry.sdk."):
-        return None
-    from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
-
-    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
-    return LateTracer.of(provider, tracer)
 
 
 def _version() -> str:

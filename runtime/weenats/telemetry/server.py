@@ -1,4 +1,4 @@
-"""The spans and metrics of requests on the server side (SERVER)."""
+"""Telemetry of requests on the side of the service: SERVER spans and durations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
-from weenats.telemetry.attributes import Calls, failure_of
 from weenats.telemetry.manager import fail
 from weenats.telemetry.propagation import extract_trace_context, in_context
 
@@ -26,11 +25,67 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
     from weenats.errors import ServiceError
     from weenats.interceptors import CallNext
+    from weenats.protocol.subjects import Kind
     from weenats.telemetry.manager import Attributes, TelemetryManager
     from weenats.transport.base import Delivery
 
-__all__ = ["ServedOperation", "ServerTelemetry"]
+__all__ = ["Calls", "ServedOperation", "ServerTelemetry", "failure_of"]
 _NANOSECONDS_PER_SECOND: Final = 1e9
+
+
+class Calls:
+    """What the calls of one operation have in common on either side; made once, not for each call.
+
+    Args:
+        manager: whose settings hold.
+        name: the name of the spans, `{service}/{operation}`.
+        kind: the kind of message, for sampling.
+        subject: the subject of the requests.
+        action: `messaging.operation.name` and `messaging.operation.type`.
+    """
+
+    def __init__(
+        self,
+        manager: TelemetryManager,
+        name: str,
+        kind: Kind,
+        subject: str,
+        action: tuple[str, str],
+    ) -> None:
+        self.name = name
+        self._manager = manager
+        self._kind = kind
+        # Spans start with the status OK, so that most of them need no other attribute at their end.
+        self._rpc: Attributes = {
+            semconv.RPC_SYSTEM: semconv.NATS,
+            semconv.RPC_METHOD: name,
+            semconv.RPC_STATUS: semconv.OK,
+        }
+        self._outcomes: dict[str, Attributes] = {}
+        self._attributes: Attributes = dict(self._rpc)
+        level = manager.settings.attributes
+        self._has_features = level != "minimal"
+        if self._has_features:
+            self._attributes |= {
+                semconv.SYSTEM: semconv.NATS,
+                semconv.OPERATION_NAME: action[0],
+                semconv.OPERATION_TYPE: action[1],
+                semconv.DESTINATION: subject,
+            }
+        if level == "full":
+            self._attributes |= {
+                semconv.OWN_SUBJECT: subject,
+                semconv.ENVIRONMENT: manager.settings.environment,
+            }
+
+    def _outcome(self, error: ServiceError | None) -> Attributes:
+        """Return the attributes of a metric; there is one set for each code."""
+        code = semconv.OK if error is None else error.code.value
+        attributes = self._outcomes.get(code)
+        if attributes is None:
+            failure = {} if error is None else failure_of(error)
+            attributes = self._outcomes[code] = {**self._rpc, **failure}
+        return attributes
 
 
 class ServerTelemetry(ServiceFeature):
@@ -172,3 +227,8 @@ class ServedOperation(Calls):
     def _count(self, received: int, error: ServiceError | None) -> None:
         elapsed = max(time_ns() - received, 0)  # the clock may have been set back
         self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
+
+
+def failure_of(error: ServiceError) -> Attributes:
+    """Return the attributes of a failure."""
+    return {semconv.RPC_STATUS: error.code.value, semconv.ERROR_TYPE: error.code.value}

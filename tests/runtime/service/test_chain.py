@@ -64,7 +64,7 @@ def with_feature(
     builder: NatsServiceBuilder, feature: ServiceFeature, position: Position = Position.AS_ADDED
 ) -> NatsServiceBuilder:
     """Return a builder with a feature of the test."""
-    return builder._add(Member("test", feature, lambda added, _: added, position))
+    return builder._with_member(Member("test", feature, lambda added, _: added, position))
 
 
 def probe(transport: MemoryTransport, **actions: Any) -> NatsServiceBuilder:
