@@ -1,15 +1,15 @@
-"""What is known of the message at hand, and which message that is.
+"""The context of a message: ids, headers, deadline, caller and span, for interceptors and handlers.
 
-The root of correlation, causation and deadlines.
+Calls and events inherit correlation, causation and deadline from the message that caused them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from time import monotonic
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
@@ -19,7 +19,7 @@ from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.messages import AggregateId
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
@@ -31,13 +31,21 @@ if TYPE_CHECKING:
 __all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
 NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
-_NOTHING: Final[Mapping[str, str | bool]] = MappingProxyType({})
+OnAnswer = Callable[["RequestContext", "ServiceError | None"], None]
+"""Takes the context of a request, and the error of the reply or None for a success."""
+Recorder = Callable[["Mapping[str, str | bool]"], None]
+"""Adds the attributes of a feature to the span of a request."""
 
 
 class Key(Generic[ValueT]):
-    """A typed slot of a context.
+    """A typed key of a context, for values that interceptors pass to later ones and to the handler.
 
-    What an interceptor puts there, later interceptors and the handler read.
+    Args:
+        name: what it is called in its repr.
+
+    Example:
+        >>> TENANT = Key[str]("tenant")
+        >>> context[TENANT] = "acme"  # in an interceptor
     """
 
     __slots__ = ("name",)
@@ -50,21 +58,20 @@ class Key(Generic[ValueT]):
 
 
 ATTEMPT: Final = Key[int]("attempt")
-"""The number of the attempt of a retried call, from the second one on."""
+"""The number of the attempt of a retried call, set from the second attempt on."""
 
 
 class MessageContext:
-    """What every message has: ids, headers, shared context values and a deadline.
+    """The context of any message: ids, headers, values of the sender and a deadline.
 
     Attributes:
         message_id: the ULID of the message.
         timestamp: when the message was created, ISO 8601 in UTC with milliseconds; "" when unknown.
-        correlation_id: shared by all messages that one cause set off.
-        causation_id: the message that caused this one, when it is known.
-        metadata_context: what callers pass on with the message, read-only.
-        headers: the headers of the message; names are compared without case.
-        deadline: the point on the monotonic clock at which the caller gives up, None when it never
-            does.
+        correlation_id: shared by all messages that have one cause.
+        causation_id: the id of the message that caused this one, None when unknown.
+        metadata_context: the values that the sender put into `metadata.context`, read-only.
+        headers: the headers of the message; names are case-insensitive.
+        deadline: when the caller stops waiting, on the monotonic clock; None for never.
         otel_context: the OpenTelemetry context of the message, None without telemetry.
     """
 
@@ -121,55 +128,63 @@ class MessageContext:
 
     @property
     def inherited_deadline(self) -> float | None:
-        """The deadline that calls inherit which are made on behalf of this message."""
+        """The deadline that calls inherit that are made while this message is handled."""
         return self.deadline
 
 
-class Shieldable(Protocol):
-    """Work that can be kept from being interrupted: from each `shield` to its `unshield`."""
+class Work(Protocol):
+    """The work of serving one request, as the context of the request uses it.
+
+    Attributes:
+        received: when the request arrived, nanoseconds since the epoch.
+        on_answer: the functions to call once the request has been answered.
+    """
+
+    received: int
+    on_answer: list[OnAnswer]
+
+    @property
+    def size(self) -> int:
+        """The size of the request in bytes."""
+        ...
 
     @property
     def is_shielded(self) -> bool:
-        """Say whether it may not be interrupted now."""
+        """Whether interruptions wait."""
         ...
 
     def shield(self) -> None:
-        """Interrupt it no more."""
+        """Let interruptions wait, until the matching `unshield`."""
         ...
 
     def unshield(self) -> None:
-        """Interrupt it again, at once if an interruption came due meanwhile."""
+        """Undo one `shield`; an interruption that waited for the last one takes effect."""
         ...
 
 
 class RequestContext(MessageContext):
-    """The request at hand, on either side.
+    """The context of one request, on either side.
 
     Attributes:
         side: "client" around a call that is made, "server" around one that is served.
         operation: the descriptor of the command or query.
         key: the key of the aggregate.
-        token: the JWT that the message carries, None when it carries none; never shown by repr.
-        principal: who calls, when authentication found out; never shown by repr.
-        span: the span of the request, for attributes and events; None while nobody records it.
-        arrival: when it arrived, ns since the epoch; 0 when nobody asks.
-        size: bytes of its envelope.
+        token: the JWT of the message, None when it has none; never shown by repr.
+        principal: the authenticated caller, None before authentication; never shown by repr.
+        span: the span of the request, for attributes and events; None when none is recorded.
+        recorder: records what features decide on the span; set by telemetry.
         trace_headers: header lines that carry the trace of a call, set by client telemetry.
     """
 
     __slots__ = (
-        "_features",
         "_payload",
-        "_span_attributes",
-        "_span_events",
         "_work",
-        "arrival",
         "key",
         "operation",
         "payload_error",
         "principal",
+        "recorder",
         "side",
-        "size",
         "span",
         "token",
         "trace_headers",
@@ -192,7 +207,7 @@ class RequestContext(MessageContext):
         deadline: float | None = None,
         payload_error: ServiceError | None = None,
         principal: Principal | None = None,
-        work: Shieldable | None = None,
+        work: Work | None = None,
     ) -> None:
         self.message_id = message_id
         self.timestamp = timestamp
@@ -212,12 +227,18 @@ class RequestContext(MessageContext):
         self.principal = principal
         self._work = work
         self.span: Span | None = None
-        self.arrival = 0
-        self.size = 0
+        self.recorder: Recorder | None = None
         self.trace_headers = b""
-        self._span_events: list[tuple[str, Mapping[str, str]]] | None = None
-        self._features: Mapping[str, str | bool] = _NOTHING
-        self._span_attributes: dict[str, str | bool] | None = None
+
+    @property
+    def arrival(self) -> int:
+        """When the request arrived, nanoseconds since the epoch; 0 on the client side."""
+        return 0 if self._work is None else self._work.received
+
+    @property
+    def size(self) -> int:
+        """The size of the request's envelope in bytes; 0 on the client side."""
+        return 0 if self._work is None else self._work.size
 
     @property
     @override
@@ -227,17 +248,18 @@ class RequestContext(MessageContext):
 
     @contextmanager
     def shield_from_deadline(self) -> Generator[None]:
-        """Finish what stands inside, though the deadline passes or the caller gives up.
+        """Run the body of the `with` to its end, even if the deadline passes or the caller cancels.
 
-        The caller is answered all the same; the handler is cancelled on leaving. Calls that are
-        made inside have their own timeouts only. A stop whose drain budget is spent still cancels.
+        The caller gets its answer at the deadline all the same, and the handler is cancelled when
+        the body ends. Calls that are made in the body have their own timeouts only. A stop of the
+        service whose drain timeout has passed still cancels.
 
         Raises:
-            RuntimeError: it is the context of a call that is made, not of one that is served.
+            RuntimeError: this is the context of a call that is made, not of one that is served.
         """
         if self.side == "client":
             raise RuntimeError("a call that is made has no handler to shield from its deadline")
-        if self._work is None:  # nobody interrupts it
+        if self._work is None:  # a context that a unit test made
             yield
             return
         self._work.shield()
@@ -246,52 +268,52 @@ class RequestContext(MessageContext):
         finally:
             self._work.unshield()
 
+    def on_answer(self, callback: OnAnswer) -> None:
+        """Call a function once the request has been answered, whatever answered it.
+
+        The function runs after the reply was sent. Unlike code after `await call_next(context)` it
+        also sees what the caller got when the deadline passed, the service stopped or the reply
+        could not be sent. A function that is passed after the answer is not called.
+
+        Args:
+            callback: a plain function that takes the context of the request as it arrived, and the
+                error of the reply, None for a success.
+
+        Raises:
+            RuntimeError: this is the context of a call that is made, not of one that is served.
+        """
+        if self.side == "client":
+            raise RuntimeError("on_answer is for requests that are served, not for calls")
+        if self._work is not None:
+            self._work.on_answer.append(callback)
+
     @property
     def payload(self) -> object:
         """The command's payload or the query's parameters, None when it takes none.
 
         Raises:
-            InvalidArgumentError: what came breaks the contract. Interceptors that refuse callers do
-                so before they look at the payload, so that nobody learns of its validity who is not
-                let in.
+            InvalidArgumentError: the payload breaks the contract. Interceptors that refuse callers
+                do so before they read the payload, so that callers who are refused do not learn
+                whether it is valid.
         """
         if self.payload_error is not None:
             raise self.payload_error
         return self._payload
 
     def add_event(self, name: str, **attributes: str) -> None:
-        """Tell of something that happened to the request, on its span; nothing when it has none."""
+        """Add an event to the span of the request; does nothing when no span is recorded."""
         if self.span is not None:
             self.span.add_event(name, attributes)
-        elif self.arrival and self.otel_context is None:
-            # Its span is started later: see telemetry.
-            self._span_events = [*self.span_events, (name, attributes)]
 
     def set_attribute(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
-        """Say something of the request on its span; nothing when it has none."""
+        """Set an attribute of the span of the request; does nothing when no span is recorded."""
         if self.span is not None:
             self.span.set_attribute(name, value)
-        elif self.arrival and self.otel_context is None:
-            self._span_attributes = {**self.span_attributes, name: value}
 
-    def note_feature(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
-        """Say what a feature decided; telemetry tells it where its level of attributes has it."""
-        self._features = {**self._features, name: value}
-
-    @property
-    def features(self) -> Mapping[str, str | bool]:
-        """What features decided, as far as they said."""
-        return self._features
-
-    @property
-    def span_attributes(self) -> Mapping[str, str | bool]:
-        """What was said before there was a span."""
-        return self._span_attributes or {}
-
-    @property
-    def span_events(self) -> Sequence[tuple[str, Mapping[str, str]]]:
-        """What happened before there was a span."""
-        return self._span_events or ()
+    def note_feature(self, attributes: Mapping[str, str | bool]) -> None:
+        """Record what a feature decided, unless telemetry collects the minimum of attributes."""
+        if self.recorder is not None:
+            self.recorder(attributes)
 
     @property
     def aggregate_id(self) -> AggregateId:
@@ -299,36 +321,21 @@ class RequestContext(MessageContext):
         return AggregateId(type=self.operation.contract.aggregate, key=self.key)
 
     def __copy__(self) -> Self:
-        # Slot by slot: what `copy` does of its own accord costs many times as much.
+        # Slot by slot: the generic `copy` takes several times as long.
         copied = type(self).__new__(type(self))
-        copied.message_id = self.message_id
-        copied.timestamp = self.timestamp
-        copied.correlation_id = self.correlation_id
-        copied.causation_id = self.causation_id
-        copied.metadata_context = self.metadata_context
-        copied.headers = self.headers
-        copied.deadline = self.deadline
-        copied._values = self._values
-        copied.side = self.side
-        copied.operation = self.operation
-        copied.key = self.key
-        copied._payload = self._payload
-        copied.payload_error = self.payload_error
-        copied.token = self.token
-        copied.principal = self.principal
-        copied._work = self._work
-        copied.otel_context = self.otel_context
-        copied.span = self.span
-        copied.arrival = self.arrival
-        copied.size = self.size
-        copied.trace_headers = self.trace_headers
-        copied._span_events = self._span_events
-        copied._features = self._features
-        copied._span_attributes = self._span_attributes
+        for slot in _SLOTS:
+            setattr(copied, slot, getattr(self, slot))
         return copied
 
     def replace(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of attributes
-        """Return a copy with other values, for the rest of the chain."""
+        """Return a copy with other values, for the rest of the chain.
+
+        Args:
+            changes: new values by the names of attributes.
+
+        Raises:
+            AttributeError: there is no such attribute.
+        """
         changed = copy(self)
         changed._values = None if self._values is None else dict(self._values)
         for name, value in changes.items():
@@ -339,8 +346,11 @@ class RequestContext(MessageContext):
         return f"<RequestContext {self.side} {self.operation.subject} {self.message_id}>"
 
 
+_SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)
+
+
 class Response:
-    """What a call ended in.
+    """The response of a call that succeeded.
 
     Attributes:
         result: the typed result; None when the operation has none.
@@ -355,4 +365,4 @@ class Response:
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(
     "weenats_current_message", default=None
 )
-"""The message that the running task serves; what it sends on inherits from it."""
+"""The message that the running task handles: calls and events that it causes inherit from it."""

@@ -1,15 +1,17 @@
-"""Interceptors: code that runs around each call, with one shape for clients and services.
+"""Interceptors, and the features that provide them, for clients and services.
 
-A chain is composed once, from its members; the first one is the outermost.
+A chain is composed once, from its members; the first member is the outermost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from typing_extensions import override
 
 from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
@@ -18,20 +20,36 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import AnyOperation
+    from weenats.errors import ServiceError
+    from weenats.transport.base import Delivery
 
-__all__ = ["CallNext", "Description", "Feature", "Interceptor", "Setting"]
+__all__ = [
+    "PRINCIPAL",
+    "CallNext",
+    "Description",
+    "Feature",
+    "Interceptor",
+    "ServiceFeature",
+    "Setting",
+    "UserInterceptor",
+    "chain",
+    "check",
+    "result_of",
+]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
+PRINCIPAL: Final = "principal"
+"""What a feature provides that sets `context.principal`."""
 
 
 class Interceptor(Protocol):
-    """Stands around a call, on either side.
+    """Code that runs around a call, on either side; a plain async function will do.
 
-    Await `call_next(context)` to go on; raise a ServiceError to refuse. A plain async function will
-    do.
+    It awaits `call_next(context)` to continue and returns the response, or raises a ServiceError
+    to refuse the call.
     """
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
-        """Handle the call."""
+        """Handle a call."""
         ...
 
 
@@ -57,14 +75,20 @@ class Description:
     Attributes:
         name: its name in the list of interceptors.
         settings: its settings, in the order in which they are shown.
-        provides: what later members may rely on, such as "principal".
-        requires: what earlier members must provide.
+        provides: what later members may rely on, such as PRINCIPAL.
+        requires: what earlier members must provide, with the error message if none does.
+        span_attributes: attributes that the spans of most requests have.
+        statistics: what it adds to the `data` of the endpoint in `$SRV.STATS`.
     """
 
     name: str
     settings: tuple[Setting, ...] = ()
     provides: frozenset[str] = frozenset()
-    requires: frozenset[str] = frozenset()
+    requires: Mapping[str, str] = field(default_factory=dict[str, str])
+    span_attributes: Mapping[str, str | bool] = field(default_factory=dict[str, "str | bool"])
+    statistics: Mapping[str, Callable[[], JsonValue]] = field(
+        default_factory=dict[str, "Callable[[], JsonValue]"]
+    )
 
 
 class Feature(Protocol):
@@ -79,6 +103,57 @@ class Feature(Protocol):
         ...
 
 
+class ServiceFeature(Feature):
+    """A feature of one running instance of a service.
+
+    Subclasses override what they have to offer beyond their interceptors.
+    """
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return the current values of its gauges, by their names."""
+        return {}
+
+    def seconds_until_ready(self) -> float | None:
+        """Return the seconds until it admits requests, 0 while it does; see `self_eject`.
+
+        Returns:
+            None when the instance is not to leave its queue group because of this feature.
+        """
+        return None
+
+    def on_refused(
+        self, operation: AnyOperation, delivery: Delivery, received: int, error: ServiceError
+    ) -> None:
+        """Take note of a request that was refused before it entered the chain.
+
+        Args:
+            operation: the operation that was called.
+            delivery: the message.
+            received: when it arrived, nanoseconds since the epoch.
+            error: the error that the caller gets.
+        """
+
+
+class UserInterceptor(ServiceFeature):
+    """A member of the chain that is an interceptor and nothing else.
+
+    Args:
+        interceptor: the interceptor, the same one for all operations.
+    """
+
+    def __init__(self, interceptor: Interceptor) -> None:
+        self._interceptor = interceptor
+
+    @override
+    def interceptor(self, operation: AnyOperation) -> Interceptor:
+        return self._interceptor
+
+    @override
+    def describe(self, operation: AnyOperation) -> Description:
+        name = getattr(self._interceptor, "__name__", type(self._interceptor).__name__)
+        return Description(name=str(name))
+
+
 def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
     """Compose interceptors around the innermost step; the first one is the outermost."""
     call = innermost
@@ -88,7 +163,11 @@ def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
 
 
 def result_of(response: object) -> object:
-    """Return the result of a call, or raise TypeError where an interceptor lost the response."""
+    """Return the result of a call.
+
+    Raises:
+        TypeError: an interceptor lost the response.
+    """
     if isinstance(response, Response):
         return response.result
     raise TypeError(
@@ -97,14 +176,14 @@ def result_of(response: object) -> object:
 
 
 def check(interceptor: object) -> None:
-    """Refuse at once what cannot be an interceptor.
+    """Check that an object can be an interceptor.
 
     Raises:
-        TypeError: it is not async, or does not take what it is given.
+        TypeError: it is not async, or does not take (context, call_next).
     """
     check_async(interceptor, "an interceptor")
-    with suppress(ValueError):  # there are callables that tell nothing of themselves
-        # What a decorator makes is called, not what it was put on.
+    with suppress(ValueError):  # some callables have no signature
+        # A decorated function is called through its wrapper: the wrapper's signature counts.
         shape = signature(cast("Callable[..., object]", interceptor), follow_wrapped=False)
         try:
             shape.bind("context", "call_next")
@@ -116,6 +195,6 @@ def check(interceptor: object) -> None:
 
 
 def _around(interceptor: Interceptor, call_next: CallNext) -> CallNext:
-    # No coroutine of its own, and no search for `__call__`: each request goes through each link.
+    # No extra coroutine, and `__call__` is looked up once: each request passes each interceptor.
     handle = interceptor.__call__
     return lambda context: handle(context, call_next)

@@ -47,7 +47,7 @@ async def _batch(
 ) -> Batch:
     """Start a service without a socket; return what serves a batch, and how long it took."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
-    connection: Any = NatsConnection(events)
+    connection: Any = NatsConnection(events, None)
     connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
     connection._draining = True  # there is no socket that could have enough
     transport: Any = NatsTransport("nats://unused")
@@ -61,7 +61,7 @@ async def _batch(
         await asyncio.sleep(0)
     await connection._process_pong()
     await starting
-    runner = service._runners[0]
+    runner = service._assembly.runners[0]
     subject = handlers.operation.subject
     sid = next(each.sid for each in connection._interests.values() if each.subject == subject)
     codec = OperationCodec(handlers.operation)

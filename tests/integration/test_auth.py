@@ -196,7 +196,7 @@ async def test_the_contract_says_who_may_call_what(nats_url: str, guarded: Modul
 def test_a_contract_that_asks_is_not_served_without_an_answer(guarded: ModuleType) -> None:
     """A service whose contract wants to know who calls cannot be built without with_auth."""
     builder = NatsServiceBuilder(guarded.handlers.Receipts())
-    asking = r"who calls add-item, remove-item, void-receipt: add with_auth"
+    asking = r"authentication for add-item, remove-item, void-receipt: add with_auth"
     with pytest.raises(ValueError, match=asking):
         builder.build()
     with pytest.raises(ValueError, match=asking):
@@ -383,8 +383,12 @@ async def test_nothing_of_a_token_is_ever_shown(
 @pytest.mark.parametrize(
     ("arguments", "kind", "reason"),
     [
-        ({}, ValueError, "one of the two"),
-        ({"config": NoAuthConfig(), "validator": ByHeart()}, ValueError, "one of the two"),
+        ({}, ValueError, "either a configuration or a validator"),
+        (
+            {"config": NoAuthConfig(), "validator": ByHeart()},
+            ValueError,
+            "either a configuration or a validator",
+        ),
         ({"config": NoAuthConfig(), "required": False}, ValueError, "its own"),
         ({"config": {"type": "none"}}, TypeError, "not dict"),
         ({"config": "none"}, TypeError, "not str"),
@@ -404,7 +408,7 @@ def test_callers_are_asked_once() -> None:
     """Two with_auth on one builder are a mistake; a builder is immutable all the same."""
     builder = NatsServiceBuilder(Receipts())
     asking = builder.with_auth(validator=ByHeart())
-    with pytest.raises(ValueError, match="called once"):
+    with pytest.raises(ValueError, match=r"with_auth\(\) was already called"):
         asking.with_auth(validator=ByHeart())
     builder.with_auth(validator=ByHeart())
 

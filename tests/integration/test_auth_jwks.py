@@ -109,7 +109,7 @@ async def test_rotating_under_load_refuses_nobody(
         for which in range(1, 4):
             issuer.behaviour = answer(published(which - 1, which, which + 1))
             time.advance(2)
-            jwks = service._settings.auth.jwks  # type: ignore[union-attr]
+            jwks = service._settings.jwks
             jwks._clock = time  # type: ignore[union-attr]
             outcomes = await asyncio.gather(
                 *(add(receipts, which + number % 2) for number in range(60))
@@ -125,7 +125,7 @@ async def test_known_keys_outlive_their_issuer(
     async with service:
         assert await add(receipts, 1)
         time = travel()
-        jwks = service._settings.auth.jwks  # type: ignore[union-attr]
+        jwks = service._settings.jwks
         jwks._clock = time  # type: ignore[union-attr]
         for behaviour in (answer(b"", 500), answer(b"<html>"), answer(b"", 302), None):
             if behaviour is None:
@@ -183,7 +183,7 @@ async def test_a_service_that_stops_fetches_no_more(
     """Stopping ends the timer, and a fetch that is under way."""
     async with service:
         pass
-    jwks = service._settings.auth.jwks  # type: ignore[union-attr]
+    jwks = service._settings.jwks
     assert jwks is not None
     assert jwks._timer is None
     assert jwks._fetching is None
@@ -193,7 +193,7 @@ async def test_a_service_that_cannot_start_fetches_no_more(issuer: HttpServer) -
     """Without NATS nothing is left running."""
     config = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=issuer.uri)
     service = NatsServiceBuilder(Receipts(), "nats://127.0.0.1:1").with_auth(config).build()
-    jwks = service._settings.auth.jwks  # type: ignore[union-attr]
+    jwks = service._settings.jwks
     from weenats import ConnectionOptions, NatsTransport
 
     service._transport = NatsTransport("nats://127.0.0.1:1", ConnectionOptions(connect_timeout=0.1))

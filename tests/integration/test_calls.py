@@ -293,5 +293,5 @@ async def test_no_server_fails_in_bounded_time() -> None:
 
 async def test_handlers_that_are_not_served_cannot_publish() -> None:
     """Publishing from handlers without a service is a clear error."""
-    with pytest.raises(UnavailableError, match="not served yet"):
+    with pytest.raises(UnavailableError, match="no running service serves these handlers"):
         await Probe().publish_happened("k", Happened(text="x"), revision=1)

@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from weenats import (
     ServiceError,
     UnavailableError,
 )
+from weenats.circuit_breaker import CircuitBreakerPolicy
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient
@@ -65,12 +65,13 @@ class Setting:
         """Serve."""
         builder = NatsServiceBuilder(Probe(work=self.backend), self.url)
         builder = builder.with_queue_group("probe", max_concurrency=CALLERS)
-        builder = builder.with_circuit_breaker(
-            failure_threshold=3, half_open_max_calls=TRIALS, listener=self._note
+        policy = CircuitBreakerPolicy(
+            failure_threshold=3,
+            half_open_max_calls=TRIALS,
+            listener=self._note,
+            clock=self.clock,
         )
-        policy = builder._settings.circuit_breaker
-        assert policy is not None
-        builder = builder._with(circuit_breaker=replace(policy, clock=self.clock))
+        builder = builder._with_breakers(policy)
         async with builder.build(), ProbeClient.connect(self.url, timeout=20) as self.client:
             yield self
 

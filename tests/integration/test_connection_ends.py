@@ -132,10 +132,10 @@ async def test_a_service_whose_connection_ends_for_good(
         await service.start()
         waiting = asyncio.create_task(service.wait_until_stopped())
         await shared.close()
-        with pytest.raises(ConnectionLostError, match="ended for good"):
+        with pytest.raises(ConnectionLostError, match="closed for good"):
             await asyncio.wait_for(waiting, 10)
     assert not service.is_serving
-    assert "stops: its connection to NATS has ended for good" in caplog.text
+    assert "stops: its connection to NATS was closed for good" in caplog.text
 
 
 async def test_a_service_that_is_stopped_says_nothing(

@@ -137,7 +137,7 @@ async def test_a_request_without_reply_subject_is_dropped_and_logged(
     await raw.flush()
     await client.run("k", Run(action="after"))
     assert [context.key for context in handlers.seen] == ["k"]
-    assert "named no reply subject" in caplog.text
+    assert "has no reply subject" in caplog.text
     stats = await client.get_service_stats()
     assert stats.endpoints[0].num_errors == 1
 
@@ -451,7 +451,7 @@ async def test_a_service_without_a_server_does_not_start() -> None:
     service = NatsServiceBuilder(Probe(), "nats://127.0.0.1:1", connection=options).build()
     with pytest.raises(UnavailableError):
         await service.start()
-    with pytest.raises(RuntimeError, match="started once"):
+    with pytest.raises(RuntimeError, match="started only once"):
         await service.start()
 
 

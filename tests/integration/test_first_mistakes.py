@@ -99,7 +99,7 @@ async def test_handlers_may_serve_twice(nats_url: str) -> None:
             pass
         async with ProbeClient.connect(nats_url) as client:
             assert (await client.run("k", Run(action="tell"))).text == "told"
-    with pytest.raises(UnavailableError, match="not served yet"):
+    with pytest.raises(UnavailableError, match="no running service serves these handlers"):
         _ = handlers.transport
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +21,9 @@ from weenats import (
     ServiceError,
     UnavailableError,
 )
+from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.discovery import check_health
+from weenats.service.assembly import Assembly
 
 WORK = Run(action="work")
 
@@ -38,11 +39,8 @@ class Instance:
         self.held.set()
         builder = NatsServiceBuilder(Probe(work=self._work), url, transport=transport)
         builder = builder.with_queue_group("probe", max_concurrency=100, self_eject=True)
-        builder = builder.with_circuit_breaker(failure_threshold=3, scope="service")
-        policy = builder._settings.circuit_breaker
-        assert policy is not None
-        builder = builder._with(circuit_breaker=replace(policy, clock=self.clock))
-        self.service: NatsService = builder.build()
+        policy = CircuitBreakerPolicy(failure_threshold=3, scope="service", clock=self.clock)
+        self.service: NatsService = builder._with_breakers(policy).build()
 
     async def _work(self, key: str, command: Run, context: RequestContext) -> Outcome:
         self.calls += 1
@@ -54,15 +52,21 @@ class Instance:
     @property
     def is_member(self) -> bool:
         """Say whether it listens."""
-        return self.service._membership.is_member
+        return self.service.is_member
+
+    @property
+    def parts(self) -> Assembly:
+        """Return what it consists of, once it was started."""
+        assert self.service._assembly is not None
+        return self.service._assembly
 
     async def out(self) -> None:
         """Wait until it has left behind its fence."""
-        await until(lambda: not self.is_member and self.service._membership._moving is None)
+        await until(lambda: not self.is_member and self.parts.membership._moving is None)
 
     async def back(self) -> None:
         """Wait until it is a member again."""
-        await until(lambda: self.is_member and self.service._membership._moving is None)
+        await until(lambda: self.is_member and self.parts.membership._moving is None)
 
 
 async def call(client: ProbeClient, number: int) -> str:
@@ -111,7 +115,7 @@ async def test_the_other_instance_takes_all_the_work(nats_url: str) -> None:
         told = await calls(client, 200)
         assert told["lost"] == told["failed"] == 0
         assert told["answered"] >= 50
-        await until(lambda: sick.service._breakers.seconds_to_trial() == 0)
+        await until(lambda: sick.parts._seconds_until_ready() == 0)
         before = sick.calls
         assert await calls(client, 200) == {"answered": 200}
         assert sick.calls > before
@@ -256,7 +260,7 @@ async def test_leaving_and_coming_back_under_load_loses_nothing(nats_url: str) -
                     await until(lambda before=answered: told["answered"] > before + 100)
                     sick.clock.now += 30
                     time.advance(30)
-                    await until(lambda it=sick: it.service._breakers.seconds_to_trial() == 0)
+                    await until(lambda it=sick: it.parts._seconds_until_ready() == 0)
                     await sick.back()
                     before = sick.calls
                     await until(lambda it=sick, then=before: it.calls > then + 50)

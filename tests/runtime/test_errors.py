@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from testkit.probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import errors
+from weenats.codec import encode_error_headers
 from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
 from weenats.protocol.messages import ErrorCode
-from weenats.service.endpoint import _error_headers
 
 NUMBERS = {
     "INVALID_ARGUMENT": 400,
@@ -147,5 +147,5 @@ def test_when_to_try_again(details: Any, seconds: float | None) -> None:
 @given(st.integers(0, 10**6))
 def test_the_header_says_what_the_details_say(milliseconds: int) -> None:
     """The header has the exact milliseconds of the details."""
-    lines = _error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
+    lines = encode_error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
     assert f"Wee-Retry-After: {milliseconds}\r\n" in lines

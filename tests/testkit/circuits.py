@@ -7,9 +7,30 @@ from typing import Any
 import pytest
 
 from testkit.doubles import FakeClock
-from weenats import CircuitStateChange, UnavailableError
-from weenats.circuit_breaker import CircuitBreakerPolicy
+from weenats import CircuitStateChange, RequestContext, Response, UnavailableError
+from weenats.circuit_breaker import CircuitBreakerPolicy, HandlerGuard
 from weenats.circuit_breaker.breaker import CircuitBreaker
+
+
+def ended(guard: HandlerGuard, context: RequestContext, error: BaseException | None = None) -> None:
+    """Let one call through a guard end, with an error if there is one.
+
+    Raises:
+        UnavailableError: the breaker is open.
+    """
+
+    async def handle(_: RequestContext) -> Response:
+        if error is not None:
+            raise error
+        return Response(None)
+
+    try:
+        guard(context, handle).send(None)
+    except StopIteration:
+        pass
+    except BaseException as raised:
+        if raised is not error:
+            raise
 
 
 class Circuit:

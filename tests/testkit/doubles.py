@@ -8,8 +8,10 @@ from typing import Any
 
 from testkit.probe import RUN, Run
 from weenats.admission.job import Job
-from weenats.context import RequestContext
+from weenats.context import RequestContext, Response
+from weenats.contract import AnyOperation
 from weenats.errors import ServiceError
+from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport import Delivery
 
@@ -118,6 +120,22 @@ async def settle() -> None:
     """Let the loop run all that is ready, and what that makes ready."""
     for _ in range(10):
         await asyncio.sleep(0)
+
+
+def a_served_request(
+    operation: AnyOperation = RUN, headers: bytes = b"", received: int = 0
+) -> tuple[Job, RequestContext]:
+    """Return the job and the context of a request that a service has received."""
+    job = Job(Recorder(), Delivery(operation.subject, "reply", b"", headers), None, received)
+    context = a_context(
+        side="server", operation=operation, headers=Headers(headers), payload=None, work=job
+    )
+    return job, context
+
+
+async def answered(context: RequestContext) -> Response:
+    """Answer nothing, as the innermost step of a chain."""
+    return Response(None)
 
 
 def a_context(**changes: Any) -> RequestContext:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from weenats.client import DEFAULT_TIMEOUT
 from weenats.protocol import subjects
+from weenats.protocol.deadline import DEFAULT_TIMEOUT
 from weenats.protocol.subjects import Kind
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
+_MAX_CONCURRENCY: Final = 1000
+
+
+def check_concurrency(max_concurrency: int) -> None:
+    """Check how many messages may run at once.
+
+    Raises:
+        ValueError: it is not a whole number from 1 to 1000.
+    """
+    if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
+        raise ValueError(
+            f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
+        )
 
 
 class Admission:

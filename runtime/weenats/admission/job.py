@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import asyncio
 
-    from weenats.context import RequestContext
+    from weenats.context import OnAnswer, RequestContext
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
+
+
+_LOG: Final = logging.getLogger("weenats.admission")
 
 
 class Worker(Protocol):
@@ -43,20 +47,36 @@ class Job:
         answered: whether it was answered or dropped; later outcomes are ignored.
         started: when its task started, on the monotonic clock; None before.
         task: the task that handles it, while it runs.
-        received: when it arrived, nanoseconds since the epoch; 0 without telemetry.
-        context: the request, once it was decoded.
+        received: when it arrived, nanoseconds since the epoch; 0 for events.
+        context: the context of the request while it is served, None before and after.
+        on_answer: functions to call once the request has been answered.
     """
 
     worker: Worker
     delivery: Delivery
     deadline: float | None = None
+    received: int = 0
     answered: bool = field(default=False, init=False)
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
-    received: int = field(default=0, init=False)
     context: RequestContext | None = field(default=None, init=False)
+    on_answer: list[OnAnswer] = field(default_factory=list["OnAnswer"], init=False)
     _shields: int = field(default=0, init=False)
     _interrupted: bool = field(default=False, init=False)
+
+    @property
+    def size(self) -> int:
+        """The size of the message's payload in bytes."""
+        return len(self.delivery.payload)
+
+    def notify(self, context: RequestContext, error: ServiceError | None) -> None:
+        """Call the functions that wait for the answer; one that raises is logged."""
+        for callback in self.on_answer:
+            try:
+                callback(context, error)
+            except Exception:  # noqa: BLE001 - the request has been answered; the others must run
+                _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
+        self.on_answer.clear()  # or job, callback and context would keep each other alive
 
     @property
     def is_shielded(self) -> bool:

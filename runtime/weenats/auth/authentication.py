@@ -1,88 +1,103 @@
-"""How a service asks who calls: from what its builder is told to what runs."""
+"""Authentication as a member of a service's chain."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, cast
+
+from typing_extensions import override
 
 from weenats.auth.config import JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.keys import StaticKeySource, public_keys, secret_keys
+from weenats.interceptors import PRINCIPAL, Description, ServiceFeature, Setting
+from weenats.telemetry.semconv import FEATURE_AUTH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from weenats.auth.config import AuthConfig
     from weenats.auth.keys import KeySource
     from weenats.auth.validator import TokenValidator
     from weenats.contract import AnyOperation
 
+__all__ = ["Authentication"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authentication:
-    """What asks callers who they are, and the keys that it looks after while a service runs."""
 
-    interceptor: AuthInterceptor
-    required: bool
-    method: str
-    jwks: JwksKeySource | None = None
+class Authentication(ServiceFeature):
+    """Authenticates and authorizes the callers of all operations.
+
+    Args:
+        validator: validates the tokens.
+        required: whether calls need a token, where the contract does not say.
+        method: how callers are authenticated, for people.
+        jwks: the published keys that the validator uses, None without any.
+    """
+
+    def __init__(
+        self,
+        validator: TokenValidator,
+        *,
+        required: bool,
+        method: str,
+        jwks: JwksKeySource | None = None,
+    ) -> None:
+        self.required = required
+        self.method = method
+        self.jwks = jwks
+        self._interceptor = AuthInterceptor(validator, required=required)
 
     @classmethod
     def of(
         cls, config: AuthConfig | None, validator: TokenValidator | None, *, required: bool | None
     ) -> Self | None:
-        """Return what a configuration or a validator makes; None when nobody is to be asked.
+        """Return the authentication of a configuration or a validator.
+
+        Returns:
+            None for NoAuthConfig.
 
         Raises:
-            ValueError: there are both or none, or the configuration is not safe.
-            TypeError: the configuration is none, or the validator has no `validate`.
+            ValueError: both or neither are given, or the configuration is not safe.
+            TypeError: the configuration is not an AuthConfig, or the validator has no `validate`.
         """
         given = cast("object", config)
         if (given is None) == (validator is None):
-            raise ValueError("with_auth takes a configuration or a validator, one of the two")
+            raise ValueError("with_auth() takes either a configuration or a validator")
         if validator is not None:
             if not callable(getattr(validator, "validate", None)):
                 raise TypeError(f"{type(validator).__name__} has no `validate`: see TokenValidator")
-            wanted = required is not False
-            interceptor = AuthInterceptor(validator, required=wanted)
-            return cls(interceptor=interceptor, required=wanted, method=type(validator).__name__)
+            return cls(validator, required=required is not False, method=type(validator).__name__)
         if required is not None:
             raise ValueError("`required` goes with a validator; a configuration has its own")
         if isinstance(given, NoAuthConfig):
             return None
         if not isinstance(given, JwtAuthConfig):
-            raise TypeError(f"a configuration is an AuthConfig, not {type(given).__name__}")
+            raise TypeError(f"the configuration must be an AuthConfig, not {type(given).__name__}")
         keys = _key_source(given)
         return cls(
-            interceptor=AuthInterceptor(JwtValidator(given, keys), required=given.required),
+            JwtValidator(given, keys),
             required=given.required,
             method="JWT",
             jwks=keys if isinstance(keys, JwksKeySource) else None,
         )
 
-    def start(self) -> None:
-        """Begin to fetch keys, where they have to be fetched."""
-        if self.jwks is not None:
-            self.jwks.start()
+    @override
+    def interceptor(self, operation: AnyOperation) -> AuthInterceptor:
+        return self._interceptor
 
-    async def close(self) -> None:
-        """Stop fetching keys."""
-        if self.jwks is not None:
-            await self.jwks.close()
-
-
-def check_unasked(operations: Iterable[AnyOperation]) -> None:
-    """Refuse to serve operations that want to know who calls when nobody asks.
-
-    Raises:
-        ValueError: names them.
-    """
-    wanting = [each.name for each in operations if each.auth is not None and each.auth.required]
-    if wanting:
-        raise ValueError(
-            f"the contract wants to know who calls {', '.join(wanting)}: add with_auth(...)"
+    @override
+    def describe(self, operation: AnyOperation) -> Description:
+        auth = operation.auth
+        required = self.required if auth is None else auth.required
+        value = f"{self.method}, {'required' if required else 'optional'}"
+        source = "with_auth" if auth is None else "contract"
+        settings = [Setting("authentication", value, source)]
+        if auth is not None and auth.scopes:
+            settings.append(Setting("scopes", list(auth.scopes), "contract"))
+        return Description(
+            name="authentication",
+            settings=tuple(settings),
+            provides=frozenset({PRINCIPAL}),
+            span_attributes={FEATURE_AUTH: "enabled"},
         )
 
 

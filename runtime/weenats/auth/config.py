@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import override
 
-from weenats._internal.addresses import is_loopback
+from weenats._internal.hosts import is_loopback
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
 from weenats.protocol.deadline import Duration
 

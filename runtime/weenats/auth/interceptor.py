@@ -1,6 +1,6 @@
-"""Lets in those callers who prove who they are.
+"""The interceptor that authenticates and authorizes callers.
 
-A caller that is not let in learns a code and, when it lacks a scope, the scope. The log says why,
+A caller that is refused gets a code and, when a scope is missing, its name. The log has the reason,
 without tokens, claims and keys.
 """
 
@@ -19,73 +19,86 @@ from weenats.errors import (
     UnauthenticatedError,
 )
 from weenats.principal import Principal
-from weenats.telemetry.semconv import AUTHENTICATION_FAILED, AUTHORIZATION_FAILED
+from weenats.telemetry.semconv import (
+    AUTH_METHOD,
+    AUTH_PRINCIPAL,
+    AUTH_STATUS,
+    AUTHENTICATION_FAILED,
+    AUTHORIZATION_FAILED,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from weenats.auth.validator import TokenValidator
     from weenats.context import RequestContext, Response
     from weenats.interceptors import CallNext
 
+__all__ = ["AuthInterceptor"]
 _LOG: Final = logging.getLogger("weenats.auth")
 
 
 class AuthInterceptor:
-    """Puts who calls into `context.principal`, or refuses.
+    """Sets `context.principal` to the authenticated caller, or refuses the call.
 
     Args:
-        validator: tells who calls by the token.
-        required: whether a token must come, where the contract does not say.
+        validator: validates tokens.
+        required: whether calls need a token, where the contract does not say.
     """
 
     def __init__(self, validator: TokenValidator, *, required: bool = True) -> None:
         self._validator = validator
         self._required = required
-        self._recall: Callable[[str], Principal | None] = _recall_nobody
-        if isinstance(validator, JwtValidator) and _is_plain(validator):
+        self._recall: Callable[[str], Principal | None] = _recall_nothing
+        if isinstance(validator, JwtValidator) and _has_own_validate(validator):
             self._recall = validator.recall
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Authenticate and authorize the caller.
 
         Raises:
-            UnauthenticatedError: a token is missing and required, or proves nothing.
-            PermissionDeniedError: the token does not grant a scope that the operation demands.
+            UnauthenticatedError: a token is required and missing, or it is not valid.
+            PermissionDeniedError: the token does not grant a scope that the operation requires.
         """
         token = context.token
         principal = None if token is None else self._recall(token)
         if principal is None:
-            return self._ask(context, call_next)
-        # Most tokens were verified a moment ago: no coroutine of our own stands around these calls.
+            return self._authenticate(context, call_next)
+        # Most tokens were validated before: these calls need no coroutine of this interceptor.
         context.principal = principal
+        if context.recorder is not None:
+            context.recorder(_attributes(context))
         if context.operation.auth is not None:
             _authorize(principal, context)
         return call_next(context)
 
-    async def _ask(self, context: RequestContext, call_next: CallNext) -> Response:
-        if context.token is None:
-            self._check_anonymous(context)
-        else:
-            context.principal = await self._judge(context.token, context)
+    async def _authenticate(self, context: RequestContext, call_next: CallNext) -> Response:
+        try:
+            if context.token is None:
+                self._check_anonymous(context)
+            else:
+                context.principal = await self._validate(context.token, context)
+        finally:
+            context.note_feature(_attributes(context))
+        if context.principal is not None:
             _authorize(context.principal, context)
         return await call_next(context)
 
-    async def _judge(self, token: str, context: RequestContext) -> Principal:
+    async def _validate(self, token: str, context: RequestContext) -> Principal:
         refusal: type[ServiceError] = InternalError
-        why = "the validator returned no Principal"
+        reason = "the validator returned no Principal"
         principal: Principal | None = None
         try:
             principal = await self._validator.validate(token)
         except ServiceError as error:
             refusal = CLASS_OF_CODE[error.code.value]
-            why = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
-        except Exception as error:  # noqa: BLE001 - whatever a validator raises lets nobody in
-            why = f"the validator failed with {type(error).__name__}"
+            reason = error.reason if isinstance(error, InvalidTokenError) else type(error).__name__
+        except Exception as error:  # noqa: BLE001 - a validator that fails must not admit anyone
+            reason = f"the validator failed with {type(error).__name__}"
         if isinstance(principal, Principal):
             return principal
-        # Raised here, so that what the validator raised, which may show the token, stays here.
-        _LOG.warning("%s refused a caller: %s", context.operation.subject, why)
+        # Raised here: the validator's exception, which may show the token, must not be its context.
+        _LOG.warning("%s refused a caller: %s", context.operation.subject, reason)
         context.add_event(AUTHENTICATION_FAILED)
         raise refusal
 
@@ -102,16 +115,26 @@ def _authorize(principal: Principal, context: RequestContext) -> None:
     if auth is not None and not principal.scopes.issuperset(auth.scopes):
         missing = " ".join(scope for scope in auth.scopes if scope not in principal.scopes)
         _LOG.warning(
-            "%s refused a caller: it lacks the scope %s", context.operation.subject, missing
+            "%s refused a caller: the scope %s is missing", context.operation.subject, missing
         )
         context.add_event(AUTHORIZATION_FAILED)
         raise PermissionDeniedError(f"the token does not grant the scope {missing}")
 
 
-def _is_plain(validator: JwtValidator) -> bool:
-    """Say whether `validate` is ours: one that asks more of tokens must see each of them."""
+def _attributes(context: RequestContext) -> Mapping[str, str]:
+    """Return the span attributes of a request whose caller was authenticated, or was not."""
+    principal = context.principal
+    if principal is not None:
+        return {AUTH_STATUS: "success", AUTH_PRINCIPAL: principal.id, AUTH_METHOD: "jwt"}
+    if context.token is not None:
+        return {AUTH_STATUS: "failure", AUTH_METHOD: "jwt"}
+    return {AUTH_STATUS: "token_not_provided"}
+
+
+def _has_own_validate(validator: JwtValidator) -> bool:
+    """Whether `validate` is not overridden: a subclass that checks more must see every token."""
     return getattr(validator.validate, "__func__", None) is JwtValidator.validate
 
 
-def _recall_nobody(_: str) -> None:
+def _recall_nothing(_: str) -> None:
     return None

@@ -1,6 +1,6 @@
-"""Keeping calls away from handlers that fail: circuit breakers.
+"""Circuit breakers: calls to handlers that fail are refused until a few trial calls succeed.
 
-The rules are ours, the state is aiobreaker's.
+The policy is implemented here, the state is held by aiobreaker.
 """
 
 from weenats.circuit_breaker.breakers import CircuitBreakers

@@ -1,15 +1,15 @@
-"""The rules of a circuit breaker: when it opens, what it tries, when it closes."""
+"""A circuit breaker: when it opens, which calls it tries, when it closes."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from weenats._internal.timestamps import utc_timestamp
 from weenats.circuit_breaker.policy import EVERY_OPERATION, CircuitStateChange
 from weenats.circuit_breaker.state import CircuitState, StateHolder
-from weenats.circuit_breaker.tracing import tell_state
+from weenats.context import CURRENT, RequestContext
 from weenats.errors import RETRY_AFTER, UnavailableError
 from weenats.telemetry import semconv
 
@@ -18,21 +18,22 @@ if TYPE_CHECKING:
 
     from weenats.circuit_breaker.policy import CircuitBreakerPolicy, Listener
 
+__all__ = ["CircuitBreaker", "note_state"]
 _TRIAL_PATIENCE: Final = 1.0
-"""Seconds after which whoever found all trials taken may ask for their outcome."""
+"""The `retryAfter` in seconds of calls that are refused because all trial calls still run."""
 
 
 class CircuitBreaker:
-    """Keeps calls away from what fails, and finds out when it has recovered.
+    """Refuses calls to a handler that fails, and tries a few calls to find out if it has recovered.
 
     A call is admitted, and ends in `succeeded`, `failed` or, without a verdict, `released`. It
-    hands back the generation that it was admitted in; what ends in a later one changes nothing.
+    passes the generation that it was admitted in; calls of earlier generations change nothing.
 
     Args:
-        policy: the rules.
-        service: the service it belongs to.
-        operation: the operation it stands around, "*" for all.
-        report: takes each change.
+        policy: when it opens and closes.
+        service: the name of the service.
+        operation: the name of the operation, "*" for all operations.
+        report: takes each change of its state.
     """
 
     def __init__(
@@ -52,27 +53,31 @@ class CircuitBreaker:
         self._failures: deque[float] = deque(maxlen=self._threshold)
         self._trials = 0
         self._successes = 0
-        self._due = 0.0  # when the next trials may begin: open, or half-open with all places taken
+        self._due = 0.0  # when trials may begin: it is open, or all trials are running
         self._refused = 0
         self._opened = 0
 
     @property
     def is_closed(self) -> bool:
-        """Say whether it lets all calls in."""
+        """Whether it admits all calls."""
         return self._state.is_closed
 
     def admit(self) -> int:
-        """Return the generation that a call belongs to.
+        """Admit a call.
+
+        Returns:
+            The generation of the call.
 
         Raises:
-            UnavailableError: the call must not be made now; `retryAfter` says when.
+            UnavailableError: the breaker is open; `retryAfter` in its details is the time in
+                milliseconds after which calls are tried.
         """
         if not self._state.is_closed:
             self._admit_trial()
         return self._generation
 
     def succeeded(self, generation: int) -> None:
-        """Take note of a call that its handler answered."""
+        """Count a call that its handler answered."""
         if generation != self._generation or self._state.is_closed:
             return
         self._successes += 1
@@ -81,7 +86,7 @@ class CircuitBreaker:
             self._change(CircuitState.CLOSED)
 
     def failed(self, generation: int) -> None:
-        """Take note of a failure: the last one that the window takes, or a trial's, opens."""
+        """Count a failure; it opens the breaker at the threshold, or if the call was a trial."""
         if generation != self._generation:
             return
         self._failures.append(self._clock())
@@ -91,29 +96,28 @@ class CircuitBreaker:
             self._change(CircuitState.OPEN)
 
     def released(self, generation: int) -> None:
-        """Take note of a call that ended without a verdict; a trial gives its place back."""
+        """End a call that counts neither as a success nor as a failure."""
         if generation == self._generation and not self._state.is_closed:
             self._trials -= 1
 
     def seconds_to_trial(self) -> float:
-        """Return how long it lets nobody in: 0 unless it is open and no trial is due yet."""
+        """Return the seconds until calls are tried, 0 unless it is open."""
         if self._state.current is not CircuitState.OPEN:
             return 0.0
         return max(self._due - self._clock(), 0.0)
 
     def statistics(self) -> dict[str, JsonValue]:
-        """Return what `$SRV.STATS` tells of it."""
+        """Return the statistics that `$SRV.STATS` shows."""
         state = self._state.current
-        told: dict[str, JsonValue] = {
+        statistics: dict[str, JsonValue] = {
             "state": state.value,
             "failures": self._recent_failures(),
             "refused": self._refused,
             "opened": self._opened,
         }
         if state is CircuitState.OPEN:
-            due = datetime.now(UTC) + timedelta(seconds=self._due - self._clock())
-            told["nextTrial"] = due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        return told
+            statistics["nextTrial"] = utc_timestamp(self._due - self._clock())
+        return statistics
 
     def _admit_trial(self) -> None:
         now = self._clock()
@@ -124,22 +128,22 @@ class CircuitBreaker:
             self._begin_trials(is_open=is_open)
         self._trials += 1
         self._due = now + self._recovery
-        tell_state(self._state.current.value)
+        note_state(self._state.current)
 
     def _begin_trials(self, *, is_open: bool) -> None:
         self._trials = self._successes = 0
         if is_open:
             self._change(CircuitState.HALF_OPEN)
         else:
-            self._generation += 1  # those that hang are given up
+            self._generation += 1  # trials that hang no longer count
 
     def _refuse(self, wait: float, *, is_open: bool) -> NoReturn:
         self._refused += 1
-        tell_state(self._state.current.value, semconv.CIRCUIT_BREAKER_REFUSED)
+        note_state(self._state.current, semconv.CIRCUIT_BREAKER_REFUSED)
         if is_open:
             text = f"the circuit breaker of {self._name} is open"
         else:
-            text = f"the circuit breaker of {self._name} is half-open, its trials are running"
+            text = f"the circuit breaker of {self._name} is half-open and its trial calls still run"
             wait = min(wait, _TRIAL_PATIENCE)
         raise UnavailableError(text, details={RETRY_AFTER: math.ceil(wait * 1000)})
 
@@ -158,8 +162,17 @@ class CircuitBreaker:
         self._report(change)
 
     def _recent_failures(self) -> int:
-        """Return how many failures the window holds."""
+        """Return how many failures there were within the window."""
         oldest = self._clock() - self._window
         while self._failures and self._failures[0] <= oldest:
             self._failures.popleft()
         return len(self._failures)
+
+
+def note_state(state: CircuitState, event: str = "", **details: str) -> None:
+    """Record the state of a breaker, and what it did, on the span of the current request."""
+    context = CURRENT.get()
+    if isinstance(context, RequestContext):
+        context.note_feature({semconv.FEATURE_CIRCUIT_BREAKER: state.value})
+        if event:
+            context.add_event(event, **details)

@@ -1,4 +1,4 @@
-"""A circuit breaker as one operation meets it: which of its outcomes are failures."""
+"""The interceptor of a circuit breaker: which outcomes of a handler are failures."""
 
 from __future__ import annotations
 
@@ -11,60 +11,67 @@ from weenats.errors import Code, ServiceError
 if TYPE_CHECKING:
     from weenats.circuit_breaker.breaker import CircuitBreaker
     from weenats.circuit_breaker.policy import IsFailure
-    from weenats.context import RequestContext
+    from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
+    from weenats.interceptors import CallNext
 
+__all__ = ["HandlerGuard"]
 _LOG: Final = logging.getLogger("weenats.circuit_breaker")
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 
 class HandlerGuard:
-    """Stands around the handler of one operation.
+    """Counts the outcomes of the handler of one operation, and refuses calls while it is open.
 
-    Failures are exceptions that are no ServiceError; INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED
-    that the contract does not declare, from a nested call as well; declared errors of another
-    operation; and running out of the deadline. All else that a handler says is an answer. A payload
-    that breaks the contract, and a call that somebody else cancelled, say nothing about it.
+    Failures are exceptions other than ServiceError; INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED
+    that the contract does not declare, also those of nested calls; declared errors of other
+    operations; and exceeding the deadline. All other outcomes are successes. A payload that breaks
+    the contract and a call that was cancelled count as neither.
 
     Args:
-        breaker: counts; it may stand around other operations as well.
-        operation: what the handler serves.
-        is_failure: judges exceptions in place of the default.
+        breaker: the circuit breaker; operations may share it.
+        operation: the operation of the handler.
+        is_failure: decides in place of the default whether an exception is a failure.
     """
 
-    __slots__ = (
-        "_breaker",
-        "_complained",
-        "_declared",
-        "_is_failure",
-        "_subject",
-        "admit",
-        "succeeded",
-    )
+    __slots__ = ("_admit", "_breaker", "_declared", "_is_failure", "_logged", "_subject")
 
     def __init__(
         self, breaker: CircuitBreaker, operation: AnyOperation, is_failure: IsFailure | None = None
     ) -> None:
         self._breaker = breaker
+        self._admit = breaker.admit
         self._subject = operation.subject
         self._declared = frozenset(operation.errors)
         self._is_failure = is_failure
-        self._complained = False
-        self.admit = breaker.admit
-        self.succeeded = breaker.succeeded
+        self._logged = False
 
-    def raised(self, call: int, error: BaseException, context: RequestContext) -> None:
-        """Take note of what a handler ended in that `admit` let in as this call."""
-        verdict = self._judge(error, context)
-        if verdict is None:
+    async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
+        """Call the handler unless the breaker is open, and count its outcome.
+
+        Raises:
+            UnavailableError: the breaker is open.
+        """
+        call = self._admit()
+        try:
+            response = await call_next(context)
+        except BaseException as error:
+            self._count(call, error, context)
+            raise
+        self._breaker.succeeded(call)
+        return response
+
+    def _count(self, call: int, error: BaseException, context: RequestContext) -> None:
+        is_failure = self._judge(error, context)
+        if is_failure is None:
             self._breaker.released(call)
-        elif verdict:
+        elif is_failure:
             self._breaker.failed(call)
         else:
             self._breaker.succeeded(call)
 
     def _judge(self, error: BaseException, context: RequestContext) -> bool | None:
-        """Say whether it is a failure, None when it says nothing about the handler."""
+        """Return whether an exception is a failure, None when it counts as neither."""
         if isinstance(error, asyncio.CancelledError):
             return True if context.remaining == 0 else None
         if not isinstance(error, Exception) or error is context.payload_error:
@@ -72,14 +79,14 @@ class HandlerGuard:
         if self._is_failure is not None:
             try:
                 return bool(self._is_failure(error))
-            except Exception:  # noqa: BLE001 - the handler's error is the one to go on with
-                self._complain()
+            except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
+                self._log_once()
         return self._is_failure_by_default(error)
 
-    def _complain(self) -> None:
-        if not self._complained:
-            self._complained = True
-            _LOG.exception("is_failure raised for %s; the default judges instead", self._subject)
+    def _log_once(self) -> None:
+        if not self._logged:
+            self._logged = True
+            _LOG.exception("is_failure raised for %s; the default decides instead", self._subject)
 
     def _is_failure_by_default(self, error: Exception) -> bool:
         if not isinstance(error, ServiceError):

@@ -1,8 +1,9 @@
 """Clients: typed calls to services, with tokens, retries and telemetry."""
 
-from weenats.client.call import DEFAULT_TIMEOUT, CallOptions
+from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
+from weenats.protocol.deadline import DEFAULT_TIMEOUT
 
 __all__ = [
     "DEFAULT_TIMEOUT",

@@ -11,7 +11,7 @@ from weenats.codec import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
 from weenats.errors import DeadlineExceededError
 from weenats.protocol import headers as header_names
-from weenats.protocol.deadline import Duration, seconds
+from weenats.protocol.deadline import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
 from weenats.telemetry.propagation import inherited_header_lines
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from weenats.context import Response
     from weenats.contract import AnyOperation
     from weenats.transport.base import Delivery, Transport
-
-DEFAULT_TIMEOUT: Final = 5.0
-"""The timeout of calls, in seconds, where neither client, call nor contract set one."""
 
 
 class CallOptions(TypedDict, total=False):

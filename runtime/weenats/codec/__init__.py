@@ -7,7 +7,7 @@ the serialized payload with parts that were built together with the codec.
 """
 
 from weenats.codec.events import EventCodec, event_codec
-from weenats.codec.failures import decode_model, encode_failure
+from weenats.codec.failures import decode_model, encode_error_headers, encode_failure
 from weenats.codec.operations import (
     ContractBreachError,
     OperationCodec,
@@ -23,6 +23,7 @@ __all__ = [
     "ReceivedResponse",
     "Request",
     "decode_model",
+    "encode_error_headers",
     "encode_failure",
     "event_codec",
     "operation_codec",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import math
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,11 +12,14 @@ from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import violations
 from weenats.errors import InternalError, ServiceError
 from weenats.model import Model
+from weenats.protocol import headers as header_names
 
 if TYPE_CHECKING:
     from weenats.context import MessageContext
 
 ModelT = TypeVar("ModelT", bound=Model)
+
+_MAX_HEADER_TEXT: Final = 200
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
@@ -41,6 +45,21 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
         body["details"] = details
     metadata = b"" if request is None else b',"metadata":' + reply_metadata(request)
     return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
+
+
+def encode_error_headers(error: ServiceError) -> bytes:
+    """Return the header lines of the reply of a request that failed."""
+    text = "".join(
+        character if character.isprintable() else " "
+        for character in error.message[:_MAX_HEADER_TEXT]
+    )
+    lines = {
+        header_names.ERROR: text.strip() or error.code.value,
+        header_names.ERROR_CODE: str(error.number),
+    }
+    if (retry_after := error.retry_after) is not None:
+        lines[header_names.RETRY_AFTER] = str(math.ceil(round(retry_after * 1000, 3)))
+    return header_names.encode(lines)
 
 
 def decode_model(model: type[ModelT], data: bytes) -> ModelT:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 from typing_extensions import Unpack
 
 from weenats._internal.validation import check_async, unknown_option
-from weenats.admission.controller import Admission
+from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
 _LOG: Final = logging.getLogger("weenats.events")
-_MAX_CONCURRENCY: Final = 1000
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT", bound=Model)
@@ -130,10 +129,7 @@ async def subscribe(
     if queue_group:
         subjects.check_queue_group(queue_group)
     max_concurrency = options.get("max_concurrency", 10)
-    if not 1 <= max_concurrency <= _MAX_CONCURRENCY:
-        raise ValueError(
-            f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
-        )
+    check_concurrency(max_concurrency)
     await transport.connect()
     admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
     worker = _EventWorker(

@@ -16,6 +16,8 @@ Clock = Callable[[], float]
 Duration = float | timedelta
 """Seconds, or a timedelta."""
 
+DEFAULT_TIMEOUT: Final = 5.0
+"""The timeout of a call in seconds, when neither the caller nor the contract sets one."""
 _MAX_SECONDS: Final = 86_400.0
 _MAX_DIGITS: Final = 12
 _MIN_DELAY: Final = 0.001

@@ -1,4 +1,4 @@
-"""How many requests are let through: buckets of one running instance, asked without waiting."""
+"""Rate limiting: token buckets of one running instance; requests above a limit fail immediately."""
 
 from weenats.rate_limit.buckets import Bucket, KeyedLimiter, Limiter, SharedLimiter
 from weenats.rate_limit.interceptor import RateLimitInterceptor

@@ -1,4 +1,4 @@
-"""What stands before an operation and counts; who comes too often is told when to come again."""
+"""The interceptor that refuses requests above a rate limit."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from weenats.errors import RETRY_AFTER, ResourceExhaustedError, UnauthenticatedE
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from pydantic import JsonValue
+    from collections.abc import Awaitable, Sequence
 
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
@@ -22,41 +20,41 @@ if TYPE_CHECKING:
     from weenats.rate_limit.buckets import Limiter
     from weenats.rate_limit.settings import RateLimitSettings
 
+__all__ = ["RateLimitInterceptor"]
 _LOG: Final = logging.getLogger("weenats.rate_limit")
 _LONGEST_KEY: Final = 128
 _SHARED: Final = ""
 
 
 class RateLimitInterceptor:
-    """Lets a request of one operation through when every limit has room, and takes it from all.
+    """Lets a request of one operation pass when all limiters have room, and takes it from all.
 
     Args:
-        operation: what it stands before.
-        limiters: the service's, the contract's, or both: the strictest decides.
-        settings: whose buckets; None makes no difference between callers.
+        operation: the operation.
+        limiters: the service's, the contract's, or both; a request needs room in each of them.
+        settings: whose requests are counted together.
     """
 
     def __init__(
-        self,
-        operation: AnyOperation,
-        limiters: tuple[Limiter, ...],
-        settings: RateLimitSettings | None = None,
+        self, operation: AnyOperation, limiters: Sequence[Limiter], settings: RateLimitSettings
     ) -> None:
         self._operation = operation
         self._limiters = limiters
-        self._is_keyed = settings is not None and settings.is_keyed
-        self._extract = None if settings is None else settings.key_extractor
-        self._rejects = settings is not None and settings.on_missing_principal == "reject"
+        self._is_keyed = settings.is_keyed
+        self._extract = settings.key_extractor
+        self._rejects = settings.on_missing_principal == "reject"
         self._buckets = [limiter.bucket(_SHARED) for limiter in limiters]
         self.refused = 0
         """How many requests it has refused."""
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
-        """Let a request through, or refuse it.
+        """Let a request pass, or refuse it.
 
         Raises:
-            ResourceExhaustedError: there is no room now; details say when there is.
-            UnauthenticatedError: nobody says who calls, and such requests are rejected.
+            ResourceExhaustedError: the request is above a limit; `retryAfter` in its details is
+                the time in milliseconds after which it would pass.
+            UnauthenticatedError: the request has no key, and the settings reject such requests.
+            TypeError: the key extractor returned something else than a str or None.
         """
         buckets = self._buckets
         if self._is_keyed:
@@ -70,39 +68,35 @@ class RateLimitInterceptor:
             bucket.take()
         return call_next(context)
 
-    def statistics(self) -> dict[str, JsonValue]:
-        """Return what `$SRV.STATS` tells of it."""
-        return {"refused": self.refused}
-
     def _key(self, context: RequestContext) -> str:
         if self._extract is not None:
             key = self._extract(context)
-            if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a caller's function
-                raise TypeError(f"key_extractor returned {type(key).__name__}, not text or None")
+            if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's function
+                raise TypeError(f"key_extractor must return str or None, not {type(key).__name__}")
         else:
             principal = context.principal
-            key = None if principal is None else _name_of(principal)
+            key = None if principal is None else _key_of(principal)
         if key is None:
             if self._rejects:
                 self.refused += 1
                 raise UnauthenticatedError
             return _SHARED
-        # Not the text itself where it is long: who chooses keys must not choose how much we keep.
+        # Callers may choose their keys: a long one is hashed, so that it does not take memory.
         return f"k{key}" if len(key) <= _LONGEST_KEY else _digest(key)
 
     def _refuse(self, context: RequestContext, wait: float) -> None:
         self.refused += 1
-        context.note_feature(semconv.FEATURE_RATE_LIMIT, value=True)
+        context.note_feature({semconv.FEATURE_RATE_LIMIT: True})
         context.add_event(semconv.RATE_LIMIT_REFUSED)
         milliseconds = math.ceil(wait * 1000)
-        _LOG.debug("%s refused a request, %d ms too early", self._operation.subject, milliseconds)
+        _LOG.debug("%s refused a request; retry after %d ms", self._operation.subject, milliseconds)
         raise ResourceExhaustedError(
             f"too many requests for {self._operation.name}", details={RETRY_AFTER: milliseconds}
         )
 
 
-def _name_of(principal: Principal) -> str:
-    """Return who it is, by whose word; its length keeps the one from running into the other."""
+def _key_of(principal: Principal) -> str:
+    """Return a key for a principal; the length of the issuer keeps issuer and id apart."""
     issuer = principal.issuer or ""
     return f"{len(issuer)} {issuer}{principal.id}"
 

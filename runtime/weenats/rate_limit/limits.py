@@ -1,73 +1,82 @@
-"""What limits the operations of one running instance, and where in their chains it stands."""
+"""The rate limits of one running instance, as a member of its chain."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from weenats.rate_limit.buckets import SharedLimiter
+from typing_extensions import override
+
+from weenats.interceptors import PRINCIPAL, Description, ServiceFeature, Setting
 from weenats.rate_limit.interceptor import RateLimitInterceptor
-from weenats.rate_limit.settings import RateLimitSettings
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Mapping
 
-    from pydantic import JsonValue
+    from weenats.contract import AnyOperation, RateLimit
+    from weenats.rate_limit.settings import RateLimitSettings
 
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import Interceptor
-    from weenats.telemetry.manager import Attributes
+__all__ = ["RateLimits"]
+_NO_PRINCIPAL: Final = (
+    "with_rate_limit(per_client=True) requires an authenticated caller: add with_auth(...) before"
+    " it, or pass a key_extractor"
+)
 
 
-class RateLimits:
-    """What limits the operations of one running instance.
+class RateLimits(ServiceFeature):
+    """Limits the requests of all operations: by the limit of the service and by the contract's.
 
     Args:
-        settings: the service's limit; None leaves it at those of the contract.
-        operations: what the service offers.
+        settings: the limit of the service, and whose requests are counted together.
+        operations: the operations of the service.
     """
 
-    def __init__(
-        self, settings: RateLimitSettings | None, operations: Iterable[AnyOperation]
-    ) -> None:
+    def __init__(self, settings: RateLimitSettings, operations: Iterable[AnyOperation]) -> None:
         self._settings = settings
-        service = None if settings is None else settings.limiter(settings.limit)
-        self._by_operation: dict[AnyOperation, RateLimitInterceptor] = {}
+        service = [] if settings.limit is None else [settings.limiter(settings.limit)]
+        self._interceptors: dict[AnyOperation, RateLimitInterceptor] = {}
         for operation in operations:
-            limiters = [] if service is None else [service]
-            if (limit := operation.rate_limit) is not None:
-                limiters.append(settings.limiter(limit) if settings else SharedLimiter(limit))
+            limit = operation.rate_limit
+            limiters = [*service, *([] if limit is None else [settings.limiter(limit)])]
             if limiters:
-                interceptor = RateLimitInterceptor(operation, tuple(limiters), settings)
-                self._by_operation[operation] = interceptor
-
-    def placed(
-        self, operation: AnyOperation, chain: Iterable[Interceptor | RateLimitSettings]
-    ) -> list[Interceptor]:
-        """Return the interceptors of an operation, the limit among them where it was added.
-
-        A limit of the contract alone is the innermost.
-        """
-        limit = self._by_operation.get(operation)
-        placed = [limit if isinstance(each, RateLimitSettings) else each for each in chain]
-        if self._settings is None:
-            placed.append(limit)
-        return [each for each in placed if each is not None]
+                self._interceptors[operation] = RateLimitInterceptor(operation, limiters, settings)
 
     @property
-    def refused(self) -> int | None:
-        """How many requests were refused, None when nothing is limited."""
-        limits = self._by_operation.values()
-        return sum(each.refused for each in limits) if limits else None
+    def refused(self) -> int:
+        """How many requests were refused."""
+        return sum(each.refused for each in self._interceptors.values())
 
-    def attributes(self, operation: AnyOperation) -> Attributes:
-        """Return what is said of it on the spans of most requests."""
-        if operation not in self._by_operation:
-            return {}
-        identity = "all" if self._settings is None else self._settings.identity
-        return {semconv.FEATURE_RATE_LIMIT: False, semconv.RATE_LIMIT_IDENTITY: identity}
+    @override
+    def interceptor(self, operation: AnyOperation) -> RateLimitInterceptor | None:
+        return self._interceptors.get(operation)
 
-    def data(self, operation: AnyOperation) -> dict[str, Callable[[], JsonValue]]:
-        """Return what adds to the `data` of an operation in `$SRV.STATS`."""
-        limit = self._by_operation.get(operation)
-        return {} if limit is None else {"rateLimit": limit.statistics}
+    @override
+    def describe(self, operation: AnyOperation) -> Description | None:
+        interceptor = self._interceptors.get(operation)
+        if interceptor is None:
+            return None
+        settings: list[Setting] = []
+        if self._settings.limit is not None:
+            value = self._text(self._settings.limit)
+            settings.append(Setting("rate limit", value, "with_rate_limit"))
+        if operation.rate_limit is not None:
+            name = "rate limit besides" if settings else "rate limit"
+            settings.append(Setting(name, self._text(operation.rate_limit), "contract"))
+        return Description(
+            name="rate limit",
+            settings=tuple(settings),
+            requires={PRINCIPAL: _NO_PRINCIPAL} if self._settings.needs_principal else {},
+            span_attributes={
+                semconv.FEATURE_RATE_LIMIT: False,
+                semconv.RATE_LIMIT_IDENTITY: self._settings.identity,
+            },
+            statistics={"rateLimit": lambda: {"refused": interceptor.refused}},
+        )
+
+    @override
+    def gauges(self) -> Mapping[str, float]:
+        return {semconv.LIMIT_REFUSALS: self.refused} if self._interceptors else {}
+
+    def _text(self, limit: RateLimit) -> str:
+        whose = "of each caller" if self._settings.is_keyed else "of all callers"
+        return f"{limit.max_requests_per_second:g} a second, {limit.capacity:g} at once, {whose}"

@@ -1,4 +1,4 @@
-"""How many requests a service lets through, and whose they are."""
+"""The settings of a service's rate limit."""
 
 from __future__ import annotations
 
@@ -13,22 +13,32 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.contract import RateLimit
 
+__all__ = ["KeyExtractor", "MissingPrincipal", "RateLimitSettings"]
 KeyExtractor = Callable[["RequestContext"], str | None]
-"""Returns whose bucket a request takes from; None when it cannot say."""
+"""Returns the key of the bucket that a request takes from, None when it has no key."""
 MissingPrincipal = Literal["shared", "reject"]
+"""Requests without a key share one bucket, or are rejected as UNAUTHENTICATED."""
 
 _MAX_CLIENTS: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimitSettings:
-    """What `with_rate_limit` was told.
+    """The settings of `with_rate_limit`.
+
+    Attributes:
+        limit: the limit of the whole service; None leaves the limits of the contract only.
+        per_client: whether each principal has a bucket of its own.
+        key_extractor: returns the keys of buckets in place of the principal.
+        on_missing_principal: what happens to requests without a key.
+        max_clients: how many buckets there are at most.
 
     Raises:
-        ValueError: a value is out of bounds, or they do not go together.
+        ValueError: a value is out of bounds, or values contradict each other.
+        TypeError: `key_extractor` is not a plain function.
     """
 
-    limit: RateLimit
+    limit: RateLimit | None = None
     per_client: bool = False
     key_extractor: KeyExtractor | None = None
     on_missing_principal: MissingPrincipal = "shared"
@@ -37,28 +47,36 @@ class RateLimitSettings:
     def __post_init__(self) -> None:
         extract: object = self.key_extractor
         if extract is not None and (not callable(extract) or iscoroutinefunction(extract)):
-            raise TypeError("key_extractor is a callable, not async, that takes a RequestContext")
+            raise TypeError("key_extractor must be a plain function that takes a RequestContext")
         if self.on_missing_principal not in ("shared", "reject"):
             raise ValueError(
-                f"on_missing_principal is shared or reject, not {self.on_missing_principal!r}"
+                "on_missing_principal must be 'shared' or 'reject',"
+                f" not {self.on_missing_principal!r}"
             )
         if self.on_missing_principal == "reject" and not self.is_keyed:
-            raise ValueError("a limit for all callers rejects no strangers: add per_client=True")
+            raise ValueError(
+                "on_missing_principal='reject' requires per_client=True or a key_extractor"
+            )
         if type(self.max_clients) is not int or not 1 <= self.max_clients <= _MAX_CLIENTS:
             raise ValueError(f"max_clients is from 1 to {_MAX_CLIENTS}, not {self.max_clients!r}")
 
     @property
     def is_keyed(self) -> bool:
-        """Say whether callers have buckets of their own."""
+        """Whether callers have buckets of their own."""
         return self.per_client or self.key_extractor is not None
 
     @property
+    def needs_principal(self) -> bool:
+        """Whether the keys of buckets are principals."""
+        return self.per_client and self.key_extractor is None
+
+    @property
     def identity(self) -> str:
-        """Say by what callers are told apart."""
+        """What the keys of buckets are: "all", "principal" or "key"."""
         if self.key_extractor is not None:
             return "key"
         return "principal" if self.per_client else "all"
 
     def limiter(self, limit: RateLimit) -> Limiter:
-        """Return new buckets of a limit, by the keys of this one."""
+        """Return new buckets of a limit, with the keys of these settings."""
         return KeyedLimiter(limit, self.max_clients) if self.is_keyed else SharedLimiter(limit)

@@ -1,8 +1,7 @@
-"""Serving a contract: handlers, the builder, and the running instance."""
+"""Serving a contract: handlers, the builder, and running instances."""
 
 from weenats.service.builder import NatsServiceBuilder
-from weenats.service.endpoint import Endpoint
-from weenats.service.handlers import ServiceHandlers
+from weenats.service.handlers import Endpoint, ServiceHandlers
 from weenats.service.instance import NatsService
 
 __all__ = ["Endpoint", "NatsService", "NatsServiceBuilder", "ServiceHandlers"]

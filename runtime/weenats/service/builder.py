@@ -1,4 +1,4 @@
-"""Serving a contract: the immutable builder, beside what it builds."""
+"""The builder of services."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 from weenats import interceptors as chains
-from weenats.auth.authentication import Authentication, check_unasked
-from weenats.circuit_breaker import CircuitBreakerPolicy
+from weenats._internal.extras import check_installed
+from weenats.admission.controller import check_concurrency
+from weenats.auth.authentication import Authentication
+from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
+from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
 from weenats.protocol.deadline import Duration, seconds
-from weenats.rate_limit import RateLimitSettings
-from weenats.service.explain import OperationPolicy, policy_of
+from weenats.rate_limit import RateLimits, RateLimitSettings
+from weenats.service import explain
 from weenats.service.handlers import ServiceHandlers
 from weenats.service.health import HealthSettings
 from weenats.service.instance import NatsService
 from weenats.service.monitoring import MonitoringSettings
-from weenats.service.settings import ServiceSettings
-from weenats.telemetry.otlp import check_installed
+from weenats.service.settings import Host, Member, Position, ServiceSettings
+from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.options import ConnectionOptions
 
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
 
     from weenats.auth import AuthConfig, TokenValidator
     from weenats.circuit_breaker import IsFailure, Listener, Scope
-    from weenats.interceptors import Interceptor
+    from weenats.contract import AnyOperation
+    from weenats.interceptors import Interceptor, ServiceFeature
     from weenats.rate_limit import KeyExtractor, MissingPrincipal
     from weenats.service.explain import OperationPolicy
     from weenats.service.health import CustomCheck
@@ -36,18 +40,38 @@ if TYPE_CHECKING:
     from weenats.telemetry.settings import Level, PrincipalMode
     from weenats.transport.base import Transport
 
-_MAX_CONCURRENCY: Final = 1000
+__all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
+_OF_CONTRACT: Final = "contract"
 
 
 class NatsServiceBuilder:
-    """Puts a service together; every `with_*` returns a new builder and refuses bad values at once.
+    """Builds a service from its handlers.
+
+    A builder is immutable: each `with_*` method returns a new builder, and raises at once when an
+    argument is wrong. Interceptors, `with_auth` and `with_rate_limit` run in the order in which
+    they were added, around the circuit breaker and the handler.
 
     Args:
-        handlers: the filled-in skeleton.
-        servers: the NATS servers to connect to; the service closes this connection when it stops.
-        connection: how to connect to them.
-        transport: a connection to share instead; whoever opened it closes it.
+        handlers: the handlers, an instance of the class that extends the generated skeleton.
+        servers: the URL of the NATS server, or several URLs; the service closes this connection
+            when it stops.
+        connection: how to connect to the servers, with which credentials.
+        transport: an open connection to share, in place of `servers`; the service leaves it open.
+
+    Raises:
+        TypeError: `handlers` is not an instance of a handlers class.
+
+    Example:
+        >>> service = (
+        ...     NatsServiceBuilder(Receipts(), "nats://localhost:4222")
+        ...     .with_queue_group("receipt-workers", max_concurrency=50)
+        ...     .with_auth(JwtAuthConfig(jwks_uri=..., issuer=..., audience="receipts"))
+        ...     .with_circuit_breaker()
+        ...     .build()
+        ... )
+        >>> async with service:
+        ...     await service.wait_until_stopped()
     """
 
     def __init__(
@@ -59,7 +83,7 @@ class NatsServiceBuilder:
         transport: Transport | None = None,
     ) -> None:
         if not isinstance(cast("object", handlers), ServiceHandlers):
-            raise TypeError(f"handlers are an instance of a handlers class, not {handlers!r}")
+            raise TypeError(f"handlers must be an instance of a handlers class, not {handlers!r}")
         self._handlers = handlers
         self._settings = ServiceSettings(
             servers=servers,
@@ -67,9 +91,18 @@ class NatsServiceBuilder:
             transport=transport,
             queue_group=handlers.contract.name,
         )
+        limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
+        self._settings = self._with_member(limits)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
-        """Connect to other servers."""
+        """Connect to other NATS servers.
+
+        Args:
+            servers: the URL of the server, or several URLs.
+
+        Returns:
+            A builder with this setting.
+        """
         return self._with(servers=servers, transport=None)
 
     def with_queue_group(
@@ -81,28 +114,29 @@ class NatsServiceBuilder:
         max_queue_time: Duration = 5.0,
         self_eject: bool = False,
     ) -> Self:
-        """Share the requests with the other instances of this queue group.
+        """Set the queue group that shares the requests, and how many requests run at once.
 
-        Without it the group is named after the service.
+        Without this method the queue group has the name of the service.
 
         Args:
             name: the queue group, `^[a-z][a-z0-9-]*$`.
             max_concurrency: how many requests of this instance run at once, 1 to 1000.
-            max_queue: how many more may wait, 0 to 100,000, ten times `max_concurrency` if not set;
-                beyond that callers get RESOURCE_EXHAUSTED at once.
-            max_queue_time: how long a request may wait; then its caller gets RESOURCE_EXHAUSTED.
-            self_eject: leave the group while the circuit breakers let nobody in, until a trial is
-                due, and while a health check finds something wrong.
+            max_queue: how many more requests may wait, 0 to 100,000; ten times `max_concurrency`
+                if not set. Requests beyond it fail immediately with RESOURCE_EXHAUSTED.
+            max_queue_time: how long a request may wait, in seconds or as a timedelta; then it fails
+                with RESOURCE_EXHAUSTED.
+            self_eject: leave the queue group while all circuit breakers are open, until the next
+                trial call is due, and while a health check fails.
+
+        Returns:
+            A builder with these settings.
 
         Raises:
             ValueError: a value is out of bounds.
-            InvalidArgumentError: `max_queue_time` is no positive duration.
+            InvalidArgumentError: `max_queue_time` is not a positive duration.
         """
         subjects.check_queue_group(name)
-        if type(max_concurrency) is not int or not 1 <= max_concurrency <= _MAX_CONCURRENCY:
-            raise ValueError(
-                f"max_concurrency is from 1 to {_MAX_CONCURRENCY}, not {max_concurrency!r}"
-            )
+        check_concurrency(max_concurrency)
         if max_queue is not None and not (type(max_queue) is int and 0 <= max_queue <= _MAX_QUEUE):
             raise ValueError(f"max_queue is from 0 to {_MAX_QUEUE}, not {max_queue!r}")
         return self._with(
@@ -114,13 +148,29 @@ class NatsServiceBuilder:
         )
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
-        """Let an interceptor stand around every request; the first added is the outermost.
+        """Add an interceptor around every request; the first one added is the outermost.
+
+        Args:
+            interceptor: an async function, or an object with an async `__call__`, that takes the
+                context and `call_next`.
+
+        Returns:
+            A builder with this interceptor.
 
         Raises:
             TypeError: it is not async, or does not take (context, call_next).
+
+        Example:
+            >>> async def timing(context: RequestContext, call_next: CallNext) -> Response:
+            ...     started = perf_counter()
+            ...     try:
+            ...         return await call_next(context)
+            ...     finally:
+            ...         log.info("%s: %.3f s", context.operation.name, perf_counter() - started)
+            >>> builder = builder.with_interceptor(timing)
         """
         chains.check(interceptor)
-        return self._with(interceptors=(*self._settings.interceptors, interceptor))
+        return self._with_member(Member("with_interceptor", interceptor, _user_interceptor))
 
     def with_auth(
         self,
@@ -129,29 +179,42 @@ class NatsServiceBuilder:
         validator: TokenValidator | None = None,
         required: bool | None = None,
     ) -> Self:
-        """Ask callers who they are, at this place among the interceptors.
+        """Authenticate callers by the token of each message, at this place among the interceptors.
 
-        What the contract says of an operation (`auth`) wins over `required`. Later interceptors
-        and handlers find who calls in `context.principal`.
+        Later interceptors and handlers find the caller in `context.principal`. What the contract
+        requires of an operation (`auth`) overrides `required`.
 
         Args:
-            config: how tokens are judged; NoAuthConfig asks nobody.
-            validator: what judges tokens instead.
-            required: with a validator, whether a token must come; by default it must.
+            config: how tokens are validated: JwtAuthConfig; NoAuthConfig turns authentication off.
+            validator: an object that validates tokens, in place of a configuration.
+            required: with a validator, whether calls need a token; True if not set.
+
+        Returns:
+            A builder with authentication.
 
         Raises:
-            ValueError: settings are missing, contradict each other or are not safe; or callers are
-                asked already.
-            TypeError: the configuration is none, or the validator has no `validate`.
+            ValueError: the configuration is incomplete, contradictory or not safe; both or neither
+                of `config` and `validator` are given; or with_auth() was already called.
+            TypeError: the configuration is not an AuthConfig, or the validator has no `validate`.
+
+        Example:
+            >>> builder = builder.with_auth(
+            ...     JwtAuthConfig(
+            ...         jwks_uri="https://issuer.example/.well-known/jwks.json",
+            ...         algorithms=["EdDSA"],
+            ...         issuer="https://issuer.example",
+            ...         audience="receipts",
+            ...     )
+            ... )
         """
         auth = Authentication.of(config, validator, required=required)
         if auth is None:
             return copy(self)
-        if self._settings.auth is not None:
-            raise ValueError("callers are asked already: with_auth is called once")
-        return self.with_interceptor(auth.interceptor)._with(auth=auth)
+        self._check_first_call("with_auth")
+        member = Member("with_auth", auth, _authentication)
+        return self._with_member(member)._with(jwks=auth.jwks)
 
-    def with_rate_limit(  # noqa: PLR0913 - what may be said of a limit
+    def with_rate_limit(  # noqa: PLR0913 - the options of one limit
         self,
         max_requests_per_second: float,
         burst: float | None = None,
@@ -161,35 +224,43 @@ class NatsServiceBuilder:
         on_missing_principal: MissingPrincipal = "shared",
         max_clients: int = 10_000,
     ) -> Self:
-        """Let so many requests through, at this place among the interceptors.
+        """Limit the rate of requests to each instance, at this place among the interceptors.
 
-        It counts the requests of one instance, and refuses beyond it: RESOURCE_EXHAUSTED, with
-        `retryAfter` (ms). Limits of operations in the contract count besides, by the same keys.
+        Requests above the limit fail immediately with RESOURCE_EXHAUSTED and a `retryAfter` in
+        milliseconds. Limits of operations in the contract apply as well, with the same keys.
 
         Args:
-            max_requests_per_second: in the long run, more than 0.
-            burst: at once after a pause, not fewer than a second's; twice as many if not set.
-            per_client: each caller by itself, as `context.principal` tells them apart.
-            key_extractor: tells callers apart instead; it must not block.
-            on_missing_principal: whether callers that cannot be told apart have a bucket together
-                (`shared`), or are refused as UNAUTHENTICATED (`reject`).
-            max_clients: how many callers are told apart at once, up to 1,000,000.
+            max_requests_per_second: the rate, more than 0.
+            burst: how many requests may come at once after a pause, at least one second's; twice
+                the rate if not set.
+            per_client: whether each caller, by `context.principal`, has a limit of its own.
+            key_extractor: a plain function that returns whose limit applies, in place of the
+                principal; it must not block.
+            on_missing_principal: callers without a principal or key have one limit together
+                ("shared"), or are refused as UNAUTHENTICATED ("reject").
+            max_clients: how many callers have limits of their own at once, 1 to 1,000,000; further
+                ones share a limit.
+
+        Returns:
+            A builder with this limit.
 
         Raises:
-            ValueError: a value is out of bounds, or requests are limited already.
+            ValueError: a value is out of bounds, or with_rate_limit() was already called.
+            TypeError: `key_extractor` is not a plain function.
+
+        Example:
+            >>> builder = builder.with_auth(config).with_rate_limit(100, burst=300, per_client=True)
         """
-        if self._settings.rate_limit is not None:
-            raise ValueError("requests are limited already: with_rate_limit is called once")
-        limit = RateLimit(max_requests_per_second=max_requests_per_second, burst=burst)
         settings = RateLimitSettings(
-            limit=limit,
+            limit=RateLimit(max_requests_per_second=max_requests_per_second, burst=burst),
             per_client=per_client,
             key_extractor=key_extractor,
             on_missing_principal=on_missing_principal,
             max_clients=max_clients,
         )
-        chain = (*self._settings.interceptors, settings)
-        return self._with(interceptors=chain, rate_limit=settings)
+        self._check_first_call("with_rate_limit")
+        limits = Member("with_rate_limit", settings, _rate_limits)
+        return self._with_member(limits, replaces=_OF_CONTRACT)
 
     def with_circuit_breaker(  # noqa: PLR0913 - the options of one policy
         self,
@@ -202,28 +273,33 @@ class NatsServiceBuilder:
         is_failure: IsFailure | None = None,
         listener: Listener | None = None,
     ) -> Self:
-        """Keep calls away from handlers that fail, until a few that are tried succeed.
+        """Refuse calls to handlers that fail, until a few trial calls succeed.
 
-        It stands around the handlers, after all interceptors. Each running instance has breakers
-        of its own.
+        While a breaker is open, calls fail immediately with UNAVAILABLE and a `retryAfter` in
+        milliseconds. It runs after all interceptors. Each running instance has its own breakers.
 
         Args:
-            failure_threshold: so many failures within the window open a breaker: calls are
-                UNAVAILABLE at once.
-            recovery_timeout: how long, until calls are tried.
-            monitoring_window: how long a failure counts.
-            half_open_max_calls: so many calls are tried; all must succeed for it to close.
-            scope: a breaker for each operation, or one for all of the service.
-            is_failure: says in place of the default whether an exception of a handler is a failure.
-            listener: is told of each change.
+            failure_threshold: how many failures within `monitoring_window` open a breaker.
+            recovery_timeout: how long it is open until trial calls are made, in seconds or as a
+                timedelta.
+            monitoring_window: how long a failure counts, in seconds or as a timedelta.
+            half_open_max_calls: how many trial calls are made; all must succeed to close it.
+            scope: one breaker for each "operation", or one for the whole "service".
+            is_failure: a plain function that decides in place of the default whether an exception
+                of a handler is a failure.
+            listener: a plain function that is called with each change of a breaker's state.
+
+        Returns:
+            A builder with circuit breakers.
 
         Raises:
-            ValueError: a value is out of bounds, or there is a circuit breaker already.
-            InvalidArgumentError: a duration is no positive amount of time.
-            TypeError: `is_failure` or `listener` is no plain function.
+            ValueError: a value is out of bounds, or with_circuit_breaker() was already called.
+            InvalidArgumentError: a duration is not positive.
+            TypeError: `is_failure` or `listener` is not a plain function.
+
+        Example:
+            >>> builder = builder.with_circuit_breaker(failure_threshold=10, recovery_timeout=5)
         """
-        if self._settings.circuit_breaker is not None:
-            raise ValueError("there is a circuit breaker already: call with_circuit_breaker once")
         policy = CircuitBreakerPolicy(
             failure_threshold=failure_threshold,
             recovery_timeout=seconds(recovery_timeout, "recovery_timeout"),
@@ -233,7 +309,7 @@ class NatsServiceBuilder:
             is_failure=is_failure,
             listener=listener,
         )
-        return self._with(circuit_breaker=policy)
+        return self._with_breakers(policy)
 
     def with_telemetry(
         self,
@@ -244,20 +320,26 @@ class NatsServiceBuilder:
         attributes: Level = "standard",
         principal: PrincipalMode = "plain",
     ) -> Self:
-        """Record spans and metrics of requests and events.
+        """Record spans and metrics of requests and events with OpenTelemetry.
 
         Args:
-            sampling: by `commands`, `queries` and `events`, the share of traces begun here that is
-                recorded: 1, 0.5 and 0.1 if not set. A trace that a message belongs to is followed.
+            sampling: the share of new traces that is recorded, 0 to 1, by "commands", "queries" and
+                "events"; 1, 0.5 and 0.1 if not set. A message that belongs to a trace is recorded
+                if the trace is.
             environment: `deployment.environment.name`.
-            exporter_url: the base URL of an OTLP/HTTP receiver, with a provider of the service's
-                own (extra `otel`); without it the application's provider takes all.
-            attributes: how many attributes spans have, see TelemetrySettings.
-            principal: whether they name who calls `plain`, `hashed` or not at all (`none`).
+            exporter_url: the base URL of an OTLP/HTTP receiver; the service then has OpenTelemetry
+                providers of its own (extra `otel`). If not set, the application's providers are
+                used.
+            attributes: which attributes spans have: "minimal", "standard" or "full", see
+                TelemetrySettings.
+            principal: how spans show the caller: "plain", "hashed" or "none".
+
+        Returns:
+            A builder with telemetry.
 
         Raises:
             ValueError: a value is out of bounds.
-            ImportError: there is an exporter_url, and the SDK is not installed.
+            ImportError: `exporter_url` is set and the OpenTelemetry SDK is not installed.
         """
         settings = TelemetrySettings(
             sampling=sampling or {},
@@ -267,14 +349,25 @@ class NatsServiceBuilder:
             principal=principal,
         )
         if exporter_url is not None:
-            check_installed()
-        return self._with(telemetry=settings)
+            check_installed(
+                "exporter_url needs the OpenTelemetry SDK: pip install 'weenats[otel]'",
+                "opentelemetry.sdk",
+                "opentelemetry.exporter.otlp.proto.http",
+            )
+        member = Member("with_telemetry", settings, _telemetry, Position.OUTERMOST)
+        return self._with_member(member, replaces=member.added_by)._with(telemetry=settings)
 
     def with_drain_timeout(self, timeout: Duration) -> Self:
-        """Set how long a stop may take to finish what was admitted, 30 seconds if not set.
+        """Set how long a stop may take to finish the admitted requests; 30 seconds if not set.
+
+        Args:
+            timeout: seconds or a timedelta; requests that are left then fail with UNAVAILABLE.
+
+        Returns:
+            A builder with this setting.
 
         Raises:
-            InvalidArgumentError: it is no positive duration.
+            InvalidArgumentError: it is not a positive duration.
         """
         return self._with(drain_timeout=seconds(timeout, "drain_timeout"))
 
@@ -286,24 +379,29 @@ class NatsServiceBuilder:
         timeout: Duration = 5,
         custom_checks: Sequence[CustomCheck] = (),
     ) -> Self:
-        """Let checks say whether the service is well, beside whether it serves.
+        """Add health checks, which run together in the background.
 
-        They run together in the background; the first time before the service takes requests.
+        They run for the first time before the service accepts requests. Health requests get the
+        last results, and "ok" only while all checks pass and the service accepts requests.
 
         Args:
-            enabled: False: nobody is told how the service is.
-            interval: how long after they ran the checks run again.
-            timeout: how long a check may take.
-            custom_checks: by name, what returns True or None when all is well; anything else is an
-                error, and so is an exception.
+            enabled: False: the service does not answer health requests.
+            interval: the time between two runs of the checks, in seconds or as a timedelta.
+            timeout: how long a check may take, in seconds or as a timedelta.
+            custom_checks: dictionaries with the `name` of a check and the function `check`, sync or
+                async. The check passes if the function returns True or None.
+
+        Returns:
+            A builder with health checks.
 
         Raises:
-            InvalidArgumentError: a duration is none.
-            ValueError: a name is malformed, repeated or "jwks"; or it was called before.
-            TypeError: a check cannot be called.
+            InvalidArgumentError: a duration is not positive.
+            ValueError: a name is malformed, repeated or "jwks"; or with_health() was already
+                called.
+            TypeError: a check is not callable.
         """
         if self._settings.health is not None:
-            raise ValueError("with_health is called once")
+            raise ValueError("with_health() was already called")
         return self._with(
             health=HealthSettings(
                 enabled=enabled, interval=interval, timeout=timeout, checks=custom_checks
@@ -318,21 +416,26 @@ class NatsServiceBuilder:
         include_request_stats: bool = True,
         custom_metrics: Sequence[CustomMetric] = (),
     ) -> Self:
-        """Publish snapshots of each instance on `{service}.monitoring`; statistics show them too.
+        """Publish snapshots of each instance on `{service}.monitoring`; STATS has them as well.
 
         Args:
-            interval: how long after a snapshot the next one is taken.
-            include_memory_stats: tell how much memory the process holds.
-            include_request_stats: tell of requests, errors, rates and percentiles.
-            custom_metrics: by name, what returns a finite number at once.
+            interval: the time between two snapshots, in seconds or as a timedelta.
+            include_memory_stats: whether snapshots have the memory of the process.
+            include_request_stats: whether snapshots have requests, errors, rates and percentiles.
+            custom_metrics: dictionaries with `name`, `type` ("counter" or "gauge"), `help`, and the
+                plain function `read` that returns a finite number.
+
+        Returns:
+            A builder with monitoring.
 
         Raises:
-            InvalidArgumentError: the interval is no duration.
-            ValueError: a name is malformed or repeated, a type unknown; or it was called before.
-            TypeError: a metric cannot be read.
+            InvalidArgumentError: the interval is not a positive duration.
+            ValueError: a name is malformed or repeated, a type is unknown; or with_monitoring()
+                was already called.
+            TypeError: a metric has no plain function `read`.
         """
         if self._settings.monitoring is not None:
-            raise ValueError("with_monitoring is called once")
+            raise ValueError("with_monitoring() was already called")
         return self._with(
             monitoring=MonitoringSettings(
                 interval=interval,
@@ -343,39 +446,97 @@ class NatsServiceBuilder:
         )
 
     def build(self) -> NatsService:
-        """Return the service, ready to start.
+        """Return a new instance of the service, which `async with` or `start` starts.
 
         Raises:
-            ValueError: the contract wants to know who calls, and nobody asks (`with_auth`);
-                callers are limited each by itself before they are asked who they are; or
-                `self_eject` has neither a circuit breaker nor health checks to go by.
+            ValueError: the contract requires authentication and with_auth() is missing; a rate
+                limit per client comes before with_auth(); or `self_eject` is set without circuit
+                breakers and health checks.
         """
-        self._check_limit()
-        if self._settings.auth is None:
-            check_unasked(endpoint.operation for endpoint in self._handlers.endpoints())
         settings = self._settings
-        if settings.self_eject and settings.circuit_breaker is None and settings.health is None:
+        chain = settings.build_chain(Host(self._operations()))
+        unauthenticated = [
+            operation.name
+            for operation in self._operations()
+            if PRINCIPAL not in _provided(operation, chain)
+            and operation.auth is not None
+            and operation.auth.required
+        ]
+        if unauthenticated:
             raise ValueError(
-                "self_eject goes by circuit breakers and health checks: add"
+                f"the contract requires authentication for {', '.join(unauthenticated)}: add"
+                " with_auth(...)"
+            )
+        ejects = any(feature.seconds_until_ready() is not None for feature in chain)
+        if settings.self_eject and settings.health is None and not ejects:
+            raise ValueError(
+                "self_eject requires circuit breakers or health checks: add"
                 " with_circuit_breaker(...) or with_health(...)"
             )
         return NatsService(self._handlers, settings)
 
     def explain(self) -> tuple[OperationPolicy, ...]:
-        """Return what holds for each operation, and who said so; see `weenats explain`."""
-        return tuple(
-            policy_of(endpoint.operation, self._settings) for endpoint in self._handlers.endpoints()
-        )
+        """Return the settings that apply to each operation, and what set them.
 
-    def _check_limit(self) -> None:
-        limit, auth = self._settings.rate_limit, self._settings.auth
-        if limit is None or not limit.per_client or limit.key_extractor is not None:
-            return
-        chain = self._settings.interceptors
-        if auth is None or chain.index(limit) < chain.index(auth.interceptor):
-            raise ValueError("a limit per client needs to know who calls: add with_auth before it")
+        `weenats explain` shows them.
+        """
+        return explain.explain(self._operations(), self._settings)
+
+    def _operations(self) -> list[AnyOperation]:
+        return [endpoint.operation for endpoint in self._handlers.endpoints()]
+
+    def _with_breakers(self, policy: CircuitBreakerPolicy) -> Self:
+        self._check_first_call("with_circuit_breaker")
+        member = Member("with_circuit_breaker", policy, _circuit_breakers, Position.INNERMOST)
+        return self._with_member(member)
+
+    def _check_first_call(self, method: str) -> None:
+        if any(each.added_by == method for each in self._settings.members):
+            raise ValueError(f"{method}() was already called")
+
+    def _with_member(self, member: Member[Any], *, replaces: str = "") -> Self:
+        kept = [each for each in self._settings.members if each.added_by != replaces]
+        members = sorted([*kept, member], key=lambda each: each.position)
+        return self._with(members=tuple(members))
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of ServiceSettings
         changed = copy(self)
         changed._settings = replace(self._settings, **changes)
         return changed
+
+
+def _user_interceptor(interceptor: Interceptor, _: Host) -> ServiceFeature:
+    return UserInterceptor(interceptor)
+
+
+def _authentication(auth: Authentication, _: Host) -> ServiceFeature:
+    return auth
+
+
+def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
+    return RateLimits(settings, host.operations)
+
+
+def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:
+    return CircuitBreakers(policy, host.operations, host.review)
+
+
+def _telemetry(_: TelemetrySettings, host: Host) -> ServiceFeature:
+    return ServerTelemetry(host.telemetry, host.queue_group, host.chain)
+
+
+def _provided(operation: AnyOperation, chain: Sequence[ServiceFeature]) -> set[str]:
+    """Return what the members of the chain provide for an operation.
+
+    Raises:
+        ValueError: a member requires what no earlier member provides.
+    """
+    provided: set[str] = set()
+    for feature in chain:
+        description = feature.describe(operation)
+        if description is not None:
+            for requirement, message in description.requires.items():
+                if requirement not in provided:
+                    raise ValueError(message)
+            provided |= description.provides
+    return provided

@@ -1,21 +1,21 @@
-"""One operation of a running service: from a delivered message to its reply."""
+"""One operation of a running service: from the delivered message to the reply."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from functools import partial
-from itertools import takewhile
 from time import monotonic, perf_counter_ns, time_ns
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from weenats._internal.validation import check_async
 from weenats.admission.job import Job
-from weenats.auth.interceptor import AuthInterceptor
-from weenats.codec import ContractBreachError, OperationCodec, Request, encode_failure
+from weenats.codec import (
+    ContractBreachError,
+    OperationCodec,
+    Request,
+    encode_error_headers,
+    encode_failure,
+)
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
-from weenats.discovery import EndpointCounters
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -23,121 +23,59 @@ from weenats.errors import (
     MessageTooLargeError,
     ServiceError,
 )
-from weenats.interceptors import CallNext, Interceptor, chain, result_of
-from weenats.protocol import headers as header_names
+from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol.deadline import from_header
 from weenats.protocol.identifiers import STAMPER
+from weenats.service.discovery import EndpointCounters
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from weenats.admission.controller import Admission
-    from weenats.circuit_breaker import HandlerGuard
-    from weenats.contract import AnyOperation, Command, Query
-    from weenats.telemetry.server import ServedOperation
+    from weenats.contract import AnyOperation
+    from weenats.service.handlers import Endpoint
     from weenats.transport.base import Delivery, Transport
 
+__all__ = ["EndpointRunner"]
 _LOG: Final = logging.getLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
-_MAX_HEADER_TEXT: Final = 200
 _NO_CORRELATION: Final[dict[str, str]] = {}
-PayloadT = TypeVar("PayloadT")
-ResultT = TypeVar("ResultT")
-
-
-class Endpoint:
-    """An operation and the handler that serves it; generated skeletons list theirs."""
-
-    __slots__ = ("handler", "operation")
-
-    def __init__(
-        self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]
-    ) -> None:
-        self.operation = operation
-        self.handler = handler
-
-    @classmethod
-    def command(
-        cls,
-        operation: Command[PayloadT, ResultT],
-        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
-    ) -> Endpoint:
-        """Serve a command.
-
-        Raises:
-            TypeError: the handler is not async; so too below.
-        """
-        _check(operation, handler)
-        return cls(operation, _taking_payload(handler))
-
-    @classmethod
-    def query(
-        cls,
-        operation: Query[PayloadT, ResultT],
-        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
-    ) -> Endpoint:
-        """Serve a query that takes parameters."""
-        _check(operation, handler)
-        return cls(operation, _taking_payload(handler))
-
-    @classmethod
-    def plain_query(
-        cls,
-        operation: Query[None, ResultT],
-        handler: Callable[[str, RequestContext], Awaitable[ResultT]],
-    ) -> Endpoint:
-        """Serve a query without parameters."""
-        _check(operation, handler)
-        return cls(operation, lambda context: handler(context.key, context))
 
 
 class EndpointRunner:
-    """Serves the requests of one endpoint: every one is answered once, whatever happens."""
+    """Serves the requests of one endpoint; each request is answered exactly once.
 
-    def __init__(  # noqa: PLR0913 - what a request meets on its way
+    Args:
+        endpoint: the operation and its handler.
+        transport: the connection for replies.
+        interceptors: the interceptors of the operation, the outermost first.
+        admission: decides when requests run.
+        on_refused: takes the message, the time of arrival and the error of each request that was
+            refused before it entered the chain.
+    """
+
+    def __init__(
         self,
         endpoint: Endpoint,
         transport: Transport,
         interceptors: Iterable[Interceptor],
         admission: Admission,
-        *,
-        guard: HandlerGuard | None = None,
-        telemetry: ServedOperation | None = None,
+        on_refused: Callable[[Delivery, int, ServiceError], None],
     ) -> None:
         self.operation = endpoint.operation
         self.counters = EndpointCounters()
         self._transport = transport
         self._admission = admission
+        self._on_refused = on_refused
         self._codec = OperationCodec(endpoint.operation)
         self._handler = endpoint.handler
-        self._telemetry = telemetry
-        innermost = self._handle if guard is None else _guarded(endpoint.handler, guard)
-        self._call = self._chain(tuple(interceptors), innermost)
-
-    def _chain(self, interceptors: tuple[Interceptor, ...], innermost: CallNext) -> CallNext:
-        """Compose the chain; the span begins before the first that is not our own."""
-        if self._telemetry is None:
-            return chain(interceptors, innermost)
-        own = list(takewhile(_is_own, interceptors))
-        rest: list[Interceptor] = []
-        judged = True
-        for interceptor in interceptors[len(own) :]:
-            if isinstance(interceptor, AuthInterceptor):
-                judged = False
-                identify = self._telemetry.identify
-                rest += [_telling_of_failure(identify), interceptor, _telling(identify)]
-            else:
-                rest.append(interceptor)
-        begin = self._telemetry.begin if judged else partial(self._telemetry.begin, judged=False)
-        return chain([*own, _telling(begin), *rest], innermost)
+        self._call = chain(interceptors, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it at once."""
-        job = Job(self, delivery)
-        if self._telemetry is not None:
-            job.received = time_ns()
+        job = Job(self, delivery, None, time_ns())
         if not delivery.reply:
-            _LOG.warning("a request on %s named no reply subject and was dropped", delivery.subject)
+            _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
             self._count(job, 0, InvalidArgumentError())
             return
         timeout = delivery.timeout
@@ -158,7 +96,6 @@ class EndpointRunner:
         try:
             request = self._codec.decode_request(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
-            context.arrival, context.size = job.received, len(job.delivery.payload)
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
@@ -166,13 +103,13 @@ class EndpointRunner:
                 result, elapsed / _NANOSECONDS_PER_MILLISECOND, context
             )
         except asyncio.CancelledError:
-            # When it is the deadline or a stop that cancelled, the caller has its answer already.
+            # If the deadline or a stop cancelled it, the request has been answered already.
             self._answer_failure(
                 job, CancelledError("the service cancelled the request"), started, context
             )
         except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
-            self._answer_failure(job, self._told(error), started, context)
-        except BaseException:  # SystemExit and the like end the process, but not without a word
+            self._answer_failure(job, self._public_error(error), started, context)
+        except BaseException:  # SystemExit and the like end the process, after the reply
             self._answer_failure(job, InternalError(), started, context)
             raise
         else:
@@ -184,35 +121,29 @@ class EndpointRunner:
         self._count(job, 0, error)
 
     async def _handle(self, context: RequestContext) -> Response:
-        CURRENT.set(context)  # an interceptor may have handed on a replaced one
+        if CURRENT.get() is not context:  # an interceptor has replaced it
+            CURRENT.set(context)
         return Response(await self._handler(context))
 
-    def _told(self, error: Exception) -> ServiceError:
-        """Return what the caller is told of an exception.
-
-        The log has all of what it is not told.
-        """
+    def _public_error(self, error: Exception) -> ServiceError:
+        """Return the error that the caller gets; what it does not get is logged."""
         if isinstance(error, ServiceError) and self._codec.declares(error):
             return error
+        cause: BaseException | None = error
         if isinstance(error, ContractBreachError):
-            _LOG.error(
-                "%s broke its contract: %s", self.operation.subject, error, exc_info=error.__cause__
-            )
+            text, cause = f"broke its contract: {error}", error.__cause__
         elif isinstance(error, ServiceError):
-            _LOG.error(
-                "%s raised %s, which its contract does not declare",
-                self.operation.subject,
-                error.label,
-                exc_info=error,
-            )
+            text = f"raised {error.label}, which its contract does not declare"
         else:
-            _LOG.error("%s failed", self.operation.subject, exc_info=error)
+            text = "failed"
+        _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
         return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:
             return
         job.answered = True
+        failure: ServiceError | None = None
         try:
             self._transport.publish(job.delivery.reply, reply)
         except MessageTooLargeError:
@@ -221,13 +152,12 @@ class EndpointRunner:
                 f" carries at most {self._transport.max_payload}; the request was executed"
             )
             _LOG.error("%s", text)
-            self._send_failure(job.delivery.reply, MessageTooLargeError(text), elapsed, None)
-            self._count(job, elapsed, MessageTooLargeError())
+            failure = MessageTooLargeError(text)
+            self._send_failure(job.delivery.reply, failure, elapsed, None)
         except ServiceError as error:
-            _LOG.warning("%s could not be answered: %s", self.operation.subject, error)
-            self._count(job, elapsed, error)
-        else:
-            self._count(job, elapsed, None)
+            _LOG.warning("the reply of %s could not be sent: %s", self.operation.subject, error)
+            failure = error
+        self._count(job, elapsed, failure)
 
     def _answer_failure(
         self, job: Job, error: ServiceError, started: int, context: RequestContext | None
@@ -240,11 +170,14 @@ class EndpointRunner:
         self._count(job, elapsed, error)
 
     def _count(self, job: Job, elapsed: int, error: ServiceError | None) -> None:
-        """Tell statistics and telemetry of a request that has ended, once."""
+        """Count a request that has been answered, and notify those who wait for its answer."""
         self.counters.count(elapsed, error)
-        if self._telemetry is not None:
-            self._telemetry.end(job.context, job.delivery, job.received, error)
-        job.context = None  # else both would hold each other
+        context, job.context = job.context, None  # or each would keep the other alive
+        if context is not None:
+            if job.on_answer:
+                job.notify(context, error)
+        elif error is not None:
+            self._on_refused(job.delivery, job.received, error)
 
     def _send_failure(
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
@@ -255,76 +188,19 @@ class EndpointRunner:
                 self._publish_failure(reply, error, duration, context)
             except (MessageTooLargeError, TypeError, ValueError) as failure:
                 _LOG.warning(
-                    "the error of %s cannot be sent whole: %s", self.operation.subject, failure
+                    "the error of %s cannot be sent unchanged: %s", self.operation.subject, failure
                 )
-                whole = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-                self._publish_failure(reply, whole, duration, None)
+                smaller = failure if isinstance(failure, MessageTooLargeError) else InternalError()
+                self._publish_failure(reply, smaller, duration, None)
         except ServiceError as failure:
-            _LOG.warning("the error of %s cannot be sent: %s", self.operation.subject, failure)
+            _LOG.warning("the error of %s could not be sent: %s", self.operation.subject, failure)
 
     def _publish_failure(
         self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
     ) -> None:
         self._transport.publish(
-            reply, encode_failure(error, duration, context), _error_headers(error)
+            reply, encode_failure(error, duration, context), encode_error_headers(error)
         )
-
-
-def _guarded(
-    handler: Callable[[RequestContext], Awaitable[object]], guard: HandlerGuard
-) -> CallNext:
-    """Return the innermost step with a circuit breaker in it, in one coroutine."""
-
-    async def handle(context: RequestContext) -> Response:
-        CURRENT.set(context)
-        call = guard.admit()
-        try:
-            result = await handler(context)
-        except BaseException as error:
-            guard.raised(call, error, context)
-            raise
-        guard.succeeded(call)
-        return Response(result)
-
-    return handle
-
-
-def _is_own(interceptor: Interceptor) -> bool:
-    """Say whether an interceptor is the runtime's: those tell the span that starts after them."""
-    return type(interceptor).__module__.startswith("weenats.")
-
-
-def _telling(tell: Callable[[RequestContext], None]) -> Interceptor:
-    """Return a link of the chain that tells telemetry and goes on."""
-
-    def told(context: RequestContext, call_next: CallNext) -> Awaitable[Response]:
-        tell(context)
-        return call_next(context)
-
-    return told
-
-
-def _telling_of_failure(tell: Callable[[RequestContext], None]) -> Interceptor:
-    """Return a link of the chain that tells telemetry when what follows fails."""
-
-    async def told(context: RequestContext, call_next: CallNext) -> Response:
-        try:
-            return await call_next(context)
-        except BaseException:
-            tell(context)
-            raise
-
-    return told
-
-
-def _check(operation: AnyOperation, handler: object) -> None:
-    check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
-
-
-def _taking_payload(
-    handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
-) -> Callable[[RequestContext], Awaitable[ResultT]]:
-    return lambda context: handler(context.key, cast("PayloadT", context.payload), context)
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
@@ -350,17 +226,3 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         deadline=job.deadline,
         work=job,
     )
-
-
-def _error_headers(error: ServiceError) -> bytes:
-    text = "".join(
-        character if character.isprintable() else " "
-        for character in error.message[:_MAX_HEADER_TEXT]
-    )
-    lines = {
-        header_names.ERROR: text.strip() or error.code.value,
-        header_names.ERROR_CODE: str(error.number),
-    }
-    if (retry_after := error.retry_after) is not None:
-        lines[header_names.RETRY_AFTER] = str(math.ceil(round(retry_after * 1000, 3)))
-    return header_names.encode(lines)

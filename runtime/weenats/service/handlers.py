@@ -1,58 +1,180 @@
-"""The base of generated skeletons."""
+"""Endpoints, and the base class of generated skeletons."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
 
+from weenats._internal.validation import check_async
 from weenats.errors import UnavailableError
 from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
-    from weenats.contract import ServiceContract
-    from weenats.service.endpoint import Endpoint
+    from collections.abc import Awaitable, Callable
+
+    from weenats.context import RequestContext
+    from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
+__all__ = ["Binding", "Endpoint", "ServiceHandlers"]
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+
+
+class Endpoint:
+    """An operation and the handler that serves it; generated skeletons return theirs."""
+
+    __slots__ = ("handler", "operation")
+
+    def __init__(
+        self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]
+    ) -> None:
+        self.operation = operation
+        self.handler = handler
+
+    @classmethod
+    def command(
+        cls,
+        operation: Command[PayloadT, ResultT],
+        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Return the endpoint of a command.
+
+        Args:
+            operation: the command.
+            handler: an async function that takes the key, the payload and the context.
+
+        Raises:
+            TypeError: the handler is not async.
+        """
+        _check(operation, handler)
+        return cls(operation, _taking_payload(handler))
+
+    @classmethod
+    def query(
+        cls,
+        operation: Query[PayloadT, ResultT],
+        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Return the endpoint of a query with parameters.
+
+        Args:
+            operation: the query.
+            handler: an async function that takes the key, the parameters and the context.
+
+        Raises:
+            TypeError: the handler is not async.
+        """
+        _check(operation, handler)
+        return cls(operation, _taking_payload(handler))
+
+    @classmethod
+    def plain_query(
+        cls,
+        operation: Query[None, ResultT],
+        handler: Callable[[str, RequestContext], Awaitable[ResultT]],
+    ) -> Endpoint:
+        """Return the endpoint of a query without parameters.
+
+        Args:
+            operation: the query.
+            handler: an async function that takes the key and the context.
+
+        Raises:
+            TypeError: the handler is not async.
+        """
+        _check(operation, handler)
+        return cls(operation, lambda context: handler(context.key, context))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Binding:
+    """The connection of one running instance, as its handlers use it.
+
+    Attributes:
+        transport: the connection.
+        telemetry: records what the handlers publish.
+    """
+
+    transport: Transport
+    telemetry: TelemetryManager
+
+
+CURRENT_BINDING: Final[ContextVar[Binding | None]] = ContextVar(
+    "weenats_current_binding", default=None
+)
+"""The binding of the instance whose request the running task serves."""
+
 
 class ServiceHandlers(ABC):
-    """The base of generated skeletons: the handlers of one contract.
+    """The base class of generated skeletons: the handlers of one contract.
 
-    One object serves all requests, concurrently; what it holds is shared by them.
+    One object serves all requests concurrently, and may serve several running instances; its
+    attributes are shared by them.
     """
 
     contract: ClassVar[ServiceContract]
-    _transports: tuple[tuple[Transport, TelemetryManager | None], ...] = ()
+    _bindings: tuple[Binding, ...] = ()
 
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Return the operations of the contract with the handlers that serve them."""
+        """Return the operations of the contract with their handlers."""
 
     @property
     def transport(self) -> Transport:
-        """The connection of the service that serves these handlers; events are published on it.
+        """The connection that events are published on: that of the current request.
+
+        Outside of a request it is the connection of the only instance that these handlers serve.
 
         Raises:
-            UnavailableError: no service serves them yet.
+            UnavailableError: no running instance serves these handlers.
+            RuntimeError: outside of a request, and several instances serve these handlers.
         """
-        if not self._transports:
-            raise UnavailableError("these handlers are not served yet")
-        return self._transports[-1][0]
+        binding = self._binding()
+        if binding is None:
+            raise UnavailableError("no running service serves these handlers")
+        return binding.transport
 
     @property
     def telemetry(self) -> TelemetryManager:
-        """What records the events of these handlers and spans of their own; nothing when off."""
-        return (self._transports[-1][1] if self._transports else None) or SILENT
+        """The telemetry of the current request's service, for spans of your own.
 
-    def bind(self, transport: Transport, telemetry: TelemetryManager | None = None) -> None:
-        """Publish events on this connection from now on."""
-        self._transports = (*self._transports, (transport, telemetry))
+        It records nothing when the service has no telemetry or does not run.
 
-    def unbind(self, transport: Transport) -> None:
-        """Use the connection no more; that of another service that serves them takes its place."""
-        rest = list(self._transports)
-        for bound in rest:
-            if bound[0] is transport:
-                rest.remove(bound)
-                break
-        self._transports = tuple(rest)
+        Raises:
+            RuntimeError: outside of a request, and several instances serve these handlers.
+        """
+        binding = self._binding()
+        return SILENT if binding is None else binding.telemetry
+
+    def bind(self, binding: Binding) -> None:
+        """Add the connection of an instance that serves these handlers."""
+        self._bindings = (*self._bindings, binding)
+
+    def unbind(self, binding: Binding) -> None:
+        """Remove the connection of an instance that has stopped."""
+        self._bindings = tuple(each for each in self._bindings if each is not binding)
+
+    def _binding(self) -> Binding | None:
+        current = CURRENT_BINDING.get()
+        if current in self._bindings:
+            return current
+        if len(self._bindings) > 1:
+            raise RuntimeError(
+                "these handlers serve several connections: outside of a request, publish with"
+                " weenats.events.publish(transport, ...)"
+            )
+        return self._bindings[0] if self._bindings else None
+
+
+def _check(operation: AnyOperation, handler: object) -> None:
+    check_async(handler, f"the handler of {operation.contract.name} {operation.name}")
+
+
+def _taking_payload(
+    handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+) -> Callable[[RequestContext], Awaitable[ResultT]]:
+    return lambda context: handler(context.key, cast("PayloadT", context.payload), context)

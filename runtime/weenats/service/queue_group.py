@@ -1,4 +1,4 @@
-"""When an instance is a member of its queue group: while it serves and is fit for new work."""
+"""The membership of an instance in its queue group: it leaves while it is not ready."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ if TYPE_CHECKING:
 
     from weenats.transport.base import OnDelivery, Subscription, Transport
 
+__all__ = ["Condition", "QueueMembership"]
 _LOG: Final = logging.getLogger("weenats.service.queue_group")
 _RETRY: Final = 1.0
 
 Condition = Callable[[], float]
-"""Seconds until an instance is fit for new work: 0 when it is, infinite when nobody knows.
+"""Returns the seconds until an instance is ready for requests: 0 when it is, infinity if unknown.
 
-Whoever changes its mind earlier calls `QueueMembership.review`.
+When the time changes, `QueueMembership.review` is to be called.
 """
 
 
 class QueueMembership:
-    """Joins and leaves a queue group with all operations of an instance, one move at a time.
+    """Joins and leaves a queue group with all operations of an instance, one change at a time.
 
-    Every leaving is behind a fence: what was delivered until then has been handed over.
+    It leaves behind a fence, so that requests which the server has delivered are not lost.
 
     Args:
         transport: the connection.
-        operations: the subjects, and what takes their requests.
+        operations: the subjects, each with the function that takes its requests.
         group: the queue group.
-        conditions: the instance is a member while all of them hold.
+        conditions: the instance is a member while all of them return 0.
     """
 
     def __init__(
@@ -56,11 +57,11 @@ class QueueMembership:
 
     @property
     def is_member(self) -> bool:
-        """Say whether new work comes to this instance."""
+        """Whether new requests reach this instance."""
         return bool(self._subscriptions)
 
     def join(self) -> None:
-        """Join; a fence of the transport tells when the server has it.
+        """Join; after the next fence of the transport the server has the subscriptions.
 
         Raises:
             ConnectionLostError: the connection was closed.
@@ -69,18 +70,18 @@ class QueueMembership:
         self._subscribe()
 
     def review(self) -> None:
-        """Ask the conditions, and join or leave as they have it, without waiting for it."""
-        if not self._serves or self._moving is not None:  # who moves asks again at the end
+        """Check the conditions, and begin to join or leave accordingly."""
+        if not self._serves or self._moving is not None:  # a change ends with another review
             return
         wait = max((condition() for condition in self._conditions), default=0.0)
         if self.is_member == (wait > 0):
-            # It outlives the request that set it off, and so does not serve that.
+            # The task must not inherit the context of the request that caused it.
             self._moving = asyncio.create_task(self._move(), context=Context())
         elif wait > 0:
             self._review_in(wait)
 
     async def close(self) -> None:
-        """Leave for good, after a move that is under way."""
+        """Leave for good, after a change that has begun."""
         self._serves = False
         if self._moving is not None:
             await asyncio.wait([self._moving])
@@ -91,14 +92,14 @@ class QueueMembership:
     async def _move(self) -> None:
         try:
             if self.is_member:
-                _LOG.warning("leaving the queue group %s for a while", self._group)
+                _LOG.warning("leaving the queue group %s for now", self._group)
                 await self._leave()
             else:
                 self._subscribe()
                 await self._transport.fence()
                 _LOG.info("back in the queue group %s", self._group)
         except ServiceError as error:
-            _LOG.warning("no return to the queue group %s yet: %s", self._group, error)
+            _LOG.warning("cannot return to the queue group %s yet: %s", self._group, error)
             self._moving = None
             self._review_in(_RETRY)
         else:
@@ -113,7 +114,8 @@ class QueueMembership:
 
     async def _leave(self) -> None:
         subscriptions, self._subscriptions = self._subscriptions, []
-        await self._transport.unsubscribe(subscriptions)
+        if subscriptions:
+            await self._transport.unsubscribe(subscriptions)
 
     def _review_in(self, wait: float) -> None:
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT for all services of a process: one handler, however many of them wait."""
+"""SIGTERM and SIGINT: one signal handler for all services of a process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
+__all__ = ["StopSignals"]
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 
@@ -18,8 +18,11 @@ _waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
 class StopSignals:
     """While entered, calls `on_signal` on the loop for each SIGTERM or SIGINT.
 
-    The handlers that were installed before are put back when nobody waits any more. Outside of the
-    main thread, and where the platform has no such signals, it does nothing.
+    The previous signal handlers are restored when the last one is left. It does nothing outside of
+    the main thread, and on platforms without these signals.
+
+    Args:
+        on_signal: a function without arguments.
     """
 
     def __init__(self, on_signal: Callable[[], None]) -> None:
@@ -33,12 +36,7 @@ class StopSignals:
             _install(self._loop)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         callbacks = _waiting[self._loop]
         callbacks.remove(self._on_signal)
         if not callbacks:
@@ -60,7 +58,7 @@ def _install(loop: asyncio.AbstractEventLoop) -> None:
 def _restore(loop: asyncio.AbstractEventLoop) -> None:
     for number in _SIGNALS:
         with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            # False in a thread: what the main thread's loop installed is not this loop's to undo.
+            # False in a thread: the handler belongs to the loop of the main thread.
             if not loop.remove_signal_handler(number):
                 continue
             if (previous := _previous.pop(number, None)) is not None:

@@ -96,7 +96,7 @@ class OutgoingCalls(Calls):
         attributes = dict(self._attributes)
         if context is not None:
             attributes |= self._manager.correlation(context)
-            if self._tells_features and ATTEMPT in context:
+            if self._has_features and ATTEMPT in context:
                 attributes[semconv.ATTEMPT] = context[ATTEMPT]
         server = self._transport.server_address
         if server is not None:

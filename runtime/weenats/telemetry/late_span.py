@@ -1,22 +1,21 @@
-"""Spans that are put together when they end, at less than half of what the SDK's own cost.
+"""Spans of the SDK that are constructed as late as possible, which costs less than half.
 
-Most of what a span of the SDK costs is its construction: locks, bounded containers, a check of each
-attribute. Ours are known to be sound: a span keeps a dictionary until its end, and then goes to the
-SDK's processors as the `ReadableSpan` that the SDK's own would have become. Sampler, ids, resource
-and scope are those of the SDK's tracer. Where something must see spans begin, or where there are
-bounds that ours might exceed, the SDK makes its own.
+Most of the cost of a span is its construction: locks, bounded containers, a check of each
+attribute. A `LateSpan` keeps its attributes in a dictionary, and most need no more until they end:
+then the processors get the same `ReadableSpan` that the SDK would have made. Anything else that is
+done to the span first runs the SDK's own constructor, and the SDK's own methods do the rest.
 """
 
 from __future__ import annotations
 
-import traceback
 from os import environ
+from threading import Lock, RLock
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace import (  # noqa: TID251 - this file is imported where an SDK is in use
-    Event,
+from opentelemetry.sdk.trace import (  # noqa: TID251 - this file is imported only if there is an SDK
     ReadableSpan,
+    Span,
     Tracer,
     TracerProvider,
 )
@@ -27,7 +26,6 @@ from opentelemetry.sdk.trace.export import (  # noqa: TID251 - same
 from opentelemetry.sdk.trace.sampling import Decision  # noqa: TID251 - same
 from opentelemetry.trace import (
     NonRecordingSpan,
-    Span,
     SpanContext,
     Status,
     StatusCode,
@@ -39,50 +37,56 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opentelemetry import trace
     from opentelemetry.context import Context
     from opentelemetry.trace import SpanKind
     from opentelemetry.util.types import AttributeValue
 
+__all__ = ["LateSpan", "LateTracer"]
 _UNSET: Final = Status(StatusCode.UNSET)
-_SEES_ENDS_ONLY: Final = (BatchSpanProcessor, SimpleSpanProcessor)
-_FEWEST_ATTRIBUTES: Final = 64
+_SCALARS: Final = frozenset({str, bool, int, float})
+_USES_ENDED_SPANS_ONLY: Final = (BatchSpanProcessor, SimpleSpanProcessor)
+_MAX_ATTRIBUTES: Final = 64
 _OWN_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
+_CONSTRUCTING: Final = RLock()
 
 
 class LateTracer:
-    """Starts such spans for a tracer of the SDK.
+    """Starts late spans for a tracer of the SDK.
 
     Args:
-        tracer: whose sampler, ids, resource and scope hold.
+        tracer: the tracer whose sampler, ids, resource and scope are used.
     """
 
     def __init__(self, tracer: Tracer) -> None:
-        self._tracer: Any = tracer  # what it keeps of its construction is not typed
+        self._tracer: Any = tracer  # its attributes have no public types
         self._checked: object = None
         self._fits = False
 
     @classmethod
     def of(cls, provider: object, tracer: object) -> LateTracer | None:
-        """Return one for a tracer, None where only the SDK's own spans will do."""
+        """Return a late tracer, None when only spans of the SDK will do for this provider."""
         if type(provider) is not TracerProvider or type(tracer) is not Tracer:
             return None
-        limits: Any = getattr(tracer, "_span_limits")  # noqa: B009 - the SDK shows it nowhere else
-        bounds = (limits.max_span_attributes, limits.max_event_attributes, limits.max_events)
-        if limits.max_span_attribute_length is not None or environ.get(_OWN_METRICS):
-            return None
-        if any(bound is not None and bound < _FEWEST_ATTRIBUTES for bound in bounds):
+        limits: Any = getattr(tracer, "_span_limits")  # noqa: B009 - the SDK has no public name
+        most = limits.max_span_attributes
+        if (
+            limits.max_span_attribute_length is not None
+            or (most is not None and most < _MAX_ATTRIBUTES)
+            or environ.get(_OWN_METRICS)
+        ):
             return None
         return cls(tracer)
 
     @property
     def fits(self) -> bool:
-        """Say whether all processors look at spans when they end, and not before."""
+        """Whether all processors use spans when they end, and not before."""
         processors: tuple[object, ...] = self._tracer.span_processor._span_processors
         if processors is not self._checked:
             self._checked = processors
-            self._fits = all(type(each) in _SEES_ENDS_ONLY for each in processors)
+            self._fits = all(type(each) in _USES_ENDED_SPANS_ONLY for each in processors)
         return self._fits
 
     def start_span(
@@ -92,8 +96,16 @@ class LateTracer:
         kind: SpanKind,
         attributes: dict[str, AttributeValue],
         start_time: int | None,
-    ) -> Span:
-        """Start a span; it owns the attributes from now on."""
+    ) -> trace.Span:
+        """Start a span as the SDK's tracer does.
+
+        Args:
+            name: the name of the span.
+            parent: the context of its parent.
+            kind: its kind.
+            attributes: its attributes, valid and fewer than 64; the span owns the dictionary.
+            start_time: when it started, nanoseconds since the epoch; now if not set.
+        """
         tracer = self._tracer
         found = get_current_span(parent).get_span_context()
         above = found if found.is_valid else None
@@ -115,31 +127,24 @@ class LateTracer:
             return NonRecordingSpan(context)
         if result.attributes != attributes:
             attributes.update(result.attributes)
-        return LateSpan(self._tracer, name, context, above, kind, attributes, start_time)
+        return LateSpan(tracer, name, context, above, kind, attributes, start_time)
 
 
 class LateSpan(Span):
-    """A span that is recorded; what is set after its end is passed over."""
+    """A span of the SDK whose constructor runs when something is used that it makes.
 
-    __slots__ = (
-        "_above",
-        "_attributes",
-        "_context",
-        "_ended",
-        "_events",
-        "_kind",
-        "_name",
-        "_start_time",
-        "_status",
-        "_tracer",
-    )
+    Its attributes are in `_early` until then.
+    """
+
+    _lock: Any = Lock()  # until the constructor has made one for this span
+    _early: dict[str, AttributeValue] | None = None
 
     def __init__(  # noqa: PLR0913, PLR0917 - what a span is made of
         self,
         tracer: Any,  # noqa: ANN401 - see LateTracer
         name: str,
         context: SpanContext,
-        above: SpanContext | None,
+        parent: SpanContext | None,
         kind: SpanKind,
         attributes: dict[str, AttributeValue],
         start_time: int | None,
@@ -147,100 +152,89 @@ class LateSpan(Span):
         self._tracer = tracer
         self._name = name
         self._context = context
-        self._above = above
+        self._parent = parent
         self._kind = kind
-        self._attributes = attributes
         self._start_time = time_ns() if start_time is None else start_time
+        self._end_time = None
         self._status = _UNSET
-        self._events: list[Event] | None = None
-        self._ended = False
+        self._early = attributes
 
-    @override
-    def get_span_context(self) -> SpanContext:
-        return self._context
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the SDK's span
+        """Run the SDK's constructor, then return what it has made."""
+        with _CONSTRUCTING:
+            early, self._early = self._early, None
+            if early is not None:
+                self._construct(early)
+        return self.__getattribute__(name)
 
-    @override
-    def is_recording(self) -> bool:
-        return not self._ended
+    def _construct(self, attributes: dict[str, AttributeValue]) -> None:
+        tracer, start, end, status = self._tracer, self._start_time, self._end_time, self._status
+        super().__init__(
+            self._name,
+            self.get_span_context(),
+            self._parent,
+            tracer.sampler,
+            resource=tracer.resource,
+            attributes=attributes,
+            kind=self._kind,
+            span_processor=tracer.span_processor,
+            instrumentation_info=tracer.instrumentation_info,
+            record_exception=False,
+            limits=tracer._span_limits,
+            instrumentation_scope=tracer._instrumentation_scope,
+        )
+        self._start_time, self._end_time, self._status = start, end, status
 
     @override
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
-        for name, value in attributes.items():
-            self.set_attribute(name, value)
+        fields: Any = self.__dict__  # a class with __getattr__ is slow to read attributes from
+        early = fields["_early"]
+        if early is not None and fields["_end_time"] is None and _are_plain(attributes, early):
+            early.update(attributes)
+        else:
+            super().set_attributes(attributes)
 
     @override
     def set_attribute(self, key: str, value: AttributeValue) -> None:
-        if not self._ended and key and _is_sound(value):
-            self._attributes[key] = value
-
-    @override
-    def add_event(
-        self,
-        name: str,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        timestamp: int | None = None,
-    ) -> None:
-        if self._ended:
-            return
-        sound = {key: value for key, value in (attributes or {}).items() if _is_sound(value)}
-        if self._events is None:
-            self._events = []
-        self._events.append(Event(name, sound, timestamp))
-
-    @override
-    def update_name(self, name: str) -> None:
-        if not self._ended:
-            self._name = name
-
-    @override
-    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
-        if not self._ended:
-            self._status = status if isinstance(status, Status) else Status(status, description)
-
-    @override
-    def record_exception(
-        self,
-        exception: BaseException,
-        attributes: Mapping[str, AttributeValue] | None = None,
-        timestamp: int | None = None,
-        escaped: bool = False,
-    ) -> None:
-        told = {
-            "exception.type": type(exception).__qualname__,
-            "exception.message": str(exception),
-            "exception.stacktrace": "".join(traceback.format_exception(exception)),
-            "exception.escaped": str(escaped),
-        }
-        self.add_event("exception", {**told, **(attributes or {})}, timestamp)
+        if type(value) in _SCALARS and key:
+            self.set_attributes({key: value})
+        else:
+            super().set_attribute(key, value)
 
     @override
     def end(self, end_time: int | None = None) -> None:
-        if self._ended:
+        fields: Any = self.__dict__
+        if fields["_early"] is None or fields["_end_time"] is not None:
+            super().end(end_time)
             return
-        self._ended = True
-        tracer = self._tracer
+        fields["_end_time"] = end_time = time_ns() if end_time is None else end_time
+        tracer = fields["_tracer"]
         tracer.span_processor.on_end(
             ReadableSpan(
-                self._name,
-                self._context,
-                self._above,
+                fields["_name"],
+                fields["_context"],
+                fields["_parent"],
                 tracer.resource,
-                self._attributes,
-                self._events or (),
+                fields["_early"],
                 (),
-                self._kind,
+                (),
+                fields["_kind"],
                 tracer.instrumentation_info,
-                self._status,
-                self._start_time,
-                time_ns() if end_time is None else end_time,
+                fields["_status"],
+                fields["_start_time"],
+                end_time,
                 tracer._instrumentation_scope,
             )
         )
 
 
-def _is_sound(value: object) -> bool:
-    if isinstance(value, str | bool | int | float):
-        return True
-    if not isinstance(value, list | tuple):
+def _are_plain(
+    attributes: Mapping[str, AttributeValue], others: Mapping[str, AttributeValue]
+) -> bool:
+    """Whether the SDK would take these attributes unchanged, beside the others."""
+    if len(attributes) + len(others) > _MAX_ATTRIBUTES:
         return False
-    return all(isinstance(each, str | bool | int | float) for each in cast("list[object]", value))
+    for key, value in attributes.items():  # noqa: SIM110 - a generator is slower for so few
+        if type(value) not in _SCALARS or not key:
+            return False
+    return True

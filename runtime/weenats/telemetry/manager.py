@@ -1,4 +1,4 @@
-"""The one place for telemetry: what starts spans, carries them on and counts what came of them."""
+"""The telemetry manager: starts spans, propagates trace context, makes instruments of metrics."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
+__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent", "fail"]
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
@@ -48,12 +49,22 @@ _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 class TelemetryManager:
     """Spans, propagation and metrics of one client or one instance of a service.
 
-    It needs the API of OpenTelemetry alone. While the application has no provider, it does nothing.
+    It needs the API of OpenTelemetry only, and does nothing while the application has no provider.
 
     Args:
         settings: what is collected.
-        tracer_provider: whose spans; the application's when none is given.
-        meter_provider: whose metrics; the application's when none is given.
+        tracer_provider: where spans go; the application's provider if not set.
+        meter_provider: where metrics go; the application's provider if not set.
+
+    Attributes:
+        settings: what is collected.
+        meter: makes the instruments of metrics.
+        publishers: the telemetry of each event that is published; made once, see `messaging`.
+        is_shared: whether metrics go to the application's provider.
+
+    Example:
+        >>> with self.telemetry.with_span("charge card"):  # in a handler
+        ...     await charge(order)
     """
 
     def __init__(
@@ -77,8 +88,8 @@ class TelemetryManager:
 
     @property
     def traces(self) -> bool:
-        """Say whether there is anybody to give spans to."""
-        # Not isinstance: of an abstract class that is a search, and this is asked for each call.
+        """Whether there is a provider that takes spans."""
+        # Not isinstance: it is slow for an abstract class, and this is called for each request.
         return (
             self._own_provider is not None
             or type(trace.get_tracer_provider()) is not ProxyTracerProvider
@@ -86,34 +97,73 @@ class TelemetryManager:
 
     @staticmethod
     def extract_trace_context(headers: Mapping[str, str]) -> Context:
-        """Return the trace context that came with a message; see propagation."""
+        """Return the trace context and baggage of received headers.
+
+        Args:
+            headers: the headers of a message.
+
+        Returns:
+            An empty Context when the headers have no valid trace context.
+        """
         return propagation.extract_trace_context(headers)
 
     @staticmethod
     def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-        """Return the headers that carry the current trace, or that of a context, on."""
+        """Return the headers that propagate a trace: `traceparent`, `tracestate`, `baggage`.
+
+        Args:
+            context: the trace context to propagate; the current one if not set.
+        """
         return propagation.create_trace_headers(context)
 
     def start_request_span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
     ) -> Span:
-        """Start the CLIENT span of a call, below the current span when no parent is given."""
+        """Start a CLIENT span.
+
+        Args:
+            name: the name of the span.
+            kind: the kind of message, which decides the share that is sampled.
+            attributes: the attributes of the span.
+            parent: the context of the parent span; the current context if not set.
+
+        Returns:
+            The span, which the caller ends; one that is not recording when it is not sampled.
+        """
         parent = parent or otel.get_current()
         return self._start(name, SpanKind.CLIENT, kind, attributes, parent)
 
     def start_message_span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Context
     ) -> Span:
-        """Start the SERVER span of a message, below the trace context that came with it."""
+        """Start a SERVER span.
+
+        Args:
+            name: the name of the span.
+            kind: the kind of message, which decides the share that is sampled.
+            attributes: the attributes of the span.
+            parent: the trace context of the message, see `extract_trace_context`.
+
+        Returns:
+            The span, which the caller ends; one that is not recording when it is not sampled.
+        """
         return self._start(name, SpanKind.SERVER, kind, attributes, parent)
 
     @contextmanager
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
     ) -> Generator[Span]:
-        """Work within a span of its own, below the current one, which is current meanwhile.
+        """Run the body of the `with` in a span of its own, a child of the current one.
 
-        An exception marks it as failed by its class; what it says may be secret and is not told.
+        An exception marks the span as failed with the name of its class; its message is not
+        recorded, as it may hold secrets.
+
+        Args:
+            name: the name of the span.
+            attributes: the attributes of the span.
+
+        Returns:
+            A context manager whose value is the span.
         """
         with self._tracer.start_as_current_span(
             name, attributes=attributes, record_exception=False, set_status_on_exception=False
@@ -126,12 +176,17 @@ class TelemetryManager:
                 raise
 
     def add_correlation_attributes(self, span: Span, context: MessageContext) -> None:
-        """Put the ids of a message onto a span."""
+        """Set the ids of a message as attributes of a span.
+
+        Args:
+            span: the span.
+            context: the context of the message.
+        """
         if span.is_recording():
             span.set_attributes(self.correlation(context))
 
     def correlation(self, context: MessageContext) -> Attributes:
-        """Return the ids of a message as attributes, as many as are to be collected."""
+        """Return the ids of a message as attributes, as many as the level of attributes wants."""
         level = self.settings.attributes
         if level == "minimal":
             return {}
@@ -147,11 +202,14 @@ class TelemetryManager:
         return attributes
 
     def principal(self, identity: str) -> str | None:
-        """Return a principal's id as it may be shown, None when it may not."""
+        """Return the id of a principal as spans may show it, None when they may not."""
         return shown_principal(identity, self.settings.principal)
 
+    async def shut_down(self) -> None:
+        """Export what is pending, for at most five seconds; only own providers have anything."""
+
     def histogram(self, name: str, description: str) -> Histogram:
-        """Return an instrument for durations in seconds, with the buckets of the conventions."""
+        """Return a histogram of durations in seconds, with the buckets of the conventions."""
         return self.meter.create_histogram(
             name,
             unit="s",
@@ -160,9 +218,10 @@ class TelemetryManager:
         )
 
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
-        """Return what stands for a span that is not recorded; None when it is to be recorded.
+        """Decide whether to record a span: as its parent, else by the share of its kind of message.
 
-        What the parent decided holds; where there is none, the share of this kind of message.
+        Returns:
+            None when it is to be recorded, else the span to use in its place.
         """
         span = get_current_span(parent)
         if isinstance(span, DeferredSpan):
@@ -182,7 +241,15 @@ class TelemetryManager:
         parent: Context,
         start_time: int | None = None,
     ) -> Span:
-        """Start a span that `unsampled` decided to record; it began at `start_time`, epoch ns."""
+        """Start a span that `unsampled` decided to record.
+
+        Args:
+            name: the name of the span.
+            span_kind: its kind.
+            attributes: its attributes; the span owns the dictionary from now on.
+            parent: the context of its parent.
+            start_time: when it started, nanoseconds since the epoch; now if not set.
+        """
         late = self._late or self._late_tracer()
         if late is not None and late.fits:
             return late.start_span(name, parent, span_kind, attributes, start_time)
@@ -199,16 +266,19 @@ class TelemetryManager:
         return self.record(name, span_kind, attributes, parent)
 
     def _late_tracer(self) -> LateTracer | None:
-        """Find out, once there is a provider, whether our own spans will do."""
+        """Return the tracer of late spans, None when only spans of the provider will do."""
         provider = self._own_provider or trace.get_tracer_provider()
-        if not self._looked:
-            self._looked = True
-            self._late = late_tracer(provider)
+        if not self._looked and type(provider).__module__.startswith("opentelemetry.sdk."):
+            from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
+
+            tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
+            self._late = LateTracer.of(provider, tracer)
+        self._looked = True
         return self._late
 
 
 def current_parent() -> Context:
-    """Return the context that what is sent now belongs to."""
+    """Return the trace context of what is sent now."""
     current = otel.get_current()
     served = CURRENT.get()
     if (
@@ -216,24 +286,14 @@ def current_parent() -> Context:
         and served.otel_context is None
         and not get_current_span(current).get_span_context().is_valid
     ):
-        # Served without telemetry of its own: the trace that came goes on.
+        # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)
     return current
 
 
 def fail(span: Span, error: ServiceError) -> None:
-    """Mark a span as failed, with no text that anybody but us has written."""
+    """Mark a span as failed, with the code of the error; its message may hold secrets."""
     span.set_status(Status(StatusCode.ERROR, error.label))
-
-
-def late_tracer(provider: TracerProvider) -> LateTracer | None:
-    """Return what starts spans of ours for a provider; None when it is none of the SDK."""
-    if not type(provider).__module__.startswith("opentelemetry.sdk."):
-        return None
-    from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - there is an SDK
-
-    tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
-    return LateTracer.of(provider, tracer)
 
 
 def _version() -> str:
@@ -246,4 +306,4 @@ def _version() -> str:
 SILENT: Final = TelemetryManager(
     TelemetrySettings(), tracer_provider=NoOpTracerProvider(), meter_provider=NoOpMeterProvider()
 )
-"""What records nothing, whatever the application has: the manager of those without telemetry."""
+"""The manager of services and clients without telemetry: records nothing."""

@@ -1,39 +1,46 @@
-"""The spans and metrics of one operation where it is served: SERVER."""
+"""Telemetry of requests on the side of the service: SERVER spans and durations."""
 
 from __future__ import annotations
 
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
+from typing_extensions import override
 
+from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import fail
 from weenats.telemetry.propagation import extract_trace_context, in_context
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
-    from weenats.context import RequestContext
+    from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
     from weenats.errors import ServiceError
+    from weenats.interceptors import CallNext
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.manager import Attributes, TelemetryManager
     from weenats.transport.base import Delivery
 
+__all__ = ["Calls", "ServedOperation", "ServerTelemetry", "failure_of"]
 _NANOSECONDS_PER_SECOND: Final = 1e9
 
 
 class Calls:
-    """What both sides of a call have in common; whatever can be made once is made here.
+    """What the calls of one operation have in common on either side; made once, not for each call.
 
     Args:
         manager: whose settings hold.
-        name: of its spans, `{service}/{operation}`.
-        kind: of the message, for sampling.
-        subject: where requests go.
+        name: the name of the spans, `{service}/{operation}`.
+        kind: the kind of message, for sampling.
+        subject: the subject of the requests.
         action: `messaging.operation.name` and `messaging.operation.type`.
     """
 
@@ -48,7 +55,7 @@ class Calls:
         self.name = name
         self._manager = manager
         self._kind = kind
-        # OK until something else is known: most requests never pay for a second look.
+        # Spans start with the status OK, so that most of them need no other attribute at their end.
         self._rpc: Attributes = {
             semconv.RPC_SYSTEM: semconv.NATS,
             semconv.RPC_METHOD: name,
@@ -57,8 +64,8 @@ class Calls:
         self._outcomes: dict[str, Attributes] = {}
         self._attributes: Attributes = dict(self._rpc)
         level = manager.settings.attributes
-        self._tells_features = level != "minimal"
-        if self._tells_features:
+        self._has_features = level != "minimal"
+        if self._has_features:
             self._attributes |= {
                 semconv.SYSTEM: semconv.NATS,
                 semconv.OPERATION_NAME: action[0],
@@ -81,18 +88,61 @@ class Calls:
         return attributes
 
 
-class ServedOperation(Calls):
-    """The SERVER spans and durations of an operation.
-
-    A span is started with all its attributes at once, since each later one costs as much as several
-    of these; so it is started when somebody else than the runtime could look at it, with the time
-    of arrival as its start. What refuses a request before that is told with it.
+class ServerTelemetry(ServiceFeature):
+    """Records a span and the duration of each request: the outermost member of the chain.
 
     Args:
-        manager: whose settings hold.
-        operation: what is served.
-        queue_group: with whom its requests are shared.
-        features: the attributes of the features that stand around it, as they are on most requests.
+        manager: records them.
+        queue_group: the queue group of the instance.
+        chain: all members of the chain; their descriptions add attributes to the spans.
+    """
+
+    def __init__(
+        self, manager: TelemetryManager, queue_group: str, chain: Sequence[ServiceFeature]
+    ) -> None:
+        self._manager = manager
+        self._queue_group = queue_group
+        self._chain = chain
+        self._operations: dict[AnyOperation, ServedOperation] = {}
+
+    @override
+    def interceptor(self, operation: AnyOperation) -> ServedOperation:
+        served = self._operations.get(operation)
+        if served is None:
+            features: Attributes = {semconv.FEATURE_AUTH: "disabled"}
+            for member in self._chain:
+                description = member.describe(operation)
+                features |= {} if description is None else description.span_attributes
+            served = ServedOperation(self._manager, operation, self._queue_group, features)
+            self._operations[operation] = served
+        return served
+
+    @override
+    def describe(self, operation: AnyOperation) -> Description:
+        settings = self._manager.settings
+        shares = ", ".join(f"{name} {share:g}" for name, share in settings.sampling.items())
+        value = f"{settings.attributes} attributes, sampling {shares}"
+        return Description(
+            name="telemetry", settings=(Setting("telemetry", value, "with_telemetry"),)
+        )
+
+    @override
+    def on_refused(
+        self, operation: AnyOperation, delivery: Delivery, received: int, error: ServiceError
+    ) -> None:
+        self.interceptor(operation).refused(delivery, received, error)
+
+
+class ServedOperation(Calls):
+    """The spans and durations of one operation; an interceptor.
+
+    A span starts when its request arrived and ends when the request has been answered.
+
+    Args:
+        manager: records them.
+        operation: the operation.
+        queue_group: the queue group of the instance.
+        features: attributes of the features of the operation.
     """
 
     def __init__(
@@ -105,126 +155,80 @@ class ServedOperation(Calls):
         name, subject = f"{operation.contract.name}/{operation.name}", operation.subject
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
         self._duration = manager.histogram(semconv.SERVER_DURATION, "Duration of served calls.")
-        level = manager.settings.attributes
-        self._authenticates = (
-            features.get(semconv.FEATURE_AUTH) == "enabled" and self._tells_features
-        )
-        if self._tells_features:
+        self._is_full = manager.settings.attributes == "full"
+        self._hides_principal = self._has_features and manager.settings.principal != "plain"
+        if self._has_features:
             self._attributes |= {semconv.CONSUMER_GROUP: queue_group, **features}
-        if level == "full":
+        if self._is_full:
             self._attributes[semconv.OWN_QUEUE_GROUP] = queue_group
 
-    def begin(self, context: RequestContext, *, judged: bool = True) -> None:
-        """Start the span of a request, and make it the current one of its task.
+    def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
+        """Start the span of a request, to be ended when the request has been answered."""
+        context.on_answer(self._end)
+        if self._manager.traces:
+            parent = extract_trace_context(context.headers)
+            span = self._manager.unsampled(parent, self._kind)
+            if span is None:
+                span = self._start(context, parent)
+            context.otel_context = in_context(span, parent)
+            otel.attach(context.otel_context)  # until the task of the request ends
+        return call_next(context)
+
+    def refused(self, delivery: Delivery, received: int, error: ServiceError) -> None:
+        """Record a request that was refused before it entered the chain.
 
         Args:
-            context: the request.
-            judged: whether it is known who calls; else `identify` tells it.
+            delivery: the message.
+            received: when it arrived, nanoseconds since the epoch.
+            error: the error that the caller gets.
         """
-        if not self._manager.traces:
-            return
-        parent = extract_trace_context(context.headers)
-        span = self._manager.unsampled(parent, self._kind)
-        if span is None:
-            attributes = self._of(context, judged=judged)
-            span = context.span = self._record(parent, context.arrival, attributes, context)
-        context.otel_context = in_context(span, parent)
-        otel.attach(context.otel_context)  # the task of the request ends with it
+        if self._manager.traces:
+            parent = extract_trace_context(delivery.headers)
+            if self._manager.unsampled(parent, self._kind) is None:
+                attributes = self._attributes | failure_of(error)
+                span = self._manager.record(
+                    self.name, SpanKind.SERVER, attributes, parent, received or None
+                )
+                fail(span, error)
+                span.end()
+        self._count(received, error)
 
-    def identify(self, context: RequestContext) -> None:
-        """Tell who calls on a span that began before it was known."""
-        span = context.span
-        if self._authenticates and span is not None and span.is_recording():
-            span.set_attributes(self._caller(context))
-
-    def end(
-        self,
-        context: RequestContext | None,
-        delivery: Delivery,
-        arrival: int,
-        error: ServiceError | None,
-    ) -> None:
-        """End the span of a request, and count it; where it was refused early, it begins here."""
-        if context is None or context.otel_context is None:
-            if self._manager.traces:
-                self._tell(context, delivery, arrival, error)
-        elif context.span is not None:
-            if decided := self._decided(context, error):
-                context.span.set_attributes(decided)
-            if error is not None:
-                fail(context.span, error)
-            context.span.end()
-        elapsed = max(time_ns() - arrival, 0)  # somebody may have set the clock back
-        self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
-
-    def _tell(
-        self,
-        context: RequestContext | None,
-        delivery: Delivery,
-        arrival: int,
-        error: ServiceError | None,
-    ) -> None:
-        """Tell of a request that did not come to its handler."""
-        parent = extract_trace_context(delivery.headers)
-        if self._manager.unsampled(parent, self._kind) is not None:
-            return
-        attributes = {} if context is None else self._of(context, judged=True)
-        attributes |= self._decided(context, error)
-        span = self._record(parent, arrival, attributes, context)
-        if error is not None:
-            fail(span, error)
-        span.end()
-
-    def _record(
-        self,
-        parent: Context,
-        arrival: int,
-        attributes: Attributes,
-        context: RequestContext | None,
-    ) -> Span:
-        """Start a span, with what happened before."""
-        attributes = self._attributes | attributes
-        if context is not None:
-            attributes |= context.span_attributes
-        span = self._manager.record(self.name, SpanKind.SERVER, attributes, parent, arrival or None)
-        if context is not None:
-            for name, details in context.span_events:
-                span.add_event(name, details)
+    def _start(self, context: RequestContext, parent: Context) -> Span:
+        attributes = self._attributes | self._manager.correlation(context)
+        if self._is_full:
+            attributes[semconv.BODY_SIZE] = context.size
+        span = context.span = self._manager.record(
+            self.name, SpanKind.SERVER, attributes, parent, context.arrival or None
+        )
+        if self._hides_principal:
+            context.recorder = partial(self._record, span)
+        elif self._has_features:
+            context.recorder = span.set_attributes
         return span
 
-    def _decided(self, context: RequestContext | None, error: ServiceError | None) -> Attributes:
-        """Return how a request ended, and what the features had to do with it."""
-        attributes: Attributes = {} if error is None else failure_of(error)
-        if context is not None and self._tells_features:
-            attributes |= context.features
-        return attributes
+    def _record(self, span: Span, attributes: Mapping[str, str | bool]) -> None:
+        """Add the attributes of a feature to a span, with the caller as the settings show it."""
+        shown = dict(attributes)
+        if semconv.AUTH_PRINCIPAL in shown:
+            identity = self._manager.principal(str(shown.pop(semconv.AUTH_PRINCIPAL)))
+            if identity is not None:
+                shown[semconv.AUTH_PRINCIPAL] = identity
+        span.set_attributes(shown)
 
-    def _of(self, context: RequestContext, *, judged: bool) -> Attributes:
-        """Return the attributes of one request."""
-        attributes = self._manager.correlation(context)
-        if self._authenticates and judged:
-            attributes |= self._caller(context)
-        if self._manager.settings.attributes == "full":
-            attributes[semconv.BODY_SIZE] = context.size
-        return attributes
+    def _end(self, context: RequestContext, error: ServiceError | None) -> None:
+        span = context.span
+        if span is not None:
+            if error is not None:
+                span.set_attributes(failure_of(error))
+                fail(span, error)
+            span.end()
+        self._count(context.arrival, error)
 
-    def _caller(self, context: RequestContext) -> Attributes:
-        attributes: Attributes = {}
-        principal = context.principal
-        if principal is not None:
-            attributes[semconv.AUTH_STATUS] = "success"
-            shown = self._manager.principal(principal.id)
-            if shown is not None:
-                attributes[semconv.AUTH_PRINCIPAL] = shown
-        else:
-            attributes[semconv.AUTH_STATUS] = (
-                "token_not_provided" if context.token is None else "failure"
-            )
-        if context.token is not None:
-            attributes[semconv.AUTH_METHOD] = "jwt"
-        return attributes
+    def _count(self, received: int, error: ServiceError | None) -> None:
+        elapsed = max(time_ns() - received, 0)  # the clock may have been set back
+        self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
 
 
 def failure_of(error: ServiceError) -> Attributes:
-    """Return the attributes that tell of a failure."""
+    """Return the attributes of a failure."""
     return {semconv.RPC_STATUS: error.code.value, semconv.ERROR_TYPE: error.code.value}

@@ -10,7 +10,6 @@ import base64
 import re
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,22 +44,6 @@ class Identity:
 def is_secret(path: str | Path) -> bool:
     """Return whether a path is in fact the content of a file of credentials."""
     return "-BEGIN " in str(path) or _SEED_TEXT.fullmatch(str(path)) is not None
-
-
-def check_installed() -> None:
-    """Check that the package nkeys is installed.
-
-    Raises:
-        ImportError: the package nkeys is not installed.
-    """
-    try:
-        found = find_spec("nkeys")
-    except ValueError:  # its entry in sys.modules is None
-        found = None
-    if found is None:
-        raise ImportError(
-            "credentials and nkey_seed need the package nkeys: pip install 'weenats[nkeys]'"
-        )
 
 
 def credentials_in(path: str | Path) -> Identity:

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
+from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
 from weenats.protocol.deadline import Duration, seconds
-from weenats.transport.credentials import check_installed, is_secret
+from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +82,10 @@ class ConnectionOptions:
                 "credentials or nkey_seed"
             )
         if signed:
-            check_installed()
+            check_installed(
+                "credentials and nkey_seed need the package nkeys: pip install 'weenats[nkeys]'",
+                "nkeys",
+            )
         for name in ("credentials", "nkey_seed"):
             path: str | Path | None = getattr(self, name)
             if path is not None and is_secret(path):  # it would be shown in errors

@@ -162,5 +162,5 @@ def test_run_refuses_a_contract_that_nobody_answers(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["run", "asking:Asking", "--servers", nats_url]) == 1
     told = capsys.readouterr().err
-    assert "wants to know who calls add-item: add with_auth(...)" in told
+    assert "requires authentication for add-item: add with_auth(...)" in told
     assert "Traceback" not in told

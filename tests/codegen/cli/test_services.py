@@ -112,7 +112,7 @@ def test_an_operation_that_one_instance_has_is_called(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
         "from receipts.handlers import Receipts\n"
-        "from weenats.service.endpoint import Endpoint\n"
+        "from weenats.service import Endpoint\n"
         "from receipts.operations import GET\n"
         "class Newer(Receipts):\n"
         "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"

@@ -10,16 +10,17 @@ import pytest
 
 from testkit.doubles import a_context, until
 from testkit.http_server import HttpServer, answer
-from testkit.probe import FIND, GET, RUN
+from testkit.probe import FIND, GET, RUN, Probe
 from testkit.tokens import ISSUER, SECRET, Judge, config, encoded, pem, private_key, signed
-from weenats import AuthRequirement, Response
+from weenats import AuthRequirement, Endpoint, NatsServiceBuilder, Response
 from weenats.auth import JwksKeySource, JwtAuthConfig, NoAuthConfig
-from weenats.auth.authentication import Authentication, check_unasked
+from weenats.auth.authentication import Authentication
 from weenats.errors import UnauthenticatedError
+from weenats.testing import MemoryTransport
 
 REQUIRED, OPTIONAL = AuthRequirement(), AuthRequirement(required=False)
 CLAIMS = {"sub": "ada", "iss": ISSUER, "exp": 4_000_000_000}
-ONE_OF_TWO = "^with_auth takes a configuration or a validator, one of the two$"
+ONE_OF_TWO = r"^with_auth\(\) takes either a configuration or a validator$"
 FOREVER: dict[str, Any] = {"issuer": ISSUER, "max_lifetime": None}
 
 
@@ -38,7 +39,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
     async def passed(context: Any) -> Response:
         return Response(context.principal)
 
-    response = await made.interceptor(a_context(side="server", token=token), passed)
+    response = await made.interceptor(RUN)(a_context(side="server", token=token), passed)
     return None if response.result is None else response.result.id  # type: ignore[attr-defined]
 
 
@@ -50,7 +51,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
         (None, object(), None, TypeError, "^object has no `validate`: see TokenValidator$"),
         (config(), None, True, ValueError, "^`required` goes with a validator; a configuration"),
         (NoAuthConfig(), None, False, ValueError, "^`required` goes with a validator; a conf"),
-        ("jwt", None, None, TypeError, "^a configuration is an AuthConfig, not str$"),
+        ("jwt", None, None, TypeError, "^the configuration must be an AuthConfig, not str$"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
@@ -89,9 +90,7 @@ async def test_a_configuration_says_itself_whether_a_token_is_wanted(required: b
     rules = JwtAuthConfig(algorithms=["EdDSA"], public_key=key, required=required, **FOREVER)
     made = authentication(rules)
     assert (made.required, made.method, made.jwks) == (required, "JWT", None)
-    made.start()
     assert await let_in(made, signed({"alg": "EdDSA"}, CLAIMS)) == "ada"
-    await made.close()
     if required:
         with pytest.raises(UnauthenticatedError):
             await let_in(made)
@@ -118,24 +117,36 @@ async def test_published_keys_are_fetched_from_the_start_until_the_end() -> None
     jwks = made.jwks
     assert isinstance(jwks, JwksKeySource)
     assert made.method == "JWT"
-    made.start()
+    jwks.start()
     while not server.paths:  # noqa: ASYNC110 - a thread fetches
         await asyncio.sleep(0.001)
     await until(lambda: jwks._fetching is None or jwks._fetching.done())
     assert jwks.state().keys == 1
     assert await let_in(made, signed({"alg": "EdDSA", "kid": "k"}, CLAIMS)) == "ada"
-    await made.close()
+    await jwks.close()
     assert jwks._timer is None
     server.stop()
     assert server.paths == ["/keys"]
 
 
 def test_operations_that_want_to_know_who_calls_are_named() -> None:
-    """Operations that require authentication are named if the service has none."""
-    check_unasked([RUN, replace(GET, auth=OPTIONAL)])
-    wanting = [replace(RUN, auth=REQUIRED), GET, replace(FIND, auth=REQUIRED)]
-    with pytest.raises(ValueError, match="wants to know who calls") as refused:
-        check_unasked(wanting)
-    assert str(refused.value) == (
-        "the contract wants to know who calls run, find: add with_auth(...)"
-    )
+    """A service whose contract requires authentication cannot be built without it."""
+
+    class Strict(Probe):
+        """A probe whose contract requires authentication of two operations."""
+
+        def endpoints(self) -> tuple[Endpoint, ...]:
+            return (
+                Endpoint.command(replace(RUN, auth=REQUIRED), self.run),
+                Endpoint.plain_query(replace(GET, auth=OPTIONAL), self.get),
+                Endpoint.query(replace(FIND, auth=REQUIRED), self.find),
+            )
+
+    builder = NatsServiceBuilder(Strict(), transport=MemoryTransport())
+    for unasked in (builder, builder.with_auth(NoAuthConfig())):
+        with pytest.raises(ValueError, match="requires authentication") as refused:
+            unasked.build()
+        assert str(refused.value) == (
+            "the contract requires authentication for run, find: add with_auth(...)"
+        )
+    builder.with_auth(validator=Judge()).build()

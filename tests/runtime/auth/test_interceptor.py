@@ -148,7 +148,9 @@ async def test_every_scope_is_needed(
         assert await refused(call, PermissionDeniedError) == (
             f"the token does not grant the scope {missing}"
         )
-        assert caplog.messages == [f"{RUN.subject} refused a caller: it lacks the scope {missing}"]
+        assert caplog.messages == [
+            f"{RUN.subject} refused a caller: the scope {missing} is missing"
+        ]
 
 
 async def test_scopes_may_stand_in_scp() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from testkit.circuits import ended
 from testkit.doubles import FakeClock, a_context
 from testkit.probe import FIND, FORGET, GET, RUN
 from weenats import CircuitStateChange, UnavailableError
-from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers, HandlerGuard
+from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 
 OPERATIONS = (RUN, FORGET, GET, FIND)
 
@@ -20,22 +21,22 @@ def breakers(**policy: Any) -> CircuitBreakers:
     return CircuitBreakers(CircuitBreakerPolicy(failure_threshold=1, **policy), OPERATIONS)
 
 
-def guard(of: CircuitBreakers, operation: Any) -> HandlerGuard:
-    """Return the guard of an operation, which there is."""
-    found = of.guard(operation)
-    assert found is not None
-    return found
+def call(of: CircuitBreakers, operation: Any, error: Exception | None = None) -> None:
+    """Call an operation, which ends in an error if there is one."""
+    context = a_context(side="server", operation=operation)
+    ended(of.interceptor(operation), context, error)
 
 
 def fail(of: CircuitBreakers, operation: Any) -> None:
     """Let an operation fail."""
-    each = guard(of, operation)
-    each.raised(each.admit(), ValueError(), a_context(side="server", operation=operation))
+    call(of, operation, ValueError())
 
 
 def states(of: CircuitBreakers) -> list[Any]:
     """Return what each operation tells."""
-    told: list[Any] = [of.data(operation)["circuitBreaker"]() for operation in OPERATIONS]
+    told: list[Any] = [
+        of.describe(operation).statistics["circuitBreaker"]() for operation in OPERATIONS
+    ]
     return [each["state"] for each in told]
 
 
@@ -44,9 +45,9 @@ def test_each_operation_has_its_own() -> None:
     made = breakers()
     fail(made, FORGET)
     assert states(made) == ["closed", "open", "closed", "closed"]
-    guard(made, RUN).admit()
+    call(made, RUN)
     with pytest.raises(UnavailableError, match="of forget is open"):
-        guard(made, FORGET).admit()
+        call(made, FORGET)
 
 
 def test_one_for_the_whole_service() -> None:
@@ -57,7 +58,7 @@ def test_one_for_the_whole_service() -> None:
     assert states(made) == ["open"] * 4
     for operation in OPERATIONS:
         with pytest.raises(UnavailableError, match="of probe is open"):
-            guard(made, operation).admit()
+            call(made, operation)
     assert [(change.service, change.operation) for change in changes] == [("probe", "*")]
 
 
@@ -78,17 +79,9 @@ def test_what_is_a_failure_is_the_policys_to_say() -> None:
     assert states(made) == ["closed"] * 4
 
 
-def test_without_a_policy_there_is_nothing() -> None:
-    """No guard, no data, no reason to wait."""
-    none = CircuitBreakers(None, OPERATIONS)
-    assert none.guard(RUN) is None
-    assert none.data(RUN) == {}
-    assert none.seconds_to_trial() == 0
-
-
 def test_a_service_without_operations_never_waits() -> None:
     """Nothing is open where nothing is."""
-    assert CircuitBreakers(CircuitBreakerPolicy(), ()).seconds_to_trial() == 0
+    assert CircuitBreakers(CircuitBreakerPolicy(), ()).seconds_until_ready() == 0
 
 
 def test_all_open_until_the_first_trial_is_due() -> None:
@@ -96,12 +89,12 @@ def test_all_open_until_the_first_trial_is_due() -> None:
     clock = FakeClock()
     made = breakers(clock=clock, recovery_timeout=30.0)
     for operation in OPERATIONS:
-        assert made.seconds_to_trial() == 0
+        assert made.seconds_until_ready() == 0
         fail(made, operation)
         clock.now += 1
-    assert made.seconds_to_trial() == 26
+    assert made.seconds_until_ready() == 26
     clock.now += 26
-    assert made.seconds_to_trial() == 0
+    assert made.seconds_until_ready() == 0
 
 
 def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -111,7 +104,7 @@ def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     made = breakers(clock=clock)
     fail(made, RUN)
     clock.now += 30
-    guard(made, RUN).succeeded(guard(made, RUN).admit())
+    call(made, RUN)
     prefix = "the circuit breaker of probe, run, is"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", f"{prefix} open: it was closed, failures: 1; next trial in 30 s"),
@@ -131,10 +124,7 @@ def test_a_listener_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture
     fail(made, RUN)
     assert states(made)[0] == "open"
     clock.now += 30
-    trial = guard(made, RUN).admit()
-    with pytest.raises(UnavailableError):
-        guard(made, RUN).admit()
-    guard(made, RUN).succeeded(trial)
+    call(made, RUN)
     assert states(made)[0] == "closed"
     assert caplog.text.count("LookupError: ") == 3
 
@@ -142,7 +132,9 @@ def test_a_listener_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture
 def test_whoever_watches_finds_the_new_state() -> None:
     """`on_change` is called after the change, and before the listener, who may raise."""
     told: list[Any] = []
-    made = breakers(scope="service", listener=lambda change: told.append(change.new))
-    made.on_change(lambda: told.append(made.seconds_to_trial() > 0))
+    policy = CircuitBreakerPolicy(
+        failure_threshold=1, scope="service", listener=lambda change: told.append(change.new)
+    )
+    made = CircuitBreakers(policy, OPERATIONS, lambda: told.append(made.seconds_until_ready() > 0))
     fail(made, RUN)
     assert told == [True, "open"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from testkit.circuits import Circuit
+from testkit.circuits import Circuit, ended
 from testkit.doubles import a_context
 from testkit.probe import RUN, MissingDetails, NotReadyError, PartMissingError, UndeclaredError
 from weenats import (
@@ -45,7 +45,7 @@ def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
     each = HandlerGuard(circuit.breaker, operation, guard)
     circuit.fail(3)
     circuit.pass_time(30)
-    each.raised(each.admit(), error, a_context(side="server", operation=operation, **context))
+    ended(each, a_context(side="server", operation=operation, **context), error)
     if circuit.state == "half-open":
         circuit.breaker.admit()
         return "nothing"
@@ -147,10 +147,10 @@ def test_is_failure_that_raises(caplog: pytest.LogCaptureFixture) -> None:
 
     guard = HandlerGuard(circuit.breaker, RUN, is_failure)
     for error in (ValueError(), PartMissingError(details=MissingDetails(part="x"))) * 5:
-        guard.raised(guard.admit(), error, a_context())
+        ended(guard, a_context(), error)
     assert circuit.failures == 5
     assert [record.name for record in caplog.records] == ["weenats.circuit_breaker"]
     assert "LookupError: broken" in caplog.text
     assert RUN.subject in caplog.text
-    guard.raised(guard.admit(), NotReadyError(), a_context())
+    ended(guard, a_context(), NotReadyError())
     assert circuit.failures == 6

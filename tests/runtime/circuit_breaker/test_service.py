@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from weenats import (
     Response,
     UnavailableError,
 )
+from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.errors import ServiceError
 from weenats.testing import MemoryTransport
 
@@ -63,10 +63,8 @@ class Stage:
     async def serving(self, builder: NatsServiceBuilder | None = None) -> AsyncIterator[Stage]:
         """Serve, with a breaker that three failures open unless the test has built another."""
         base = builder or NatsServiceBuilder(self.handlers, transport=self.transport)
-        guarded = base.with_circuit_breaker(failure_threshold=3)
-        policy = guarded._settings.circuit_breaker
-        assert policy is not None
-        async with guarded._with(circuit_breaker=replace(policy, clock=self.clock)).build():
+        policy = CircuitBreakerPolicy(failure_threshold=3, clock=self.clock)
+        async with base._with_breakers(policy).build():
             yield self
 
 
@@ -171,7 +169,7 @@ async def test_a_trial_that_hangs_does_not_wedge_it() -> None:
         stage.clock.now += 30
         hung = asyncio.create_task(stage.client.run("hung", HOLD))
         await until(lambda: stage.entered == 1)
-        with pytest.raises(UnavailableError, match="its trials are running") as raised:
+        with pytest.raises(UnavailableError, match="its trial calls still run") as raised:
             await stage.client.run("k", GO)
         assert raised.value.retry_after == 1
         stage.clock.now += 30
@@ -198,8 +196,8 @@ async def test_nothing_stands_in_the_way_of_services_without_one() -> None:
     """No guard around the handlers, no data in STATS."""
     stage = Stage()
     async with NatsServiceBuilder(stage.handlers, transport=stage.transport).build() as service:
-        assert [runner._call for runner in service._runners] == [
-            runner._handle for runner in service._runners
-        ]
+        assert service._assembly is not None
+        for runner in service._assembly.runners:
+            assert runner._call == runner._handle
         stats = await stage.client.get_service_stats()
         assert ["data" in each.model_dump() for each in stats.endpoints] == [False] * 4

@@ -31,13 +31,24 @@ async def passed(_: RequestContext) -> Response:
 
 def gate(operation: Any = RUN, **settings: Any) -> CallNext:
     """Return the limit of an operation, with what it lets through behind it."""
-    whole = None
     if settings:
         rate, burst = settings.pop("rate"), settings.pop("burst", None)
-        limit = RateLimit(max_requests_per_second=rate, burst=burst)
-        whole = RateLimitSettings(limit=limit, **settings)
-    limits = RateLimits(whole, [operation])
-    return chain(limits.placed(operation, [] if whole is None else [whole]), passed)
+        settings["limit"] = RateLimit(max_requests_per_second=rate, burst=burst)
+    return limited_by(RateLimits(RateLimitSettings(**settings), [operation]), operation)
+
+
+def limited_by(limits: RateLimits, operation: Any = RUN) -> CallNext:
+    """Return the limit of an operation, with what it lets through behind it."""
+    interceptor = limits.interceptor(operation)
+    assert interceptor is not None
+    return chain([interceptor], passed)
+
+
+def statistics(limits: RateLimits, operation: Any) -> Any:
+    """Return what statistics show of an operation."""
+    description = limits.describe(operation)
+    assert description is not None
+    return description.statistics["rateLimit"]()
 
 
 def caller(name: str | None, issuer: str | None = None) -> RequestContext:
@@ -157,11 +168,11 @@ async def test_they_are_refused_when_that_is_wanted() -> None:
     limit = RateLimit(max_requests_per_second=5, burst=5)
     settings = RateLimitSettings(limit=limit, per_client=True, on_missing_principal="reject")
     limits = RateLimits(settings, [RUN])
-    call = chain(limits.placed(RUN, [settings]), passed)
+    call = limited_by(limits)
     for _ in range(2):
         with pytest.raises(UnauthenticatedError):
             await call(anybody())
-    assert limits.data(RUN)["rateLimit"]() == {"refused": 2}
+    assert statistics(limits, RUN) == {"refused": 2}
     assert limits.refused == 2
     assert await count(call, 9, lambda: caller("ada")) == 5
 
@@ -190,7 +201,7 @@ async def test_a_function_may_tell_callers_apart() -> None:
 async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) -> None:
     """It is a defect, and told as one."""
     stand_still()
-    text = f"^key_extractor returned {type(answer).__name__}, not text or None$"
+    text = f"^key_extractor must return str or None, not {type(answer).__name__}$"
     with pytest.raises(TypeError, match=text):
         await gate(rate=2, key_extractor=lambda _: answer)(anybody())
 
@@ -246,9 +257,7 @@ async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
     limits = RateLimits(
         RateLimitSettings(limit=RateLimit(max_requests_per_second=10, burst=10)), [LIMITED, RUN]
     )
-    settings = limits._settings
-    assert settings is not None
-    limited, free = (chain(limits.placed(each, [settings]), passed) for each in (LIMITED, RUN))
+    limited, free = limited_by(limits, LIMITED), limited_by(limits, RUN)
     assert await count(limited, 50, anybody) == 2
     assert await count(free, 50, anybody) == 8, "48 refusals took from the service's bucket"
     assert await count(limited, 50, anybody) == 0
@@ -263,23 +272,18 @@ async def test_a_limit_of_the_contract_is_by_the_keys_of_the_service() -> None:
 
 
 async def test_a_limit_of_the_contract_alone_is_for_all() -> None:
-    """Without a word of the service it holds for all callers together, innermost."""
+    """Without a limit of the service it holds for all callers together."""
     stand_still()
-    seen: list[str] = []
-
-    async def audit(context: RequestContext, call_next: CallNext) -> Response:
-        seen.append("audit")
-        return await call_next(context)
-
-    placed = RateLimits(None, [LIMITED]).placed(LIMITED, [audit])
-    call = chain(placed, passed)
+    call = gate(LIMITED)
     assert await count(call, 5, lambda: caller("ada")) == 2
-    assert len(seen) == 5
+    assert await count(call, 5, lambda: caller("bob")) == 0
 
 
 def test_a_limit_of_the_contract_alone_tells_nobody_apart() -> None:
     """So the spans of its requests say."""
-    told = RateLimits(None, [LIMITED]).attributes(LIMITED)
+    description = RateLimits(RateLimitSettings(), [LIMITED]).describe(LIMITED)
+    assert description is not None
+    told = description.span_attributes
     assert told == {semconv.FEATURE_RATE_LIMIT: False, semconv.RATE_LIMIT_IDENTITY: "all"}
 
 
@@ -294,20 +298,20 @@ async def test_who_debugs_reads_what_was_refused(caplog: pytest.LogCaptureFixtur
 
 
 def test_an_operation_without_a_limit_has_nothing_before_it() -> None:
-    """No interceptor, no statistics, no attributes."""
-    limits = RateLimits(None, [RUN])
-    assert limits.placed(RUN, []) == []
-    assert limits.data(RUN) == {}
-    assert limits.attributes(RUN) == {}
+    """No interceptor, no description, no gauge."""
+    limits = RateLimits(RateLimitSettings(), [RUN])
+    assert limits.interceptor(RUN) is None
+    assert limits.describe(RUN) is None
+    assert limits.gauges() == {}
 
 
 async def test_refusals_are_counted() -> None:
     """By operation, for statistics."""
     stand_still()
-    limits = RateLimits(None, [LIMITED])
-    call = chain(limits.placed(LIMITED, []), passed)
-    await count(call, 5, anybody)
-    assert limits.data(LIMITED)["rateLimit"]() == {"refused": 3}
+    limits = RateLimits(RateLimitSettings(), [LIMITED])
+    await count(limited_by(limits, LIMITED), 5, anybody)
+    assert statistics(limits, LIMITED) == {"refused": 3}
+    assert limits.gauges() == {semconv.LIMIT_REFUSALS: 3}
 
 
 def test_a_refusal_is_a_service_error() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from testkit.probe import Probe, ProbeClient, Run
+from testkit.probe import RUN, Probe, ProbeClient, Run
 from testkit.tokens import Judge, token
-from weenats import CallNext, NatsServiceBuilder, RequestContext, Response
+from weenats import CallNext, Endpoint, NatsServiceBuilder, RequestContext, Response
+from weenats.contract import RateLimit
 from weenats.errors import (
     InternalError,
     ResourceExhaustedError,
@@ -78,9 +80,14 @@ def test_the_least_and_the_most_callers_that_are_told_apart(bound: int) -> None:
 def test_other_words_that_make_no_sense_are_refused() -> None:
     """An answer to callers that nobody knows, a function that is none, a second limit."""
     unknown: Any = "ignore"
-    with pytest.raises(ValueError, match="on_missing_principal is shared or reject"):
+    with pytest.raises(
+        ValueError, match="on_missing_principal must be 'shared' or 'reject', not 'ignore'"
+    ):
         builder().with_rate_limit(5, per_client=True, on_missing_principal=unknown)
-    with pytest.raises(ValueError, match=r"^a limit .* rejects no strangers: add per_client=True$"):
+    with pytest.raises(
+        ValueError,
+        match=r"^on_missing_principal='reject' requires per_client=True or a key_extractor$",
+    ):
         builder().with_rate_limit(5, on_missing_principal="reject")
 
     async def slow(_: RequestContext) -> str:
@@ -89,19 +96,25 @@ def test_other_words_that_make_no_sense_are_refused() -> None:
     functions: list[Any] = ["x-tenant", slow]
     for function in functions:
         with pytest.raises(
-            TypeError, match=r"^key_extractor is a callable, .* takes a RequestContext$"
+            TypeError, match=r"^key_extractor must be a plain function that takes a RequestContext$"
         ):
             builder().with_rate_limit(5, key_extractor=function)
-    with pytest.raises(ValueError, match="with_rate_limit is called once"):
+    with pytest.raises(ValueError, match=r"^with_rate_limit\(\) was already called$"):
         builder().with_rate_limit(5).with_rate_limit(5)
 
 
 def test_a_limit_per_client_stands_behind_authentication() -> None:
     """Before it, or without any, nobody knows who calls; a function of the user's may."""
     per_client = builder().with_rate_limit(5, per_client=True)
-    with pytest.raises(ValueError, match="add with_auth before it"):
+    with pytest.raises(
+        ValueError,
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) before it",
+    ):
         per_client.build()
-    with pytest.raises(ValueError, match="add with_auth before it"):
+    with pytest.raises(
+        ValueError,
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) before it",
+    ):
         per_client.with_auth(validator=Judge()).build()
     builder().with_auth(validator=Judge()).with_rate_limit(5, per_client=True).build()
     builder().with_rate_limit(5, key_extractor=tenant).build()
@@ -141,6 +154,28 @@ async def test_where_it_stands_decides_who_is_refused_first() -> None:
             )
         else:
             assert (told, known) == (["UNAUTHENTICATED"] * 2, ["OK", "RESOURCE_EXHAUSTED"])
+
+
+async def test_a_limit_of_the_contract_alone_is_innermost() -> None:
+    """Interceptors of the user run before it, whenever they were added."""
+    seen: list[str] = []
+
+    async def audit(context: RequestContext, call_next: CallNext) -> Response:
+        seen.append(context.operation.name)
+        return await call_next(context)
+
+    class Limited(Probe):
+        """A probe whose contract limits its command."""
+
+        def endpoints(self) -> tuple[Endpoint, ...]:
+            limit = RateLimit(max_requests_per_second=0.001, burst=1)
+            return (Endpoint.command(replace(RUN, rate_limit=limit), self.run),)
+
+    transport = MemoryTransport()
+    built = NatsServiceBuilder(Limited(), transport=transport).with_interceptor(audit)
+    async with built.build():
+        assert await outcomes(ProbeClient(transport), 2) == ["OK", "RESOURCE_EXHAUSTED"]
+    assert seen == ["run", "run"]
 
 
 async def test_two_services_of_one_builder_share_nothing() -> None:

@@ -285,7 +285,7 @@ async def test_a_return_that_fails_is_tried_again(caplog: pytest.LogCaptureFixtu
     caplog.clear()
     group.want(0)
     await settle()
-    assert caplog.text.count("no return to the queue group probe yet: UNAVAILABLE: gone") == 1
+    assert caplog.text.count("cannot return to the queue group probe yet: UNAVAILABLE: gone") == 1
     group.transport.subscribe = subscribe  # type: ignore[method-assign]
     time.advance(1)
     await until(lambda: group.membership.is_member)
@@ -318,7 +318,7 @@ async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
     group.want(0)
     await group.idle()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "leaving the queue group probe for a while"),
+        ("WARNING", "leaving the queue group probe for now"),
         ("INFO", "back in the queue group probe"),
     ]
     await group.membership.close()

@@ -46,9 +46,18 @@ async def succeed(key: str, command: Run, context: RequestContext) -> Outcome:
 @pytest.mark.parametrize(
     ("action", "told"),
     [
-        (succeed, "could not be answered: RESOURCE_EXHAUSTED: too much"),
-        (fail, "cannot be sent: RESOURCE_EXHAUSTED: too much"),
-        (fail_oddly, "cannot be sent: RESOURCE_EXHAUSTED: too much"),
+        (
+            succeed,
+            "the reply of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
+        ),
+        (
+            fail,
+            "the error of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
+        ),
+        (
+            fail_oddly,
+            "the error of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
+        ),
     ],
 )
 async def test_what_cannot_be_answered_is_told_and_counted(

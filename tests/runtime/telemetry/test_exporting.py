@@ -165,7 +165,8 @@ async def test_a_receiver_that_is_down_holds_nobody_up(
                 *(client.run("k", Run(action="go"), timeout=30) for _ in range(100))
             )
             assert len(answers) == 100
-        (processor,) = service._providers.tracer._active_span_processor._span_processors
+        tracer: Any = service._assembly.telemetry._tracers
+        (processor,) = tracer._active_span_processor._span_processors
         queue = processor._batch_processor._queue
         assert queue.maxlen is not None
         assert queue.maxlen <= 2048

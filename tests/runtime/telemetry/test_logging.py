@@ -153,7 +153,7 @@ async def test_an_event_is_told_without_an_operation(
 async def test_a_request_that_waited_is_told_as_itself(
     nats_url: str, observed: Observed, handlers: Probe
 ) -> None:
-    """What is logged before its span began has no span, least of all that of another request."""
+    """What is logged while callers are authenticated has the span of that request, no other."""
     stream = configured(json=True)
     entered, opened = asyncio.Semaphore(0), asyncio.Event()
     seen: list[bool] = []
@@ -177,9 +177,10 @@ async def test_a_request_that_waited_is_told_as_itself(
         await asyncio.gather(*calls, return_exceptions=True)
     refusals = [each for each in lines(stream) if each["logger"] == "weenats.auth"]
     assert len(refusals) == 2
+    failed = [span for span in observed.of(SpanKind.SERVER) if not span.status.is_ok]
+    assert {line["span_id"] for line in refusals} == {f"{s.context.span_id:016x}" for s in failed}
     for line in refusals:
         assert line["operation"] == "probe/run"
-        assert "trace_id" not in line
         assert "principal" not in line
 
 

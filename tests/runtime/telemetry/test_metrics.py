@@ -10,7 +10,7 @@ from weakref import ref
 import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import until
+from testkit.doubles import a_served_request, answered, until
 from testkit.observed import NOTHING, Observed, calling, serving
 from testkit.probe import Happened, Outcome, Probe, Run
 from weenats import JwtAuthConfig, NatsServiceBuilder, ReceivedEvent, RequestContext, ServiceError
@@ -86,10 +86,11 @@ async def test_a_clock_that_goes_back_makes_no_negative_duration(
     from testkit.probe import RUN
     from weenats.telemetry import TelemetryManager, TelemetrySettings
     from weenats.telemetry.server import ServedOperation
-    from weenats.transport import Delivery
 
     served = ServedOperation(TelemetryManager(TelemetrySettings(sampling=NOTHING)), RUN, "g", {})
-    served.end(None, Delivery("s", "r", b""), 2**62, None)
+    job, context = a_served_request(received=2**62)
+    await served(context, answered)
+    job.notify(context, None)
     (point,) = observed.points("rpc.server.call.duration")
     assert (point.count, point.sum) == (1, 0)
 

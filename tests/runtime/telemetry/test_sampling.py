@@ -19,11 +19,12 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from testkit.doubles import a_context
+from testkit.doubles import a_context, a_served_request, answered
 from testkit.observed import NOTHING, Observed
 from testkit.probe import FIND, GET, HAPPENED, RUN
 from weenats.context import CURRENT, MessageContext, RequestContext, Response
 from weenats.contract import AnyOperation
+from weenats.errors import ResourceExhaustedError
 from weenats.protocol.headers import Headers
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import TelemetryManager, TelemetrySettings
@@ -44,10 +45,9 @@ def serve(operation: AnyOperation, block: bytes = b"") -> Act:
 
     def act(manager: TelemetryManager) -> None:
         served = ServedOperation(manager, operation, "group", {})
-        context = a_context(side="server", operation=operation, headers=Headers(block))
-        delivery = Delivery(operation.subject, "reply", b"", block)
-        copy_context().run(served.begin, context)
-        served.end(context, delivery, 0, None)
+        job, context = a_served_request(operation, block)
+        copy_context().run(served, context, answered).close()  # type: ignore[attr-defined]
+        job.notify(context, None)
 
     return act
 
@@ -57,7 +57,8 @@ def refuse(operation: AnyOperation, block: bytes = b"") -> Act:
 
     def act(manager: TelemetryManager) -> None:
         delivery = Delivery(operation.subject, "reply", b"", block)
-        ServedOperation(manager, operation, "group", {}).end(None, delivery, 0, None)
+        served = ServedOperation(manager, operation, "group", {})
+        served.refused(delivery, 0, ResourceExhaustedError())
 
     return act
 
@@ -212,10 +213,10 @@ def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Obs
     """All that is below what is not recorded is not recorded, and knows the same trace."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     served = ServedOperation(manager, RUN, "group", {})
-    context = a_context(side="server", headers=Headers())
+    _, context = a_served_request()
 
     def handle() -> list[SpanContext]:
-        served.begin(context)
+        served(context, answered).close()  # type: ignore[attr-defined]
         tracer = trace.get_tracer("handler")
         with tracer.start_as_current_span("outer") as outer, manager.with_span("inner") as inner:
             assert not outer.is_recording()

@@ -1,58 +1,53 @@
-"""What happens to a request is told on its one span, also what happens before it begins."""
+"""Events of a request are on its one span."""
 
 from __future__ import annotations
 
-from contextvars import copy_context
 from typing import Any
 
-import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_context
+from testkit.doubles import a_served_request
 from testkit.observed import EVERYTHING, NOTHING, Observed, calling
 from testkit.probe import HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
-from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError
+from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
 from weenats.events.subscribe import _EventWorker
-from weenats.protocol.headers import NO_HEADERS
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.server import ServedOperation
 from weenats.transport import Delivery
 
+ARRIVAL = 1_800_000_000_000_000_000
 
-def served_with(sampling: dict[str, float]) -> tuple[ServedOperation, RequestContext]:
-    """Return an operation and a request that arrived."""
+
+async def serve(sampling: dict[str, float], events: int) -> RequestContext:
+    """Serve a request to which so many events happen."""
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
-    context = a_context(side="server", headers=NO_HEADERS)
-    context.arrival = 1_800_000_000_000_000_000
-    return ServedOperation(manager, RUN, "group", {}), context
+    job, context = a_served_request(received=ARRIVAL)
+
+    async def happen(served: RequestContext) -> Response:
+        for number in range(events):
+            served.add_event(f"event {number}", reason="one")
+        return Response(None)
+
+    await ServedOperation(manager, RUN, "group", {})(context, happen)
+    job.notify(context, None)
+    return context
 
 
-@pytest.mark.parametrize("then", ["begins", "is refused"])
-def test_what_happened_before_the_span_is_told_on_it(observed: Observed, then: str) -> None:
-    """Whether the request came to its handler or not."""
-    served, context = served_with(EVERYTHING)
-    context.add_event("first", reason="one")
-    context.add_event("second")
-    if then == "begins":
-        copy_context().run(served.begin, context)
-        context.add_event("third")
-    served.end(context, Delivery("s", "r", b""), context.arrival, None)
+async def test_a_span_starts_when_its_request_arrived(observed: Observed) -> None:
+    """Events of interceptors and handlers are on it."""
+    context = await serve(EVERYTHING, 2)
     (span,) = observed.spans
     told = [(event.name, dict(event.attributes or {})) for event in span.events]
-    third: list[tuple[str, dict[str, Any]]] = [("third", {})] if then == "begins" else []
-    assert told == [("first", {"reason": "one"}), ("second", {}), *third]
-    assert span.start_time == context.arrival
+    assert told == [("event 0", {"reason": "one"}), ("event 1", {"reason": "one"})]
+    assert span.start_time == context.arrival == ARRIVAL
 
 
-def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Observed) -> None:
+async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Observed) -> None:
     """However many: a handler may tell as it likes."""
-    served, context = served_with(NOTHING)
-    copy_context().run(served.begin, context)
-    for _ in range(1000):
-        context.add_event("again")
-    assert not context.span_events
+    context = await serve(NOTHING, 1000)
+    assert context.span is None
     assert not observed.spans
 
 
@@ -83,16 +78,17 @@ async def test_interceptors_and_handlers_have_the_span(
 
 
 async def test_a_service_without_telemetry_keeps_nothing(nats_url: str, handlers: Probe) -> None:
-    """`add_event` does nothing where nobody asks."""
+    """`add_event` and `set_attribute` do nothing without a span."""
 
     async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
         context.add_event("handled")
-        return Outcome(text=str(len(context.span_events)))
+        context.set_attribute("name", "value")
+        return Outcome(text=str(context.span))
 
     handlers.actions["go"] = tell
     service = NatsServiceBuilder(handlers, nats_url).build()
     async with service, ProbeClient.connect(nats_url) as client:
-        assert (await client.run("k", Run(action="go"))).text == "0"
+        assert (await client.run("k", Run(action="go"))).text == "None"
 
 
 async def _take(_: Any) -> None:

@@ -12,8 +12,11 @@ _HARMLESS: Final = {"DEBUG", "INFO"}
 _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     ("weenats.transport", r"NATS: |NATS ended the connection: |NATS refused a "),
     ("weenats.auth", r".* refused a caller: |the keys at .* cannot be fetched: "),
-    ("weenats.service", r"a request on .* named no reply subject and was dropped"),
-    ("weenats.service", r".* could not be answered: |the error of .* cannot be sent: "),
+    ("weenats.service", r"a request on .* has no reply subject and was dropped"),
+    (
+        "weenats.service",
+        r"the (reply|error) of .* could not be sent: |the error of .* cannot be sent unchanged: ",
+    ),
     ("weenats.events", r"a message on .* does not match the contract: "),
     ("weenats.circuit_breaker", r".*"),
     ("weenats.retry", r"calls to receipts are not retried for now: "),

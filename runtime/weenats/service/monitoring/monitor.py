@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import ServiceContract
-    from weenats.discovery import EndpointCounters, Telling
     from weenats.protocol.deadline import Clock
+    from weenats.service.discovery import EndpointCounters, Statistics
     from weenats.service.monitoring.settings import MonitoringSettings
     from weenats.transport.base import Transport
 
@@ -74,7 +74,7 @@ class Monitor:
         self._snapshot: MonitoringSnapshot | None = None
         self._periodic = Periodic(self._take, seconds(settings.interval))
 
-    def watch(self, counters: EndpointCounters, load: Load) -> Telling:
+    def watch(self, counters: EndpointCounters, load: Load) -> Statistics:
         """Measure an endpoint from now on, and return the functions for its statistics.
 
         Args:
@@ -87,7 +87,7 @@ class Monitor:
         self._meters.append(meter)
         return {_MEMBER: lambda: _dumped(measure([meter], self._clock(), windows=2))}
 
-    def data(self) -> Telling:
+    def data(self) -> Statistics:
         """Return the functions for the statistics of the instance."""
         return {_MEMBER: self._latest}
 

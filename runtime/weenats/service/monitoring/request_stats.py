@@ -15,7 +15,7 @@ from weenats.protocol.messages import MonitoringRequests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from weenats.discovery import EndpointCounters
+    from weenats.service.discovery import EndpointCounters
 
 __all__ = ["LatencyHistogram", "Load", "RequestMeter", "measure"]
 

@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
-from weenats._internal.addresses import is_loopback
+from weenats._internal.hosts import is_loopback
 from weenats.errors import ConnectionLostError
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of

@@ -77,7 +77,7 @@ def test_once() -> None:
     """A second call is refused; builders are immutable."""
     first = builder()
     second = first.with_health(enabled=False)
-    with pytest.raises(ValueError, match="with_health is called once"):
+    with pytest.raises(ValueError, match=r"with_health\(\) was already called"):
         second.with_health()
     assert first.with_health()
 

@@ -12,7 +12,7 @@ from testkit.doubles import FakeClock, settle, travel, until
 from testkit.probe import CONTRACT, Probe
 from testkit.wires import conforming
 from weenats import InvalidArgumentError, NatsServiceBuilder, NotFoundError
-from weenats.discovery import EndpointCounters
+from weenats.service.discovery import EndpointCounters
 from weenats.service.monitoring import Monitor, MonitoringSettings
 from weenats.testing import MemoryTransport
 
@@ -254,6 +254,6 @@ def test_metrics_are_checked_at_once() -> None:
 def test_once() -> None:
     """A second call is refused; builders are immutable."""
     first = NatsServiceBuilder(Probe())
-    with pytest.raises(ValueError, match="with_monitoring is called once"):
+    with pytest.raises(ValueError, match=r"with_monitoring\(\) was already called"):
         first.with_monitoring().with_monitoring()
     assert first.with_monitoring(5)

@@ -1,15 +1,15 @@
-"""Addresses of hosts."""
+"""Host names and addresses."""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
 
-__all__ = ["is_loopback"]
-
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is certainly this machine."""
+    """Return whether a host is certainly this machine."""
+    if host.lower() == "localhost":
+        return True
     try:
         return ip_address(host).is_loopback
     except ValueError:
-        return host.lower() == "localhost"
+        return False

@@ -1,0 +1,202 @@
+"""Puts the parts of a running instance together, from the settings of its service."""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING
+
+from weenats.admission.controller import Admission
+from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
+from weenats.service.discovery import EndpointDescription, Instance
+from weenats.service.endpoint import EndpointRunner
+from weenats.service.handlers import CURRENT_BINDING, Binding
+from weenats.service.health import JWKS, HealthChecks, HealthSettings
+from weenats.service.monitoring import Monitor
+from weenats.service.queue_group import QueueMembership
+from weenats.service.settings import Host
+from weenats.telemetry.manager import SILENT, TelemetryManager
+from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pydantic import JsonValue
+
+    from weenats.contract import AnyOperation, ServiceContract
+    from weenats.errors import ServiceError
+    from weenats.service.handlers import Endpoint, ServiceHandlers
+    from weenats.service.settings import ServiceSettings
+    from weenats.telemetry.settings import TelemetrySettings
+    from weenats.transport.base import Delivery, Transport
+
+__all__ = ["Assembly"]
+
+
+class Assembly:
+    """The parts of one running instance.
+
+    Args:
+        handlers: the handlers.
+        settings: the settings of the service.
+        transport: the connection of the instance.
+        instance_id: the id of the instance.
+        is_serving: returns whether the instance accepts requests.
+
+    Attributes:
+        telemetry: records its spans and metrics.
+        binding: its connection, as handlers use it.
+        admission: decides when requests run.
+        runners: serve its endpoints.
+        membership: its membership of the queue group.
+        health: its health checks.
+        monitor: takes snapshots, None without monitoring.
+        instance: its description for discovery.
+    """
+
+    def __init__(
+        self,
+        handlers: ServiceHandlers,
+        settings: ServiceSettings,
+        transport: Transport,
+        instance_id: str,
+        is_serving: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
+        self.binding = Binding(transport, self.telemetry)
+        self.admission = self._admission()
+        endpoints = handlers.endpoints()
+        operations = [endpoint.operation for endpoint in endpoints]
+        self._chain = settings.build_chain(
+            Host(operations, settings.queue_group, self.telemetry, self._review)
+        )
+        self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
+        self.health = HealthChecks(settings.health or HealthSettings())
+        self.health.on_result(self._review)
+        self.membership = QueueMembership(
+            transport,
+            [(runner.operation.subject, runner.on_delivery) for runner in self.runners],
+            settings.queue_group,
+            [self._seconds_until_ready, self.health.seconds_until_well]
+            if settings.self_eject
+            else [],
+        )
+        self.monitor = (
+            None
+            if settings.monitoring is None
+            else Monitor(settings.monitoring, transport, handlers.contract, instance_id)
+        )
+        self.instance = Instance(
+            contract=handlers.contract,
+            instance_id=instance_id,
+            endpoints=[self._describe(runner) for runner in self.runners],
+            serving=lambda: is_serving() and self.membership.is_member,
+            checks=self._checks,
+            data={} if self.monitor is None else self.monitor.data(),
+        )
+
+    def gauges(self) -> Mapping[str, float]:
+        """Return the current values of the gauges, by their names."""
+        jwks = self._settings.jwks
+        values: dict[str, float] = {
+            IN_FLIGHT: len(self.admission.running),
+            QUEUED: self.admission.queued,
+        }
+        if jwks is not None and jwks.age is not None:
+            values[JWKS_AGE] = jwks.age
+        for feature in self._chain:
+            values |= feature.gauges()
+        return values
+
+    async def drain(self, budget: float) -> None:
+        """Leave the queue group and finish the admitted requests, for at most `budget` seconds."""
+        for job in self.admission.running:
+            if job.context is not None:
+                job.context.add_event(DRAIN_STARTED)
+        await self.membership.close()
+        await self.admission.drain(budget)
+
+    async def close(self) -> None:
+        """Stop what runs in the background, and export pending telemetry."""
+        if self.monitor is not None:
+            await self.monitor.close()
+        await self.health.close()
+        await self.telemetry.shut_down()
+
+    def _admission(self) -> Admission:
+        """Return the admission, whose tasks run in a context that has the binding."""
+        context = copy_context()
+        context.run(CURRENT_BINDING.set, self.binding)
+        return context.run(
+            Admission,
+            max_concurrency=self._settings.max_concurrency,
+            max_queue=self._settings.max_waiting,
+            max_queue_time=self._settings.max_queue_time,
+        )
+
+    def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:
+        operation = endpoint.operation
+        interceptors = [feature.interceptor(operation) for feature in self._chain]
+        return EndpointRunner(
+            endpoint,
+            transport,
+            [each for each in interceptors if each is not None],
+            self.admission,
+            partial(self._on_refused, operation),
+        )
+
+    def _on_refused(
+        self, operation: AnyOperation, delivery: Delivery, received: int, error: ServiceError
+    ) -> None:
+        for feature in self._chain:
+            feature.on_refused(operation, delivery, received, error)
+
+    def _review(self) -> None:
+        self.membership.review()
+
+    def _seconds_until_ready(self) -> float:
+        return max((feature.seconds_until_ready() or 0.0 for feature in self._chain), default=0.0)
+
+    def _describe(self, runner: EndpointRunner) -> EndpointDescription:
+        operation = runner.operation
+        data: dict[str, Callable[[], JsonValue]] = {}
+        for feature in self._chain:
+            description = feature.describe(operation)
+            data |= {} if description is None else description.statistics
+        if self.monitor is not None:
+            data |= self.monitor.watch(runner.counters, partial(self.admission.load, runner))
+        metadata = {
+            "kind": operation.kind.value,
+            "operation": operation.name,
+            "aggregate": operation.contract.aggregate,
+            "description": operation.description,
+        }
+        info = EndpointInfo(
+            name=operation.name,
+            subject=operation.subject,
+            queue_group=self._settings.queue_group,
+            metadata=metadata,
+        )
+        return EndpointDescription(info, runner.counters, data)
+
+    def _checks(self) -> list[HealthCheckEntry]:
+        entries = self.health.entries
+        jwks = self._settings.jwks
+        if self._settings.health is None or jwks is None:
+            return entries
+        if jwks.state().status != "empty":
+            return [*entries, HealthCheckEntry(name=JWKS, status="ok")]
+        return [*entries, HealthCheckEntry(name=JWKS, status="error", message="there are no keys")]
+
+
+def _telemetry(
+    settings: TelemetrySettings | None, contract: ServiceContract, instance_id: str
+) -> TelemetryManager:
+    if settings is None:
+        return SILENT
+    if settings.exporter_url is None:
+        return TelemetryManager(settings)
+    from weenats.telemetry.otlp import ExportingTelemetry  # noqa: PLC0415 - needs the SDK
+
+    return ExportingTelemetry(settings.exporter_url, settings, contract, instance_id)

@@ -1,0 +1,190 @@
+"""Answering discovery (ADR-32: PING, INFO, STATS) and health requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import MISSING, JsonValue
+from pydantic_core import to_json
+
+from weenats._internal.timestamps import utc_timestamp
+from weenats.protocol import subjects
+from weenats.protocol.messages import (
+    EndpointInfo,
+    EndpointStats,
+    HealthCheck,
+    HealthCheckData,
+    HealthCheckEntry,
+    InfoResponse,
+    PingResponse,
+    StatsResponse,
+)
+
+if TYPE_CHECKING:
+    from weenats.contract import ServiceContract
+    from weenats.errors import ServiceError
+    from weenats.model import Model
+    from weenats.transport.base import Delivery, Subscription, Transport
+
+__all__ = [
+    "EndpointCounters",
+    "EndpointDescription",
+    "Instance",
+    "Statistics",
+    "answer_discovery",
+    "answer_health",
+]
+Statistics = Mapping[str, Callable[[], JsonValue]]
+"""The members of `data` in STATS: functions that return their current values and do not raise."""
+
+
+@dataclass(slots=True)
+class EndpointCounters:
+    """Counts the requests of one endpoint of one instance.
+
+    Attributes:
+        requests: how many there were.
+        errors: how many of them failed, with whatever error.
+        last_error: the code of the last error, "" without one.
+        processing_time: the time that handlers took together, in nanoseconds.
+        on_duration: takes the duration of each request that ran, in nanoseconds.
+    """
+
+    requests: int = 0
+    errors: int = 0
+    last_error: str = ""
+    processing_time: int = 0
+    on_duration: Callable[[int], None] | None = None
+
+    def count(self, nanoseconds: int, error: ServiceError | None) -> None:
+        """Count one request.
+
+        Args:
+            nanoseconds: how long it ran, 0 when it was refused.
+            error: the error that it was answered with, None for a success.
+        """
+        self.requests += 1
+        self.processing_time += nanoseconds
+        if self.on_duration is not None and nanoseconds:
+            self.on_duration(nanoseconds)
+        if error is not None:
+            self.errors += 1
+            self.last_error = error.label
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointDescription:
+    """One endpoint, as discovery describes it."""
+
+    info: EndpointInfo
+    counters: EndpointCounters
+    data: Statistics
+
+    def stats(self) -> EndpointStats:
+        """Return the statistics of the endpoint."""
+        counters = self.counters
+        return EndpointStats(
+            name=self.info.name,
+            subject=self.info.subject,
+            queue_group=self.info.queue_group,
+            num_requests=counters.requests,
+            num_errors=counters.errors,
+            last_error=counters.last_error,
+            processing_time=counters.processing_time,
+            average_processing_time=counters.processing_time // max(counters.requests, 1),
+            data=_current(self.data),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One running instance of a service, as discovery describes it."""
+
+    contract: ServiceContract
+    instance_id: str
+    endpoints: Sequence[EndpointDescription]
+    serving: Callable[[], bool]
+    checks: Callable[[], list[HealthCheckEntry]]
+    data: Statistics
+    started: str = field(default_factory=utc_timestamp)
+
+    def ping(self) -> PingResponse:
+        """Return the answer to PING."""
+        return PingResponse(type="io.nats.micro.v1.ping_response", **self._identity())
+
+    def info(self) -> InfoResponse:
+        """Return the answer to INFO."""
+        return InfoResponse(
+            type="io.nats.micro.v1.info_response",
+            **self._identity(),
+            description=self.contract.description,
+            endpoints=[each.info for each in self.endpoints],
+        )
+
+    def stats(self) -> StatsResponse:
+        """Return the answer to STATS."""
+        return StatsResponse(
+            type="io.nats.micro.v1.stats_response",
+            **self._identity(),
+            started=self.started,
+            endpoints=[each.stats() for each in self.endpoints],
+            data=_current(self.data),
+        )
+
+    def health(self) -> HealthCheck:
+        """Return the answer to a health request: "ok" while it serves and all checks pass."""
+        checks = self.checks()
+        ready = self.serving() and all(check.status == "ok" for check in checks)
+        identity = self._identity()
+        del identity["metadata"]
+        return HealthCheck(
+            type="io.nats.micro.v1.ping_response",
+            **identity,
+            status="ok" if ready else "error",
+            data=HealthCheckData(live=True, ready=ready, checks=checks),
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "name": self.contract.name,
+            "id": self.instance_id,
+            "version": self.contract.version,
+            # The digest tells callers whether they have the same contract.
+            "metadata": {"contract": self.contract.digest},
+        }
+
+
+def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
+    """Answer PING, INFO and STATS, to requests for all services, the service and the instance."""
+    name = instance.contract.name
+    answers: dict[str, Callable[[], Model]] = {
+        "PING": instance.ping,
+        "INFO": instance.info,
+        "STATS": instance.stats,
+    }
+    return [
+        transport.subscribe(subjects.discovery(verb, *target), _answer(transport, answer))
+        for verb, answer in answers.items()
+        for target in ((), (name,), (name, instance.instance_id))
+    ]
+
+
+def answer_health(transport: Transport, instance: Instance) -> list[Subscription]:
+    """Answer health requests; one of the instances of a service answers each request."""
+    name = instance.contract.name
+    return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
+
+
+def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of its own
+    """Return the current values as one object, absent when there are none."""
+    return {name: read() for name, read in data.items()} or MISSING
+
+
+def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:
+    def on_delivery(delivery: Delivery) -> None:
+        if delivery.reply:
+            transport.publish(delivery.reply, to_json(answer(), by_alias=True))
+
+    return on_delivery
