@@ -92,7 +92,7 @@ class Admission:
         if len(self._running) < self._max_concurrency:
             self._start(job)
         elif not self._queue.put(job):
-            self._refuse(job, ResourceExhaustedError("the queue of the service is full"))
+            self._refuse(job, ResourceExhaustedError("the service's queue is full"))
             return
         if job.deadline is not None:
             self._timer.add(job, job.deadline)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Final, Literal
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, proxy
 
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind, Status, StatusCode
@@ -81,7 +81,8 @@ class EventTelemetry:
         """Return the telemetry of an event for its publisher, which is created once."""
         events = _publishers.setdefault(manager, {})
         if event not in events:
-            events[event] = cls(manager, event, "publish")
+            # A proxy, because the cache must not keep the manager alive.
+            events[event] = cls(proxy(manager), event, "publish")
         return events[event]
 
     def publishing(self, context: MessageContext, size: int) -> Recording:

@@ -182,6 +182,22 @@ async def test_instruments_of_an_event_are_made_once(
     assert len(made) == 1
 
 
+def test_telemetry_of_events_does_not_keep_a_manager_alive() -> None:
+    """The telemetry of publishers ends with the client or the service that has it."""
+    from testkit.probe import HAPPENED
+    from weenats.telemetry import TelemetryManager, TelemetrySettings
+    from weenats.telemetry.messaging import EventTelemetry
+
+    manager = TelemetryManager(TelemetrySettings())
+    assert EventTelemetry.of_publisher(manager, HAPPENED) is EventTelemetry.of_publisher(
+        manager, HAPPENED
+    )
+    alive = ref(manager)
+    del manager
+    gc.collect()
+    assert alive() is None
+
+
 def gauges(observed: Observed, name: str) -> dict[str, float]:
     """Return what a gauge says by instance."""
     points = observed.points(f"weenats.{name}")
