@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 
-from testkit.faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, suffer
+from testkit.cluster_faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, run_fault
 from testkit.load import TIMEOUT, WORKERS, Tally
 from testkit.network import Network
 from weenats.testing import NatsCluster
@@ -55,7 +55,7 @@ def main() -> None:
         for servers, faults in clusters:
             with servers as cluster:
                 for event, fault in faults.items():
-                    print(row(event, asyncio.run(suffer(cluster, network, fault))), flush=True)
+                    print(row(event, asyncio.run(run_fault(cluster, network, fault))), flush=True)
 
 
 if __name__ == "__main__":

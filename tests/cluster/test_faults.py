@@ -6,9 +6,18 @@ import asyncio
 
 import pytest
 
-from testkit.faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, is_deserted, suffer
-from testkit.load import OK, wait_for
+from testkit.cluster_faults import (
+    FAULTS,
+    PARTITIONS,
+    TRANSPARENT_FAULTS,
+    Fault,
+    Outcome,
+    is_deserted,
+    run_fault,
+)
+from testkit.load import OK
 from testkit.network import Network
+from testkit.waiting import wait_for
 from weenats.testing import NatsCluster
 
 MAY_FAIL = {
@@ -34,9 +43,9 @@ async def test_a_partition(event: str, divided_cluster: NatsCluster, network: Ne
 async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
     """Let it happen, and hold what came of the calls to what was promised."""
     tasks = asyncio.all_tasks()
-    outcome = await suffer(cluster, network, fault)
+    outcome = await run_fault(cluster, network, fault)
     keeps_its_word(outcome)
-    if event in GENTLE:
+    if event in TRANSPARENT_FAULTS:
         assert not outcome.plain.failed
         assert not outcome.retried.failed
         assert outcome.retried.executed_twice == 0

@@ -6,7 +6,8 @@ import asyncio
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.load import COFFEE, wait_for
+from testkit.load import COFFEE
+from testkit.waiting import wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 from weenats.testing import NatsCluster, NatsServer
 

@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from receipts import AddItem, Receipt, ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
-from testkit.doubles import until
+from testkit.counting_receipts import TEA
+from testkit.waiting import until
 from weenats import (
     CircuitStateChange,
     InternalError,

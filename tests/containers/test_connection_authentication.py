@@ -14,8 +14,8 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
-from testkit.nats_accounts import Account, Nkey
+from testkit.counting_receipts import TEA
+from testkit.nats_accounts import Account, KeyPair
 from testkit.nats_container import NatsContainer
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
@@ -57,7 +57,7 @@ def token(folder: Path) -> Kind:
 
 def nkey(folder: Path) -> Kind:
     """A public key that the server knows."""
-    known, unknown = Nkey(), Nkey()
+    known, unknown = KeyPair(), KeyPair()
     (folder / "right.nk").write_text(known.seed + "\n")
     (folder / "wrong.nk").write_text(unknown.seed)
     return Kind(
@@ -70,7 +70,7 @@ def nkey(folder: Path) -> Kind:
 
 def operator_jwt(folder: Path) -> Kind:
     """A JWT of an account that the server's operator vouches for."""
-    account, clerk = Account(), Nkey()
+    account, clerk = Account(), KeyPair()
     texts = {
         "right": account.credentials(clerk),
         "of another operator": Account().credentials(clerk),

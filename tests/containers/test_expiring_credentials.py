@@ -13,7 +13,7 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
+from testkit.counting_receipts import TEA
 from testkit.nats_accounts import Account
 from testkit.nats_container import NatsContainer
 from weenats import (

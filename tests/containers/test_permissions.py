@@ -9,7 +9,7 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA, Audited
+from testkit.counting_receipts import TEA, CountingReceipts
 from testkit.nats_container import NatsContainer
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
@@ -34,7 +34,7 @@ def guarded(image: str) -> Iterator[NatsContainer]:
 
 async def test_a_denied_call(guarded: NatsContainer) -> None:
     """The caller learns which subject at once, the service never hears of it, other calls go on."""
-    handlers = Audited()
+    handlers = CountingReceipts()
     everything = ConnectionOptions(user="all", password="x")
     reader = ConnectionOptions(user="reader", password="x")
     service = NatsServiceBuilder(handlers, guarded.url, connection=everything).build()

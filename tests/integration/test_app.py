@@ -16,7 +16,7 @@ import pytest
 
 from receipts import AddItem, Finalize, ReceiptsClient
 from testkit.http_server import HttpServer, answer
-from testkit.otlp_receiver import receiving
+from testkit.otlp_receiver import otlp_receiver
 from testkit.tokens import good_claims, jwk, private_key, signed
 from weenats import ServiceError, UnauthenticatedError, UnavailableError
 
@@ -81,7 +81,7 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
 
 async def test_all_of_it_together(nats_url: str, issuer: HttpServer) -> None:
     """Callers are asked who they are, calls are logged and traced, health and figures are told."""
-    with receiving() as otlp:
+    with otlp_receiver() as otlp:
         settings = {
             "RECEIPTS_JWKS_URI": issuer.uri,
             "RECEIPTS_ISSUER": "https://issuer.example",

@@ -14,9 +14,10 @@ import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.doubles import travel, until
+from testkit.clocks import travel
 from testkit.http_server import HttpServer, answer
 from testkit.tokens import good_claims, jwk, private_key, signed
+from testkit.waiting import until
 from weenats import (
     JwtAuthConfig,
     NatsService,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from testkit.hops import Hop
+from testkit.chained_service import ChainedService
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.transports import connected
 from weenats import (
@@ -72,7 +72,11 @@ async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
         async def call_b(context: RequestContext) -> None:
             await b.call(transports[1])
 
-        a, b, c = Hop("hop-a", call_b), Hop("hop-b", call_c), Hop("hop-c", hang)
+        a, b, c = (
+            ChainedService("hop-a", call_b),
+            ChainedService("hop-b", call_c),
+            ChainedService("hop-c", hang),
+        )
         for hop, transport in zip((a, b, c), transports[1:], strict=True):
             await stack.enter_async_context(NatsServiceBuilder(hop, transport=transport).build())
         took: list[float] = []

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.transports import FAST, answering, back, connected, lost, soon
+from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -84,7 +84,7 @@ async def test_what_is_no_server_while_reconnecting(
     """Something else listens there for a while: calls say so, and go on with the server."""
     async with connected(own_nats_server.url) as transport:
         own_nats_server.kill()
-        await lost(transport)
+        await disconnected(transport)
         met = asyncio.Semaphore(0)
 
         async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -97,7 +97,7 @@ async def test_what_is_no_server_while_reconnecting(
             with pytest.raises(UnavailableError, match="no connection to NATS until the deadline"):
                 await transport.request("any", b"", b"", monotonic() + 0.05)
         own_nats_server.start()
-        await back(transport)
+        await reconnected(transport)
 
 
 @pytest.mark.parametrize("kind", ["credentials", "nkey_seed"])

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.message_schemas import check
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
+from testkit.wire import assert_valid
 from weenats import (
     InternalError,
     NatsServiceBuilder,
@@ -35,7 +35,7 @@ async def test_every_subject_is_answered(
     for tail in ("", ".probe", f".probe.{service.instance_id}"):
         reply = await raw.request(f"$SRV.{verb}{tail}", b"", headers={"Authorization": "secret"})
         answer = json.loads(reply.data)
-        check(f"{verb.lower()}-response.schema.json", answer)
+        assert_valid(f"{verb.lower()}-response", answer)
         assert reply.headers is None
         assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
         assert (answer["name"], answer["version"]) == ("probe", "1.2.3")
@@ -119,7 +119,7 @@ async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
         async with asyncio.timeout(5):
             while (health := await client.check_health()).status == "ok":
                 pass
-        check("health-check.schema.json", health.model_dump(by_alias=True, mode="json"))
+        assert_valid("health-check", health.model_dump(by_alias=True, mode="json"))
         assert not stopping.done()
         gate.opened.set()
         assert (await call).text == "k"

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.doubles import travel, until
+from testkit.clocks import travel
 from testkit.http_server import HttpServer, answer
 from testkit.probe import Probe, ProbeClient, Run
 from testkit.tokens import jwk, private_key
-from testkit.wires import conforming
+from testkit.waiting import until
+from testkit.wire import load_valid
 from weenats import (
     JwtAuthConfig,
     NatsServiceBuilder,
@@ -55,7 +56,7 @@ async def test_without_checks(client: ProbeClient, raw: RawClient) -> None:
     """A service that serves is live and ready, and the message keeps to its schema."""
     assert summed_up(await client.check_health()) == ("ok", True, True, {})
     reply = await raw.request("probe.health", b"")
-    told = conforming("health-check", reply.data)
+    told = load_valid("health-check", reply.data)
     assert told["data"] == {"live": True, "ready": True, "checks": []}
 
 
@@ -87,7 +88,7 @@ async def test_every_way_to_fail(nats_url: str, raw: RawClient) -> None:
     await starting
     reply = await raw.request("probe.health", b"")
     assert b"hunter2" not in reply.data
-    told = conforming("health-check", reply.data)
+    told = load_valid("health-check", reply.data)
     assert (told["status"], told["data"]["live"], told["data"]["ready"]) == ("error", True, False)
     assert told["data"]["checks"] == [
         {"name": "hangs", "status": "error", "message": "it took longer than 5 s"},

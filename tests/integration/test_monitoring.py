@@ -6,9 +6,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from testkit.doubles import settle, travel, until
+from testkit.clocks import travel
 from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.wires import conforming
+from testkit.waiting import settle, until
+from testkit.wire import load_valid
 from weenats import NatsServiceBuilder, RequestContext
 from weenats.discovery import list_stats
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot
@@ -56,7 +57,7 @@ async def test_snapshots_are_published(nats_url: str, raw: RawClient) -> None:
         await settle()
         clock.advance(INTERVAL + 0.1)
         await until(lambda: len(heard) == 2)
-    first, second = (conforming("monitoring-snapshot", each) for each in heard)
+    first, second = (load_valid("monitoring-snapshot", each) for each in heard)
     assert (first["name"], first["id"], first["version"]) == ("probe", service.instance_id, "1.2.3")
     assert (first["requests"]["total"], second["requests"]["total"]) == (0, 2)
     assert second["requests"]["errors"] == 1
@@ -82,7 +83,7 @@ async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -
         async with asyncio.timeout(5):
             while True:
                 reply = await raw.request("$SRV.STATS.probe", b"")
-                stats = conforming("stats-response", reply.data)
+                stats = load_valid("stats-response", reply.data)
                 if stats["data"]["monitoring"]["requests"]["queued"] == 3:
                     break
         assert "null" not in json.dumps(stats)
@@ -104,7 +105,7 @@ async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -
 async def test_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
     """A service without monitoring adds nothing to its statistics."""
     await client.run("k", Run(action="a"))
-    stats = conforming("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
+    stats = load_valid("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
     assert "data" not in stats
     assert all("data" not in each for each in stats["endpoints"])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testkit.transports import answering, connected, lost, settle, soon
+from testkit.transports import answering, connected, disconnected, fence_all, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -125,7 +125,7 @@ async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> N
 
         await refused()
         configured.kill()
-        await lost(transport)
+        await disconnected(transport)
         configured.start()
         reached = asyncio.Event()
         transport.subscribe("back", lambda _: reached.set())
@@ -143,7 +143,7 @@ async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsT
         calls = [deaf.request("open", b"", b"", soon()) for _ in range(10)]
         told = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(each) for each in told] == [PermissionDeniedError] * 10
-        await settle(deaf, free)
+        await fence_all(deaf, free)
         assert arrived == []
         assert deaf._refused == set()
 

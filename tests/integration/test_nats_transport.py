@@ -12,7 +12,7 @@ from time import monotonic
 import pytest
 from nats.aio.transport import TcpTransport
 
-from testkit.transports import FAST, answering, back, connected, soon
+from testkit.transports import FAST, answering, connected, reconnected, soon
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -77,7 +77,7 @@ async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
         with pytest.raises(ResourceExhaustedError, match="what is kept for the connection is full"):
             transport.publish("event", b"")
         own_nats_server.start()
-        await back(transport)
+        await reconnected(transport)
         transport.publish("event", b"")
         await transport.fence()
         assert arrived == [1_000_000] * 3 + [0]

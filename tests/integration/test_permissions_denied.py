@@ -10,12 +10,7 @@ from hypothesis import strategies as st
 
 from testkit.nats_jwt import Identity, Tenant
 from testkit.nats_peer import Peer, allows
-from testkit.permitted import (
-    ROLES,
-    config_of,
-    entries,
-    users,
-)
+from testkit.nats_users import ROLES, config_of, entries, users
 from weenats.testing import NatsServer
 from weenats_codegen.permissions.model import Entry
 from weenats_codegen.permissions.output import to_claims

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.tokens import Judge, good_claims, token
+from testkit.tokens import FakeValidator, good_claims, token
 from weenats import NatsServiceBuilder
 from weenats.errors import ResourceExhaustedError
 
@@ -44,7 +44,7 @@ async def test_a_refusal_on_the_wire(nats_url: str) -> None:
 @pytest_asyncio.fixture
 async def per_client(nats_url: str) -> AsyncIterator[str]:
     """A service that lets each client make so many requests a second, without a burst."""
-    builder = NatsServiceBuilder(Probe(), nats_url).with_auth(validator=Judge())
+    builder = NatsServiceBuilder(Probe(), nats_url).with_auth(validator=FakeValidator())
     limited = builder.with_rate_limit(RATE, burst=RATE, per_client=True)
     async with limited.with_queue_group("probe", max_concurrency=100).build():
         yield nats_url

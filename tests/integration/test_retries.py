@@ -12,9 +12,9 @@ import pytest
 from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
 
-from testkit.doubles import until
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.retries import IDEMPOTENT_RUN
+from testkit.waiting import until
 from weenats import (
     CallNext,
     ConnectionLostError,

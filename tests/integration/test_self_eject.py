@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, travel, until
+from testkit.clocks import FakeClock, travel
 from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.waiting import until
 from weenats import (
     InternalError,
     NatsService,

@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from testkit.doubles import until
+from testkit.waiting import until
 from weenats import ConnectionOptions, NatsTransport
 from weenats.errors import UnavailableError
 from weenats.testing import NatsServer

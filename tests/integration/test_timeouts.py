@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from testkit.hops import Handle, Hop
+from testkit.chained_service import ChainedService, Handle
 from testkit.transports import connected
 from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
 from weenats.client import DEFAULT_TIMEOUT
@@ -51,7 +51,7 @@ async def test_whose_word_counts(
     transport: NatsTransport, options: dict[str, float], contract: float | None, expected: float
 ) -> None:
     """The call's own, else the client's, else the contract's, else five seconds."""
-    hop = Hop("hop", nothing, contract)
+    hop = ChainedService("hop", nothing, contract)
     async with NatsServiceBuilder(hop, transport=transport).build():
         await hop.call(transport, **options)
     text = hop.seen[0].headers["wee-timeout"]
@@ -60,7 +60,10 @@ async def test_whose_word_counts(
 
 async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw: RawClient) -> None:
     """The contract's timeout is its deadline; without one there is none; what it says counts."""
-    limited, open_ended = Hop("limited", hang, 0.05), Hop("open-ended", nothing)
+    limited, open_ended = (
+        ChainedService("limited", hang, 0.05),
+        ChainedService("open-ended", nothing),
+    )
     async with (
         NatsServiceBuilder(limited, transport=transport).build(),
         NatsServiceBuilder(open_ended, transport=transport).build(),
@@ -86,7 +89,11 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
     async def call_c(context: RequestContext) -> None:
         await c.call(transport)
 
-    a, b, c = Hop("hop-a", call_b, 10), Hop("hop-b", call_c, 20), Hop("hop-c", nothing, 30)
+    a, b, c = (
+        ChainedService("hop-a", call_b, 10),
+        ChainedService("hop-b", call_c, 20),
+        ChainedService("hop-c", nothing, 30),
+    )
     async with (
         connected(nats_url) as transport,
         NatsServiceBuilder(a, transport=transport).build(),
@@ -110,7 +117,7 @@ async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
     """All three end together, and each caller learns why."""
     outcomes: list[Any] = []
 
-    def calling(next_hop: Hop) -> Handle:
+    def calling(next_hop: ChainedService) -> Handle:
         async def call(context: RequestContext) -> None:
             try:
                 await next_hop.call(transport)
@@ -121,9 +128,9 @@ async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
         return call
 
     async with connected(nats_url) as transport:
-        c = Hop("hop-c", hang)
-        b = Hop("hop-b", calling(c))
-        a = Hop("hop-a", calling(b))
+        c = ChainedService("hop-c", hang)
+        b = ChainedService("hop-b", calling(c))
+        a = ChainedService("hop-a", calling(b))
         async with (
             NatsServiceBuilder(a, transport=transport).build(),
             NatsServiceBuilder(b, transport=transport).build(),

@@ -44,7 +44,7 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.pem))
 
 
-class Authority:
+class CertificateAuthority:
     """Vouches for others."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import monotonic, sleep
+from time import monotonic
 from typing import Final
 
 from typing_extensions import override
@@ -16,6 +16,7 @@ from typing_extensions import override
 from receipts import AddItem, Receipt, ReceiptsClient
 from receipts.handlers import Receipts
 from receipts.operations import ADD_ITEM
+from testkit.waiting import eventually
 from weenats import DeadlineExceededError, RequestContext, UnavailableError
 
 IDEMPOTENT: Final = replace(ADD_ITEM, idempotent=True)
@@ -26,11 +27,10 @@ TIMEOUT: Final = 2.0
 WORK: Final = 0.01
 PAUSE: Final = 0.01
 WORKERS: Final = 4
-PATIENCE: Final = 30.0
 COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
-class Ledger(Receipts):
+class SlowReceipts(Receipts):
     """Works for a while, and notes how often it was told to, by the key of the receipt."""
 
     def __init__(self, executions: Counter[str]) -> None:
@@ -92,7 +92,7 @@ class Load:
             )
             return len(answers) == 2 * len(self.clients) and min(answers.values()) >= 10
 
-        await become(well)
+        await eventually(well)
 
     async def _work(self, number: int, client: ReceiptsClient, *, retried: bool) -> None:
         while not self._is_over:
@@ -140,18 +140,3 @@ def longest_gap(load: Load) -> float:
         )
 
     return max(gap(client) for client in range(len(load.clients)))
-
-
-async def become(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that takes its time; fail when it never does."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - any condition will do
-            await asyncio.sleep(0.01)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait as `become` does, in a thread: for conditions that block."""
-    end = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < end
-        sleep(0.02)

@@ -30,7 +30,7 @@ NKEY Seed printed below can be used to sign and prove identity.
 """
 
 
-class Nkey:
+class KeyPair:
     """A fresh key pair: `prefix` says of what."""
 
     def __init__(self, prefix: int = nkeys.PREFIX_BYTE_USER) -> None:
@@ -58,8 +58,8 @@ class Account:
     """An operator with one account, known to a server whose configuration is `config`."""
 
     def __init__(self) -> None:
-        operator = Nkey(nkeys.PREFIX_BYTE_OPERATOR)
-        self._key = Nkey(nkeys.PREFIX_BYTE_ACCOUNT)
+        operator = KeyPair(nkeys.PREFIX_BYTE_OPERATOR)
+        self._key = KeyPair(nkeys.PREFIX_BYTE_ACCOUNT)
         of_account = operator.jwt(
             self._key.public, "shop", {"type": "account", "limits": _NO_LIMITS}
         )
@@ -69,9 +69,9 @@ class Account:
             f"resolver_preload: {{ {self._key.public}: {of_account} }}\n"
         )
 
-    def credentials(self, user: Nkey | None = None, **claims: Any) -> str:
+    def credentials(self, user: KeyPair | None = None, **claims: Any) -> str:
         """Return the text of a .creds file; `exp` among the claims says until when it is good."""
-        user = user or Nkey()
+        user = user or KeyPair()
         unlimited = {"subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {}}
         jwt = self._key.jwt(user.public, "clerk", {"type": "user", **unlimited}, **claims)
         return _CREDENTIALS.format(jwt=jwt, seed=user.seed)

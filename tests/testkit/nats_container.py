@@ -26,7 +26,7 @@ ENTRYPOINT ["/nats-server"]
 """
 
 
-def image_of(daemon: docker.DockerClient, folder: Path) -> str:
+def nats_image(daemon: docker.DockerClient, folder: Path) -> str:
     """Return the image that WEENATS_NATS_IMAGE names, else one that holds nothing but the binary.
 
     The latter needs no registry.

@@ -83,7 +83,7 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def otlp_receiver() -> Iterator[Receiver]:
     """Receive until the test has ended."""
     receiver = Receiver()
     thread = threading.Thread(target=receiver.http.serve_forever, args=(0.01,), daemon=True)

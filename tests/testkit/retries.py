@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from testkit.doubles import FakeClock, a_context
+from testkit.clocks import FakeClock
+from testkit.contexts import make_context
 from testkit.probe import FORGET, RUN, Outcome
 from weenats.client.retry import RetryInterceptor
 from weenats.context import RequestContext, Response
@@ -17,7 +18,7 @@ IDEMPOTENT_RUN: Final[Command[Any, Outcome]] = replace(RUN, idempotent=True)
 IDEMPOTENT_FORGET: Final[Command[Any, None]] = replace(FORGET, idempotent=True)
 
 
-class FakeTime(FakeClock):
+class SleepClock(FakeClock):
     """A clock that whoever sleeps moves forward."""
 
     def __init__(self) -> None:
@@ -52,7 +53,7 @@ class Backend:
         return Response(len(self.seen))
 
 
-def a_retry(time: FakeTime, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
+def make_retry(time: SleepClock, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
     """Return an interceptor in fake time, whose pauses are this part of the longest one."""
     return RetryInterceptor(
         clock=time,
@@ -62,6 +63,6 @@ def a_retry(time: FakeTime, *, draw: float = 1.0, **options: Any) -> RetryInterc
     )
 
 
-def a_call(**changes: Any) -> RequestContext:
+def idempotent_call(**changes: Any) -> RequestContext:
     """Return the context of a call that may be made again."""
-    return a_context(**{"operation": IDEMPOTENT_RUN, **changes})
+    return make_context(**{"operation": IDEMPOTENT_RUN, **changes})

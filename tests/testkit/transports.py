@@ -22,7 +22,7 @@ def soon() -> float:
     return monotonic() + 10
 
 
-async def settle(*transports: Transport) -> None:
+async def fence_all(*transports: Transport) -> None:
     """Wait until what each of them sent has reached the ones behind it."""
     for transport in transports:
         await transport.fence()
@@ -46,7 +46,7 @@ async def connected(
         await transport.close()
 
 
-async def lost(transport: NatsTransport) -> None:
+async def disconnected(transport: NatsTransport) -> None:
     """Wait until the transport has noticed that its connection is gone."""
 
     async def fence_on() -> None:
@@ -57,7 +57,7 @@ async def lost(transport: NatsTransport) -> None:
         await asyncio.wait_for(fence_on(), 5)
 
 
-async def back(transport: NatsTransport) -> None:
+async def reconnected(transport: NatsTransport) -> None:
     """Wait until the transport is connected again."""
     interest = transport.subscribe("back", answering(transport))
     await transport.request("back", b"", b"", soon())

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testkit.running import TARGET, running
+from testkit.cli_service import TARGET, weenats_run
 from weenats.testing import NatsServer
 
 if TYPE_CHECKING:
@@ -17,5 +17,5 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def receipts_url(repository: Path) -> Iterator[str]:
     """Where a `weenats run` of the sample serves."""
-    with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
+    with NatsServer() as server, weenats_run(TARGET, "--servers", server.url, cwd=repository):
         yield server.url

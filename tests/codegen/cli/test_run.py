@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from testkit.running import TARGET, running
+from testkit.cli_service import TARGET, weenats_run
 from weenats_codegen.cli.main import main
 
 
@@ -24,7 +24,7 @@ def test_run_embedded_leaves_the_servers_of_other_verbs(
 ) -> None:
     """NATS_URL is set for calls, and a service may have a server of its own all the same."""
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
-    with running(TARGET, "--embedded", cwd=repository) as (_, facts):
+    with weenats_run(TARGET, "--embedded", cwd=repository) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
         assert facts["servers"] != "nats://127.0.0.1:1"
 
@@ -34,7 +34,7 @@ def test_run_stops_cleanly(
     send: Callable[[int, int], None], stop: signal.Signals, repository: Path
 ) -> None:
     """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
-    with running(TARGET, "--embedded", cwd=repository) as (process, facts):
+    with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
         _, log = process.communicate(timeout=20)
@@ -52,11 +52,11 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
         "def build() -> NatsServiceBuilder:\n"
         "    return built\n"
     )
-    with running("shop:built", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:built", cwd=tmp_path) as (_, facts):
         assert (facts["service"], facts["servers"]) == ("receipts", None)
-    with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
-    with running("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["service"] == "receipts"
 
 

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from testkit.tokens import (
-    Judge,
-    accepted,
+    FakeValidator,
     decoded,
     encoded,
     good_claims,
     private_key,
     signed,
     token,
+    validated,
 )
 from weenats.auth import InvalidTokenError
 
@@ -29,7 +29,7 @@ NOT_THE_KEYS = "the signature is not that of the key"
 
 async def refused(text: str, **changes: Any) -> str:
     """Return why a token is refused."""
-    judge = Judge(**changes)
+    judge = FakeValidator(**changes)
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
     assert judge.remembered == 0
@@ -39,7 +39,7 @@ async def refused(text: str, **changes: Any) -> str:
 @pytest.mark.parametrize("text", ["a" * 5_000_000, "a." * 2_500_000, "\u00e9" * 5_000_000])
 async def test_five_megabytes_cost_nothing(text: str) -> None:
     """A token of 5 MB is refused in under a millisecond of CPU, by its length alone."""
-    judge = Judge()
+    judge = FakeValidator()
     costs: list[float] = []
     for _ in range(20):
         started = thread_time()
@@ -53,7 +53,7 @@ async def test_five_megabytes_cost_nothing(text: str) -> None:
 async def test_the_longest_token_is_taken() -> None:
     """A token of max_token_bytes is looked at, one more byte is not."""
     text = token()
-    assert (await accepted(text, max_token_bytes=len(text))).id == "ada"
+    assert (await validated(text, max_token_bytes=len(text))).id == "ada"
     assert await refused(text, max_token_bytes=len(text) - 1) == "longer than max_token_bytes"
 
 
@@ -143,7 +143,7 @@ async def test_numbers_of_a_curve_signature_are_in_their_range() -> None:
 
 async def test_the_second_form_of_a_curve_signature_gains_nothing() -> None:
     """ECDSA lets anybody write (r, -s) for (r, s): the same claims, judged by the same rules."""
-    judge = Judge(algorithms=["ES256"])
+    judge = FakeValidator(algorithms=["ES256"])
     text = token(algorithm="ES256")
     head, payload, signature = text.split(".")
     raw = decoded(signature)

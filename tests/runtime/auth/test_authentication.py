@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import a_context, until
+from testkit.contexts import make_context
 from testkit.http_server import HttpServer, answer
 from testkit.probe import FIND, GET, RUN
-from testkit.tokens import ISSUER, SECRET, Judge, config, encoded, pem, private_key, signed
+from testkit.tokens import ISSUER, SECRET, FakeValidator, config, encoded, pem, private_key, signed
+from testkit.waiting import until
 from weenats import AuthRequirement, Response
 from weenats.auth import JwksKeySource, JwtAuthConfig, NoAuthConfig
 from weenats.auth.authentication import Authentication, check_unasked
@@ -38,7 +39,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
     async def passed(context: Any) -> Response:
         return Response(context.principal)
 
-    response = await made.interceptor(a_context(side="server", token=token), passed)
+    response = await made.interceptor(make_context(side="server", token=token), passed)
     return None if response.result is None else response.result.id  # type: ignore[attr-defined]
 
 
@@ -46,7 +47,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
     ("given", "validator", "required", "error", "text"),
     [
         (None, None, None, ValueError, ONE_OF_TWO),
-        (config(), Judge(), None, ValueError, ONE_OF_TWO),
+        (config(), FakeValidator(), None, ValueError, ONE_OF_TWO),
         (None, object(), None, TypeError, "^object has no `validate`: see TokenValidator$"),
         (config(), None, True, ValueError, "^`required` goes with a validator; a configuration"),
         (NoAuthConfig(), None, False, ValueError, "^`required` goes with a validator; a conf"),
@@ -71,8 +72,8 @@ async def test_a_validator_wants_a_token_unless_it_is_told_otherwise(
     required: bool | None, wanted: bool
 ) -> None:
     """Who brings one is judged by it, either way; its class is told as the method."""
-    made = authentication(validator=Judge(), required=required)
-    assert (made.required, made.method, made.jwks) == (wanted, "Judge", None)
+    made = authentication(validator=FakeValidator(), required=required)
+    assert (made.required, made.method, made.jwks) == (wanted, "FakeValidator", None)
     if wanted:
         with pytest.raises(UnauthenticatedError):
             await let_in(made)

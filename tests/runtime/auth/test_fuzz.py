@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from testkit.tokens import Judge, good_claims, signed, token
+from testkit.tokens import FakeValidator, good_claims, signed, token
 from weenats.auth import InvalidTokenError, Principal
 
-JUDGE = Judge()
+JUDGE = FakeValidator()
 GOOD = token()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),

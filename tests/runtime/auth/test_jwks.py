@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt import PyJWK
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from testkit.doubles import FakeClock, travel, until
+from testkit.clocks import FakeClock, travel
+from testkit.waiting import until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
 from weenats.auth.jwks_fetch import FetchError

@@ -8,12 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt import PyJWK
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from testkit.tokens import (
     NOW,
     SECRET,
-    Judge,
-    accepted,
+    FakeValidator,
     config,
     decoded,
     good_claims,
@@ -21,6 +20,7 @@ from testkit.tokens import (
     private_key,
     signed,
     token,
+    validated,
 )
 from weenats.auth import (
     InvalidTokenError,
@@ -55,9 +55,9 @@ async def test_every_algorithm_works(algorithm: str) -> None:
     """A good token of each algorithm names its caller."""
     if algorithm in SYMMETRIC:
         text = signed({"alg": algorithm}, good_claims(), SECRET, algorithm)
-        principal = await accepted(text, algorithms=[algorithm], secret=SECRET)
+        principal = await validated(text, algorithms=[algorithm], secret=SECRET)
     else:
-        principal = await accepted(token(algorithm=algorithm), algorithms=[algorithm])
+        principal = await validated(token(algorithm=algorithm), algorithms=[algorithm])
     assert principal.id == "ada"
 
 
@@ -119,7 +119,7 @@ async def test_a_weak_key_verifies_nothing() -> None:
 
 async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
     """Headers are read once while few are about; those that are refused are not kept."""
-    judge = Judge()
+    judge = FakeValidator()
     for number in range(200):
         await judge.validate(token(kid=f"k-{number}"))
         with pytest.raises(InvalidTokenError):
@@ -130,7 +130,7 @@ async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
 
 async def test_a_known_header_vouches_for_nothing() -> None:
     """Another payload, or signature, under the header of a good token is judged all the same."""
-    judge = Judge()
+    judge = FakeValidator()
     head, payload, signature = token().split(".")
     await judge.validate(f"{head}.{payload}.{signature}")
     other = token(good_claims(sub="eve")).split(".")
@@ -151,14 +151,14 @@ async def test_a_static_source_has_no_other_key() -> None:
 async def test_two_validators_have_their_own_keys_and_rules() -> None:
     """What one takes, another with another key refuses."""
     with pytest.raises(InvalidTokenError):
-        await accepted(token(), public_key=jwk(private_key("EdDSA", 1)))
-    assert (await accepted(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
+        await validated(token(), public_key=jwk(private_key("EdDSA", 1)))
+    assert (await validated(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
 
 
 @pytest.mark.slow
 async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
     """A repeated token is at least ten times cheaper than the check of its signature."""
-    judge, text = Judge(), token()
+    judge, text = FakeValidator(), token()
     head, payload, signature = text.split(".")
     key = private_key("EdDSA").public_key()
     await judge.validate(text)

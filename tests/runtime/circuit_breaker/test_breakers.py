@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, a_context
+from testkit.clocks import FakeClock
+from testkit.contexts import make_context
 from testkit.probe import FIND, FORGET, GET, RUN
 from weenats import CircuitStateChange, UnavailableError
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers, HandlerGuard
@@ -30,7 +31,7 @@ def guard(of: CircuitBreakers, operation: Any) -> HandlerGuard:
 def fail(of: CircuitBreakers, operation: Any) -> None:
     """Let an operation fail."""
     each = guard(of, operation)
-    each.raised(each.admit(), ValueError(), a_context(side="server", operation=operation))
+    each.raised(each.admit(), ValueError(), make_context(side="server", operation=operation))
 
 
 def states(of: CircuitBreakers) -> list[Any]:

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from testkit.circuits import Circuit
+from testkit.manual_breaker import ManualBreaker
 
 THRESHOLD, RECOVERY, WINDOW, TRIALS = 3, 10.0, 15.0, 2
 
@@ -90,7 +90,7 @@ class Comparison(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.circuit = Circuit(
+        self.circuit = ManualBreaker(
             failure_threshold=THRESHOLD,
             recovery_timeout=RECOVERY,
             monitoring_window=WINDOW,

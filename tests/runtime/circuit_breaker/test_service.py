@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, until
+from testkit.clocks import FakeClock
 from testkit.probe import FindParameters, NotReadyError, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import until
 from weenats import (
     CallNext,
     InternalError,

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from testkit.observed import EVERYTHING, judge, probe_token
-from testkit.otlp_receiver import Receiver, receiving
+from testkit.otlp_receiver import Receiver, otlp_receiver
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import EVERYTHING, probe_token, probe_validator
 from weenats import (
     InternalError,
     NatsServiceBuilder,
@@ -31,7 +31,7 @@ BOUND = 20  # seconds: four times what a stop allows its exporters
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver that answers."""
-    with receiving() as running:
+    with otlp_receiver() as running:
         yield running
 
 
@@ -46,7 +46,9 @@ def closed_port() -> Iterator[str]:
 @asynccontextmanager
 async def exporting(nats_url: str, url: str, handlers: Probe, **telemetry: Any) -> Any:
     """Serve with an exporter; give a client without telemetry."""
-    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=judge(), required=False)
+    builder = NatsServiceBuilder(handlers, nats_url).with_auth(
+        validator=probe_validator(), required=False
+    )
     settings = {"sampling": EVERYTHING, "exporter_url": url, **telemetry}
     service = builder.with_telemetry(**settings).build()
     async with service, ProbeClient.connect(nats_url) as client:

@@ -19,9 +19,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from testkit.doubles import a_context
-from testkit.observed import NOTHING, Observed
+from testkit.contexts import make_context
 from testkit.probe import FIND, GET, HAPPENED, RUN
+from testkit.telemetry import NOTHING, Recording
 from weenats.context import CURRENT, MessageContext, RequestContext
 from weenats.contract import AnyOperation
 from weenats.protocol.headers import Headers
@@ -43,7 +43,7 @@ def serve(operation: AnyOperation, block: bytes = b"") -> Act:
 
     def act(manager: TelemetryManager) -> None:
         served = ServedOperation(manager, operation, "group", {})
-        context = a_context(side="server", operation=operation, headers=Headers(block))
+        context = make_context(side="server", operation=operation, headers=Headers(block))
         delivery = Delivery(operation.subject, "reply", b"", block)
         copy_context().run(served.begin, context)
         served.end(context, delivery, 0, None)
@@ -70,14 +70,14 @@ def call(operation: AnyOperation) -> Act:
     def act(manager: TelemetryManager) -> None:
         calls = OutgoingCalls.of(manager, operation)
         with pytest.raises(StopIteration):
-            calls.call(a_context(operation=operation), send, None).send(None)
+            calls.call(make_context(operation=operation), send, None).send(None)
 
     return act
 
 
 def publish(manager: TelemetryManager) -> None:
     """Publish one event."""
-    EventTelemetry.of_publisher(manager, HAPPENED).publish(a_context(), len)
+    EventTelemetry.of_publisher(manager, HAPPENED).publish(make_context(), len)
 
 
 def take(block: bytes = b"") -> Act:
@@ -113,7 +113,7 @@ def same_numbers() -> Iterator[None]:
 
 
 @pytest.fixture
-def manager(observed: Observed) -> TelemetryManager:
+def manager(observed: Recording) -> TelemetryManager:
     """A manager with shares that tell the kinds apart."""
     return TelemetryManager(TelemetrySettings(sampling=SHARES))
 
@@ -129,7 +129,7 @@ def test_the_share_of_roots_is_that_of_the_settings(
 
 @pytest.mark.parametrize(("act", "kind"), ACTS)
 def test_each_message_draws_once(
-    manager: TelemetryManager, observed: Observed, act: Act, kind: str
+    manager: TelemetryManager, observed: Recording, act: Act, kind: str
 ) -> None:
     """Of 1,000 requests, calls or events that begin a trace so many have a span, in 3 sigma."""
     for _ in range(1000):
@@ -140,7 +140,7 @@ def test_each_message_draws_once(
 
 @pytest.mark.parametrize("act", [act for act, _ in ACTS])
 @pytest.mark.parametrize("share", [0, 1])
-def test_a_share_may_be_none_or_all(observed: Observed, act: Act, share: float) -> None:
+def test_a_share_may_be_none_or_all(observed: Recording, act: Act, share: float) -> None:
     """0 records nothing, 1 everything."""
     sampling = dict.fromkeys(SHARES, share)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
@@ -162,7 +162,7 @@ def block(flags: str, *more: str) -> bytes:
     ("flags", "recorded"), [("01", 50), ("03", 50), ("ff", 50), ("00", 0), ("02", 0), ("fe", 0)]
 )
 def test_a_parent_that_came_is_followed(
-    observed: Observed, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
+    observed: Recording, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
 ) -> None:
     """Recorded or not, whatever the share; other flags than `sampled` change nothing."""
     share = 0 if recorded else 1
@@ -178,7 +178,7 @@ def test_a_parent_that_came_is_followed(
 
 @pytest.mark.parametrize("flags", [TraceFlags.DEFAULT, TraceFlags.SAMPLED])
 @pytest.mark.parametrize("act", [call(RUN), publish])
-def test_a_parent_of_the_process_is_followed(observed: Observed, act: Act, flags: int) -> None:
+def test_a_parent_of_the_process_is_followed(observed: Recording, act: Act, flags: int) -> None:
     """A call within a span of the application is below it, or not recorded like it."""
     sampling = NOTHING if flags else dict.fromkeys(SHARES, 1.0)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
@@ -190,11 +190,11 @@ def test_a_parent_of_the_process_is_followed(observed: Observed, act: Act, flags
 
 @pytest.mark.parametrize("act", [call(RUN), publish])
 def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_trace(
-    observed: Observed, act: Act
+    observed: Recording, act: Act
 ) -> None:
     """Below the span that came, even though no span is current."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
-    served = a_context(side="server", headers=Headers(block("01")))
+    served = make_context(side="server", headers=Headers(block("01")))
     reset = CURRENT.set(served)
     try:
         act(manager)
@@ -205,11 +205,11 @@ def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_
     assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
 
 
-def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Observed) -> None:
+def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Recording) -> None:
     """All that is below what is not recorded is not recorded, and knows the same trace."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     served = ServedOperation(manager, RUN, "group", {})
-    context = a_context(side="server", headers=Headers())
+    context = make_context(side="server", headers=Headers())
 
     def handle() -> list[SpanContext]:
         served.begin(context)
@@ -239,7 +239,7 @@ def _span_key() -> str:
     return key
 
 
-def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Observed) -> None:
+def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Recording) -> None:
     """A request span and a message span, recorded and not."""
     attributes: dict[str, Any] = {"a": 1}
     nobody = TelemetryManager(TelemetrySettings(sampling=NOTHING))
@@ -247,7 +247,7 @@ def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Observed)
     for manager in (nobody, everybody):
         request = manager.start_request_span("call", Kind.COMMAND, attributes)
         message = manager.start_message_span("serve", Kind.QUERY, attributes, Context())
-        manager.add_correlation_attributes(message, a_context(correlation_id="c-1"))
+        manager.add_correlation_attributes(message, make_context(correlation_id="c-1"))
         request.end()
         message.end()
     assert [(span.name, span.kind) for span in observed.spans] == [

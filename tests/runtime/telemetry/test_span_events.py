@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_context
-from testkit.observed import EVERYTHING, NOTHING, Observed, calling
+from testkit.contexts import make_context
 from testkit.probe import HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError
 from weenats.admission.job import Job
 from weenats.events.subscribe import _EventWorker
@@ -24,13 +24,13 @@ from weenats.transport import Delivery
 def served_with(sampling: dict[str, float]) -> tuple[ServedOperation, RequestContext]:
     """Return an operation and a request that arrived."""
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
-    context = a_context(side="server", headers=NO_HEADERS)
+    context = make_context(side="server", headers=NO_HEADERS)
     context.arrival = 1_800_000_000_000_000_000
     return ServedOperation(manager, RUN, "group", {}), context
 
 
 @pytest.mark.parametrize("then", ["begins", "is refused"])
-def test_what_happened_before_the_span_is_told_on_it(observed: Observed, then: str) -> None:
+def test_what_happened_before_the_span_is_told_on_it(observed: Recording, then: str) -> None:
     """Whether the request came to its handler or not."""
     served, context = served_with(EVERYTHING)
     context.add_event("first", reason="one")
@@ -46,7 +46,7 @@ def test_what_happened_before_the_span_is_told_on_it(observed: Observed, then: s
     assert span.start_time == context.arrival
 
 
-def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Observed) -> None:
+def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Recording) -> None:
     """However many: a handler may tell as it likes."""
     served, context = served_with(NOTHING)
     copy_context().run(served.begin, context)
@@ -57,7 +57,7 @@ def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Observed
 
 
 async def test_interceptors_and_handlers_have_the_span(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """Both may add to it; a span that is not recorded is none."""
 
@@ -99,7 +99,7 @@ async def _take(_: Any) -> None:
     """Take an event."""
 
 
-def test_an_event_that_finds_no_place_is_told(observed: Observed) -> None:
+def test_an_event_that_finds_no_place_is_told(observed: Recording) -> None:
     """Dropped before its handler: a CONSUMER span with why, and a count."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
     worker = _EventWorker(HAPPENED, _take, EventTelemetry(manager, HAPPENED))

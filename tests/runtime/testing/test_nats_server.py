@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from testkit.doubles import settle
 from testkit.transports import connected
+from testkit.waiting import settle
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
 

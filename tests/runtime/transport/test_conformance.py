@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from testkit.transports import answering, settle, soon
+from testkit.transports import answering, fence_all, soon
 from weenats import (
     DeadlineExceededError,
     MessageTooLargeError,
@@ -25,7 +25,7 @@ async def test_a_message_arrives_as_it_was_sent(
     await listener.fence()
     caller.publish(subject, b"a\r\n\x00", "X-One: 1\r\nx-one: ä\r\nTwo:2\r\n".encode(), "back.here")
     caller.publish(subject, b"")
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     first, second = arrived
     assert (first.subject, first.reply, first.payload) == (subject, "back.here", b"a\r\n\x00")
     assert dict(first.headers) == {"x-one": "ä", "two": "2"}
@@ -57,7 +57,7 @@ async def test_wildcards(
     for tail in ("a", "a.b", "c.b", "a.b.c"):
         caller.publish(prefix + tail, b"")
     caller.publish(subject, b"")
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert arrived == taken
 
 
@@ -78,7 +78,7 @@ async def test_one_of_each_queue_group(
     await listener.fence()
     for _ in range(100):
         caller.publish(subject, b"")
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert (counts["plain"], counts["b1"], counts["a1"] + counts["a2"]) == (100, 100, 100)
     assert min(counts.values()) > 0
 
@@ -116,7 +116,7 @@ async def test_no_reply_in_time(caller: Transport, listener: Transport, subject:
     for deadline in (monotonic() + 0.02, monotonic() - 1):
         with pytest.raises(DeadlineExceededError, match="no reply"):
             await caller.request(subject, b"", b"", deadline)
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     answering(listener, b"late")(arrived[0])
     listener.subscribe(f"{subject}.2", answering(listener, b"in time"))
     await listener.fence()
@@ -188,7 +188,7 @@ async def test_only_giving_up_is_told(caller: Transport, listener: Transport, su
     await asked.get()
     call.cancel()
     await asyncio.wait([call])
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert told == []
 
 
@@ -213,7 +213,7 @@ async def test_giving_up_disturbs_nobody(
     outcomes = await asyncio.gather(*calls[1:], return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {asyncio.CancelledError}
     assert (await caller.request(f"{subject}.echo", b"", b"", soon())).payload == b"here"
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert not calls[0].done()
     await caller.close()
     calls[0].cancel()

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
 from weenats.service.health import HealthChecks, HealthSettings
 
 INTERVAL = 30

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from receipts import ReceiptsClient
-from testkit.load import COFFEE, TIMEOUT, Ledger, Load, Tally, become, longest_gap, tally, wait_for
+from testkit.load import COFFEE, TIMEOUT, Load, SlowReceipts, Tally, longest_gap, tally
 from testkit.network import Network
+from testkit.waiting import eventually, wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, NatsTransport
 from weenats.testing.nats_cluster import ClusterServer, NatsCluster
 
@@ -23,7 +24,7 @@ SERVICES: Final = (1, 2)
 
 
 @dataclass(frozen=True)
-class Stage:
+class FaultScenario:
     """A cluster, clients that call, and what stands between them."""
 
     cluster: NatsCluster
@@ -43,7 +44,7 @@ class Stage:
 
     async def left(self, server: ClusterServer) -> None:
         """Wait until nobody is connected to a server any more."""
-        await become(lambda: all(_home(each) != server.url for each in self.transports))
+        await eventually(lambda: all(_home(each) != server.url for each in self.transports))
 
 
 @dataclass(frozen=True)
@@ -57,17 +58,17 @@ class Outcome:
     executions: Counter[str]
 
 
-Fault = Callable[[Stage], Awaitable[None]]
+Fault = Callable[[FaultScenario], Awaitable[None]]
 
 
-async def kill(stage: Stage, server: ClusterServer) -> None:
+async def kill(stage: FaultScenario, server: ClusterServer) -> None:
     """Kill a server, and start it again when all goes well without it."""
     server.kill()
     await stage.load.flows()
     await asyncio.to_thread(server.start)
 
 
-async def pause(stage: Stage, server: ClusterServer) -> None:
+async def pause(stage: FaultScenario, server: ClusterServer) -> None:
     """Let a server hang until its clients have left it, and go on then."""
     server.pause()
     try:
@@ -78,7 +79,7 @@ async def pause(stage: Stage, server: ClusterServer) -> None:
     await asyncio.to_thread(server.join)
 
 
-async def lame_duck(stage: Stage, server: ClusterServer) -> None:
+async def lame_duck(stage: FaultScenario, server: ClusterServer) -> None:
     """Let a server ask its clients to leave; restart it when they have."""
     server.lame_duck()
     await stage.left(server)
@@ -86,7 +87,7 @@ async def lame_duck(stage: Stage, server: ClusterServer) -> None:
     await asyncio.to_thread(server.restart)
 
 
-async def cut_off_clients(stage: Stage) -> None:
+async def cut_off_clients(stage: FaultScenario) -> None:
     """Cut the clients off their server."""
     server = stage.of_clients
     stage.network.cut("client", server.name)
@@ -97,7 +98,7 @@ async def cut_off_clients(stage: Stage) -> None:
         stage.network.mend("client", server.name)
 
 
-async def cut_off_server(stage: Stage, server: ClusterServer) -> None:
+async def cut_off_server(stage: FaultScenario, server: ClusterServer) -> None:
     """Cut a server off the others until both sides know it, then join them again."""
     others = [each.name for each in stage.cluster.servers if each is not server]
     stage.network.cut(server.name, *others)
@@ -110,7 +111,7 @@ async def cut_off_server(stage: Stage, server: ClusterServer) -> None:
     await asyncio.to_thread(server.join)
 
 
-async def upgrade(stage: Stage) -> None:
+async def upgrade(stage: FaultScenario) -> None:
     """Restart all servers, one after another, each in lame duck mode first."""
     for server in stage.cluster.servers:
         await lame_duck(stage, server)
@@ -126,7 +127,7 @@ FAULTS: Final[dict[str, Fault]] = {
     "lame duck mode of a service's server": lambda stage: lame_duck(stage, stage.of_a_service),
     "rolling upgrade of all servers": upgrade,
 }
-GENTLE: Final = frozenset(list(FAULTS)[-3:])
+TRANSPARENT_FAULTS: Final = frozenset(list(FAULTS)[-3:])
 """Those of which no call may learn."""
 PARTITIONS: Final[dict[str, Fault]] = {
     "the clients are cut off their server": cut_off_clients,
@@ -139,7 +140,7 @@ PARTITIONS: Final[dict[str, Fault]] = {
 }
 
 
-async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
+async def run_fault(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
     """Let clients call while something happens, until all is as it was before.
 
     Then each client calls once more, and is answered.
@@ -148,12 +149,12 @@ async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcom
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(_connected(cluster, n)) for n in SERVICES]
         for transport in services:
-            builder = NatsServiceBuilder(Ledger(executions), transport=transport)
+            builder = NatsServiceBuilder(SlowReceipts(executions), transport=transport)
             service = builder.with_queue_group("receipts", max_concurrency=100).build()
             await stack.enter_async_context(service)
         callers = [await stack.enter_async_context(_connected(cluster, n)) for n in CLIENTS]
         load = Load(ReceiptsClient(transport) for transport in callers)
-        stage = Stage(cluster, network, load, (*services, *callers))
+        stage = FaultScenario(cluster, network, load, (*services, *callers))
         async with load.running():
             await load.flows()
             before = await asyncio.to_thread(_subscriptions, cluster)

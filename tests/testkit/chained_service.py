@@ -20,7 +20,7 @@ from weenats.transport import Transport
 Handle = Callable[[RequestContext], Awaitable[None]]
 
 
-class Hop(ServiceHandlers):
+class ChainedService(ServiceHandlers):
     """A service whose command does what `handle` does."""
 
     def __init__(self, name: str, handle: Handle, timeout: float | None = None) -> None:

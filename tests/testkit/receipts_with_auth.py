@@ -24,7 +24,7 @@ ASKS: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def guarded_receipts(repository: Path, folder: Path) -> Iterator[ModuleType]:
+def receipts_with_auth(repository: Path, folder: Path) -> Iterator[ModuleType]:
     """Generate and import the sample, with `auth` in its contract, as `guarded_receipts`."""
     schemas = folder / "schemas" / "receipts"
     shutil.copytree(repository / "schemas" / "receipts", schemas)

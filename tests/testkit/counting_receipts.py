@@ -13,7 +13,7 @@ from weenats.context import RequestContext
 TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 
-class Audited(Receipts):
+class CountingReceipts(Receipts):
     """Counts how often it put an item on each receipt, and for whom.
 
     Args:

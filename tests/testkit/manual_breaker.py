@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from weenats import CircuitStateChange, UnavailableError
 from weenats.circuit_breaker import CircuitBreakerPolicy
 from weenats.circuit_breaker.breaker import CircuitBreaker
 
 
-class Circuit:
+class ManualBreaker:
     """A breaker of three failures, its clock and what it reported."""
 
     def __init__(self, **policy: Any) -> None:
