@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from testkit.processes import child_process, python_environment
 from weenats.errors import CLASS_OF_CODE
 from weenats_codegen.lint.linter import lint
 from weenats_codegen.parser.source import load
@@ -36,11 +36,6 @@ COMMANDS = [
 ]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a program that finds what the tests find."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **more}
-
-
 def test_every_block_is_of_a_kind_that_is_held() -> None:
     """What is code is run or looked up by a test of this file; plain fences are drawings."""
     assert {kind for kind, _ in BLOCKS} <= {"python", "py", "yaml", "console", "ini", "json", ""}
@@ -56,7 +51,7 @@ def test_every_python_block_runs(program: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env=environment(),
+        env=python_environment(),
         cwd=tmp_path,
         check=False,
     )
@@ -75,7 +70,7 @@ def test_every_test_passes(test: str, tmp_path: Path, repository: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env=environment(),
+        env=python_environment(),
         cwd=tmp_path,
         check=False,
     )
@@ -111,11 +106,10 @@ def merged(whole: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-@pytest.mark.slow
 def test_every_command_works(tmp_path: Path, repository: Path) -> None:
     """The commands of the README, one after another in an empty folder, do what it says."""
     with ExitStack() as stack:
-        where = environment()
+        where = python_environment()
         for command in COMMANDS:
             words = shlex.split(command, comments=True)
             match words[0]:
@@ -166,16 +160,11 @@ def check_extras(words: list[str], repository: Path) -> None:
 def served(words: list[str], folder: Path, where: dict[str, str]) -> Iterator[str]:
     """Run a service as long as the commands go on; give the address that it printed."""
     command = [sys.executable, "-m", "weenats_codegen", *words[1:]]
-    with subprocess.Popen(
-        command, cwd=folder, env=where, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            address = re.search(r"nats://[\d.:]+", process.stdout.readline())
-            assert address is not None
-            yield address[0]
-        finally:
-            process.terminate()
+    with child_process(command, cwd=folder, env=where, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        address = re.search(r"nats://[\d.:]+", process.stdout.readline())
+        assert address is not None
+        yield address[0]
     assert process.returncode == 0
 
 
@@ -193,7 +182,7 @@ def test_every_verb_of_the_command_line_is_told(repository: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=python_environment(),
         cwd=repository,
         check=True,
     )

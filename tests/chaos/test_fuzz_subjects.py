@@ -26,6 +26,7 @@ from testkit.chaos.raw_nats import RawNats
 from testkit.chaos.settings import ProcessSettings
 from testkit.chaos.templates import OPERATIONS, notices, questions, requests
 from testkit.chaos.vitals import resident_bytes
+from testkit.waiting import LIMIT
 from weenats import ReceivedEvent
 from weenats.testing import NatsServer
 
@@ -110,7 +111,7 @@ async def test_spoilt_messages_on_every_subject(
 
 async def hold_counters(client: ReceiptsClient, before: tuple[int, int], fuzzer: Fuzzer) -> None:
     """Every request was counted once, every failure as one."""
-    async with asyncio.timeout(10):  # those that are answered to others may still run
+    async with asyncio.timeout(LIMIT):  # those that are answered to others may still run
         while (now := await counted(client))[0] - before[0] < fuzzer.requests:
             pass
     print(f"{fuzzer.requests} requests, {fuzzer.failed} of them refused or dropped")
@@ -124,7 +125,7 @@ async def hold_state(
     """What was there before is there, the service does as it is asked, its events are heard."""
     assert (await client.get("kept")).state == kept
     assert len((await client.add_item("kept", ITEM)).items) == 2
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT):
         while (await events.get()).key != "kept":
             pass
 

@@ -20,6 +20,8 @@ from testkit.network import Network
 from testkit.waiting import wait_for
 from weenats.testing import NatsCluster
 
+pytestmark = pytest.mark.timing  # calls have two seconds, also while servers are gone
+
 MAY_FAIL = {
     "ConnectionLostError",
     "DeadlineExceededError",

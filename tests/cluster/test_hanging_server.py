@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from testkit.transports import answering, connected, soon
 from testkit.waiting import eventually
 from weenats import ConnectionOptions
@@ -10,6 +12,7 @@ from weenats.testing import NatsCluster
 OPTIONS = ConnectionOptions(ping_interval=0.1, connect_timeout=60, reconnect_wait=0.02)
 
 
+@pytest.mark.timing
 async def test_nobody_goes_back_to_the_server_that_hangs(pair: NatsCluster) -> None:
     """Who notices that the server says nothing goes to another one, not to the same for a minute.
 

@@ -92,7 +92,12 @@ async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, 
     heard: list[int] = []
     async with on_first(pair) as listener, connected(pair.servers[int(far)].url) as publisher:
         listener.subscribe("news", lambda delivery: heard.append(int(delivery.payload)))
+        ready = asyncio.Event()
+        listener.subscribe("ready", lambda _: ready.set())
         await listener.fence()
+        while not ready.is_set():  # another server learns later what the listener's own knows
+            publisher.publish("ready", b"")
+            await publisher.fence()
         told = 0
 
         async def tell() -> None:

@@ -17,6 +17,7 @@ from receipts.handlers import Receipts
 from testkit.counting_receipts import TEA
 from testkit.nats_accounts import Account, KeyPair
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 Credentials = Mapping[str, Any]
@@ -126,7 +127,7 @@ async def test_refused_credentials(
         service = NatsServiceBuilder(Receipts(), closed.url, connection=options).build()
         for attempt in (partial(client.get, "r-1"), service.start):
             with pytest.raises(PermissionDeniedError, match="refused the credentials") as refused:
-                await asyncio.wait_for(attempt(), 20)
+                await asyncio.wait_for(attempt(), LIMIT)
             told += [str(refused.value), repr(refused.value), repr(options)]
         await client.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -11,6 +11,7 @@ from receipts import ReceiptsClient
 from receipts.handlers import Receipts
 from testkit.counting_receipts import TEA, CountingReceipts
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 ADD_ITEM = "receipts.command.receipt.add-item"
@@ -46,7 +47,7 @@ async def test_a_denied_call(guarded: NatsContainer) -> None:
         await allowed.add_item("r-1", TEA)
         for _ in range(2):
             with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
-                await asyncio.wait_for(denied.add_item("r-1", TEA), 20)
+                await asyncio.wait_for(denied.add_item("r-1", TEA), LIMIT)
         assert (await denied.get("r-1")).revision == 1
     assert handlers.executed == {"r-1": 1}
 
@@ -56,5 +57,5 @@ async def test_a_denied_operation_of_a_service(guarded: NatsContainer) -> None:
     deaf = ConnectionOptions(user="deaf", password="x")
     service = NatsServiceBuilder(Receipts(), guarded.url, connection=deaf).build()
     with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
-        await asyncio.wait_for(service.start(), 20)
+        await asyncio.wait_for(service.start(), LIMIT)
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -16,6 +16,7 @@ from receipts.handlers import Receipts
 from testkit.certificates import CertificateAuthority
 from testkit.counting_receipts import TEA
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 
 TLS = """
@@ -98,7 +99,7 @@ async def refused(url: str, options: ConnectionOptions, match: str) -> None:
     service = NatsServiceBuilder(Receipts(), url, connection=options).build()
     for attempt in (partial(client.get, "r-1"), service.start):
         with pytest.raises(UnavailableError, match=match) as told:
-            await asyncio.wait_for(attempt(), 20)
+            await asyncio.wait_for(attempt(), LIMIT)
         assert "hunter2" not in str(told.value)
     await client.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}

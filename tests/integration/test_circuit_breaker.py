@@ -15,7 +15,7 @@ import pytest
 
 from testkit.clocks import FakeClock
 from testkit.probe import NotReadyError, Outcome, Probe, ProbeClient, Run
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from testkit.wire import assert_valid
 from weenats import (
     CircuitStateChange,
@@ -137,7 +137,7 @@ async def test_trials_whose_callers_run_out_of_time(nats_url: str) -> None:
         await it.storm()
         it.clock.now += 30
         it.backend.held.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while len(it.changes) < 3:
                 with pytest.raises(ServiceError):
                     await it.client.run("k", Run(action="work"), timeout=0.05)

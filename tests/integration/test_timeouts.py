@@ -12,6 +12,7 @@ from nats.aio.client import Client as RawClient
 
 from testkit.chained_service import ChainedService, Handle
 from testkit.transports import connected
+from testkit.waiting import LIMIT, exceed_deadline
 from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
 from weenats.client import DEFAULT_TIMEOUT
 
@@ -39,7 +40,7 @@ async def hang(context: RequestContext) -> None:
     [
         ({}, None, DEFAULT_TIMEOUT),
         ({}, 30.0, 30.0),
-        ({}, 0.5, 0.5),
+        ({}, 2.0, 2.0),
         ({"patience": 20}, 30.0, 20.0),
         ({"patience": 40}, 30.0, 40.0),
         ({"patience": 5}, 30.0, 5.0),
@@ -55,7 +56,7 @@ async def test_whose_word_counts(
     async with NatsServiceBuilder(hop, transport=transport).build():
         await hop.call(transport, **options)
     text = hop.seen[0].headers["wee-timeout"]
-    assert expected - 0.4 < int(text) / 1000 <= expected
+    assert max(expected - 4, 0) < int(text) / 1000 <= expected
 
 
 async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw: RawClient) -> None:
@@ -75,9 +76,9 @@ async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw:
         limited.handle = nothing
         headers = {"Wee-Timeout": "60000"}
         await raw.request("limited.command.thing.run", REQUEST, timeout=5, headers=headers)
-    remaining = limited.seen[1].remaining
+    remaining = limited.seen[-1].remaining
     assert remaining is not None
-    assert 50 < remaining < 60
+    assert 60 - LIMIT < remaining < 60
 
 
 async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
@@ -102,7 +103,7 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
     ):
         await a.call(transport)
         told = [int(hop.seen[0].headers["wee-timeout"]) for hop in (a, b, c)]
-        assert 10_000 >= told[0] > told[1] > told[2] > 9_000
+        assert 10_000 >= told[0] > told[1] > told[2] > 0
         b.handle = a.handle = nothing
 
         async def in_a_hurry(context: RequestContext) -> None:
@@ -136,9 +137,10 @@ async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
             NatsServiceBuilder(b, transport=transport).build(),
             NatsServiceBuilder(c, transport=transport).build(),
         ):
-            with pytest.raises(DeadlineExceededError):
-                await a.call(transport, timeout=0.1)
-            async with asyncio.timeout(5):
+            await exceed_deadline(
+                lambda timeout: a.call(transport, timeout=timeout), lambda: c.seen
+            )
+            async with asyncio.timeout(LIMIT):
                 while len(outcomes) < 2:
                     await transport.fence()
     kinds = {type(outcome) for outcome in outcomes}

@@ -16,8 +16,20 @@ class FakeClock:
         return self.now
 
 
+class FrozenLoopTime(FakeClock):
+    """The time of an event loop, which passes only when a test says so."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop.time())
+        loop.time = self  # type: ignore[method-assign]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
 class ShiftedLoopTime:
-    """The time of the running event loop, which goes on and which a test can move forward."""
+    """The time of an event loop, which passes as it does and jumps when a test says so."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._real = loop.time
@@ -29,27 +41,15 @@ class ShiftedLoopTime:
         return self._real() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the time forward."""
+        """Let time jump."""
         self._ahead += seconds
 
 
-def travel() -> ShiftedLoopTime:
-    """Return the clock of the running event loop; a test moves it forward instead of waiting."""
-    return ShiftedLoopTime(asyncio.get_running_loop())
-
-
-class FrozenLoopTime(FakeClock):
-    """The time of the running event loop, which stands still; no timer fires by itself."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__()
-        loop.time = self  # type: ignore[method-assign]
-
-    def advance(self, seconds: float) -> None:
-        """Move the time forward."""
-        self.now += seconds
-
-
-def freeze_time() -> FrozenLoopTime:
-    """Stop the clock of the running event loop, and return it."""
+def travel() -> FrozenLoopTime:
+    """Stop the time of the running event loop, so that timers fire when a test advances it."""
     return FrozenLoopTime(asyncio.get_running_loop())
+
+
+def shift_time() -> ShiftedLoopTime:
+    """Return the time of the running event loop, for tests whose network needs real timers."""
+    return ShiftedLoopTime(asyncio.get_running_loop())

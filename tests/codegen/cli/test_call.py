@@ -204,6 +204,7 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
 
     from receipts.handlers import Receipts
     from testkit.tokens import FakeValidator, token
+    from testkit.waiting import LIMIT
     from weenats import NatsServiceBuilder
 
     started, ended = threading.Event(), threading.Event()
@@ -214,11 +215,11 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
         )
         async with service:
             started.set()
-            await asyncio.to_thread(ended.wait, 30)
+            await asyncio.to_thread(ended.wait, LIMIT)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(LIMIT)
     call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
     try:
         assert main(call) == 1
@@ -227,4 +228,4 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:
         ended.set()
-        thread.join()
+        thread.join(LIMIT)

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from testkit.cli_service import TARGET, weenats_run
+from testkit.processes import child_process
+from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
 
@@ -37,7 +39,7 @@ def test_run_stops_cleanly(
     with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, log
     assert "Traceback" not in log
 
@@ -98,12 +100,11 @@ def test_a_builder_of_handlers_that_miss_some_says_which(
 def test_run_tells_a_person_where(repository: Path) -> None:
     """Without --json one line says what serves where and how it is stopped."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
-    with subprocess.Popen(
-        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    with child_process(
+        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        process.terminate()
     assert line.startswith("receipts 1.0.0 serves on nats://127.0.0.1:")
     assert line.endswith("; Ctrl-C stops it\n")
 

@@ -15,6 +15,7 @@ from weenats_codegen.cli.main import main
 from weenats_codegen.cli.services import look
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -72,6 +73,7 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
     assert "add-item" in shown
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_instances_of_different_contracts_are_told(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -104,6 +106,7 @@ def test_instances_of_different_contracts_are_told(
         assert capsys.readouterr().err.startswith(told)
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_an_operation_that_one_instance_has_is_called(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, reject
 from hypothesis import strategies as st
 
+from testkit.properties import examples
 from weenats_codegen.ir.builder import build
 from weenats_codegen.lint.linter import lint
 from weenats_codegen.parser.diagnostics import ContractError
@@ -121,9 +122,8 @@ def assert_harmless(contract: dict[str, Any]) -> None:
 
 
 @given(text=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -133,9 +133,8 @@ def test_descriptions_never_become_code(text: str) -> None:
 
 
 @given(value=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -145,9 +144,8 @@ def test_values_never_become_code(value: str) -> None:
 
 
 @given(name=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

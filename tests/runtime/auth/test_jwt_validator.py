@@ -155,7 +155,7 @@ async def test_two_validators_have_their_own_keys_and_rules() -> None:
     assert (await validated(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
     """A repeated token is at least ten times cheaper than the check of its signature."""
     judge, text = FakeValidator(), token()

@@ -224,7 +224,7 @@ async def test_two_services_do_not_share_what_they_remember() -> None:
     await receipts.validate(text)
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
     """A flood of good tokens leaves cache_size of them behind, and no memory of the others."""
     clock = FakeClock(NOW)

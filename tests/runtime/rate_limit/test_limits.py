@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.clocks import freeze_time
+from testkit.clocks import travel
 from testkit.contexts import make_context
 from testkit.probe import RUN
 from weenats import CallNext, Principal, RequestContext, Response
@@ -66,7 +66,7 @@ def anybody() -> RequestContext:
 
 async def test_a_burst_passes_and_then_the_rate() -> None:
     """Twenty at once, then ten a second, for as long as they come."""
-    clock, call = freeze_time(), gate(rate=10, burst=20)
+    clock, call = travel(), gate(rate=10, burst=20)
     assert await count(call, 100, anybody) == 20
     for _ in range(5):
         clock.advance(1)
@@ -78,7 +78,7 @@ async def test_a_burst_passes_and_then_the_rate() -> None:
 @pytest.mark.parametrize(("rate", "burst"), [(10, 20), (0.25, 1), (0.5, 1), (3.5, 7)])
 async def test_the_burst_is_twice_the_rate_and_one_at_least(rate: float, burst: int) -> None:
     """Nobody has to say it."""
-    freeze_time()
+    travel()
     assert await count(gate(rate=rate), 100, anybody) == burst
 
 
@@ -95,7 +95,7 @@ async def waits(call: CallNext) -> float:
 @given(st.floats(0.01, 100), st.floats(1, 5), st.floats(0, 0.99))
 async def test_retry_after_is_true(rate: float, factor: float, ahead: float) -> None:
     """Who waits that long passes, who comes a tenth earlier (and a millisecond) does not."""
-    clock = freeze_time()
+    clock = travel()
     call = gate(rate=rate, burst=max(rate, 1.0) * factor)
     await waits(call)
     clock.now += ahead / rate
@@ -114,7 +114,7 @@ async def test_retry_after_is_true(rate: float, factor: float, ahead: float) -> 
 
 async def test_a_refusal_names_the_operation_and_says_when() -> None:
     """Details have whole milliseconds; the text has nothing of the caller."""
-    freeze_time()
+    travel()
     call = gate(rate=2, burst=2, per_client=True)
     await count(call, 2, lambda: caller("ada-s3cret"))
     with pytest.raises(ResourceExhaustedError) as refused:
@@ -125,7 +125,7 @@ async def test_a_refusal_names_the_operation_and_says_when() -> None:
 
 async def test_each_caller_has_a_bucket() -> None:
     """One that is used up takes nothing from another; issuers are part of who it is."""
-    freeze_time()
+    travel()
     call = gate(rate=5, burst=5, per_client=True)
     assert await count(call, 9, lambda: caller("ada")) == 5
     assert await count(call, 9, lambda: caller("bob")) == 5
@@ -136,7 +136,7 @@ async def test_each_caller_has_a_bucket() -> None:
 
 async def test_issuer_and_id_do_not_run_into_each_other() -> None:
     """Whatever a validator of the user's calls an issuer, no two callers become one."""
-    freeze_time()
+    travel()
     call = gate(rate=1, burst=1, per_client=True)
     for issuer, name in (("a", "bc"), ("ab", "c"), (None, "abc"), ("a\nb", "c"), ("a", "b\nc")):
         who = caller(name, issuer)
@@ -145,7 +145,7 @@ async def test_issuer_and_id_do_not_run_into_each_other() -> None:
 
 async def test_those_that_cannot_be_told_apart_share_one() -> None:
     """And no name that anybody may choose is that of the shared bucket."""
-    freeze_time()
+    travel()
     call = gate(rate=5, burst=5, per_client=True)
     assert await count(call, 9, anybody) == 5
     for name in ("", "\n", "k", "d", "shared", "None"):
@@ -154,7 +154,7 @@ async def test_those_that_cannot_be_told_apart_share_one() -> None:
 
 async def test_they_are_refused_when_that_is_wanted() -> None:
     """`reject`: who is nobody is told so, and takes from nobody's bucket."""
-    freeze_time()
+    travel()
     limit = RateLimit(max_requests_per_second=5, burst=5)
     settings = RateLimitSettings(limit=limit, per_client=True, on_missing_principal="reject")
     limits = RateLimits(settings, [RUN])
@@ -169,7 +169,7 @@ async def test_they_are_refused_when_that_is_wanted() -> None:
 
 async def test_a_function_may_tell_callers_apart() -> None:
     """None is one that it cannot tell; what it says wins over the principal."""
-    freeze_time()
+    travel()
 
     def tenant(context: RequestContext) -> str | None:
         return context.headers.get("x-tenant")
@@ -190,7 +190,7 @@ async def test_a_function_may_tell_callers_apart() -> None:
 @pytest.mark.parametrize("answer", [5, b"k", ["k"], object()])
 async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) -> None:
     """It is a defect, and told as one."""
-    freeze_time()
+    travel()
     text = f"^key_extractor returned {type(answer).__name__}, not text or None$"
     with pytest.raises(TypeError, match=text):
         await gate(rate=2, key_extractor=lambda _: answer)(anybody())
@@ -198,7 +198,7 @@ async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) 
 
 async def test_a_function_that_raises_lets_nobody_through() -> None:
     """Its exception goes the way of any defect."""
-    freeze_time()
+    travel()
 
     def broken(_: RequestContext) -> str:
         raise ZeroDivisionError
@@ -209,7 +209,7 @@ async def test_a_function_that_raises_lets_nobody_through() -> None:
 
 async def test_long_and_odd_keys_are_keys_like_any_other() -> None:
     """They are told apart to the last character, and no half of a pair breaks them."""
-    freeze_time()
+    travel()
     call = gate(rate=1, burst=1, key_extractor=lambda context: context.headers["x-key"])
     for key in ("x" * 5000, "x" * 4999 + "y", "\ud800" * 200, "\ud800", "é\n\0"):
         assert await count(call, 3, lambda key=key: make_context(headers={"x-key": key})) == 1  # type: ignore[misc]
@@ -217,7 +217,7 @@ async def test_long_and_odd_keys_are_keys_like_any_other() -> None:
 
 async def test_who_chooses_keys_does_not_choose_how_much_is_kept() -> None:
     """Short ones are kept as they are, long ones as something shorter; the shared one is empty."""
-    freeze_time()
+    travel()
     kept: list[str] = []
 
     class Noting(SharedLimiter):
@@ -239,7 +239,7 @@ async def test_who_chooses_keys_does_not_choose_how_much_is_kept() -> None:
 
 async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
     """What one limit refuses takes nothing from the other."""
-    clock = freeze_time()
+    clock = travel()
     call = gate(LIMITED, rate=10, burst=10)
     assert await count(call, 50, anybody) == 2
     clock.advance(1)
@@ -257,7 +257,7 @@ async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
 
 async def test_a_limit_of_the_contract_is_by_the_keys_of_the_service() -> None:
     """With a limit per client each client has the contract's allowance."""
-    freeze_time()
+    travel()
     call = gate(LIMITED, rate=100, per_client=True)
     assert await count(call, 5, lambda: caller("ada")) == 2
     assert await count(call, 5, lambda: caller("bob")) == 2
@@ -265,7 +265,7 @@ async def test_a_limit_of_the_contract_is_by_the_keys_of_the_service() -> None:
 
 async def test_a_limit_of_the_contract_alone_is_for_all() -> None:
     """Without a word of the service it holds for all callers together, innermost."""
-    freeze_time()
+    travel()
     seen: list[str] = []
 
     async def audit(context: RequestContext, call_next: CallNext) -> Response:
@@ -286,7 +286,7 @@ def test_a_limit_of_the_contract_alone_tells_nobody_apart() -> None:
 
 async def test_who_debugs_reads_what_was_refused(caplog: pytest.LogCaptureFixture) -> None:
     """The operation, and by how much it came too early."""
-    freeze_time()
+    travel()
     with caplog.at_level(logging.DEBUG, "weenats.rate_limit"):
         await count(gate(rate=2, burst=2), 3, anybody)
     (line,) = caplog.messages
@@ -304,7 +304,7 @@ def test_an_operation_without_a_limit_has_nothing_before_it() -> None:
 
 async def test_refusals_are_counted() -> None:
     """By operation, for statistics."""
-    freeze_time()
+    travel()
     limits = RateLimits(None, [LIMITED])
     call = chain(limits.placed(LIMITED, []), passed)
     await count(call, 5, anybody)

@@ -16,16 +16,18 @@ from opentelemetry import trace
 from testkit.otlp_receiver import Receiver, otlp_receiver
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
 from testkit.telemetry import EVERYTHING, probe_token, probe_validator
+from testkit.waiting import LIMIT, wait_for
 from weenats import (
+    ConnectionOptions,
     InternalError,
     NatsServiceBuilder,
     RequestContext,
     UnauthenticatedError,
 )
+from weenats.telemetry import otlp
 
 SERVER = 2  # the kinds as OTLP numbers them
 PRODUCER = 4
-BOUND = 20  # seconds: four times what a stop allows its exporters
 
 
 @pytest.fixture
@@ -41,6 +43,16 @@ def closed_port() -> Iterator[str]:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
+
+
+@pytest.fixture
+def impatient_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Exporters that give up soon; their threads have ended when the test has."""
+    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 1)
+    monkeypatch.setattr(otlp, "_SHUT_DOWN_TIMEOUT", 0.2)
+    before = set(threading.enumerate())
+    yield
+    wait_for(lambda: not [each for each in threading.enumerate() if each not in before])
 
 
 @asynccontextmanager
@@ -149,11 +161,14 @@ async def test_a_service_that_cannot_start_ends_its_exporters(
 ) -> None:
     """No thread of theirs stays behind."""
     servers = closed_port.replace("http", "nats")
-    builder = NatsServiceBuilder(handlers, servers).with_telemetry(exporter_url=receiver.url)
+    options = ConnectionOptions(connect_timeout=0.2)
+    builder = NatsServiceBuilder(handlers, servers, connection=options)
+    builder = builder.with_telemetry(exporter_url=receiver.url)
     with no_threads_stay(), pytest.raises(Exception, match="NATS"):
         await builder.build().start()
 
 
+@pytest.mark.usefixtures("impatient_exporters")
 @pytest.mark.parametrize("how", ["refuses", "does not answer"])
 async def test_a_receiver_that_is_down_holds_nobody_up(
     nats_url: str, receiver: Receiver, closed_port: str, handlers: Probe, how: str
@@ -171,5 +186,5 @@ async def test_a_receiver_that_is_down_holds_nobody_up(
         queue = processor._batch_processor._queue
         assert queue.maxlen is not None
         assert queue.maxlen <= 2048
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(LIMIT):
             await service.stop()

@@ -64,6 +64,7 @@ async def test_each_call_is_counted_on_both_sides(
         assert all(0 < point.min <= point.max < 5 for point in observed.points(name))
 
 
+@pytest.mark.timing
 async def test_a_duration_has_the_time_that_a_request_waited(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:

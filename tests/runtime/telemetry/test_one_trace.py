@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ import pytest
 
 from testkit.paths import TESTKIT
 from testkit.probe import Run
+from testkit.processes import async_child_process, python_environment
 from testkit.telemetry import NOTHING, Recording, calling
 
 SCRIPT: Final = TESTKIT / "serve_traced.py"
@@ -59,22 +59,22 @@ def _kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
 async def processes(url: str, mode: str) -> AsyncIterator[Story]:
     """Run the three, and read what they told after they have stopped."""
     story = Story()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    running = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, SCRIPT, role, url, mode),
-            stdout=asyncio.subprocess.PIPE,
-            limit=2**20,
-            env=environment,
-        )
-        for role in ROLES
-    ]
-    try:
+    async with AsyncExitStack() as stack:
+        running = [
+            await stack.enter_async_context(
+                async_child_process(
+                    *(sys.executable, SCRIPT, role, url, mode),
+                    stdout=asyncio.subprocess.PIPE,
+                    limit=2**20,
+                    env=python_environment(),
+                )
+            )
+            for role in ROLES
+        ]
         for process in running:
             assert process.stdout is not None
             assert await process.stdout.readline() == b"serving\n"
         yield story
-    finally:
         for role, process in zip(ROLES, running, strict=True):
             process.terminate()
             output, _ = await process.communicate()

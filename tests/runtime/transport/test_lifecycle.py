@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from testkit.transports import answering, fence_all, soon
+from testkit.waiting import LIMIT
 from weenats import ConnectionLostError, MessageTooLargeError, NoRespondersError
 from weenats.transport import Delivery, Transport
 
@@ -142,7 +143,7 @@ async def test_a_closed_transport_refuses_everything_at_once(
         ]
         for call in calls:
             with pytest.raises(ConnectionLostError):
-                await asyncio.wait_for(call(), 2)
+                await asyncio.wait_for(call(), LIMIT)
         with pytest.raises(ConnectionLostError):
             transport.publish(subject, b"")
         with pytest.raises(ConnectionLostError):
@@ -167,5 +168,5 @@ async def test_close_ends_calls_that_wait(
     await caller.close()
     for call in calls:
         with pytest.raises(ConnectionLostError):
-            await asyncio.wait_for(call, 2)
+            await asyncio.wait_for(call, LIMIT)
     assert (await waiting.get()).payload == b"last"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from testkit.clocks import travel
-from testkit.waiting import settle, until
+from testkit.waiting import LIMIT, settle, until
 from weenats.service.health import HealthChecks, HealthSettings
 
 INTERVAL = 30
@@ -216,7 +216,7 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
 
     def block() -> None:
         calls.append(threading.current_thread())
-        released.wait(30)
+        released.wait(LIMIT)
 
     async def count() -> None:
         rounds.append(found(made)["blocks"])
@@ -277,7 +277,7 @@ async def test_a_late_answer_changes_nothing(checks: Make) -> None:
     def late() -> bool:
         threads.append(threading.current_thread())
         entered.set()
-        return released.wait(30)
+        return released.wait(LIMIT)
 
     made = checks(late=late)
     starting = asyncio.create_task(made.start())

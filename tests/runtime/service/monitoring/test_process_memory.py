@@ -13,6 +13,7 @@ from weenats.service.monitoring.process_memory import resident_bytes
 MEGABYTE = 2**20
 
 
+@pytest.mark.timing
 def test_it_grows_with_what_is_held() -> None:
     """64 MB more that are written to are about 64 MB more resident."""
     before = resident_bytes()
