@@ -36,7 +36,7 @@ BATCH: Final = 150
 """Fewer than may wait, so that each is run."""
 ITEM: Final = AddItem(name="Tea", price=0.1, quantity=3)
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180 + COUNT // 50)]
+pytestmark = [pytest.mark.timing, pytest.mark.timeout(180 + COUNT // 50)]
 
 
 @asynccontextmanager
