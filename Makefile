@@ -106,8 +106,8 @@ soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible lo
 fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
 
-mutation: $(STAMP)  ## check that tests notice changes of the code; takes an hour or two (MODULE=, ARGS=--limit N)
-	@$(BIN)/python tests/mutation $(MODULE) $(ARGS)
+mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
+	@$(BIN)/python tests/mutation $(MODULE)
 
 clean:  ## remove virtual environments, caches and everything built
 	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation

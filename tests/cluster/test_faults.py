@@ -32,18 +32,18 @@ MAY_FAIL = {
 
 @pytest.mark.parametrize("event", FAULTS)
 async def test_a_fault_of_a_server(event: str, cluster: NatsCluster, network: Network) -> None:
-    """What is asked comes to one end, and all goes well again."""
+    """Each call has one outcome, and afterwards calls succeed again."""
     await check(event, FAULTS[event], cluster, network)
 
 
 @pytest.mark.parametrize("event", PARTITIONS)
 async def test_a_partition(event: str, divided_cluster: NatsCluster, network: Network) -> None:
-    """What is asked comes to one end, and all goes well again when the network is whole."""
+    """Each call has one outcome, and calls succeed again once the network is mended."""
     await check(event, PARTITIONS[event], divided_cluster, network)
 
 
 async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
-    """Let it happen, and hold what came of the calls to what was promised."""
+    """Run a fault, and check the outcomes of the calls."""
     tasks = asyncio.all_tasks()
     outcome = await run_fault(cluster, network, fault)
     keeps_its_word(outcome)
@@ -56,7 +56,7 @@ async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network
 
 
 def keeps_its_word(outcome: Outcome) -> None:
-    """Check that nothing was lost without a word, and nothing was done twice that must not be."""
+    """Check that each call has an outcome and no call was executed twice that must not be."""
     load, executions = outcome.load, outcome.executions
     assert len(load.calls) == load.begun == len({call.key for call in load.calls})
     assert {call.outcome for call in load.calls} <= {OK, *MAY_FAIL}

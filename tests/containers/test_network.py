@@ -47,12 +47,12 @@ async def test_a_frozen_server_costs_the_timeout_and_no_more(
 ) -> None:
     """While nothing moves, a call ends at its deadline; once it moves again, calls succeed."""
     await receipts.add_item("r-1", TEA)
-    container.freeze()
+    container.pause()
     try:
         with pytest.raises(DeadlineExceededError):
             await receipts.get("r-1", timeout=0.3)
     finally:
-        container.thaw()
+        container.resume()
     assert (await receipts.get("r-1")).revision == 1
 
 

@@ -1,4 +1,4 @@
-"""Clients that call all the time, and what came of each of their calls."""
+"""Clients that call all the time, and the outcomes of their calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testkit.waiting import eventually
 from weenats import DeadlineExceededError, RequestContext, UnavailableError
 
 IDEMPOTENT: Final = replace(ADD_ITEM, idempotent=True)
-"""The same command, of a contract that lets clients make it again."""
+"""The same command, declared idempotent, so that clients may retry it."""
 
 OK: Final = "ok"
 TIMEOUT: Final = 2.0
@@ -31,7 +31,7 @@ COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
 class SlowReceipts(Receipts):
-    """Works for a while, and notes how often it was told to, by the key of the receipt."""
+    """Handlers that take a while, and count executions by the key of the receipt."""
 
     def __init__(self, executions: Counter[str]) -> None:
         super().__init__()
@@ -56,9 +56,9 @@ class Call:
 
 
 class Load:
-    """Clients that add items all the time: every other call of a command that may be retried.
+    """Clients that add items all the time; every other call may be retried.
 
-    A call ends well or in one of the errors that a lost server may cause; any other ends the load.
+    A call succeeds or fails with an error that a lost server may cause; any other ends the load.
     """
 
     def __init__(self, clients: Iterable[ReceiptsClient]) -> None:
@@ -70,7 +70,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Call all the time; at the end no call is under way."""
+        """Call until the block ends; afterwards no call is in progress."""
         self.started = monotonic()
         async with asyncio.TaskGroup() as group:
             for number, client in enumerate(self.clients):
@@ -83,7 +83,7 @@ class Load:
         self.ended = monotonic()
 
     async def flows(self) -> None:
-        """Wait until each client has had ten more answers to either kind of calls."""
+        """Wait until each client has had ten more successful calls of either kind."""
         since = len(self.calls)
 
         def well() -> bool:
@@ -111,7 +111,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of calls of one kind."""
+    """The outcomes of calls of one kind."""
 
     calls: int
     failed: Counter[str]
@@ -129,7 +129,7 @@ def tally(load: Load, executions: Counter[str], *, retried: bool) -> Tally:
 
 
 def longest_gap(load: Load) -> float:
-    """Return the longest time in which some client had no answer, seconds."""
+    """Return the longest time without a successful call of some client, in seconds."""
 
     def gap(client: int) -> float:
         answers = [

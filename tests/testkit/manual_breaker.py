@@ -1,4 +1,4 @@
-"""Circuit breakers on a clock that a test moves."""
+"""A circuit breaker on a clock that a test sets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weenats.circuit_breaker.breaker import CircuitBreaker
 
 
 class ManualBreaker:
-    """A breaker of three failures, its clock and what it reported."""
+    """A breaker that opens after three failures, its clock and its reported changes."""
 
     def __init__(self, **policy: Any) -> None:
         self.clock = FakeClock()
@@ -25,12 +25,12 @@ class ManualBreaker:
 
     @property
     def state(self) -> Any:
-        """The state, as the statistics tell it."""
+        """The state in the statistics."""
         return self.breaker.statistics()["state"]
 
     @property
     def failures(self) -> Any:
-        """The failures in the window, as the statistics tell them."""
+        """The failures in the window, from the statistics."""
         return self.breaker.statistics()["failures"]
 
     def fail(self, times: int = 1) -> None:
@@ -44,7 +44,7 @@ class ManualBreaker:
             self.breaker.succeeded(self.breaker.admit())
 
     def refused(self) -> UnavailableError:
-        """Return what a caller is told who is not let in."""
+        """Return the error of a call that is rejected."""
         with pytest.raises(UnavailableError) as raised:
             self.breaker.admit()
         return raised.value

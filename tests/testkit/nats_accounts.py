@@ -31,7 +31,7 @@ NKEY Seed printed below can be used to sign and prove identity.
 
 
 class KeyPair:
-    """A fresh key pair: `prefix` says of what."""
+    """A new key pair; `prefix` is the kind of its owner."""
 
     def __init__(self, prefix: int = nkeys.PREFIX_BYTE_USER) -> None:
         seed = nkeys.encode_seed(os.urandom(32), prefix)
@@ -40,7 +40,7 @@ class KeyPair:
         self.public: str = self._pair.public_key.decode()
 
     def jwt(self, subject: str, name: str, nats: Mapping[str, Any], **claims: Any) -> str:
-        """Return what this key says of a subject."""
+        """Return a JWT about a subject, signed by this key."""
         said = {
             "jti": base64.b32encode(os.urandom(32)).decode().rstrip("="),
             "iat": int(time()),
@@ -55,7 +55,7 @@ class KeyPair:
 
 
 class Account:
-    """An operator with one account, known to a server whose configuration is `config`."""
+    """An operator with one account; a server with `config` accepts its users."""
 
     def __init__(self) -> None:
         operator = KeyPair(nkeys.PREFIX_BYTE_OPERATOR)
@@ -70,7 +70,7 @@ class Account:
         )
 
     def credentials(self, user: KeyPair | None = None, **claims: Any) -> str:
-        """Return the text of a .creds file; `exp` among the claims says until when it is good."""
+        """Return the text of a .creds file; the claim `exp` is its expiry."""
         user = user or KeyPair()
         unlimited = {"subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {}}
         jwt = self._key.jwt(user.public, "clerk", {"type": "user", **unlimited}, **claims)

@@ -1,4 +1,4 @@
-"""A service and a client of receipts as users of a server, and all that they can do."""
+"""A service and a client of receipts as users of a server, and all that a client can do."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EVENTS: Final = "receipts.events.receipt."
 
 
 class BlockingReceipts(Receipts):
-    """Answers the query for `held` when its caller gives up, or the gate is opened."""
+    """Handlers whose query for `held` blocks until its caller gives up or `opened` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class BlockingReceipts(Receipts):
         self.cancelled = asyncio.Event()
 
     async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
-        """Wait where a test says so."""
+        """Block when the key is `held`."""
         if key == "held":
             self.entered.set()
             try:
@@ -45,7 +45,7 @@ class BlockingReceipts(Receipts):
 
 
 class Scenario:
-    """A service and a client as users of a server, beside a client that may do everything."""
+    """A service and a client as users of a server, and a client that may do everything."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Scenario:
         self.free = free
 
     def steps(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return all that a client can do, by the subject without which it cannot."""
+        """Return all actions of a client, by the subject that each of them needs."""
         client, free = self.client, self.free
         instance = self.service.instance_id
 
@@ -115,7 +115,7 @@ class Scenario:
         }
 
     async def run(self) -> dict[str, Exception]:
-        """Try it all; return what failed."""
+        """Run all actions; return the errors by subject."""
         for key in ("r", *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void"))):
             await self.free.add_item(key, COFFEE)
         failed: dict[str, Exception] = {}
@@ -127,7 +127,7 @@ class Scenario:
         return failed
 
     async def give_up(self) -> None:
-        """Give up a call: its handler ends."""
+        """Cancel a call, and check that its handler ends."""
         self.handlers.entered.clear()
         calling = asyncio.create_task(self.client.get("held", timeout=60))
         entered = asyncio.create_task(self.handlers.entered.wait())
@@ -165,6 +165,6 @@ async def scenario(
 
 
 def refused_subjects(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the subjects that the server refused to one of ours."""
+    """Return the subjects that the server refused to the service or the client."""
     messages = [each.getMessage() for each in caplog.records if each.name == "weenats.transport"]
     return [each.rpartition(": ")[2] for each in messages if "NATS refused" in each]

@@ -1,4 +1,4 @@
-"""What tests of retries stand on: time in which pauses pass at once, and a service that fails."""
+"""Retries without waiting: a clock that sleeping moves, and a service that fails."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from weenats.context import RequestContext, Response
 from weenats.contract import Command
 
 IDEMPOTENT_RUN: Final[Command[Any, Outcome]] = replace(RUN, idempotent=True)
-"""The probe's command as a contract would have it that lets clients try it again."""
+"""The probe's command, declared idempotent."""
 IDEMPOTENT_FORGET: Final[Command[Any, None]] = replace(FORGET, idempotent=True)
 
 
 class SleepClock(FakeClock):
-    """A clock that whoever sleeps moves forward."""
+    """A clock that sleeping moves forward."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pauses: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Move the clock forward."""
         self.pauses.append(seconds)
         self.now += seconds
 
 
 class Backend:
-    """The rest of a chain: each attempt ends in the next of `outcomes`, then all in a response.
+    """The end of a chain: each attempt ends in the next of `outcomes`, later ones in a response.
 
     Attributes:
         seen: the context of each attempt.
@@ -43,7 +43,7 @@ class Backend:
         self.seen: list[RequestContext] = []
 
     async def __call__(self, context: RequestContext) -> Response:
-        """End as the script says."""
+        """End in the next outcome."""
         self.seen.append(context)
         if self._outcomes:
             outcome = self._outcomes.pop(0)
@@ -54,7 +54,7 @@ class Backend:
 
 
 def make_retry(time: SleepClock, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
-    """Return an interceptor in fake time, whose pauses are this part of the longest one."""
+    """Return an interceptor on a clock; `draw` is the share of the longest pause that it takes."""
     return RetryInterceptor(
         clock=time,
         sleep=time.sleep,
@@ -64,5 +64,5 @@ def make_retry(time: SleepClock, *, draw: float = 1.0, **options: Any) -> RetryI
 
 
 def idempotent_call(**changes: Any) -> RequestContext:
-    """Return the context of a call that may be made again."""
+    """Return the context of a call that may be retried."""
     return make_context(**{"operation": IDEMPOTENT_RUN, **changes})
