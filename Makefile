@@ -1,6 +1,6 @@
-# Every verb builds what it needs: a fresh clone and `make demo` is all set-up there is.
+# Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite matrix lowest check style types layers fresh bench faults chaos soak fuzz mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -13,40 +13,59 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
+PROCESSES ?= 2
+PARALLEL := -n $(PROCESSES) --dist worksteal
+# A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
+BOUND := -o faulthandler_timeout=300
 
-help:  ## list the verbs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help:  ## list these verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP)  ## compile the sample contract, run its service, call it, show what happens
 	@$(BIN)/weenats demo
 
-test: $(STAMP)  ## all tests, over a real nats-server, with branch coverage
-	@$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(ARGS)
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
+test: $(STAMP)  ## run the fast tests in parallel, without coverage (ARGS=paths and options of pytest, PROCESSES=)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -m "not timing and not container and not wheel" $(ARGS)
 
-suite: $(STAMP)
-	$(BIN)/python -m pytest $(ARGS)
+test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch coverage of 98 % or more
+	@$(BIN)/coverage erase
+	@failed=; \
+	echo "== tests that may run in parallel"; \
+	$(BIN)/coverage run -m pytest -q $(PARALLEL) --hypothesis-profile=thorough -m "not timing and not container" || failed=1; \
+	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
+	$(BIN)/coverage run -m pytest -q --hypothesis-profile=thorough -m "timing or container" || failed=1; \
+	$(BIN)/coverage combine --quiet; \
+	$(BIN)/coverage report || failed=1; \
+	[ -z "$$failed" ]
 
 # A version is on the path or among pyenv's; pyenv's stand-ins on the path do not run where their version is not chosen.
-matrix:  ## all tests on each Python that is supported, as far as the machine has them
+matrix:  ## run the fast tests on each supported Python that this machine has (VERSIONS=, ARGS=)
 	@for version in $(VERSIONS); do \
 		python=$$(for p in python$$version "$$(pyenv root 2>/dev/null)"/versions/$$version.*/bin/python; do \
 			"$$p" -c 'import venv, ensurepip' 2>/dev/null && { echo "$$p"; break; }; done); \
 		if [ -z "$$python" ]; then missing="$$missing $$version"; continue; fi; \
 		echo "== Python $$version"; \
-		$(MAKE) suite PYTHON="$$python" VENV=.venvs/$$version && passed="$$passed $$version" || failed="$$failed $$version"; \
+		$(MAKE) test PYTHON="$$python" VENV=.venvs/$$version && passed="$$passed $$version" || failed="$$failed $$version"; \
 	done; \
 	echo "== passed:$${passed:- none}; failed:$${failed:- none}; not on this machine:$${missing:- none}"; \
 	[ -z "$$failed" ]
 
-lowest:  ## all tests with the lowest versions of all dependencies that pyproject.toml allows
+lowest:  ## run the fast tests with the lowest version of each dependency that pyproject.toml allows (ARGS=)
 	@mkdir -p .venvs
 	@"$(PYTHON)" tests/packaging/lowest.py pyproject.toml >.venvs/lowest.txt
-	@PIP_CONSTRAINT=.venvs/lowest.txt $(MAKE) suite VENV=.venvs/lowest
+	@PIP_CONSTRAINT=.venvs/lowest.txt $(MAKE) test VENV=.venvs/lowest
 
-check: style types layers fresh  ## style, types, layers, freshness of everything generated
+newest: $(STAMP)  ## run tests with the newest nats-py, which pyproject.toml may not allow yet (ARGS=)
+	@rm -rf .venvs/nats-py
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target .venvs/nats-py nats-py
+	@ls -d .venvs/nats-py/nats_py-*
+	@PYTHONPATH=.venvs/nats-py $(MAKE) test ARGS="$(or $(ARGS),tests/runtime/transport tests/integration)"
+
+check: style types layers fresh  ## check style, types, layers, and that everything generated is up to date
+
+format: $(STAMP)  ## fix style and format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
 
 style: $(STAMP)
 	$(BIN)/ruff check
@@ -63,29 +82,34 @@ fresh: $(STAMP)
 	$(BIN)/weenats check schemas --out generated
 	$(BIN)/python -m weenats_codegen.wire_messages --check
 
-bench: $(STAMP)  ## weenats beside raw nats-py and a hand-written service (LOOP=asyncio|uvloop)
-	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
-
-faults: $(STAMP)  ## what clients see while servers of a cluster are killed, hang, are cut off, are upgraded
-	@PYTHONPATH=tests $(BIN)/python tests/cluster
-
-chaos: $(STAMP)  ## break everything that can break, for five minutes (SEED=, SECONDS=)
-	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
-
-soak: $(STAMP)  ## ten minutes at half load: memory, tasks and subscriptions stay (SECONDS=)
-	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos soak --seconds $(or $(SECONDS),600)
-
-fuzz: $(STAMP)  ## 100,000 spoilt messages on every subject (COUNT=, SEED=)
-	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/pytest tests/chaos/test_fuzz_subjects.py -s -q
-
-mutation: $(STAMP)  ## falsify the code, 85 % of it must be noticed by tests; an hour or two, not in CI (MODULE=auth|wire|...)
-	@$(BIN)/python tests/mutation $(MODULE)
-
-generate: $(STAMP)  ## write everything generated anew
+generate: $(STAMP)  ## generate all generated code anew
 	$(BIN)/weenats generate schemas --out generated
 	$(BIN)/python -m weenats_codegen.wire_messages
 
-clean:  ## remove the virtual environment and everything built
+dist: $(STAMP)  ## build wheel and sdist into dist/ and check their metadata
+	@rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+bench: $(STAMP)  ## measure weenats beside plain nats-py and a service written by hand (LOOP=asyncio|uvloop, ARGS=--short)
+	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
+
+faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or restart (ARGS=--short)
+	@PYTHONPATH=tests $(BIN)/python tests/cluster $(ARGS)
+
+chaos: $(STAMP)  ## make everything fail that can fail, for five minutes (SEED=, SECONDS=)
+	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos chaos --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED))
+
+soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible load (SECONDS=)
+	@PYTHONPATH=tests $(BIN)/python -m testkit.chaos soak --seconds $(or $(SECONDS),600)
+
+fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
+	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
+
+mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
+	@$(BIN)/python tests/mutation $(MODULE)
+
+clean:  ## remove virtual environments, caches and everything built
 	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation
 
 $(STAMP): pyproject.toml

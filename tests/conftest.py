@@ -1,24 +1,36 @@
-"""What all tests share: a real nats-server, the in-memory transport, the sample contract."""
+"""Settings and fixtures of all tests: signals, Hypothesis profiles, a nats-server, the sample."""
 
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-# How long an example takes is the machine's business, and that of coverage.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-# Where the same tests run a thousand times: fewer examples, and none is made simpler.
+from testkit.paths import REPOSITORY
+from testkit.processes import restore_interrupts
+
+# How long an example takes depends on the machine, and on coverage.
 settings.register_profile(
-    "brief",
-    parent=settings.get_profile("unhurried"),
-    max_examples=20,
-    phases=[Phase.explicit, Phase.generate],
+    "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("unhurried")
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=200)
+# For tests that run a thousand times, and whose failing example nobody reads.
+settings.register_profile(
+    "mutation", parent=settings.get_profile("quick"), phases=[Phase.explicit, Phase.generate]
+)
+settings.load_profile("quick")
 
 pytest_plugins = ["weenats.testing.plugin"]
 
-REPOSITORY = Path(__file__).parents[1]
+
+def pytest_configure() -> None:
+    """Let tests interrupt processes that they start, wherever pytest was started."""
+    restore_interrupts()
+
+
+@pytest.fixture
+def patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings wait longer for the next instance, as several have to answer on a busy machine."""
+    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
 
 
 @pytest.fixture(scope="session")

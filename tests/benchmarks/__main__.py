@@ -1,10 +1,9 @@
 """`make bench`: a typed call beside raw nats-py and beside the same service written by hand.
 
-All contenders run in one go, in interleaved rounds, on one nats-server on loopback and on the same
-kind of event loop; what is shown are medians over the rounds. A machine that does other things at
-the same time moves the numbers, much less the ratios: these are taken within each round, then the
-median of them. The last columns are the server's CPU a call, and what of it is more than plain
-weenats takes.
+All contenders run in interleaved rounds on one nats-server on loopback and on the same kind of
+event loop; the table shows medians over the rounds. Other load of the machine changes the numbers,
+but hardly the ratios: these are the median of the ratios within each round. The last columns are
+the server's CPU time of a call, and how much more that is than with plain weenats.
 """
 
 import argparse
@@ -16,23 +15,11 @@ from time import process_time
 import jwt
 
 import server_path
+from contenders import CONTENDERS
 from harness import Pair, Sample
 from weenats.testing import NatsServer
 from with_auth import AUDIENCE, ISSUER, KEY, new_token
 
-CONTENDERS = {
-    "raw": "raw nats-py",
-    "by_hand": "by hand: nats-py + pydantic",
-    "typed": "weenats",
-    "with_auth": "weenats, with_auth",
-    "with_new_tokens": "weenats, new tokens",
-    "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
-    "limit_and_breaker": "weenats, limit and breaker",
-    "recorded": "weenats, everything on, spans recorded",
-    "sampled_out": "weenats, everything on, sampled out",
-    "by_hand_recorded": "by hand, everything, spans recorded",
-    "by_hand_sampled_out": "by hand, everything, sampled out",
-}
 IN_FLIGHT = (1, 16, 64, 256)
 _CHECKS = 100
 HEADINGS = (
@@ -79,13 +66,13 @@ def run(
 
 
 def ratio(samples: Samples, in_flight: int, name: str, to: str) -> float:
-    """The median of the ratios within each round."""
+    """Return the median of the ratios within each round."""
     pairs = zip(samples[in_flight, name], samples[in_flight, to], strict=True)
     return median(ours.rate / theirs.rate for ours, theirs in pairs)
 
 
 def added(samples: Samples, in_flight: int, name: str) -> float:
-    """The median of what the server spends on a call more than plain weenats, microseconds."""
+    """Return the median of the server's CPU time beyond that of plain weenats, microseconds."""
     pairs = zip(samples[in_flight, name], samples[in_flight, "typed"], strict=True)
     differences = (
         ours.server_cpu / ours.calls - plain.server_cpu / plain.calls for ours, plain in pairs
@@ -94,7 +81,7 @@ def added(samples: Samples, in_flight: int, name: str) -> float:
 
 
 def check_cost() -> float:
-    """What one check of an EdDSA token by PyJWT takes, microseconds of CPU; the best of many."""
+    """Return the CPU time in which PyJWT checks an EdDSA token, microseconds; the best of many."""
     token, key = new_token(), KEY.public_key()
 
     def check() -> float:
@@ -107,7 +94,7 @@ def check_cost() -> float:
 
 
 def table(samples: Samples) -> str:
-    """The result, for a person and for the README."""
+    """Return the result as a table."""
     rows = [HEADINGS]
     for (in_flight, name), taken in sorted(samples.items(), key=_place):
         rows.append(
@@ -136,22 +123,31 @@ def _place(item: tuple[tuple[int, str], list[Sample]]) -> tuple[int, int]:
 
 
 def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    """Numbers to the right, names to the left."""
+    """Align numbers to the right and names to the left."""
     padded = zip(row, widths, strict=True)
     return [c.ljust(w) if i == 1 else c.rjust(w) for i, (c, w) in enumerate(padded)]
 
 
 def main() -> None:
-    """Parse the options, start a nats-server, measure, print."""
+    """Parse options, start a nats-server, measure, and print the results."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--in-flight", type=int, nargs="+", default=IN_FLIGHT)
     parser.add_argument(
-        "--only", choices=CONTENDERS, nargs="+", default=list(CONTENDERS), help="beside the usual"
+        "--only",
+        choices=CONTENDERS,
+        nargs="+",
+        default=list(CONTENDERS),
+        help=f"besides {', '.join(ALWAYS)}",
+    )
+    parser.add_argument(
+        "--short", action="store_true", help="one short round: shows that it works, measures little"
     )
     options = parser.parse_args()
+    if options.short:
+        options.rounds, options.seconds, options.in_flight = 1, 0.05, [64]
     names = [name for name in CONTENDERS if name in {*ALWAYS, *options.only}]
     cells = len(names) * (len(options.in_flight) * options.rounds + 1)
     print(f"{options.loop}, {options.rounds} interleaved rounds", end="")

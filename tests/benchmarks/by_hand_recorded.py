@@ -31,7 +31,7 @@ async def handle(order: CreateOrder) -> Confirmation:
     return confirm(order)
 
 
-async def serve(url: str) -> None:
+async def serve(url: str, subject: str = SUBJECT) -> None:
     """Authenticate, limit, validate, handle, answer."""
     recording.record()
     tracer = trace.get_tracer("by-hand")
@@ -57,7 +57,7 @@ async def serve(url: str) -> None:
         return Reply(ok=True, confirmation=await breaker.call_async(handle, request.order))
 
     async def answer(message: Msg) -> None:
-        attributes = recording.attributes(SUBJECT, "process", len(message.data))
+        attributes = recording.attributes(subject, "process", len(message.data))
         with tracer.start_as_current_span(
             "orders/create-order",
             propagate.extract(message.headers or {}),
@@ -72,11 +72,11 @@ async def serve(url: str) -> None:
             body = REPLIES.dump_json(reply, exclude_none=True)
             await connection.publish(message.reply, body)
 
-    await connection.subscribe(SUBJECT, queue="bench", cb=answer)
+    await connection.subscribe(subject, queue="bench", cb=answer)
     await connection.flush()
 
 
-async def connect(url: str) -> Call:
+async def connect(url: str, subject: str = SUBJECT) -> Call:
     """Trace, inject, send, validate the answer."""
     recording.record()
     tracer = trace.get_tracer("by-hand")
@@ -86,13 +86,13 @@ async def connect(url: str) -> Call:
 
     async def place(key: str, order: CreateOrder) -> Confirmation:
         body = REQUESTS.dump_json(Request(key=key, order=order))
-        attributes = recording.attributes(SUBJECT, "send", len(body))
+        attributes = recording.attributes(subject, "send", len(body))
         with tracer.start_as_current_span(
             "orders/create-order", kind=SpanKind.CLIENT, attributes=attributes
         ):
             headers = {"authorization": token, "deadline": str(time.time() + 5)}
             propagate.inject(headers)
-            message = await connection.request(SUBJECT, body, timeout=5, headers=headers)
+            message = await connection.request(subject, body, timeout=5, headers=headers)
         reply = REPLIES.validate_json(message.data)
         if reply.confirmation is None:
             raise ValueError(reply.error)

@@ -10,9 +10,10 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 Call = Callable[[], Awaitable[None]]
+_PATIENCE: Final = 60.0
 
 
 class Contender(Protocol):
@@ -62,7 +63,7 @@ class Pair:
         """Keep `in_flight` calls going for that long."""
         before = _ask(self._server, "cpu")
         self._client[1].send((in_flight, seconds))
-        calls, elapsed, p50, p99, client_cpu = self._client[1].recv()
+        calls, elapsed, p50, p99, client_cpu = _receive(self._client[1], seconds + _PATIENCE)
         return Sample(calls, elapsed, p50, p99, client_cpu, _ask(self._server, "cpu") - before)
 
     def stop(self) -> None:
@@ -82,9 +83,7 @@ def _start(
     process = context.Process(target=_run, args=(target, theirs, name, url, loop), daemon=True)
     process.start()
     theirs.close()
-    if not ours.poll(timeout=20):
-        raise TimeoutError(f"{name}: not ready within 20 s")
-    ours.recv()
+    _receive(ours)
     return process, ours
 
 
@@ -102,8 +101,20 @@ def _run(
 
 def _ask(side: tuple[object, Connection], question: str) -> float:
     side[1].send(question)
-    answer: float = side[1].recv()
+    answer: float = _receive(side[1])
     return answer
+
+
+def _receive(pipe: Connection, patience: float = _PATIENCE) -> Any:
+    """Return what the other process sends.
+
+    Raises:
+        TimeoutError: it sends nothing within `patience` seconds.
+        EOFError: it has ended.
+    """
+    if not pipe.poll(patience):
+        raise TimeoutError(f"no answer within {patience:.0f} s")
+    return pipe.recv()
 
 
 async def _serve(pipe: Connection, name: str, url: str) -> None:

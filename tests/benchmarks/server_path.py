@@ -1,11 +1,14 @@
-"""What one request costs the server between the socket's bytes, each feature held against none.
+"""What one request costs the server, without the network; each feature compared with none.
 
 Requests are parsed, served and answered in this process, in batches as a busy connection delivers
-them; only the socket is missing. Batches take turns; of each kind the quickest tenth is looked at,
-so that what else the machine does hardly shows.
+them; only the socket is missing. Batches take turns, and of each kind only the fastest tenth
+counts, so that other load of the machine hardly shows.
+
+`python tests/benchmarks/server_path.py [ROUNDS]` measures this alone.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from statistics import median
 from time import perf_counter
@@ -32,24 +35,24 @@ Batch = Callable[[], Awaitable[float]]
 
 
 class _Socket:
-    """Takes what is written."""
+    """Drops what is written."""
 
     def write(self, data: bytes) -> None:
-        """Take it."""
+        """Drop it."""
 
 
 async def _nothing(_: NatsConnection) -> None:
-    """Happen."""
+    """Do nothing."""
 
 
 async def _batch(
     build: Callable[[NatsServiceBuilder], NatsServiceBuilder], token: str | None, trace: bytes
 ) -> Batch:
-    """Start a service without a socket; return what serves a batch, and how long it took."""
+    """Start a service without a socket; return what serves a batch and returns seconds a call."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
     connection: Any = NatsConnection(events, None)
     connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
-    connection._draining = True  # there is no socket that could have enough
+    connection._draining = True  # there is no socket that could be full
     transport: Any = NatsTransport("nats://unused")
     transport._connection = connection
     transport._connected.set()
@@ -123,7 +126,7 @@ async def _measure(rounds: int) -> dict[str, list[float]]:
 
 
 def measure(rounds: int) -> str:
-    """Return what each feature costs, for a person and for the README."""
+    """Return a table of what each feature costs."""
     taken = asyncio.run(_measure(rounds))
     quick = {name: median(sorted(all_)[: max(rounds // 10, 1)]) for name, all_ in taken.items()}
     plain = quick["weenats"]
@@ -132,3 +135,7 @@ def measure(rounds: int) -> str:
         cost, more = seconds * 1e6, (seconds - plain) * 1e6
         lines.append(f"| {name} | {cost:.1f} | {seconds / plain:.2f} | {more:+.1f} |")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(measure(int(sys.argv[1]) if sys.argv[1:] else 600))

@@ -17,7 +17,7 @@ SEED = int(os.environ.get("SEED") or randrange(1, 2**31))
 SECONDS = 60
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.timeout(600)
 async def test_a_minute_of_chaos(tmp_path: Path) -> None:
     """Calls have one outcome each; none is lost or doubled; all is as it was; logs are clean."""

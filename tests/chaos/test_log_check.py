@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testkit.chaos.log_check import objections
+from testkit.chaos.log_check import unexpected_records
 
 
 def seen(folder: Path, *lines: str | dict[str, Any]) -> list[str]:
@@ -16,7 +16,7 @@ def seen(folder: Path, *lines: str | dict[str, Any]) -> list[str]:
     log = folder / "service-0-1.log"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     log.write_text("".join(f"{text}\n" for text in texts))
-    return list(objections(log))
+    return list(unexpected_records(log))
 
 
 def a_record(level: str, logger: str, message: str, **members: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from testkit.chaos.breakages import FAULTS
+from testkit.chaos.faults import FAULTS
 from testkit.chaos.schedule import plan
 
 

@@ -12,7 +12,7 @@ MATTERS_OF_SPEED = ("the memory of", "calls ended in")
 """What a few seconds on a machine that does other things besides cannot tell."""
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.timeout(300)
 async def test_a_few_seconds_at_half_load(tmp_path: Path) -> None:
     """Calls are answered; tasks and subscriptions stay, logs are clean, the service ends well."""

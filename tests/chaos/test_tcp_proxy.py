@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from testkit.tcp_proxy import TcpProxy
+from testkit.waiting import LIMIT
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +41,7 @@ class Peer:
         """Send and return what comes back; b"" when the connection ends."""
         self.writer.write(text)
         try:
-            return await asyncio.wait_for(self.reader.readexactly(len(text)), 5)
+            return await asyncio.wait_for(self.reader.readexactly(len(text)), LIMIT)
         except (OSError, asyncio.IncompleteReadError):
             return b""
         finally:

@@ -1,10 +1,11 @@
-"""`make faults`: what clients see of servers that are killed, hang, are cut off or upgraded."""
+"""`make faults`: what clients see while servers are killed, hang, are cut off or upgraded."""
 
+import argparse
 import asyncio
 import logging
 from collections import Counter
 
-from testkit.faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, suffer
+from testkit.cluster_faults import CLIENTS, FAULTS, PARTITIONS, SERVICES, Outcome, run_fault
 from testkit.load import TIMEOUT, WORKERS, Tally
 from testkit.network import Network
 from weenats.testing import NatsCluster
@@ -22,28 +23,31 @@ HEADINGS = (
 
 
 def row(event: str, outcome: Outcome) -> str:
-    """One event, for a person and for the README."""
+    """Return the row of an event."""
     cells = [event, *counts(outcome.plain), *counts(outcome.retried), f"{outcome.longest_gap:.1f}"]
     return line(cells)
 
 
 def counts(tally: Tally) -> tuple[str, str, str]:
-    """What came of calls of one kind."""
+    """Return how many calls of one kind were made, failed, and were executed twice."""
     return f"{tally.calls:,}", reasons(tally.failed), str(tally.executed_twice)
 
 
 def reasons(failed: Counter[str]) -> str:
-    """How many calls failed in which error."""
+    """Return how many calls failed with which error."""
     return ", ".join(f"{count} {error}" for error, count in failed.most_common()) or "0"
 
 
 def line(cells: list[str] | tuple[str, ...]) -> str:
-    """A line of a table."""
+    """Return a line of the table."""
     return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
-    """Let all of it happen, one after another."""
+    """Let one fault happen after another, and print a table."""
+    parser = argparse.ArgumentParser(prog="make faults", description=__doc__)
+    parser.add_argument("--short", action="store_true", help="one fault of a server, one partition")
+    limit = 1 if parser.parse_args().short else None
     logging.disable()
     callers = 2 * WORKERS * len(CLIENTS)
     print(f"3 servers, {len(SERVICES)} instances, {len(CLIENTS)} clients, ", end="")
@@ -54,8 +58,8 @@ def main() -> None:
         clusters = (NatsCluster(3), FAULTS), (NatsCluster(3, link=network.link), PARTITIONS)
         for servers, faults in clusters:
             with servers as cluster:
-                for event, fault in faults.items():
-                    print(row(event, asyncio.run(suffer(cluster, network, fault))), flush=True)
+                for event, fault in list(faults.items())[:limit]:
+                    print(row(event, asyncio.run(run_fault(cluster, network, fault))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clusters that tests share; each test leaves its cluster whole."""
+"""Clusters that tests share; each test leaves its cluster complete."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def divided_cluster(network: Network) -> Iterator[NatsCluster]:
 
 @pytest.fixture
 def pair() -> Iterator[NatsCluster]:
-    """Two servers, with which one test does as it likes."""
+    """Two servers for one test."""
     with NatsCluster(2) as pair:
         yield pair

@@ -6,10 +6,21 @@ import asyncio
 
 import pytest
 
-from testkit.faults import FAULTS, GENTLE, PARTITIONS, Fault, Outcome, is_deserted, suffer
-from testkit.load import OK, wait_for
+from testkit.cluster_faults import (
+    FAULTS,
+    PARTITIONS,
+    TRANSPARENT_FAULTS,
+    Fault,
+    Outcome,
+    is_deserted,
+    run_fault,
+)
+from testkit.load import OK
 from testkit.network import Network
+from testkit.waiting import wait_for
 from weenats.testing import NatsCluster
+
+pytestmark = pytest.mark.timing  # calls have two seconds, also while servers are gone
 
 MAY_FAIL = {
     "ConnectionLostError",
@@ -21,22 +32,22 @@ MAY_FAIL = {
 
 @pytest.mark.parametrize("event", FAULTS)
 async def test_a_fault_of_a_server(event: str, cluster: NatsCluster, network: Network) -> None:
-    """What is asked comes to one end, and all goes well again."""
+    """Each call has one outcome, and afterwards calls succeed again."""
     await check(event, FAULTS[event], cluster, network)
 
 
 @pytest.mark.parametrize("event", PARTITIONS)
 async def test_a_partition(event: str, divided_cluster: NatsCluster, network: Network) -> None:
-    """What is asked comes to one end, and all goes well again when the network is whole."""
+    """Each call has one outcome, and calls succeed again once the network is mended."""
     await check(event, PARTITIONS[event], divided_cluster, network)
 
 
 async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
-    """Let it happen, and hold what came of the calls to what was promised."""
+    """Run a fault, and check the outcomes of the calls."""
     tasks = asyncio.all_tasks()
-    outcome = await suffer(cluster, network, fault)
+    outcome = await run_fault(cluster, network, fault)
     keeps_its_word(outcome)
-    if event in GENTLE:
+    if event in TRANSPARENT_FAULTS:
         assert not outcome.plain.failed
         assert not outcome.retried.failed
         assert outcome.retried.executed_twice == 0
@@ -45,7 +56,7 @@ async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network
 
 
 def keeps_its_word(outcome: Outcome) -> None:
-    """Check that nothing was lost without a word, and nothing was done twice that must not be."""
+    """Check that each call has an outcome and no call was executed twice that must not be."""
     load, executions = outcome.load, outcome.executions
     assert len(load.calls) == load.begun == len({call.key for call in load.calls})
     assert {call.outcome for call in load.calls} <= {OK, *MAY_FAIL}

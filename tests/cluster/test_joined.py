@@ -6,7 +6,8 @@ import asyncio
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.load import COFFEE, wait_for
+from testkit.load import COFFEE
+from testkit.waiting import LIMIT, wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 from weenats.testing import NatsCluster, NatsServer
 
@@ -17,7 +18,7 @@ async def assert_call(servers: str | list[str], service: str | list[str]) -> Non
     """Call from one place a service at another, which says what it publishes there."""
     builder = NatsServiceBuilder(Receipts(), service, connection=OPTIONS)
     async with builder.build(), ReceiptsClient.connect(servers, connection=OPTIONS) as client:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
             while True:
                 try:
                     receipt = await client.add_item("r-1", COFFEE)

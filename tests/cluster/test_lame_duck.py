@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from testkit.doubles import until
-from testkit.faults import is_deserted
-from testkit.load import become, wait_for
-from testkit.transports import answering, back, connected, lost, soon
+from testkit.cluster_faults import is_deserted
+from testkit.transports import answering, connected, disconnected, reconnected, soon
+from testkit.waiting import eventually, until, wait_for
 from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsCluster, NatsServer
 from weenats.transport import Delivery
@@ -27,7 +26,7 @@ async def on_first(cluster: NatsCluster) -> AsyncIterator[NatsTransport]:
 async def moved(transport: NatsTransport, cluster: NatsCluster) -> None:
     """Wait until it is on the second server."""
     there = cluster.servers[1].port
-    await become(lambda: transport.server_address == ("127.0.0.1", there))
+    await eventually(lambda: transport.server_address == ("127.0.0.1", there))
 
 
 async def test_a_reply_comes_after_the_caller_and_the_service_have_moved(pair: NatsCluster) -> None:
@@ -59,9 +58,9 @@ async def test_one_that_has_nowhere_to_go_stays_until_it_is_cut_off(
         await until(lambda: caplog.text.count("no other NATS server yet: ") > 1)
         assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
         own_nats_server.kill()
-        await lost(transport)
+        await disconnected(transport)
         own_nats_server.start()
-        await back(transport)
+        await reconnected(transport)
         assert (await transport.request("work", b"y", b"", soon())).payload == b"y"
 
 
@@ -93,7 +92,12 @@ async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, 
     heard: list[int] = []
     async with on_first(pair) as listener, connected(pair.servers[int(far)].url) as publisher:
         listener.subscribe("news", lambda delivery: heard.append(int(delivery.payload)))
+        ready = asyncio.Event()
+        listener.subscribe("ready", lambda _: ready.set())
         await listener.fence()
+        while not ready.is_set():  # another server learns later what the listener's own knows
+            publisher.publish("ready", b"")
+            await publisher.fence()
         told = 0
 
         async def tell() -> None:
@@ -108,7 +112,7 @@ async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, 
             await tell()
         while told < 20_000:
             await tell()
-        await become(lambda: heard[-1:] == [told])
+        await eventually(lambda: heard[-1:] == [told])
     assert heard == list(range(1, told + 1))
 
 
@@ -119,7 +123,7 @@ async def test_it_stays_where_no_other_server_is(pair: NatsCluster) -> None:
         service.subscribe("work", answering(service), "workers")
         await service.fence()
         pair.servers[0].lame_duck()
-        await become(lambda: service._migration.is_running and client._migration.is_running)
+        await eventually(lambda: service._migration.is_running and client._migration.is_running)
         assert (await client.request("work", b"x", b"", soon())).payload == b"x"
         await asyncio.to_thread(pair.servers[1].launch)
         await moved(service, pair)
@@ -133,7 +137,7 @@ async def test_closing_ends_a_move(pair: NatsCluster) -> None:
     transport = NatsTransport(pair.servers[0].url)
     await transport.connect()
     pair.servers[0].lame_duck()
-    await become(lambda: transport._migration.is_running)
+    await eventually(lambda: transport._migration.is_running)
     await transport.close()
     assert asyncio.all_tasks() == tasks
 
@@ -152,6 +156,6 @@ async def test_who_unsubscribes_meanwhile_hears_no_more(pair: NatsCluster) -> No
         await publisher.fence()
         await listener.fence()
         assert len(heard) == before
-        await become(lambda: not listener._migration.is_running)
+        await eventually(lambda: not listener._migration.is_running)
         assert listener._connection is not None
         assert listener._connection.interests == []

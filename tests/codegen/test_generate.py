@@ -58,6 +58,7 @@ def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] == outputs[2]
 
 
+@pytest.mark.timing
 def test_generating_receipts_takes_less_than_two_seconds(tmp_path: Path) -> None:
     """Generating the sample needs less than 2 s of CPU time, imports and ruff included."""
     contract = str(ROOT / "schemas" / "receipts")

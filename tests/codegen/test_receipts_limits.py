@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.properties import examples
 from weenats import NatsServiceBuilder
 from weenats.testing import MemoryTransport
 
@@ -16,7 +17,7 @@ LARGEST = 1_000_000
 
 
 @given(st.floats(0, LARGEST), st.integers(1, LARGEST))
-@settings(max_examples=30)
+@examples(0.3)
 async def test_any_price_and_quantity_adds_up(price: float, quantity: int) -> None:
     """Every valid price results in a valid total."""
     transport = MemoryTransport()

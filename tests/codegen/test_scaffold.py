@@ -4,9 +4,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from testkit.properties import examples
 from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.source import load
@@ -44,7 +45,7 @@ def test_names_go_everywhere(tmp_path: Path) -> None:
     assert "description: There is no such work order." in text
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(0.4)
 @given(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True) | st.text(max_size=5))
 def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
     """Any name results in a valid contract, or is refused without writing anything."""

@@ -11,7 +11,7 @@ import docker
 import pytest
 from docker.errors import DockerException
 
-from testkit.nats_container import NatsContainer, image_of
+from testkit.nats_container import NatsContainer, nats_image
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,7 +47,7 @@ def reach_docker() -> docker.DockerClient | str:
 @pytest.fixture(scope="session")
 def image(docker_daemon: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An image with a nats-server."""
-    return image_of(docker_daemon, tmp_path_factory.mktemp("image"))
+    return nats_image(docker_daemon, tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture(scope="session")

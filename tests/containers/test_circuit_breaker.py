@@ -10,8 +10,8 @@ from typing_extensions import override
 
 from receipts import AddItem, Receipt, ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
-from testkit.doubles import until
+from testkit.counting_receipts import TEA
+from testkit.waiting import LIMIT, until
 from weenats import (
     CircuitStateChange,
     InternalError,
@@ -86,7 +86,7 @@ async def fail_until_open(receipts: ReceiptsClient, handlers: Fragile) -> None:
 async def until_tried(receipts: ReceiptsClient, handlers: Fragile) -> asyncio.Task[Receipt]:
     """Call until one is let in to the handler; return that call."""
     before = handlers.entered
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while True:
             call = asyncio.create_task(receipts.add_item("r-1", TEA))
             await until(lambda: call.done() or handlers.entered > before)  # noqa: B023 - awaited here

@@ -14,9 +14,10 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
-from testkit.nats_accounts import Account, Nkey
+from testkit.counting_receipts import TEA
+from testkit.nats_accounts import Account, KeyPair
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 Credentials = Mapping[str, Any]
@@ -57,7 +58,7 @@ def token(folder: Path) -> Kind:
 
 def nkey(folder: Path) -> Kind:
     """A public key that the server knows."""
-    known, unknown = Nkey(), Nkey()
+    known, unknown = KeyPair(), KeyPair()
     (folder / "right.nk").write_text(known.seed + "\n")
     (folder / "wrong.nk").write_text(unknown.seed)
     return Kind(
@@ -70,7 +71,7 @@ def nkey(folder: Path) -> Kind:
 
 def operator_jwt(folder: Path) -> Kind:
     """A JWT of an account that the server's operator vouches for."""
-    account, clerk = Account(), Nkey()
+    account, clerk = Account(), KeyPair()
     texts = {
         "right": account.credentials(clerk),
         "of another operator": Account().credentials(clerk),
@@ -126,7 +127,7 @@ async def test_refused_credentials(
         service = NatsServiceBuilder(Receipts(), closed.url, connection=options).build()
         for attempt in (partial(client.get, "r-1"), service.start):
             with pytest.raises(PermissionDeniedError, match="refused the credentials") as refused:
-                await asyncio.wait_for(attempt(), 20)
+                await asyncio.wait_for(attempt(), LIMIT)
             told += [str(refused.value), repr(refused.value), repr(options)]
         await client.close()
         assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -13,9 +13,10 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
+from testkit.counting_receipts import TEA
 from testkit.nats_accounts import Account
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import (
     ConnectionOptions,
     DeadlineExceededError,
@@ -79,7 +80,7 @@ def hold(file: Path, text: str) -> None:
 
 async def until_expired(receipts: ReceiptsClient, logged: pytest.LogCaptureFixture) -> None:
     """Call until the server has ended both connections and refused the credentials to both."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while logged.text.count("Authorization Violation") < 2:
             with contextlib.suppress(UnavailableError, DeadlineExceededError):
                 await receipts.get("r-1", timeout=0.1)
@@ -102,7 +103,7 @@ async def test_renewed_credentials_are_found(
     if meanwhile is not None:
         hold(credentials, meanwhile)
         refused = f"{credentials} does not contain"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LIMIT):
         while True:
             with pytest.raises(UnavailableError) as told:
                 await receipts.get("r-1", timeout=0.1)
@@ -110,7 +111,7 @@ async def test_renewed_credentials_are_found(
                 break
     hold(credentials, account.credentials(exp=int(time()) + 3600))
     revision = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(LIMIT):
         while not revision:  # the client may be back before the service: nobody listens then
             with contextlib.suppress(UnavailableError):
                 revision = (await receipts.get("r-1", timeout=10)).revision
@@ -129,4 +130,4 @@ async def test_a_service_that_is_locked_out_stops_when_it_is_told(
         "ERROR",
         "ERROR",
     ]
-    await asyncio.wait_for(service.stop(), 20)
+    await asyncio.wait_for(service.stop(), LIMIT)

@@ -8,14 +8,14 @@ from contextlib import AsyncExitStack
 from itertools import count
 
 from receipts import ReceiptsClient
-from testkit.audited import TEA, Audited
+from testkit.counting_receipts import TEA, CountingReceipts
 from weenats import NatsService, NatsServiceBuilder
 
 CALLS = 600
 CALLERS = 32
 
 
-def build(url: str, handlers: Audited) -> NatsService:
+def build(url: str, handlers: CountingReceipts) -> NatsService:
     """Return an instance in the group that all share."""
     builder = NatsServiceBuilder(handlers, url)
     return builder.with_queue_group("receipts", max_concurrency=100, max_queue=10_000).build()
@@ -23,7 +23,7 @@ def build(url: str, handlers: Audited) -> NatsService:
 
 async def test_every_instance_gets_work_and_nothing_is_done_twice(url: str) -> None:
     """Each call is executed by one of them, and none of them is idle."""
-    instances = [Audited() for _ in range(3)]
+    instances = [CountingReceipts() for _ in range(3)]
     async with AsyncExitStack() as stack:
         for handlers in instances:
             await stack.enter_async_context(build(url, handlers))
@@ -49,17 +49,17 @@ async def test_a_rolling_restart_under_load(url: str) -> None:
             answered[key] += 1
 
     running: list[NatsService] = []
-    new: list[Audited] = []
+    new: list[CountingReceipts] = []
     async with ReceiptsClient.connect(url, timeout=30) as client:
         for _ in range(3):
-            running.append(build(url, Audited(executed)))
+            running.append(build(url, CountingReceipts(executed)))
             await running[-1].start()
         async with asyncio.TaskGroup() as load:
             for _ in range(CALLERS):
                 load.create_task(keep_calling(client))
             for _ in range(3):
                 before = len(answered)
-                new.append(Audited(executed))
+                new.append(CountingReceipts(executed))
                 replacement = build(url, new[-1])
                 await replacement.start()
                 await running.pop(0).stop()

@@ -10,7 +10,7 @@ import pytest
 
 from receipts import ReceiptsClient
 from testkit import tokens
-from testkit.audited import TEA, Audited
+from testkit.counting_receipts import TEA, CountingReceipts
 from weenats import NatsServiceBuilder, PermissionDeniedError, UnauthenticatedError
 
 
@@ -39,20 +39,20 @@ INVALID = {
 
 
 @pytest.fixture
-def handlers() -> Audited:
+def handlers() -> CountingReceipts:
     """Handlers that note who called."""
-    return Audited()
+    return CountingReceipts()
 
 
 @pytest.fixture
-async def anybody(url: str, handlers: Audited) -> AsyncIterator[ReceiptsClient]:
+async def anybody(url: str, handlers: CountingReceipts) -> AsyncIterator[ReceiptsClient]:
     """A client without a token, of a service that asks for one."""
     builder = NatsServiceBuilder(handlers, url).with_auth(tokens.config())
     async with builder.build(), ReceiptsClient.connect(url) as client:
         yield client
 
 
-async def test_a_valid_token(anybody: ReceiptsClient, handlers: Audited) -> None:
+async def test_a_valid_token(anybody: ReceiptsClient, handlers: CountingReceipts) -> None:
     """Callers on one connection are told apart by the token of each message."""
     for caller in ("ada", "bob", "ada"):
         await anybody.with_token(token_of(caller)).add_item("r-1", TEA)
@@ -60,7 +60,9 @@ async def test_a_valid_token(anybody: ReceiptsClient, handlers: Audited) -> None
 
 
 @pytest.mark.parametrize("token", INVALID.values(), ids=INVALID)
-async def test_an_invalid_token(anybody: ReceiptsClient, handlers: Audited, token: str) -> None:
+async def test_an_invalid_token(
+    anybody: ReceiptsClient, handlers: CountingReceipts, token: str
+) -> None:
     """It is refused, its caller learns no more than that, and the next good one is served."""
     with pytest.raises(UnauthenticatedError) as refused:
         await anybody.with_token(token).add_item("r-1", TEA)
@@ -70,7 +72,7 @@ async def test_an_invalid_token(anybody: ReceiptsClient, handlers: Audited, toke
     await anybody.with_token(token_of("ada")).add_item("r-1", TEA)
 
 
-async def test_a_missing_token(anybody: ReceiptsClient, handlers: Audited) -> None:
+async def test_a_missing_token(anybody: ReceiptsClient, handlers: CountingReceipts) -> None:
     """It is refused before the handler."""
     with pytest.raises(UnauthenticatedError) as refused:
         await anybody.add_item("r-1", TEA)

@@ -9,8 +9,9 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA, Audited
+from testkit.counting_receipts import TEA, CountingReceipts
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, PermissionDeniedError
 
 ADD_ITEM = "receipts.command.receipt.add-item"
@@ -34,7 +35,7 @@ def guarded(image: str) -> Iterator[NatsContainer]:
 
 async def test_a_denied_call(guarded: NatsContainer) -> None:
     """The caller learns which subject at once, the service never hears of it, other calls go on."""
-    handlers = Audited()
+    handlers = CountingReceipts()
     everything = ConnectionOptions(user="all", password="x")
     reader = ConnectionOptions(user="reader", password="x")
     service = NatsServiceBuilder(handlers, guarded.url, connection=everything).build()
@@ -46,7 +47,7 @@ async def test_a_denied_call(guarded: NatsContainer) -> None:
         await allowed.add_item("r-1", TEA)
         for _ in range(2):
             with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
-                await asyncio.wait_for(denied.add_item("r-1", TEA), 20)
+                await asyncio.wait_for(denied.add_item("r-1", TEA), LIMIT)
         assert (await denied.get("r-1")).revision == 1
     assert handlers.executed == {"r-1": 1}
 
@@ -56,5 +57,5 @@ async def test_a_denied_operation_of_a_service(guarded: NatsContainer) -> None:
     deaf = ConnectionOptions(user="deaf", password="x")
     service = NatsServiceBuilder(Receipts(), guarded.url, connection=deaf).build()
     with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
-        await asyncio.wait_for(service.start(), 20)
+        await asyncio.wait_for(service.start(), LIMIT)
     assert asyncio.all_tasks() == {asyncio.current_task()}

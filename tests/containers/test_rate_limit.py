@@ -7,7 +7,7 @@ from time import monotonic, time
 
 from receipts import Receipt, ReceiptsClient
 from testkit import tokens
-from testkit.audited import TEA, Audited
+from testkit.counting_receipts import TEA, CountingReceipts
 from weenats import NatsServiceBuilder, ResourceExhaustedError
 
 RATE = 1.0
@@ -30,7 +30,7 @@ async def add(client: ReceiptsClient, times: int) -> list[Receipt | BaseExceptio
 
 async def test_a_flood_of_one_caller_is_refused_and_others_are_served(url: str) -> None:
     """Two connections of ada share her bucket; bob has all of his while she floods."""
-    handlers = Audited()
+    handlers = CountingReceipts()
     service = (
         NatsServiceBuilder(handlers, url)
         .with_queue_group("receipts", max_concurrency=100, max_queue=10_000)

@@ -13,9 +13,10 @@ import pytest
 
 from receipts import ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.audited import TEA
-from testkit.certificates import Authority
+from testkit.certificates import CertificateAuthority
+from testkit.counting_receipts import TEA
 from testkit.nats_container import NatsContainer
+from testkit.waiting import LIMIT
 from weenats import ConnectionOptions, NatsServiceBuilder, UnavailableError
 
 TLS = """
@@ -29,11 +30,13 @@ PLAIN = 'authorization { user: "clerk", password: "hunter2" }'
 class Trust:
     """Who vouches for whom."""
 
-    authority: Authority
-    stranger: Authority
+    authority: CertificateAuthority
+    stranger: CertificateAuthority
     folder: Path
 
-    def context(self, authority: Authority, client: Authority | None = None) -> ssl.SSLContext:
+    def context(
+        self, authority: CertificateAuthority, client: CertificateAuthority | None = None
+    ) -> ssl.SSLContext:
         """Return what trusts an authority, and shows a certificate that another one made."""
         context = ssl.create_default_context(cafile=str(authority.pem))
         if client is not None:
@@ -45,7 +48,7 @@ class Trust:
 def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
     """An authority that is trusted, and one that is not."""
     mine, theirs = tmp_path_factory.mktemp("mine"), tmp_path_factory.mktemp("theirs")
-    return Trust(Authority(mine), Authority(theirs), mine)
+    return Trust(CertificateAuthority(mine), CertificateAuthority(theirs), mine)
 
 
 def serving(image: str, trust: Trust, *, verify: bool) -> NatsContainer:
@@ -96,7 +99,7 @@ async def refused(url: str, options: ConnectionOptions, match: str) -> None:
     service = NatsServiceBuilder(Receipts(), url, connection=options).build()
     for attempt in (partial(client.get, "r-1"), service.start):
         with pytest.raises(UnavailableError, match=match) as told:
-            await asyncio.wait_for(attempt(), 20)
+            await asyncio.wait_for(attempt(), LIMIT)
         assert "hunter2" not in str(told.value)
     await client.close()
     assert asyncio.all_tasks() == {asyncio.current_task()}

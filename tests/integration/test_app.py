@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -16,8 +15,10 @@ import pytest
 
 from receipts import AddItem, Finalize, ReceiptsClient
 from testkit.http_server import HttpServer, answer
-from testkit.otlp_receiver import receiving
+from testkit.otlp_receiver import otlp_receiver
+from testkit.processes import async_child_process, python_environment
 from testkit.tokens import good_claims, jwk, private_key, signed
+from testkit.waiting import LIMIT
 from weenats import ServiceError, UnauthenticatedError, UnavailableError
 
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
@@ -43,21 +44,6 @@ def issuer() -> Iterator[HttpServer]:
 @asynccontextmanager
 async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str, Any]]]:
     """Run the sample until SIGTERM, which it obeys; give what it logged by then."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-W",
-        "error",
-        "-m",
-        "receipts.app",
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "NATS_URL": nats_url,
-            **settings,
-        },
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
     log: list[dict[str, Any]] = []
     serving = asyncio.Event()
 
@@ -67,21 +53,24 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
             if "is running" in log[-1]["message"]:
                 serving.set()
 
-    reading = asyncio.create_task(read(process.stderr))
-    try:
-        await asyncio.wait_for(serving.wait(), 30)  # a Python of its own, on a busy machine
+    async with async_child_process(
+        *(sys.executable, "-W", "error", "-m", "receipts.app"),
+        env=python_environment(NATS_URL=nats_url, **settings),
+        stderr=asyncio.subprocess.PIPE,
+    ) as process:
+        assert process.stderr is not None
+        reading = asyncio.create_task(read(process.stderr))
+        await asyncio.wait_for(serving.wait(), LIMIT)
         yield log
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        status = await asyncio.wait_for(process.wait(), 20)
+        process.send_signal(signal.SIGTERM)
+        status = await asyncio.wait_for(process.wait(), LIMIT)
         await reading
-    assert status == 0, log
+        assert status == 0, log
 
 
 async def test_all_of_it_together(nats_url: str, issuer: HttpServer) -> None:
     """Callers are asked who they are, calls are logged and traced, health and figures are told."""
-    with receiving() as otlp:
+    with otlp_receiver() as otlp:
         settings = {
             "RECEIPTS_JWKS_URI": issuer.uri,
             "RECEIPTS_ISSUER": "https://issuer.example",

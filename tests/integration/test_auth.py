@@ -15,9 +15,19 @@ import pytest
 
 from receipts import AddItem, ReceiptNotFoundError, ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.guarded import guarded_receipts
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.tokens import NOW, SECRET, Judge, good_claims, jwk, pem, private_key, signed, token
+from testkit.receipts_with_auth import receipts_with_auth
+from testkit.tokens import (
+    NOW,
+    SECRET,
+    FakeValidator,
+    good_claims,
+    jwk,
+    pem,
+    private_key,
+    signed,
+    token,
+)
 from weenats import (
     InvalidTokenError,
     JwtAuthConfig,
@@ -40,7 +50,7 @@ COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 @pytest.fixture(scope="module")
 def guarded(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     """The sample with a contract that says who may call what."""
-    with guarded_receipts(repository, tmp_path_factory.mktemp("guarded")) as package:
+    with receipts_with_auth(repository, tmp_path_factory.mktemp("guarded")) as package:
         yield package
 
 
@@ -64,7 +74,7 @@ REFUSED = (UnauthenticatedError, "The caller is not authenticated.", None, True)
 
 async def test_a_valid_token_is_let_in(nats_url: str) -> None:
     """A caller who proves who it is is served, call after call."""
-    async with serving(nats_url, Judge()) as receipts:
+    async with serving(nats_url, FakeValidator()) as receipts:
         known = receipts.with_token(token())
         assert (await known.add_item("r-1", COFFEE)).total == 9.0
         assert (await known.get("r-1")).revision == 1
@@ -104,7 +114,7 @@ def _signed(algorithm: str, claims: dict[str, Any]) -> str:
 
 async def test_a_missing_token_is_refused(nats_url: str) -> None:
     """Who sends no token is told so much, and nothing else."""
-    async with serving(nats_url, Judge()) as receipts:
+    async with serving(nats_url, FakeValidator()) as receipts:
         assert await refusal(receipts) == REFUSED
 
 
@@ -126,13 +136,13 @@ async def test_a_missing_token_is_refused(nats_url: str) -> None:
 @pytest.mark.parametrize("required", [True, False])
 async def test_an_invalid_token_is_refused(nats_url: str, text: str, *, required: bool) -> None:
     """Whatever is wrong with it, the caller is told the same; also where no token is needed."""
-    async with serving(nats_url, Judge(), required=required) as receipts:
+    async with serving(nats_url, FakeValidator(), required=required) as receipts:
         assert await refusal(receipts.with_token(text)) == REFUSED
 
 
 async def test_a_token_that_expires_between_two_calls(nats_url: str) -> None:
     """A remembered token is refused from the moment it expires."""
-    judge = Judge(leeway=0.0)
+    judge = FakeValidator(leeway=0.0)
     async with serving(nats_url, judge) as receipts:
         known = receipts.with_token(token(good_claims(exp=NOW + 10)))
         await known.add_item("r-1", COFFEE)
@@ -151,7 +161,7 @@ async def test_authentication_may_be_optional(nats_url: str) -> None:
         return await call_next(context)
 
     builder = NatsServiceBuilder(Receipts(), nats_url)
-    builder = builder.with_auth(validator=Judge(), required=False).with_interceptor(note)
+    builder = builder.with_auth(validator=FakeValidator(), required=False).with_interceptor(note)
     async with builder.build(), ReceiptsClient.connect(nats_url) as receipts:
         await receipts.add_item("r-1", COFFEE)
         await receipts.with_token(token()).add_item("r-1", COFFEE)
@@ -163,7 +173,9 @@ async def test_authentication_may_be_optional(nats_url: str) -> None:
 async def test_the_contract_says_who_may_call_what(nats_url: str, guarded: ModuleType) -> None:
     """Per operation: no token needed, a token needed, scopes needed; whatever the service says."""
     handlers = guarded.handlers.Receipts()
-    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=Judge(), required=False)
+    builder = NatsServiceBuilder(handlers, nats_url).with_auth(
+        validator=FakeValidator(), required=False
+    )
     async with builder.build(), guarded.ReceiptsClient.connect(nats_url) as anybody:
         with pytest.raises(guarded.ReceiptNotFoundError):
             await anybody.get("r-1")
@@ -201,7 +213,7 @@ def test_a_contract_that_asks_is_not_served_without_an_answer(guarded: ModuleTyp
         builder.build()
     with pytest.raises(ValueError, match=asking):
         builder.with_auth(NoAuthConfig()).build()
-    builder.with_auth(validator=Judge()).build()
+    builder.with_auth(validator=FakeValidator()).build()
     NatsServiceBuilder(Receipts()).with_auth(NoAuthConfig()).build()
 
 
@@ -251,7 +263,9 @@ async def test_handlers_and_later_interceptors_know_who_calls(nats_url: str) -> 
 
     handlers = Probe()
     builder = NatsServiceBuilder(handlers, nats_url).with_interceptor(note("before"))
-    builder = builder.with_auth(validator=Judge(audience="probe")).with_interceptor(note("after"))
+    builder = builder.with_auth(validator=FakeValidator(audience="probe")).with_interceptor(
+        note("after")
+    )
     async with builder.build(), ProbeClient.connect(nats_url) as client:
         await client.run("k", Run(action="go"), token=token(good_claims(aud="probe", dept="x")))
         with pytest.raises(UnauthenticatedError):
@@ -269,9 +283,9 @@ async def test_handlers_and_later_interceptors_know_who_calls(nats_url: str) -> 
 async def test_two_services_with_their_own_audiences_on_one_connection(nats_url: str) -> None:
     """A token of one service is refused by the other, however often it was let in."""
     transport = NatsTransport(nats_url)
-    first = NatsServiceBuilder(Receipts(), transport=transport).with_auth(validator=Judge())
+    first = NatsServiceBuilder(Receipts(), transport=transport).with_auth(validator=FakeValidator())
     second = NatsServiceBuilder(Probe(), transport=transport)
-    second = second.with_auth(validator=Judge(audience="probe"))
+    second = second.with_auth(validator=FakeValidator(audience="probe"))
     for_receipts, for_probe = token(), token(good_claims(aud="probe"))
     async with first.build(), second.build():
         receipts, probe = ReceiptsClient(transport), ProbeClient(transport)
@@ -309,7 +323,7 @@ async def test_a_token_in_another_place_is_no_token(
         **members,
         "metadata": {**metadata, **members.get("metadata", {})},
     }
-    async with serving(nats_url, Judge()):
+    async with serving(nats_url, FakeValidator()):
         reply = await raw.request(
             "receipts.command.receipt.add-item", json.dumps(body).encode(), 5, headers=headers
         )
@@ -321,7 +335,7 @@ async def test_callers_who_are_not_let_in_learn_nothing_of_their_payload(
 ) -> None:
     """A payload that breaks the contract is answered like one that does not."""
     replies = []
-    async with serving(nats_url, Judge()):
+    async with serving(nats_url, FakeValidator()):
         for command in ({"name": "Coffee", "price": 4.5, "quantity": 2}, {"name": 5}, None):
             body = {"aggregateId": {"type": "receipt", "key": "r-1"}, "command": command}
             reply = await raw.request(
@@ -357,7 +371,7 @@ async def test_nothing_of_a_token_is_ever_shown(
     handlers.actions["fail"] = fail
     config = JwtAuthConfig(algorithms=["HS256"], secret="s3cret-" * 8)
     seen += [repr(config), str(config), repr(config.secret)]
-    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=Judge())
+    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=FakeValidator())
     service = builder.build()
     async with service, ProbeClient.connect(nats_url) as client:
         for text in texts:

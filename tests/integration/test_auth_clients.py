@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from testkit.certificates import self_signed
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.tokens import NOW, Judge, good_claims, token
+from testkit.tokens import NOW, FakeValidator, good_claims, token
 from weenats import (
     CachedToken,
     ConnectionOptions,
@@ -49,9 +49,9 @@ class Issuer:
 
 
 @pytest.fixture
-def judge() -> Judge:
+def judge() -> FakeValidator:
     """What judges tokens; its clock stands."""
-    return Judge(audience="probe")
+    return FakeValidator(audience="probe")
 
 
 @pytest.fixture
@@ -61,7 +61,9 @@ def handlers() -> Probe:
 
 
 @pytest.fixture
-async def client(nats_url: str, judge: Judge, handlers: Probe) -> AsyncIterator[ProbeClient]:
+async def client(
+    nats_url: str, judge: FakeValidator, handlers: Probe
+) -> AsyncIterator[ProbeClient]:
     """A client of a probe that wants to know who calls."""
     service = NatsServiceBuilder(handlers, nats_url).with_auth(validator=judge).build()
     async with service, ProbeClient.connect(nats_url) as connected:

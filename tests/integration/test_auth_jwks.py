@@ -14,9 +14,10 @@ import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
-from testkit.doubles import travel, until
+from testkit.clocks import shift_time
 from testkit.http_server import HttpServer, answer
 from testkit.tokens import good_claims, jwk, private_key, signed
+from testkit.waiting import LIMIT, until
 from weenats import (
     JwtAuthConfig,
     NatsService,
@@ -105,7 +106,7 @@ async def test_rotating_under_load_refuses_nobody(
     """While keys change one after the other, every token of a published key is let in."""
     async with service:
         assert await add(receipts, 1)
-        time = travel()
+        time = shift_time()
         for which in range(1, 4):
             issuer.behaviour = answer(published(which - 1, which, which + 1))
             time.advance(2)
@@ -124,7 +125,7 @@ async def test_known_keys_outlive_their_issuer(
     """When the endpoint answers 500, is gone, or sends HTML, known tokens are let in."""
     async with service:
         assert await add(receipts, 1)
-        time = travel()
+        time = shift_time()
         jwks = service._settings.jwks
         jwks._clock = time  # type: ignore[union-attr]
         for behaviour in (answer(b"", 500), answer(b"<html>"), answer(b"", 302), None):
@@ -163,7 +164,7 @@ async def test_a_slow_issuer_does_not_stop_the_service(
     gate = threading.Event()
 
     def slow(handler: Any) -> None:
-        gate.wait(10)
+        gate.wait(LIMIT)
         answer(published(1))(handler)
 
     issuer.behaviour = slow

@@ -19,6 +19,7 @@ from testkit.probe import (
     ProbeClient,
     Run,
 )
+from testkit.waiting import LIMIT
 from weenats import (
     InvalidArgumentError,
     NatsServiceBuilder,
@@ -191,7 +192,7 @@ async def test_nested_calls_and_events_inherit(
     outer = client.with_interceptor(_with_trace(trace))
     async with await client.subscribe_happened(events.put):
         await outer.run("outer", Run(action="nest"), correlation_id="c-1")
-        event = await asyncio.wait_for(events.get(), 5)
+        event = await asyncio.wait_for(events.get(), LIMIT)
     first, inner = handlers.seen
     assert (inner.correlation_id, inner.causation_id) == ("c-1", first.message_id)
     assert (event.correlation_id, event.causation_id) == ("c-1", first.message_id)
@@ -248,6 +249,7 @@ async def test_an_interceptor_refuses_before_the_payload_is_judged(nats_url: str
     assert b"violations" not in reply.data
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_several_services_share_a_connection_and_leave_it_open(nats_url: str) -> None:
     """A service and a client on a given transport do not close it; it serves the next one."""
     transport = NatsTransport(nats_url)
@@ -266,7 +268,7 @@ async def test_nobody_there_is_told_at_once(nats_url: str) -> None:
         with pytest.raises(
             NoRespondersError, match=r"no responders on probe\.command\.thing\.run"
         ) as error:
-            await asyncio.wait_for(client.run("t-1", Run(action="a")), 5)
+            await asyncio.wait_for(client.run("t-1", Run(action="a")), LIMIT)
     assert isinstance(error.value, UnavailableError)
     assert not error.value.remote
 
@@ -284,7 +286,7 @@ async def test_no_server_fails_in_bounded_time() -> None:
 
     client = ProbeClient.connect("nats://127.0.0.1:1", timeout=0.2)
     with pytest.raises(UnavailableError):
-        await asyncio.wait_for(client.run("t-1", Run(action="a")), 5)
+        await asyncio.wait_for(client.run("t-1", Run(action="a")), LIMIT)
     with pytest.raises(UnavailableError, match=r"no connection to NATS at nats://127\.0\.0\.1:1"):
         await ProbeClient.connect(
             "nats://user:hidden@127.0.0.1:1", connection=ConnectionOptions(connect_timeout=0.2)

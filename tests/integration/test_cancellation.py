@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from testkit.hops import Hop
+from testkit.chained_service import ChainedService
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.transports import connected
+from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     CancelledError,
     ConnectionOptions,
-    DeadlineExceededError,
     NatsServiceBuilder,
     RequestContext,
     ResourceExhaustedError,
@@ -43,10 +43,11 @@ async def given_up(call: asyncio.Task[Any]) -> None:
 
 async def answer_to(replies: asyncio.Queue[Any]) -> dict[str, Any]:
     """Return the next reply that a raw caller gets."""
-    answer: dict[str, Any] = json.loads((await asyncio.wait_for(replies.get(), 5)).data)
+    answer: dict[str, Any] = json.loads((await asyncio.wait_for(replies.get(), LIMIT)).data)
     return answer
 
 
+@pytest.mark.timing
 async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
     """A calls B calls C: when A's caller is cancelled, C's handler is, within 50 ms; all go on.
 
@@ -72,7 +73,11 @@ async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
         async def call_b(context: RequestContext) -> None:
             await b.call(transports[1])
 
-        a, b, c = Hop("hop-a", call_b), Hop("hop-b", call_c), Hop("hop-c", hang)
+        a, b, c = (
+            ChainedService("hop-a", call_b),
+            ChainedService("hop-b", call_c),
+            ChainedService("hop-c", hang),
+        )
         for hop, transport in zip((a, b, c), transports[1:], strict=True):
             await stack.enter_async_context(NatsServiceBuilder(hop, transport=transport).build())
         took: list[float] = []
@@ -81,7 +86,7 @@ async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
             await entered.get()
             started = monotonic()
             await given_up(call)
-            took.append(await asyncio.wait_for(ended.get(), 5) - started)
+            took.append(await asyncio.wait_for(ended.get(), LIMIT) - started)
         assert min(took) < WITHIN
 
 
@@ -258,7 +263,7 @@ async def test_work_that_must_finish_is_finished(
     await given_up(call)
     await client.check_health()
     go_on.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         while log != ["nested", "ended"]:
             await client.check_health()
 
@@ -268,14 +273,16 @@ async def test_a_caller_out_of_time_is_counted_once(
 ) -> None:
     """Whether the service or its caller notices first, the handler ends, and ends one request."""
     handlers.actions["hang"] = gate
-    for _ in range(10):
-        with pytest.raises(DeadlineExceededError):
-            await client.run("k", Run(action="hang"), timeout=0.05)
-    async with asyncio.timeout(5):
+    for times in range(1, 11):
+        await exceed_deadline(
+            lambda timeout: client.run("k", Run(action="hang"), timeout=timeout),
+            lambda times=times: len(handlers.seen) == times,
+        )
+    async with asyncio.timeout(LIMIT):
         while gate.cancelled < 10:
             await client.check_health()
     stats = (await client.get_service_stats()).endpoints[0]
-    assert (stats.num_requests, stats.num_errors) == (10, 10)
+    assert stats.num_requests == stats.num_errors >= 10
     assert stats.last_error in ("DEADLINE_EXCEEDED", "CANCELLED")
 
 
@@ -290,7 +297,7 @@ async def test_callers_give_up_while_the_service_stops(nats_url: str, gate: Gate
         while service.is_serving:
             await client.check_health()
         await given_up(call)
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(stopping, LIMIT)
     assert gate.cancelled == 1
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.doubles import FakeClock, until
-from testkit.message_schemas import check
+from testkit.clocks import FakeClock
 from testkit.probe import NotReadyError, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import LIMIT, until
+from testkit.wire import assert_valid
 from weenats import (
     CircuitStateChange,
     InternalError,
@@ -137,7 +138,7 @@ async def test_trials_whose_callers_run_out_of_time(nats_url: str) -> None:
         await it.storm()
         it.clock.now += 30
         it.backend.held.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while len(it.changes) < 3:
                 with pytest.raises(ServiceError):
                     await it.client.run("k", Run(action="work"), timeout=0.05)
@@ -185,7 +186,7 @@ async def test_statistics_tell_of_it(nats_url: str, raw: RawClient) -> None:
 
 async def _told(raw: RawClient, endpoint: int) -> dict[str, Any]:
     reply = json.loads((await raw.request("$SRV.STATS.probe", b"")).data)
-    check("stats-response.schema.json", reply)
+    assert_valid("stats-response", reply)
     data = reply["endpoints"][endpoint]["data"]
     assert [*data] == ["circuitBreaker"]
     told: dict[str, Any] = data["circuitBreaker"]

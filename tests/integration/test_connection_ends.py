@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.transports import FAST, answering, back, connected, lost, soon
+from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
+from testkit.waiting import LIMIT
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -73,8 +74,8 @@ async def test_what_is_no_server(behaviour: Behaviour) -> None:
     async with pretending(behaviour) as port:
         transport = NatsTransport(f"nats://127.0.0.1:{port}", options)
         with pytest.raises(UnavailableError, match="no connection to NATS"):
-            await asyncio.wait_for(transport.connect(), 10)
-        await asyncio.wait_for(transport.close(), 10)
+            await asyncio.wait_for(transport.connect(), LIMIT)
+        await asyncio.wait_for(transport.close(), LIMIT)
 
 
 @pytest.mark.parametrize("behaviour", NO_SERVERS)
@@ -84,7 +85,7 @@ async def test_what_is_no_server_while_reconnecting(
     """Something else listens there for a while: calls say so, and go on with the server."""
     async with connected(own_nats_server.url) as transport:
         own_nats_server.kill()
-        await lost(transport)
+        await disconnected(transport)
         met = asyncio.Semaphore(0)
 
         async def noted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,11 +94,11 @@ async def test_what_is_no_server_while_reconnecting(
 
         async with pretending(noted, own_nats_server.port):
             for _ in range(3):
-                await asyncio.wait_for(met.acquire(), 10)
+                await asyncio.wait_for(met.acquire(), LIMIT)
             with pytest.raises(UnavailableError, match="no connection to NATS until the deadline"):
                 await transport.request("any", b"", b"", monotonic() + 0.05)
         own_nats_server.start()
-        await back(transport)
+        await reconnected(transport)
 
 
 @pytest.mark.parametrize("kind", ["credentials", "nkey_seed"])
@@ -109,7 +110,7 @@ async def test_a_file_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
             given: dict[str, Any] = {kind: tmp_path / name}
             transport = NatsTransport(server.url, ConnectionOptions(**given, connect_timeout=60))
             with pytest.raises(InvalidArgumentError, match=f"{name} {reason}"):
-                await asyncio.wait_for(transport.connect(), 10)
+                await asyncio.wait_for(transport.connect(), LIMIT)
             await transport.close()
 
 
@@ -133,7 +134,7 @@ async def test_a_service_whose_connection_ends_for_good(
         waiting = asyncio.create_task(service.wait_until_stopped())
         await shared.close()
         with pytest.raises(ConnectionLostError, match="closed for good"):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, LIMIT)
     assert not service.is_serving
     assert "stops: its connection to NATS was closed for good" in caplog.text
 
@@ -161,4 +162,4 @@ async def test_the_end_of_a_connection_is_awaited(nats_url: str) -> None:
         transport.subscribe("echo", answering(transport))
         await transport.request("echo", b"", b"", soon())
         assert not ended.done()
-    await asyncio.wait_for(ended, 10)
+    await asyncio.wait_for(ended, LIMIT)

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from testkit.tcp_proxy import TcpProxy
-from testkit.transports import soon
+from testkit.transports import reconnected, soon
+from testkit.waiting import LIMIT
 from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
 from weenats.testing import NatsServer
 from weenats.transport.nats_py import connection
@@ -33,11 +34,10 @@ async def test_it_connects_anew(nats_server: NatsServer) -> None:
         transport = await stalled(link, options)
         call = asyncio.create_task(transport.request("nobody", b"", b"", soon()))
         with pytest.raises(ConnectionLostError):
-            await asyncio.wait_for(call, 10)
+            await asyncio.wait_for(call, LIMIT)
         link.cut()
-        async with asyncio.timeout(10):
-            await transport._connected.wait()
-            await transport.fence()
+        await reconnected(transport)
+        async with asyncio.timeout(LIMIT):
             await transport.close()
 
 
@@ -49,4 +49,4 @@ async def test_its_end_is_not_waited_for(
     monkeypatch.setattr(connection, "_CLOSE_TIMEOUT", 0.05)
     async with TcpProxy(nats_server.port) as link:
         transport = await stalled(link, ConnectionOptions())
-        await asyncio.wait_for(transport.close(), 10)
+        await asyncio.wait_for(transport.close(), LIMIT)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.message_schemas import check
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import LIMIT
+from testkit.wire import assert_valid
 from weenats import (
     InternalError,
     NatsServiceBuilder,
@@ -35,7 +36,7 @@ async def test_every_subject_is_answered(
     for tail in ("", ".probe", f".probe.{service.instance_id}"):
         reply = await raw.request(f"$SRV.{verb}{tail}", b"", headers={"Authorization": "secret"})
         answer = json.loads(reply.data)
-        check(f"{verb.lower()}-response.schema.json", answer)
+        assert_valid(f"{verb.lower()}-response", answer)
         assert reply.headers is None
         assert answer["type"] == f"io.nats.micro.v1.{verb.lower()}_response"
         assert (answer["name"], answer["version"]) == ("probe", "1.2.3")
@@ -82,6 +83,7 @@ async def test_stats_count_requests_errors_and_time(
     assert forget["processing_time"] == forget["average_processing_time"] == 0
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_instances_on_one_connection_are_told_apart(nats_url: str) -> None:
     """Services that share a connection answer for themselves, by instance id, until they stop."""
     transport = NatsTransport(nats_url)
@@ -116,10 +118,10 @@ async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
         await gate.entered.acquire()
         assert (await client.check_health()).status == "ok"
         stopping = asyncio.create_task(service.stop())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             while (health := await client.check_health()).status == "ok":
                 pass
-        check("health-check.schema.json", health.model_dump(by_alias=True, mode="json"))
+        assert_valid("health-check", health.model_dump(by_alias=True, mode="json"))
         assert not stopping.done()
         gate.opened.set()
         assert (await call).text == "k"
@@ -129,7 +131,7 @@ async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
 async def test_nobody_there(nats_url: str) -> None:
     """A service that does not run is told at once; a list of its instances is empty."""
     transport = NatsTransport(nats_url)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(LIMIT):
         assert await list_instances(transport, "nobody", timeout=60) == []
         for ask in (get_service_info, check_health):
             with pytest.raises(NoRespondersError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import LIMIT
 from weenats import InvalidArgumentError, ReceivedEvent, RequestContext
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ async def test_correlation_causation_and_trace_go_on(client: ProbeClient, handle
     async with await client.subscribe_happened(react):
         tracing = client.with_interceptor(_with_trace)
         await tracing.run("k", Run(action="tell"), correlation_id="order-1")
-        await asyncio.wait_for(nested.wait(), 10)
+        await asyncio.wait_for(nested.wait(), LIMIT)
     request, call = handlers.seen
     (event,) = events
     assert request.correlation_id == event.correlation_id == call.correlation_id == "order-1"
@@ -202,7 +203,7 @@ async def test_a_handler_may_end_its_own_subscription(client: ProbeClient) -> No
 
     subscription = await client.subscribe_happened(once)
     await client.publish_happened("k", happened(), revision=1)
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), LIMIT)
 
 
 async def test_a_handler_that_is_cancelled_is_logged(
@@ -218,5 +219,5 @@ async def test_a_handler_that_is_cancelled_is_logged(
     async with await client.subscribe_happened(give_up):
         for text in ("a", "b"):
             await client.publish_happened("k", happened(text), revision=1)
-            await asyncio.wait_for(arrived.get(), 5)
+            await asyncio.wait_for(arrived.get(), LIMIT)
     assert "was cancelled" in caplog.text

@@ -24,6 +24,7 @@ from testkit.probe import (
     ProbeClient,
     Run,
 )
+from testkit.waiting import LIMIT
 from weenats import InternalError, RequestContext, ServiceError
 from weenats.errors import CLASS_OF_CODE
 
@@ -169,7 +170,7 @@ async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
         await client.publish_happened(
             "k", Happened(text="x"), revision=3, context={"a": 1}, headers={"X-A": "b"}
         )
-        sent = await asyncio.wait_for(arrived.get(), 5)
+        sent = await asyncio.wait_for(arrived.get(), LIMIT)
         body = json.loads(sent.data)
         assert ULID.fullmatch(body.pop("id"))
         assert TIMESTAMP.fullmatch(body.pop("timestamp"))
@@ -186,7 +187,7 @@ async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
         async with await client.subscribe_happened(received.put):
             foreign = {**body, "id": MESSAGE_ID, "timestamp": METADATA["timestamp"], "unknown": 1}
             await raw.publish("probe.events.thing.happened", json.dumps(foreign).encode())
-            event = await asyncio.wait_for(received.get(), 5)
+            event = await asyncio.wait_for(received.get(), LIMIT)
             assert (event.id, event.key, event.revision, event.data) == (
                 MESSAGE_ID,
                 "k",
@@ -214,14 +215,14 @@ async def test_a_foreign_service_answers_our_client(raw: RawClient, nats_url: st
     answer = {"result": {"text": "hi"}, "duration": 2, "success": True, "other": 1}
     requests = await _answering(raw, "probe.query.thing.find", answer)
     async with ProbeClient.connect(nats_url, token="a.b.c") as client:
-        assert (await client.find("k", FindParameters(pattern="p"), timeout=2)).text == "hi"
+        assert (await client.find("k", FindParameters(pattern="p"), timeout=60)).text == "hi"
     (request,) = requests
     metadata = request["metadata"]
     assert request["aggregateId"] == {"type": "thing", "key": "k"}
     assert request["query"] == {"pattern": "p"}
     assert metadata["authentication"] == {"type": "jwt", "token": "a.b.c"}
     assert metadata["correlation"] == {"correlationId": metadata["messageId"]}
-    assert 1500 < int(request["headers"]["Wee-Timeout"]) <= 2000
+    assert 60_000 - 1000 * LIMIT < int(request["headers"]["Wee-Timeout"]) <= 60_000
 
 
 @pytest.mark.parametrize("code", NUMBERS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from testkit.transports import answering, connected, soon
+from testkit.waiting import LIMIT
 from weenats import NatsTransport
 from weenats.testing import NatsServer
 from weenats.transport import Delivery
@@ -36,7 +37,7 @@ async def send(server: NatsServer, frames: bytes) -> None:
     """Write bytes to the server as a client of any make would, and wait until it took them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b'CONNECT {"verbose":false,"headers":true}\r\n' + frames + b"PING\r\n")
-    await asyncio.wait_for(reader.readuntil(b"PONG\r\n"), 5)
+    await asyncio.wait_for(reader.readuntil(b"PONG\r\n"), LIMIT)
     writer.close()
     await writer.wait_closed()
 
@@ -67,7 +68,7 @@ async def test_header_blocks_of_any_bytes(
     transport.subscribe("hostile.in", arrived.put_nowait)
     await transport.fence()
     await send(nats_server, frame(block))
-    delivery = await asyncio.wait_for(arrived.get(), 5)
+    delivery = await asyncio.wait_for(arrived.get(), LIMIT)
     assert delivery.payload == b"x"
     assert dict(delivery.headers) == headers
     assert isinstance(delivery.status, str)
@@ -82,7 +83,7 @@ async def test_a_hundred_headers(transport: NatsTransport, raw: RawClient) -> No
     await transport.fence()
     sent = {f"X-{number}": f"wert ä {number}" for number in range(100)}
     await raw.publish("hostile.many", b"", headers=sent)
-    delivery = await asyncio.wait_for(arrived.get(), 5)
+    delivery = await asyncio.wait_for(arrived.get(), LIMIT)
     assert {name: delivery.headers[name] for name in sent} == sent
 
 

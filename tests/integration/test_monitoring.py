@@ -6,9 +6,12 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from testkit.doubles import settle, travel, until
+import pytest
+
+from testkit.clocks import shift_time
 from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.wires import conforming
+from testkit.waiting import LIMIT, settle, until
+from testkit.wire import load_valid
 from weenats import NatsServiceBuilder, RequestContext
 from weenats.discovery import list_stats
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot
@@ -29,7 +32,7 @@ async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
 
 async def test_snapshots_are_published(nats_url: str, raw: RawClient) -> None:
     """One when the service starts and one each interval, by the schema, with the identity."""
-    clock = travel()
+    clock = shift_time()
     heard: list[bytes] = []
 
     async def hear(message: Msg) -> None:
@@ -56,7 +59,7 @@ async def test_snapshots_are_published(nats_url: str, raw: RawClient) -> None:
         await settle()
         clock.advance(INTERVAL + 0.1)
         await until(lambda: len(heard) == 2)
-    first, second = (conforming("monitoring-snapshot", each) for each in heard)
+    first, second = (load_valid("monitoring-snapshot", each) for each in heard)
     assert (first["name"], first["id"], first["version"]) == ("probe", service.instance_id, "1.2.3")
     assert (first["requests"]["total"], second["requests"]["total"]) == (0, 2)
     assert second["requests"]["errors"] == 1
@@ -79,10 +82,10 @@ async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -
         calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(3)]
         await gate.entered.acquire()
         waiting = asyncio.create_task(client.get("k"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT):
             while True:
                 reply = await raw.request("$SRV.STATS.probe", b"")
-                stats = conforming("stats-response", reply.data)
+                stats = load_valid("stats-response", reply.data)
                 if stats["data"]["monitoring"]["requests"]["queued"] == 3:
                     break
         assert "null" not in json.dumps(stats)
@@ -104,11 +107,12 @@ async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -
 async def test_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
     """A service without monitoring adds nothing to its statistics."""
     await client.run("k", Run(action="a"))
-    stats = conforming("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
+    stats = load_valid("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
     assert "data" not in stats
     assert all("data" not in each for each in stats["endpoints"])
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_statistics_of_all_instances(nats_url: str) -> None:
     """Every instance is asked at once; they come sorted."""
     services = [NatsServiceBuilder(Probe(), nats_url).with_monitoring().build() for _ in range(3)]
@@ -126,7 +130,7 @@ async def test_statistics_of_all_instances(nats_url: str) -> None:
 
 async def test_a_service_that_stops_publishes_no_more(nats_url: str, raw: RawClient) -> None:
     """When it has stopped no snapshot comes, however long one waits."""
-    clock = travel()
+    clock = shift_time()
     heard: list[Any] = []
 
     async def hear(message: Msg) -> None:

@@ -111,7 +111,7 @@ async def overload(url: str) -> tuple[Load, Load, int]:
     return unloaded, loaded, grown
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 @pytest.mark.timeout(240)
 async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
     """The admitted are served as quickly as ever, the service works at its capacity, and no more.
@@ -136,7 +136,7 @@ async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
     pytest.fail("; ".join(shortfalls))
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_callers_that_are_impatient_keep_nobody_busy(nats_url: str) -> None:
     """When all have left too little time once it is their turn, those are begun who can be served.
 

@@ -11,17 +11,10 @@ from receipts import (
     ItemAdded,
 )
 from receipts.handlers import Receipts
-from testkit.attempts import COFFEE, EVENT, ON, refused_in, trying
-from testkit.doubles import until
 from testkit.nats_peer import Peer
-from testkit.permitted import (
-    CONTRACT,
-    ROLES,
-    as_user,
-    config_of,
-    user_without,
-    users,
-)
+from testkit.nats_users import CONTRACT, ROLES, as_user, config_of, user_without, users
+from testkit.permission_scenario import COFFEE, COMMANDS, EVENTS, refused_subjects, scenario
+from testkit.waiting import LIMIT, exceed_deadline, until
 from weenats import (
     DeadlineExceededError,
     NatsServiceBuilder,
@@ -43,7 +36,7 @@ async def test_with_exactly_these_everything_works(caplog: pytest.LogCaptureFixt
     """Calls, events, discovery, health, snapshots, deadlines, giving up, a drain: no violation."""
     with NatsServer(config=config_of({"free": None, **ROLES})) as server:
         snapshots: list[object] = []
-        async with trying(server) as these:
+        async with scenario(server) as these:
             these.free.transport.subscribe("receipts.monitoring", snapshots.append)
             await these.free.transport.fence()
             assert await these.run() == {}
@@ -62,7 +55,7 @@ async def test_with_exactly_these_everything_works(caplog: pytest.LogCaptureFixt
             these.handlers.opened.set()
             assert (await admitted).state.items
             await stopping
-        assert refused_in(caplog) == []
+        assert refused_subjects(caplog) == []
         assert "Violation" not in server.log()
 
 
@@ -71,12 +64,12 @@ async def test_a_client_that_may_not_send_there(
     server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What the subject is for is refused at once and names it; all else works."""
-    async with trying(server, client=user_without("client", entry)) as these:
+    async with scenario(server, client=user_without("client", entry)) as these:
         failed = await these.run()
         instance = these.service.instance_id
     refused = entry.subject.replace("*", instance)
     assert failed.keys() == {entry.subject}
-    assert set(refused_in(caplog)) == {refused}
+    assert set(refused_subjects(caplog)) == {refused}
     error = failed[entry.subject]
     if entry.subject == "receipts.cancel":  # nobody waits who could be told
         assert isinstance(error, AssertionError)
@@ -88,7 +81,7 @@ async def test_a_client_that_may_not_send_there(
 @pytest.mark.parametrize("entry", ROLES["client"].subscribe, ids=lambda entry: entry.subject)
 async def test_a_client_that_may_not_listen_there(server: NatsServer, entry: Entry) -> None:
     """Without its inbox no call is made; without an event it cannot be subscribed to."""
-    async with trying(server, client=user_without("client", entry)) as these:
+    async with scenario(server, client=user_without("client", entry)) as these:
         failed = await these.run()
     prefix = entry.subject.removesuffix(">")
     assert all(
@@ -108,7 +101,7 @@ async def test_a_service_that_may_not_listen_there(server: NatsServer, entry: En
     service = builder.build()
     subject = entry.subject.partition(" ")[0].replace("*", service.instance_id)
     with pytest.raises(PermissionDeniedError) as error:
-        await asyncio.wait_for(service.start(), 30)
+        await asyncio.wait_for(service.start(), LIMIT)
     assert f"use {subject} (subscription)" in error.value.message
     assert not service.is_serving
 
@@ -119,19 +112,19 @@ async def test_a_service_that_may_not_send_there(
 ) -> None:
     """Events and snapshots, which nobody waits for, do not come; both logs name the subject."""
     snapshots: list[object] = []
-    async with trying(server, service=user_without("service", entry)) as these:
+    async with scenario(server, service=user_without("service", entry)) as these:
         these.free.transport.subscribe("receipts.monitoring", snapshots.append)
         await these.free.transport.fence()
         failed = await these.run()
         if entry.subject == "receipts.monitoring":
             assert failed == {}
-            await until(lambda: len(refused_in(caplog)) > 2)
+            await until(lambda: len(refused_subjects(caplog)) > 2)
             await these.free.check_health()  # what was sent before has arrived
             assert snapshots == []
         else:
             assert failed.keys() == {entry.subject}
             await until(lambda: snapshots)
-    assert set(refused_in(caplog)) == {entry.subject}
+    assert set(refused_subjects(caplog)) == {entry.subject}
     told = f'{user_without("service", entry)}" - Publish Violation - Subject "{entry.subject}"'
     await until(lambda: told in server.log())
 
@@ -140,20 +133,21 @@ async def test_a_service_that_may_not_reply(
     server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody is answered; the log says to whom."""
-    async with trying(server, service="mute service") as these:
-        with pytest.raises(DeadlineExceededError):
-            await these.client.add_item("r", COFFEE, timeout=0.2)
-        await until(lambda: refused_in(caplog))
-    assert all(subject.startswith("_INBOX_till.") for subject in refused_in(caplog))
+    async with scenario(server, service="mute service") as these:
+        await exceed_deadline(
+            lambda timeout: these.client.add_item("r", COFFEE, timeout=timeout),
+            lambda: refused_subjects(caplog),
+        )
+    assert all(subject.startswith("_INBOX_till.") for subject in refused_subjects(caplog))
 
 
 async def test_a_client_of_a_few_operations() -> None:
     """It calls what was named, below its own inbox, and nothing else."""
     few = of_client(CONTRACT, Used(["add-item", "get"], [], discovery=False))
     with NatsServer(config=config_of({"free": None, **ROLES, "few": few})) as server:
-        async with trying(server, client="few") as these:
+        async with scenario(server, client="few") as these:
             failed = await these.run()
-    left = {f"{ON}add-item", "receipts.query.receipt.get", "receipts.cancel"}
+    left = {f"{COMMANDS}add-item", "receipts.query.receipt.get", "receipts.cancel"}
     assert failed.keys() == these.steps().keys() - left
     assert {type(error) for error in failed.values()} == {PermissionDeniedError}
 
@@ -166,13 +160,13 @@ async def test_a_client_that_only_listens() -> None:
             assert not peer.may_publish("receipts.events.receipt.item-added")
             assert not peer.may_publish("other")
             assert not peer.may_subscribe("_INBOX.mine.1")
-            assert not peer.may_subscribe(f"{EVENT}item-added")
+            assert not peer.may_subscribe(f"{EVENTS}item-added")
         seen: list[str] = []
 
         async def note(event: ReceivedEvent[ItemAdded]) -> None:
             seen.append(event.key)
 
-        async with trying(server, client="ears") as these:
+        async with scenario(server, client="ears") as these:
             subscribe = these.client.subscribe_item_added
             with pytest.raises(PermissionDeniedError, match="item-added"):
                 await subscribe(note)
@@ -190,12 +184,12 @@ async def test_events_are_the_word_of_the_service(
     async def note(event: object) -> None:
         seen.append(event)
 
-    async with trying(server) as these, await these.free.subscribe_item_added(note):
+    async with scenario(server) as these, await these.free.subscribe_item_added(note):
         event = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
         await these.client.publish_item_added("r", event, revision=1)
         await these.client.transport.fence()
     assert seen == []
-    assert refused_in(caplog) == [f"{EVENT}item-added"]
+    assert refused_subjects(caplog) == [f"{EVENTS}item-added"]
 
 
 async def test_a_service_of_another_queue_group() -> None:

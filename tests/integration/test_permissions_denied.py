@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.nats_jwt import Identity, Tenant
 from testkit.nats_peer import Peer, allows
-from testkit.permitted import (
-    ROLES,
-    config_of,
-    entries,
-    users,
-)
+from testkit.nats_users import ROLES, config_of, entries, users
+from testkit.properties import examples
 from weenats.testing import NatsServer
 from weenats_codegen.permissions.model import Entry
 from weenats_codegen.permissions.output import to_claims
@@ -93,7 +89,7 @@ def test_every_other_subject_is_closed_to_what_they_send(
 ) -> None:
     """The server takes messages on the printed subjects and refuses all others."""
 
-    @settings(max_examples=200)
+    @examples(2)
     @given(subject=near(role, NAMES))
     @example(subject="$SYS.REQ.SERVER.PING")
     @example(subject="$JS.API.INFO")
@@ -112,7 +108,7 @@ def test_every_other_subject_is_closed_to_their_ears(
 ) -> None:
     """The server lets them listen on the printed subjects, in the printed queue groups only."""
 
-    @settings(max_examples=200)
+    @examples(2)
     @given(
         subject=near(role, NAMES | st.just("*")) | near(role, NAMES).map("{}.>".format),
         group=st.sampled_from(["", "receipts", "other"]),

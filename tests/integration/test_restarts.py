@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testkit.paths import TESTKIT
 from testkit.probe import Probe, ProbeClient, Run
+from testkit.processes import async_child_process, python_environment
+from testkit.waiting import LIMIT
 from weenats import (
     ConnectionLostError,
     ConnectionOptions,
@@ -95,7 +97,7 @@ async def test_what_the_drain_budget_cannot_finish_is_told(nats_url: str, gate: 
         calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(3)]
         await gate.entered.acquire()
         await service.stop()
-        outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
+        outcomes = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), LIMIT)
     assert [type(outcome) for outcome in outcomes] == [UnavailableError] * 3
     assert all(outcome.remote for outcome in outcomes if isinstance(outcome, UnavailableError))
     assert gate.cancelled == 1
@@ -130,10 +132,10 @@ async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_ag
         await gate.entered.acquire()
         own_nats_server.kill()
         with pytest.raises(ConnectionLostError, match="is unknown"):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, LIMIT)
         call = asyncio.create_task(client.run("k", Run(action="again")))
         own_nats_server.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LIMIT):
             while True:
                 try:
                     assert (await call).text == "again"
@@ -143,18 +145,16 @@ async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_ag
         gate.opened.set()
 
 
-async def _child(url: str, *, hold: str = "0.05") -> asyncio.subprocess.Process:
-    child = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(TESTKIT / "serve_probe.py"),
-        url,
-        hold,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert child.stdout is not None
-    assert await asyncio.wait_for(child.stdout.readline(), 20) == b"serving\n"
-    return child
+@asynccontextmanager
+async def _child(url: str, *, hold: str = "0.05") -> AsyncIterator[asyncio.subprocess.Process]:
+    async with async_child_process(
+        *(sys.executable, TESTKIT / "serve_probe.py", url, hold),
+        stdout=asyncio.subprocess.PIPE,
+        env=python_environment(),
+    ) as child:
+        assert child.stdout is not None
+        assert await asyncio.wait_for(child.stdout.readline(), LIMIT) == b"serving\n"
+        yield child
 
 
 async def _until_reached(client: ProbeClient) -> None:
@@ -173,20 +173,24 @@ async def test_a_signal_loses_no_queued_work(nats_url: str, stop: signal.Signals
 
     All are answered, then the process ends with 0.
     """
-    child = await _child(nats_url)
-    async with ProbeClient.connect(nats_url) as client:
+    async with (
+        _child(nats_url) as child,
+        ProbeClient.connect(nats_url, timeout=LIMIT) as client,
+    ):
         calls = [asyncio.create_task(client.run(f"k{n}", Run(action="hold"))) for n in range(20)]
         await _until_reached(client)
         child.send_signal(stop)
         outcomes = await asyncio.gather(*calls)
-    assert len(outcomes) == 20
-    assert await asyncio.wait_for(child.wait(), 10) == 0
+        assert len(outcomes) == 20
+        assert await asyncio.wait_for(child.wait(), LIMIT) == 0
 
 
 async def test_a_second_signal_cuts_the_drain_short(nats_url: str) -> None:
     """A second signal answers what is left UNAVAILABLE at once."""
-    child = await _child(nats_url, hold="60")
-    async with ProbeClient.connect(nats_url, timeout=30) as client:
+    async with (
+        _child(nats_url, hold="60") as child,
+        ProbeClient.connect(nats_url, timeout=LIMIT) as client,
+    ):
         call = asyncio.create_task(client.run("k", Run(action="hold")))
         await _until_reached(client)
         child.send_signal(signal.SIGTERM)
@@ -194,8 +198,8 @@ async def test_a_second_signal_cuts_the_drain_short(nats_url: str) -> None:
             pass
         child.send_signal(signal.SIGTERM)
         with pytest.raises(UnavailableError):
-            await asyncio.wait_for(call, 10)
-    assert await asyncio.wait_for(child.wait(), 10) == 0
+            await asyncio.wait_for(call, LIMIT)
+        assert await asyncio.wait_for(child.wait(), LIMIT) == 0
 
 
 async def test_waiting_for_the_stop_ends_with_it(nats_url: str) -> None:
@@ -204,4 +208,4 @@ async def test_waiting_for_the_stop_ends_with_it(nats_url: str) -> None:
     await service.start()
     waiting = asyncio.create_task(service.wait_until_stopped())
     await service.stop()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, LIMIT)

@@ -12,9 +12,9 @@ import pytest
 from nats.aio.client import Client as RawClient
 from nats.aio.msg import Msg
 
-from testkit.doubles import until
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.retries import IDEMPOTENT_RUN
+from testkit.waiting import until
 from weenats import (
     CallNext,
     ConnectionLostError,
@@ -199,7 +199,7 @@ async def storm(client: ProbeClient, *, callers: int, lasting: float) -> int:
     return sum(await asyncio.gather(*(keep_calling() for _ in range(callers))))
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_a_service_that_is_down_gets_a_tenth_more_calls_at_most(
     nats_url: str, delivered: Counter[str]
 ) -> None:
@@ -216,7 +216,7 @@ async def test_a_service_that_is_down_gets_a_tenth_more_calls_at_most(
     assert max(delivered.values()) <= 5
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_a_service_that_is_gone_is_looked_for_a_tenth_more_often_at_most(
     nats_url: str,
 ) -> None:

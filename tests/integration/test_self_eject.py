@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, travel, until
+from testkit.clocks import FakeClock, shift_time
 from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.waiting import until
 from weenats import (
     InternalError,
     NatsService,
@@ -90,7 +91,7 @@ async def calls(client: ProbeClient, count: int) -> Counter[str]:
 
 async def test_the_other_instance_takes_all_the_work(nats_url: str) -> None:
     """While one is out no call reaches it and none is lost; then it has its share again."""
-    time = travel()
+    time = shift_time()
     sick, well = Instance(nats_url), Instance(nats_url)
     async with AsyncExitStack() as stack:
         for instance in (sick, well):
@@ -123,7 +124,7 @@ async def test_the_other_instance_takes_all_the_work(nats_url: str) -> None:
 
 async def test_it_leaves_again_when_the_trial_fails(nats_url: str) -> None:
     """The only one of its group: nobody responds while it is out, one call is the trial."""
-    time = travel()
+    time = shift_time()
     only = Instance(nats_url)
     async with only.service, ProbeClient.connect(nats_url) as client:
         only.works = False
@@ -142,7 +143,7 @@ async def test_it_leaves_again_when_the_trial_fails(nats_url: str) -> None:
 
 async def test_it_answers_discovery_meanwhile(nats_url: str) -> None:
     """PING, INFO and STATS as always; its health is an error, then ok again."""
-    time = travel()
+    time = shift_time()
     only = Instance(nats_url)
     async with only.service, ProbeClient.connect(nats_url) as client:
         assert (await check_health(client.transport, "probe")).status == "ok"
@@ -212,7 +213,7 @@ class SlowTransport(NatsTransport):
 
 async def test_a_stop_in_the_middle_of_leaving(nats_url: str) -> None:
     """Every call has its answer, the stop ends, and nobody comes back."""
-    time = travel()
+    time = shift_time()
     transport = SlowTransport(nats_url)
     only = Instance(nats_url, transport)
     await only.service.start()
@@ -234,7 +235,7 @@ async def test_a_stop_in_the_middle_of_leaving(nats_url: str) -> None:
 
 async def test_leaving_and_coming_back_under_load_loses_nothing(nats_url: str) -> None:
     """Two instances that fail by turns, a crowd that never stops: every call is answered."""
-    time = travel()
+    time = shift_time()
     pair = [Instance(nats_url), Instance(nats_url)]
     done = asyncio.Event()
     told: Counter[str] = Counter()

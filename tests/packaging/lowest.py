@@ -1,7 +1,7 @@
-"""Prints pip constraints that hold each requirement of a project at its lower bound: `PYPROJECT`.
+"""Print pip constraints that hold each requirement of a project at its lower bound.
 
-Whoever installs the project and its extras under them has the oldest parts that it says it works
-with.
+Usage: `lowest.py PYPROJECT`. An installation under these constraints has the oldest dependencies
+that the project claims to work with.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-BOUNDED = re.compile(r"(?P<name>[\w.-]+)(\[[\w,.-]+\])?(>=|==)(?P<lower>[\w.]+)")
+BOUNDED = re.compile(r"(?P<name>[\w.-]+)(\[[\w,.-]+\])?(>=|==|~=)(?P<lower>[\w.]+)")
 
 
 def lowest(project: dict[str, Any]) -> list[str]:

@@ -37,7 +37,7 @@ def test_each_requirement_is_held_at_the_lowest_that_it_allows(repository: Path)
     assert {canonicalize_name(each.name) for each in required} == set(lowest)
     for each in required:
         (pinned,) = lowest[canonicalize_name(each.name)].specifier
-        lower_bounds = [s.version for s in each.specifier if s.operator in {">=", "=="}]
+        lower_bounds = [s.version for s in each.specifier if s.operator in {">=", "==", "~="}]
         assert pinned.operator == "=="
         assert lower_bounds == [pinned.version], f"{each} is not held at its lower bound"
         assert each.specifier.contains(pinned.version)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from weenats.context import RequestContext, Response
 from weenats.errors import PermissionDeniedError
 from weenats.interceptors import CallNext, Interceptor, chain, check
@@ -36,7 +36,7 @@ async def test_the_first_is_the_outermost() -> None:
     """Interceptors are entered in order and left in the opposite order."""
     seen: list[str] = []
     call = chain([named("a", seen), named("b", seen), named("c", seen)], innermost)
-    assert (await call(a_context())).result == "k-1"
+    assert (await call(make_context())).result == "k-1"
     assert seen == ["a in", "b in", "c in", "c out", "b out", "a out"]
 
 
@@ -60,10 +60,10 @@ async def test_a_refusal_goes_no_further() -> None:
 
     refused = chain([named("a", seen), refuse, named("b", seen)], innermost)
     with pytest.raises(PermissionDeniedError):
-        await refused(a_context())
+        await refused(make_context())
     assert seen == ["a in", "a out"]
     excused = chain([excuse, refuse], innermost)
-    assert (await excused(a_context())).result == "excused"
+    assert (await excused(make_context())).result == "excused"
 
 
 async def test_a_chain_is_composed_once_and_called_often() -> None:
@@ -71,7 +71,7 @@ async def test_a_chain_is_composed_once_and_called_often() -> None:
     seen: list[str] = []
     call = chain(iter([named("a", seen), named("b", seen)]), innermost)
     for _ in range(2):
-        await call(a_context())
+        await call(make_context())
     assert seen == ["a in", "b in", "b out", "a out"] * 2
 
 
@@ -83,7 +83,7 @@ async def test_an_interceptor_changes_the_call_and_its_answer() -> None:
             response = await call_next(context.replace(key="k-2"))
             return Response([response.result])
 
-    context = a_context()
+    context = make_context()
     assert (await chain([Renaming()], innermost)(context)).result == ["k-2"]
     assert context.key == "k-1"
 
@@ -96,7 +96,7 @@ async def test_an_interceptor_may_call_again() -> None:
         await call_next(context)
         return await call_next(context)
 
-    await chain([twice, named("a", seen)], innermost)(a_context())
+    await chain([twice, named("a", seen)], innermost)(make_context())
     assert seen == ["a in", "a out"] * 2
 
 

@@ -1,1 +1,1 @@
-"""What the tests are built on: servers, peers, doubles, sample services."""
+"""Helpers of the tests: servers, peers, test doubles and sample services."""

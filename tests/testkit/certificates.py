@@ -1,4 +1,4 @@
-"""Certificates that nobody vouches for."""
+"""Certificates for tests, self-signed or signed by an authority of the test."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class Certificate:
 
     @property
     def serving(self) -> ssl.SSLContext:
-        """What a server presents it with."""
+        """The context of a server that presents it."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.pem)
         return context
 
     @property
     def trusting(self) -> ssl.SSLContext:
-        """What a client trusts it with."""
+        """The context of a client that trusts it."""
         return ssl.create_default_context(cafile=str(self.pem))
 
 
-class Authority:
-    """Vouches for others."""
+class CertificateAuthority:
+    """A certificate authority with its own key."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback, for what fetches documents."""
+"""An HTTP server on loopback for tests that fetch documents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Behaviour = Callable[[BaseHTTPRequestHandler], None]
 
 
 class HttpServer:
-    """An HTTP server on loopback that does as the test tells it."""
+    """An HTTP server on loopback whose `behaviour` a test sets."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.behaviour: Behaviour = answer()
@@ -50,7 +50,7 @@ class HttpServer:
         self.thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.ended.set()
         self.http.shutdown()
         self.http.server_close()
@@ -60,7 +60,7 @@ class HttpServer:
 def answer(
     body: bytes = DOCUMENT, status: int = 200, headers: dict[str, str] | None = None
 ) -> Behaviour:
-    """Return a server's behaviour: one answer."""
+    """Return the behaviour that answers with this response."""
 
     def behave(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)

@@ -1,14 +1,14 @@
-"""Clients that call all the time, and what came of each of their calls."""
+"""Clients that call all the time, and the outcomes of their calls."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import monotonic, sleep
+from time import monotonic
 from typing import Final
 
 from typing_extensions import override
@@ -16,22 +16,22 @@ from typing_extensions import override
 from receipts import AddItem, Receipt, ReceiptsClient
 from receipts.handlers import Receipts
 from receipts.operations import ADD_ITEM
+from testkit.waiting import eventually
 from weenats import DeadlineExceededError, RequestContext, UnavailableError
 
 IDEMPOTENT: Final = replace(ADD_ITEM, idempotent=True)
-"""The same command, of a contract that lets clients make it again."""
+"""The same command, declared idempotent, so that clients may retry it."""
 
 OK: Final = "ok"
 TIMEOUT: Final = 2.0
 WORK: Final = 0.01
 PAUSE: Final = 0.01
 WORKERS: Final = 4
-PATIENCE: Final = 30.0
 COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
-class Ledger(Receipts):
-    """Works for a while, and notes how often it was told to, by the key of the receipt."""
+class SlowReceipts(Receipts):
+    """Handlers that take a while, and count executions by the key of the receipt."""
 
     def __init__(self, executions: Counter[str]) -> None:
         super().__init__()
@@ -56,9 +56,9 @@ class Call:
 
 
 class Load:
-    """Clients that add items all the time: every other call of a command that may be retried.
+    """Clients that add items all the time; every other call may be retried.
 
-    A call ends well or in one of the errors that a lost server may cause; any other ends the load.
+    A call succeeds or fails with an error that a lost server may cause; any other ends the load.
     """
 
     def __init__(self, clients: Iterable[ReceiptsClient]) -> None:
@@ -70,7 +70,7 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Call all the time; at the end no call is under way."""
+        """Call until the block ends; afterwards no call is in progress."""
         self.started = monotonic()
         async with asyncio.TaskGroup() as group:
             for number, client in enumerate(self.clients):
@@ -83,7 +83,7 @@ class Load:
         self.ended = monotonic()
 
     async def flows(self) -> None:
-        """Wait until each client has had ten more answers to either kind of calls."""
+        """Wait until each client has had ten more successful calls of either kind."""
         since = len(self.calls)
 
         def well() -> bool:
@@ -92,7 +92,7 @@ class Load:
             )
             return len(answers) == 2 * len(self.clients) and min(answers.values()) >= 10
 
-        await become(well)
+        await eventually(well)
 
     async def _work(self, number: int, client: ReceiptsClient, *, retried: bool) -> None:
         while not self._is_over:
@@ -111,7 +111,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Tally:
-    """What came of calls of one kind."""
+    """The outcomes of calls of one kind."""
 
     calls: int
     failed: Counter[str]
@@ -129,7 +129,7 @@ def tally(load: Load, executions: Counter[str], *, retried: bool) -> Tally:
 
 
 def longest_gap(load: Load) -> float:
-    """Return the longest time in which some client had no answer, seconds."""
+    """Return the longest time without a successful call of some client, in seconds."""
 
     def gap(client: int) -> float:
         answers = [
@@ -140,18 +140,3 @@ def longest_gap(load: Load) -> float:
         )
 
     return max(gap(client) for client in range(len(load.clients)))
-
-
-async def become(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds that takes its time; fail when it never does."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - any condition will do
-            await asyncio.sleep(0.01)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait as `become` does, in a thread: for conditions that block."""
-    end = monotonic() + PATIENCE
-    while not condition():
-        assert monotonic() < end
-        sleep(0.02)

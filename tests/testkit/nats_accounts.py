@@ -30,8 +30,8 @@ NKEY Seed printed below can be used to sign and prove identity.
 """
 
 
-class Nkey:
-    """A fresh key pair: `prefix` says of what."""
+class KeyPair:
+    """A new key pair; `prefix` is the kind of its owner."""
 
     def __init__(self, prefix: int = nkeys.PREFIX_BYTE_USER) -> None:
         seed = nkeys.encode_seed(os.urandom(32), prefix)
@@ -40,7 +40,7 @@ class Nkey:
         self.public: str = self._pair.public_key.decode()
 
     def jwt(self, subject: str, name: str, nats: Mapping[str, Any], **claims: Any) -> str:
-        """Return what this key says of a subject."""
+        """Return a JWT about a subject, signed by this key."""
         said = {
             "jti": base64.b32encode(os.urandom(32)).decode().rstrip("="),
             "iat": int(time()),
@@ -55,11 +55,11 @@ class Nkey:
 
 
 class Account:
-    """An operator with one account, known to a server whose configuration is `config`."""
+    """An operator with one account; a server with `config` accepts its users."""
 
     def __init__(self) -> None:
-        operator = Nkey(nkeys.PREFIX_BYTE_OPERATOR)
-        self._key = Nkey(nkeys.PREFIX_BYTE_ACCOUNT)
+        operator = KeyPair(nkeys.PREFIX_BYTE_OPERATOR)
+        self._key = KeyPair(nkeys.PREFIX_BYTE_ACCOUNT)
         of_account = operator.jwt(
             self._key.public, "shop", {"type": "account", "limits": _NO_LIMITS}
         )
@@ -69,9 +69,9 @@ class Account:
             f"resolver_preload: {{ {self._key.public}: {of_account} }}\n"
         )
 
-    def credentials(self, user: Nkey | None = None, **claims: Any) -> str:
-        """Return the text of a .creds file; `exp` among the claims says until when it is good."""
-        user = user or Nkey()
+    def credentials(self, user: KeyPair | None = None, **claims: Any) -> str:
+        """Return the text of a .creds file; the claim `exp` is its expiry."""
+        user = user or KeyPair()
         unlimited = {"subs": -1, "data": -1, "payload": -1, "pub": {}, "sub": {}}
         jwt = self._key.jwt(user.public, "clerk", {"type": "user", **unlimited}, **claims)
         return _CREDENTIALS.format(jwt=jwt, seed=user.seed)

@@ -1,11 +1,10 @@
-"""A nats-server in a container, from an image that is built here around its binary."""
+"""A nats-server in a container, from an image that is built from the installed binary."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -15,7 +14,7 @@ from testcontainers.core.config import testcontainers_config
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from weenats.testing.nats_server import _binary
+from weenats.testing.nats_server import _binary, free_ports
 
 _IMAGE: Final = "weenats-test/nats-server:latest"
 _DOCKERFILE: Final = """\
@@ -26,8 +25,8 @@ ENTRYPOINT ["/nats-server"]
 """
 
 
-def image_of(daemon: docker.DockerClient, folder: Path) -> str:
-    """Return the image that WEENATS_NATS_IMAGE names, else one that holds nothing but the binary.
+def nats_image(daemon: docker.DockerClient, folder: Path) -> str:
+    """Return the image in WEENATS_NATS_IMAGE, else build one that holds only the binary.
 
     The latter needs no registry.
     """
@@ -40,12 +39,12 @@ def image_of(daemon: docker.DockerClient, folder: Path) -> str:
 
 
 class NatsContainer:
-    """A fresh container, on one port of the loopback for as long as it lives.
+    """A new container, on one port of the loopback all the time.
 
     Args:
-        image: what it runs.
-        config: text of a configuration file.
-        files: by name what the configuration speaks of; they are in the root folder.
+        image: the name of the image.
+        config: text of the configuration file.
+        files: files in the root folder that the configuration refers to, by name.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class NatsContainer:
     ) -> None:
         # Ryuk, the reaper of testcontainers, is an image from a registry; `with` cleans up as well.
         testcontainers_config.ryuk_disabled = True
-        self.port = _free_port()
+        (self.port,) = free_ports(1)
         ready = LogMessageWaitStrategy("Server is ready").with_startup_timeout(30)
         container = DockerContainer(image).with_bind_ports(4222, self.port).waiting_for(ready)
         container.with_command(["-c", "/server.conf"])
@@ -71,12 +70,12 @@ class NatsContainer:
         await asyncio.to_thread(self._container.get_wrapped_container().kill)
         await asyncio.to_thread(self._container.get_wrapped_container().start)
 
-    def freeze(self) -> None:
-        """Let nothing in it move."""
+    def pause(self) -> None:
+        """Pause all processes of the container."""
         self._container.get_wrapped_container().pause()
 
-    def thaw(self) -> None:
-        """Let it go on."""
+    def resume(self) -> None:
+        """Resume the processes."""
         self._container.get_wrapped_container().unpause()
 
     def __enter__(self) -> Self:
@@ -85,10 +84,3 @@ class NatsContainer:
 
     def __exit__(self, *reason: object) -> None:
         self._container.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

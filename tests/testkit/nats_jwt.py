@@ -29,7 +29,7 @@ class Identity:
 
 
 class Tenant:
-    """An operator with an account, beside the one that JetStream keeps for the server."""
+    """An operator with one account, and a system account for JetStream."""
 
     def __init__(self) -> None:
         self._operator = Identity("operator")
@@ -51,7 +51,7 @@ class Tenant:
         )
 
     def user_jwt(self, user: Identity, permissions: Mapping[str, object]) -> str:
-        """Return what lets a user in, with these permissions."""
+        """Return the JWT of a user with these permissions."""
         return _issued(self._account, user, {**_UNLIMITED, **permissions})
 
 

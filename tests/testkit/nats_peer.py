@@ -1,4 +1,4 @@
-"""A peer that speaks the protocol of NATS by itself, and the rules by which a server refuses it."""
+"""A client that speaks the NATS protocol directly, and the rules by which a server refuses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from weenats_codegen.permissions.model import Entry
 
 
 class Peer:
-    """A connection that speaks the protocol of NATS word for word; its user may have a JWT."""
+    """A connection whose protocol lines a test writes; its user may have a JWT."""
 
     def __init__(self, server: NatsServer, user: str | tuple[Identity, str]) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port), 10)
@@ -34,28 +34,28 @@ class Peer:
         self._socket.sendall("".join(f"{line}\r\n" for line in lines).encode())
 
     def next_message(self) -> list[str]:
-        """Return the words of the next message's head; its payload is passed over."""
+        """Return the words of the next message's first line; its payload is skipped."""
         while not (line := self._file.readline()).startswith(b"MSG"):
-            assert line, "the server ended the connection"
+            assert line, "the server closed the connection"
         self._file.read(int(line.split()[-1]) + 2)
         return line.decode().split()
 
     def refusals(self, *lines: str) -> list[str]:
-        """Send lines and return what the server says against them."""
+        """Send lines and return the server's errors."""
         self.send(*lines, "PING")
         said: list[str] = []
         while (line := self._file.readline()) != b"PONG\r\n":
-            assert line, "the server ended the connection"
+            assert line, "the server closed the connection"
             if line.startswith(b"-ERR"):
                 said.append(line.decode().strip())
         return said
 
     def may_publish(self, subject: str) -> bool:
-        """Say whether the server takes a message."""
+        """Return whether the server accepts a message on a subject."""
         return self._allowed(subject, self.refusals(f"PUB {subject} 0", ""))
 
     def may_subscribe(self, subject: str, queue_group: str = "") -> bool:
-        """Say whether the server takes interest in a subject."""
+        """Return whether the server accepts a subscription."""
         return self._allowed(subject, self.refusals(f"SUB {subject} {queue_group} 1", "UNSUB 1"))
 
     def __enter__(self) -> Self:
@@ -76,7 +76,7 @@ class Peer:
 
 
 def covers(pattern: str, subject: str) -> bool:
-    """Say whether the server takes a subject for one of a pattern; both may have wildcards."""
+    """Return whether a pattern covers a subject for the server; both may have wildcards."""
     wanted, given = pattern.split("."), subject.split(".")
     for index, token in enumerate(wanted):
         if token == ">":
@@ -90,7 +90,7 @@ def covers(pattern: str, subject: str) -> bool:
 
 
 def allows(allowed: Sequence[Entry], subject: str, queue_group: str = "") -> bool:
-    """Say whether a list allows a subject; a queue group that it names is the only one."""
+    """Return whether a list allows a subject; an entry may be limited to one queue group."""
     for entry in allowed:
         pattern, _, group = entry.subject.partition(" ")
         if covers(pattern, subject) and group in ("", queue_group):

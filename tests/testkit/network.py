@@ -13,10 +13,10 @@ CHUNK = 64 * 1024
 
 
 class Link:
-    """A port that leads to another one. While it is cut, nothing gets through and nobody is told.
+    """A port that forwards to another one. While it is cut, nothing gets through.
 
     Connections stay open, as with a cable that was pulled; what was sent is delivered once the
-    link is whole again, to those who are still there.
+    link is mended, to peers that are still connected.
     """
 
     def __init__(self, target: int) -> None:
@@ -33,7 +33,7 @@ class Link:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
-        """Listen no more and end all connections."""
+        """Stop listening and close all connections."""
         assert self._server is not None
         self._server.close()
         for task in self._tasks:
@@ -41,7 +41,7 @@ class Link:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def cut(self) -> None:
-        """Let nothing through any more."""
+        """Let nothing through."""
         self._whole.clear()
 
     async def mend(self) -> None:
@@ -77,7 +77,7 @@ class Link:
 
 
 class Network:
-    """Links that live in a thread of their own, so that a test may block while they carry."""
+    """Links in a thread of their own, so that a test may block while they forward."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -85,7 +85,7 @@ class Network:
         self._links: dict[tuple[str, str], Link] = {}
 
     def link(self, place: str, target: str, port: int) -> int:
-        """Return the port by which one place reaches a port of another; see weenats.testing.Link.
+        """Return a port by which one place reaches a port of another; see weenats.testing.Link.
 
         What servers know by hearsay leads nowhere: it would lead around the links.
         """

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 
 class Receiver:
-    """What arrived."""
+    """The requests that arrived."""
 
     def __init__(self) -> None:
         self.traces: list[Any] = []
@@ -83,8 +83,8 @@ class Receiver:
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
-    """Receive until the test has ended."""
+def otlp_receiver() -> Iterator[Receiver]:
+    """Run a receiver."""
     receiver = Receiver()
     thread = threading.Thread(target=receiver.http.serve_forever, args=(0.01,), daemon=True)
     thread.start()

@@ -1,4 +1,4 @@
-"""A service for tests: its one command does what the test tells it to."""
+"""The probe: a service for tests, whose command runs actions that a test sets."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from weenats.events import publish, subscribe
 
 
 class Run(Model):
-    """What the command takes."""
+    """The payload of the command."""
 
     action: Annotated[str, Field(min_length=1)]
     amount: Annotated[float, Field(ge=0)] | MISSING = MISSING
@@ -40,13 +40,13 @@ class Run(Model):
 
 
 class Outcome(Model):
-    """What the command answers."""
+    """The result of the command."""
 
     text: str
 
 
 class FindParameters(Model):
-    """What the query takes."""
+    """The parameters of the query."""
 
     pattern: str
 
@@ -58,7 +58,7 @@ class Thing(Model):
 
 
 class Happened(Model):
-    """What the event tells."""
+    """The data of the event."""
 
     text: Annotated[str, Field(alias="whatText")]
 
@@ -141,7 +141,7 @@ async def echo(key: str, command: Run, context: RequestContext) -> Outcome:
 
 
 class Probe(ServiceHandlers):
-    """Does what `actions` has under the action of the command, and keeps the contexts it saw."""
+    """Handlers that run `actions` by name, and record the contexts that they saw."""
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
@@ -186,7 +186,7 @@ class Probe(ServiceHandlers):
 
 
 class ProbeClient(ServiceClient):
-    """Calls the probe as a generated client would."""
+    """A client of the probe, as the generator would write it."""
 
     contract: ClassVar[ServiceContract] = CONTRACT
 

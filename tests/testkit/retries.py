@@ -1,4 +1,4 @@
-"""What tests of retries stand on: time in which pauses pass at once, and a service that fails."""
+"""Retries without waiting: a clock that sleeping moves, and a service that fails."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from testkit.doubles import FakeClock, a_context
+from testkit.clocks import FakeClock
+from testkit.contexts import make_context
 from testkit.probe import FORGET, RUN, Outcome
 from weenats.client.retry import RetryInterceptor
 from weenats.context import RequestContext, Response
 from weenats.contract import Command
 
 IDEMPOTENT_RUN: Final[Command[Any, Outcome]] = replace(RUN, idempotent=True)
-"""The probe's command as a contract would have it that lets clients try it again."""
+"""The probe's command, declared idempotent."""
 IDEMPOTENT_FORGET: Final[Command[Any, None]] = replace(FORGET, idempotent=True)
 
 
-class FakeTime(FakeClock):
-    """A clock that whoever sleeps moves forward."""
+class SleepClock(FakeClock):
+    """A clock that sleeping moves forward."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pauses: list[float] = []
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Move the clock forward."""
         self.pauses.append(seconds)
         self.now += seconds
 
 
 class Backend:
-    """The rest of a chain: each attempt ends in the next of `outcomes`, then all in a response.
+    """The end of a chain: each attempt ends in the next of `outcomes`, later ones in a response.
 
     Attributes:
         seen: the context of each attempt.
@@ -42,7 +43,7 @@ class Backend:
         self.seen: list[RequestContext] = []
 
     async def __call__(self, context: RequestContext) -> Response:
-        """End as the script says."""
+        """End in the next outcome."""
         self.seen.append(context)
         if self._outcomes:
             outcome = self._outcomes.pop(0)
@@ -52,8 +53,8 @@ class Backend:
         return Response(len(self.seen))
 
 
-def a_retry(time: FakeTime, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
-    """Return an interceptor in fake time, whose pauses are this part of the longest one."""
+def make_retry(time: SleepClock, *, draw: float = 1.0, **options: Any) -> RetryInterceptor:
+    """Return an interceptor on a clock; `draw` is the share of the longest pause that it takes."""
     return RetryInterceptor(
         clock=time,
         sleep=time.sleep,
@@ -62,6 +63,6 @@ def a_retry(time: FakeTime, *, draw: float = 1.0, **options: Any) -> RetryInterc
     )
 
 
-def a_call(**changes: Any) -> RequestContext:
-    """Return the context of a call that may be made again."""
-    return a_context(**{"operation": IDEMPOTENT_RUN, **changes})
+def idempotent_call(**changes: Any) -> RequestContext:
+    """Return the context of a call that may be retried."""
+    return make_context(**{"operation": IDEMPOTENT_RUN, **changes})

@@ -1,4 +1,4 @@
-"""Serves the probe in a process of its own until a signal comes.
+"""Serve the probe in a process of its own until a signal comes.
 
 `serve_probe.py URL SECONDS_TO_HOLD`.
 """
@@ -13,7 +13,7 @@ from weenats import NatsServiceBuilder, RequestContext
 
 
 async def main(url: str, hold: float) -> None:
-    """Serve with one request at a time, so that others wait."""
+    """Serve two requests at a time, so that others wait."""
     handlers = Probe()
 
     async def hold_on(key: str, command: Run, context: RequestContext) -> Outcome:

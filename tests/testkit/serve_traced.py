@@ -1,8 +1,8 @@
-"""One member of a trace, in a process of its own until SIGTERM: `serve_traced.py ROLE URL MODE`.
+"""One part of a trace, in a process of its own until SIGTERM: `serve_traced.py ROLE URL MODE`.
 
 `front` serves the probe, calls `inner` and publishes; `inner` serves a second contract; `listener`
-takes the event. MODE: `all` has telemetry everywhere, `bare-client` not on the client of the front,
-`bare-service` not on the service of the front. Each span is a line of JSON on stdout.
+subscribes to the event. MODE: `all` has telemetry everywhere, `bare-client` not on the client of
+the front, `bare-service` not on the service of the front. Each span is a line of JSON on stdout.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TRACER: Final = trace.get_tracer("handlers")
 
 
 class Inner(Probe):
-    """Answers the traceparent that reached it."""
+    """Handlers that return the traceparent of the request."""
 
     contract: ClassVar[ServiceContract] = INNER
 
@@ -51,13 +51,13 @@ class Inner(Probe):
 
 
 class InnerClient(ServiceClient):
-    """Calls it."""
+    """A client of the inner service."""
 
     contract: ClassVar[ServiceContract] = INNER
 
 
 class Front(Probe):
-    """Calls the inner service and publishes an event."""
+    """Handlers that call the inner service and publish an event."""
 
     def __init__(self, inner: InnerClient, *, spans: bool) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Front(Probe):
         self.spans = spans
 
     async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
-        """Work, within a span of its own where the service has one."""
+        """Work, within a span of its own if the service has telemetry."""
         if not self.spans:
             return await self._work(key, command)
         with TRACER.start_as_current_span("front work"):
@@ -115,7 +115,7 @@ async def main(role: str, url: str, mode: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the test."""
+    """Write a line for the test."""
     print(text, flush=True)  # noqa: T201 - the test reads it
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import get_default_algorithms
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from weenats.auth import JwtAuthConfig, JwtValidator, Principal, StaticKeySource
 from weenats.auth.keys import public_keys, secret_keys
 
@@ -118,7 +118,7 @@ def config(**changes: Any) -> JwtAuthConfig:
     return JwtAuthConfig(**settings)
 
 
-class Judge(JwtValidator):
+class FakeValidator(JwtValidator):
     """A validator with a static key, and a clock that the test sets."""
 
     def __init__(self, **changes: Any) -> None:
@@ -137,6 +137,6 @@ class Judge(JwtValidator):
         return len(self._cache)
 
 
-async def accepted(text: str, **changes: Any) -> Principal:
+async def validated(text: str, **changes: Any) -> Principal:
     """Return whom a token names to a validator with these rules."""
-    return await Judge(**changes).validate(text)
+    return await FakeValidator(**changes).validate(text)

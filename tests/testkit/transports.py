@@ -1,8 +1,9 @@
-"""What tests of transports say often."""
+"""Connections of tests, and waiting for what happens to them."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -10,26 +11,32 @@ from typing import Final
 
 import pytest
 
-from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
-from weenats.transport import OnDelivery, Transport
+from testkit.waiting import LIMIT
+from weenats import (
+    ConnectionLostError,
+    ConnectionOptions,
+    NatsTransport,
+    NoRespondersError,
+)
+from weenats.transport import Delivery, OnDelivery, Transport
 
 FAST: Final = ConnectionOptions(reconnect_wait=0.02)
-"""Does not wait long before it tries again."""
+"""Reconnects soon."""
 
 
 def soon() -> float:
-    """Return a deadline that is far enough."""
-    return monotonic() + 10
+    """Return a deadline that is never exceeded unless something is wrong."""
+    return monotonic() + LIMIT
 
 
-async def settle(*transports: Transport) -> None:
-    """Wait until what each of them sent has reached the ones behind it."""
+async def fence_all(*transports: Transport) -> None:
+    """Wait until what each of them has sent was delivered to those after it."""
     for transport in transports:
         await transport.fence()
 
 
 def answering(transport: Transport, payload: bytes = b"") -> OnDelivery:
-    """Reply with a payload, or with that of the request."""
+    """Return a callback that replies with a payload, that of the request by default."""
     return lambda delivery: transport.publish(delivery.reply, payload or delivery.payload)
 
 
@@ -37,7 +44,7 @@ def answering(transport: Transport, payload: bytes = b"") -> OnDelivery:
 async def connected(
     servers: str | list[str], options: ConnectionOptions = FAST
 ) -> AsyncIterator[NatsTransport]:
-    """Connect, and close afterwards."""
+    """Connect to NATS, and close the connection afterwards."""
     transport = NatsTransport(servers, options)
     try:
         await transport.connect()
@@ -46,7 +53,7 @@ async def connected(
         await transport.close()
 
 
-async def lost(transport: NatsTransport) -> None:
+async def disconnected(transport: NatsTransport) -> None:
     """Wait until the transport has noticed that its connection is gone."""
 
     async def fence_on() -> None:
@@ -54,11 +61,34 @@ async def lost(transport: NatsTransport) -> None:
             await transport.fence()
 
     with pytest.raises(ConnectionLostError):
-        await asyncio.wait_for(fence_on(), 5)
+        await asyncio.wait_for(fence_on(), LIMIT)
 
 
-async def back(transport: NatsTransport) -> None:
+async def reconnected(transport: NatsTransport) -> None:
     """Wait until the transport is connected again."""
     interest = transport.subscribe("back", answering(transport))
-    await transport.request("back", b"", b"", soon())
+    await request_again(transport, "back")
     await transport.unsubscribe([interest])
+
+
+async def request_again(transport: Transport, subject: str, payload: bytes = b"") -> Delivery:
+    """Request until the connection does not break meanwhile, and return the reply.
+
+    On a busy machine short ping intervals may end a connection that is good.
+    """
+    async with asyncio.timeout(LIMIT):
+        while True:
+            with contextlib.suppress(ConnectionLostError):
+                return await transport.request(subject, payload, b"", soon())
+
+
+async def request_routed(transport: Transport, subject: str, payload: bytes = b"") -> Delivery:
+    """Request from a responder at another server of the cluster, and return its reply.
+
+    A fence says that the responder's own server knows its subscription; the other servers learn
+    of it soon afterwards.
+    """
+    async with asyncio.timeout(LIMIT):
+        while True:
+            with contextlib.suppress(NoRespondersError):
+                return await transport.request(subject, payload, b"", soon())

@@ -1,4 +1,4 @@
-"""Serves, calls and listens with telemetry in a process that has no OpenTelemetry SDK: `URL`."""
+"""Serve, call and subscribe with telemetry in a process without the OpenTelemetry SDK: `URL`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Final
 
 
 class Missing:
-    """Lets nobody import the SDK."""
+    """An import finder that hides the SDK."""
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Say that it is not there."""
+        """Raise ModuleNotFoundError for the SDK."""
         if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter")):
             raise ModuleNotFoundError(name)
 
@@ -32,12 +32,12 @@ ALL: Final = {"commands": 1.0, "queries": 1.0, "events": 1.0}
 
 
 class Nesting(Probe):
-    """Asks and publishes within a request."""
+    """Handlers that call and publish within a request."""
 
     client: ProbeClient
 
     async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
-        """Check that nothing was created, and go on."""
+        """Check that no span was created, call and publish."""
         assert context.otel_context is None
         assert context.span is None
         assert not otel.get_current()
@@ -48,7 +48,7 @@ class Nesting(Probe):
 
 
 async def main(url: str) -> None:
-    """Check that all works, and that a trace that comes goes on."""
+    """Check that everything works, and that the trace of a request goes on."""
     handlers = Nesting()
     taken: list[str | None] = []
 

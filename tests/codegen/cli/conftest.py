@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from testkit.running import TARGET, running
+from testkit.cli_service import TARGET, weenats_run
+from weenats import ConnectionOptions
+from weenats.protocol.deadline import seconds
 from weenats.testing import NatsServer
 
 if TYPE_CHECKING:
@@ -14,8 +16,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections to nats-servers are given up after 0.2 seconds instead of 5."""
+    check = ConnectionOptions.__post_init__
+
+    def shorten(options: ConnectionOptions) -> None:
+        object.__setattr__(options, "connect_timeout", min(seconds(options.connect_timeout), 0.2))
+        check(options)
+
+    monkeypatch.setattr(ConnectionOptions, "__post_init__", shorten)
+
+
 @pytest.fixture(scope="module")
 def receipts_url(repository: Path) -> Iterator[str]:
     """The URL of a server on which `weenats run` serves the sample."""
-    with NatsServer() as server, running(TARGET, "--servers", server.url, cwd=repository):
+    with NatsServer() as server, weenats_run(TARGET, "--servers", server.url, cwd=repository):
         yield server.url

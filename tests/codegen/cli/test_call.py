@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from testkit.running import TEA
+from testkit.cli_service import TEA
 from weenats.discovery import get_service_info
 from weenats.protocol.deadline import Duration
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
@@ -205,20 +205,23 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
     import threading
 
     from receipts.handlers import Receipts
-    from testkit.tokens import Judge, token
+    from testkit.tokens import FakeValidator, token
+    from testkit.waiting import LIMIT
     from weenats import NatsServiceBuilder
 
     started, ended = threading.Event(), threading.Event()
 
     async def serve() -> None:
-        service = NatsServiceBuilder(Receipts(), nats_url).with_auth(validator=Judge()).build()
+        service = (
+            NatsServiceBuilder(Receipts(), nats_url).with_auth(validator=FakeValidator()).build()
+        )
         async with service:
             started.set()
-            await asyncio.to_thread(ended.wait, 30)
+            await asyncio.to_thread(ended.wait, LIMIT)
 
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
-    assert started.wait(20)
+    assert started.wait(LIMIT)
     call = ["call", "receipts", "add-item", "r-1", TEA, "--servers", nats_url]
     try:
         assert main(call) == 1
@@ -227,4 +230,4 @@ def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str])
         assert json.loads(capsys.readouterr().out)["total"] == 0.3
     finally:
         ended.set()
-        thread.join()
+        thread.join(LIMIT)

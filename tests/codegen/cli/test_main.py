@@ -35,6 +35,7 @@ def without(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.timing
 def test_help_is_fast() -> None:
     """`weenats --help` needs less than 0.3 s of CPU time, interpreter included."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from testkit.running import TARGET, running
+from testkit.cli_service import TARGET, weenats_run
+from testkit.processes import child_process
+from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
 
@@ -24,7 +26,7 @@ def test_run_embedded_leaves_the_servers_of_other_verbs(
 ) -> None:
     """--embedded takes precedence over NATS_URL."""
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
-    with running(TARGET, "--embedded", cwd=repository) as (_, facts):
+    with weenats_run(TARGET, "--embedded", cwd=repository) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
         assert facts["servers"] != "nats://127.0.0.1:1"
 
@@ -34,10 +36,10 @@ def test_run_stops_cleanly(
     send: Callable[[int, int], None], stop: signal.Signals, repository: Path
 ) -> None:
     """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
-    with running(TARGET, "--embedded", cwd=repository) as (process, facts):
+    with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=LIMIT)
     assert process.returncode == 0, log
     assert "Traceback" not in log
 
@@ -52,11 +54,11 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
         "def build() -> NatsServiceBuilder:\n"
         "    return built\n"
     )
-    with running("shop:built", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:built", cwd=tmp_path) as (_, facts):
         assert (facts["service"], facts["servers"]) == ("receipts", None)
-    with running("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
-    with running("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["service"] == "receipts"
 
 
@@ -98,12 +100,11 @@ def test_a_builder_of_handlers_that_miss_some_says_which(
 def test_run_tells_a_person_where(repository: Path) -> None:
     """Without --json one line has the service, the server and how to stop it."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
-    with subprocess.Popen(
-        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    with child_process(
+        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
-        process.terminate()
     assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
     assert line.endswith("; press Ctrl-C to stop\n")
 

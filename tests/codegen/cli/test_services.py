@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from receipts import CONTRACT
-from testkit.running import TARGET, TEA, running
+from testkit.cli_service import TARGET, TEA, weenats_run
 from testkit.transports import answering, connected
 from weenats.protocol.messages import PingResponse
 from weenats.testing import NatsServer
@@ -15,6 +15,7 @@ from weenats_codegen.cli.main import main
 from weenats_codegen.cli.services import find_instances
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -72,6 +73,7 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
     assert "add-item" in shown
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_instances_of_different_contracts_are_told(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,8 +92,8 @@ def test_instances_of_different_contracts_are_told(
     )
     with (
         NatsServer() as server,
-        running(TARGET, "--servers", server.url, cwd=repository),
-        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+        weenats_run(TARGET, "--servers", server.url, cwd=repository),
+        weenats_run("newer:Newer", "--servers", server.url, cwd=tmp_path),
     ):
         assert main(["services", "--servers", server.url, "--json"]) == 0
         shown = capsys.readouterr()
@@ -104,6 +106,7 @@ def test_instances_of_different_contracts_are_told(
         assert capsys.readouterr().err.startswith(told)
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_an_operation_that_one_instance_has_is_called(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -122,8 +125,8 @@ def test_an_operation_that_one_instance_has_is_called(
     )
     with (
         NatsServer() as server,
-        running(TARGET, "--servers", server.url, cwd=repository),
-        running("newer:Newer", "--servers", server.url, cwd=tmp_path),
+        weenats_run(TARGET, "--servers", server.url, cwd=repository),
+        weenats_run("newer:Newer", "--servers", server.url, cwd=tmp_path),
     ):
         for _ in range(5):
             assert main(["call", "receipts", "peek", "r-1", "--servers", server.url]) == 1

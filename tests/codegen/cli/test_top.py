@@ -9,12 +9,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
 
 from receipts import AddItem, ReceiptsClient
 from receipts.handlers import Receipts
+from testkit.processes import child_process
+from testkit.waiting import LIMIT
 from weenats import NatsServiceBuilder
 from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
@@ -43,24 +46,25 @@ def instances() -> Iterator[tuple[str, list[str]]]:
     started, ended = threading.Event(), threading.Event()
     with NatsServer() as server:
         run = serve(server.url, ids, started, ended)
-        thread = threading.Thread(target=lambda: asyncio.run(run))
+        thread = threading.Thread(target=lambda: asyncio.run(run), daemon=True)
         thread.start()
-        assert started.wait(20)
+        assert started.wait(LIMIT)
         yield server.url, ids
         ended.set()
-        thread.join()
+        thread.join(LIMIT)
 
 
-def top(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Start `weenats top`."""
+def top(*arguments: str, **options: Any) -> AbstractContextManager[subprocess.Popen[str]]:
+    """Run `weenats top`."""
     command = [sys.executable, "-m", "weenats_codegen", "top", *arguments]
-    return subprocess.Popen(command, text=True, **options)
+    return child_process(command, **options)
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     """--once and --json print one document with every instance on one line."""
     url, ids = instances
-    arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.3"]
+    arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.5"]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
     assert shown.count("\n") == 1
@@ -76,6 +80,7 @@ def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
     assert [silent[each] for each in ("p50", "p99", "inFlight", "queued")] == [None] * 4
 
 
+@pytest.mark.usefixtures("patient_discovery")
 def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
     """Without a terminal, a plain table without control characters is printed."""
     url, ids = instances
@@ -102,13 +107,18 @@ def test_it_goes_on_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
     arguments = ("receipts", "--servers", url, "--interval", "0.1", "--json")
     with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        documents = [json.loads(process.stdout.readline()) for _ in range(3)]
+        documents: list[dict[str, Any]] = []
+        while len(documents) < 3 or not shows(documents[-1], ids):
+            documents.append(json.loads(process.stdout.readline()))
         process.send_signal(signal.SIGINT)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=LIMIT)
     assert (process.returncode, log) == (0, "")
-    for document in documents:
-        assert {each["instance"] for each in document["instances"]} == set(ids)
     assert documents[0]["timestamp"] < documents[1]["timestamp"]
+
+
+def shows(document: dict[str, Any], ids: list[str]) -> bool:
+    """Return whether a document shows these instances and no others."""
+    return {each["instance"] for each in document["instances"]} == set(ids)
 
 
 def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
@@ -120,7 +130,7 @@ def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
         process.stdout.readline()
         process.stdout.close()
         log = process.stderr.read()
-    assert (process.wait(20), log) == (0, "")
+        assert (process.wait(LIMIT), log) == (0, "")
 
 
 def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
@@ -140,6 +150,7 @@ def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
                 shown += part
         except OSError:  # how a terminal says that nobody writes to it any more
             pass
+        process.wait(LIMIT)
     os.close(ours)
     assert process.returncode == 0
     assert "\x1b[2K" in shown
@@ -159,11 +170,12 @@ def test_a_server_that_goes_away() -> None:
             server.stop()
             told = [process.stderr.readline() for _ in range(4)]
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=20)
+            process.communicate(timeout=LIMIT)
     assert any(line.startswith("weenats: UNAVAILABLE") for line in told)
     assert process.returncode == 0
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from testkit.properties import examples
 from weenats_codegen.lint import shape
 from weenats_codegen.loading import read
 from weenats_codegen.naming import RESERVED_CLASSES, RESERVED_METHODS
@@ -75,7 +76,7 @@ def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | 
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(3)
 @given(st.sampled_from(places(CONTRACT)), SCHEMAS)
 def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: object) -> None:
     """Any value anywhere is refused with printable lines, or the IR can be built."""
@@ -91,7 +92,7 @@ def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: objec
         assert line.isprintable()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(3)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), SCHEMAS, max_size=3))
 @example({"a": {"type": None, "format": []}})
 @example({"a": {"default": None, "format": []}})
@@ -114,7 +115,7 @@ NAMES = st.sampled_from(
 ) | st.from_regex(r"[A-Za-z][A-Za-z0-9_-]{0,9}", fullmatch=True)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(2)
 @given(
     st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3),
     st.lists(NAMES, max_size=3), NAMES,

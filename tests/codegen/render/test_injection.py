@@ -9,9 +9,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, given, reject
 from hypothesis import strategies as st
 
+from testkit.properties import examples
 from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.render.package import render
@@ -115,9 +116,8 @@ def assert_harmless(contract: dict[str, Any]) -> None:
 
 
 @given(text=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -127,9 +127,8 @@ def test_descriptions_never_become_code(text: str) -> None:
 
 
 @given(value=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -139,9 +138,8 @@ def test_values_never_become_code(value: str) -> None:
 
 
 @given(name=TEXTS)
-@settings(
-    deadline=None,
-    max_examples=25,
+@examples(
+    0.25,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

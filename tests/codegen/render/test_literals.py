@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from testkit.properties import examples
 from weenats_codegen.render.literals import LINE_LENGTH, docstring, string
 
 # Letters, everything that means something to Python, templates or terminals, and all the rest.
@@ -24,7 +25,7 @@ NASTY = ['"""', '\\"""', '"', "\\", "'''", '""""""', "\\N{DASH}", "a\\", 'a"', "
 
 
 @given(TEXTS)
-@settings(deadline=None, max_examples=300, derandomize=True)
+@examples(3, derandomize=True)
 @example("x" * 500)
 @example('"""\n' * 50)
 def test_a_string_reads_back_as_it_was(text: str) -> None:
@@ -35,7 +36,7 @@ def test_a_string_reads_back_as_it_was(text: str) -> None:
 
 
 @given(TEXTS, st.sampled_from([0, 4, 8]), st.sampled_from(["", "Publish it"]))
-@settings(deadline=None, max_examples=500, derandomize=True)
+@examples(5, derandomize=True)
 @example("x" * 500, 4, "")
 @example("a. " + "b" * 300, 4, "")
 def test_a_docstring_is_one_string_and_nothing_else(text: str, indent: int, lead: str) -> None:
@@ -61,7 +62,7 @@ def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
 
 
 @given(TEXTS)
-@settings(deadline=None, max_examples=300, derandomize=True)
+@examples(3, derandomize=True)
 @example("word " * 200)
 @example("A sentence. " + "word " * 100)
 @example("\u02bc")

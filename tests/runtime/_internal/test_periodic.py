@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from testkit.doubles import settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
 from weenats._internal.periodic import Periodic
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import Recorder, Scripted, settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
+from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import CancelledError, DeadlineExceededError, UnavailableError
@@ -22,7 +24,7 @@ def cancel(admission: Admission, reply: str) -> None:
 
 async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
     """Its caller is answered once, its task is cancelled, and the next one starts."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
     admission.submit(given_up)
     admission.submit(after)
@@ -40,7 +42,7 @@ async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
 
 async def test_a_waiting_call_leaves_its_place_at_once() -> None:
     """It never starts, and another one may wait in its stead."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     running, given_up, after = (worker.job(reply=reply) for reply in "abc")
     admission.submit(running)
     admission.submit(given_up)
@@ -54,7 +56,7 @@ async def test_a_waiting_call_leaves_its_place_at_once() -> None:
 
 async def test_a_call_that_has_not_taken_its_first_step() -> None:
     """It ends before it began, and the next one has its place."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=1)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
     admission.submit(given_up)
     admission.submit(after)
@@ -66,7 +68,7 @@ async def test_a_call_that_has_not_taken_its_first_step() -> None:
 
 async def test_unknown_and_answered_calls_are_left_alone() -> None:
     """Strangers, the answered, the refused, those given up already and those without a reply."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
     for reply in ("a", ""):
         admission.submit(worker.job(reply=reply))
@@ -101,7 +103,7 @@ async def test_a_handler_that_cleans_up_is_cancelled_once() -> None:
             await cleaned.wait()
             ended.append(job)
 
-    worker = Scripted(tidy)
+    worker = ScriptedWorker(tidy)
     admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
     for reply in "ab":
         admission.submit(worker.job(deadline=clock() + 5, reply=reply))
@@ -129,7 +131,7 @@ async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
         except asyncio.CancelledError:
             await hold.wait()
 
-    worker, admission = Scripted(stubborn), Admission(max_concurrency=1, max_queue=1)
+    worker, admission = ScriptedWorker(stubborn), Admission(max_concurrency=1, max_queue=1)
     admission.submit(worker.job(reply="a"))
     await until(lambda: worker.started)
     task = worker.started[0].task
@@ -145,7 +147,7 @@ async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
 
 async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> None:
     """When the caller's timeout is quicker than the timer here, it is the deadline all the same."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
     admission.submit(worker.job(deadline=clock() + 5, reply="a"))
     await until(lambda: worker.started)
@@ -157,7 +159,7 @@ async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> Non
 
 async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
     """Each of them ends once; what one of them leaves behind is not the other's."""
-    worker, admission = Recorder(), Admission(max_concurrency=2, max_queue=1)
+    worker, admission = FakeWorker(), Admission(max_concurrency=2, max_queue=1)
     jobs = [worker.job(reply="same") for _ in range(3)]
     for job in jobs:
         admission.submit(job)
@@ -193,7 +195,7 @@ def test_every_call_ends_once_however_they_are_given_up(
                 job.answered = True
                 worker.finished.append(job)
 
-        worker, turns = Scripted(work), dict[Job, int]()
+        worker, turns = ScriptedWorker(work), dict[Job, int]()
         admission = Admission(max_concurrency=concurrency, max_queue=20)
         for reply, length, pauses, given_up in calls:
             job = worker.job(reply=reply)
@@ -213,7 +215,7 @@ def test_every_call_ends_once_however_they_are_given_up(
 @pytest.mark.parametrize("number", [10_000])
 async def test_a_flood_of_calls_that_are_given_up_leaves_nothing(number: int) -> None:
     """While all places are taken, calls that come and go are kept nowhere."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=10, max_queue_time=5, clock=clock)
     admission.submit(worker.job(reply="busy"))
     for each in range(number):

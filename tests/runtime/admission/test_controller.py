@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import Recorder, Scripted, settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
+from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import ResourceExhaustedError, UnavailableError
@@ -17,7 +19,7 @@ from weenats.errors import ResourceExhaustedError, UnavailableError
 
 async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
     """Three run at once, never four; the others start in the order in which they came."""
-    worker, admission = Recorder(), Admission(max_concurrency=3, max_queue=10)
+    worker, admission = FakeWorker(), Admission(max_concurrency=3, max_queue=10)
     jobs = [worker.job() for _ in range(10)]
     for job in jobs:
         admission.submit(job)
@@ -31,7 +33,7 @@ async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
 
 async def test_a_full_queue_refuses_at_once() -> None:
     """The job after the last place is refused before the loop turns; a place that frees is used."""
-    worker, admission = Recorder(), Admission(max_concurrency=2, max_queue=3)
+    worker, admission = FakeWorker(), Admission(max_concurrency=2, max_queue=3)
     for _ in range(5):
         admission.submit(worker.job())
     assert worker.refused == []
@@ -45,7 +47,7 @@ async def test_a_full_queue_refuses_at_once() -> None:
 
 async def test_without_a_queue_only_the_running_ones_are_taken() -> None:
     """A queue of no places refuses whatever cannot run now."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=0)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=0)
     admission.submit(worker.job())
     admission.submit(worker.job())
     assert worker.reasons == [ResourceExhaustedError]
@@ -59,7 +61,7 @@ async def test_a_worker_that_raises_frees_its_place(caplog: pytest.LogCaptureFix
     async def broken(job: Job) -> None:
         raise LookupError(job.delivery.subject)
 
-    worker, admission = Scripted(broken), Admission(max_concurrency=1, max_queue=5)
+    worker, admission = ScriptedWorker(broken), Admission(max_concurrency=1, max_queue=5)
     for _ in range(3):
         admission.submit(worker.job())
     await admission.drain(5)
@@ -84,7 +86,10 @@ def test_every_job_ends_once(turns: list[int], concurrency: int, queue: int) -> 
             running -= 1
             worker.finished.append(job)
 
-        worker, admission = Scripted(work), Admission(max_concurrency=concurrency, max_queue=queue)
+        worker, admission = (
+            ScriptedWorker(work),
+            Admission(max_concurrency=concurrency, max_queue=queue),
+        )
         jobs = [worker.job() for _ in turns]
         for job in jobs:
             admission.submit(job)
@@ -99,7 +104,7 @@ def test_every_job_ends_once(turns: list[int], concurrency: int, queue: int) -> 
 
 async def test_drain_waits_for_all_within_its_budget() -> None:
     """What was admitted is finished, what waits included; an empty service drains at once."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
     for _ in range(4):
         admission.submit(worker.job())
     draining = asyncio.create_task(admission.drain(30))
@@ -113,7 +118,7 @@ async def test_drain_waits_for_all_within_its_budget() -> None:
 
 async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
     """When the budget is spent, all that runs or waits is refused once and cancelled."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=2, max_queue=5, clock=clock)
     jobs = [worker.job(deadline=clock() + 100) for _ in range(5)]
     for job in jobs:
@@ -133,7 +138,7 @@ async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
 
 async def test_abort_cuts_a_drain_short() -> None:
     """A second signal ends the wait now, also for jobs that have not begun."""
-    worker, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
     admission.submit(worker.job())
     await settle()
     draining = asyncio.create_task(admission.drain(30))
@@ -142,7 +147,7 @@ async def test_abort_cuts_a_drain_short() -> None:
     admission.abort()
     admission.abort()
     await draining
-    fresh, admission = Recorder(), Admission(max_concurrency=1, max_queue=5)
+    fresh, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
     admission.submit(fresh.job())
     admission.abort()
     await admission.drain(30)
@@ -152,7 +157,7 @@ async def test_abort_cuts_a_drain_short() -> None:
 
 async def test_the_load_of_each_worker() -> None:
     """Of each worker the jobs that run and wait are told, and not those of others."""
-    one, other = Recorder(), Recorder()
+    one, other = FakeWorker(), FakeWorker()
     admission = Admission(max_concurrency=2, max_queue=10)
     for worker in (one, other, one, one, other):
         admission.submit(worker.job())
@@ -174,7 +179,7 @@ async def test_a_job_sees_nothing_of_the_one_whose_end_let_it_begin() -> None:
         variable.set("of another job")
         await asyncio.sleep(0)
 
-    worker = Scripted(look)
+    worker = ScriptedWorker(look)
     admission = Admission(max_concurrency=1, max_queue=5)
     for _ in range(3):
         admission.submit(worker.job())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from testkit.doubles import Recorder, Scripted, settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
+from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import DeadlineExceededError
@@ -12,7 +14,7 @@ from weenats.errors import DeadlineExceededError
 
 async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
     """What comes too late takes no place."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
     admission.submit(worker.job(deadline=clock() - 1))
     admission.submit(worker.job(deadline=clock()))
@@ -26,7 +28,7 @@ async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
 
 async def test_expiry_while_waiting_frees_the_place() -> None:
     """A job that waited too long is refused, never started, and its place is taken by the next."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
     admission.submit(running)
@@ -49,7 +51,7 @@ async def test_a_job_whose_deadline_passed_while_it_waited_does_not_start() -> N
             clock.advance(6)
         worker.finished.append(job)
 
-    worker = Scripted(hold_up_the_loop)
+    worker = ScriptedWorker(hold_up_the_loop)
     admission = Admission(max_concurrency=1, max_queue=2, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
     for job in (running, late, after):
@@ -63,7 +65,7 @@ async def test_a_job_whose_deadline_passed_while_it_waited_does_not_start() -> N
 
 async def test_expiry_while_running_cancels_and_settles_once() -> None:
     """The caller is told at once, the task is cancelled, its place is free."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()
     admission.submit(late)
@@ -91,7 +93,7 @@ async def test_a_handler_that_swallows_cancellation_keeps_its_place_only() -> No
                 continue
         assert job.answered
 
-    worker, clock = Scripted(stubborn), travel()
+    worker, clock = ScriptedWorker(stubborn), travel()
     admission = Admission(max_concurrency=1, max_queue=5, clock=clock)
     admission.submit(worker.job(deadline=clock() + 5))
     admission.submit(worker.job())
@@ -107,7 +109,7 @@ async def test_a_handler_that_swallows_cancellation_keeps_its_place_only() -> No
 
 async def test_a_task_cancelled_before_its_first_step_frees_its_place() -> None:
     """A job that ends before it began is told so, and the next one starts."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()
     admission.submit(late)

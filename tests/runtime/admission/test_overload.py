@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from testkit.doubles import Recorder, Scripted, settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
+from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import DeadlineExceededError, ResourceExhaustedError
@@ -13,7 +15,7 @@ from weenats.transport import Delivery
 
 async def test_whoever_waited_too_long_is_refused() -> None:
     """The oldest first, each at its own time; its place is free, and the deadline says no more."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=2, max_queue_time=5, clock=clock)
     running, first, second, third = (worker.job(deadline=clock() + 60) for _ in range(4))
     admission.submit(running)
@@ -38,7 +40,7 @@ async def test_whoever_waited_too_long_is_refused() -> None:
 
 async def test_the_time_that_work_takes_is_no_waiting() -> None:
     """A job that runs longer than others may wait goes on."""
-    worker, clock = Recorder(), travel()
+    worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, max_queue_time=5, clock=clock)
     admission.submit(worker.job())
     await until(lambda: worker.started)
@@ -49,7 +51,7 @@ async def test_the_time_that_work_takes_is_no_waiting() -> None:
     await admission.drain(1)
 
 
-class Timed(Scripted):
+class Timed(ScriptedWorker):
     """A worker whose jobs take as long as `takes` says, on a clock that it moves."""
 
     def __init__(self) -> None:

@@ -8,7 +8,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import FakeClock, settle, travel
+from testkit.clocks import FakeClock, travel
+from testkit.waiting import settle
 from weenats.admission.queue import BoundedQueue
 
 

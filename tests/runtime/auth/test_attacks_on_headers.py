@@ -11,8 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from testkit.tokens import (
-    Judge,
-    accepted,
+    FakeValidator,
     encoded,
     good_claims,
     jwk,
@@ -20,6 +19,7 @@ from testkit.tokens import (
     private_key,
     signed,
     token,
+    validated,
 )
 from weenats.auth import InvalidTokenError
 
@@ -28,7 +28,7 @@ NONE_SPELLINGS = ["none", "None", "NONE", "nOnE", "none ", "\u043eone", "", "non
 
 async def refused(text: str, **changes: Any) -> str:
     """Return the reason for which a token is refused."""
-    judge = Judge(**changes)
+    judge = FakeValidator(**changes)
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
     assert judge.remembered == 0
@@ -112,7 +112,7 @@ async def test_a_token_brings_no_key(member: str, algorithms: list[str]) -> None
     assert await refused(forged, algorithms=algorithms) == "the signature is invalid"
     # The same header under an honest signature does no harm either.
     honest = signed(header, good_claims(), algorithm=algorithm)
-    assert (await accepted(honest, algorithms=algorithms)).id == "ada"
+    assert (await validated(honest, algorithms=algorithms)).id == "ada"
 
 
 @pytest.mark.parametrize("kid", [None, 5, True, ["k-1"], {"k": 1}, "k" * 256])
@@ -127,7 +127,7 @@ async def test_a_key_id_is_short_text(kid: Any) -> None:
 )
 async def test_a_key_id_is_never_interpreted(kid: str) -> None:
     """A kid with a path, a query or a command selects no key and has no effect."""
-    assert (await accepted(token(kid=kid))).id == "ada"
+    assert (await validated(token(kid=kid))).id == "ada"
     forged = signed({"alg": "EdDSA", "kid": kid}, good_claims(), private_key("EdDSA", 666))
     assert await refused(forged) == "the signature is invalid"
 
@@ -169,13 +169,13 @@ async def test_another_type_is_another_token(typ: Any) -> None:
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt", None])
 async def test_usual_types_are_taken(typ: str | None) -> None:
     """`JWT` and `at+jwt` in any case, and a missing `typ`, are accepted by default."""
-    assert (await accepted(token(typ=typ))).id == "ada"
+    assert (await validated(token(typ=typ))).id == "ada"
 
 
 async def test_a_configured_type_must_be_there() -> None:
     """With `token_types`, only these are accepted, and `typ` is required."""
     rules = {"token_types": ["at+jwt"]}
-    assert (await accepted(token(typ="application/AT+JWT"), **rules)).id == "ada"
+    assert (await validated(token(typ="application/AT+JWT"), **rules)).id == "ada"
     assert await refused(token(typ="JWT"), **rules) == "typ is not accepted"
     assert await refused(token(typ=None), **rules) == "typ is missing"
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import a_context, until
+from testkit.contexts import make_context
 from testkit.http_server import HttpServer, answer
 from testkit.probe import FIND, GET, RUN, Probe
-from testkit.tokens import ISSUER, SECRET, Judge, config, encoded, pem, private_key, signed
+from testkit.tokens import ISSUER, SECRET, FakeValidator, config, encoded, pem, private_key, signed
+from testkit.waiting import until
 from weenats import AuthRequirement, Endpoint, NatsServiceBuilder, Response
 from weenats.auth import JwksKeySource, JwtAuthConfig, NoAuthConfig
 from weenats.auth.authentication import Authentication
@@ -39,7 +40,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
     async def passed(context: Any) -> Response:
         return Response(context.principal)
 
-    response = await made.interceptor(RUN)(a_context(side="server", token=token), passed)
+    response = await made.interceptor(RUN)(make_context(side="server", token=token), passed)
     return None if response.result is None else response.result.id  # type: ignore[attr-defined]
 
 
@@ -47,7 +48,7 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
     ("given", "validator", "required", "error", "text"),
     [
         (None, None, None, ValueError, ONE_OF_TWO),
-        (config(), Judge(), None, ValueError, ONE_OF_TWO),
+        (config(), FakeValidator(), None, ValueError, ONE_OF_TWO),
         (None, object(), None, TypeError, "^object has no `validate`: see TokenValidator$"),
         (config(), None, True, ValueError, "^`required` goes with a validator; a configuration"),
         (NoAuthConfig(), None, False, ValueError, "^`required` goes with a validator; a conf"),
@@ -72,8 +73,8 @@ async def test_a_validator_wants_a_token_unless_it_is_told_otherwise(
     required: bool | None, wanted: bool
 ) -> None:
     """A validator requires tokens by default; `required=False` makes them optional."""
-    made = authentication(validator=Judge(), required=required)
-    assert (made.required, made.method, made.jwks) == (wanted, "Judge", None)
+    made = authentication(validator=FakeValidator(), required=required)
+    assert (made.required, made.method, made.jwks) == (wanted, "FakeValidator", None)
     if wanted:
         with pytest.raises(UnauthenticatedError):
             await let_in(made)
@@ -149,4 +150,4 @@ def test_operations_that_want_to_know_who_calls_are_named() -> None:
         assert str(refused.value) == (
             "the contract requires authentication for run, find: add with_auth(...)"
         )
-    builder.with_auth(validator=Judge()).build()
+    builder.with_auth(validator=FakeValidator()).build()

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 from pydantic import SecretBytes, SecretStr, TypeAdapter, ValidationError
 
-from testkit.tokens import SECRET, Judge, config, good_claims, jwk, pem, private_key, signed, token
+from testkit.tokens import (
+    SECRET,
+    FakeValidator,
+    config,
+    good_claims,
+    jwk,
+    pem,
+    private_key,
+    signed,
+    token,
+)
 from weenats.auth import AuthConfig, JwtAuthConfig, JwtValidator, NoAuthConfig, StaticKeySource
 
 JWKS = "https://issuer.example/keys"
@@ -344,7 +354,7 @@ def test_a_copy_with_other_values_is_judged_anew(update: dict[str, Any]) -> None
 
 async def test_hmac_works() -> None:
     """Tokens with an HMAC by the shared secret are accepted."""
-    judge = Judge(algorithms=["HS512"], secret=SECRET)
+    judge = FakeValidator(algorithms=["HS512"], secret=SECRET)
     forged = token(algorithm="EdDSA", alg="HS512")
     with pytest.raises(Exception, match="UNAUTHENTICATED"):
         await judge.validate(forged)

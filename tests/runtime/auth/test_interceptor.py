@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import RUN, MissingDetails, PartMissingError
-from testkit.tokens import AUDIENCE, NOW, Judge, good_claims, private_key, signed, token
+from testkit.tokens import AUDIENCE, NOW, FakeValidator, good_claims, private_key, signed, token
 from weenats import AuthRequirement, Principal, RequestContext, Response
 from weenats.auth import AuthInterceptor, InvalidTokenError
 from weenats.errors import (
@@ -44,7 +44,7 @@ class Fixed:
 
 def request(text: str | None = None, auth: AuthRequirement | None = None) -> RequestContext:
     """Return a request on the server side, with a token and the requirements of its operation."""
-    return a_context(side="server", operation=replace(RUN, auth=auth), token=text)
+    return make_context(side="server", operation=replace(RUN, auth=auth), token=text)
 
 
 async def passed(context: RequestContext) -> Response:
@@ -76,7 +76,7 @@ async def test_a_good_token_is_let_in() -> None:
         seen.append(context.principal)
         return await call_next(context)
 
-    call = chain([audit, AuthInterceptor(Judge()), audit], passed)
+    call = chain([audit, AuthInterceptor(FakeValidator()), audit], passed)
     principal = (await call(request(token()))).result
     assert isinstance(principal, Principal)
     assert principal.id == "ada"
@@ -102,7 +102,7 @@ async def test_the_contract_says_who_needs_no_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The contract decides whether a token is required, else the service."""
-    interceptor = AuthInterceptor(Judge(), required=required)
+    interceptor = AuthInterceptor(FakeValidator(), required=required)
     if let_in:
         assert (await interceptor(request(auth=auth), passed)).result is None
         assert not caplog.records
@@ -118,7 +118,7 @@ async def test_a_bad_token_is_refused_where_none_is_needed(
     required: bool,
 ) -> None:
     """A token that is sent must be valid even if none is required."""
-    interceptor = AuthInterceptor(Judge(), required=required)
+    interceptor = AuthInterceptor(FakeValidator(), required=required)
     for text in ("x", token(good_claims(exp=NOW - 600)), token(good_claims(aud="billing"))):
         assert await refused(interceptor(request(text, auth), passed)) == TOLD
 
@@ -141,7 +141,9 @@ async def test_every_scope_is_needed(
 ) -> None:
     """The error names the missing scopes; scopes are compared exactly."""
     auth = AuthRequirement(scopes=("receipts:write", "receipts:read"))
-    call = AuthInterceptor(Judge())(request(token(good_claims(scope=granted)), auth), passed)
+    call = AuthInterceptor(FakeValidator())(
+        request(token(good_claims(scope=granted)), auth), passed
+    )
     if missing is None:
         assert isinstance((await call).result, Principal)
     else:
@@ -157,12 +159,12 @@ async def test_scopes_may_stand_in_scp() -> None:
     """Both `scope` and `scp` grant scopes."""
     auth = AuthRequirement(scopes=("receipts:write",))
     text = token(good_claims(scope=None, scp=["receipts:write"]))
-    assert (await AuthInterceptor(Judge())(request(text, auth), passed)).result is not None
+    assert (await AuthInterceptor(FakeValidator())(request(text, auth), passed)).result is not None
 
 
 async def test_the_payload_is_not_judged_before_the_caller() -> None:
     """A refused caller does not learn whether its payload is valid."""
-    interceptor = AuthInterceptor(Judge())
+    interceptor = AuthInterceptor(FakeValidator())
     told: set[str] = set()
     for error in (None, InvalidArgumentError("price must be a number")):
         for text in (None, "x", token(good_claims(exp=NOW - 600))):
@@ -199,7 +201,7 @@ async def test_the_log_says_why_without_the_token(
     """The log has the reason; no log, error or repr shows token, claims or key."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(UnauthenticatedError) as raised:
-        await AuthInterceptor(Judge())(request(text), passed)
+        await AuthInterceptor(FakeValidator())(request(text), passed)
     assert len(caplog.records) == 1
     record = caplog.records[0]
     assert (record.name, record.levelno, record.exc_info) == (
@@ -281,7 +283,7 @@ async def test_any_validator_will_do() -> None:
 async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
     """A subclass with its own `validate` is called for every token, cached or not."""
 
-    class Revoking(Judge):
+    class Revoking(FakeValidator):
         revoked = False
 
         async def validate(self, token: str) -> Principal:
@@ -299,7 +301,7 @@ async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
 
 async def test_a_remembered_token_is_judged_at_each_call() -> None:
     """A cached token that expires between two calls is refused."""
-    judge, text = Judge(leeway=0), token()
+    judge, text = FakeValidator(leeway=0), token()
     interceptor = AuthInterceptor(judge)
     first = (await interceptor(request(text), passed)).result
     assert (await interceptor(request(text), passed)).result is first
@@ -309,7 +311,7 @@ async def test_a_remembered_token_is_judged_at_each_call() -> None:
 
 async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
     """For a cached token, the next step is called directly."""
-    interceptor, text = AuthInterceptor(Judge()), token()
+    interceptor, text = AuthInterceptor(FakeValidator()), token()
     await interceptor(request(text), passed)
     returned = passed(request())
     assert interceptor(request(text), lambda _: returned) is returned
@@ -321,7 +323,7 @@ async def test_a_token_in_another_place_is_none() -> None:
     context = request()
     context.headers = {"Authorization": f"Bearer {token()}", "token": token()}
     context.metadata_context = {"authentication": {"type": "jwt", "token": token()}}
-    assert await refused(AuthInterceptor(Judge())(context, passed)) == TOLD
+    assert await refused(AuthInterceptor(FakeValidator())(context, passed)) == TOLD
 
 
 class Span:
@@ -348,7 +350,7 @@ async def test_a_refusal_is_told_on_the_span(
     text: str | None, auth: AuthRequirement | None, event: str | None
 ) -> None:
     """The span has one event that names the kind of refusal, cached token or not."""
-    interceptor = AuthInterceptor(Judge())
+    interceptor = AuthInterceptor(FakeValidator())
     for _ in range(2):
         context, span = request(text, auth), Span()
         context.span = span  # type: ignore[assignment]
@@ -362,7 +364,7 @@ async def test_a_refusal_is_told_on_the_span(
 
 async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
     """Scopes are checked for each operation, for a cached token too."""
-    interceptor, text = AuthInterceptor(Judge()), token()
+    interceptor, text = AuthInterceptor(FakeValidator()), token()
     assert (await interceptor(request(text), passed)).result is not None
     call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), passed)
     assert (await call).result is not None
@@ -377,4 +379,4 @@ async def test_what_a_handler_raises_is_left_alone() -> None:
         raise ValueError(context.key)
 
     with pytest.raises(ValueError, match="k-1"):
-        await AuthInterceptor(Judge())(request(token()), fail)
+        await AuthInterceptor(FakeValidator())(request(token()), fail)

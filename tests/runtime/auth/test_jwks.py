@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt import PyJWK
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
-from testkit.doubles import FakeClock, travel, until
+from testkit.clocks import FakeClock, travel
+from testkit.waiting import LIMIT, until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
 from weenats.auth.jwks_fetch import FetchError
@@ -49,7 +50,7 @@ class Endpoint:
         """Return the answer once the gate is open."""
         assert uri == URI
         self.asked_at.append(self.clock.now)
-        assert self.gate.wait(10)
+        assert self.gate.wait(LIMIT)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer

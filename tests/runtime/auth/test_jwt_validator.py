@@ -9,12 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt import PyJWK
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from testkit.tokens import (
     NOW,
     SECRET,
-    Judge,
-    accepted,
+    FakeValidator,
     config,
     decoded,
     good_claims,
@@ -22,6 +21,7 @@ from testkit.tokens import (
     private_key,
     signed,
     token,
+    validated,
 )
 from weenats.auth import (
     InvalidTokenError,
@@ -56,9 +56,9 @@ async def test_every_algorithm_works(algorithm: str) -> None:
     """A valid token of each algorithm is accepted."""
     if algorithm in SYMMETRIC:
         text = signed({"alg": algorithm}, good_claims(), SECRET, algorithm)
-        principal = await accepted(text, algorithms=[algorithm], secret=SECRET)
+        principal = await validated(text, algorithms=[algorithm], secret=SECRET)
     else:
-        principal = await accepted(token(algorithm=algorithm), algorithms=[algorithm])
+        principal = await validated(token(algorithm=algorithm), algorithms=[algorithm])
     assert principal.id == "ada"
 
 
@@ -120,7 +120,7 @@ async def test_a_weak_key_verifies_nothing() -> None:
 
 async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
     """The cache of headers is bounded and has no refused headers."""
-    judge = Judge()
+    judge = FakeValidator()
     for number in range(200):
         await judge.validate(token(kid=f"k-{number}"))
         with pytest.raises(InvalidTokenError):
@@ -131,7 +131,7 @@ async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
 
 async def test_a_known_header_vouches_for_nothing() -> None:
     """A cached header does not replace the check of payload and signature."""
-    judge = Judge()
+    judge = FakeValidator()
     head, payload, signature = token().split(".")
     await judge.validate(f"{head}.{payload}.{signature}")
     other = token(good_claims(sub="eve")).split(".")
@@ -152,14 +152,14 @@ async def test_a_static_source_has_no_other_key() -> None:
 async def test_two_validators_have_their_own_keys_and_rules() -> None:
     """Validators do not share keys or settings."""
     with pytest.raises(InvalidTokenError):
-        await accepted(token(), public_key=jwk(private_key("EdDSA", 1)))
-    assert (await accepted(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
+        await validated(token(), public_key=jwk(private_key("EdDSA", 1)))
+    assert (await validated(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
     """A cached token is at least ten times cheaper than a signature check."""
-    judge, text = Judge(), token()
+    judge, text = FakeValidator(), token()
     head, payload, signature = text.split(".")
     key = private_key("EdDSA").public_key()
     await judge.validate(text)

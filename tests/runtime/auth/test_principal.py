@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import a_context
-from testkit.tokens import Judge, accepted, good_claims, token
+from testkit.contexts import make_context
+from testkit.tokens import FakeValidator, good_claims, token, validated
 from weenats import AuthRequirement, Principal
 
 
 async def test_a_principal_is_what_the_token_says() -> None:
     """Id, issuer, scopes, claims and expiry come from the token."""
     claims = good_claims(tenant="north")
-    principal = await accepted(token(claims))
+    principal = await validated(token(claims))
     assert principal == Principal(
         id="ada",
         issuer=claims["iss"],
@@ -35,12 +35,12 @@ def test_repr_shows_nothing() -> None:
     )
     for shown in (repr(principal), str(principal), f"{principal}", repr([principal])):
         assert shown.strip("[]") == "Principal(...)"
-    assert "ada" not in repr(a_context(principal=principal))
+    assert "ada" not in repr(make_context(principal=principal))
 
 
 async def test_a_handler_cannot_change_what_others_see() -> None:
     """Claims are read-only at every depth, since requests share the principal."""
-    judge = Judge()
+    judge = FakeValidator()
     text = token(good_claims(groups=["a", {"b": ["c"]}], realm={"roles": ["reader"]}))
     claims: Any = (await judge.validate(text)).claims
     with pytest.raises(TypeError):
@@ -70,8 +70,8 @@ def test_a_principal_does_not_follow_its_maker() -> None:
 def test_a_principal_goes_along_with_the_context() -> None:
     """A context has no principal by default, and copies keep it."""
     principal = Principal(id="ada")
-    assert a_context().principal is None
-    assert a_context(principal=principal).replace(key="k-2").principal is principal
+    assert make_context().principal is None
+    assert make_context(principal=principal).replace(key="k-2").principal is principal
 
 
 @pytest.mark.parametrize("scope", ["", "a b", "a\n", 'a"', "a\\", "\u00e9", "a\x00"])

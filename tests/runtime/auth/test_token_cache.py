@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from jwt import PyJWK
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from testkit.tokens import (
     ISSUER,
     NOW,
-    Judge,
+    FakeValidator,
     config,
     good_claims,
     jwk,
@@ -27,7 +27,7 @@ from weenats.auth.keys import jwk_keys
 from weenats.auth.token_cache import TokenCache
 
 
-class Counting(Judge):
+class Counting(FakeValidator):
     """A validator that counts signature checks."""
 
     checks = 0
@@ -216,15 +216,15 @@ async def test_a_reused_key_id_is_another_key() -> None:
 async def test_two_services_do_not_share_what_they_remember() -> None:
     """Caches are not shared between services with other audiences or issuers."""
     text = token()
-    receipts = Judge()
+    receipts = FakeValidator()
     await receipts.validate(text)
     for other in ({"audience": "billing"}, {"issuer": f"{ISSUER}/other"}):
         with pytest.raises(InvalidTokenError):
-            await Judge(**other).validate(text)
+            await FakeValidator(**other).validate(text)
     await receipts.validate(text)
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
     """A flood of valid tokens leaves cache_size entries."""
     clock = FakeClock(NOW)
@@ -300,7 +300,7 @@ async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
 
 def test_no_token_is_kept() -> None:
     """The cache stores digests, so that memory dumps do not contain tokens."""
-    judge, text = Judge(), token()
+    judge, text = FakeValidator(), token()
     asyncio.run(judge.validate(text))
     assert text not in repr(judge._cache._entries)
     assert [*judge._cache._entries] != [text.encode()]

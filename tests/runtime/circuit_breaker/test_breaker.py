@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from testkit.circuits import Circuit
+from testkit.manual_breaker import ManualBreaker
 from weenats import CircuitState, CircuitStateChange
 
 
 def test_the_threshold_opens_it() -> None:
     """The third of three failures opens it; two do not."""
-    circuit = Circuit()
+    circuit = ManualBreaker()
     circuit.fail(2)
     assert circuit.state == "closed"
     circuit.fail()
@@ -21,7 +21,7 @@ def test_the_threshold_opens_it() -> None:
 
 def test_one_failure_may_be_enough() -> None:
     """A threshold of one opens at the first failure."""
-    circuit = Circuit(failure_threshold=1)
+    circuit = ManualBreaker(failure_threshold=1)
     circuit.succeed(10)
     circuit.fail()
     assert circuit.state == "open"
@@ -29,7 +29,7 @@ def test_one_failure_may_be_enough() -> None:
 
 def test_successes_in_between_forgive_nothing() -> None:
     """Failures are counted in the window, not in a row."""
-    circuit = Circuit()
+    circuit = ManualBreaker()
     for _ in range(3):
         assert circuit.state == "closed"
         circuit.succeed(50)
@@ -39,7 +39,7 @@ def test_successes_in_between_forgive_nothing() -> None:
 
 def test_failures_leave_the_window_one_by_one() -> None:
     """A failure counts for 60 seconds; those that are younger count on."""
-    circuit = Circuit(monitoring_window=60.0)
+    circuit = ManualBreaker(monitoring_window=60.0)
     circuit.fail()
     circuit.pass_time(30)
     circuit.fail()
@@ -55,7 +55,7 @@ def test_failures_leave_the_window_one_by_one() -> None:
 
 def test_slow_failures_never_open_it() -> None:
     """Two in every window, for ever, are fewer than three."""
-    circuit = Circuit(monitoring_window=60.0)
+    circuit = ManualBreaker(monitoring_window=60.0)
     for _ in range(1000):
         circuit.fail()
         circuit.pass_time(30)
@@ -64,7 +64,7 @@ def test_slow_failures_never_open_it() -> None:
 
 def test_many_failures_take_no_memory() -> None:
     """However many trials fail, no more failures are kept than the threshold."""
-    circuit = Circuit(recovery_timeout=0.001)
+    circuit = ManualBreaker(recovery_timeout=0.001)
     circuit.fail(3)
     for _ in range(500):
         circuit.pass_time(0.001)
@@ -75,7 +75,7 @@ def test_many_failures_take_no_memory() -> None:
 
 def test_open_refuses_at_once_and_says_when() -> None:
     """UNAVAILABLE with the milliseconds until the next trial, counting down, never 0."""
-    circuit = Circuit(recovery_timeout=30.0)
+    circuit = ManualBreaker(recovery_timeout=30.0)
     circuit.fail(3)
     error = circuit.refused()
     assert error.details == {"retryAfter": 30_000}
@@ -89,7 +89,7 @@ def test_open_refuses_at_once_and_says_when() -> None:
 
 def test_open_stays_open_until_somebody_calls() -> None:
     """Nothing changes by itself: the first call after the recovery is the trial."""
-    circuit = Circuit(recovery_timeout=30.0)
+    circuit = ManualBreaker(recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(3000)
     assert circuit.state == "open"
@@ -100,7 +100,7 @@ def test_open_stays_open_until_somebody_calls() -> None:
 @pytest.mark.parametrize("trials", [1, 2, 5])
 def test_half_open_admits_exactly_so_many(trials: int) -> None:
     """Of 200 who come at once, `half_open_max_calls` are let in; the others may soon ask again."""
-    circuit = Circuit(half_open_max_calls=trials)
+    circuit = ManualBreaker(half_open_max_calls=trials)
     circuit.fail(3)
     circuit.pass_time(30)
     for _ in range(trials):
@@ -112,7 +112,7 @@ def test_half_open_admits_exactly_so_many(trials: int) -> None:
 
 def test_who_waits_for_trials_waits_no_longer_than_a_trial_may_hang() -> None:
     """With a short recovery the hint is as short."""
-    circuit = Circuit(recovery_timeout=0.25)
+    circuit = ManualBreaker(recovery_timeout=0.25)
     circuit.fail(3)
     circuit.pass_time(0.25)
     circuit.breaker.admit()
@@ -121,7 +121,7 @@ def test_who_waits_for_trials_waits_no_longer_than_a_trial_may_hang() -> None:
 
 def test_all_trials_have_to_succeed() -> None:
     """The last of three successes closes it, with an empty window."""
-    circuit = Circuit(half_open_max_calls=3)
+    circuit = ManualBreaker(half_open_max_calls=3)
     circuit.fail(3)
     circuit.pass_time(30)
     circuit.succeed(2)
@@ -134,7 +134,7 @@ def test_all_trials_have_to_succeed() -> None:
 
 def test_one_trial_that_fails_opens_it_again() -> None:
     """Two successes do not make up for it; the recovery begins anew."""
-    circuit = Circuit(half_open_max_calls=3)
+    circuit = ManualBreaker(half_open_max_calls=3)
     circuit.fail(3)
     circuit.pass_time(30)
     circuit.succeed(2)
@@ -149,7 +149,7 @@ def test_one_trial_that_fails_opens_it_again() -> None:
 
 def test_one_failing_trial_is_enough_though_the_window_is_empty() -> None:
     """A failure at the end of a long recovery opens it, however old the others are."""
-    circuit = Circuit(monitoring_window=1.0, recovery_timeout=30.0)
+    circuit = ManualBreaker(monitoring_window=1.0, recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(30)
     circuit.fail()
@@ -159,7 +159,7 @@ def test_one_failing_trial_is_enough_though_the_window_is_empty() -> None:
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "released"])
 def test_a_call_of_before_changes_nothing(outcome: str) -> None:
     """A call begun while closed that ends while open, half-open or closed again is no news."""
-    circuit = Circuit()
+    circuit = ManualBreaker()
     late = [circuit.breaker.admit() for _ in range(9)]
     end = getattr(circuit.breaker, outcome)
     circuit.fail(3)
@@ -182,7 +182,7 @@ def test_a_call_of_before_changes_nothing(outcome: str) -> None:
 
 def test_a_trial_of_before_changes_nothing() -> None:
     """Of two trials one opens it again; what the other ends in does not close the next ones."""
-    circuit = Circuit(half_open_max_calls=2)
+    circuit = ManualBreaker(half_open_max_calls=2)
     circuit.fail(3)
     circuit.pass_time(30)
     slow, bad = circuit.breaker.admit(), circuit.breaker.admit()
@@ -197,7 +197,7 @@ def test_a_trial_of_before_changes_nothing() -> None:
 
 def test_a_trial_without_a_verdict_gives_its_place_back() -> None:
     """The next caller is tried in its place; neither does it close nor open anything."""
-    circuit = Circuit(half_open_max_calls=2)
+    circuit = ManualBreaker(half_open_max_calls=2)
     circuit.fail(3)
     circuit.pass_time(30)
     cancelled, running = circuit.breaker.admit(), circuit.breaker.admit()
@@ -214,7 +214,7 @@ def test_a_trial_without_a_verdict_gives_its_place_back() -> None:
 
 def test_trials_that_never_end_make_room_in_the_end() -> None:
     """After the recovery timeout as many others are tried; those that hung are given up."""
-    circuit = Circuit(half_open_max_calls=2, recovery_timeout=30.0)
+    circuit = ManualBreaker(half_open_max_calls=2, recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(30)
     hung = [circuit.breaker.admit() for _ in range(2)]
@@ -236,7 +236,7 @@ def test_trials_that_never_end_make_room_in_the_end() -> None:
 
 def test_callers_that_come_slowly_are_trials_too() -> None:
     """Trials far apart add up: a place that is free is no trial that hangs."""
-    circuit = Circuit(half_open_max_calls=3, recovery_timeout=30.0)
+    circuit = ManualBreaker(half_open_max_calls=3, recovery_timeout=30.0)
     circuit.fail(3)
     for _ in range(3):
         circuit.pass_time(1000)
@@ -246,7 +246,7 @@ def test_callers_that_come_slowly_are_trials_too() -> None:
 
 def test_closed_releases_and_succeeds_without_a_trace() -> None:
     """Calls that end well or without a verdict leave a closed breaker as it was."""
-    circuit = Circuit()
+    circuit = ManualBreaker()
     circuit.fail(2)
     for _ in range(10):
         circuit.breaker.released(circuit.breaker.admit())
@@ -256,7 +256,7 @@ def test_closed_releases_and_succeeds_without_a_trace() -> None:
 
 def test_every_change_is_reported_once() -> None:
     """Old and new state, the failures of the window, and when the next trial is."""
-    circuit = Circuit(recovery_timeout=30.0)
+    circuit = ManualBreaker(recovery_timeout=30.0)
 
     def change(old: str, new: str, failures: int, next_trial: float | None) -> CircuitStateChange:
         return CircuitStateChange(
@@ -284,7 +284,7 @@ def test_every_change_is_reported_once() -> None:
 
 def test_statistics_tell_the_next_trial_while_open() -> None:
     """ISO 8601 in UTC with ms and Z, by the wall clock; in other states there is none."""
-    circuit = Circuit(recovery_timeout=30.0)
+    circuit = ManualBreaker(recovery_timeout=30.0)
     assert circuit.breaker.statistics() == {
         "state": "closed",
         "failures": 0,
@@ -307,7 +307,7 @@ def test_statistics_tell_the_next_trial_while_open() -> None:
 
 def test_it_lets_in_when_open_and_due_and_half_open() -> None:
     """`seconds_to_trial` is what is left of the recovery, and 0 in any other state."""
-    circuit = Circuit(recovery_timeout=30.0)
+    circuit = ManualBreaker(recovery_timeout=30.0)
     assert circuit.breaker.seconds_to_trial() == 0
     circuit.fail(3)
     circuit.pass_time(12)

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from testkit.circuits import ended
-from testkit.doubles import FakeClock, a_context
+from testkit.clocks import FakeClock
+from testkit.contexts import make_context
+from testkit.manual_breaker import ended
 from testkit.probe import FIND, FORGET, GET, RUN
 from weenats import CircuitStateChange, UnavailableError
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
@@ -23,7 +24,7 @@ def breakers(**policy: Any) -> CircuitBreakers:
 
 def call(of: CircuitBreakers, operation: Any, error: Exception | None = None) -> None:
     """Call an operation, which ends in an error if there is one."""
-    context = a_context(side="server", operation=operation)
+    context = make_context(side="server", operation=operation)
     ended(of.interceptor(operation), context, error)
 
 

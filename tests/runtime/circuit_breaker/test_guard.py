@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from testkit.circuits import Circuit, ended
-from testkit.doubles import a_context
+from testkit.contexts import make_context
+from testkit.manual_breaker import ManualBreaker, ended
 from testkit.probe import RUN, MissingDetails, NotReadyError, PartMissingError, UndeclaredError
 from weenats import (
     ConnectionLostError,
@@ -40,12 +40,12 @@ class WorseError(NotReadyError):
 
 def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
     """Return what a half-open breaker makes of it: the next state, or that the place is free."""
-    circuit = Circuit()
+    circuit = ManualBreaker()
     operation = replace(RUN, errors=(*RUN.errors, BusyError))
     each = HandlerGuard(circuit.breaker, operation, guard)
     circuit.fail(3)
     circuit.pass_time(30)
-    ended(each, a_context(side="server", operation=operation, **context), error)
+    ended(each, make_context(side="server", operation=operation, **context), error)
     if circuit.state == "half-open":
         circuit.breaker.admit()
         return "nothing"
@@ -138,7 +138,7 @@ def test_is_failure_is_not_asked_of_what_is_no_exception_of_a_handler(says: bool
 
 def test_is_failure_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     """It is logged once, the default judges, and it is asked again about the next exception."""
-    circuit = Circuit(failure_threshold=100)
+    circuit = ManualBreaker(failure_threshold=100)
 
     def is_failure(error: Exception) -> bool:
         if isinstance(error, NotReadyError):
@@ -147,10 +147,10 @@ def test_is_failure_that_raises(caplog: pytest.LogCaptureFixture) -> None:
 
     guard = HandlerGuard(circuit.breaker, RUN, is_failure)
     for error in (ValueError(), PartMissingError(details=MissingDetails(part="x"))) * 5:
-        ended(guard, a_context(), error)
+        ended(guard, make_context(), error)
     assert circuit.failures == 5
     assert [record.name for record in caplog.records] == ["weenats.circuit_breaker"]
     assert "LookupError: broken" in caplog.text
     assert RUN.subject in caplog.text
-    ended(guard, a_context(), NotReadyError())
+    ended(guard, make_context(), NotReadyError())
     assert circuit.failures == 6

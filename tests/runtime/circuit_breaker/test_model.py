@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from testkit.circuits import Circuit
+from testkit.manual_breaker import ManualBreaker
+from testkit.properties import examples
 
 THRESHOLD, RECOVERY, WINDOW, TRIALS = 3, 10.0, 15.0, 2
 
@@ -90,7 +90,7 @@ class Comparison(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.circuit = Circuit(
+        self.circuit = ManualBreaker(
             failure_threshold=THRESHOLD,
             recovery_timeout=RECOVERY,
             monitoring_window=WINDOW,
@@ -144,4 +144,4 @@ class Comparison(RuleBasedStateMachine):
 
 
 TestComparison = Comparison.TestCase
-TestComparison.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestComparison.settings = examples(2, stateful_step_count=60)

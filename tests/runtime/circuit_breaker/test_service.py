@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, until
+from testkit.clocks import FakeClock
 from testkit.probe import FindParameters, NotReadyError, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import LIMIT, until
 from weenats import (
     CallNext,
     InternalError,
@@ -127,7 +128,7 @@ async def test_bad_payloads_neither_open_nor_use_up_trials() -> None:
 async def test_handlers_that_run_out_of_time_open_it() -> None:
     """Each deadline that passes in a handler is a failure."""
     async with Stage().serving() as stage:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT):
             while (data := await stage.data())["failures"] < 3:
                 with pytest.raises(ServiceError):
                     await stage.client.run("k", HOLD, timeout=0.02)

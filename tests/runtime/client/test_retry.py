@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import until
 from testkit.probe import CONTRACT, FIND, GET, RUN
-from testkit.retries import Backend, FakeTime, a_call, a_retry
+from testkit.retries import Backend, SleepClock, idempotent_call, make_retry
+from testkit.waiting import until
 from weenats.client.retry import ATTEMPT, RetryInterceptor
 from weenats.context import Key, RequestContext, Response
 from weenats.contract import Query
@@ -55,22 +55,22 @@ def too_busy(milliseconds: float | None = None) -> ResourceExhaustedError:
 
 
 @pytest.fixture
-def time() -> FakeTime:
+def time() -> SleepClock:
     """The time, in which pauses pass at once."""
-    return FakeTime()
+    return SleepClock()
 
 
 @pytest.mark.parametrize(
     ("operation", "attempts"),
-    [(RUN, 1), (COSTLY, 1), (GET, 2), (FIND, 2), (a_call().operation, 2)],
+    [(RUN, 1), (COSTLY, 1), (GET, 2), (FIND, 2), (idempotent_call().operation, 2)],
     ids=lambda value: getattr(value, "name", None),
 )
 async def test_only_idempotent_operations_are_tried_again(
-    time: FakeTime, operation: Any, attempts: int
+    time: SleepClock, operation: Any, attempts: int
 ) -> None:
     """Queries by default, commands when the contract says so; all others fail as they did."""
     backend = Backend(UnavailableError())
-    call = a_retry(time)(a_call(operation=operation), backend)
+    call = make_retry(time)(idempotent_call(operation=operation), backend)
     if attempts == 1:
         with pytest.raises(UnavailableError):
             await call
@@ -88,23 +88,25 @@ async def test_only_idempotent_operations_are_tried_again(
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
-async def test_only_what_may_pass_is_tried_again(time: FakeTime, error: BaseException) -> None:
+async def test_only_what_may_pass_is_tried_again(time: SleepClock, error: BaseException) -> None:
     """UNAVAILABLE and RESOURCE_EXHAUSTED of whatever class, but nothing that is too large."""
     again = isinstance(error, UnavailableError | ResourceExhaustedError) and not isinstance(
         error, MessageTooLargeError
     )
     backend = Backend(error)
     if again:
-        await a_retry(time)(a_call(), backend)
+        await make_retry(time)(idempotent_call(), backend)
     else:
         with pytest.raises(type(error)) as raised:
-            await a_retry(time)(a_call(), backend)
+            await make_retry(time)(idempotent_call(), backend)
         assert raised.value is error
         assert not time.pauses
     assert len(backend.seen) == 1 + again
 
 
-async def test_what_is_raised_before_there_is_anything_to_await_counts_too(time: FakeTime) -> None:
+async def test_what_is_raised_before_there_is_anything_to_await_counts_too(
+    time: SleepClock,
+) -> None:
     """An interceptor may refuse in its plain `__call__`."""
     refused: list[RequestContext] = []
 
@@ -113,27 +115,27 @@ async def test_what_is_raised_before_there_is_anything_to_await_counts_too(time:
         raise UnavailableError
 
     with pytest.raises(UnavailableError):
-        await a_retry(time)(a_call(), refuse)
+        await make_retry(time)(idempotent_call(), refuse)
     assert len(refused) == 3
 
 
-async def test_when_all_attempts_fail_the_last_error_is_raised_as_it_is(time: FakeTime) -> None:
+async def test_when_all_attempts_fail_the_last_error_is_raised_as_it_is(time: SleepClock) -> None:
     """Same object, nothing added to it, and no trace of the earlier ones."""
     errors: list[ServiceError] = [UnavailableError("a"), too_busy(5), ShopClosedError("c")]
     errors[2].remote = True
     with pytest.raises(UnavailableError) as raised:
-        await a_retry(time)(a_call(), Backend(*errors))
+        await make_retry(time)(idempotent_call(), Backend(*errors))
     assert raised.value is errors[2]
     assert raised.value.__context__ is None
     assert not hasattr(raised.value, "__notes__")
     assert (raised.value.message, raised.value.remote) == ("c", True)
 
 
-async def test_a_later_error_that_does_not_pass_ends_the_call(time: FakeTime) -> None:
+async def test_a_later_error_that_does_not_pass_ends_the_call(time: SleepClock) -> None:
     """Each attempt is judged by its own error."""
     backend = Backend(UnavailableError(), CancelledError(), UnavailableError())
     with pytest.raises(CancelledError):
-        await a_retry(time, attempts=5)(a_call(), backend)
+        await make_retry(time, attempts=5)(idempotent_call(), backend)
     assert len(backend.seen) == 2
 
 
@@ -151,7 +153,7 @@ async def test_pauses_are_within_bounds_that_double(
 
     What the service asked for comes first: no attempt is earlier.
     """
-    time = FakeTime()
+    time = SleepClock()
     bounds: list[tuple[float, float]] = []
 
     def uniform(low: float, high: float) -> float:
@@ -168,7 +170,7 @@ async def test_pauses_are_within_bounds_that_double(
     )
     backend = Backend(*(too_busy(after) for _ in range(attempts)))
     with pytest.raises(ResourceExhaustedError):
-        await retry(a_call(), backend)
+        await retry(idempotent_call(), backend)
     expected = [(0.0, min(initial * factor, initial * 2**n)) for n in range(attempts - 1)]
     assert bounds == expected
     assert len(backend.seen) == attempts
@@ -181,8 +183,8 @@ async def test_pauses_are_within_bounds_that_double(
 async def test_pauses_are_random_and_sleep_is_real_by_default() -> None:
     """Callers that failed at one time do not come back at one time."""
     retry = RetryInterceptor(initial_backoff=0.001, max_backoff=0.001)
-    assert (await retry(a_call(), Backend(UnavailableError()))).result == 2
-    original = a_call()
+    assert (await retry(idempotent_call(), Backend(UnavailableError()))).result == 2
+    original = idempotent_call()
     assert len({retry._delay(original, UnavailableError(), 1.0) for _ in range(5)}) == 5
 
 
@@ -198,35 +200,35 @@ async def test_pauses_are_random_and_sleep_is_real_by_default() -> None:
     ],
 )
 async def test_no_attempt_begins_at_the_deadline(
-    time: FakeTime, left: float, after: float | None, attempts: int
+    time: SleepClock, left: float, after: float | None, attempts: int
 ) -> None:
     """When the next attempt would be too late, the call ends at once in the error that it has."""
     backend = Backend(*(too_busy(after) for _ in range(9)))
     with pytest.raises(ResourceExhaustedError):
-        await a_retry(time)(a_call(deadline=time.now + left), backend)
+        await make_retry(time)(idempotent_call(deadline=time.now + left), backend)
     assert len(backend.seen) == attempts
     assert len(time.pauses) == attempts - 1
 
 
-async def test_what_cannot_be_tried_again_costs_no_budget(time: FakeTime) -> None:
+async def test_what_cannot_be_tried_again_costs_no_budget(time: SleepClock) -> None:
     """The budget is asked last, and granted retries are made."""
-    retry = a_retry(time)
+    retry = make_retry(time)
     for _ in range(50):
         with pytest.raises(UnavailableError):
-            await retry(a_call(deadline=time.now + 0.01), Backend(UnavailableError()))
+            await retry(idempotent_call(deadline=time.now + 0.01), Backend(UnavailableError()))
     assert retry._budget._retries_in_window == 0
 
 
 async def test_calls_beyond_the_budget_fail_at_once(
-    time: FakeTime, caplog: pytest.LogCaptureFixture
+    time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A service that is down for everybody gets a tenth more calls; the log says so once."""
-    retry = a_retry(time, draw=0.0)
+    retry = make_retry(time, draw=0.0)
     seen = 0
     for _ in range(1000):
         backend = Backend(*(UnavailableError("secret") for _ in range(9)))
         with pytest.raises(UnavailableError):
-            await retry(a_call(), backend)
+            await retry(idempotent_call(), backend)
         seen += len(backend.seen)
     assert seen == 1100
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
@@ -236,45 +238,45 @@ async def test_calls_beyond_the_budget_fail_at_once(
 
 
 async def test_the_log_tells_of_a_lasting_failure_every_ten_seconds(
-    time: FakeTime, caplog: pytest.LogCaptureFixture
+    time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither a flood nor silence."""
-    retry = a_retry(time, draw=0.0)
+    retry = make_retry(time, draw=0.0)
     for _ in range(31):
         for _ in range(100):
             with pytest.raises(UnavailableError):
-                await retry(a_call(), Backend(*(UnavailableError() for _ in range(9))))
+                await retry(idempotent_call(), Backend(*(UnavailableError() for _ in range(9))))
         time.now += 1
     assert len(caplog.records) == 4
 
 
 async def test_the_log_of_a_retry_says_what_happens_next_and_shows_no_text(
-    time: FakeTime, caplog: pytest.LogCaptureFixture
+    time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The code of the error and the pause, on DEBUG; what a service wrote may be anything."""
     caplog.set_level(logging.DEBUG, "weenats.retry")
-    await a_retry(time)(a_call(), Backend(ShopClosedError("secret"), too_busy(1000)))
+    await make_retry(time)(idempotent_call(), Backend(ShopClosedError("secret"), too_busy(1000)))
     assert [record.getMessage() for record in caplog.records] == [
         "probe.command.thing.run failed with UNAVAILABLE shop-closed: attempt 2 starts in 0.050 s",
         "probe.command.thing.run failed with RESOURCE_EXHAUSTED: attempt 3 starts in 1.100 s",
     ]
 
 
-async def test_calls_that_are_never_tried_again_count_as_calls(time: FakeTime) -> None:
+async def test_calls_that_are_never_tried_again_count_as_calls(time: SleepClock) -> None:
     """The budget is a share of all calls of the client."""
-    retry = a_retry(time)
+    retry = make_retry(time)
     for _ in range(200):
-        await retry(a_call(operation=RUN), Backend())
+        await retry(idempotent_call(operation=RUN), Backend())
     assert retry._budget._calls_in_window == 200
 
 
-async def test_each_attempt_says_its_number_and_is_the_same_message(time: FakeTime) -> None:
+async def test_each_attempt_says_its_number_and_is_the_same_message(time: SleepClock) -> None:
     """From the second one on; members of the user stay, and the call's own context is left alone.
 
     Correlation, headers, token and deadline are the same too: the time of the call runs on.
     """
     backend = Backend(UnavailableError(), UnavailableError())
-    context = a_call(
+    context = idempotent_call(
         metadata_context={"tenant": "acme"},
         deadline=time.now + 60,
         headers={"X-A": "1"},
@@ -282,7 +284,7 @@ async def test_each_attempt_says_its_number_and_is_the_same_message(time: FakeTi
         causation_id="c",
     )
     context[NOTE] = "kept"
-    await a_retry(time)(context, backend)
+    await make_retry(time)(context, backend)
     assert backend.seen[0] is context
     assert [each.metadata_context for each in backend.seen] == [
         {"tenant": "acme"},
@@ -297,7 +299,7 @@ async def test_each_attempt_says_its_number_and_is_the_same_message(time: FakeTi
         assert len({id(getattr(each, slot)) for each in backend.seen}) == 1, slot
 
 
-async def test_what_an_attempt_does_to_its_context_the_next_does_not_see(time: FakeTime) -> None:
+async def test_what_an_attempt_does_to_its_context_the_next_does_not_see(time: SleepClock) -> None:
     """Each attempt begins with the context as it was before the first one."""
 
     def spoil(context: RequestContext) -> None:
@@ -311,25 +313,25 @@ async def test_what_an_attempt_does_to_its_context_the_next_does_not_see(time: F
 
     backend = Backend(spoil, spoil)
     deadline = time.now + 60
-    context = a_call(deadline=deadline)
+    context = idempotent_call(deadline=deadline)
     context[NOTE] = "kept"
     message_id = context.message_id
-    assert (await a_retry(time)(context, backend)).result == 3
+    assert (await make_retry(time)(context, backend)).result == 3
     last = backend.seen[2]
     assert (last[NOTE], last.message_id, last.token) == ("kept", message_id, None)
     assert (last.headers, last.metadata_context) == ({}, {"weeAttempt": 3})
     assert last.deadline == deadline
 
 
-async def test_concurrent_calls_do_not_share_attempts(time: FakeTime) -> None:
+async def test_concurrent_calls_do_not_share_attempts(time: SleepClock) -> None:
     """One interceptor serves all calls of a client at once."""
-    retry = a_retry(time, budget=1)
+    retry = make_retry(time, budget=1)
     backends = [Backend(*(UnavailableError() for _ in range(n % 3))) for n in range(10)]
-    results = await asyncio.gather(*(retry(a_call(), backend) for backend in backends))
+    results = await asyncio.gather(*(retry(idempotent_call(), backend) for backend in backends))
     assert [response.result for response in results] == [n % 3 + 1 for n in range(10)]
 
 
-async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: FakeTime) -> None:
+async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: SleepClock) -> None:
     """It stays cancelled, and there is no further attempt."""
     pausing = asyncio.Event()
 
@@ -341,7 +343,7 @@ async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: FakeT
     retry = RetryInterceptor(clock=time, sleep=sleep)
 
     async def make_call() -> Response:
-        return await retry(a_call(), backend)
+        return await retry(idempotent_call(), backend)
 
     call = asyncio.create_task(make_call())
     await until(pausing.is_set)

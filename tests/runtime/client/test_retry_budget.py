@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from weenats.client.retry import RetryBudget
 
 

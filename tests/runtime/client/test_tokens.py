@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, settle
+from testkit.clocks import FakeClock
+from testkit.waiting import settle
 from weenats.client.tokens import (
     CachedToken,
     ask,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import (
     FIND,
     FORGET,
@@ -26,7 +26,7 @@ from testkit.probe import (
     Thing,
     UndeclaredError,
 )
-from testkit.wires import conforming, raw, strictly
+from testkit.wire import dump, load_strict, load_valid
 from weenats.codec import ContractBreachError, EventCodec, OperationCodec, encode_failure
 from weenats.contract import Entity
 from weenats.errors import (
@@ -56,31 +56,31 @@ def test_requests(key: str, context: dict[str, Any], correlation: str) -> None:
     """Commands and queries keep to their schemas with every member that a call can set."""
     options: dict[str, Any] = {"key": key, "metadata_context": context, "token": "a.b.c"}
     options |= {"correlation_id": correlation, "causation_id": STAMPER.new_id()}
-    command = conforming("command-request", RUNS.encode_request(a_context(**options)))
+    command = load_valid("command-request", RUNS.encode_request(make_context(**options)))
     assert command["aggregateId"] == {"type": "thing", "key": key}
     assert command["command"] == {"action": "go"}
     assert command["metadata"]["correlation"]["correlationId"] == correlation
     assert command["metadata"].get("context", {}) == context
     assert command["metadata"]["authentication"] == {"type": "jwt", "token": "a.b.c"}
     options |= {"operation": FIND, "payload": FindParameters(pattern=key)}
-    assert conforming("query-request", FINDS.encode_request(a_context(**options)))["query"] == {
+    assert load_valid("query-request", FINDS.encode_request(make_context(**options)))["query"] == {
         "pattern": key
     }
 
 
 def test_plain_requests() -> None:
     """A query without parameters has no `query`; members that are MISSING are not there."""
-    plain = GETS.encode_request(a_context(operation=GET, payload=None))
-    assert set(conforming("query-request", plain)) == {"aggregateId", "metadata"}
-    aliased = RUNS.encode_request(a_context(payload=Run(action="go", retry_count=2)))
-    assert conforming("command-request", aliased)["command"] == {"action": "go", "retryCount": 2}
+    plain = GETS.encode_request(make_context(operation=GET, payload=None))
+    assert set(load_valid("query-request", plain)) == {"aggregateId", "metadata"}
+    aliased = RUNS.encode_request(make_context(payload=Run(action="go", retry_count=2)))
+    assert load_valid("command-request", aliased)["command"] == {"action": "go", "retryCount": 2}
 
 
 @pytest.mark.parametrize("duration", [0.0, 0.0004, 1.23456, 1e9])
 def test_successes(duration: float) -> None:
     """Results, entities and answers without one keep to their schemas and name what caused them."""
-    request = a_context(correlation_id="c")
-    outcome = conforming(
+    request = make_context(correlation_id="c")
+    outcome = load_valid(
         "command-response", RUNS.encode_success(Outcome(text="é\n"), duration, request)
     )
     assert outcome["result"] == {"text": "é\n"}
@@ -89,17 +89,17 @@ def test_successes(duration: float) -> None:
         "correlationId": "c",
         "causationId": request.message_id,
     }
-    nothing = conforming("command-response", FORGETS.encode_success(None, duration, request))
+    nothing = load_valid("command-response", FORGETS.encode_success(None, duration, request))
     assert "result" not in nothing
     entity = Entity(id=IDENTITY, state=Thing(text="x"), revision=2**70)
-    state = conforming("query-response", GETS.encode_success(entity, duration, request))
+    state = load_valid("query-response", GETS.encode_success(entity, duration, request))
     assert state["entity"] == {
         "id": {"type": "thing", "key": '"é'},
         "state": {"text": "x"},
         "revision": 2**70,
     }
     found = FINDS.encode_success(Outcome(text=""), duration, request)
-    assert conforming("query-response", found)["result"] == {"text": ""}
+    assert load_valid("query-response", found)["result"] == {"text": ""}
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,10 @@ def test_each_operation_has_the_shape_of_its_kind(
 ) -> None:
     """What is written has its members and no others, is read as it was, and of this kind only."""
     codec = OperationCodec(operation)
-    context = a_context(operation=operation, payload=payload)
+    context = make_context(operation=operation, payload=payload)
     request = codec.encode_request(context)
     aggregate = {"aggregateId": {"type": "thing", "key": "k-1"}}
-    body = strictly(request)
+    body = load_strict(request)
     assert body.pop("metadata")
     assert body == aggregate | sent
     assert codec.decode_request(request).payload == payload
@@ -146,20 +146,20 @@ def test_each_operation_has_the_shape_of_its_kind(
             codec.decode_request(other)
     if payload is not None:
         with pytest.raises(InvalidArgumentError):
-            codec.decode_request(raw(aggregate))
+            codec.decode_request(dump(aggregate))
         member = next(iter(sent))
-        assert codec.decode_request(raw({**aggregate, member: {}})).payload_error is not None
+        assert codec.decode_request(dump({**aggregate, member: {}})).payload_error is not None
     reply = codec.encode_success(result, 1.5, context)
-    body = strictly(reply)
+    body = load_strict(reply)
     assert body.pop("metadata")
     assert body == {"success": True, "duration": 1.5} | answered
     response = codec.decode_response(reply)
     assert (response.result, response.duration) == (result, 1.5)
     unread = {"metadata": 5} | ({} if "result" in answered else {"result": 5})
-    assert codec.decode_response(raw(body | unread)).result == result
+    assert codec.decode_response(dump(body | unread)).result == result
     for wrong in ({"duration": 1.5}, {"success": True}, {"success": False, "duration": 1.5}):
         with pytest.raises(InternalError):
-            codec.decode_response(raw(answered | wrong))
+            codec.decode_response(dump(answered | wrong))
     if answered:
         with pytest.raises(InternalError):
             codec.decode_response(b'{"success":true,"duration":1.5}')
@@ -179,9 +179,9 @@ ERRORS = [
 @pytest.mark.parametrize("known", [True, False])
 def test_failures(error: ServiceError, known: bool) -> None:
     """Every error keeps to the schema of both responses, whether its request was read or not."""
-    data = encode_failure(error, 0.25, a_context() if known else None)
-    body = conforming("failure", data)
-    assert conforming("command-response", data) == conforming("query-response", data) == body
+    data = encode_failure(error, 0.25, make_context() if known else None)
+    body = load_valid("failure", data)
+    assert load_valid("command-response", data) == load_valid("query-response", data) == body
     assert (body["error"]["code"], body["error"]["message"]) == (error.code.value, error.message)
     assert ("metadata" in body) is known
     if error.name:
@@ -193,9 +193,9 @@ def test_failures(error: ServiceError, known: bool) -> None:
 @given(KEYS, st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**63))
 def test_events(key: str, text: str, revision: int) -> None:
     """A notification keeps to its schema and is read again as it was."""
-    context = a_context(correlation_id="c", causation_id="d", metadata_context={"a": [text]})
+    context = make_context(correlation_id="c", causation_id="d", metadata_context={"a": [text]})
     data = EVENTS.encode(key, Happened(text=text), revision, context)
-    body = conforming("event-notification", data)
+    body = load_valid("event-notification", data)
     assert (body["data"], body["type"]) == ({"whatText": text}, "happened")
     received = EVENTS.decode(data)
     assert received["aggregate"]["key"] == key
@@ -205,7 +205,7 @@ def test_events(key: str, text: str, revision: int) -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, [{"x": -math.inf}], "\ud800", object()])
 def test_what_is_no_json_is_not_sent(bad: Any) -> None:
     """NaN, lone surrogates and objects in a context are refused before anything is sent."""
-    context = a_context(metadata_context={"x": bad})
+    context = make_context(metadata_context={"x": bad})
     with pytest.raises(InvalidArgumentError, match="cannot be encoded"):
         RUNS.encode_request(context)
     with pytest.raises(InvalidArgumentError, match="cannot be encoded"):
@@ -217,9 +217,9 @@ def test_what_is_no_json_is_not_sent(bad: Any) -> None:
 def test_texts_that_look_like_no_numbers_are_sent() -> None:
     """NaN and Infinity are words like any other."""
     words = {"NaN": "Infinity", "x": ["-Infinity", "NaN"]}
-    sent = strictly(RUNS.encode_request(a_context(metadata_context=words)))
+    sent = load_strict(RUNS.encode_request(make_context(metadata_context=words)))
     assert sent["metadata"]["context"] == words
-    failure = strictly(encode_failure(NotFoundError("NaN", details=words), 1, None))
+    failure = load_strict(encode_failure(NotFoundError("NaN", details=words), 1, None))
     assert failure["error"]["details"] == words
 
 
@@ -235,11 +235,11 @@ def test_texts_that_look_like_no_numbers_are_sent() -> None:
 def test_a_breach_of_the_contract_is_told_with_types_alone(codec: Any, result: Any) -> None:
     """A wrong result is a defect of the service; its text names types and no values."""
     with pytest.raises(ContractBreachError, match=r"must return \w+.*, not \w+$"):
-        codec.encode_success(result, 1, a_context())
+        codec.encode_success(result, 1, make_context())
 
 
 @pytest.mark.parametrize("payload", [None, {"action": "go"}, Outcome(text="")])
 def test_a_payload_of_another_type_is_not_sent(payload: Any) -> None:
     """What is no payload of this operation is refused at the client."""
     with pytest.raises(InvalidArgumentError, match="the request of run cannot be encoded"):
-        RUNS.encode_request(a_context(payload=payload))
+        RUNS.encode_request(make_context(payload=payload))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import HAPPENED, Happened
-from testkit.wires import METADATA, raw
+from testkit.wire import METADATA, dump
 from weenats.codec import EventCodec
 from weenats.errors import InvalidArgumentError
 from weenats.events import publish
@@ -28,10 +28,10 @@ def notification(**members: Any) -> bytes:
         "data": {"whatText": "x"},
         **members,
     }
-    return raw({name: value for name, value in body.items() if value is not ...})
+    return dump({name: value for name, value in body.items() if value is not ...})
 
 
-@given(st.binary(max_size=300) | st.text(max_size=100).map(raw))
+@given(st.binary(max_size=300) | st.text(max_size=100).map(dump))
 @example(b"[" * 100_000)
 def test_garbage_is_an_invalid_argument(data: bytes) -> None:
     """Whatever bytes come, no other exception leaves the codec."""
@@ -69,7 +69,7 @@ def test_unknown_members_are_ignored() -> None:
 def test_keys_that_subscribers_would_drop_are_not_published(key: Any) -> None:
     """A publisher gets no reply, so what nobody could take is refused before it is sent."""
     with pytest.raises(InvalidArgumentError, match="the event happened cannot be encoded"):
-        EventCodec(HAPPENED).encode(key, Happened(text="x"), 1, a_context())
+        EventCodec(HAPPENED).encode(key, Happened(text="x"), 1, make_context())
 
 
 @pytest.mark.parametrize("revision", [-1, 1.5, True, "1", None])

@@ -8,9 +8,9 @@ from typing import Annotated, Any, ClassVar
 import pytest
 from pydantic import Field
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import FORGET, GET, HAPPENED, RUN, Happened, NotReadyError, Outcome, Run, Thing
-from testkit.wires import METADATA, raw, request
+from testkit.wire import METADATA, dump, request
 from weenats import Model
 from weenats.codec import ContractBreachError, EventCodec, OperationCodec, decode_model
 from weenats.codec import encode_failure as encode
@@ -42,7 +42,7 @@ def told(error: Any) -> tuple[str, list[dict[str, str]]]:
 def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> None:
     """The caller learns the operation and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.encode_request(a_context(**options))
+        RUNS.encode_request(make_context(**options))
     assert refused.value.message == f"the request of run cannot be encoded: {why}"
 
 
@@ -58,13 +58,13 @@ def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> 
 def test_an_event_that_cannot_be_written(key: Any, data: Any, why: str) -> None:
     """The publisher learns the event and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
-        EventCodec(HAPPENED).encode(key, data, 1, a_context())
+        EventCodec(HAPPENED).encode(key, data, 1, make_context())
     assert refused.value.message == f"the event happened cannot be encoded: {why}"
 
 
 def test_a_payload_is_judged_by_who_receives_it() -> None:
     """What was put past the checks of a model is sent as it is, and refused with its pointer."""
-    sent = RUNS.encode_request(a_context(payload=Run.model_construct(action=5)))
+    sent = RUNS.encode_request(make_context(payload=Run.model_construct(action=5)))
     error = RUNS.decode_request(sent).payload_error
     told_of = "/command/action", "Input should be a valid string"
     assert told(error) == (
@@ -77,9 +77,9 @@ def test_what_is_no_json_is_told_as_such() -> None:
     """NaN and infinities are found where nothing else is wrong with a message."""
     no_json = [{"pointer": "", "message": "NaN is not valid JSON"}]
     with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_request(raw(request(later=float("nan"))))
+        RUNS.decode_request(dump(request(later=float("nan"))))
     assert told(refused.value) == ("the request envelope is invalid", no_json)
-    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, a_context())
+    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, make_context())
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(event[:-1] + b',"later":NaN}')
     assert told(refused.value) == ("the event happened breaks the contract", no_json)
@@ -94,7 +94,7 @@ def test_what_is_no_json_is_told_as_such() -> None:
 def test_an_envelope_is_told_with_its_first_fault() -> None:
     """The text has one fault, the details have all of them."""
     with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_request(raw(request(aggregateId={})))
+        RUNS.decode_request(dump(request(aggregateId={})))
     assert told(refused.value) == (
         "the request envelope is invalid: /aggregateId/type: Field required",
         [
@@ -103,7 +103,7 @@ def test_an_envelope_is_told_with_its_first_fault() -> None:
         ],
     )
     with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_request(raw(request(command=None)))
+        RUNS.decode_request(dump(request(command=None)))
     assert refused.value.message == "the request envelope is invalid: /command: Field required"
 
 
@@ -170,7 +170,7 @@ def test_faults_are_told_up_to_twenty() -> None:
         values: dict[str, int]
 
     with pytest.raises(InternalError) as failed:
-        decode_model(Numbers, raw({"values": {"a" * 300 + str(each): "x" for each in range(30)}}))
+        decode_model(Numbers, dump({"values": {"a" * 300 + str(each): "x" for each in range(30)}}))
     found = told(failed.value)[1]
     assert len(found) == 20
     assert {each["pointer"] for each in found} == {"/values/" + "a" * 192}
@@ -180,7 +180,7 @@ def test_a_handler_that_breaks_its_contract_is_told_to_the_log() -> None:
     """With the operation, what it must return and what it did."""
     for codec, promised in ((RUNS, "Outcome"), (FORGETS, "NoneType"), (GETS, "Entity[Thing]")):
         with pytest.raises(ContractBreachError) as breach:
-            codec.encode_success(Thing(text="x"), 1, a_context())
+            codec.encode_success(Thing(text="x"), 1, make_context())
         assert str(breach.value) == (
             f"{codec.operation.name} must return {promised} according to its contract, not Thing"
         )
@@ -216,12 +216,12 @@ def test_a_declared_error_keeps_its_text_and_the_names_of_its_details() -> None:
 
 def test_the_wire_knows_the_names_of_the_contract_alone() -> None:
     """A member by the name that Python has for it is an unknown one, which is ignored."""
-    unknown = raw(request(command={"action": "a", "retry_count": 1}))
+    unknown = dump(request(command={"action": "a", "retry_count": 1}))
     assert RUNS.decode_request(unknown).payload == Run(action="a")
     runs = OperationCodec(replace(RUN, result=Run))
     reply = b'{"success":true,"result":{"action":"a","retry_count":1},"duration":1}'
     assert runs.decode_response(reply).result == Run(action="a")
-    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, a_context())
+    event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, make_context())
     with pytest.raises(InvalidArgumentError, match="/data/whatText: Field required"):
         EventCodec(HAPPENED).decode(event.replace(b"whatText", b"text"))
     told_of = METADATA["messageId"].encode(), METADATA["timestamp"].encode()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import (
     FIND,
     FORGET,
@@ -21,7 +21,7 @@ from testkit.probe import (
     Thing,
     UndeclaredError,
 )
-from testkit.wires import METADATA, raw
+from testkit.wire import METADATA, dump
 from weenats.codec import OperationCodec, ReceivedResponse, encode_failure
 from weenats.contract import Entity
 from weenats.errors import CLASS_OF_CODE, InternalError, NotFoundError, ServiceError
@@ -35,7 +35,7 @@ REPLY = b'{"success":true,"result":{"text":"x"},"duration":1}'
 def failure(code: str = "NOT_FOUND", **members: Any) -> bytes:
     """Return the reply of a request that failed."""
     error = {"code": code, "message": "m", **members}
-    return raw({"success": False, "error": error, "duration": 1})
+    return dump({"success": False, "error": error, "duration": 1})
 
 
 def raised(codec: OperationCodec, data: bytes) -> ServiceError:
@@ -45,7 +45,7 @@ def raised(codec: OperationCodec, data: bytes) -> ServiceError:
     return caught.value
 
 
-@given(st.binary(max_size=300) | TEXTS.map(raw))
+@given(st.binary(max_size=300) | TEXTS.map(dump))
 @example(b"")
 @example(b'{"success":true}')
 @example(b'{"success":false,"error":{"code":"NOT_FOUND"},"duration":1}')
@@ -63,9 +63,9 @@ def test_garbage_is_an_internal_error(data: bytes) -> None:
 def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeeded: bool) -> None:
     """One wrong byte anywhere never raises anything but a ServiceError."""
     whole = (
-        RUNS.encode_success(Outcome(text="é"), 1, a_context())
+        RUNS.encode_success(Outcome(text="é"), 1, make_context())
         if succeeded
-        else encode_failure(PartMissingError(details=MissingDetails(part="é")), 1, a_context())
+        else encode_failure(PartMissingError(details=MissingDetails(part="é")), 1, make_context())
     )
     data = bytearray(whole)
     data[at % len(data)] = byte
@@ -79,7 +79,7 @@ def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeede
 @given(TEXTS)
 def test_results_arrive_as_they_were(text: str) -> None:
     """Results and entities are read as they were written, with duration and cause."""
-    request = a_context(correlation_id="c")
+    request = make_context(correlation_id="c")
     reply = RUNS.decode_response(RUNS.encode_success(Outcome(text=text), 1.25, request))
     assert isinstance(reply, ReceivedResponse)
     assert (reply.result, reply.duration) == (Outcome(text=text), 1.25)
@@ -124,7 +124,7 @@ def test_the_metadata_of_a_reply_is_read_on_demand() -> None:
     assert spoilt.result == Outcome(text="x")
     with pytest.raises(InternalError, match="the metadata of the reply is invalid"):
         spoilt.metadata  # noqa: B018 - reading it is the test
-    whole: Any = RUNS.decode_response(REPLY[:-1] + b',"metadata":' + raw(METADATA) + b"}")
+    whole: Any = RUNS.decode_response(REPLY[:-1] + b',"metadata":' + dump(METADATA) + b"}")
     assert whole.metadata.message_id == METADATA["messageId"]
 
 
@@ -133,7 +133,7 @@ def test_every_code_is_its_class_again(code: str) -> None:
     """The canonical errors arrive as their own classes, with message and details."""
     for details in (None, {"a": [1, {"b": None}]}):
         sent = CLASS_OF_CODE[code]("é\n", details=details)
-        received = raised(RUNS, encode_failure(sent, 1, a_context()))
+        received = raised(RUNS, encode_failure(sent, 1, make_context()))
         assert type(received) is CLASS_OF_CODE[code]
         assert (received.message, received.details) == ("é\n", details)
         assert received.remote

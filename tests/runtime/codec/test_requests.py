@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from testkit.doubles import a_context
+from testkit.contexts import make_context
 from testkit.probe import FIND, FORGET, GET, RUN, Run
-from testkit.wires import METADATA, raw, request
+from testkit.wire import METADATA, dump, request
 from weenats.codec import OperationCodec
 from weenats.errors import InvalidArgumentError
 
@@ -35,7 +35,7 @@ def refusal(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
     return violations(refused.value)
 
 
-@given(st.binary(max_size=300) | st.text(max_size=100).map(raw))
+@given(st.binary(max_size=300) | st.text(max_size=100).map(dump))
 @example(b"")
 @example(b"null")
 @example(b"\xef\xbb\xbf{}")
@@ -50,7 +50,7 @@ def test_garbage_is_an_invalid_argument(data: bytes) -> None:
 @given(st.integers(0, 200), st.integers(0, 255))
 def test_a_damaged_request_is_read_or_refused(position: int, byte: int) -> None:
     """One wrong byte anywhere never raises anything but InvalidArgumentError."""
-    data = bytearray(RUNS.encode_request(a_context()))
+    data = bytearray(RUNS.encode_request(make_context()))
     data[position % len(data)] = byte
     for damaged in (bytes(data), bytes(data[: position % len(data)])):
         try:
@@ -62,7 +62,7 @@ def test_a_damaged_request_is_read_or_refused(position: int, byte: int) -> None:
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=256))
 def test_keys_and_payloads_arrive_as_they_were(text: str) -> None:
     """Any key and any text in a payload are read as they were written."""
-    sent = a_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
+    sent = make_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
     received = RUNS.decode_request(RUNS.encode_request(sent))
     assert (received.key, received.payload, received.payload_error) == (text, sent.payload, None)
     assert received.metadata is not None
@@ -75,14 +75,14 @@ def test_keys_and_payloads_arrive_as_they_were(text: str) -> None:
 def test_keys_that_are_none_are_refused(key: Any) -> None:
     """Empty, too long, with control characters, or no text: the pointer names the key."""
     body = request(aggregateId={"type": "thing", "key": key})
-    assert [each["pointer"] for each in refusal(RUNS, raw(body))] == ["/aggregateId/key"]
+    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/key"]
 
 
 @pytest.mark.parametrize("kind", ["other", "Thing", "", None, 5])
 def test_the_aggregate_must_be_that_of_the_contract(kind: Any) -> None:
     """A request for another type of aggregate is refused."""
     body = request(aggregateId={"type": kind, "key": "k"})
-    assert [each["pointer"] for each in refusal(RUNS, raw(body))] == ["/aggregateId/type"]
+    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/type"]
 
 
 @pytest.mark.parametrize(
@@ -104,18 +104,18 @@ def test_the_aggregate_must_be_that_of_the_contract(kind: Any) -> None:
 )  # fmt: skip
 def test_a_bad_metadata_block_is_refused(metadata: Any, pointer: str) -> None:
     """The block may be absent; what is there must be right, and the pointer says what is not."""
-    assert pointer in [each["pointer"] for each in refusal(RUNS, raw(request(metadata=metadata)))]
+    assert pointer in [each["pointer"] for each in refusal(RUNS, dump(request(metadata=metadata)))]
 
 
 def test_only_what_is_needed_is_asked_for() -> None:
     """No metadata, no parameters for a plain query; unknown members of the envelope are ignored."""
-    plain = GETS.decode_request(raw(request(command=None, later={"x": [1]}, query=5)))
+    plain = GETS.decode_request(dump(request(command=None, later={"x": [1]}, query=5)))
     assert (plain.key, plain.payload, plain.metadata) == ("k-1", None, None)
     nested = request(
         aggregateId={"type": "thing", "key": "k", "tenant": 5},
         metadata={**METADATA, "later": 1, "correlation": {"correlationId": "c", "later": 1}},
     )
-    assert RUNS.decode_request(raw(nested)).payload == Run(action="go")
+    assert RUNS.decode_request(dump(nested)).payload == Run(action="go")
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_only_what_is_needed_is_asked_for() -> None:
 )
 def test_an_invalid_payload_is_kept_beside_a_valid_envelope(payload: Any, pointers: Any) -> None:
     """The caller can be judged first: key and metadata are there, the fault waits."""
-    received = RUNS.decode_request(raw(request(command=payload, metadata=METADATA)))
+    received = RUNS.decode_request(dump(request(command=payload, metadata=METADATA)))
     assert (received.key, received.payload) == ("k-1", None)
     assert received.metadata == METADATA
     assert [each["pointer"] for each in violations(received.payload_error)] == pointers
     with pytest.raises(InvalidArgumentError, match="the payload of run breaks the contract"):
-        a_context(payload_error=received.payload_error).payload  # noqa: B018 - it is what raises
+        make_context(payload_error=received.payload_error).payload  # noqa: B018 - it is what raises
 
 
 def test_a_bad_envelope_tells_nothing_of_the_payload() -> None:
     """When both are at fault, the refusal speaks of the envelope alone."""
     body = request(aggregateId={"type": "thing"}, command={"action": 5})
-    assert [each["pointer"] for each in refusal(RUNS, raw(body))] == ["/aggregateId/key"]
-    assert [each["pointer"] for each in refusal(RUNS, raw(request(command=None)))] == ["/command"]
-    assert [each["pointer"] for each in refusal(FINDS, raw(request()))] == ["/query"]
+    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/key"]
+    assert [each["pointer"] for each in refusal(RUNS, dump(request(command=None)))] == ["/command"]
+    assert [each["pointer"] for each in refusal(FINDS, dump(request()))] == ["/query"]
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_deep_nesting_is_refused(bracket: bytes, place: bytes) -> None:
 def test_a_megabyte_is_read_or_refused() -> None:
     """Size alone is no fault; a megabyte of faults is told in twenty bounded violations."""
     long = "a" * 1_000_000
-    large = RUNS.decode_request(raw(request(command={"action": long})))
+    large = RUNS.decode_request(dump(request(command={"action": long})))
     assert large.payload == Run(action=long)
-    faulty = RUNS.decode_request(raw(request(command={long: 1, "action": 5})))
+    faulty = RUNS.decode_request(dump(request(command={long: 1, "action": 5})))
     assert len(str(violations(faulty.payload_error))) < 10_000
-    refusal(RUNS, raw([0] * 300_000))
+    refusal(RUNS, dump([0] * 300_000))
 
 
 @pytest.mark.parametrize(

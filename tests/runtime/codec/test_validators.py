@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from testkit.wires import raw
+from testkit.wire import dump
 from weenats.codec.validators import typed_dict, validator
 from weenats.model import Model
 from weenats.protocol import messages
@@ -70,9 +70,9 @@ def test_the_dictionary_has_the_rules_of_the_model(name: str) -> None:
     model, dictionary = MODELS[name].__pydantic_validator__, validator(typed_dict(MODELS[name]))
     verdicts = set()
     for example in examples(name):
-        assert taken(model, raw(example))
+        assert taken(model, dump(example))
         for instance in (example, *spoilt(example), *ODD):
-            data = raw(instance)
+            data = dump(instance)
             verdict = taken(model, data)
             assert taken(dictionary, data) is verdict, data
             verdicts.add(verdict)
@@ -83,8 +83,8 @@ def test_the_dictionary_has_the_rules_of_the_model(name: str) -> None:
 def test_the_dictionary_holds_what_came(name: str) -> None:
     """Members stand under their wire names with their values; nothing is added for missing ones."""
     for example in examples(name):
-        read = validator(typed_dict(MODELS[name])).validate_json(raw(example), **WIRE)
-        written = MODELS[name].model_validate_json(raw(example), **WIRE).model_dump(by_alias=True)
+        read = validator(typed_dict(MODELS[name])).validate_json(dump(example), **WIRE)
+        written = MODELS[name].model_validate_json(dump(example), **WIRE).model_dump(by_alias=True)
         assert plain(read) == written == example
 
 
@@ -101,14 +101,14 @@ def test_members_can_be_given_another_type_or_left_out() -> None:
     """A member of another type is required with that type; None leaves it out, whatever comes."""
     check = validator(typed_dict(messages.CommandSuccess, result=int, metadata=None))
     whole = {"success": True, "duration": 1.0, "result": 5}
-    assert check.validate_json(raw({**whole, "metadata": "ignored"}), **WIRE) == whole
-    assert not taken(check, raw({**whole, "result": "5"}))
-    assert not taken(check, raw({"success": True, "duration": 1.0}))
+    assert check.validate_json(dump({**whole, "metadata": "ignored"}), **WIRE) == whole
+    assert not taken(check, dump({**whole, "result": "5"}))
+    assert not taken(check, dump({"success": True, "duration": 1.0}))
 
 
 def test_python_names_mean_nothing() -> None:
     """The wire names are the only ones, required members included."""
     check = validator(typed_dict(messages.Correlation))
-    assert not taken(check, raw({"correlation_id": "c"}))
-    read = check.validate_json(raw({"correlationId": "c", "causation_id": 5}), **WIRE)
+    assert not taken(check, dump({"correlation_id": "c"}))
+    read = check.validate_json(dump({"correlationId": "c", "causation_id": 5}), **WIRE)
     assert read == {"correlationId": "c"}

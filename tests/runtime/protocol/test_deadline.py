@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import FakeClock, settle, travel
+from testkit.clocks import FakeClock, travel
+from testkit.waiting import settle
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import deadline
 from weenats.protocol.deadline import DeadlineTimer, from_header, seconds

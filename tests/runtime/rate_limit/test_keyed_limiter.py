@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import stand_still
+from testkit.clocks import travel
 from weenats.contract import RateLimit
 from weenats.rate_limit import KeyedLimiter
 
@@ -36,7 +36,7 @@ STEPS = st.lists(
 @given(STEPS)
 async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) -> None:
     """With room for all keys it lets through what one that never forgets does."""
-    clock = stand_still()
+    clock = travel()
     bounded, endless = KeyedLimiter(LIMIT, 6), {key: KeyedLimiter(LIMIT, 1) for key in "abcdef"}
     for key, pause in steps:
         clock.advance(pause)
@@ -48,7 +48,7 @@ async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) 
 
 async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
     """Whoever used up its bucket stays refused while thousands of names come by."""
-    stand_still()
+    travel()
     limiter = KeyedLimiter(LIMIT, 100)
     assert [take(limiter, "ada") for _ in range(5)] == [True] * 4 + [False]
     for number in range(5000):
@@ -61,7 +61,7 @@ async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
 
 async def test_a_flood_shares_one_bucket_and_ends_with_it() -> None:
     """What comes beyond the bound passes at the rate of one; afterwards there is room again."""
-    clock = stand_still()
+    clock = travel()
     limiter = KeyedLimiter(LIMIT, 10)
     for number in range(10):
         assert take(limiter, f"known-{number}")
@@ -78,10 +78,10 @@ def resident() -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.slow
+@pytest.mark.timing
 async def test_a_million_names_take_no_more_memory_than_the_first_ones() -> None:
     """Memory is flat, whether the buckets are in use or have drained meanwhile."""
-    clock = stand_still()
+    clock = travel()
     limiter = KeyedLimiter(LIMIT, 10_000)
     before = 0
     for number in range(1_000_000):

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from testkit.doubles import a_context, stand_still
+from testkit.clocks import travel
+from testkit.contexts import make_context
 from testkit.probe import RUN
 from weenats import CallNext, Principal, RequestContext, Response
 from weenats.contract import RateLimit
@@ -54,7 +55,7 @@ def statistics(limits: RateLimits, operation: Any) -> Any:
 def caller(name: str | None, issuer: str | None = None) -> RequestContext:
     """Return a request of somebody, or of nobody that is known."""
     principal = None if name is None else Principal(id=name, issuer=issuer)
-    return a_context(side="server", principal=principal)
+    return make_context(side="server", principal=principal)
 
 
 async def count(call: CallNext, times: int, context: Callable[[], RequestContext]) -> int:
@@ -76,7 +77,7 @@ def anybody() -> RequestContext:
 
 async def test_a_burst_passes_and_then_the_rate() -> None:
     """Twenty at once, then ten a second, for as long as they come."""
-    clock, call = stand_still(), gate(rate=10, burst=20)
+    clock, call = travel(), gate(rate=10, burst=20)
     assert await count(call, 100, anybody) == 20
     for _ in range(5):
         clock.advance(1)
@@ -88,7 +89,7 @@ async def test_a_burst_passes_and_then_the_rate() -> None:
 @pytest.mark.parametrize(("rate", "burst"), [(10, 20), (0.25, 1), (0.5, 1), (3.5, 7)])
 async def test_the_burst_is_twice_the_rate_and_one_at_least(rate: float, burst: int) -> None:
     """Nobody has to say it."""
-    stand_still()
+    travel()
     assert await count(gate(rate=rate), 100, anybody) == burst
 
 
@@ -105,7 +106,7 @@ async def waits(call: CallNext) -> float:
 @given(st.floats(0.01, 100), st.floats(1, 5), st.floats(0, 0.99))
 async def test_retry_after_is_true(rate: float, factor: float, ahead: float) -> None:
     """Who waits that long passes, who comes a tenth earlier (and a millisecond) does not."""
-    clock = stand_still()
+    clock = travel()
     call = gate(rate=rate, burst=max(rate, 1.0) * factor)
     await waits(call)
     clock.now += ahead / rate
@@ -124,7 +125,7 @@ async def test_retry_after_is_true(rate: float, factor: float, ahead: float) -> 
 
 async def test_a_refusal_names_the_operation_and_says_when() -> None:
     """Details have whole milliseconds; the text has nothing of the caller."""
-    stand_still()
+    travel()
     call = gate(rate=2, burst=2, per_client=True)
     await count(call, 2, lambda: caller("ada-s3cret"))
     with pytest.raises(ResourceExhaustedError) as refused:
@@ -135,7 +136,7 @@ async def test_a_refusal_names_the_operation_and_says_when() -> None:
 
 async def test_each_caller_has_a_bucket() -> None:
     """One that is used up takes nothing from another; issuers are part of who it is."""
-    stand_still()
+    travel()
     call = gate(rate=5, burst=5, per_client=True)
     assert await count(call, 9, lambda: caller("ada")) == 5
     assert await count(call, 9, lambda: caller("bob")) == 5
@@ -146,7 +147,7 @@ async def test_each_caller_has_a_bucket() -> None:
 
 async def test_issuer_and_id_do_not_run_into_each_other() -> None:
     """Whatever a validator of the user's calls an issuer, no two callers become one."""
-    stand_still()
+    travel()
     call = gate(rate=1, burst=1, per_client=True)
     for issuer, name in (("a", "bc"), ("ab", "c"), (None, "abc"), ("a\nb", "c"), ("a", "b\nc")):
         who = caller(name, issuer)
@@ -155,7 +156,7 @@ async def test_issuer_and_id_do_not_run_into_each_other() -> None:
 
 async def test_those_that_cannot_be_told_apart_share_one() -> None:
     """And no name that anybody may choose is that of the shared bucket."""
-    stand_still()
+    travel()
     call = gate(rate=5, burst=5, per_client=True)
     assert await count(call, 9, anybody) == 5
     for name in ("", "\n", "k", "d", "shared", "None"):
@@ -164,7 +165,7 @@ async def test_those_that_cannot_be_told_apart_share_one() -> None:
 
 async def test_they_are_refused_when_that_is_wanted() -> None:
     """`reject`: who is nobody is told so, and takes from nobody's bucket."""
-    stand_still()
+    travel()
     limit = RateLimit(max_requests_per_second=5, burst=5)
     settings = RateLimitSettings(limit=limit, per_client=True, on_missing_principal="reject")
     limits = RateLimits(settings, [RUN])
@@ -179,7 +180,7 @@ async def test_they_are_refused_when_that_is_wanted() -> None:
 
 async def test_a_function_may_tell_callers_apart() -> None:
     """None is one that it cannot tell; what it says wins over the principal."""
-    stand_still()
+    travel()
 
     def tenant(context: RequestContext) -> str | None:
         return context.headers.get("x-tenant")
@@ -187,7 +188,7 @@ async def test_a_function_may_tell_callers_apart() -> None:
     call = gate(rate=2, burst=2, key_extractor=tenant)
 
     def of(name: str) -> Callable[[], RequestContext]:
-        return lambda: a_context(
+        return lambda: make_context(
             side="server", headers={"x-tenant": name}, principal=Principal(id="ada")
         )
 
@@ -200,7 +201,7 @@ async def test_a_function_may_tell_callers_apart() -> None:
 @pytest.mark.parametrize("answer", [5, b"k", ["k"], object()])
 async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) -> None:
     """It is a defect, and told as one."""
-    stand_still()
+    travel()
     text = f"^key_extractor must return str or None, not {type(answer).__name__}$"
     with pytest.raises(TypeError, match=text):
         await gate(rate=2, key_extractor=lambda _: answer)(anybody())
@@ -208,7 +209,7 @@ async def test_a_function_that_returns_no_text_lets_nobody_through(answer: Any) 
 
 async def test_a_function_that_raises_lets_nobody_through() -> None:
     """Its exception goes the way of any defect."""
-    stand_still()
+    travel()
 
     def broken(_: RequestContext) -> str:
         raise ZeroDivisionError
@@ -219,15 +220,15 @@ async def test_a_function_that_raises_lets_nobody_through() -> None:
 
 async def test_long_and_odd_keys_are_keys_like_any_other() -> None:
     """They are told apart to the last character, and no half of a pair breaks them."""
-    stand_still()
+    travel()
     call = gate(rate=1, burst=1, key_extractor=lambda context: context.headers["x-key"])
     for key in ("x" * 5000, "x" * 4999 + "y", "\ud800" * 200, "\ud800", "é\n\0"):
-        assert await count(call, 3, lambda key=key: a_context(headers={"x-key": key})) == 1  # type: ignore[misc]
+        assert await count(call, 3, lambda key=key: make_context(headers={"x-key": key})) == 1  # type: ignore[misc]
 
 
 async def test_who_chooses_keys_does_not_choose_how_much_is_kept() -> None:
     """Short ones are kept as they are, long ones as something shorter; the shared one is empty."""
-    stand_still()
+    travel()
     kept: list[str] = []
 
     class Noting(SharedLimiter):
@@ -249,7 +250,7 @@ async def test_who_chooses_keys_does_not_choose_how_much_is_kept() -> None:
 
 async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
     """What one limit refuses takes nothing from the other."""
-    clock = stand_still()
+    clock = travel()
     call = gate(LIMITED, rate=10, burst=10)
     assert await count(call, 50, anybody) == 2
     clock.advance(1)
@@ -265,7 +266,7 @@ async def test_the_strictest_decides_and_nothing_is_taken_in_vain() -> None:
 
 async def test_a_limit_of_the_contract_is_by_the_keys_of_the_service() -> None:
     """With a limit per client each client has the contract's allowance."""
-    stand_still()
+    travel()
     call = gate(LIMITED, rate=100, per_client=True)
     assert await count(call, 5, lambda: caller("ada")) == 2
     assert await count(call, 5, lambda: caller("bob")) == 2
@@ -273,7 +274,7 @@ async def test_a_limit_of_the_contract_is_by_the_keys_of_the_service() -> None:
 
 async def test_a_limit_of_the_contract_alone_is_for_all() -> None:
     """Without a limit of the service it holds for all callers together."""
-    stand_still()
+    travel()
     call = gate(LIMITED)
     assert await count(call, 5, lambda: caller("ada")) == 2
     assert await count(call, 5, lambda: caller("bob")) == 0
@@ -289,7 +290,7 @@ def test_a_limit_of_the_contract_alone_tells_nobody_apart() -> None:
 
 async def test_who_debugs_reads_what_was_refused(caplog: pytest.LogCaptureFixture) -> None:
     """The operation, and by how much it came too early."""
-    stand_still()
+    travel()
     with caplog.at_level(logging.DEBUG, "weenats.rate_limit"):
         await count(gate(rate=2, burst=2), 3, anybody)
     (line,) = caplog.messages
@@ -307,7 +308,7 @@ def test_an_operation_without_a_limit_has_nothing_before_it() -> None:
 
 async def test_refusals_are_counted() -> None:
     """By operation, for statistics."""
-    stand_still()
+    travel()
     limits = RateLimits(RateLimitSettings(), [LIMITED])
     await count(limited_by(limits, LIMITED), 5, anybody)
     assert statistics(limits, LIMITED) == {"refused": 3}

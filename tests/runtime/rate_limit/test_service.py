@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from testkit.probe import RUN, Probe, ProbeClient, Run
-from testkit.tokens import Judge, token
+from testkit.tokens import FakeValidator, token
 from weenats import CallNext, Endpoint, NatsServiceBuilder, RequestContext, Response
 from weenats.contract import RateLimit
 from weenats.errors import (
@@ -115,8 +115,8 @@ def test_a_limit_per_client_stands_behind_authentication() -> None:
         ValueError,
         match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) before it",
     ):
-        per_client.with_auth(validator=Judge()).build()
-    builder().with_auth(validator=Judge()).with_rate_limit(5, per_client=True).build()
+        per_client.with_auth(validator=FakeValidator()).build()
+    builder().with_auth(validator=FakeValidator()).with_rate_limit(5, per_client=True).build()
     builder().with_rate_limit(5, key_extractor=tenant).build()
     builder().with_rate_limit(5, per_client=True, key_extractor=tenant).build()
 
@@ -140,9 +140,9 @@ async def test_where_it_stands_decides_who_is_refused_first() -> None:
         transport = MemoryTransport()
         built = builder(transport)
         if first == "limit":
-            built = built.with_rate_limit(0.001, burst=1).with_auth(validator=Judge())
+            built = built.with_rate_limit(0.001, burst=1).with_auth(validator=FakeValidator())
         else:
-            built = built.with_auth(validator=Judge()).with_rate_limit(0.001, burst=1)
+            built = built.with_auth(validator=FakeValidator()).with_rate_limit(0.001, burst=1)
         async with built.build():
             nobody = ProbeClient(transport)
             told = await outcomes(nobody, 2)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from testkit.doubles import a_context, until
+from testkit.contexts import make_context
 from testkit.probe import RUN, NotReadyError, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import until
 from weenats import CallNext, NatsServiceBuilder, RequestContext, Response, ServiceError
 from weenats.contract import AnyOperation
 from weenats.interceptors import Description, Interceptor, ServiceFeature, Setting
@@ -197,5 +198,5 @@ async def test_a_callback_that_raises_is_logged(caplog: pytest.LogCaptureFixture
 def test_on_answer_is_for_the_server_side() -> None:
     """The context of a call raises; the context of a unit test ignores the callback."""
     with pytest.raises(RuntimeError, match="on_answer is for requests that are served"):
-        a_context().on_answer(print)
-    a_context(side="server").on_answer(print)
+        make_context().on_answer(print)
+    make_context(side="server").on_answer(print)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import settle, until
 from weenats.errors import ConnectionLostError
 from weenats.service.queue_group import QueueMembership
 from weenats.testing import MemoryTransport

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testkit.doubles import until
+from testkit.waiting import until
 from weenats.service.signals import StopSignals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from testkit.observed import Observed, observing
 from testkit.probe import Probe
+from testkit.telemetry import Recording, recording
 
 
 @pytest.fixture(params=["spans of the SDK", "spans put together late"])
 def observed(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
-) -> Iterator[Observed]:
+) -> Iterator[Recording]:
     """What the SDK records; all that began has ended, once, and the SDK has nothing to warn of."""
-    with observing(counts=request.param == "spans of the SDK") as recorded:
+    with recording(counts=request.param == "spans of the SDK") as recorded:
         yield recorded
         assert recorded.unended == 0
     assert not [each for each in caplog.records if each.name.startswith("opentelemetry")]

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.observed import Observed, calling, judge, probe_token, serving
 from testkit.probe import Happened, Outcome, Probe, Run
+from testkit.telemetry import Recording, calling, probe_token, probe_validator, serving
 from weenats import ReceivedEvent
 
 LEVELS: Final = ("minimal", "standard", "full")
@@ -71,12 +71,12 @@ def expected(side: str, level: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("level", LEVELS)
 async def test_a_call_has_the_attributes_of_its_side_and_level(
-    nats_url: str, observed: Observed, handlers: Probe, level: str
+    nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
     """Client and server have what the table says of them, and nothing else."""
     settings = {"attributes": level, "environment": "tests"}
     async with (
-        serving(nats_url, handlers, auth=judge(), **settings),
+        serving(nats_url, handlers, auth=probe_validator(), **settings),
         calling(nats_url, **settings) as client,
     ):
         await client.run(
@@ -100,7 +100,7 @@ async def test_a_call_has_the_attributes_of_its_side_and_level(
 
 @pytest.mark.parametrize("level", LEVELS)
 async def test_an_event_has_the_attributes_of_its_side_and_level(
-    nats_url: str, observed: Observed, handlers: Probe, level: str
+    nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
     """Producer and consumer have what the table says of them, and nothing else."""
     settings = {"attributes": level, "environment": "tests"}
@@ -131,7 +131,7 @@ async def test_an_event_has_the_attributes_of_its_side_and_level(
 
 
 async def test_without_features_their_attributes_are_absent(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """Nobody asks who calls: no `auth.*`, even when a token comes; no causation, no group."""
     async with (
@@ -160,11 +160,11 @@ async def test_without_features_their_attributes_are_absent(
     ],
 )
 async def test_the_principal_is_named_as_settings_say(
-    nats_url: str, observed: Observed, handlers: Probe, mode: str, shown: str | None
+    nats_url: str, observed: Recording, handlers: Probe, mode: str, shown: str | None
 ) -> None:
     """Plain, as a SHA-256 digest, or not at all."""
     async with (
-        serving(nats_url, handlers, auth=judge(), principal=mode),
+        serving(nats_url, handlers, auth=probe_validator(), principal=mode),
         calling(nats_url) as client,
     ):
         await client.run("k", Run(action="go"), token=probe_token())
@@ -176,11 +176,11 @@ async def test_the_principal_is_named_as_settings_say(
 
 @pytest.mark.parametrize("level", LEVELS)
 async def test_names_are_of_a_contract_and_never_of_a_message(
-    nats_url: str, observed: Observed, handlers: Probe, level: str
+    nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
     """A hundred keys and callers have one name each operation; no inbox, no key, no token."""
     async with (
-        serving(nats_url, handlers, auth=judge(), attributes=level),
+        serving(nats_url, handlers, auth=probe_validator(), attributes=level),
         calling(nats_url, attributes=level) as client,
         await client.subscribe_happened(_ignore),
     ):

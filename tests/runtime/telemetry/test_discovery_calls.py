@@ -9,8 +9,8 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, StatusCode
 
-from testkit.observed import NOTHING, Observed, calling, serving
 from testkit.probe import Probe, ProbeClient
+from testkit.telemetry import NOTHING, Recording, calling, serving
 from weenats import ServiceError
 
 ASKED: Final[dict[str, tuple[Callable[[ProbeClient, str | None], Awaitable[Any]], str]]] = {
@@ -23,7 +23,7 @@ ASKED: Final[dict[str, tuple[Callable[[ProbeClient, str | None], Awaitable[Any]]
 
 @pytest.mark.parametrize("verb", ASKED)
 async def test_each_has_a_span_that_names_no_instance(
-    nats_url: str, observed: Observed, handlers: Probe, verb: str
+    nats_url: str, observed: Recording, handlers: Probe, verb: str
 ) -> None:
     """Below the current span; its context is in the headers; counted like other calls."""
     ask, subject = ASKED[verb]
@@ -52,7 +52,7 @@ async def test_each_has_a_span_that_names_no_instance(
 
 
 @pytest.mark.parametrize("verb", ["INFO", "STATS", "HEALTH"])
-async def test_nobody_who_answers_is_told(nats_url: str, observed: Observed, verb: str) -> None:
+async def test_nobody_who_answers_is_told(nats_url: str, observed: Recording, verb: str) -> None:
     """The span fails as the call does."""
     async with calling(nats_url) as client:
         with pytest.raises(ServiceError):
@@ -63,7 +63,7 @@ async def test_nobody_who_answers_is_told(nats_url: str, observed: Observed, ver
 
 
 async def test_they_are_sampled_as_queries(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """None of them is recorded where no query is; all succeed."""
     async with serving(nats_url, handlers), calling(nats_url, sampling=NOTHING) as client:

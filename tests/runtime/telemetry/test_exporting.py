@@ -13,25 +13,27 @@ from typing import Any
 import pytest
 from opentelemetry import trace
 
-from testkit.observed import EVERYTHING, judge, probe_token
-from testkit.otlp_receiver import Receiver, receiving
+from testkit.otlp_receiver import Receiver, otlp_receiver
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import EVERYTHING, probe_token, probe_validator
+from testkit.waiting import LIMIT, wait_for
 from weenats import (
+    ConnectionOptions,
     InternalError,
     NatsServiceBuilder,
     RequestContext,
     UnauthenticatedError,
 )
+from weenats.telemetry import otlp
 
 SERVER = 2  # the kinds as OTLP numbers them
 PRODUCER = 4
-BOUND = 20  # seconds: four times what a stop allows its exporters
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """A receiver that answers."""
-    with receiving() as running:
+    with otlp_receiver() as running:
         yield running
 
 
@@ -43,10 +45,22 @@ def closed_port() -> Iterator[str]:
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
+@pytest.fixture
+def impatient_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Exporters that give up soon; their threads have ended when the test has."""
+    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 1)
+    monkeypatch.setattr(otlp, "_SHUT_DOWN_TIMEOUT", 0.2)
+    before = set(threading.enumerate())
+    yield
+    wait_for(lambda: not [each for each in threading.enumerate() if each not in before])
+
+
 @asynccontextmanager
 async def exporting(nats_url: str, url: str, handlers: Probe, **telemetry: Any) -> Any:
     """Serve with an exporter; give a client without telemetry."""
-    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=judge(), required=False)
+    builder = NatsServiceBuilder(handlers, nats_url).with_auth(
+        validator=probe_validator(), required=False
+    )
     settings = {"sampling": EVERYTHING, "exporter_url": url, **telemetry}
     service = builder.with_telemetry(**settings).build()
     async with service, ProbeClient.connect(nats_url) as client:
@@ -147,11 +161,14 @@ async def test_a_service_that_cannot_start_ends_its_exporters(
 ) -> None:
     """No thread of theirs stays behind."""
     servers = closed_port.replace("http", "nats")
-    builder = NatsServiceBuilder(handlers, servers).with_telemetry(exporter_url=receiver.url)
+    options = ConnectionOptions(connect_timeout=0.2)
+    builder = NatsServiceBuilder(handlers, servers, connection=options)
+    builder = builder.with_telemetry(exporter_url=receiver.url)
     with no_threads_stay(), pytest.raises(Exception, match="NATS"):
         await builder.build().start()
 
 
+@pytest.mark.usefixtures("impatient_exporters")
 @pytest.mark.parametrize("how", ["refuses", "does not answer"])
 async def test_a_receiver_that_is_down_holds_nobody_up(
     nats_url: str, receiver: Receiver, closed_port: str, handlers: Probe, how: str
@@ -170,5 +187,5 @@ async def test_a_receiver_that_is_down_holds_nobody_up(
         queue = processor._batch_processor._queue
         assert queue.maxlen is not None
         assert queue.maxlen <= 2048
-        async with asyncio.timeout(BOUND):
+        async with asyncio.timeout(LIMIT):
             await service.stop()

@@ -8,8 +8,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
-from testkit.observed import EVERYTHING, Observed
 from testkit.probe import GET, Probe, ProbeClient, Run
+from testkit.telemetry import EVERYTHING, Recording
 from weenats import CallNext, NatsServiceBuilder, RequestContext, Response, TelemetrySettings
 from weenats.errors import InternalError, ResourceExhaustedError, UnavailableError
 from weenats.testing import MemoryTransport
@@ -37,7 +37,7 @@ def events(span: ReadableSpan) -> list[str]:
 
 @pytest.mark.parametrize("first", ["limit", "user"])
 async def test_a_request_that_is_too_many_says_so(
-    observed: Observed, handlers: Probe, first: str
+    observed: Recording, handlers: Probe, first: str
 ) -> None:
     """The one that passed and the one that did not differ, wherever the limit stands."""
 
@@ -64,7 +64,7 @@ async def test_a_request_that_is_too_many_says_so(
 
 
 async def test_callers_are_told_apart_by_what_the_span_says(
-    observed: Observed, handlers: Probe
+    observed: Recording, handlers: Probe
 ) -> None:
     """A key of the user's is named as one; without limit and breaker nothing is said of them."""
     transport = MemoryTransport()
@@ -79,7 +79,7 @@ async def test_callers_are_told_apart_by_what_the_span_says(
 
 
 async def test_a_breaker_tells_its_state_and_its_changes(
-    observed: Observed, handlers: Probe
+    observed: Recording, handlers: Probe
 ) -> None:
     """Closed, opened by this request, refused by an open one: each span says which it met."""
 
@@ -104,7 +104,7 @@ async def test_a_breaker_tells_its_state_and_its_changes(
 
 
 async def test_the_least_level_says_nothing_of_features(
-    observed: Observed, handlers: Probe
+    observed: Recording, handlers: Probe
 ) -> None:
     """Not of a limit that refused, nor of a breaker that opened, nor how often it was tried."""
 
@@ -132,7 +132,7 @@ async def test_the_least_level_says_nothing_of_features(
     }
 
 
-async def test_gauges_tell_of_limits_and_breakers(observed: Observed, handlers: Probe) -> None:
+async def test_gauges_tell_of_limits_and_breakers(observed: Recording, handlers: Probe) -> None:
     """Breakers that are not closed and refusals, where there is a limit and a breaker."""
 
     async def crash(*_: Any) -> Any:
@@ -152,7 +152,7 @@ async def test_gauges_tell_of_limits_and_breakers(observed: Observed, handlers: 
         assert observed.points("weenats.server.rate_limit.refusals") == []
 
 
-async def test_each_attempt_is_a_span_with_its_number(observed: Observed, handlers: Probe) -> None:
+async def test_each_attempt_is_a_span_with_its_number(observed: Recording, handlers: Probe) -> None:
     """A call that is made again has a CLIENT span for each attempt, which says the how manieth."""
     left = [UnavailableError("not yet")]
 

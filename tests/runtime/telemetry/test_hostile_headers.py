@@ -18,8 +18,8 @@ from opentelemetry.context import Context
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from testkit.observed import Observed, serving
 from testkit.probe import Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import Recording, serving
 from weenats import NatsServiceBuilder, RequestContext
 from weenats.context import MessageContext
 from weenats.protocol.headers import Headers
@@ -291,7 +291,7 @@ async def raw(nats_url: str) -> AsyncIterator[RawClient]:
 @pytest.mark.parametrize("telemetry", [True, False])
 async def test_a_service_answers_whatever_its_callers_send(
     nats_url: str,
-    observed: Observed,
+    observed: Recording,
     raw: RawClient,
     caplog: pytest.LogCaptureFixture,
     telemetry: bool,

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_context
-from testkit.observed import Observed, calling, judge, probe_token, serving
+from testkit.contexts import make_context
 from testkit.probe import Happened, Outcome, Probe, Run
+from testkit.telemetry import Recording, calling, probe_token, probe_validator, serving
 from weenats import Principal, ReceivedEvent, RequestContext
 from weenats import logging as weenats_logging
 from weenats.context import CURRENT
@@ -100,7 +100,7 @@ def test_what_cannot_be_configured_changes_nothing(bad: dict[str, Any]) -> None:
     ],
 )
 async def test_a_record_tells_what_it_belongs_to(
-    nats_url: str, observed: Observed, handlers: Probe, mode: Any, shown: str | None
+    nats_url: str, observed: Recording, handlers: Probe, mode: Any, shown: str | None
 ) -> None:
     """Trace, span, correlation, message, operation and caller, of the request being served."""
     stream = configured(json=True, principal=mode)
@@ -111,7 +111,7 @@ async def test_a_record_tells_what_it_belongs_to(
 
     handlers.actions["tell"] = tell
     LOG.info("before")
-    async with serving(nats_url, handlers, auth=judge()), calling(nats_url) as client:
+    async with serving(nats_url, handlers, auth=probe_validator()), calling(nats_url) as client:
         await client.run("k", Run(action="tell"), token=probe_token(), correlation_id="c-1")
     server = observed.one(SpanKind.SERVER)
     told = {line["message"]: line for line in lines(stream) if line["logger"] == "application"}
@@ -131,7 +131,7 @@ async def test_a_record_tells_what_it_belongs_to(
 
 
 async def test_an_event_is_told_without_an_operation(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """Its ids and its trace are."""
     stream = configured(json=True)
@@ -151,7 +151,7 @@ async def test_an_event_is_told_without_an_operation(
 
 
 async def test_a_request_that_waited_is_told_as_itself(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """What is logged while callers are authenticated has the span of that request, no other."""
     stream = configured(json=True)
@@ -166,7 +166,7 @@ async def test_a_request_that_waited_is_told_as_itself(
 
     handlers.actions["hold"] = hold
     good = probe_token()
-    async with serving(nats_url, handlers, auth=judge()), calling(nats_url) as client:
+    async with serving(nats_url, handlers, auth=probe_validator()), calling(nats_url) as client:
         calls = [
             asyncio.create_task(client.run("k", Run(action="hold"), token=text))
             for text in (good, good, "bad.token.text", "bad.token.text")
@@ -217,11 +217,11 @@ def test_an_exception_is_in_the_line_of_its_record() -> None:
     assert len(line["timestamp"]) == len("2026-01-01T00:00:00.000Z")
 
 
-def test_a_line_of_text_shows_what_there_is(observed: Observed) -> None:
+def test_a_line_of_text_shows_what_there_is(observed: Recording) -> None:
     """In brackets before the message; no brackets where there is nothing."""
     stream = configured()
     LOG.info("outside")
-    served = a_context(side="server", correlation_id="c-1", principal=Principal(id="ada"))
+    served = make_context(side="server", correlation_id="c-1", principal=Principal(id="ada"))
     reset = CURRENT.set(served)
     try:
         LOG.info("inside")

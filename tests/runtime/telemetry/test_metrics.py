@@ -10,9 +10,10 @@ from weakref import ref
 import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_served_request, answered, until
-from testkit.observed import NOTHING, Observed, calling, serving
+from testkit.contexts import answered, make_served_request
 from testkit.probe import Happened, Outcome, Probe, Run
+from testkit.telemetry import NOTHING, Recording, calling, serving
+from testkit.waiting import until
 from weenats import JwtAuthConfig, NatsServiceBuilder, ReceivedEvent, RequestContext, ServiceError
 
 BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -26,7 +27,7 @@ OK: Final = {**RPC, "rpc.response.status_code": "OK"}
 FAILED: Final = {**RPC, "rpc.response.status_code": "INTERNAL", "error.type": "INTERNAL"}
 
 
-def counts(observed: Observed, name: str) -> list[tuple[dict[str, Any], float]]:
+def counts(observed: Recording, name: str) -> list[tuple[dict[str, Any], float]]:
     """Return the attributes of a metric's points and how many each has."""
     return sorted(
         (
@@ -43,7 +44,7 @@ async def crash(*_: Any) -> Outcome:
 
 
 async def test_each_call_is_counted_on_both_sides(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """In seconds, with the conventions' buckets, by outcome; recorded or not."""
     handlers.actions["crash"] = crash
@@ -64,8 +65,9 @@ async def test_each_call_is_counted_on_both_sides(
         assert all(0 < point.min <= point.max < 5 for point in observed.points(name))
 
 
+@pytest.mark.timing
 async def test_a_duration_has_the_time_that_a_request_waited(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """The server's begins with the arrival, as its span does, and the client's is longer."""
     async with serving(nats_url, handlers), calling(nats_url) as client:
@@ -80,7 +82,7 @@ async def test_a_duration_has_the_time_that_a_request_waited(
 
 
 async def test_a_clock_that_goes_back_makes_no_negative_duration(
-    observed: Observed, monkeypatch: pytest.MonkeyPatch
+    observed: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is 0; the SDK would warn of less for each request."""
     from testkit.probe import RUN
@@ -88,7 +90,7 @@ async def test_a_clock_that_goes_back_makes_no_negative_duration(
     from weenats.telemetry.server import ServedOperation
 
     served = ServedOperation(TelemetryManager(TelemetrySettings(sampling=NOTHING)), RUN, "g", {})
-    job, context = a_served_request(received=2**62)
+    job, context = make_served_request(received=2**62)
     await served(context, answered)
     job.notify(context, None)
     (point,) = observed.points("rpc.server.call.duration")
@@ -96,7 +98,7 @@ async def test_a_clock_that_goes_back_makes_no_negative_duration(
 
 
 async def test_events_are_counted_where_they_are_published_and_taken(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """How many, how long, and what went wrong: in a handler, with the bytes, with the sending."""
     seen: list[int] = []
@@ -135,7 +137,7 @@ async def test_events_are_counted_where_they_are_published_and_taken(
 
 
 async def test_the_spans_of_events_tell_what_went_wrong(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """A failed handler and bytes that are no event have a CONSUMER span with an error."""
     secret = "hunter2"
@@ -163,7 +165,7 @@ async def test_the_spans_of_events_tell_what_went_wrong(
 
 
 async def test_instruments_of_an_event_are_made_once(
-    nats_url: str, observed: Observed, handlers: Probe, monkeypatch: pytest.MonkeyPatch
+    nats_url: str, observed: Recording, handlers: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However often it is published."""
     from weenats.telemetry.messaging import EventTelemetry
@@ -198,7 +200,7 @@ def test_telemetry_of_events_does_not_keep_a_manager_alive() -> None:
     assert alive() is None
 
 
-def gauges(observed: Observed, name: str) -> dict[str, float]:
+def gauges(observed: Recording, name: str) -> dict[str, float]:
     """Return what a gauge says by instance."""
     points = observed.points(f"weenats.{name}")
     assert {point.attributes["weenats.service.name"] for point in points} <= {"probe"}
@@ -206,7 +208,7 @@ def gauges(observed: Observed, name: str) -> dict[str, float]:
 
 
 async def test_gauges_tell_what_runs_waits_and_drains(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """Each instance for itself, while it serves and drains; nothing before and after."""
     entered, opened = asyncio.Semaphore(0), asyncio.Event()
@@ -238,7 +240,7 @@ async def test_gauges_tell_what_runs_waits_and_drains(
     assert gauges(observed, "auth.jwks.age") == {}
 
 
-async def test_gauges_do_not_keep_a_service(nats_url: str, observed: Observed) -> None:
+async def test_gauges_do_not_keep_a_service(nats_url: str, observed: Recording) -> None:
     """One that was dropped can be collected."""
     async with serving(nats_url, Probe()) as service:
         kept = ref(service)
@@ -249,7 +251,7 @@ async def test_gauges_do_not_keep_a_service(nats_url: str, observed: Observed) -
 
 
 async def test_the_age_of_keys_is_told_where_an_issuer_publishes_them(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """In seconds since they were fetched; nothing while they never were."""
     from testkit.http_server import HttpServer

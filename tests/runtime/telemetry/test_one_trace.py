@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
 
-from testkit.observed import NOTHING, Observed, calling
 from testkit.paths import TESTKIT
 from testkit.probe import Run
+from testkit.processes import async_child_process, python_environment
+from testkit.telemetry import NOTHING, Recording, calling
 
 SCRIPT: Final = TESTKIT / "serve_traced.py"
 ROLES: Final = ("front", "inner", "listener")
@@ -28,7 +28,7 @@ class Story:
 
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def edges(self, observed: Observed) -> set[tuple[str, str, str]]:
+    def edges(self, observed: Recording) -> set[tuple[str, str, str]]:
         """Return each span as (process and kind, name, name of its parent)."""
         spans = {"caller": [json.loads(span.to_json()) for span in observed.spans], **self.told}
         named = {
@@ -59,22 +59,22 @@ def _kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
 async def processes(url: str, mode: str) -> AsyncIterator[Story]:
     """Run the three, and read what they told after they have stopped."""
     story = Story()
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    running = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, SCRIPT, role, url, mode),
-            stdout=asyncio.subprocess.PIPE,
-            limit=2**20,
-            env=environment,
-        )
-        for role in ROLES
-    ]
-    try:
+    async with AsyncExitStack() as stack:
+        running = [
+            await stack.enter_async_context(
+                async_child_process(
+                    *(sys.executable, SCRIPT, role, url, mode),
+                    stdout=asyncio.subprocess.PIPE,
+                    limit=2**20,
+                    env=python_environment(),
+                )
+            )
+            for role in ROLES
+        ]
         for process in running:
             assert process.stdout is not None
             assert await process.stdout.readline() == b"serving\n"
         yield story
-    finally:
         for role, process in zip(ROLES, running, strict=True):
             process.terminate()
             output, _ = await process.communicate()
@@ -82,7 +82,7 @@ async def processes(url: str, mode: str) -> AsyncIterator[Story]:
     assert [process.returncode for process in running] == [0, 0, 0]
 
 
-async def test_all_of_it_is_one_trace(nats_url: str, observed: Observed) -> None:
+async def test_all_of_it_is_one_trace(nats_url: str, observed: Recording) -> None:
     """Client, service, nested service, event and its consumer; handlers' own spans nest below."""
     async with processes(nats_url, "all") as story, calling(nats_url) as client:
         await client.run("k", Run(action="go"))
@@ -100,7 +100,7 @@ async def test_all_of_it_is_one_trace(nats_url: str, observed: Observed) -> None
 
 
 async def test_a_nested_client_without_telemetry_goes_on_with_the_trace(
-    nats_url: str, observed: Observed
+    nats_url: str, observed: Recording
 ) -> None:
     """It has no span; what it calls is below the handler's own."""
     async with processes(nats_url, "bare-client") as story, calling(nats_url) as client:
@@ -111,7 +111,7 @@ async def test_a_nested_client_without_telemetry_goes_on_with_the_trace(
 
 
 async def test_a_service_without_telemetry_hands_the_trace_on(
-    nats_url: str, observed: Observed
+    nats_url: str, observed: Recording
 ) -> None:
     """What it calls and publishes is below who called it, with and without a client span."""
     async with processes(nats_url, "bare-service") as story, calling(nats_url) as client:
@@ -128,7 +128,7 @@ async def test_a_service_without_telemetry_hands_the_trace_on(
 
 @pytest.mark.parametrize("mode", ["all", "bare-client", "bare-service"])
 async def test_an_unsampled_trace_has_no_span_anywhere(
-    nats_url: str, observed: Observed, mode: str
+    nats_url: str, observed: Recording, mode: str
 ) -> None:
     """Nobody records it, handlers' own spans included; its ids go on to the last."""
     async with (

@@ -19,9 +19,9 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from testkit.doubles import a_context, a_served_request, answered
-from testkit.observed import NOTHING, Observed
+from testkit.contexts import answered, make_context, make_served_request
 from testkit.probe import FIND, GET, HAPPENED, RUN
+from testkit.telemetry import NOTHING, Recording
 from weenats.context import CURRENT, MessageContext, RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.errors import ResourceExhaustedError
@@ -45,7 +45,7 @@ def serve(operation: AnyOperation, block: bytes = b"") -> Act:
 
     def act(manager: TelemetryManager) -> None:
         served = ServedOperation(manager, operation, "group", {})
-        job, context = a_served_request(operation, block)
+        job, context = make_served_request(operation, block)
         copy_context().run(served, context, answered).close()  # type: ignore[attr-defined]
         job.notify(context, None)
 
@@ -72,14 +72,14 @@ def call(operation: AnyOperation) -> Act:
     def act(manager: TelemetryManager) -> None:
         intercept: Any = ClientTelemetry(manager, MemoryTransport()).interceptor(operation)
         with pytest.raises(StopIteration):
-            intercept(a_context(operation=operation), send).send(None)
+            intercept(make_context(operation=operation), send).send(None)
 
     return act
 
 
 def publish(manager: TelemetryManager) -> None:
     """Publish one event."""
-    with EventTelemetry.of_publisher(manager, HAPPENED).publishing(a_context(), 0):
+    with EventTelemetry.of_publisher(manager, HAPPENED).publishing(make_context(), 0):
         pass
 
 
@@ -117,7 +117,7 @@ def same_numbers() -> Iterator[None]:
 
 
 @pytest.fixture
-def manager(observed: Observed) -> TelemetryManager:
+def manager(observed: Recording) -> TelemetryManager:
     """A manager with shares that tell the kinds apart."""
     return TelemetryManager(TelemetrySettings(sampling=SHARES))
 
@@ -133,7 +133,7 @@ def test_the_share_of_roots_is_that_of_the_settings(
 
 @pytest.mark.parametrize(("act", "kind"), ACTS)
 def test_each_message_draws_once(
-    manager: TelemetryManager, observed: Observed, act: Act, kind: str
+    manager: TelemetryManager, observed: Recording, act: Act, kind: str
 ) -> None:
     """Of 1,000 requests, calls or events that begin a trace so many have a span, in 3 sigma."""
     for _ in range(1000):
@@ -144,7 +144,7 @@ def test_each_message_draws_once(
 
 @pytest.mark.parametrize("act", [act for act, _ in ACTS])
 @pytest.mark.parametrize("share", [0, 1])
-def test_a_share_may_be_none_or_all(observed: Observed, act: Act, share: float) -> None:
+def test_a_share_may_be_none_or_all(observed: Recording, act: Act, share: float) -> None:
     """0 records nothing, 1 everything."""
     sampling = dict.fromkeys(SHARES, share)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
@@ -166,7 +166,7 @@ def block(flags: str, *more: str) -> bytes:
     ("flags", "recorded"), [("01", 50), ("03", 50), ("ff", 50), ("00", 0), ("02", 0), ("fe", 0)]
 )
 def test_a_parent_that_came_is_followed(
-    observed: Observed, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
+    observed: Recording, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
 ) -> None:
     """Recorded or not, whatever the share; other flags than `sampled` change nothing."""
     share = 0 if recorded else 1
@@ -182,7 +182,7 @@ def test_a_parent_that_came_is_followed(
 
 @pytest.mark.parametrize("flags", [TraceFlags.DEFAULT, TraceFlags.SAMPLED])
 @pytest.mark.parametrize("act", [call(RUN), publish])
-def test_a_parent_of_the_process_is_followed(observed: Observed, act: Act, flags: int) -> None:
+def test_a_parent_of_the_process_is_followed(observed: Recording, act: Act, flags: int) -> None:
     """A call within a span of the application is below it, or not recorded like it."""
     sampling = NOTHING if flags else dict.fromkeys(SHARES, 1.0)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
@@ -194,11 +194,11 @@ def test_a_parent_of_the_process_is_followed(observed: Observed, act: Act, flags
 
 @pytest.mark.parametrize("act", [call(RUN), publish])
 def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_trace(
-    observed: Observed, act: Act
+    observed: Recording, act: Act
 ) -> None:
     """Below the span that came, even though no span is current."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
-    served = a_context(side="server", headers=Headers(block("01")))
+    served = make_context(side="server", headers=Headers(block("01")))
     reset = CURRENT.set(served)
     try:
         act(manager)
@@ -209,11 +209,11 @@ def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_
     assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
 
 
-def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Observed) -> None:
+def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Recording) -> None:
     """All that is below what is not recorded is not recorded, and knows the same trace."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     served = ServedOperation(manager, RUN, "group", {})
-    _, context = a_served_request()
+    _, context = make_served_request()
 
     def handle() -> list[SpanContext]:
         served(context, answered).close()  # type: ignore[attr-defined]
@@ -243,7 +243,7 @@ def _span_key() -> str:
     return key
 
 
-def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Observed) -> None:
+def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Recording) -> None:
     """A request span and a message span, recorded and not."""
     attributes: dict[str, Any] = {"a": 1}
     nobody = TelemetryManager(TelemetrySettings(sampling=NOTHING))
@@ -251,7 +251,7 @@ def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Observed)
     for manager in (nobody, everybody):
         request = manager.start_request_span("call", Kind.COMMAND, attributes)
         message = manager.start_message_span("serve", Kind.QUERY, attributes, Context())
-        manager.add_correlation_attributes(message, a_context(correlation_id="c-1"))
+        manager.add_correlation_attributes(message, make_context(correlation_id="c-1"))
         request.end()
         message.end()
     assert [(span.name, span.kind) for span in observed.spans] == [

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import pytest
 
-from testkit.observed import Observed, calling, judge, probe_token, serving
 from testkit.probe import (
     FindParameters,
     Happened,
@@ -21,6 +20,7 @@ from testkit.probe import (
     Run,
     UndeclaredError,
 )
+from testkit.telemetry import Recording, calling, probe_token, probe_validator, serving
 from weenats import ReceivedEvent, RequestContext, ServiceError
 from weenats.logging import JsonFormatter, MessageFilter
 from weenats.telemetry import TelemetryManager, TelemetrySettings
@@ -59,7 +59,7 @@ async def story(nats_url: str, handlers: Probe, level: str) -> list[str]:
     tokens = [good, late, forged, f"{MARK}.{MARK}.{MARK}"]
     settings = {"attributes": level}
     async with (
-        serving(nats_url, handlers, auth=judge(), principal="hashed", **settings),
+        serving(nats_url, handlers, auth=probe_validator(), principal="hashed", **settings),
         calling(nats_url, **settings) as client,
         await client.subscribe_happened(take),
     ):
@@ -83,7 +83,7 @@ async def story(nats_url: str, handlers: Probe, level: str) -> list[str]:
 @pytest.mark.parametrize("level", LEVELS)
 async def test_nothing_secret_is_told(
     nats_url: str,
-    observed: Observed,
+    observed: Recording,
     handlers: Probe,
     caplog: pytest.LogCaptureFixture,
     level: str,
@@ -105,7 +105,7 @@ async def test_nothing_secret_is_told(
     assert "_INBOX" not in told
 
 
-async def test_a_span_of_ones_own_tells_no_text_of_an_exception(observed: Observed) -> None:
+async def test_a_span_of_ones_own_tells_no_text_of_an_exception(observed: Recording) -> None:
     """`with_span` names the class of what went wrong, and nothing that it says."""
     manager = TelemetryManager(TelemetrySettings())
     with pytest.raises(ValueError, match=MARK), manager.with_span("work", {"part": 1}):

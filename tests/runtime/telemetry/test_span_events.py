@@ -6,9 +6,9 @@ from typing import Any
 
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_served_request
-from testkit.observed import EVERYTHING, NOTHING, Observed, calling
+from testkit.contexts import make_served_request
 from testkit.probe import HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
 from weenats.events.subscribe import _EventWorker
@@ -23,7 +23,7 @@ ARRIVAL = 1_800_000_000_000_000_000
 async def serve(sampling: dict[str, float], events: int) -> RequestContext:
     """Serve a request to which so many events happen."""
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
-    job, context = a_served_request(received=ARRIVAL)
+    job, context = make_served_request(received=ARRIVAL)
 
     async def happen(served: RequestContext) -> Response:
         for number in range(events):
@@ -35,7 +35,7 @@ async def serve(sampling: dict[str, float], events: int) -> RequestContext:
     return context
 
 
-async def test_a_span_starts_when_its_request_arrived(observed: Observed) -> None:
+async def test_a_span_starts_when_its_request_arrived(observed: Recording) -> None:
     """Events of interceptors and handlers are on it."""
     context = await serve(EVERYTHING, 2)
     (span,) = observed.spans
@@ -44,7 +44,7 @@ async def test_a_span_starts_when_its_request_arrived(observed: Observed) -> Non
     assert span.start_time == context.arrival == ARRIVAL
 
 
-async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Observed) -> None:
+async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Recording) -> None:
     """However many: a handler may tell as it likes."""
     context = await serve(NOTHING, 1000)
     assert context.span is None
@@ -52,7 +52,7 @@ async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Ob
 
 
 async def test_interceptors_and_handlers_have_the_span(
-    nats_url: str, observed: Observed, handlers: Probe
+    nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
     """Both may add to it; a span that is not recorded is none."""
 
@@ -95,7 +95,7 @@ async def _take(_: Any) -> None:
     """Take an event."""
 
 
-def test_an_event_that_finds_no_place_is_told(observed: Observed) -> None:
+def test_an_event_that_finds_no_place_is_told(observed: Recording) -> None:
     """Dropped before its handler: a CONSUMER span with why, and a count."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
     worker = _EventWorker(HAPPENED, _take, EventTelemetry(manager, HAPPENED, "process"))

@@ -7,7 +7,7 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from testkit.doubles import settle
+from testkit.waiting import settle
 from weenats.testing import MemoryTransport
 from weenats.testing.memory_transport import _matches
 from weenats.transport import Delivery

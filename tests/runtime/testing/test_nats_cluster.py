@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from testkit.network import Network
-from testkit.transports import answering, connected, soon
+from testkit.transports import answering, connected, request_routed
+from testkit.waiting import LIMIT
 from weenats.testing import NatsCluster, NatsServerError, nats_cluster
 from weenats.testing.nats_cluster import ClusterServer
 
@@ -54,7 +55,7 @@ async def test_it_comes_up_whole(cluster: NatsCluster) -> None:
     async with connected(first) as service, connected(last) as client:
         service.subscribe("work", answering(service))
         await service.fence()
-        assert (await client.request("work", b"x", b"", soon())).payload == b"x"
+        assert (await request_routed(client, "work", b"x")).payload == b"x"
 
 
 def test_servers_come_back_where_they_were(cluster: NatsCluster) -> None:
@@ -87,7 +88,7 @@ def test_a_server_in_lame_duck_mode_ends_and_starts_again(cluster: NatsCluster) 
     server.lame_duck()
     process = server._process
     assert process is not None
-    assert process.wait(10) == 0
+    assert process.wait(LIMIT) == 0
     assert not server.is_running
     assert server.start().is_running
 

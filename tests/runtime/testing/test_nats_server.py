@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from testkit.doubles import settle
 from testkit.transports import connected
+from testkit.waiting import LIMIT, settle
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
 
@@ -57,7 +57,7 @@ async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServe
         reply = await transport.request_many(
             "$JS.API.STREAM.CREATE.KEPT",
             b'{"name":"KEPT","subjects":["kept"]}',
-            timeout=5,
+            timeout=LIMIT,
             quiet=0.1,
         )
         assert b"error" not in reply[0].payload
@@ -67,7 +67,9 @@ async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServe
     own_nats_server.start()
     assert own_nats_server.url == url
     async with connected(url) as transport:
-        (names,) = await transport.request_many("$JS.API.STREAM.NAMES", b"", timeout=5, quiet=0.1)
+        (names,) = await transport.request_many(
+            "$JS.API.STREAM.NAMES", b"", timeout=LIMIT, quiet=0.1
+        )
         assert b"KEPT" in names.payload
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import nkeys
 import pytest
 
-from testkit.nats_accounts import Account, Nkey
+from testkit.nats_accounts import Account, KeyPair
 from weenats.transport.credentials import CredentialsError, Identity, credentials_in, nkey_in
 
-USER = Nkey()
+USER = KeyPair()
 CREDENTIALS = Account().credentials(USER)
 JWT = CREDENTIALS.splitlines()[1]
 

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from testkit.doubles import settle, travel
+from testkit.clocks import travel
+from testkit.waiting import settle
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,

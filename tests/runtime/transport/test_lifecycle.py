@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from testkit.transports import answering, settle, soon
+from testkit.transports import answering, fence_all, soon
+from testkit.waiting import LIMIT
 from weenats import ConnectionLostError, MessageTooLargeError, NoRespondersError
 from weenats.transport import Delivery, Transport
 
@@ -66,7 +67,7 @@ async def test_after_unsubscribe_nothing_arrives(
     await listener.unsubscribe([interest])
     assert arrived == [b"before"]
     caller.publish(subject, b"after")
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     await listener.unsubscribe([interest])
     assert arrived == [b"before"]
 
@@ -87,7 +88,7 @@ async def test_messages_that_are_too_large_are_not_sent(
             await caller.request(subject, payload, lines, soon())
     caller.publish(subject, b"x" * limit)
     caller.publish(subject, b"x" * fitting, headers)
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert arrived == [limit, fitting]
 
 
@@ -105,7 +106,7 @@ async def test_a_callback_that_raises_ends_nothing(
     await listener.fence()
     for payload in (b"1", b"2"):
         caller.publish(subject, payload)
-    await settle(caller, listener)
+    await fence_all(caller, listener)
     assert arrived == [b"1", b"2"]
 
 
@@ -142,7 +143,7 @@ async def test_a_closed_transport_refuses_everything_at_once(
         ]
         for call in calls:
             with pytest.raises(ConnectionLostError):
-                await asyncio.wait_for(call(), 2)
+                await asyncio.wait_for(call(), LIMIT)
         with pytest.raises(ConnectionLostError):
             transport.publish(subject, b"")
         with pytest.raises(ConnectionLostError):
@@ -167,5 +168,5 @@ async def test_close_ends_calls_that_wait(
     await caller.close()
     for call in calls:
         with pytest.raises(ConnectionLostError):
-            await asyncio.wait_for(call, 2)
+            await asyncio.wait_for(call, LIMIT)
     assert (await waiting.get()).payload == b"last"

@@ -14,13 +14,13 @@ from testkit.chaos.chaos import run
 from testkit.chaos.soak import soak
 
 
-def say(text: object) -> None:
-    """Tell whoever watches."""
+def log(text: object) -> None:
+    """Print a line at once."""
     print(text, flush=True)
 
 
 def main() -> int:
-    """Run it; tell how to run it again when something is found."""
+    """Run chaos or soak; print how to repeat a run that found something."""
     parser = argparse.ArgumentParser()
     parser.add_argument("what", choices=["chaos", "soak"])
     parser.add_argument("--seed", type=int, default=randrange(1, 2**31))
@@ -28,15 +28,15 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix=f"weenats-{options.what}-"))
     if options.what == "chaos":
-        say(f"seed {options.seed}")
-        report = asyncio.run(run(folder, options.seed, options.seconds, say))
+        log(f"seed {options.seed}")
+        report = asyncio.run(run(folder, options.seed, options.seconds, log))
         again = f"make chaos SEED={options.seed} SECONDS={options.seconds:g}"
     else:
-        report = asyncio.run(soak(folder, options.seconds, say))
+        report = asyncio.run(soak(folder, options.seconds, log))
         again = f"make soak SECONDS={options.seconds:g}"
-    say(report)
+    log(report)
     if report.faults:
-        say(f"journals and logs: {folder}\nagain: {again}")
+        log(f"journals and logs: {folder}\nagain: {again}")
         return 1
     shutil.rmtree(folder)
     return 0

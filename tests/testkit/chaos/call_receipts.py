@@ -1,8 +1,8 @@
-"""Calls receipts: `call_receipts.py SETTINGS`.
+"""Call receipts in a process of its own: `call_receipts.py SETTINGS`.
 
-It does as it is told: `call` until `rest`, which waits for the calls that were begun and asks for
-its vitals; `prove` that every operation and the event come through. It ends at once when whoever
-started it is gone.
+Commands on standard input: `call` starts calling; `rest` stops, waits until all calls have ended,
+and returns the resource usage; `prove` calls every operation and waits for the event. The process
+ends at once when its parent process has ended.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ import os
 import sys
 from dataclasses import asdict
 
-from testkit.chaos.caller import Caller
+from testkit.chaos.control import commands, reply
 from testkit.chaos.journal import Journal
-from testkit.chaos.orders import orders, tell
+from testkit.chaos.journaled_client import JournaledClient
 from testkit.chaos.receipts_client import receipts_client
 from testkit.chaos.recording import record
+from testkit.chaos.resources import own_usage
 from testkit.chaos.settings import ProcessSettings
-from testkit.chaos.vitals import own_vitals
 
 
-async def obey(caller: Caller) -> None:
-    """Do as told until nobody says anything any more."""
-    async for order in orders():
+async def follow_commands(caller: JournaledClient) -> None:
+    """Execute commands until standard input ends."""
+    async for order in commands():
         match order:
             case "call":
                 caller.call()
-                tell()
+                reply()
             case "rest":
                 await caller.rest()
-                tell(**asdict(own_vitals()))
+                reply(**asdict(own_usage()))
             case "prove":
-                tell(**await caller.prove())
+                reply(**await caller.prove())
 
 
 async def main(settings: ProcessSettings) -> None:
-    """Call."""
+    """Subscribe, and execute commands."""
     record()
 
-    caller = Caller(settings, receipts_client(settings), Journal(settings.journal_path))
+    caller = JournaledClient(settings, receipts_client(settings), Journal(settings.journal_path))
     await caller.listen()
-    tell()
-    await obey(caller)
+    reply()
+    await follow_commands(caller)
     os._exit(1)
 
 

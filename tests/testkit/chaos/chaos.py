@@ -1,4 +1,4 @@
-"""A run of chaos: a calm, a storm, a calm, and what is found in the end."""
+"""A run of chaos: calls without faults, with faults, and without faults again."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from testkit.chaos.breakages import FAULTS
 from testkit.chaos.child import ChildError
+from testkit.chaos.environment import Environment
+from testkit.chaos.faults import FAULTS
 from testkit.chaos.history import history_of
-from testkit.chaos.log_check import objections
+from testkit.chaos.log_check import unexpected_records
 from testkit.chaos.model import violations
+from testkit.chaos.resources import ResourceUsage, changes
 from testkit.chaos.schedule import Step, plan
-from testkit.chaos.vitals import Vitals, changes
-from testkit.chaos.world import World
 
 _WARM_UP: Final = 3.0
 _PATIENCE: Final = 60.0
 _PAUSE: Final = 0.5
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class Report:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
-        steps: what was done.
-        outcomes: how often calls ended in what.
+        steps: the faults in their order.
+        outcomes: how many calls ended in which outcome.
         executions: how many requests handlers began.
         retried: how many of them were second attempts, or later ones.
-        memory: of the witnesses, in MB, before and after.
-        faults: what must not be.
+        memory: of the processes that live throughout, in MB, before and after.
+        faults: what is wrong.
     """
 
     steps: list[Step]
@@ -63,56 +63,58 @@ class Report:
         )
 
 
-async def run(folder: Path, seed: int, seconds: float, say: Say) -> Report:
-    """Do to a world what the seed says, for so long, and judge it."""
+async def run(folder: Path, seed: int, seconds: float, log: Log) -> Report:
+    """Run the faults of a seed for some seconds, and check what came of it."""
     report = Report(plan(seed, seconds, list(FAULTS)))
-    async with World(folder, seed) as world:
+    async with Environment(folder, seed) as environment:
         try:
-            await _live(world, report, say)
+            await _live(environment, report, log)
         except ChildError as error:
             report.faults.append(str(error))
-    _judge(folder, world.killed, report)
+    _judge(folder, environment.killed, report)
     return report
 
 
-async def _live(world: World, report: Report, say: Say) -> None:
-    await world.call()
+async def _live(environment: Environment, report: Report, log: Log) -> None:
+    await environment.call()
     await asyncio.sleep(_WARM_UP)
-    await world.rest()
-    report.faults += await _proven(world)
-    before, interest = _levelled(await _vitals(world)), _interest(world)
-    await world.call()
-    report.faults += await _storm(world, report.steps, say)
-    world.heal()
-    await world.rest()
-    report.faults += await _proven(world)
-    report.faults += await _settled(world, before, interest, report)
-    await asyncio.gather(*(slot.stop() for slot in world.services))
+    await environment.rest()
+    report.faults += await _proven(environment)
+    before, interest = _equalized(await _usages(environment)), _interest(environment)
+    await environment.call()
+    report.faults += await _storm(environment, report.steps, log)
+    environment.heal()
+    await environment.rest()
+    report.faults += await _proven(environment)
+    report.faults += await _settled(environment, before, interest, report)
+    await asyncio.gather(*(slot.stop() for slot in environment.services))
 
 
-async def _storm(world: World, steps: list[Step], say: Say) -> list[str]:
-    """Let every fault begin in its time, and wait until all are made good."""
+async def _storm(environment: Environment, steps: list[Step], log: Log) -> list[str]:
+    """Start each fault at its time, and wait until all are over."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
     faults = []
     for step in steps:
         await asyncio.sleep(begin + step.at - loop.time())
-        say(str(step))
+        log(str(step))
         faults.append(
-            loop.create_task(FAULTS[step.fault](world, step.which, step.lasting), name=str(step))
+            loop.create_task(
+                FAULTS[step.fault](environment, step.which, step.lasting), name=str(step)
+            )
         )
     await asyncio.wait(faults)
     return [f"{each.get_name()}: {each.exception()!r}" for each in faults if each.exception()]
 
 
-async def _proven(world: World) -> list[str]:
-    """Return what never comes through for a client, however long one waits."""
+async def _proven(environment: Environment) -> list[str]:
+    """Return the operations that do not succeed for a client within a minute."""
     missing: dict[str, Any] = {}
     for _ in range(int(_PATIENCE / _PAUSE)):
-        answers = await world.ask_clients("prove")
+        answers = await environment.ask_clients("prove")
         missing = {
             slot.running.name: answer
-            for slot, answer in zip(world.clients, answers, strict=True)
+            for slot, answer in zip(environment.clients, answers, strict=True)
             if answer
         }
         if not missing:
@@ -121,57 +123,65 @@ async def _proven(world: World) -> list[str]:
     return [f"{name} cannot do what it could: {what}" for name, what in missing.items()]
 
 
-async def _vitals(world: World) -> dict[str, Vitals]:
-    """Return what each place's process holds."""
-    answers = await asyncio.gather(*(slot.running.ask("rest") for slot in world.slots))
-    return {str(slot): Vitals(**each) for slot, each in zip(world.slots, answers, strict=True)}
+async def _usages(environment: Environment) -> dict[str, ResourceUsage]:
+    """Return the resource usage of the process in each slot."""
+    answers = await asyncio.gather(*(slot.running.ask("rest") for slot in environment.slots))
+    return {
+        str(slot): ResourceUsage(**each)
+        for slot, each in zip(environment.slots, answers, strict=True)
+    }
 
 
-def _levelled(vitals: dict[str, Vitals]) -> dict[str, Vitals]:
-    """Return vitals with the tasks that a process of the kind needs: those of the least busy."""
+def _equalized(usages: dict[str, ResourceUsage]) -> dict[str, ResourceUsage]:
+    """Return usages with the number of tasks that an idle process of the kind has."""
     least: dict[str, int] = {}
-    for place, each in vitals.items():
+    for place, each in usages.items():
         kind = place.split()[0]
         least[kind] = min(each.tasks, least.get(kind, each.tasks))
-    return {place: replace(each, tasks=least[place.split()[0]]) for place, each in vitals.items()}
+    return {place: replace(each, tasks=least[place.split()[0]]) for place, each in usages.items()}
 
 
-def _interest(world: World) -> dict[str, list[int]]:
-    """Return, for each kind of connection, how many subscriptions each of them has."""
+def _interest(environment: Environment) -> dict[str, list[int]]:
+    """Return, for each kind of process, the number of subscriptions of each connection."""
     found: dict[str, list[int]] = {"service": [], "client": []}
-    for name, subjects in world.nats.subscriptions().items():
+    for name, subjects in environment.nats.subscriptions().items():
         found.setdefault(name.partition("-")[0], []).append(len(subjects))
     return {kind: sorted(counts) for kind, counts in found.items()}
 
 
 async def _settled(
-    world: World, before: dict[str, Vitals], interest: dict[str, list[int]], report: Report
+    environment: Environment,
+    before: dict[str, ResourceUsage],
+    interest: dict[str, list[int]],
+    report: Report,
 ) -> list[str]:
-    """Return what is not as it was before the storm, however long one waits."""
+    """Return what is not as before the faults within a minute."""
     faults: list[str] = []
     after = before
     for _ in range(int(_PATIENCE / _PAUSE)):
-        after = await _vitals(world)
+        after = await _usages(environment)
         faults = [
             f"{place} {change}"
             for place in before
             for change in changes(before[place], after[place])
         ]
-        if (now := _interest(world)) != interest:
+        if (now := _interest(environment)) != interest:
             faults.append(f"subscriptions are {now}, not {interest}")
         if not faults:
             break
         await asyncio.sleep(_PAUSE)
-    for place in map(str, (world.services[0], world.clients[0])):
+    for place in map(str, (environment.services[0], environment.clients[0])):
         report.memory[place] = (before[place].resident / 1e6, after[place].resident / 1e6)
     return faults
 
 
 def _judge(folder: Path, killed: set[str], report: Report) -> None:
-    """Add what journals and logs tell."""
+    """Add what journals and logs show."""
     history = history_of(sorted(folder.glob("*.journal")), killed)
     report.outcomes.update(each for call in history.calls.values() for each in call.outcomes)
     report.executions = len(history.executions)
     report.retried = sum(each.attempt > 1 for each in history.executions)
     report.faults += violations(history)
-    report.faults += [text for log in sorted(folder.glob("*.log")) for text in objections(log)]
+    report.faults += [
+        text for log in sorted(folder.glob("*.log")) for text in unexpected_records(log)
+    ]

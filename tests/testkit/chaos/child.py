@@ -1,4 +1,4 @@
-"""A process of the run: started, asked, stopped, killed."""
+"""A process of a run: start it, send it commands, stop or kill it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATIENCE: Final = 60.0
 
 
 class ChildError(Exception):
-    """A process did not do as it should."""
+    """A process does not answer or does not end."""
 
 
 class Child:
@@ -25,8 +25,8 @@ class Child:
 
     Args:
         script: its name.
-        settings: what it is told.
-        log: what it writes to standard error.
+        settings: its only argument.
+        log: the file of its standard error.
     """
 
     def __init__(self, script: str, settings: ProcessSettings, log: Path) -> None:
@@ -36,7 +36,7 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> Self:
-        """Start it, and return once it says that it is there."""
+        """Start the process and wait until it is ready."""
         path = os.pathsep.join(sys.path)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -56,7 +56,7 @@ class Child:
         return self._running.pid
 
     async def ask(self, order: str, patience: float = _PATIENCE) -> dict[str, Any]:
-        """Give an order and return the answer, which takes so many seconds at most.
+        """Send a command and return the answer.
 
         Raises:
             ChildError: none comes.
@@ -67,12 +67,12 @@ class Child:
         return await self._answer(patience)
 
     async def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         self._signal(signal.SIGKILL)
         await self._running.wait()
 
     async def stop(self) -> int:
-        """Ask it to end, and return its exit code.
+        """Terminate the process, and return its exit code.
 
         Raises:
             ChildError: it does not end.
@@ -85,11 +85,11 @@ class Child:
             raise ChildError(f"{self.name} does not end within {_PATIENCE:.0f} s") from None
 
     def pause(self) -> None:
-        """Let it stand still."""
+        """Pause the process."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._signal(signal.SIGCONT)
 
     @property

@@ -1,4 +1,4 @@
-"""Garbage on every subject, in the midst of calls: the flood reads along and meddles."""
+"""Malformed messages on every subject during calls, and forged replies to those calls."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _CALLS_KEPT: Final = 50
 
 
 async def flood(port: int, random: Random, seconds: float) -> None:
-    """Send spoilt messages for so long; none of them proves who sends it.
+    """Send malformed messages for some seconds; none of them is authenticated.
 
-    Calls that pass get forged replies, and are given up in the name of their callers.
+    Calls that pass by get forged replies and forged cancellations.
 
     Raises:
         OSError: the server is not there or ends the connection.

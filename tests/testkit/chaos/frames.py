@@ -1,4 +1,4 @@
-"""Messages as they are written to a nats-server, and what they look like at first: valid."""
+"""Messages as they are written to a nats-server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Frame:
     headers: bytes = b""
 
     def encode(self) -> bytes:
-        """Return the frame, with the sizes that it has."""
+        """Return the protocol line with the right sizes, and the message."""
         if not self.headers:
             head = f"PUB {self.subject} {self.reply} {len(self.payload)}\r\n"
             return head.encode() + self.payload + b"\r\n"

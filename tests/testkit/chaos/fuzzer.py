@@ -1,4 +1,4 @@
-"""A stranger that sends spoilt messages, and keeps count of what has to be answered."""
+"""A client that sends malformed messages, and counts those that must be answered."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _PATIENCE: Final = 30.0
 
 
 class Fuzzer:
-    """Sends spoilt messages and waits until all are answered that have to be.
+    """Sends malformed messages and waits until those that need an answer have one.
 
     Args:
         nats: its connection.
-        random: what chances are drawn from.
+        random: the source of randomness.
         answering: the subjects on which each message is answered.
 
     Attributes:
         requests: how many messages went to operations.
         failed: how many of them were answered with an error, or dropped since they name no reply
             subject.
-        unseen: how many of them were answered to somebody else.
+        unseen: how many of them were answered to another subject.
     """
 
     def __init__(self, nats: RawNats, random: Random, answering: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ class Fuzzer:
         nats.listen("fuzz.>")
 
     async def send(self, templates: Sequence[Frame], count: int) -> None:
-        """Send so many.
+        """Send some messages.
 
         Raises:
             TimeoutError: some are not answered; it names them.

@@ -1,4 +1,4 @@
-"""The history of a run, put together from the journals of its processes."""
+"""The history of a run, from the journals of its processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from testkit.chaos.model import Call, Execution, History
 
 
 def history_of(journals: Iterable[Path], killed: Iterable[str]) -> History:
-    """Return what the journals tell; each is named after its process."""
+    """Return the history in the journals; each is named after its process."""
     history = History(killed=set(killed))
     for path in journals:
         runs: dict[tuple[str, int], Execution] = {}

@@ -1,4 +1,4 @@
-"""An issuer of tokens on loopback, which rotates its key, hurries, errs and goes away."""
+"""An issuer of tokens on loopback, which rotates its key, issues bad tokens and goes away."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from testkit.http_server import HttpServer, answer
 from testkit.tokens import AUDIENCE, ISSUER, jwk, token
 
-Mood = Literal["good", "hurried", "late", "gone"]
-"""Issues tokens that last; that last two seconds; that have expired already; or answers nobody."""
+Mode = Literal["good", "short-lived", "expired", "unavailable"]
+"""Issues tokens for ten minutes, for two seconds, or expired ones; or answers with 503."""
 
-LIFETIME: Final[dict[Mood, int]] = {"good": 600, "hurried": 2, "late": -120, "gone": 600}
+LIFETIME: Final[dict[Mode, int]] = {
+    "good": 600,
+    "short-lived": 2,
+    "expired": -120,
+    "unavailable": 600,
+}
 
 
 class Issuer:
-    """Publishes the one key that is valid at `keys_uri`, and gives everybody a token."""
+    """Publishes its current key at `keys_uri`, and issues tokens to everyone."""
 
     def __init__(self) -> None:
-        self.mood: Mood = "good"
+        self.mode: Mode = "good"
         self._serial = 0
         self.rotate()
         self._server = HttpServer()
@@ -31,16 +36,16 @@ class Issuer:
         self.tokens_uri = self._server.uri.removesuffix("/keys") + "/token/"
 
     def rotate(self) -> None:
-        """Sign with a new key; the old one is published no more."""
+        """Sign with a new key; the old one is no longer published."""
         self._serial += 1
         self._signing = (f"k-{self._serial}", Ed25519PrivateKey.generate())
 
     def close(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._server.stop()
 
     def token(self, subject: str = "ada") -> str:
-        """Return a token, as its mood has it."""
+        """Return a token of the current mode."""
         kid, key = self._signing
         now = int(time.time())
         claims = {
@@ -48,12 +53,12 @@ class Issuer:
             "aud": AUDIENCE,
             "sub": subject,
             "iat": now - 600,
-            "exp": now + LIFETIME[self.mood],
+            "exp": now + LIFETIME[self.mode],
         }
         return token(claims, key=key, kid=kid)
 
     def _behave(self, handler: BaseHTTPRequestHandler) -> None:
-        if self.mood == "gone":
+        if self.mode == "unavailable":
             answer(b"", 503)(handler)
         elif handler.path == "/keys":
             kid, key = self._signing

@@ -1,4 +1,4 @@
-"""What a process did, a JSON object a line, in a file that survives whatever happens to it."""
+"""A log of what a process did, a JSON object a line, that survives the process."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Journal:
             os.write(self._file, json.dumps({"what": what, **members}).encode() + b"\n")
 
     def close(self) -> None:
-        """Append no more."""
+        """Close the file."""
         if self._file is not None:
             os.close(self._file)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Return the records in order; a last one that was cut off in the middle is none."""
+    """Return the records in order; an incomplete last line is skipped."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""The sample service, which notes what it does, takes its time and stumbles."""
+"""The sample service, which records what it does, is slow and sometimes fails."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Handle = Callable[[RequestContext], Awaitable[object]]
 
 
 class JournaledReceipts(Receipts):
-    """Keeps the receipts that came first and forgets newer ones: what it holds is bounded.
+    """Handlers with a bounded number of receipts: older ones stay, newer ones are forgotten.
 
     Args:
-        journal: where it notes which requests its handlers began and how they ended.
-        chances: how long each request takes, and whether it ends UNAVAILABLE, is drawn from them;
-            None: none takes long or stumbles.
+        journal: records the requests of its handlers, and how they ended.
+        chances: decides how long each request takes, and whether it fails as UNAVAILABLE; None:
+            each request is fast and succeeds.
     """
 
     def __init__(self, journal: Journal, chances: Random | None) -> None:
@@ -38,7 +38,7 @@ class JournaledReceipts(Receipts):
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Return all operations, each of which is noted."""
+        """Return all operations with handlers that record their requests."""
         return tuple(
             Endpoint(each.operation, self._noting(each.handler)) for each in super().endpoints()
         )

@@ -1,7 +1,8 @@
-"""Loads receipts: `load_receipts.py SETTINGS`.
+"""Put load on receipts in a process of its own: `load_receipts.py SETTINGS`.
 
-`measure` tells how many calls a second are answered at most; `load RATE SECONDS` makes so many,
-evenly; `rest` asks for its vitals. It ends at once when whoever started it is gone.
+Commands on standard input: `measure` returns the highest rate of calls; `load RATE SECONDS` calls
+at a rate; `rest` returns the resource usage. The process ends at once when its parent process has
+ended.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from time import monotonic, perf_counter
 from typing import Final
 
 from receipts import AddItem, ReceiptsClient
-from testkit.chaos.orders import orders, tell
+from testkit.chaos.control import commands, reply
 from testkit.chaos.receipts_client import receipts_client
 from testkit.chaos.recording import record
+from testkit.chaos.resources import own_usage
 from testkit.chaos.settings import ProcessSettings
-from testkit.chaos.vitals import own_vitals
 from weenats import NotFoundError, ServiceError
 
 _IN_FLIGHT: Final = 64
@@ -33,7 +34,7 @@ _ITEM: Final = AddItem(name="Tea", price=0.1, quantity=3)
 
 
 class Load:
-    """Makes calls, half of them commands, half of them queries, and counts what comes of them."""
+    """Makes calls, half of them commands, half of them queries, and counts their outcomes."""
 
     def __init__(self, receipts: ReceiptsClient) -> None:
         self._receipts = receipts
@@ -43,7 +44,7 @@ class Load:
         self.latencies: list[float] = []
 
     async def measure(self) -> float:
-        """Return how many calls a second are answered with so many in flight."""
+        """Return the calls per second with a fixed number in flight."""
         end = monotonic() + _MEASURED
         before = self.outcomes.total()
 
@@ -55,7 +56,7 @@ class Load:
         return (self.outcomes.total() - before) / _MEASURED
 
     async def load(self, rate: float, seconds: float) -> None:
-        """Begin so many calls a second, whatever comes of them; what a stall held up is left out.
+        """Begin calls at a rate, whatever their outcome; calls that a pause delayed are left out.
 
         Else the memory of the run is that of the burst which makes up for it.
         """
@@ -92,24 +93,24 @@ class Load:
 
 
 async def main(settings: ProcessSettings) -> None:
-    """Do as told until nobody says anything any more."""
+    """Execute commands until standard input ends."""
     record()
     async with receipts_client(settings) as receipts:
         load = Load(receipts)
-        tell()
-        async for order in orders():
+        reply()
+        async for order in commands():
             match order.split():
                 case ["measure"]:
-                    tell(rate=await load.measure())
+                    reply(rate=await load.measure())
                 case ["load", rate, seconds]:
                     await load.load(float(rate), float(seconds))
                     median, late = (
                         sorted(load.latencies)[int(len(load.latencies) * share)]
                         for share in (0.5, 0.99)
                     )
-                    tell(outcomes=load.outcomes, p50=median * 1000, p99=late * 1000)
+                    reply(outcomes=load.outcomes, p50=median * 1000, p99=late * 1000)
                 case _:
-                    tell(**asdict(own_vitals()))
+                    reply(**asdict(own_usage()))
     os._exit(1)
 
 

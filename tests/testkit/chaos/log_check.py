@@ -1,4 +1,4 @@
-"""What the processes of a run may log: what the circumstances explain, and nothing worse."""
+"""The log records that processes may write during faults; any other warning is unexpected."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _EXPECTED_WARNINGS: Final[tuple[tuple[str, str], ...]] = (
     # nats-py subscribes anew on a connection that broke again; the next attempt follows.
     ("asyncio", r"socket\.send\(\) raised exception"),
 )
-"""By logger, the warnings that are no news while a run does what it does."""
+"""The warnings that faults explain: logger, and pattern of the message."""
 _EXPECTED_ERRORS: Final = (
     # What a run does to credentials a server refuses, until they are renewed.
     ("weenats.transport", r"NATS: nats: 'Authorization Violation'$"),
 )
 
 
-def objections(log: Path) -> Iterator[str]:
-    """Return what a process logged that it should not have, each kind once.
+def unexpected_records(log: Path) -> Iterator[str]:
+    """Return the unexpected records of a log, each kind once.
 
-    A line that is no record is one: tracebacks and warnings of Python go past the log.
+    A line that is not a record is unexpected: tracebacks and warnings of Python bypass the log.
     """
     seen = set()
     with log.open(errors="replace") as lines:

@@ -1,4 +1,4 @@
-"""What must hold of a history, whatever was done to services, clients, servers and network."""
+"""The rules that each history must keep, whatever the faults."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OUTCOMES: Final = frozenset(
         *(f"{code} local" for code in _LOCAL),
     }
 )
-"""How a call may end: valid requests break no contract, and no service fails by itself."""
+"""How a call may end."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Call:
 
 @dataclass(slots=True)
 class Execution:
-    """A run of a handler.
+    """An execution of a handler.
 
     Attributes:
         call: the id of the call.
@@ -75,7 +75,7 @@ class Execution:
 
 @dataclass(slots=True)
 class History:
-    """What clients and services noted.
+    """What clients and services recorded.
 
     Attributes:
         calls: by id.
@@ -88,7 +88,7 @@ class History:
 
 
 def violations(history: History) -> list[str]:
-    """Return what does not hold of a history, [] when all does."""
+    """Return the violated rules of a history."""
     rules = (_one_outcome, _typed_outcomes, _none_lost, _none_twice, _one_message, _all_ended)
     return [fault for rule in rules for fault in rule(history)]
 
@@ -103,7 +103,7 @@ def _one_outcome(history: History) -> Iterator[str]:
 
 
 def _typed_outcomes(history: History) -> Iterator[str]:
-    """An outcome is a result or an error that the circumstances explain."""
+    """An outcome is a result or an error that faults explain."""
     for call in history.calls.values():
         for outcome in call.outcomes:
             if outcome not in OUTCOMES:
@@ -111,7 +111,7 @@ def _typed_outcomes(history: History) -> Iterator[str]:
 
 
 def _none_lost(history: History) -> Iterator[str]:
-    """What was answered with success was executed."""
+    """A call that succeeded was executed."""
     executed = {each.call for each in history.executions if SUCCESS in each.endings}
     for call in history.calls.values():
         if SUCCESS in call.outcomes and call.id not in executed:
@@ -133,7 +133,7 @@ def _none_twice(history: History) -> Iterator[str]:
 
 
 def _one_message(history: History) -> Iterator[str]:
-    """All attempts of a call are the same message, and no other call's."""
+    """All attempts of a call have the same message id, which no other call has."""
     messages: dict[str, set[str]] = defaultdict(set)
     calls: dict[str, set[str]] = defaultdict(set)
     for each in history.executions:
@@ -148,7 +148,7 @@ def _one_message(history: History) -> Iterator[str]:
 
 
 def _all_ended(history: History) -> Iterator[str]:
-    """What a service accepted it ended, once, unless it was killed."""
+    """A service ends each execution once, unless it was killed."""
     for each in history.executions:
         if not each.endings and each.service not in history.killed:
             yield f"{each.service} began {each.call} and never ended it"

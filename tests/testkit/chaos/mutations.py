@@ -1,4 +1,4 @@
-"""Ways to spoil a message that was valid."""
+"""Ways to turn a valid message into a malformed one."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def truncate(frame: Frame, random: Random) -> Frame:
 
 
 def repeat(frame: Frame, random: Random) -> Frame:
-    """Put a piece of the payload in it again, somewhere."""
+    """Insert a copy of a part of the payload somewhere."""
     begin = random.randint(0, len(frame.payload))
     piece = frame.payload[begin : begin + random.randint(0, 40)] * random.randint(1, 20)
     place = random.randint(0, len(frame.payload))
@@ -72,7 +72,7 @@ def repeat(frame: Frame, random: Random) -> Frame:
 
 
 def change_member(frame: Frame, random: Random) -> Frame:
-    """Drop a member of the JSON, change its value or its name, or have it twice."""
+    """Drop a member of the JSON, change its value or name, or duplicate it."""
     document = _document(frame)
     holder = random.choice(list(_objects(document)) or [document])
     if not isinstance(holder, dict) or not holder:
@@ -97,14 +97,14 @@ def change_member(frame: Frame, random: Random) -> Frame:
 
 
 def set_header(frame: Frame, random: Random) -> Frame:
-    """Send a header that means something to somebody, with a value that means nothing."""
+    """Set a header that some software reads to an invalid value."""
     name = random.choice(list(_HEADERS))
     line = f"{name}: {random.choice(_HEADERS[name])}\r\n".encode()
     return replace(frame, headers=b"\r\n" + line + frame.headers.removeprefix(b"\r\n"))
 
 
 def spoil_headers(frame: Frame, random: Random) -> Frame:
-    """Send a header block that is none, or change bytes of a good one."""
+    """Set an invalid header block, or change bytes of a valid one."""
     if frame.headers and random.random() < 0.5:
         block = bytearray(frame.headers)
         for _ in range(random.randint(1, 3)):
@@ -114,12 +114,12 @@ def spoil_headers(frame: Frame, random: Random) -> Frame:
 
 
 def drop_reply(frame: Frame, random: Random) -> Frame:
-    """Ask for no answer."""
+    """Remove the reply subject."""
     return replace(frame, reply="")
 
 
 def leave(frame: Frame, random: Random) -> Frame:
-    """Send it as it is."""
+    """Leave the frame unchanged."""
     return frame
 
 
@@ -139,14 +139,14 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
 
 
 def mutated(frame: Frame, random: Random) -> Frame:
-    """Return the frame with one to three things spoilt."""
+    """Return the frame with one to three mutations."""
     for _ in range(random.choice((1, 1, 1, 2, 3))):
         frame = random.choice(MUTATIONS)(frame, random)
     return frame
 
 
 def _another(value: Any, random: Random) -> Any:
-    """Return another value, often one of the same type: what is refused last."""
+    """Return another value, often one of the same type."""
     alike = [each for each in ODD_VALUES if isinstance(each, type(value))]
     if isinstance(value, int | float):
         alike = [each for each in ODD_VALUES if type(each) in {int, float}]

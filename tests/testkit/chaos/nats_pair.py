@@ -1,4 +1,4 @@
-"""Two nats-servers, joined by a route that can be cut, which ask everybody for a password."""
+"""Two nats-servers with passwords, joined by a route that can be cut."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
-from testkit.chaos.connections import free_port, subscriptions
+from testkit.chaos.connections import subscriptions
 from testkit.tcp_proxy import TcpProxy
 from weenats.testing import NatsServer
+from weenats.testing.nats_server import free_ports
 
 _CONFIG: Final = """\
 server_name: "{name}"
@@ -29,7 +30,7 @@ _USER: Final = '{{user: "{name}", password: "{password}", permissions: {{publish
 
 @dataclass(slots=True)
 class Credentials:
-    """What the servers let in: users by their password, and what they may not publish to."""
+    """The users of the servers: their passwords, and the subjects they may not publish to."""
 
     passwords: dict[str, str] = field(
         default_factory=lambda: {name: name for name in ("service", "client", "stranger")}
@@ -47,12 +48,11 @@ class Credentials:
 
 
 class RoutedServer:
-    """A nats-server with its configuration in a file, which it reads again when it is told to."""
+    """A nats-server with a configuration file, which it can reload."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        self.cluster = free_port()
-        self._monitor = free_port()
+        self.cluster, self._monitor = free_ports(2)
         self._file = folder / f"{name}.conf"
         self._nats = NatsServer(arguments=("-c", str(self._file)))
         self.is_up = False
@@ -63,7 +63,7 @@ class RoutedServer:
         return self._nats.port
 
     def configure(self, credentials: Credentials, route: int) -> None:
-        """Write its configuration, with the port of its route; let it read it when it runs."""
+        """Write the configuration, with the port of the route; reload it if the server runs."""
         text = _CONFIG.format(
             name=self.name,
             monitor=self._monitor,
@@ -81,25 +81,25 @@ class RoutedServer:
         self.is_up = True
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the server."""
         self.is_up = False
         self._nats.kill()
 
     def pause(self) -> None:
-        """Let it stand still."""
+        """Pause the server."""
         os.kill(self._nats.process_id, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         os.kill(self._nats.process_id, signal.SIGCONT)
 
     def stop(self) -> None:
-        """End it for good."""
+        """Stop the server for good."""
         self.is_up = False
         self._nats.stop()
 
     def subscriptions(self) -> dict[str, list[str]]:
-        """Return what each connection listens on, by its name."""
+        """Return the subscriptions of each connection, by its name."""
         return subscriptions(self._monitor)
 
 
@@ -128,12 +128,12 @@ class NatsPair:
             server.stop()
 
     def reload(self) -> None:
-        """Let the servers take the credentials as they are now."""
+        """Let the servers reload the current credentials."""
         for server, route in zip(self.servers, self.routes, strict=True):
             server.configure(self.credentials, route.port)
 
     def subscriptions(self) -> dict[str, list[str]]:
-        """Return what each connection listens on, by its name, at both servers."""
+        """Return the subscriptions of each connection at both servers, by its name."""
         return {
             name: subjects
             for server in self.servers

@@ -1,4 +1,4 @@
-"""A connection to a nats-server that sends any bytes, and notes who answered."""
+"""A connection to a nats-server that sends any bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OnMessage = Callable[[str, str, bytes], None]
 
 
 class RawNats:
-    """Speaks the protocol by hand: no client library checks or mends what is sent.
+    """Speaks the protocol without a client library, which would check what is sent.
 
     Args:
         port: of the server.
@@ -46,11 +46,11 @@ class RawNats:
             await self._writer.wait_closed()
 
     def listen(self, subject: str) -> None:
-        """Hand over what comes on a subject to `on_message`."""
+        """Subscribe to a subject with `on_message`."""
         self._writer.write(f"SUB {subject} 1\r\n".encode())
 
     async def send(self, *frames: Frame) -> None:
-        """Send frames, and return when the server has taken them.
+        """Send frames, and return when the server has processed them.
 
         Raises:
             ConnectionError: it ended the connection.
@@ -61,7 +61,7 @@ class RawNats:
         await asyncio.wait([pong, self._reading], return_when=asyncio.FIRST_COMPLETED)
         if not pong.done():
             pong.cancel()
-            raise ConnectionResetError(f"the server ended the connection: {self.errors}")
+            raise ConnectionResetError(f"the server closed the connection: {self.errors}")
 
     async def _read(self) -> None:
         while line := await self._reader.readline():

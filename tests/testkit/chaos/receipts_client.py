@@ -1,4 +1,4 @@
-"""The generated client with everything on."""
+"""The generated client with all features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from weenats import CachedToken
 
 
 def receipts_client(settings: ProcessSettings) -> ReceiptsClient:
-    """Return a client that gets tokens of its issuer, records, and makes calls again."""
+    """Return a client with tokens of the issuer, telemetry and retries."""
 
     def fetch() -> str:
         with urlopen(settings.issuer + settings.name, timeout=2) as reply:  # noqa: S310 - ours

@@ -1,4 +1,4 @@
-"""Telemetry and logs of a process of the run: recorded whole, exported to nowhere."""
+"""Telemetry and logs of a process: everything is recorded, nothing is exported."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from weenats.logging import configure
 
 
 class Nowhere(SpanExporter):
-    """Takes spans and forgets them."""
+    """An exporter that drops spans."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Forget."""
+        """Drop the spans."""
         return SpanExportResult.SUCCESS
 
 

@@ -1,4 +1,4 @@
-"""What is done to a run, and when: drawn from a seed before it begins."""
+"""The schedule of faults of a run, drawn from a seed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Step:
     Attributes:
         at: seconds since the begin.
         fault: its name.
-        which: a number that chooses what it hits, among whatever there is.
-        lasting: seconds, where it does not pass by itself.
+        which: a number that selects the process or server it hits.
+        lasting: seconds, for faults that last.
     """
 
     at: float
@@ -32,7 +32,7 @@ class Step:
 
 
 def plan(seed: int, seconds: float, faults: Sequence[str]) -> list[Step]:
-    """Return the steps of a run; every fault has its turn before any comes again."""
+    """Return the steps of a run; each fault comes once before any comes again."""
     random = Random(seed)
     steps: list[Step] = []
     deck: list[str] = []

@@ -1,6 +1,7 @@
-"""Serves receipts with everything on: `serve_receipts.py SETTINGS`.
+"""Serve receipts with all features in a process of its own: `serve_receipts.py SETTINGS`.
 
-It ends with SIGTERM, and at once when whoever started it is gone. `rest` asks for its vitals.
+The command `rest` on standard input returns the resource usage. The process ends with SIGTERM, or
+at once when its parent process has ended.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from random import Random
 
+from testkit.chaos.control import commands, reply
 from testkit.chaos.journal import Journal
 from testkit.chaos.journaled_receipts import JournaledReceipts
-from testkit.chaos.orders import orders, tell
 from testkit.chaos.recording import record
+from testkit.chaos.resources import own_usage
 from testkit.chaos.settings import QUEUE_GROUP, ProcessSettings
-from testkit.chaos.vitals import own_vitals
 from testkit.tokens import AUDIENCE, ISSUER
 from weenats import JwtAuthConfig, NatsService, NatsServiceBuilder, ServiceError
 
@@ -46,7 +47,7 @@ def build(settings: ProcessSettings, handlers: JournaledReceipts) -> NatsService
 
 
 async def started(settings: ProcessSettings, handlers: JournaledReceipts) -> NatsService:
-    """Return the service once it serves; while NATS is away it is built anew."""
+    """Return the running service; try again while there is no NATS server."""
     while True:
         service = build(settings, handlers)
         with suppress(ServiceError):
@@ -55,10 +56,10 @@ async def started(settings: ProcessSettings, handlers: JournaledReceipts) -> Nat
         await asyncio.sleep(0.2)
 
 
-async def obey() -> None:
-    """Tell vitals until nobody asks any more; then end as if killed."""
-    async for _ in orders():
-        tell(**asdict(own_vitals()))
+async def follow_commands() -> None:
+    """Answer commands with the resource usage; exit at once when standard input ends."""
+    async for _ in commands():
+        reply(**asdict(own_usage()))
     os._exit(1)
 
 
@@ -67,11 +68,11 @@ async def main(settings: ProcessSettings) -> None:
     record()
     journal = Journal(settings.journal_path)
     chances = Random(settings.seed) if settings.eventful else None
-    obeying = asyncio.create_task(obey())
+    obeying = asyncio.create_task(follow_commands())
     service = await started(settings, JournaledReceipts(journal, chances))
     stopped = asyncio.create_task(service.wait_until_stopped())
     await asyncio.sleep(0)  # signals are for the service from here on
-    tell(serving=service.instance_id)
+    reply(serving=service.instance_id)
     await stopped
     obeying.cancel()
 

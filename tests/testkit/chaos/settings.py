@@ -1,4 +1,4 @@
-"""What a process of the run is told when it starts: one argument, in JSON."""
+"""The settings of a process of a run: its only argument, in JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ QUEUE_GROUP: Final = "receipt-workers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessSettings:
-    """Who a process is and where it finds the others.
+    """The name of a process, and where it finds the others.
 
     Attributes:
         name: the connection's name, and that of the journal.
@@ -23,8 +23,8 @@ class ProcessSettings:
         password: of the connection.
         issuer: where keys are, or tokens.
         journal: the file; None keeps nothing.
-        seed: what chances are drawn from.
-        eventful: whether handlers take their time and stumble, and callers give calls up.
+        seed: the seed of its random choices.
+        eventful: whether handlers are slow and fail, and callers cancel calls.
         pause: seconds between the calls of a caller, on average.
         rate_limit: requests that each client may make of each instance in a second.
     """
@@ -42,12 +42,12 @@ class ProcessSettings:
 
     @classmethod
     def parse(cls, argument: str) -> Self:
-        """Return what an argument tells."""
+        """Return the settings in an argument."""
         members = json.loads(argument)
         return cls(**{**members, "servers": tuple(members["servers"])})
 
     def argument(self) -> str:
-        """Return it as an argument."""
+        """Return the settings as an argument."""
         return json.dumps(asdict(self))
 
     @property
@@ -57,7 +57,7 @@ class ProcessSettings:
 
     @property
     def connection(self) -> ConnectionOptions:
-        """How the process connects: it notices soon that a peer is dead."""
+        """Connection options that notice a dead peer soon."""
         return ConnectionOptions(
             name=self.name,
             user=self.user,

@@ -1,4 +1,4 @@
-"""A long run at half of what is possible: what a process holds at its begin it holds at its end."""
+"""A long run at half of the possible load, after which no process may hold more than before."""
 
 from __future__ import annotations
 
@@ -10,34 +10,35 @@ from statistics import median
 from typing import Any, Final
 
 from testkit.chaos.child import Child
-from testkit.chaos.connections import free_port, subscriptions
+from testkit.chaos.connections import subscriptions
 from testkit.chaos.issuer import Issuer
-from testkit.chaos.log_check import objections
+from testkit.chaos.log_check import unexpected_records
+from testkit.chaos.resources import resident_bytes
 from testkit.chaos.settings import ProcessSettings
-from testkit.chaos.vitals import resident_bytes
 from weenats.testing import NatsServer
+from weenats.testing.nats_server import free_ports
 
 _WARM_UP: Final = 0.2
-"""The share of the run before anything is compared: caches fill, the allocator finds its size."""
+"""The share of the run before anything is compared, while caches fill."""
 _PARTS: Final = 5
-"""The first and the last of so many parts are compared."""
+"""The run is divided into parts, and the first and the last are compared."""
 _INTERVAL: Final = 0.5
 _FLAT: Final = 0.05
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(slots=True)
 class SoakReport:
-    """What came of a soak.
+    """The result of a soak.
 
     Attributes:
         capacity: calls a second.
-        load: what the client tells of its calls.
+        load: the client's report of its calls.
         growth: by process, the share by which the median of its memory grew from the first to the
             last part of the run.
         memory: by process, MB in the first and in the last part.
-        faults: what must not be.
+        faults: what is wrong.
     """
 
     capacity: float = 0.0
@@ -59,35 +60,35 @@ class SoakReport:
         )
 
 
-async def soak(folder: Path, seconds: float, say: Say) -> SoakReport:
-    """Load a service with half of what it can take, for so long."""
-    report, issuer, monitor = SoakReport(), Issuer(), free_port()
+async def soak(folder: Path, seconds: float, log: Log) -> SoakReport:
+    """Put half of the possible load on a service for some seconds."""
+    report, issuer, monitor = SoakReport(), Issuer(), free_ports(1)[0]
     with NatsServer(arguments=("-m", str(monitor))) as nats:
         service = _child("serve_receipts.py", "service", nats.url, issuer.keys_uri, folder)
         client = _child("load_receipts.py", "client", nats.url, issuer.tokens_uri, folder)
         try:
             await service.start()
             await client.start()
-            await _live(service, client, monitor, seconds, report, say)
+            await _live(service, client, monitor, seconds, report, log)
             if (code := await service.stop()) != 0:
                 report.faults.append(f"the service ended with {code}")
         finally:
             await service.kill()
             await client.kill()
             issuer.close()
-    report.faults += [text for child in (service, client) for text in objections(child.log)]
+    report.faults += [text for child in (service, client) for text in unexpected_records(child.log)]
     return report
 
 
 async def _live(
-    service: Child, client: Child, monitor: int, seconds: float, report: SoakReport, say: Say
+    service: Child, client: Child, monitor: int, seconds: float, report: SoakReport, log: Log
 ) -> None:
     patience = 2 * seconds + 60
     report.capacity = (await client.ask("measure"))["rate"]
-    say(f"capacity {report.capacity:.0f} calls/s")
+    log(f"capacity {report.capacity:.0f} calls/s")
     rate = report.capacity / 2
     await client.ask(f"load {rate} {seconds * _WARM_UP}", patience)
-    say("warm")
+    log("warm")
     before = await _held(service, client, monitor)
     loading = asyncio.create_task(client.ask(f"load {rate} {seconds}", patience))
     samples = await _watch([service, client], loading)
@@ -112,7 +113,7 @@ async def _live(
 
 
 async def _watch(children: list[Child], loading: asyncio.Task[Any]) -> dict[str, list[int]]:
-    """Return what the processes hold of memory, again and again, until the load is over."""
+    """Return samples of the memory of the processes until the load ends."""
     samples: dict[str, list[int]] = {child.name: [] for child in children}
     while not loading.done():
         for child in children:
@@ -122,7 +123,7 @@ async def _watch(children: list[Child], loading: asyncio.Task[Any]) -> dict[str,
 
 
 async def _held(service: Child, client: Child, monitor: int) -> dict[str, int]:
-    """Return the tasks and the subscriptions of both."""
+    """Return the number of tasks and subscriptions of both processes."""
     tasks = {
         f"tasks of the {each.name}": (await each.ask("rest"))["tasks"] for each in (service, client)
     }

@@ -36,7 +36,7 @@ def requests(token: str | None, key: str) -> list[Frame]:
 
 
 def questions(instances: Sequence[str] = ()) -> list[Frame]:
-    """Return what is asked of the service about itself."""
+    """Return the requests of discovery and health."""
     asked = [subjects.health(CONTRACT.name)]
     for verb in ("PING", "INFO", "STATS"):
         asked += [subjects.discovery(verb), subjects.discovery(verb, CONTRACT.name)]
@@ -45,7 +45,7 @@ def questions(instances: Sequence[str] = ()) -> list[Frame]:
 
 
 def notices(inboxes: Sequence[str] = ()) -> list[Frame]:
-    """Return what is told and not answered: a cancel, an event, a snapshot; replies to inboxes."""
+    """Return messages without an answer: a cancellation, an event, a snapshot, replies."""
     failure = {
         "success": False,
         "error": {"code": "CANCELLED", "message": "forged"},

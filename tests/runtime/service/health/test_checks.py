@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import settle, travel, until
+from testkit.clocks import travel
+from testkit.waiting import LIMIT, settle, until
 from weenats.service.health import HealthChecks, HealthSettings
 
 INTERVAL = 30
@@ -218,7 +219,7 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
 
     def block() -> None:
         calls.append(threading.current_thread())
-        released.wait(30)
+        released.wait(LIMIT)
 
     async def count() -> None:
         rounds.append(found(made)["blocks"])
@@ -279,7 +280,7 @@ async def test_a_late_answer_changes_nothing(checks: Make) -> None:
     def late() -> bool:
         threads.append(threading.current_thread())
         entered.set()
-        return released.wait(30)
+        return released.wait(LIMIT)
 
     made = checks(late=late)
     starting = asyncio.create_task(made.start())

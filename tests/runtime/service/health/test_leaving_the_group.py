@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from testkit.doubles import until
 from testkit.probe import Probe, ProbeClient, Run
+from testkit.waiting import until
 from weenats import NatsServiceBuilder
 from weenats.errors import NoRespondersError
 from weenats.testing import MemoryTransport

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock, settle, travel, until
+from testkit.clocks import FakeClock, travel
 from testkit.probe import CONTRACT, Probe
-from testkit.wires import conforming
+from testkit.waiting import settle, until
+from testkit.wire import load_valid
 from weenats import InvalidArgumentError, NatsServiceBuilder, NotFoundError
 from weenats.service.discovery import EndpointCounters
 from weenats.service.monitoring import Monitor, MonitoringSettings
@@ -52,7 +53,7 @@ def published(transport: MemoryTransport) -> list[dict[str, Any]]:
     snapshots: list[dict[str, Any]] = []
     transport.subscribe(
         "probe.monitoring",
-        lambda delivery: snapshots.append(conforming("monitoring-snapshot", delivery.payload)),
+        lambda delivery: snapshots.append(load_valid("monitoring-snapshot", delivery.payload)),
     )
     return snapshots
 

@@ -13,6 +13,7 @@ from weenats.service.monitoring.monitor import resident_bytes
 MEGABYTE = 2**20
 
 
+@pytest.mark.timing
 def test_it_grows_with_what_is_held() -> None:
     """Writing to 64 MB adds about 64 MB."""
     before = resident_bytes()

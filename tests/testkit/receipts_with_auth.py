@@ -1,4 +1,4 @@
-"""The sample service with a contract that says who may call what."""
+"""The sample service with authentication in its contract."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ASKS: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def guarded_receipts(repository: Path, folder: Path) -> Iterator[ModuleType]:
-    """Generate and import the sample, with `auth` in its contract, as `guarded_receipts`."""
+def receipts_with_auth(repository: Path, folder: Path) -> Iterator[ModuleType]:
+    """Generate the sample with `auth` in its contract, and import it as `guarded_receipts`."""
     schemas = folder / "schemas" / "receipts"
     shutil.copytree(repository / "schemas" / "receipts", schemas)
     contract = yaml.safe_load((schemas / "service.yaml").read_text())

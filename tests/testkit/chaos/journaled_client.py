@@ -1,4 +1,4 @@
-"""Calls of every operation, each noted with its outcome."""
+"""A client that calls every operation, and records each call with its outcome."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from weenats import ReceivedEvent, ServiceError
 _CALLERS: Final = 8
 _TURNS_A_KEY: Final = 20
 _IDEMPOTENT: Final = frozenset({"finalize", "get"})
-"""What the contract lets clients make again."""
+"""Operations that clients may retry."""
 _TIMEOUTS: Final = (3.0, 3.0, 3.0, 1.0, 0.02)
 _GIVEN_UP: Final = 0.05
 _PATIENCE: Final = 0.01
 _ANSWERED: Final = frozenset({SUCCESS, "NOT_FOUND remote", "FAILED_PRECONDITION remote"})
-"""What says that a call reached a handler."""
+"""Outcomes of calls that reached a handler."""
 
 Call = Callable[..., Awaitable[Any]]
 
 
-class Caller:
-    """Keeps calling until it is told to rest.
+class JournaledClient:
+    """Calls until `rest`.
 
     Args:
-        settings: who calls, and how often.
+        settings: the process, and how often it calls.
         receipts: the client.
-        journal: where it notes what it called and what came of it.
+        journal: records calls and outcomes.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class Caller:
         self._callers = [asyncio.create_task(self._keep_calling()) for _ in range(_CALLERS)]
 
     async def rest(self) -> None:
-        """Begin no more calls, and wait until the others have ended."""
+        """Stop calling, and wait until all calls have ended."""
         self._resting = True
         await asyncio.gather(*self._callers)
         self._callers.clear()
 
     async def listen(self) -> None:
-        """Take the event from now on; while NATS is away try again."""
+        """Subscribe to the event; try again while there is no NATS server."""
         while True:
             try:
                 await self._receipts.subscribe_item_added(self._hear)
@@ -72,7 +72,7 @@ class Caller:
                 return
 
     async def prove(self) -> dict[str, str]:
-        """Return, by operation, what does not come through: {} when all does."""
+        """Return the outcomes of the operations that do not reach a handler, by operation."""
         outcomes = {name: await self._outcome(name, "proof") for name in self._operations}
         missing = {name: word for name, word in outcomes.items() if word not in _ANSWERED}
         if not missing:
@@ -99,7 +99,7 @@ class Caller:
     async def _outcome(
         self, name: str, key: str, *, timeout: float = 3.0, patience: float | None = None
     ) -> str:
-        """Make a call; return its outcome as the model knows it."""
+        """Make a call and return its outcome in the words of the model."""
         call = f"{self._settings.name}-{next(self._numbers)}"
         self._journal.write("called", call=call, idempotent=name in _IDEMPOTENT)
         try:

@@ -1,4 +1,4 @@
-"""What a process holds, and whether it holds more than it did."""
+"""The resource usage of a process, and whether it grew."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _GROWTH: Final = 1.15
-"""By how much a process may have grown: caches, and code that it did not need in the calm."""
+"""The factor by which a process may grow: caches, and code that only faults execute."""
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
-    """What a process holds once it has nothing to do.
+class ResourceUsage:
+    """What an idle process holds.
 
     Attributes:
         resident: bytes.
@@ -30,19 +30,21 @@ class Vitals:
     objects: int
 
 
-def own_vitals() -> Vitals:
-    """Return the vitals of this process; the task that asks counts."""
+def own_usage() -> ResourceUsage:
+    """Return the usage of this process; the current task counts."""
     gc.collect()
-    return Vitals(resident_bytes(os.getpid()), len(asyncio.all_tasks()), len(gc.get_objects()))
+    return ResourceUsage(
+        resident_bytes(os.getpid()), len(asyncio.all_tasks()), len(gc.get_objects())
+    )
 
 
 def resident_bytes(process: int) -> int:
-    """Return how much memory a process holds."""
+    """Return the resident memory of a process, in bytes."""
     return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * _PAGE
 
 
-def changes(before: Vitals, after: Vitals) -> Iterator[str]:
-    """Return what a process has more of than it may, or of tasks less."""
+def changes(before: ResourceUsage, after: ResourceUsage) -> Iterator[str]:
+    """Return what grew more than it may; tasks must be the same."""
     if after.tasks != before.tasks:
         yield f"has {after.tasks} tasks, not {before.tasks}"
     for name, first, last in (

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util._once import Once
 
 from testkit.probe import Probe, ProbeClient
-from testkit.tokens import Judge, good_claims, token
+from testkit.tokens import FakeValidator, good_claims, token
 from weenats import NatsService, NatsServiceBuilder, TelemetrySettings
 
 EVERYTHING: Final = {"commands": 1.0, "queries": 1.0, "events": 1.0}
@@ -36,7 +36,7 @@ class Beginnings(SpanProcessor):
         self.count += 1
 
 
-class Observed:
+class Recording:
     """The spans and metrics of one test.
 
     Args:
@@ -103,9 +103,9 @@ class Observed:
 
 
 @contextmanager
-def observing(*, counts: bool = True) -> Iterator[Observed]:
+def recording(*, counts: bool = True) -> Iterator[Recording]:
     """Let the process record; the application's providers are gone afterwards."""
-    observed = Observed(counts=counts)
+    observed = Recording(counts=counts)
     trace.set_tracer_provider(observed.tracer_provider)
     metrics.set_meter_provider(observed.meter_provider)
     try:
@@ -122,7 +122,7 @@ def observing(*, counts: bool = True) -> Iterator[Observed]:
 
 @asynccontextmanager
 async def serving(
-    url: str, handlers: Probe, *, auth: Judge | None = None, **telemetry: Any
+    url: str, handlers: Probe, *, auth: FakeValidator | None = None, **telemetry: Any
 ) -> AsyncIterator[NatsService]:
     """Serve a probe that records, everything if not told otherwise."""
     builder = NatsServiceBuilder(handlers, url).with_queue_group("workers", max_concurrency=2)
@@ -141,9 +141,9 @@ async def calling(url: str, **telemetry: Any) -> AsyncIterator[ProbeClient]:
         yield client.with_telemetry(settings)
 
 
-def judge() -> Judge:
+def probe_validator() -> FakeValidator:
     """Return what judges the probe's tokens."""
-    return Judge(audience="probe")
+    return FakeValidator(audience="probe")
 
 
 def probe_token(name: str = "ada", **claims: Any) -> str:

@@ -1,4 +1,4 @@
-"""Circuit breakers on a clock that a test moves."""
+"""A circuit breaker on a clock that a test sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from testkit.doubles import FakeClock
+from testkit.clocks import FakeClock
 from weenats import CircuitStateChange, RequestContext, Response, UnavailableError
 from weenats.circuit_breaker import CircuitBreakerPolicy, HandlerGuard
 from weenats.circuit_breaker.breaker import CircuitBreaker
@@ -33,8 +33,8 @@ def ended(guard: HandlerGuard, context: RequestContext, error: BaseException | N
             raise
 
 
-class Circuit:
-    """A breaker of three failures, its clock and what it reported."""
+class ManualBreaker:
+    """A breaker that opens after three failures, its clock and its reported changes."""
 
     def __init__(self, **policy: Any) -> None:
         self.clock = FakeClock()
@@ -46,12 +46,12 @@ class Circuit:
 
     @property
     def state(self) -> Any:
-        """The state, as the statistics tell it."""
+        """The state in the statistics."""
         return self.breaker.statistics()["state"]
 
     @property
     def failures(self) -> Any:
-        """The failures in the window, as the statistics tell them."""
+        """The failures in the window, from the statistics."""
         return self.breaker.statistics()["failures"]
 
     def fail(self, times: int = 1) -> None:
@@ -65,7 +65,7 @@ class Circuit:
             self.breaker.succeeded(self.breaker.admit())
 
     def refused(self) -> UnavailableError:
-        """Return what a caller is told who is not let in."""
+        """Return the error of a call that is rejected."""
         with pytest.raises(UnavailableError) as raised:
             self.breaker.admit()
         return raised.value

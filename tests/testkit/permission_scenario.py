@@ -1,4 +1,4 @@
-"""A service and a client of receipts as users of a server, and all that they can do."""
+"""A service and a client of receipts as users of a server, and all that a client can do."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import pytest
 
 from receipts import AddItem, Finalize, Receipt, ReceiptsClient, RemoveItem, VoidReceipt
 from receipts.handlers import Receipts
-from testkit.doubles import settle
-from testkit.permitted import as_user
+from testkit.nats_users import as_user
+from testkit.waiting import settle
 from weenats import Entity, NatsService, NatsServiceBuilder, RequestContext, ServiceError
 from weenats.testing import NatsServer
 
 COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 GONE: Final = RemoveItem(name="Coffee")
 VOID: Final = VoidReceipt(reason="-")
-ON: Final = "receipts.command.receipt."
-EVENT: Final = "receipts.events.receipt."
+COMMANDS: Final = "receipts.command.receipt."
+EVENTS: Final = "receipts.events.receipt."
 
 
-class Patient(Receipts):
-    """Answers the query for `held` when its caller gives up, or the gate is opened."""
+class BlockingReceipts(Receipts):
+    """Handlers whose query for `held` blocks until its caller gives up or `opened` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Patient(Receipts):
         self.cancelled = asyncio.Event()
 
     async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
-        """Wait where a test says so."""
+        """Block when the key is `held`."""
         if key == "held":
             self.entered.set()
             try:
@@ -44,11 +44,15 @@ class Patient(Receipts):
         return await super().get("r", context)
 
 
-class Try:
-    """A service and a client as users of a server, beside a client that may do everything."""
+class Scenario:
+    """A service and a client as users of a server, and a client that may do everything."""
 
     def __init__(
-        self, handlers: Patient, service: NatsService, client: ReceiptsClient, free: ReceiptsClient
+        self,
+        handlers: BlockingReceipts,
+        service: NatsService,
+        client: ReceiptsClient,
+        free: ReceiptsClient,
     ) -> None:
         self.handlers = handlers
         self.service = service
@@ -56,7 +60,7 @@ class Try:
         self.free = free
 
     def steps(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return all that a client can do, by the subject without which it cannot."""
+        """Return all actions of a client, by the subject that each of them needs."""
         client, free = self.client, self.free
         instance = self.service.instance_id
 
@@ -80,10 +84,10 @@ class Try:
             return step
 
         return {
-            f"{ON}add-item": calls(client.add_item, "r", COFFEE),
-            f"{ON}remove-item": calls(client.remove_item, "r-remove", GONE),
-            f"{ON}finalize": calls(client.finalize, "r-finalize", Finalize()),
-            f"{ON}void-receipt": calls(client.void_receipt, "r-void", VOID),
+            f"{COMMANDS}add-item": calls(client.add_item, "r", COFFEE),
+            f"{COMMANDS}remove-item": calls(client.remove_item, "r-remove", GONE),
+            f"{COMMANDS}finalize": calls(client.finalize, "r-finalize", Finalize()),
+            f"{COMMANDS}void-receipt": calls(client.void_receipt, "r-void", VOID),
             "receipts.query.receipt.get": calls(client.get, "r"),
             "receipts.cancel": self.give_up,
             "receipts.health": calls(client.check_health),
@@ -92,17 +96,17 @@ class Try:
             "$SRV.INFO.receipts.*": calls(client.get_service_info, instance),
             "$SRV.STATS.receipts": calls(client.get_service_stats),
             "$SRV.STATS.receipts.*": calls(client.get_service_stats, instance),
-            f"{EVENT}item-added": happens(client.subscribe_item_added, free.add_item, "e", COFFEE),
-            f"{EVENT}item-removed": happens(
+            f"{EVENTS}item-added": happens(client.subscribe_item_added, free.add_item, "e", COFFEE),
+            f"{EVENTS}item-removed": happens(
                 client.subscribe_item_removed,
                 free.remove_item,
                 "e-remove",
                 GONE,
             ),
-            f"{EVENT}receipt-finalized": happens(
+            f"{EVENTS}receipt-finalized": happens(
                 client.subscribe_receipt_finalized, free.finalize, "e-finalize", Finalize()
             ),
-            f"{EVENT}receipt-voided": happens(
+            f"{EVENTS}receipt-voided": happens(
                 client.subscribe_receipt_voided,
                 free.void_receipt,
                 "e-void",
@@ -111,7 +115,7 @@ class Try:
         }
 
     async def run(self) -> dict[str, Exception]:
-        """Try it all; return what failed."""
+        """Run all actions; return the errors by subject."""
         for key in ("r", *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void"))):
             await self.free.add_item(key, COFFEE)
         failed: dict[str, Exception] = {}
@@ -123,7 +127,7 @@ class Try:
         return failed
 
     async def give_up(self) -> None:
-        """Give up a call: its handler ends."""
+        """Cancel a call, and check that its handler ends."""
         self.handlers.entered.clear()
         calling = asyncio.create_task(self.client.get("held", timeout=60))
         entered = asyncio.create_task(self.handlers.entered.wait())
@@ -142,11 +146,11 @@ class Try:
 
 
 @asynccontextmanager
-async def trying(
+async def scenario(
     server: NatsServer, service: str = "service", client: str = "client"
-) -> AsyncIterator[Try]:
+) -> AsyncIterator[Scenario]:
     """Run a service as one user and a client as another."""
-    handlers = Patient()
+    handlers = BlockingReceipts()
     builder = NatsServiceBuilder(handlers, server.url, connection=as_user(service))
     running = builder.with_monitoring(0.05).with_health().build()
     async with (
@@ -155,12 +159,12 @@ async def trying(
         ReceiptsClient.connect(server.url, connection=as_user("free")) as free,
     ):
         try:
-            yield Try(handlers, running, connected, free)
+            yield Scenario(handlers, running, connected, free)
         finally:
             handlers.opened.set()
 
 
-def refused_in(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return the subjects that the server refused to one of ours."""
+def refused_subjects(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the subjects that the server refused to the service or the client."""
     messages = [each.getMessage() for each in caplog.records if each.name == "weenats.transport"]
     return [each.rpartition(": ")[2] for each in messages if "NATS refused" in each]

@@ -1,4 +1,4 @@
-"""Users of a NATS server who may do what a contract needs, or all but one thing of it."""
+"""Users of a NATS server with the permissions of a contract, or with all but one of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _INBOXES: Final = {"client": "_INBOX_till"}
 
 
 def entries(role: str) -> list[Entry]:
-    """Return all that a role may do, replies aside."""
+    """Return the permissions of a role, without replies."""
     return [*ROLES[role].publish, *ROLES[role].subscribe]
 
 
 def without(role: str, entry: Entry) -> Permissions:
-    """Return what a role may do, one entry less."""
+    """Return the permissions of a role without one entry."""
     permissions = ROLES[role]
     return replace(
         permissions,
@@ -51,7 +51,7 @@ def users() -> dict[str, Permissions | None]:
 
 
 def config_of(users: Mapping[str, Permissions | None]) -> str:
-    """Return a server's configuration with these users; None may do everything."""
+    """Return a server's configuration with these users; None stands for all permissions."""
     lines = [
         f"{{user: {json.dumps(name)}, password: secret"
         + ("}" if permissions is None else f", {to_config(permissions)}}}")
@@ -61,6 +61,6 @@ def config_of(users: Mapping[str, Permissions | None]) -> str:
 
 
 def as_user(name: str) -> ConnectionOptions:
-    """Return how to connect as a user."""
+    """Return the connection options of a user."""
     prefix = _INBOXES.get(name.split(maxsplit=1)[0], "_INBOX")
     return ConnectionOptions(user=name, password="secret", inbox_prefix=prefix)

@@ -1,4 +1,4 @@
-"""What a run is made of: servers, network, issuer, services and clients."""
+"""The processes of a run: servers, network, issuer, services and clients."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ CLIENTS: Final = 3
 Kind = Literal["service", "client"]
 
 
-class Slot:
-    """The place of a service or a client, in which one process follows another.
+class ProcessSlot:
+    """The slot of a service or a client, in which one process replaces another.
 
-    The first of each kind is a witness: nothing ends it, so that it shows what time does to it.
+    The process in the first slot of each kind lives throughout, so that it shows leaks.
     """
 
-    def __init__(self, world: World, kind: Kind, number: int) -> None:
-        self._world = world
+    def __init__(self, environment: Environment, kind: Kind, number: int) -> None:
+        self._environment = environment
         self.kind = kind
         self.number = number
         self.busy = asyncio.Lock()
         self.links = [
-            TcpProxy(server.port, seed=world.seed + number) for server in world.nats.servers
+            TcpProxy(server.port, seed=environment.seed + number)
+            for server in environment.nats.servers
         ]
         self.child: Child | None = None
         self._lives = 0
@@ -40,36 +41,38 @@ class Slot:
 
     @property
     def running(self) -> Child:
-        """The process that is there."""
+        """The current process."""
         assert self.child is not None
         return self.child
 
     async def start(self) -> None:
-        """Let a new process be there."""
+        """Start a new process."""
         self._lives += 1
-        world, name = self._world, f"{self.kind}-{self.number}-{self._lives}"
+        environment, name = self._environment, f"{self.kind}-{self.number}-{self._lives}"
         settings = ProcessSettings(
             name=name,
             servers=tuple(f"nats://127.0.0.1:{link.port}" for link in self.links),
             user=self.kind,
             password=self.kind,
-            issuer=world.issuer.keys_uri if self.kind == "service" else world.issuer.tokens_uri,
-            journal=str(world.folder / f"{name}.journal"),
-            seed=world.seed * 100 + self.number * 10 + self._lives,
+            issuer=environment.issuer.keys_uri
+            if self.kind == "service"
+            else environment.issuer.tokens_uri,
+            journal=str(environment.folder / f"{name}.journal"),
+            seed=environment.seed * 100 + self.number * 10 + self._lives,
         )
         script = "serve_receipts.py" if self.kind == "service" else "call_receipts.py"
-        self.child = Child(script, settings, world.folder / f"{name}.log")
+        self.child = Child(script, settings, environment.folder / f"{name}.log")
         await self.child.start()
-        if self.kind == "client" and world.is_calling:
+        if self.kind == "client" and environment.is_calling:
             await self.child.ask("call")
 
     async def kill(self) -> None:
-        """End the process at once."""
-        self._world.killed.add(self.running.name)
+        """Kill the process."""
+        self._environment.killed.add(self.running.name)
         await self.running.kill()
 
     async def stop(self) -> None:
-        """Let the process end what it has begun, and then itself.
+        """Stop the process gracefully.
 
         Raises:
             ChildError: it does not.
@@ -78,11 +81,11 @@ class Slot:
             raise ChildError(f"{self.running.name} ended with {code}")
 
 
-class World:
-    """Everything of a run, on this machine.
+class Environment:
+    """All processes of a run.
 
     Attributes:
-        killed: the names of the processes that were ended at once.
+        killed: the names of the processes that were killed.
         is_calling: whether clients call.
     """
 
@@ -93,15 +96,15 @@ class World:
         self.is_calling = False
         self.issuer = Issuer()
         self.nats = NatsPair(folder, seed)
-        self.services: list[Slot] = []
-        self.clients: list[Slot] = []
+        self.services: list[ProcessSlot] = []
+        self.clients: list[ProcessSlot] = []
         self.issuer_busy = asyncio.Lock()
         self.credentials_busy = asyncio.Lock()
         self.server_busy = [asyncio.Lock() for _ in self.nats.servers]
 
     @property
-    def slots(self) -> Iterator[Slot]:
-        """All places of processes."""
+    def slots(self) -> Iterator[ProcessSlot]:
+        """All slots."""
         yield from self.services
         yield from self.clients
 
@@ -121,23 +124,23 @@ class World:
         await self.ask_clients("call")
 
     async def rest(self) -> None:
-        """Let all clients rest, each once its calls have ended."""
+        """Let all clients stop calling, and wait until their calls have ended."""
         self.is_calling = False
         await self.ask_clients("rest")
 
     async def ask_clients(self, order: str) -> list[dict[str, Any]]:
-        """Give an order to all clients and return their answers."""
+        """Send a command to all clients and return their answers."""
         return await asyncio.gather(*(slot.running.ask(order) for slot in self.clients))
 
     def heal(self) -> None:
-        """Let the network be a good one."""
+        """End all faults of the network."""
         for link in [*self.nats.routes, *(link for slot in self.slots for link in slot.links)]:
             link.heal()
 
     async def _start(self) -> Self:
         await self.nats.start()
-        self.services = [Slot(self, "service", number) for number in range(SERVICES)]
-        self.clients = [Slot(self, "client", number) for number in range(CLIENTS)]
+        self.services = [ProcessSlot(self, "service", number) for number in range(SERVICES)]
+        self.clients = [ProcessSlot(self, "client", number) for number in range(CLIENTS)]
         for slot in self.slots:
             for link in slot.links:
                 await link.start()

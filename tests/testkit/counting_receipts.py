@@ -1,4 +1,4 @@
-"""The sample service, which notes whom it worked for."""
+"""The sample service, which counts its callers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from weenats.context import RequestContext
 TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 
-class Audited(Receipts):
-    """Counts how often it put an item on each receipt, and for whom.
+class CountingReceipts(Receipts):
+    """Handlers that count how often they added an item to each receipt, and for which caller.
 
     Args:
-        executed: where to count receipts; several instances may share it.
+        executed: counts executions by receipt; several instances may share it.
     """
 
     def __init__(self, executed: Counter[str] | None = None) -> None:
@@ -27,7 +27,7 @@ class Audited(Receipts):
 
     @override
     async def add_item(self, key: str, command: AddItem, context: RequestContext) -> Receipt:
-        """Count, and put the item on the receipt."""
+        """Count the call and add the item."""
         self.executed[key] += 1
         self.callers["" if context.principal is None else context.principal.id] += 1
         return await super().add_item(key, command, context)

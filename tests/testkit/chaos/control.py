@@ -1,4 +1,4 @@
-"""How the world speaks to its processes: a word a line to them, a JSON document a line back."""
+"""The protocol between a run and its processes: a line of words there, a line of JSON back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 
-async def orders() -> AsyncIterator[str]:
-    """Return the words from standard input; it ends when whoever gives them is gone."""
+async def commands() -> AsyncIterator[str]:
+    """Return the commands on standard input; they end when the parent process has ended."""
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     pipe, _ = await loop.connect_read_pipe(
@@ -23,6 +23,6 @@ async def orders() -> AsyncIterator[str]:
         pipe.close()
 
 
-def tell(**members: Any) -> None:
-    """Answer an order."""
+def reply(**members: Any) -> None:
+    """Answer a command."""
     print(json.dumps(members), flush=True)

@@ -1,4 +1,4 @@
-"""Services with a name of their own and one command, for calls that go through several."""
+"""Services with one command, for calls that go through several services."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from weenats.transport import Transport
 Handle = Callable[[RequestContext], Awaitable[None]]
 
 
-class Hop(ServiceHandlers):
-    """A service whose command does what `handle` does."""
+class ChainedService(ServiceHandlers):
+    """A service with its own name whose command calls `handle`."""
 
     def __init__(self, name: str, handle: Handle, timeout: float | None = None) -> None:
         self.contract = ServiceContract(  # type: ignore[misc]  # each hop has its own
@@ -39,7 +39,7 @@ class Hop(ServiceHandlers):
         self.seen: list[RequestContext] = []
 
     async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
-        """Do as told."""
+        """Record the context and call `handle`."""
         self.seen.append(context)
         await self.handle(context)
         return Outcome(text=command.action)
@@ -49,7 +49,7 @@ class Hop(ServiceHandlers):
         return (Endpoint.command(self.operation, self.run),)
 
     async def call(self, transport: Transport, **options: Any) -> Outcome:
-        """Call it, as a client on this connection with these settings."""
+        """Call the command over a connection, with options of the call or of the client."""
         client = ServiceClient(transport)
         if "patience" in options:
             client = client.with_timeout(options.pop("patience"))

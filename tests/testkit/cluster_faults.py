@@ -1,4 +1,4 @@
-"""What happens to servers of a cluster while clients call: one scenario for tests and figures."""
+"""Faults of servers and networks of a cluster while clients call; for tests and `make faults`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from receipts import ReceiptsClient
-from testkit.load import COFFEE, TIMEOUT, Ledger, Load, Tally, become, longest_gap, tally, wait_for
+from testkit.load import COFFEE, TIMEOUT, Load, SlowReceipts, Tally, longest_gap, tally
 from testkit.network import Network
+from testkit.waiting import eventually, wait_for
 from weenats import ConnectionOptions, NatsServiceBuilder, NatsTransport
 from weenats.testing.nats_cluster import ClusterServer, NatsCluster
 
 OPTIONS: Final = ConnectionOptions(ping_interval=0.5, connect_timeout=2)
 CLIENTS: Final = (0, 0, 0)
-"""The servers that clients are connected to at first."""
+"""The servers that clients are connected to at first, by index."""
 SERVICES: Final = (1, 2)
-"""Those of the instances of the service."""
+"""The servers that the instances of the service are connected to at first, by index."""
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A cluster, clients that call, and what stands between them."""
+class FaultScenario:
+    """A cluster, its network, and clients that call."""
 
     cluster: NatsCluster
     network: Network
@@ -42,13 +43,13 @@ class Stage:
         return self.cluster.servers[SERVICES[0]]
 
     async def left(self, server: ClusterServer) -> None:
-        """Wait until nobody is connected to a server any more."""
-        await become(lambda: all(_home(each) != server.url for each in self.transports))
+        """Wait until no client and no service is connected to a server."""
+        await eventually(lambda: all(_home(each) != server.url for each in self.transports))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fault did."""
+    """What came of the calls during a fault."""
 
     plain: Tally
     retried: Tally
@@ -57,18 +58,18 @@ class Outcome:
     executions: Counter[str]
 
 
-Fault = Callable[[Stage], Awaitable[None]]
+Fault = Callable[[FaultScenario], Awaitable[None]]
 
 
-async def kill(stage: Stage, server: ClusterServer) -> None:
-    """Kill a server, and start it again when all goes well without it."""
+async def kill(stage: FaultScenario, server: ClusterServer) -> None:
+    """Kill a server, and start it again once calls succeed without it."""
     server.kill()
     await stage.load.flows()
     await asyncio.to_thread(server.start)
 
 
-async def pause(stage: Stage, server: ClusterServer) -> None:
-    """Let a server hang until its clients have left it, and go on then."""
+async def pause(stage: FaultScenario, server: ClusterServer) -> None:
+    """Pause a server until its clients have left it."""
     server.pause()
     try:
         await stage.left(server)
@@ -78,16 +79,16 @@ async def pause(stage: Stage, server: ClusterServer) -> None:
     await asyncio.to_thread(server.join)
 
 
-async def lame_duck(stage: Stage, server: ClusterServer) -> None:
-    """Let a server ask its clients to leave; restart it when they have."""
+async def lame_duck(stage: FaultScenario, server: ClusterServer) -> None:
+    """Put a server into lame duck mode, and restart it once its clients have left."""
     server.lame_duck()
     await stage.left(server)
     await asyncio.to_thread(wait_for, lambda: is_deserted(server))
     await asyncio.to_thread(server.restart)
 
 
-async def cut_off_clients(stage: Stage) -> None:
-    """Cut the clients off their server."""
+async def cut_off_clients(stage: FaultScenario) -> None:
+    """Cut the clients off from their server."""
     server = stage.of_clients
     stage.network.cut("client", server.name)
     try:
@@ -97,8 +98,8 @@ async def cut_off_clients(stage: Stage) -> None:
         stage.network.mend("client", server.name)
 
 
-async def cut_off_server(stage: Stage, server: ClusterServer) -> None:
-    """Cut a server off the others until both sides know it, then join them again."""
+async def cut_off_server(stage: FaultScenario, server: ClusterServer) -> None:
+    """Cut a server off from the others until both sides have noticed."""
     others = [each.name for each in stage.cluster.servers if each is not server]
     stage.network.cut(server.name, *others)
     try:
@@ -110,7 +111,7 @@ async def cut_off_server(stage: Stage, server: ClusterServer) -> None:
     await asyncio.to_thread(server.join)
 
 
-async def upgrade(stage: Stage) -> None:
+async def upgrade(stage: FaultScenario) -> None:
     """Restart all servers, one after another, each in lame duck mode first."""
     for server in stage.cluster.servers:
         await lame_duck(stage, server)
@@ -126,8 +127,8 @@ FAULTS: Final[dict[str, Fault]] = {
     "lame duck mode of a service's server": lambda stage: lame_duck(stage, stage.of_a_service),
     "rolling upgrade of all servers": upgrade,
 }
-GENTLE: Final = frozenset(list(FAULTS)[-3:])
-"""Those of which no call may learn."""
+TRANSPARENT_FAULTS: Final = frozenset(list(FAULTS)[-3:])
+"""Faults during which no call may fail."""
 PARTITIONS: Final[dict[str, Fault]] = {
     "the clients are cut off their server": cut_off_clients,
     "the clients' server is cut off the others": lambda stage: cut_off_server(
@@ -139,21 +140,21 @@ PARTITIONS: Final[dict[str, Fault]] = {
 }
 
 
-async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
-    """Let clients call while something happens, until all is as it was before.
+async def run_fault(cluster: NatsCluster, network: Network, fault: Fault) -> Outcome:
+    """Let clients call during a fault, until everything is as it was before.
 
-    Then each client calls once more, and is answered.
+    Afterwards each client makes one more call, which must succeed.
     """
     executions: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         services = [await stack.enter_async_context(_connected(cluster, n)) for n in SERVICES]
         for transport in services:
-            builder = NatsServiceBuilder(Ledger(executions), transport=transport)
+            builder = NatsServiceBuilder(SlowReceipts(executions), transport=transport)
             service = builder.with_queue_group("receipts", max_concurrency=100).build()
             await stack.enter_async_context(service)
         callers = [await stack.enter_async_context(_connected(cluster, n)) for n in CLIENTS]
         load = Load(ReceiptsClient(transport) for transport in callers)
-        stage = Stage(cluster, network, load, (*services, *callers))
+        stage = FaultScenario(cluster, network, load, (*services, *callers))
         async with load.running():
             await load.flows()
             before = await asyncio.to_thread(_subscriptions, cluster)
@@ -173,7 +174,7 @@ async def suffer(cluster: NatsCluster, network: Network, fault: Fault) -> Outcom
 
 @asynccontextmanager
 async def _connected(cluster: NatsCluster, number: int) -> AsyncIterator[NatsTransport]:
-    """Connect with all servers given; as each is as good as the others, until it is this one."""
+    """Connect with the URLs of all servers until the connection is to a certain one."""
     home = cluster.servers[number].url
     while True:
         transport = NatsTransport(cluster.urls, OPTIONS)
@@ -193,13 +194,13 @@ def _home(transport: NatsTransport) -> str:
 
 
 def _subscriptions(cluster: NatsCluster) -> list[int]:
-    """Return how many each connection has; one that is about to be closed counts too."""
+    """Return the number of subscriptions of each connection, sorted."""
     answers = [server.monitor("/connz")["connections"] for server in cluster.servers]
     return sorted(each["subscriptions"] for connections in answers for each in connections)
 
 
 def is_deserted(server: ClusterServer) -> bool:
-    """Say whether nobody is connected to a server, or it has ended."""
+    """Return whether a server has no connections, or has ended."""
     try:
         return server.monitor("/connz")["total"] == 0
     except OSError:

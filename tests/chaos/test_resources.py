@@ -1,4 +1,4 @@
-"""A process that holds more than it did is seen."""
+"""A process that holds more than before is found."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from testkit.chaos.vitals import Vitals, changes, own_vitals
+from testkit.chaos.resources import ResourceUsage, changes, own_usage
 
-BEFORE = Vitals(resident=1000, tasks=3, objects=500)
+BEFORE = ResourceUsage(resident=1000, tasks=3, objects=500)
 
 
 def test_what_stays_is_no_news() -> None:
-    """The same, less, and a little more memory and objects are let pass."""
+    """The same, less, and a little more memory and objects are accepted."""
     assert not [*changes(BEFORE, BEFORE)]
-    assert not [*changes(BEFORE, Vitals(resident=1100, tasks=3, objects=100))]
+    assert not [*changes(BEFORE, ResourceUsage(resident=1100, tasks=3, objects=100))]
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_what_leaks_is_seen(change: dict[str, int], objection: str) -> None:
 
 async def test_a_process_knows_what_it_holds() -> None:
     """A task and what it holds are counted, until it is gone."""
-    before = own_vitals()
+    before = own_usage()
     kept = [[number] for number in range(before.objects)]
     task = asyncio.create_task(asyncio.sleep(60))
-    assert {"has 2 tasks, not 1"} < {*changes(before, own_vitals())}
+    assert {"has 2 tasks, not 1"} < {*changes(before, own_usage())}
     task.cancel()
     await asyncio.wait([task])
     kept.clear()
-    assert not [*changes(replace(before, resident=2**60), own_vitals())]
+    assert not [*changes(replace(before, resident=2**60), own_usage())]

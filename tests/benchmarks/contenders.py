@@ -1,0 +1,17 @@
+"""The contenders of the benchmark: modules of this folder, and what the table calls them."""
+
+from typing import Final
+
+CONTENDERS: Final = {
+    "raw": "raw nats-py",
+    "by_hand": "by hand: nats-py + pydantic",
+    "typed": "weenats",
+    "with_auth": "weenats, with_auth",
+    "with_new_tokens": "weenats, new tokens",
+    "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",
+    "limit_and_breaker": "weenats, limit and breaker",
+    "recorded": "weenats, everything on, spans recorded",
+    "sampled_out": "weenats, everything on, sampled out",
+    "by_hand_recorded": "by hand, everything, spans recorded",
+    "by_hand_sampled_out": "by hand, everything, sampled out",
+}

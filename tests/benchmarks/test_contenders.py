@@ -1,0 +1,46 @@
+"""Every contender of the benchmark answers a call, and the server path can be measured."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from testkit.processes import python_environment
+
+FOLDER = Path(__file__).parent
+PROGRAM = """
+import asyncio, importlib, sys
+import server_path
+from contenders import CONTENDERS
+
+async def call_once(name, url):
+    contender = importlib.import_module(name)
+    await contender.serve(url)
+    call = await contender.connect(url)
+    await call()
+
+for name in CONTENDERS:
+    asyncio.run(call_once(name, sys.argv[1]))
+    print(name)
+print(server_path.measure(1))
+"""
+
+
+def test_contenders_answer_a_call(nats_url: str) -> None:
+    """What `make bench` measures for minutes runs once, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, nats_url],
+        cwd=FOLDER,
+        env=python_environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    contenders = {
+        path.stem for path in FOLDER.glob("*.py") if "\nasync def connect(" in path.read_text()
+    }
+    assert set(done.stdout.split("\n\n")[0].split()) >= contenders
+    assert "everything on, spans recorded" in done.stdout

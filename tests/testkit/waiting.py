@@ -1,0 +1,78 @@
+"""Waiting for conditions: bounded, and without guessing how long something takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import monotonic, sleep
+from typing import Any, Final
+
+import pytest
+
+from weenats import DeadlineExceededError
+
+LIMIT: Final = 30.0
+"""Seconds that a test waits for something that happens at once on a machine that is idle."""
+_POLL: Final = 0.01
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Run the event loop until a condition holds, without a pause between two checks.
+
+    Raises:
+        TimeoutError: the condition did not hold within LIMIT seconds of the loop's time.
+    """
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - any condition will do
+            await asyncio.sleep(0)
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    """Wait until a condition holds that another process brings about.
+
+    Raises:
+        TimeoutError: the condition did not hold within LIMIT seconds.
+    """
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - any condition will do
+            await asyncio.sleep(_POLL)
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait in a thread until a condition holds that blocks while it is checked."""
+    end = monotonic() + LIMIT
+    while not condition():
+        assert monotonic() < end, "the condition does not hold"
+        sleep(_POLL)
+
+
+async def settle() -> None:
+    """Run everything that is ready on the event loop, and what that makes ready."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def exceed_deadline(
+    call: Callable[[float], Awaitable[object]], has_begun: Callable[[], Any]
+) -> DeadlineExceededError:
+    """Make a call with a short timeout until one exceeds its deadline after its work has begun.
+
+    How short a timeout may be depends on the machine, so each attempt has twice the time of the
+    one before.
+
+    Args:
+        call: makes the call with a timeout in seconds.
+        has_begun: whether the work of a call has begun.
+
+    Returns:
+        The error of the last attempt.
+    """
+    timeout = 0.05
+    while True:
+        with pytest.raises(DeadlineExceededError) as raised:
+            await call(timeout)
+        await settle()
+        if has_begun():
+            return raised.value
+        assert timeout < LIMIT, "the work never begins"
+        timeout *= 2
