@@ -23,6 +23,7 @@ from weenats.protocol.deadline import Clock, DeadlineTimer
 if TYPE_CHECKING:
     from weenats.transport.base import Delivery
 
+__all__ = ["Admission", "ServiceTimes", "check_concurrency"]
 _LOG: Final = logging.getLogger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001

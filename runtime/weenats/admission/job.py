@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
 
-
+__all__ = ["Job", "Worker"]
 _LOG: Final = logging.getLogger("weenats.admission")
 
 

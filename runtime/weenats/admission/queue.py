@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from weenats.protocol.deadline import Clock
 
+__all__ = ["BoundedQueue"]
 ItemT = TypeVar("ItemT")
 
 _MIN_DELAY: Final = 0.001

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
     from weenats.transport.base import Delivery, Transport
 
+__all__ = ["CallDefaults", "CallOptions", "Exchange"]
+
 
 class CallOptions(TypedDict, total=False):
     """Options of one call, which override the settings of the client.

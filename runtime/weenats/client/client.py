@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
     from weenats.transport.options import ConnectionOptions
 
+__all__ = ["ServiceClient"]
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 AnswerT = TypeVar("AnswerT")

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
     from weenats.interceptors import CallNext, Interceptor
 
+__all__ = [
+    "ATTEMPT_MEMBER",
+    "RetryBudget",
+    "RetryInterceptor",
+    "Sleep",
+    "Uniform",
+    "check_not_retried",
+]
 ATTEMPT_MEMBER: Final = "weeAttempt"
 """The member of `metadata.context` with the number of the attempt, from the second one on."""
 

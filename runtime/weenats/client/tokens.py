@@ -32,6 +32,17 @@ if TYPE_CHECKING:
     from weenats.protocol.deadline import Clock
     from weenats.transport.base import Transport
 
+__all__ = [
+    "CachedToken",
+    "TokenInterceptor",
+    "TokenProvider",
+    "TokenSource",
+    "ask",
+    "check_source",
+    "expiry",
+    "set_token",
+    "warn_if_exposed",
+]
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns a token, or awaits one; it must not block."""
 TokenSource = str | TokenProvider

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from weenats.context import MessageContext
     from weenats.contract import Event
 
+__all__ = ["EventCodec", "event_codec"]
+
 
 class EventCodec:
     """Encodes and decodes the notifications of one event.

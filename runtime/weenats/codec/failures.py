@@ -17,6 +17,7 @@ from weenats.protocol import headers as header_names
 if TYPE_CHECKING:
     from weenats.context import MessageContext
 
+__all__ = ["decode_model", "encode_error_headers", "encode_failure"]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200

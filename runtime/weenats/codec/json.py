@@ -7,6 +7,8 @@ from typing import Any, Literal, cast
 
 from pydantic_core import to_json
 
+__all__ = ["dump", "dump_any", "dump_checked", "quoted", "reject_constants"]
+
 
 def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
     """Serialize a model without validating it again: the receiver does.

@@ -12,6 +12,8 @@ from weenats.protocol.identifiers import STAMPER, check_token
 if TYPE_CHECKING:
     from weenats.context import MessageContext, RequestContext
 
+__all__ = ["message_metadata", "reply_metadata", "request_metadata"]
+
 
 def request_metadata(context: RequestContext) -> bytes:
     """Return the metadata of a request, with the caller's token."""

@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from weenats.context import RequestContext
     from weenats.model import Model
 
+__all__ = [
+    "ContractBreachError",
+    "OperationCodec",
+    "ReceivedResponse",
+    "Request",
+    "operation_codec",
+]
 _INVALID_ENVELOPE: Final = "the request envelope is invalid"
 
 

@@ -15,6 +15,7 @@ from weenats.model import Model
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
+__all__ = ["typed_dict", "validator"]
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 

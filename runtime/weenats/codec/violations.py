@@ -9,6 +9,7 @@ from pydantic_core import PydanticSerializationError, from_json
 
 from weenats.errors import InvalidArgumentError
 
+__all__ = ["invalid", "not_json", "reason", "validation_errors", "violations"]
 _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER_LENGTH: Final = 200
 

@@ -11,6 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from weenats.errors import InvalidArgumentError
 
+__all__ = ["DEFAULT_TIMEOUT", "Clock", "DeadlineTimer", "Duration", "from_header", "seconds"]
 ItemT = TypeVar("ItemT")
 Clock = Callable[[], float]
 Duration = float | timedelta

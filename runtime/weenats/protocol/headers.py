@@ -8,6 +8,17 @@ from typing import Final
 
 from weenats.errors import InvalidArgumentError
 
+__all__ = [
+    "ERROR",
+    "ERROR_CODE",
+    "NO_HEADERS",
+    "PROPAGATED",
+    "RETRY_AFTER",
+    "TIMEOUT",
+    "Headers",
+    "check",
+    "encode",
+]
 TIMEOUT: Final = "Wee-Timeout"
 """How long the caller still waits, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"

@@ -15,6 +15,7 @@ from weenats.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["STAMPER", "Stamper", "check_correlation", "check_token"]
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}

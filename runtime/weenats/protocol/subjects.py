@@ -6,6 +6,20 @@ import re
 from enum import StrEnum
 from typing import Final
 
+__all__ = [
+    "Kind",
+    "SubjectError",
+    "build",
+    "cancel",
+    "check_component",
+    "check_inbox_prefix",
+    "check_queue_group",
+    "check_service_name",
+    "check_version",
+    "discovery",
+    "health",
+    "monitoring",
+]
 _COMPONENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _QUEUE_GROUP: Final = re.compile(r"[a-z][a-z0-9-]*")

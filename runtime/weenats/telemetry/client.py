@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
 
+__all__ = ["ClientTelemetry", "OutgoingCalls"]
+
 
 class ClientTelemetry:
     """The telemetry of a client: one CLIENT span and one duration for each attempt of a call.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from weenats.contract import ServiceContract
     from weenats.telemetry.manager import TelemetryManager
 
+__all__ = ["Observed", "observe"]
 _GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     semconv.IN_FLIGHT: ("{request}", "Requests whose handlers run."),
     semconv.QUEUED: ("{request}", "Requests that wait to be run."),

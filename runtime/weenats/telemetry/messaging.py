@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weenats.contract import Event
     from weenats.telemetry.manager import Attributes
 
+__all__ = ["EventTelemetry"]
 _DURATIONS: Final = {
     "publish": (semconv.PUBLISH_DURATION, "Duration of handing messages to the connection."),
     "process": (semconv.PROCESS_DURATION, "Duration of handling received messages."),

@@ -36,6 +36,16 @@ if TYPE_CHECKING:
 
     from weenats.context import MessageContext
 
+__all__ = [
+    "DeferredSpan",
+    "create_trace_headers",
+    "extract_trace_context",
+    "header_lines",
+    "in_context",
+    "inherited_header_lines",
+    "propagated_headers",
+    "unsampled_root",
+]
 _TRACE: Final = TraceContextTextMapPropagator()
 _TRACEPARENT_LINE: Final = re.compile(
     rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     End = Callable[[Span | None, float, BaseException | None], None]
 
+__all__ = ["Recording"]
+
 
 class Recording:
     """Measures what runs within `with`, which returns the headers that propagate the trace.

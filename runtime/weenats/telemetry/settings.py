@@ -13,6 +13,15 @@ from weenats.protocol.subjects import Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+__all__ = [
+    "DEFAULT_SAMPLING",
+    "Level",
+    "PrincipalMode",
+    "Sampling",
+    "TelemetrySettings",
+    "check_principal_mode",
+    "shown_principal",
+]
 Level = Literal["full", "standard", "minimal"]
 """How many attributes spans have."""
 PrincipalMode = Literal["plain", "hashed", "none"]

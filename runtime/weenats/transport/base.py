@@ -13,6 +13,16 @@ from typing import Final, Protocol
 from weenats.errors import MessageTooLargeError, ServiceError
 from weenats.protocol.headers import NO_HEADERS, Headers
 
+__all__ = [
+    "NO_RESPONDERS",
+    "Accepts",
+    "Delivery",
+    "OnDelivery",
+    "Subscription",
+    "Transport",
+    "check_size",
+    "give_up",
+]
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+__all__ = ["CredentialsError", "Identity", "credentials_in", "is_secret", "nkey_in"]
 _JWT: Final = re.compile(rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END")
 _SEED: Final = re.compile(rb"-BEGIN USER NKEY SEED-+\s+(\w+)\s+-+END")
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.nats_py import Interest, NatsConnection
 
+__all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies"]
 Arrivals = asyncio.Queue[Delivery | ServiceError]
 """Replies to one message, or the error that ends the waiting for them."""
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weenats.transport.inbox import ReplyInbox
     from weenats.transport.nats_py import Interest, NatsConnection
 
+__all__ = ["Migration", "hand_over"]
 _LOG: Final = logging.getLogger("weenats.transport")
 _REPLY_TIMEOUT: Final = 5.0
 """Seconds to wait for replies on the old connection; its server closes it after ten."""

@@ -33,6 +33,7 @@ from weenats.transport.options import ConnectionOptions, check_servers
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = ["NatsTransport"]
 _LOG: Final = logging.getLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 

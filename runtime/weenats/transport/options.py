@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+__all__ = ["ConnectionOptions", "check_servers"]
 _SCHEMES: Final = ("nats", "tls", "ws", "wss")
 _SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,19})://", re.ASCII | re.IGNORECASE)
 

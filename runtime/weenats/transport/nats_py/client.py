@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.credentials import Identity
 
+__all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = logging.getLogger("weenats.transport")
 
 

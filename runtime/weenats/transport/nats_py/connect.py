@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.options import ConnectionOptions
 
+__all__ = ["open_connection"]
 _LOG: Final = logging.getLogger("weenats.transport")
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.credentials import Identity
 
+__all__ = ["ConnectionEvents", "Interest", "NatsConnection", "new_inbox"]
 _LOG: Final = logging.getLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _PORT: Final = 4222

@@ -19,6 +19,15 @@ from weenats.transport.credentials import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+__all__ = [
+    "TlsMissingError",
+    "connect_error",
+    "is_final",
+    "permission_denied",
+    "refuses_credentials",
+    "shown",
+]
+
 
 class TlsMissingError(nats.errors.Error):
     """The server offers no TLS, or someone on the network path removed the offer."""

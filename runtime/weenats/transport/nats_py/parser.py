@@ -12,6 +12,7 @@ from nats.protocol.parser import Parser
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
+__all__ = ["Deny", "Dispatch", "MessageParser"]
 Dispatch = Callable[[int, bytes, bytes, bytes, bytes], None]
 """Called with the number of the subscription, subject, reply subject, payload and header block."""
 Deny = Callable[[str, str], None]
