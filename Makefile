@@ -14,6 +14,8 @@ STAMP := $(VENV)/.installed
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 PROCESSES ?= 2
+FAST := not timing and not container and not wheel
+THOROUGH := --hypothesis-profile=thorough --timeout=600
 PARALLEL := -n $(PROCESSES) --dist worksteal
 # A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
 BOUND := -o faulthandler_timeout=300
@@ -25,15 +27,15 @@ demo: $(STAMP)  ## compile the sample contract, run its service, call it, show w
 	@$(BIN)/weenats demo
 
 test: $(STAMP)  ## run the fast tests in parallel, without coverage (ARGS=paths and options of pytest, PROCESSES=)
-	$(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -m "not timing and not container and not wheel" $(ARGS)
+	$(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -m "$(FAST)" $(ARGS)
 
 test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch coverage of 98 % or more
 	@$(BIN)/coverage erase
 	@failed=; \
 	echo "== tests that may run in parallel"; \
-	$(BIN)/coverage run -m pytest -q $(PARALLEL) --hypothesis-profile=thorough -m "not timing and not container" || failed=1; \
+	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(THOROUGH) -m "not timing and not container" || failed=1; \
 	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
-	$(BIN)/coverage run -m pytest -q --hypothesis-profile=thorough -m "timing or container" || failed=1; \
+	$(BIN)/coverage run -m pytest -q $(THOROUGH) -m "timing or container" || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report || failed=1; \
 	[ -z "$$failed" ]

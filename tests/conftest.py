@@ -12,7 +12,7 @@ from testkit.processes import restore_interrupts
 settings.register_profile(
     "quick", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=200)
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=100)
 # For tests that run a thousand times, and whose failing example nobody reads.
 settings.register_profile(
     "mutation", parent=settings.get_profile("quick"), phases=[Phase.explicit, Phase.generate]
