@@ -32,9 +32,6 @@ __all__ = [
     "ServiceFeature",
     "Setting",
     "UserInterceptor",
-    "chain",
-    "check",
-    "result_of",
 ]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
 PRINCIPAL: Final = "principal"

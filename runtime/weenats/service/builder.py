@@ -16,7 +16,7 @@ from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
 from weenats.protocol.deadline import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
-from weenats.service import explain
+from weenats.service.explain import explain_operations
 from weenats.service.handlers import ServiceHandlers
 from weenats.service.health import HealthSettings
 from weenats.service.instance import NatsService
@@ -480,7 +480,7 @@ class NatsServiceBuilder:
 
         `weenats explain` shows them.
         """
-        return explain.explain(self._operations(), self._settings)
+        return explain_operations(self._operations(), self._settings)
 
     def _operations(self) -> list[AnyOperation]:
         return [endpoint.operation for endpoint in self._handlers.endpoints()]

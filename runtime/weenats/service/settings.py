@@ -34,10 +34,6 @@ class Position(IntEnum):
     INNERMOST = 3
 
 
-def _ignore() -> None:
-    """Do nothing: there is no queue group to leave."""
-
-
 @dataclass(frozen=True, slots=True)
 class Host:
     """What features may use of the running instance that they belong to.
@@ -53,7 +49,7 @@ class Host:
     operations: Sequence[AnyOperation]
     queue_group: str = ""
     telemetry: TelemetryManager = SILENT
-    review: Callable[[], None] = _ignore
+    review: Callable[[], None] = lambda: None
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
