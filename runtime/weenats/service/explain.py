@@ -58,7 +58,12 @@ class OperationPolicy:
 def explain_operations(
     operations: Sequence[AnyOperation], settings: ServiceSettings
 ) -> tuple[OperationPolicy, ...]:
-    """Return the settings that apply to each operation of a service."""
+    """Return the settings that apply to each operation of a service.
+
+    Args:
+        operations: the operations.
+        settings: the settings of the service.
+    """
     telemetry = TelemetryManager(settings.telemetry or TelemetrySettings())
     chain = settings.build_chain(Host(operations, telemetry=telemetry))
     return tuple(

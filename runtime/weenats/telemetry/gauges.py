@@ -43,7 +43,12 @@ _OF_THE_APPLICATION: Final[WeakSet[Observed]] = WeakSet()
 
 
 def observe(service: Observed, manager: TelemetryManager) -> None:
-    """Add a service to the gauges, without keeping it alive."""
+    """Add a service to the gauges, without keeping it alive.
+
+    Args:
+        service: the service.
+        manager: makes the gauges.
+    """
     services = _OF_THE_APPLICATION if manager.is_shared else WeakSet[Observed]()
     services.add(service)
     for name, (unit, description) in _GAUGES.items():

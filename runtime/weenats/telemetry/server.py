@@ -37,7 +37,7 @@ class Calls:
     """What the calls of one operation have in common on either side; made once, not for each call.
 
     Args:
-        manager: whose settings hold.
+        manager: starts the spans and has the settings.
         name: the name of the spans, `{service}/{operation}`.
         kind: the kind of message, for sampling.
         subject: the subject of the requests.
@@ -231,5 +231,5 @@ class ServedOperation(Calls):
 
 
 def failure_of(error: ServiceError) -> Attributes:
-    """Return the attributes of a failure."""
+    """Return the span attributes of a request that failed with an `error`."""
     return {semconv.RPC_STATUS: error.code.value, semconv.ERROR_TYPE: error.code.value}

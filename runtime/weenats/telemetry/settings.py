@@ -83,12 +83,19 @@ class TelemetrySettings:
             raise ValueError("exporter_url must be an http or https URL without query and fragment")
 
     def share(self, kind: Kind) -> float:
-        """Return the share of the traces that begin with this kind of message that is recorded."""
+        """Return the share of new traces that is recorded.
+
+        Args:
+            kind: the kind of the first message of a trace.
+        """
         return self.sampling[_KINDS[kind]]
 
 
 def check_principal_mode(mode: str) -> None:
-    """Check a way to show the caller.
+    """Check how the caller is to be shown.
+
+    Args:
+        mode: a PrincipalMode.
 
     Raises:
         ValueError: it is unknown.
@@ -98,7 +105,12 @@ def check_principal_mode(mode: str) -> None:
 
 
 def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
-    """Return the id of a principal as spans and logs show it, None when they do not."""
+    """Return the id of a principal as spans and logs show it, None when they do not.
+
+    Args:
+        identity: the id.
+        mode: how it is to be shown.
+    """
     if mode == "plain":
         return identity
     return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
