@@ -44,8 +44,14 @@ class Key(Generic[ValueT]):
         name: what it is called in its repr.
 
     Example:
-        >>> TENANT = Key[str]("tenant")
-        >>> context[TENANT] = "acme"  # in an interceptor
+        ```python
+        TENANT = Key[str]("tenant")
+
+
+        async def tenant(context: RequestContext, call_next: CallNext) -> Response:
+            context[TENANT] = context.headers["x-tenant"]
+            return await call_next(context)
+        ```
     """
 
     __slots__ = ("name",)
@@ -301,17 +307,31 @@ class RequestContext(MessageContext):
         return self._payload
 
     def add_event(self, name: str, **attributes: str) -> None:
-        """Add an event to the span of the request; does nothing when no span is recorded."""
+        """Add an event to the span of the request; does nothing when no span is recorded.
+
+        Args:
+            name: the name of the event.
+            attributes: its attributes.
+        """
         if self.span is not None:
             self.span.add_event(name, attributes)
 
     def set_attribute(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
-        """Set an attribute of the span of the request; does nothing when no span is recorded."""
+        """Set an attribute of the span of the request; does nothing when no span is recorded.
+
+        Args:
+            name: the name of the attribute.
+            value: its value.
+        """
         if self.span is not None:
             self.span.set_attribute(name, value)
 
     def note_feature(self, attributes: Mapping[str, str | bool]) -> None:
-        """Record what a feature decided, unless telemetry collects the minimum of attributes."""
+        """Record what a feature decided, unless telemetry collects the minimum of attributes.
+
+        Args:
+            attributes: attributes of the span.
+        """
         if self.recorder is not None:
             self.recorder(attributes)
 

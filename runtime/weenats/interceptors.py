@@ -23,19 +23,7 @@ if TYPE_CHECKING:
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
 
-__all__ = [
-    "PRINCIPAL",
-    "CallNext",
-    "Description",
-    "Feature",
-    "Interceptor",
-    "ServiceFeature",
-    "Setting",
-    "UserInterceptor",
-    "chain",
-    "check",
-    "result_of",
-]
+__all__ = ["CallNext", "Description", "Feature", "Interceptor", "Setting"]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
 PRINCIPAL: Final = "principal"
 """What a feature provides that sets `context.principal`."""
@@ -95,11 +83,11 @@ class Feature(Protocol):
     """A member of a chain: authentication, rate limiting, telemetry, a user's interceptor."""
 
     def interceptor(self, operation: AnyOperation) -> Interceptor | None:
-        """Return the interceptor of an operation, None when the feature does nothing for it."""
+        """Return the interceptor of an `operation`, None when the feature does nothing for it."""
         ...
 
     def describe(self, operation: AnyOperation) -> Description | None:
-        """Describe the feature for an operation, None when there is nothing to show."""
+        """Describe the feature for an `operation`, None when there is nothing to show."""
         ...
 
 

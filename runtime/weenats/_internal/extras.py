@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-__all__ = ["check_installed"]
-
 
 def check_installed(message: str, *modules: str) -> None:
     """Check that the modules of an optional dependency can be imported.

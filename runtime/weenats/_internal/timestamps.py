@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["utc_timestamp"]
-
 
 def utc_timestamp(seconds_ahead: float = 0.0) -> str:
     """Return the current time as ISO 8601 in UTC, with milliseconds and "Z".

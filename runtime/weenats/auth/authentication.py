@@ -52,6 +52,11 @@ class Authentication(ServiceFeature):
     ) -> Self | None:
         """Return the authentication of a configuration or a validator.
 
+        Args:
+            config: how tokens are validated, None if there is a validator.
+            validator: validates tokens, None if there is a configuration.
+            required: with a validator, whether calls need a token; None for True.
+
         Returns:
             None for NoAuthConfig.
 

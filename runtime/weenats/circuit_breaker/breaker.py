@@ -77,7 +77,11 @@ class CircuitBreaker:
         return self._generation
 
     def succeeded(self, generation: int) -> None:
-        """Count a call that its handler answered."""
+        """Count a call that the handler answered.
+
+        Args:
+            generation: what `admit` returned for the call.
+        """
         if generation != self._generation or self._state.is_closed:
             return
         self._successes += 1
@@ -86,7 +90,11 @@ class CircuitBreaker:
             self._change(CircuitState.CLOSED)
 
     def failed(self, generation: int) -> None:
-        """Count a failure; it opens the breaker at the threshold, or if the call was a trial."""
+        """Count a failure; it opens the breaker at the threshold, or if the call was a trial.
+
+        Args:
+            generation: what `admit` returned for the call.
+        """
         if generation != self._generation:
             return
         self._failures.append(self._clock())
@@ -96,7 +104,11 @@ class CircuitBreaker:
             self._change(CircuitState.OPEN)
 
     def released(self, generation: int) -> None:
-        """End a call that counts neither as a success nor as a failure."""
+        """End a call that counts neither as a success nor as a failure.
+
+        Args:
+            generation: what `admit` returned for the call.
+        """
         if generation == self._generation and not self._state.is_closed:
             self._trials -= 1
 
@@ -170,7 +182,13 @@ class CircuitBreaker:
 
 
 def note_state(state: CircuitState, event: str = "", **details: str) -> None:
-    """Record the state of a breaker, and what it did, on the span of the current request."""
+    """Record the state of a breaker, and what it did, on the span of the current request.
+
+    Args:
+        state: the state.
+        event: the name of the event to add, "" for none.
+        details: the attributes of the event.
+    """
     context = CURRENT.get()
     if isinstance(context, RequestContext):
         context.note_feature({semconv.FEATURE_CIRCUIT_BREAKER: state.value})

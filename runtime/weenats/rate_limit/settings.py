@@ -78,5 +78,5 @@ class RateLimitSettings:
         return "principal" if self.per_client else "all"
 
     def limiter(self, limit: RateLimit) -> Limiter:
-        """Return new buckets of a limit, with the keys of these settings."""
+        """Return new buckets of a `limit`, with the keys of these settings."""
         return KeyedLimiter(limit, self.max_clients) if self.is_keyed else SharedLimiter(limit)

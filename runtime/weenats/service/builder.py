@@ -16,7 +16,7 @@ from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
 from weenats.protocol.deadline import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
-from weenats.service import explain
+from weenats.service.explain import explain_operations
 from weenats.service.handlers import ServiceHandlers
 from weenats.service.health import HealthSettings
 from weenats.service.instance import NatsService
@@ -63,15 +63,17 @@ class NatsServiceBuilder:
         TypeError: `handlers` is not an instance of a handlers class.
 
     Example:
-        >>> service = (
-        ...     NatsServiceBuilder(Receipts(), "nats://localhost:4222")
-        ...     .with_queue_group("receipt-workers", max_concurrency=50)
-        ...     .with_auth(JwtAuthConfig(jwks_uri=..., issuer=..., audience="receipts"))
-        ...     .with_circuit_breaker()
-        ...     .build()
-        ... )
-        >>> async with service:
-        ...     await service.wait_until_stopped()
+        ```python
+        builder = (
+            NatsServiceBuilder(Receipts(), "nats://localhost:4222")
+            .with_queue_group("receipt-workers", max_concurrency=50)
+            .with_auth(config)
+            .with_rate_limit(100, per_client=True)
+            .with_circuit_breaker()
+        )
+        async with builder.build() as service:
+            await service.wait_until_stopped()
+        ```
     """
 
     def __init__(
@@ -161,13 +163,17 @@ class NatsServiceBuilder:
             TypeError: it is not async, or does not take (context, call_next).
 
         Example:
-            >>> async def timing(context: RequestContext, call_next: CallNext) -> Response:
-            ...     started = perf_counter()
-            ...     try:
-            ...         return await call_next(context)
-            ...     finally:
-            ...         log.info("%s: %.3f s", context.operation.name, perf_counter() - started)
-            >>> builder = builder.with_interceptor(timing)
+            ```python
+            async def timing(context: RequestContext, call_next: CallNext) -> Response:
+                started = perf_counter()
+                try:
+                    return await call_next(context)
+                finally:
+                    log.info("%s: %.3f s", context.operation.name, perf_counter() - started)
+
+
+            builder = builder.with_interceptor(timing)
+            ```
         """
         chains.check(interceptor)
         return self._with_member(Member("with_interceptor", interceptor, _user_interceptor))
@@ -179,7 +185,7 @@ class NatsServiceBuilder:
         validator: TokenValidator | None = None,
         required: bool | None = None,
     ) -> Self:
-        """Authenticate callers by the token of each message, at this place among the interceptors.
+        """Authenticate callers by the token of each message, at this position in the chain.
 
         Later interceptors and handlers find the caller in `context.principal`. What the contract
         requires of an operation (`auth`) overrides `required`.
@@ -198,14 +204,15 @@ class NatsServiceBuilder:
             TypeError: the configuration is not an AuthConfig, or the validator has no `validate`.
 
         Example:
-            >>> builder = builder.with_auth(
-            ...     JwtAuthConfig(
-            ...         jwks_uri="https://issuer.example/.well-known/jwks.json",
-            ...         algorithms=["EdDSA"],
-            ...         issuer="https://issuer.example",
-            ...         audience="receipts",
-            ...     )
-            ... )
+            ```python
+            config = JwtAuthConfig(
+                jwks_uri="https://issuer.example/.well-known/jwks.json",
+                algorithms=["EdDSA"],
+                issuer="https://issuer.example",
+                audience="receipts",
+            )
+            builder = builder.with_auth(config)
+            ```
         """
         auth = Authentication.of(config, validator, required=required)
         if auth is None:
@@ -224,7 +231,7 @@ class NatsServiceBuilder:
         on_missing_principal: MissingPrincipal = "shared",
         max_clients: int = 10_000,
     ) -> Self:
-        """Limit the rate of requests to each instance, at this place among the interceptors.
+        """Limit the rate of requests to each instance, at this position in the chain.
 
         Requests above the limit fail immediately with RESOURCE_EXHAUSTED and a `retryAfter` in
         milliseconds. Limits of operations in the contract apply as well, with the same keys.
@@ -249,7 +256,11 @@ class NatsServiceBuilder:
             TypeError: `key_extractor` is not a plain function.
 
         Example:
-            >>> builder = builder.with_auth(config).with_rate_limit(100, burst=300, per_client=True)
+            100 requests per second of each caller, up to 300 at once:
+
+            ```python
+            builder = builder.with_auth(config).with_rate_limit(100, burst=300, per_client=True)
+            ```
         """
         settings = RateLimitSettings(
             limit=RateLimit(max_requests_per_second=max_requests_per_second, burst=burst),
@@ -298,7 +309,11 @@ class NatsServiceBuilder:
             TypeError: `is_failure` or `listener` is not a plain function.
 
         Example:
-            >>> builder = builder.with_circuit_breaker(failure_threshold=10, recovery_timeout=5)
+            Ten failures within a minute open the breaker of an operation for five seconds:
+
+            ```python
+            builder = builder.with_circuit_breaker(failure_threshold=10, recovery_timeout=5)
+            ```
         """
         policy = CircuitBreakerPolicy(
             failure_threshold=failure_threshold,
@@ -480,7 +495,7 @@ class NatsServiceBuilder:
 
         `weenats explain` shows them.
         """
-        return explain.explain(self._operations(), self._settings)
+        return explain_operations(self._operations(), self._settings)
 
     def _operations(self) -> list[AnyOperation]:
         return [endpoint.operation for endpoint in self._handlers.endpoints()]

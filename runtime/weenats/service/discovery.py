@@ -76,7 +76,13 @@ class EndpointCounters:
 
 @dataclass(frozen=True, slots=True)
 class EndpointDescription:
-    """One endpoint, as discovery describes it."""
+    """One endpoint, as discovery describes it.
+
+    Attributes:
+        info: its description in INFO.
+        counters: its counters in STATS.
+        data: its other statistics in STATS.
+    """
 
     info: EndpointInfo
     counters: EndpointCounters
@@ -100,7 +106,17 @@ class EndpointDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """One running instance of a service, as discovery describes it."""
+    """One running instance of a service, as discovery describes it.
+
+    Attributes:
+        contract: the contract of the service.
+        instance_id: the id of the instance.
+        endpoints: its endpoints.
+        serving: returns whether it accepts requests.
+        checks: returns the results of its health checks.
+        data: its other statistics in STATS.
+        started: when it was started.
+    """
 
     contract: ServiceContract
     instance_id: str
@@ -157,7 +173,15 @@ class Instance:
 
 
 def answer_discovery(transport: Transport, instance: Instance) -> list[Subscription]:
-    """Answer PING, INFO and STATS, to requests for all services, the service and the instance."""
+    """Answer PING, INFO and STATS, to requests for all services, the service and the instance.
+
+    Args:
+        transport: the connection.
+        instance: answers the requests.
+
+    Returns:
+        The subscriptions.
+    """
     name = instance.contract.name
     answers: dict[str, Callable[[], Model]] = {
         "PING": instance.ping,
@@ -172,7 +196,15 @@ def answer_discovery(transport: Transport, instance: Instance) -> list[Subscript
 
 
 def answer_health(transport: Transport, instance: Instance) -> list[Subscription]:
-    """Answer health requests; one of the instances of a service answers each request."""
+    """Answer health requests; one of the instances of a service answers each request.
+
+    Args:
+        transport: the connection.
+        instance: answers the requests.
+
+    Returns:
+        The subscriptions.
+    """
     name = instance.contract.name
     return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
 

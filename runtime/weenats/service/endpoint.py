@@ -72,7 +72,11 @@ class EndpointRunner:
         self._call = chain(interceptors, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
-        """Admit a request, or refuse it at once."""
+        """Admit a request, or refuse it immediately.
+
+        Args:
+            delivery: the message.
+        """
         job = Job(self, delivery, None, time_ns())
         if not delivery.reply:
             _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
@@ -90,7 +94,11 @@ class EndpointRunner:
         self._admission.submit(job)
 
     async def run(self, job: Job) -> None:
-        """Serve one request and answer it."""
+        """Serve one request and answer it.
+
+        Args:
+            job: the admitted request.
+        """
         started = perf_counter_ns()
         context = None
         try:
@@ -116,7 +124,12 @@ class EndpointRunner:
             self._answer(job, reply, elapsed)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        """Answer a request that cannot be run or finished."""
+        """Answer a request that cannot be run or finished.
+
+        Args:
+            job: the request.
+            error: the error that the caller gets.
+        """
         self._send_failure(job.delivery.reply, error, 0, None)
         self._count(job, 0, error)
 

@@ -21,9 +21,21 @@ if TYPE_CHECKING:
     from weenats.interceptors import ServiceFeature
     from weenats.service.settings import ServiceSettings
 
-__all__ = ["OperationPolicy", "Setting", "explain"]
+__all__ = ["OperationPolicy", "Setting", "explain_operations"]
 _DEFAULT: Final = "default"
 _CONTRACT: Final = "contract"
+_OPTIONAL: Final = ("authentication", "rate limit", "circuit breaker", "telemetry")
+"""Features that are shown even when they are off."""
+_ORDER: Final = {
+    "authentication": 0,
+    "scopes": 1,
+    "rate limit": 2,
+    "rate limit besides": 3,
+    "circuit breaker": 4,
+    "retries": 5,
+    "telemetry": 6,
+}
+"""The order of the settings; settings of other features follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +55,15 @@ class OperationPolicy:
     settings: tuple[Setting, ...]
 
 
-def explain(
+def explain_operations(
     operations: Sequence[AnyOperation], settings: ServiceSettings
 ) -> tuple[OperationPolicy, ...]:
-    """Return the settings that apply to each operation of a service."""
+    """Return the settings that apply to each operation of a service.
+
+    Args:
+        operations: the operations.
+        settings: the settings of the service.
+    """
     telemetry = TelemetryManager(settings.telemetry or TelemetrySettings())
     chain = settings.build_chain(Host(operations, telemetry=telemetry))
     return tuple(
@@ -72,18 +89,12 @@ def _settings(
         if member.position is Position.AS_ADDED and description is not None
     ]
     yield Setting("interceptors", interceptors, "builder" if interceptors else _DEFAULT)
-    features = {each.name: each.settings for each in descriptions if each is not None}
-    for name in ("authentication", "rate limit", "circuit breaker"):
-        yield from features.pop(name, _off(name))
-    yield _retries(operation)
-    yield from features.pop("telemetry", _off("telemetry"))
-    for more in features.values():
-        yield from more
+    shown = [each for one in descriptions if one is not None for each in one.settings]
+    names = {each.name for each in shown}
+    shown += [Setting(name, None, _DEFAULT) for name in _OPTIONAL if name not in names]
+    shown.append(_retries(operation))
+    yield from sorted(shown, key=lambda each: _ORDER.get(each.name, len(_ORDER)))
     yield from _background(settings)
-
-
-def _off(name: str) -> tuple[Setting]:
-    return (Setting(name, None, _DEFAULT),)
 
 
 def _admission(operation: AnyOperation, settings: ServiceSettings) -> Iterator[Setting]:

@@ -24,16 +24,17 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
-    """An operation and the handler that serves it; generated skeletons return theirs."""
+    """An operation and the handler that serves it; generated skeletons return theirs.
 
-    __slots__ = ("handler", "operation")
+    Attributes:
+        operation: the command or query.
+        handler: an async function that takes the context of a request and returns the result.
+    """
 
-    def __init__(
-        self, operation: AnyOperation, handler: Callable[[RequestContext], Awaitable[object]]
-    ) -> None:
-        self.operation = operation
-        self.handler = handler
+    operation: AnyOperation
+    handler: Callable[[RequestContext], Awaitable[object]]
 
     @classmethod
     def command(
@@ -151,11 +152,11 @@ class ServiceHandlers(ABC):
         return SILENT if binding is None else binding.telemetry
 
     def bind(self, binding: Binding) -> None:
-        """Add the connection of an instance that serves these handlers."""
+        """Add the `binding` of an instance that serves these handlers."""
         self._bindings = (*self._bindings, binding)
 
     def unbind(self, binding: Binding) -> None:
-        """Remove the connection of an instance that has stopped."""
+        """Remove the `binding` of an instance that has stopped."""
         self._bindings = tuple(each for each in self._bindings if each is not binding)
 
     def _binding(self) -> Binding | None:

@@ -34,10 +34,6 @@ class Position(IntEnum):
     INNERMOST = 3
 
 
-def _ignore() -> None:
-    """Do nothing: there is no queue group to leave."""
-
-
 @dataclass(frozen=True, slots=True)
 class Host:
     """What features may use of the running instance that they belong to.
@@ -53,7 +49,7 @@ class Host:
     operations: Sequence[AnyOperation]
     queue_group: str = ""
     telemetry: TelemetryManager = SILENT
-    review: Callable[[], None] = _ignore
+    review: Callable[[], None] = lambda: None
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
@@ -104,11 +100,22 @@ class ServiceSettings:
         return self.max_concurrency * _QUEUE_FACTOR if self.max_queue is None else self.max_queue
 
     def is_default(self, name: str) -> bool:
-        """Whether a setting has its default value."""
+        """Return whether a setting has its default value.
+
+        Args:
+            name: the name of the attribute.
+        """
         defaults = {each.name: each.default for each in fields(self)}
         return bool(getattr(self, name) == defaults[name])
 
     def build_chain(self, host: Host) -> list[ServiceFeature]:
-        """Build the members of the chain for one instance, the outermost first."""
+        """Build the members of the chain for one instance.
+
+        Args:
+            host: the instance.
+
+        Returns:
+            The features, the outermost first.
+        """
         host.chain.extend(member.build(member.options, host) for member in self.members)
         return host.chain

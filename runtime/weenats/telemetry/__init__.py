@@ -1,7 +1,7 @@
-"""Seeing what happens: spans, propagation and metrics with OpenTelemetry.
+"""Observability: spans, trace propagation and metrics with OpenTelemetry.
 
-The runtime needs its API alone. Spans and metrics go to the application's provider, or to one of
-the service's own that exports them.
+The runtime needs only the OpenTelemetry API. Spans and metrics go to the application's providers,
+or to providers of a service's own that export them.
 """
 
 from weenats.telemetry.manager import TelemetryManager

@@ -1,4 +1,4 @@
-"""What running services say of themselves, read when metrics are exported."""
+"""Gauges of running services, which are read when metrics are exported."""
 
 from __future__ import annotations
 
@@ -19,31 +19,36 @@ if TYPE_CHECKING:
 __all__ = ["Observed", "observe"]
 _GAUGES: Final[Mapping[str, tuple[str, str]]] = {
     semconv.IN_FLIGHT: ("{request}", "Requests whose handlers run."),
-    semconv.QUEUED: ("{request}", "Requests that wait to be run."),
-    semconv.DRAINING: ("1", "1 while the service finishes what it admitted, else 0."),
+    semconv.QUEUED: ("{request}", "Requests that wait in the queue."),
+    semconv.DRAINING: ("1", "1 while the service finishes the admitted requests, else 0."),
     semconv.BREAKERS_OPEN: ("{breaker}", "Circuit breakers that are not closed."),
     semconv.LIMIT_REFUSALS: ("{request}", "Requests refused by the rate limit since the start."),
-    semconv.JWKS_AGE: ("s", "Age of the keys that tokens are verified with."),
+    semconv.JWKS_AGE: ("s", "Age of the published keys that tokens are verified with."),
 }
 
 
 class Observed(Protocol):
-    """A service that can be looked at."""
+    """A running service."""
 
     contract: ServiceContract
     instance_id: str
 
     def gauges(self) -> Mapping[str, float]:
-        """Return what holds now, by the names of gauges; nothing once it has stopped."""
+        """Return the current values, by the names of gauges; none once it has stopped."""
         ...
 
 
 _OF_THE_APPLICATION: Final[WeakSet[Observed]] = WeakSet()
-"""All that go to the application's provider: of two gauges of one name it keeps the first."""
+"""The services with the application's provider, which keeps one gauge of each name."""
 
 
 def observe(service: Observed, manager: TelemetryManager) -> None:
-    """Let gauges tell of a service from now on; they do not keep it alive."""
+    """Add a service to the gauges, without keeping it alive.
+
+    Args:
+        service: the service.
+        manager: makes the gauges.
+    """
     services = _OF_THE_APPLICATION if manager.is_shared else WeakSet[Observed]()
     services.add(service)
     for name, (unit, description) in _GAUGES.items():

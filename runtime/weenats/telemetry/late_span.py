@@ -67,7 +67,15 @@ class LateTracer:
 
     @classmethod
     def of(cls, provider: object, tracer: object) -> LateTracer | None:
-        """Return a late tracer, None when only spans of the SDK will do for this provider."""
+        """Return a late tracer.
+
+        Args:
+            provider: the provider of the tracer.
+            tracer: the tracer.
+
+        Returns:
+            None when only spans of the SDK will do, because of its class or its limits.
+        """
         if type(provider) is not TracerProvider or type(tracer) is not Tracer:
             return None
         limits: Any = getattr(tracer, "_span_limits")  # noqa: B009 - the SDK has no public name
@@ -134,6 +142,15 @@ class LateSpan(Span):
     """A span of the SDK whose constructor runs when something is used that it makes.
 
     Its attributes are in `_early` until then.
+
+    Args:
+        tracer: the tracer of the SDK.
+        name: the name of the span.
+        context: its context.
+        parent: the context of its parent, None for a root.
+        kind: its kind.
+        attributes: its attributes, as for LateTracer.start_span.
+        start_time: when it started, nanoseconds since the epoch; None for now.
     """
 
     _lock: Any = Lock()  # until the constructor has made one for this span

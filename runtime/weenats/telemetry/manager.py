@@ -63,8 +63,12 @@ class TelemetryManager:
         is_shared: whether metrics go to the application's provider.
 
     Example:
-        >>> with self.telemetry.with_span("charge card"):  # in a handler
-        ...     await charge(order)
+        In a handler:
+
+        ```python
+        with self.telemetry.with_span("charge card", {"items": len(command.items)}):
+            await charge(command)
+        ```
     """
 
     def __init__(
@@ -186,7 +190,11 @@ class TelemetryManager:
             span.set_attributes(self.correlation(context))
 
     def correlation(self, context: MessageContext) -> Attributes:
-        """Return the ids of a message as attributes, as many as the level of attributes wants."""
+        """Return the ids of a message as attributes, as many as the level of attributes wants.
+
+        Args:
+            context: the context of the message.
+        """
         level = self.settings.attributes
         if level == "minimal":
             return {}
@@ -202,14 +210,23 @@ class TelemetryManager:
         return attributes
 
     def principal(self, identity: str) -> str | None:
-        """Return the id of a principal as spans may show it, None when they may not."""
+        """Return the id of a principal as spans show it, None when they do not.
+
+        Args:
+            identity: the id.
+        """
         return shown_principal(identity, self.settings.principal)
 
     async def shut_down(self) -> None:
         """Export what is pending, for at most five seconds; only own providers have anything."""
 
     def histogram(self, name: str, description: str) -> Histogram:
-        """Return a histogram of durations in seconds, with the buckets of the conventions."""
+        """Return a histogram of durations in seconds, with the buckets of the conventions.
+
+        Args:
+            name: the name of the metric.
+            description: its description.
+        """
         return self.meter.create_histogram(
             name,
             unit="s",
@@ -219,6 +236,10 @@ class TelemetryManager:
 
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
         """Decide whether to record a span: as its parent, else by the share of its kind of message.
+
+        Args:
+            parent: the context of the parent span.
+            kind: the kind of message.
 
         Returns:
             None when it is to be recorded, else the span to use in its place.
@@ -292,7 +313,12 @@ def current_parent() -> Context:
 
 
 def fail(span: Span, error: ServiceError) -> None:
-    """Mark a span as failed, with the code of the error; its message may hold secrets."""
+    """Mark a span as failed, with the code of the error; its message may hold secrets.
+
+    Args:
+        span: the span.
+        error: the error.
+    """
     span.set_status(Status(StatusCode.ERROR, error.label))
 
 

@@ -1,8 +1,8 @@
-"""The names of attributes and metrics, and where they come from.
+"""The names of attributes, span events and metrics.
 
-From the semantic conventions 1.44 (RPC: release candidate, messaging: development), as text: their
-Python package is a pre-release that renames constants between versions. Names under
-`messaging.message_id` and below are the project's own.
+They are those of the semantic conventions 1.44 (RPC: release candidate, messaging: development),
+and of weenats. They are written out here because the Python package of the conventions is a
+pre-release that renames constants between versions.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ MESSAGE_ID: Final = "messaging.message.id"
 CONVERSATION_ID: Final = "messaging.message.conversation_id"
 BODY_SIZE: Final = "messaging.message.body.size"
 
-# The project's own.
+# Names of weenats.
 OWN_MESSAGE_ID: Final = "messaging.message_id"
 OWN_CORRELATION_ID: Final = "messaging.correlation_id"
 OWN_CAUSATION_ID: Final = "messaging.causation_id"

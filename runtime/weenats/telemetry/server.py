@@ -7,7 +7,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, set_span_in_context
 from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
-    from weenats.errors import ServiceError
+    from weenats.errors import Code, ServiceError
     from weenats.interceptors import CallNext
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.manager import Attributes, TelemetryManager
@@ -37,7 +37,7 @@ class Calls:
     """What the calls of one operation have in common on either side; made once, not for each call.
 
     Args:
-        manager: whose settings hold.
+        manager: starts the spans and has the settings.
         name: the name of the spans, `{service}/{operation}`.
         kind: the kind of message, for sampling.
         subject: the subject of the requests.
@@ -61,7 +61,7 @@ class Calls:
             semconv.RPC_METHOD: name,
             semconv.RPC_STATUS: semconv.OK,
         }
-        self._outcomes: dict[str, Attributes] = {}
+        self._outcomes: dict[Code, Attributes] = {}
         self._attributes: Attributes = dict(self._rpc)
         level = manager.settings.attributes
         self._has_features = level != "minimal"
@@ -80,11 +80,11 @@ class Calls:
 
     def _outcome(self, error: ServiceError | None) -> Attributes:
         """Return the attributes of a metric; there is one set for each code."""
-        code = semconv.OK if error is None else error.code.value
-        attributes = self._outcomes.get(code)
+        if error is None:
+            return self._rpc
+        attributes = self._outcomes.get(error.code)
         if attributes is None:
-            failure = {} if error is None else failure_of(error)
-            attributes = self._outcomes[code] = {**self._rpc, **failure}
+            attributes = self._outcomes[error.code] = {**self._rpc, **failure_of(error)}
         return attributes
 
 
@@ -167,10 +167,11 @@ class ServedOperation(Calls):
         context.on_answer(self._end)
         if self._manager.traces:
             parent = extract_trace_context(context.headers)
-            span = self._manager.unsampled(parent, self._kind)
-            if span is None:
-                span = self._start(context, parent)
-            context.otel_context = in_context(span, parent)
+            unsampled = self._manager.unsampled(parent, self._kind)
+            if unsampled is None:
+                context.otel_context = set_span_in_context(self._start(context, parent), parent)
+            else:
+                context.otel_context = in_context(unsampled, parent)
             otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 
@@ -230,5 +231,5 @@ class ServedOperation(Calls):
 
 
 def failure_of(error: ServiceError) -> Attributes:
-    """Return the attributes of a failure."""
+    """Return the span attributes of a request that failed with an `error`."""
     return {semconv.RPC_STATUS: error.code.value, semconv.ERROR_TYPE: error.code.value}

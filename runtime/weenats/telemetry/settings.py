@@ -1,4 +1,4 @@
-"""What is collected: how much of it, of how many calls, and where it goes."""
+"""The settings of telemetry: sampling, attributes, where spans and metrics go."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = [
     "shown_principal",
 ]
 Level = Literal["full", "standard", "minimal"]
-"""How many attributes spans have."""
+"""Which attributes spans have, see TelemetrySettings."""
 PrincipalMode = Literal["plain", "hashed", "none"]
-"""How spans and logs name the principal."""
+"""How spans and logs show the caller."""
 
 _MAX_ENVIRONMENT: Final = 255
 
 
 class Sampling(TypedDict, total=False):
-    """Which share of traces that begin here is recorded, 0 to 1.
+    """The share of new traces that is recorded, 0 to 1, by the kind of their first message.
 
-    A message that belongs to a trace already follows it, sampled or not.
+    A message that belongs to a trace is recorded if the trace is.
     """
 
     commands: float
@@ -49,16 +49,17 @@ _KINDS: Final = {Kind.COMMAND: "commands", Kind.QUERY: "queries", Kind.EVENT: "e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
-    """How telemetry is collected.
+    """The settings of telemetry.
 
     Attributes:
-        sampling: by kind of message, the share of traces begun here that is recorded.
+        sampling: the share of new traces that is recorded, see Sampling; 1 for commands, 0.5 for
+            queries and 0.1 for events if not set.
         environment: `deployment.environment.name`.
-        exporter_url: the base URL of an OTLP/HTTP receiver, with a provider of its own; None leaves
-            spans and metrics to the application's provider.
-        attributes: minimal names the call and its outcome; standard adds ids, who called and what
-            the features decided; full adds sizes and the names of older conventions.
-        principal: whether spans and logs name who calls plainly, by a digest, or not at all.
+        exporter_url: the base URL of an OTLP/HTTP receiver, for OpenTelemetry providers of the
+            service's own; None: the application's providers are used.
+        attributes: "minimal": the call and its outcome; "standard": also ids, the caller and what
+            features decided; "full": also sizes and the names of older conventions.
+        principal: how spans show the caller: "plain", "hashed" (SHA-256) or "none".
 
     Raises:
         ValueError: a value is out of bounds.
@@ -77,23 +78,39 @@ class TelemetrySettings:
             raise ValueError(f"attributes is one of {get_args(Level)}, not {self.attributes!r}")
         check_principal_mode(self.principal)
         if not 0 < len(self.environment) <= _MAX_ENVIRONMENT or not self.environment.isprintable():
-            raise ValueError("environment is 1 to 255 printable characters")
+            raise ValueError("environment must be 1 to 255 printable characters")
         if self.exporter_url is not None and not _is_http(self.exporter_url):
-            raise ValueError("exporter_url is an http or https URL without query and fragment")
+            raise ValueError("exporter_url must be an http or https URL without query and fragment")
 
     def share(self, kind: Kind) -> float:
-        """Return the share of traces that is recorded of those that begin with such a message."""
+        """Return the share of new traces that is recorded.
+
+        Args:
+            kind: the kind of the first message of a trace.
+        """
         return self.sampling[_KINDS[kind]]
 
 
 def check_principal_mode(mode: str) -> None:
-    """Raise ValueError when there is no such way to name the principal."""
+    """Check how the caller is to be shown.
+
+    Args:
+        mode: a PrincipalMode.
+
+    Raises:
+        ValueError: it is unknown.
+    """
     if mode not in get_args(PrincipalMode):
         raise ValueError(f"principal is one of {get_args(PrincipalMode)}, not {mode!r}")
 
 
 def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
-    """Return a principal's id as spans and logs may show it, None when they may not."""
+    """Return the id of a principal as spans and logs show it, None when they do not.
+
+    Args:
+        identity: the id.
+        mode: how it is to be shown.
+    """
     if mode == "plain":
         return identity
     return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
@@ -102,9 +119,9 @@ def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
 def _checked(sampling: Mapping[str, float]) -> Mapping[str, float]:
     for kind, share in sampling.items():
         if kind not in _KINDS.values():
-            raise ValueError(f"sampling knows commands, queries and events, not {kind!r}")
+            raise ValueError(f"sampling has the keys commands, queries and events, not {kind!r}")
         if type(share) not in (int, float) or not 0 <= share <= 1:
-            raise ValueError(f"the sampling of {kind} is a number from 0 to 1, not {share!r}")
+            raise ValueError(f"the sampling of {kind} must be from 0 to 1, not {share!r}")
     return sampling
 
 

@@ -127,3 +127,15 @@ def test_a_value_that_is_given_as_the_default_is_told_as_one(value: int) -> None
     builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
     told = explained(builder.with_queue_group("probe", value))["run"]["max concurrency"]
     assert told == (value, "default" if value == 10 else "with_queue_group")
+
+
+def test_an_interceptor_with_the_name_of_a_feature_hides_nothing() -> None:
+    """The settings of the feature itself are shown."""
+
+    async def telemetry(context: RequestContext, call_next: CallNext) -> Response:
+        return await call_next(context)
+
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport()).with_interceptor(telemetry)
+    run = explained(builder.with_telemetry(attributes="full"))["run"]
+    assert run["interceptors"] == (["telemetry"], "builder")
+    assert run["telemetry"][1] == "with_telemetry"
