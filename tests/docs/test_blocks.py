@@ -19,8 +19,8 @@ import yaml
 
 from testkit import run_blocks
 from testkit.documents import DOCUMENTS, Block, Document
-from testkit.message_schemas import check
 from testkit.paths import REPOSITORY
+from testkit.wire import assert_valid
 from weenats_codegen.generate import package_files
 from weenats_codegen.loading import read
 
@@ -111,7 +111,7 @@ def test_data_is_valid(document: Document, block: Block) -> None:
         case "json":
             data = json.loads(block.text)
             if block.note:
-                check(f"{block.note}.schema.json", data)
+                assert_valid(block.note, data)
         case "toml":
             tomllib.loads(block.text)
         case _:

@@ -40,7 +40,6 @@ def commands(document: Document) -> Iterator[tuple[str, str]]:
             yield command, output
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("document", with_commands(), ids=str)
 def test_commands_run(document: Document, tmp_path: Path) -> None:
     """The commands of a document, one after another in one folder, succeed."""
@@ -151,7 +150,6 @@ def check_output(shown: str, printed: str) -> None:
     assert OutputChecker().check_output(shown, printed, flags), printed
 
 
-@pytest.mark.slow
 def test_first_command_installs() -> None:
     """`pip install` of a clone finds the package and the extra `all`."""
     done = subprocess.run(
