@@ -1,4 +1,4 @@
-"""Every subject of a running service gets messages that nobody would send; nothing breaks.
+"""Fuzzing: malformed messages on every subject of a running service break nothing.
 
 `make fuzz COUNT=100000` sends more of them than a run of all tests.
 """
@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.timing, pytest.mark.timeout(180 + COUNT // 50)]
 
 @asynccontextmanager
 async def serving(server: NatsServer, issuer: Issuer, folder: Path) -> AsyncIterator[Child]:
-    """Serve receipts with everything on, in a process of its own."""
+    """Serve receipts with all features enabled, in its own process."""
     settings = ProcessSettings(
         name="service",
         servers=(server.url,),
@@ -61,8 +61,8 @@ async def serving(server: NatsServer, issuer: Issuer, folder: Path) -> AsyncIter
         await child.kill()
 
 
-async def counted(client: ReceiptsClient) -> tuple[int, int]:
-    """Return how many requests the service has counted, and how many of them as errors."""
+async def request_counts(client: ReceiptsClient) -> tuple[int, int]:
+    """Return the number of requests that the service counted, and of errors among them."""
     stats = await client.get_service_stats()
     return (
         sum(each.num_requests for each in stats.endpoints),
@@ -71,15 +71,15 @@ async def counted(client: ReceiptsClient) -> tuple[int, int]:
 
 
 def inboxes_of(client: ReceiptsClient) -> list[str]:
-    """Return where the first replies to a client went."""
+    """Return the first reply subjects of a client."""
     mux = client.transport._inbox.mux  # type: ignore[attr-defined]
     return [mux.wildcard.replace("*", str(number)) for number in range(3)]
 
 
-async def test_spoilt_messages_on_every_subject(
+async def test_malformed_messages_on_every_subject(
     own_nats_server: NatsServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each that asks for an answer gets one; state, counters, client and memory are sound."""
+    """Every request gets a reply; state, counters, client and memory stay intact."""
     caplog.set_level(logging.ERROR)
     print(f"again: make fuzz COUNT={COUNT} SEED={SEED}")
     with closing(Issuer()) as issuer:
@@ -96,33 +96,33 @@ async def test_spoilt_messages_on_every_subject(
             answering = [*OPERATIONS, *(frame.subject for frame in asked)]
             fuzzer = Fuzzer(nats, Random(SEED), answering)
             others = [*asked, *notices(inboxes_of(client))]
-            before = await counted(client)
+            before = await request_counts(client)
             memory = []
             for sent in range(0, COUNT, BATCH):
                 mine = requests(issuer.token(), f"fuzz-{sent}")
                 await fuzzer.send(mine * 4 + others, min(BATCH, COUNT - sent))
                 memory.append(resident_bytes(service.process_id))
-            await hold_counters(client, before, fuzzer)
-            await hold_state(client, kept, events)
-            hold_memory(memory)
+            await check_counters(client, before, fuzzer)
+            await check_state(client, kept, events)
+            check_memory(memory)
     assert list(unexpected_records(service.log)) == []
     assert [record.getMessage() for record in caplog.records] == []
 
 
-async def hold_counters(client: ReceiptsClient, before: tuple[int, int], fuzzer: Fuzzer) -> None:
-    """Every request was counted once, every failure as one."""
+async def check_counters(client: ReceiptsClient, before: tuple[int, int], fuzzer: Fuzzer) -> None:
+    """Check that every request and every failure was counted once."""
     async with asyncio.timeout(LIMIT):  # those that are answered to others may still run
-        while (now := await counted(client))[0] - before[0] < fuzzer.requests:
+        while (now := await request_counts(client))[0] - before[0] < fuzzer.requests:
             pass
     print(f"{fuzzer.requests} requests, {fuzzer.failed} of them refused or dropped")
     assert now[0] - before[0] == fuzzer.requests
     assert 0 <= now[1] - before[1] - fuzzer.failed <= fuzzer.unseen
 
 
-async def hold_state(
+async def check_state(
     client: ReceiptsClient, kept: Receipt, events: asyncio.Queue[ReceivedEvent[ItemAdded]]
 ) -> None:
-    """What was there before is there, the service does as it is asked, its events are heard."""
+    """Check that earlier state is kept, and that calls and events still work."""
     assert (await client.get("kept")).state == kept
     assert len((await client.add_item("kept", ITEM)).items) == 2
     async with asyncio.timeout(LIMIT):
@@ -130,8 +130,8 @@ async def hold_state(
             pass
 
 
-def hold_memory(memory: list[int]) -> None:
-    """The service holds as much in the end as early on."""
+def check_memory(memory: list[int]) -> None:
+    """Check that the memory of the service does not grow."""
     part = max(len(memory) // 5, 1)
     early, late = median(memory[part : 2 * part]), median(memory[-part:])
     print(f"memory {early / 1e6:.1f} MB, then {late / 1e6:.1f} MB")

@@ -1,4 +1,4 @@
-"""What a process should not log is seen; what the circumstances explain is not."""
+"""The log check reports unexpected records and ignores expected ones."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import pytest
 from testkit.chaos.log_check import unexpected_records
 
 
-def seen(folder: Path, *lines: str | dict[str, Any]) -> list[str]:
-    """Return what is objected to in a log."""
+def findings(folder: Path, *lines: str | dict[str, Any]) -> list[str]:
+    """Return what the check reports for these log lines."""
     log = folder / "service-0-1.log"
     texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
     log.write_text("".join(f"{text}\n" for text in texts))
     return list(unexpected_records(log))
 
 
-def a_record(level: str, logger: str, message: str, **members: str) -> dict[str, Any]:
-    """Return a record as services log it."""
+def log_record(level: str, logger: str, message: str, **members: str) -> dict[str, Any]:
+    """Return a log record as services write it."""
     return {"level": level, "logger": logger, "message": message, **members}
 
 
-def test_what_is_expected_is_no_news(tmp_path: Path) -> None:
-    """Information, and warnings and errors of what a run does, are let pass."""
-    assert not seen(
+def test_expected_records_are_ignored(tmp_path: Path) -> None:
+    """Information and the warnings and errors that belong to a run are not reported."""
+    assert not findings(
         tmp_path,
-        a_record("INFO", "weenats.service", "anything"),
-        a_record("WARNING", "weenats.transport", "NATS: nats: unexpected EOF"),
-        a_record("ERROR", "weenats.transport", "NATS: nats: 'Authorization Violation'"),
-        a_record("WARNING", "weenats.auth", "receipts.query.receipt.get refused a caller: x"),
+        log_record("INFO", "weenats.service", "anything"),
+        log_record("WARNING", "weenats.transport", "NATS: nats: unexpected EOF"),
+        log_record("ERROR", "weenats.transport", "NATS: nats: 'Authorization Violation'"),
+        log_record("WARNING", "weenats.auth", "receipts.query.receipt.get refused a caller: x"),
     )
 
 
@@ -39,30 +39,30 @@ def test_what_is_expected_is_no_news(tmp_path: Path) -> None:
     ("line", "objection"),
     [
         (
-            a_record("ERROR", "asyncio", "Task exception was never retrieved", exception="boom"),
+            log_record("ERROR", "asyncio", "Task exception was never retrieved", exception="boom"),
             "ERROR asyncio: Task exception was never retrieved\nboom",
         ),
         (
-            a_record("WARNING", "py.warnings", "coroutine 'x' was never awaited"),
+            log_record("WARNING", "py.warnings", "coroutine 'x' was never awaited"),
             "WARNING py.warnings: coroutine 'x' was never awaited",
         ),
         (
-            a_record("WARNING", "weenats.transport", "NATS: gone", exception="boom"),
+            log_record("WARNING", "weenats.transport", "NATS: gone", exception="boom"),
             "WARNING weenats.transport: NATS: gone\nboom",
         ),
         (
-            a_record("WARNING", "weenats.transport", "something else"),
+            log_record("WARNING", "weenats.transport", "something else"),
             "WARNING weenats.transport: something else",
         ),
         (
-            a_record("ERROR", "weenats.transport", "NATS: something else"),
+            log_record("ERROR", "weenats.transport", "NATS: something else"),
             "ERROR weenats.transport: NATS: something else",
         ),
         ("Traceback (most recent call last):", "Traceback (most recent call last):"),
     ],
 )
-def test_what_should_not_be_logged_is_seen(
+def test_unexpected_records_are_reported(
     tmp_path: Path, line: str | dict[str, Any], objection: str
 ) -> None:
-    """Errors, exceptions, unknown warnings and lines past the log are objected to, once each."""
-    assert seen(tmp_path, line, line) == [f"service-0-1 logged {objection}"]
+    """Errors, exceptions, unknown warnings and plain text are reported once each."""
+    assert findings(tmp_path, line, line) == [f"service-0-1 logged {objection}"]

@@ -1,4 +1,4 @@
-"""The model objects to histories that must not be, and to no other."""
+"""The model reports histories that break a rule, and no others."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from testkit.chaos.journal import Journal
 from testkit.chaos.model import GIVEN_UP, SUCCESS, Call, Execution, History, violations
 
 
-def a_good_history() -> History:
-    """Return a history in which everything that may happen happened."""
+def valid_history() -> History:
+    """Return a history with everything that is allowed to happen."""
     return History(
         calls={
             "c-1": Call("c-1", "client", idempotent=False, outcomes=[SUCCESS]),
@@ -31,16 +31,16 @@ def a_good_history() -> History:
     )
 
 
-def test_a_good_history_is_good() -> None:
-    """Retries by policy, calls given up, killed clients and services break no rule."""
-    assert violations(a_good_history()) == []
+def test_valid_history_has_no_violations() -> None:
+    """Retries by policy, cancelled calls and killed processes break no rule."""
+    assert violations(valid_history()) == []
 
 
 def _lose(history: History) -> None:
     history.executions[0].endings = ["CancelledError"]
 
 
-def _double(history: History) -> None:
+def _execute_attempt_twice(history: History) -> None:
     history.executions.append(Execution("c-1", "m-1", 1, "other", [SUCCESS]))
 
 
@@ -74,11 +74,11 @@ def _fail_inside(history: History) -> None:
     history.calls["c-3"].outcomes = ["INTERNAL remote"]
 
 
-def _execute_nobodys_call(history: History) -> None:
+def _execute_unknown_call(history: History) -> None:
     history.executions.append(Execution("forged", "m-5", 1, "service", [SUCCESS]))
 
 
-def _abandon(history: History) -> None:
+def _never_end(history: History) -> None:
     history.executions[3].endings.clear()
 
 
@@ -90,7 +90,7 @@ def _end_twice(history: History) -> None:
     ("doctor", "objection"),
     [
         (_lose, "c-1 was answered, but never executed"),
-        (_double, "attempt 1 of m-1 was executed 2 times"),
+        (_execute_attempt_twice, "attempt 1 of m-1 was executed 2 times"),
         (_retry_without_policy, "c-1 was made again, though it is not idempotent"),
         (_send_another_message, "c-1 was executed as 2 messages"),
         (_share_a_message, "m-1 was executed for 2 calls"),
@@ -98,20 +98,20 @@ def _end_twice(history: History) -> None:
         (_never_answer, "c-1 has no outcome"),
         (_raise_something_else, "c-3 ended in KeyError('x')"),
         (_fail_inside, "c-3 ended in INTERNAL remote"),
-        (_execute_nobodys_call, "forged was executed, but nobody called"),
-        (_abandon, "service began c-4 and never ended it"),
+        (_execute_unknown_call, "forged was executed, but nobody called"),
+        (_never_end, "service began c-4 and never ended it"),
         (_end_twice, "service ended c-1 2 times"),
     ],
 )
-def test_a_doctored_history_is_seen(doctor: Callable[[History], None], objection: str) -> None:
-    """Each way to break a rule is objected to, and nothing beside it."""
-    history = a_good_history()
+def test_invalid_history_is_reported(doctor: Callable[[History], None], objection: str) -> None:
+    """Each broken rule is reported, and nothing else."""
+    history = valid_history()
     doctor(history)
     assert violations(history) == [objection]
 
 
-def test_journals_become_a_history(tmp_path: Path) -> None:
-    """What processes wrote is read; a line that was cut off in the middle is none."""
+def test_history_is_read_from_journals(tmp_path: Path) -> None:
+    """Journals are read; an incomplete last line is ignored."""
     client, service = Journal(tmp_path / "client.journal"), Journal(tmp_path / "service.journal")
     client.write("called", call="c-1", idempotent=False)
     service.write("began", call="c-1", message="m-1", attempt=1)

@@ -1,4 +1,4 @@
-"""A process that holds more than before is found."""
+"""Growth of a process in memory, tasks or objects is reported."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from testkit.chaos.resources import ResourceUsage, changes, own_usage
 BEFORE = ResourceUsage(resident=1000, tasks=3, objects=500)
 
 
-def test_what_stays_is_no_news() -> None:
-    """The same, less, and a little more memory and objects are accepted."""
+def test_stable_vitals_are_not_reported() -> None:
+    """Equal or lower figures and a little growth are not reported."""
     assert not [*changes(BEFORE, BEFORE)]
     assert not [*changes(BEFORE, ResourceUsage(resident=1100, tasks=3, objects=100))]
 
@@ -27,13 +27,13 @@ def test_what_stays_is_no_news() -> None:
         ({"objects": 600}, "has 600 objects, not 500"),
     ],
 )
-def test_what_leaks_is_seen(change: dict[str, int], objection: str) -> None:
-    """Another number of tasks, more memory, more objects."""
+def test_leaks_are_reported(change: dict[str, int], objection: str) -> None:
+    """A changed number of tasks, more memory or more objects is reported."""
     assert [*changes(BEFORE, replace(BEFORE, **change))] == [objection]
 
 
-async def test_a_process_knows_what_it_holds() -> None:
-    """A task and what it holds are counted, until it is gone."""
+async def test_own_vitals_count_tasks_and_objects() -> None:
+    """A task and its objects are counted until they are gone."""
     before = own_usage()
     kept = [[number] for number in range(before.objects)]
     task = asyncio.create_task(asyncio.sleep(60))

@@ -1,4 +1,4 @@
-"""A schedule is a matter of its seed."""
+"""A schedule of faults is determined by its seed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from testkit.chaos.faults import FAULTS
 from testkit.chaos.schedule import plan
 
 
-def test_a_seed_is_a_schedule() -> None:
-    """The same seed draws the same steps, another one others."""
+def test_seed_determines_the_schedule() -> None:
+    """The same seed gives the same steps, another seed gives other steps."""
     assert plan(1, 60, list(FAULTS)) == plan(1, 60, list(FAULTS))
     assert plan(1, 60, list(FAULTS)) != plan(2, 60, list(FAULTS))
 
 
-def test_every_fault_has_its_turn() -> None:
-    """A minute holds every fault, none much more often than another, all begun and healed in it."""
+def test_schedule_contains_every_fault() -> None:
+    """A minute has every fault about equally often, each begun and ended within it."""
     for seed in range(20):
         steps = plan(seed, 60, list(FAULTS))
         counts = Counter(step.fault for step in steps)

@@ -1,4 +1,4 @@
-"""A few seconds of a soak; `make soak` has ten minutes, which say something of memory."""
+"""A few seconds of a soak test; `make soak` runs ten minutes, which also check memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MATTERS_OF_SPEED = ("the memory of", "calls ended in")
 
 @pytest.mark.timing
 @pytest.mark.timeout(300)
-async def test_a_few_seconds_at_half_load(tmp_path: Path) -> None:
-    """Calls are answered; tasks and subscriptions stay, logs are clean, the service ends well."""
+async def test_short_soak_at_half_load(tmp_path: Path) -> None:
+    """Calls succeed, tasks and subscriptions stay constant, and the logs are clean."""
     report = await soak(tmp_path, 4, print)
     print(report)
     assert not [

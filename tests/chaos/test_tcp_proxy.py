@@ -1,4 +1,4 @@
-"""The network of the run: what it is told to do to connections it does, and nothing else."""
+"""The TCP proxy of the chaos tests: forward, delay, stall, cut and refuse."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[TcpProxy]:
-    """A proxy before a server that echoes."""
+    """A proxy in front of an echo server."""
     server = await asyncio.start_server(_echo, "127.0.0.1", 0)
     async with server, TcpProxy(server.sockets[0].getsockname()[1], seed=1) as proxy:
         yield proxy
@@ -49,12 +49,12 @@ class Peer:
                 self.writer.close()
 
     def close(self) -> None:
-        """End it."""
+        """Close the connection."""
         self.writer.close()
 
 
-async def test_it_forwards(proxy: TcpProxy) -> None:
-    """What is sent arrives, in both directions, delayed or not, in its order."""
+async def test_proxy_forwards(proxy: TcpProxy) -> None:
+    """Data arrives in both directions and in order, with and without a delay."""
     peer = await Peer.of(proxy)
     assert await peer.echo(b"a" * 300_000) == b"a" * 300_000
     proxy.delay(0.01)
@@ -62,8 +62,8 @@ async def test_it_forwards(proxy: TcpProxy) -> None:
     peer.close()
 
 
-async def test_a_stall_holds_back_until_it_is_healed(proxy: TcpProxy) -> None:
-    """Nothing passes while it stalls, nothing is lost when it is healed."""
+async def test_stall_holds_data_until_healed(proxy: TcpProxy) -> None:
+    """Nothing passes during a stall, and nothing is lost after it."""
     peer = await Peer.of(proxy)
     assert await peer.echo(b"a") == b"a"
     proxy.stall()
@@ -77,8 +77,8 @@ async def test_a_stall_holds_back_until_it_is_healed(proxy: TcpProxy) -> None:
     other.close()
 
 
-async def test_a_cut_ends_connections(proxy: TcpProxy) -> None:
-    """Connections end, within what they carry; new ones are taken."""
+async def test_cut_ends_connections(proxy: TcpProxy) -> None:
+    """Open connections end; new ones are accepted."""
     peer = await Peer.of(proxy)
     assert await peer.echo(b"a") == b"a"
     proxy.cut()
@@ -89,8 +89,8 @@ async def test_a_cut_ends_connections(proxy: TcpProxy) -> None:
         each.close()
 
 
-async def test_who_is_refused_comes_back_later(proxy: TcpProxy) -> None:
-    """Connections end and none is taken until it is healed."""
+async def test_refuse_rejects_connections_until_healed(proxy: TcpProxy) -> None:
+    """Open connections end, and new ones are rejected until the proxy is healed."""
     peer = await Peer.of(proxy)
     assert await peer.echo(b"a") == b"a"
     proxy.refuse()

@@ -1,4 +1,4 @@
-"""Clusters that tests share; each test leaves its cluster complete."""
+"""Clusters that tests share; each test restores its cluster."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from weenats.testing import NatsCluster
 
 @pytest.fixture(scope="session")
 def network() -> Iterator[Network]:
-    """The network between clients and servers of the cluster that can be divided."""
+    """The network of `divided_cluster`, whose links can be cut."""
     with Network() as network:
         yield network
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[NatsCluster]:
-    """Three servers."""
+    """A cluster of three servers."""
     with NatsCluster(3) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
 def divided_cluster(network: Network) -> Iterator[NatsCluster]:
-    """Three servers behind links that can be cut."""
+    """A cluster of three servers behind links that can be cut."""
     with NatsCluster(3, link=network.link) as cluster:
         yield cluster
 
 
 @pytest.fixture
 def pair() -> Iterator[NatsCluster]:
-    """Two servers for one test."""
+    """A cluster of two servers for one test."""
     with NatsCluster(2) as pair:
         yield pair

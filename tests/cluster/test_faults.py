@@ -1,4 +1,4 @@
-"""Servers are killed, hang, are cut off and upgraded while clients call."""
+"""Servers are killed, paused, cut off and upgraded while clients call."""
 
 from __future__ import annotations
 
@@ -31,22 +31,24 @@ MAY_FAIL = {
 
 
 @pytest.mark.parametrize("event", FAULTS)
-async def test_a_fault_of_a_server(event: str, cluster: NatsCluster, network: Network) -> None:
-    """Each call has one outcome, and afterwards calls succeed again."""
-    await check(event, FAULTS[event], cluster, network)
+async def test_server_fault(event: str, cluster: NatsCluster, network: Network) -> None:
+    """Each call has exactly one outcome, and the cluster recovers."""
+    await check_fault(event, FAULTS[event], cluster, network)
 
 
 @pytest.mark.parametrize("event", PARTITIONS)
-async def test_a_partition(event: str, divided_cluster: NatsCluster, network: Network) -> None:
-    """Each call has one outcome, and calls succeed again once the network is mended."""
-    await check(event, PARTITIONS[event], divided_cluster, network)
+async def test_network_partition(
+    event: str, divided_cluster: NatsCluster, network: Network
+) -> None:
+    """Each call has exactly one outcome, and calls succeed once the network is restored."""
+    await check_fault(event, PARTITIONS[event], divided_cluster, network)
 
 
-async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
-    """Run a fault, and check the outcomes of the calls."""
+async def check_fault(event: str, fault: Fault, cluster: NatsCluster, network: Network) -> None:
+    """Run a fault and check the outcomes of all calls."""
     tasks = asyncio.all_tasks()
     outcome = await run_fault(cluster, network, fault)
-    keeps_its_word(outcome)
+    check_guarantees(outcome)
     if event in TRANSPARENT_FAULTS:
         assert not outcome.plain.failed
         assert not outcome.retried.failed
@@ -55,8 +57,8 @@ async def check(event: str, fault: Fault, cluster: NatsCluster, network: Network
     await asyncio.to_thread(wait_for, lambda: all(map(is_deserted, cluster.servers)))
 
 
-def keeps_its_word(outcome: Outcome) -> None:
-    """Check that each call has an outcome and no call was executed twice that must not be."""
+def check_guarantees(outcome: Outcome) -> None:
+    """Check that no call was lost silently and that only retried calls were executed twice."""
     load, executions = outcome.load, outcome.executions
     assert len(load.calls) == load.begun == len({call.key for call in load.calls})
     assert {call.outcome for call in load.calls} <= {OK, *MAY_FAIL}

@@ -1,4 +1,4 @@
-"""One call across each: a leaf node, and two clusters that a gateway joins."""
+"""Calls across a leaf node, and across two clusters joined by a gateway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPTIONS = ConnectionOptions(connect_timeout=10)
 
 
 async def assert_call(servers: str | list[str], service: str | list[str]) -> None:
-    """Call from one place a service at another, which says what it publishes there."""
+    """Check that a client at one place can call a service at another."""
     builder = NatsServiceBuilder(Receipts(), service, connection=OPTIONS)
     async with builder.build(), ReceiptsClient.connect(servers, connection=OPTIONS) as client:
         async with asyncio.timeout(LIMIT):
@@ -29,8 +29,8 @@ async def assert_call(servers: str | list[str], service: str | list[str]) -> Non
         assert (await client.get("r-1")).revision == 1
 
 
-async def test_a_leaf_node() -> None:
-    """A client at a leaf node calls a service in the cluster, and the other way round."""
+async def test_calls_across_a_leaf_node() -> None:
+    """Calls work from a leaf node to the cluster and in the other direction."""
     with NatsCluster(2, config='leafnodes { listen: "127.0.0.1:-1" }') as hub:
         port = hub.servers[0].monitor("/varz")["leaf"]["port"]
         remote = f'leafnodes {{ remotes: [{{ url: "nats-leaf://127.0.0.1:{port}" }}] }}'
@@ -42,8 +42,8 @@ async def test_a_leaf_node() -> None:
             await assert_call(hub.urls, service=leaf.url)
 
 
-async def test_a_gateway() -> None:
-    """A client of one cluster calls a service of another, and the other way round."""
+async def test_calls_across_a_gateway() -> None:
+    """Calls work between two clusters in both directions."""
     with NatsCluster(2, name="east", config=gateway("east")) as east:
         port = east.servers[0].monitor("/varz")["gateway"]["port"]
         config = gateway("west", f'{{ name: east, url: "nats://127.0.0.1:{port}" }}')
@@ -59,6 +59,6 @@ async def test_a_gateway() -> None:
 
 
 def gateway(name: str, *others: str) -> str:
-    """Return the configuration of a cluster that others reach by a gateway."""
+    """Return the gateway configuration of a cluster."""
     gateways = ", ".join(others)
     return f'gateway {{ name: {name}, listen: "127.0.0.1:-1", gateways: [{gateways}] }}'

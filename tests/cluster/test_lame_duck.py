@@ -1,4 +1,4 @@
-"""A connection whose server is about to go is on another one before; nobody notices."""
+"""Lame duck mode: connections move to another server before theirs shuts down."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from weenats.transport import Delivery
 
 
 @asynccontextmanager
-async def on_first(cluster: NatsCluster) -> AsyncIterator[NatsTransport]:
-    """Connect to the first server, which tells of the other one."""
+async def connected_to_first(cluster: NatsCluster) -> AsyncIterator[NatsTransport]:
+    """Connect to the first server, which announces the other one."""
     async with connected(cluster.servers[0].url) as transport:
         yield transport
 
 
-async def moved(transport: NatsTransport, cluster: NatsCluster) -> None:
-    """Wait until it is on the second server."""
+async def wait_until_moved(transport: NatsTransport, cluster: NatsCluster) -> None:
+    """Wait until the transport is connected to the second server."""
     there = cluster.servers[1].port
     await eventually(lambda: transport.server_address == ("127.0.0.1", there))
 
 
-async def test_a_reply_comes_after_the_caller_and_the_service_have_moved(pair: NatsCluster) -> None:
-    """A request that is being worked on is answered, though both left the server meanwhile."""
+async def test_reply_arrives_after_caller_and_service_have_moved(pair: NatsCluster) -> None:
+    """A request in progress is answered although both peers have left the server."""
     requests: asyncio.Queue[Delivery] = asyncio.Queue()
-    async with on_first(pair) as service, on_first(pair) as client:
+    async with connected_to_first(pair) as service, connected_to_first(pair) as client:
         service.subscribe("work", requests.put_nowait, "workers")
         await service.fence()
         call = asyncio.create_task(client.request("work", b"", b"", soon()))
         request = await requests.get()
         pair.servers[0].lame_duck()
-        await moved(service, pair)
-        await moved(client, pair)
+        await wait_until_moved(service, pair)
+        await wait_until_moved(client, pair)
         service.publish(request.reply, b"done")
         assert (await call).payload == b"done"
         await asyncio.to_thread(wait_for, lambda: is_deserted(pair.servers[0]))
 
 
-async def test_one_that_has_nowhere_to_go_stays_until_it_is_cut_off(
+async def test_connection_without_another_server_stays(
     own_nats_server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It goes on asking for another server; meanwhile, and once the server is back, all works."""
+    """The connection stays in use, looks for another server and survives a restart."""
     caplog.set_level("DEBUG", "weenats.transport")
     options = ConnectionOptions(reconnect_wait=0.02, connect_timeout=0.2)
     async with connected(own_nats_server.url, options) as transport:
@@ -64,11 +64,11 @@ async def test_one_that_has_nowhere_to_go_stays_until_it_is_cut_off(
         assert (await transport.request("work", b"y", b"", soon())).payload == b"y"
 
 
-async def test_the_only_instance_moves_and_no_call_fails(pair: NatsCluster) -> None:
-    """Calls go on all the time to a service that has one instance, on the server that goes."""
+async def test_moving_the_only_instance_fails_no_calls(pair: NatsCluster) -> None:
+    """Calls to a single instance succeed all the time while its server shuts down."""
     async with (
-        on_first(pair) as service,
-        on_first(pair) as client,
+        connected_to_first(pair) as service,
+        connected_to_first(pair) as client,
         connected(pair.servers[1].url) as other,
     ):
         service.subscribe("work", answering(service), "workers")
@@ -79,18 +79,21 @@ async def test_the_only_instance_moves_and_no_call_fails(pair: NatsCluster) -> N
             count += 1
             text = f"{count}".encode()
             assert (await client.request("work", text, b"", soon())).payload == text
-        await moved(service, pair)
-        await moved(client, pair)
+        await wait_until_moved(service, pair)
+        await wait_until_moved(client, pair)
         assert (await client.request("work", b"x", b"", soon())).payload == b"x"
 
 
 @pytest.mark.parametrize(
     "far", [False, True], ids=["published where it was", "published elsewhere"]
 )
-async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, far: bool) -> None:
-    """What is published all the time comes once and in order to one who moves."""
+async def test_subscriber_gets_messages_once_and_in_order(pair: NatsCluster, far: bool) -> None:
+    """A subscriber that moves receives every message once and in order."""
     heard: list[int] = []
-    async with on_first(pair) as listener, connected(pair.servers[int(far)].url) as publisher:
+    async with (
+        connected_to_first(pair) as listener,
+        connected(pair.servers[int(far)].url) as publisher,
+    ):
         listener.subscribe("news", lambda delivery: heard.append(int(delivery.payload)))
         ready = asyncio.Event()
         listener.subscribe("ready", lambda _: ready.set())
@@ -116,8 +119,8 @@ async def test_a_listener_hears_everything_once_and_in_order(pair: NatsCluster, 
     assert heard == list(range(1, told + 1))
 
 
-async def test_it_stays_where_no_other_server_is(pair: NatsCluster) -> None:
-    """Without another server it stays, serves on, and moves when there is one."""
+async def test_connection_moves_once_another_server_starts(pair: NatsCluster) -> None:
+    """Without another server the connection stays and works; it moves when there is one."""
     pair.servers[1].kill()
     async with connected(pair.urls) as service, connected(pair.urls) as client:
         service.subscribe("work", answering(service), "workers")
@@ -126,12 +129,12 @@ async def test_it_stays_where_no_other_server_is(pair: NatsCluster) -> None:
         await eventually(lambda: service._migration.is_running and client._migration.is_running)
         assert (await client.request("work", b"x", b"", soon())).payload == b"x"
         await asyncio.to_thread(pair.servers[1].launch)
-        await moved(service, pair)
-        await moved(client, pair)
+        await wait_until_moved(service, pair)
+        await wait_until_moved(client, pair)
 
 
-async def test_closing_ends_a_move(pair: NatsCluster) -> None:
-    """A connection that is closed while it looks for another server leaves nothing behind."""
+async def test_closing_during_a_move(pair: NatsCluster) -> None:
+    """A connection that is closed while it looks for another server leaves no tasks."""
     pair.servers[1].kill()
     tasks = asyncio.all_tasks()
     transport = NatsTransport(pair.servers[0].url)
@@ -142,10 +145,10 @@ async def test_closing_ends_a_move(pair: NatsCluster) -> None:
     assert asyncio.all_tasks() == tasks
 
 
-async def test_who_unsubscribes_meanwhile_hears_no_more(pair: NatsCluster) -> None:
-    """What is unsubscribed in the middle of a move is left on both servers."""
+async def test_unsubscribing_during_a_move_stops_delivery(pair: NatsCluster) -> None:
+    """Unsubscribing in the middle of a move ends the subscription on both servers."""
     heard: list[Delivery] = []
-    async with on_first(pair) as listener, connected(pair.servers[1].url) as publisher:
+    async with connected_to_first(pair) as listener, connected(pair.servers[1].url) as publisher:
         interest = listener.subscribe("news", heard.append)
         await listener.fence()
         pair.servers[0].lame_duck()

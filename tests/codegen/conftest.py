@@ -1,4 +1,4 @@
-"""Small contracts that tests generate and import."""
+"""Fixtures that write, generate and import small contracts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NUMBERS = count()
 
 @pytest.fixture(scope="session")
 def contract_of() -> Callable[..., dict[str, Any]]:
-    """Returns a minimal contract with additional members."""
+    """Function that returns a minimal contract with the given members."""
 
     def make(state: dict[str, Any] | None = None, **members: object) -> dict[str, Any]:
         return {
@@ -41,7 +41,7 @@ def contract_of() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def write_contract() -> Callable[..., Path]:
-    """Writes a contract and its schema files; returns the folder."""
+    """Function that writes a contract and its schema files, and returns the folder."""
 
     def write(folder: Path, contract: dict[str, Any], **files: object) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def write_contract() -> Callable[..., Path]:
 def generated(
     tmp_path_factory: pytest.TempPathFactory, write_contract: Callable[..., Path]
 ) -> Iterator[Generate]:
-    """Generates the package of a contract and imports it under a unique name."""
+    """Function that generates a package and imports it under a unique name."""
     names: list[str] = []
 
     def run(contract: dict[str, Any], **files: object) -> ModuleType:

@@ -1,4 +1,4 @@
-"""From contract folders to packages: determinism, freshness, several contracts, speed."""
+"""Generating packages: determinism, up-to-date check, several contracts, speed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_the_repository_is_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """generated/receipts is up to date."""
+def test_repository_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """generated/receipts matches schemas/receipts."""
     monkeypatch.chdir(ROOT)
     assert check([Path("schemas")], Path("generated")) == Freshness("", ())
 
 
-def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
+def test_output_is_deterministic(tmp_path: Path) -> None:
     """Hash seed, working directory and order of contracts do not change the output."""
     cases = [str(GOLDEN / case / "contract") for case in ("full", "nested", "odd-names")]
     outputs = []
@@ -59,8 +59,8 @@ def test_output_is_the_same_in_every_process(tmp_path: Path) -> None:
 
 
 @pytest.mark.timing
-def test_generating_receipts_takes_less_than_two_seconds(tmp_path: Path) -> None:
-    """Generating the sample needs less than 2 s of CPU time, imports and ruff included."""
+def test_generate_takes_less_than_two_seconds(tmp_path: Path) -> None:
+    """The whole process, imports and ruff included, takes less than 2 s of CPU time."""
     contract = str(ROOT / "schemas" / "receipts")
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
     taken = []
@@ -78,10 +78,10 @@ def _children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_a_bad_contract_writes_nothing(
+def test_invalid_contract_writes_nothing(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """Every invalid contract is reported, and no file is written."""
+    """If any contract is invalid, all problems are reported and no file is written."""
     write_contract(tmp_path / "s" / "good", contract_of())
     write_contract(tmp_path / "s" / "bad", contract_of(service="BAD", version="1"))
     write_contract(tmp_path / "s" / "worse", contract_of(version="x"))
@@ -93,10 +93,10 @@ def test_a_bad_contract_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_contracts_cannot_be_one_service(
+def test_duplicate_service_name_is_rejected(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second contract of a service is refused, with the path of the first."""
+    """The second contract with a service name is rejected with the path of the first."""
     write_contract(tmp_path / "a", contract_of())
     write_contract(tmp_path / "b", contract_of())
     with pytest.raises(
@@ -105,10 +105,10 @@ def test_two_contracts_cannot_be_one_service(
         read_contracts([tmp_path])
 
 
-def test_two_contracts_cannot_be_one_package(
+def test_duplicate_package_name_is_rejected(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """The second contract with a package is refused, with the remedy."""
+    """The second contract with a package name is rejected, and the message has a remedy."""
     write_contract(tmp_path / "a", contract_of())
     other = contract_of(service="others", python={"package": "things"})
     write_contract(tmp_path / "b", other)
@@ -116,13 +116,13 @@ def test_two_contracts_cannot_be_one_package(
         read_contracts([tmp_path])
 
 
-def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
+def test_model_generator_error_is_problem(
     tmp_path: Path,
     contract_of: Contract,
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An error of datamodel-code-generator is a diagnostic."""
+    """An error of the model generator is reported as a contract problem."""
 
     def refuse(*_: object, **__: object) -> str:
         raise Error("cannot resolve\n this")
@@ -137,13 +137,13 @@ def test_a_schema_that_no_model_can_be_made_of_is_a_problem(
         package_files(read_contracts([folder]))
 
 
-def test_a_model_that_was_not_asked_for_is_a_problem(
+def test_unexpected_model_class_is_problem(
     tmp_path: Path,
     contract_of: Contract,
     write_contract: Write,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An unexpected class of datamodel-code-generator is refused."""
+    """A class that the model generator adds or omits is a contract problem."""
     from weenats_codegen.render import models
 
     monkeypatch.setattr(models, "generate", lambda *_, **__: "class Invented:\n    pass\n")
@@ -160,10 +160,10 @@ def test_a_model_that_was_not_asked_for_is_a_problem(
         ("d" * 80, "things/service.json"),
     ],
 )
-def test_the_header_names_the_contract(
+def test_header_names_contract_file(
     tmp_path: Path, contract_of: Contract, monkeypatch: pytest.MonkeyPatch, case: tuple[str, str]
 ) -> None:
-    """The header has the relative path of the contract, or a short one."""
+    """The header has the path as given, or a short one if it is absolute or too long."""
     given, shown = case
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / given if given == "absolute" else Path(given)

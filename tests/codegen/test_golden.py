@@ -1,4 +1,4 @@
-"""Golden cases: `golden/<case>/contract` gives `golden/<case>/expected`, byte for byte.
+"""Golden files: `golden/<case>/contract` must generate `golden/<case>/expected`.
 
 After a change that is meant, `python tests/codegen/test_golden.py` writes what is
 expected anew; the diff is then part of the review.
@@ -32,15 +32,15 @@ def read(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_contract_gives_the_expected_package(case: str) -> None:
-    """The files of each case are the expected ones."""
+def test_package_matches_golden_files(case: str) -> None:
+    """The generated files equal the expected files; none is missing or extra."""
     expected = read(GOLDEN / case / "expected")
     assert package_files(read_contracts([GOLDEN / case / "contract"])) == expected
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with all expected packages."""
+    """Folder that contains all expected packages."""
     folder = tmp_path_factory.mktemp("packages")
     for case in CASES:
         shutil.copytree(GOLDEN / case / "expected", folder, dirs_exist_ok=True)
@@ -48,7 +48,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *command: str) -> str:
-    """Run a tool in a folder; return its output if it fails."""
+    """Run a tool in a folder; return its output if it fails, else an empty string."""
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=folder,
@@ -60,27 +60,27 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout + done.stderr if done.returncode else ""
 
 
-def test_every_package_passes_mypy(packages: Path) -> None:
-    """All expected packages pass `mypy --strict`."""
+def test_packages_pass_mypy(packages: Path) -> None:
+    """`mypy --strict` reports no error in any expected package."""
     assert run(packages, "mypy", "--strict", "--explicit-package-bases", ".") == ""
 
 
-def test_every_package_passes_pyright(packages: Path) -> None:
-    """All expected packages pass `pyright` in strict mode."""
+def test_packages_pass_pyright(packages: Path) -> None:
+    """`pyright` in strict mode reports no error in any expected package."""
     config = {"typeCheckingMode": "strict", "extraPaths": [str(TESTS.parent / "runtime")]}
     (packages / "pyrightconfig.json").write_text(json.dumps(config))
     assert run(packages, "pyright", "--pythonpath", sys.executable) == ""
 
 
-def test_every_package_passes_every_rule_of_ruff(packages: Path) -> None:
-    """All expected packages pass all `ruff` rules of the project."""
+def test_packages_pass_ruff(packages: Path) -> None:
+    """`ruff` with all rules of the project reports no error in any expected package."""
     config = TESTS.parent / "generated" / ".ruff.toml"
     assert run(packages, "ruff", "check", "--no-cache", "--config", str(config), ".") == ""
     assert run(packages, "ruff", "format", "--no-cache", "--config", str(config), "--check") == ""
 
 
-def test_every_package_can_be_imported(packages: Path) -> None:
-    """The packages and their programs can be imported without warnings."""
+def test_packages_can_be_imported(packages: Path) -> None:
+    """All packages and their app modules import without errors or warnings."""
     names = sorted(path.name for path in packages.iterdir() if path.is_dir())
     program = "; ".join(f"import {name}.app" for name in names if not name.startswith("."))
     done = subprocess.run(

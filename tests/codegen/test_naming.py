@@ -1,4 +1,4 @@
-"""Names of a contract become valid Python names that are not reserved."""
+"""Conversion of contract names to valid, unreserved Python names."""
 
 import ast
 import builtins
@@ -27,7 +27,7 @@ FUNCTIONS = (
 
 
 @given(st.text())
-def test_any_text_becomes_an_identifier(text: str) -> None:
+def test_any_text_becomes_identifier(text: str) -> None:
     """Any text becomes a public ASCII identifier that is not a keyword."""
     for name_of in FUNCTIONS:
         name = name_of(text)
@@ -40,8 +40,8 @@ def test_any_text_becomes_an_identifier(text: str) -> None:
 
 
 @given(st.text())
-def test_taken_names_are_left_alone(text: str) -> None:
-    """No name hides a builtin or an import of a generated module."""
+def test_reserved_names_are_avoided(text: str) -> None:
+    """No name shadows a builtin or an import of the generated modules."""
     assert naming.class_name(text) not in naming.RESERVED_CLASSES | naming.RESERVED_ERRORS
     assert not hasattr(builtins, naming.class_name(text))
     assert not hasattr(builtins, naming.error_class_name(text))
@@ -71,8 +71,8 @@ def test_taken_names_are_left_alone(text: str) -> None:
         ("", "Unnamed", "UNNAMED", "unnamed", "unnamed"),
     ],
 )
-def test_names(name: str, classes: str, constant: str, method: str, package: str) -> None:
-    """Each kind of name has its form."""
+def test_name_conversion(name: str, classes: str, constant: str, method: str, package: str) -> None:
+    """Examples of every kind of name."""
     assert naming.class_name(name) == classes
     assert naming.constant_name(name) == constant
     assert naming.method_name(name) == method
@@ -90,8 +90,8 @@ def test_names(name: str, classes: str, constant: str, method: str, package: str
         ("error", "Error"),
     ],
 )
-def test_errors_end_in_error(name: str, expected: str) -> None:
-    """An error class ends in one Error, and hides no other error."""
+def test_error_class_names(name: str, expected: str) -> None:
+    """An error class name ends in Error once, and shadows no other error."""
     assert naming.error_class_name(name) == expected
 
 
@@ -105,13 +105,13 @@ def test_errors_end_in_error(name: str, expected: str) -> None:
         ("_x", "x"),
     ],
 )
-def test_fields(name: str, expected: str) -> None:
-    """Properties become attributes in snake case that do not hide those of pydantic."""
+def test_field_names(name: str, expected: str) -> None:
+    """Properties become snake case attributes that shadow no attribute of pydantic."""
     assert naming.field_name(name) == expected
 
 
-def test_services_name_their_classes() -> None:
-    """The classes of client and handlers have the name of the service."""
+def test_client_and_handlers_class_names() -> None:
+    """The client and handlers classes are named after the service."""
     assert naming.client_class_name("receipts") == "ReceiptsClient"
     assert naming.handlers_class_name("my-receipts") == "MyReceiptsHandlers"
     assert naming.handlers_class_name("event") == "EventHandlers"
@@ -120,7 +120,7 @@ def test_services_name_their_classes() -> None:
     assert naming.handlers_class_name("service") == "DeclaredServiceHandlers"
 
 
-def test_reserved_methods_are_those_of_the_runtime() -> None:
+def test_reserved_methods_cover_runtime() -> None:
     """Every public attribute of the runtime's base classes is reserved."""
     public = {
         name for base in (ServiceClient, ServiceHandlers) for name in dir(base) if name[0] != "_"
@@ -128,20 +128,20 @@ def test_reserved_methods_are_those_of_the_runtime() -> None:
     assert public <= naming.RESERVED_METHODS
 
 
-def test_reserved_errors_are_those_of_the_runtime() -> None:
+def test_reserved_errors_cover_runtime() -> None:
     """Every error class of the runtime is reserved."""
     classes = {name for name in vars(weenats.errors) if name.endswith("Error")}
     assert classes <= naming.RESERVED_ERRORS
 
 
-def test_reserved_fields_are_those_of_pydantic() -> None:
-    """Every public attribute of a model is reserved, or in the namespace of pydantic."""
+def test_reserved_fields_cover_pydantic() -> None:
+    """Every public attribute of a pydantic model is reserved, except `model_*`."""
     public = {name for name in dir(pydantic.BaseModel) if not name.startswith(("_", "model_"))}
     assert public <= naming.RESERVED_FIELDS
 
 
 @pytest.mark.parametrize("package", ["email", "json", "nats", "weenats", "pydantic", "tests"])
-def test_foreign_packages_are_known(package: str) -> None:
-    """The names of other packages are reserved."""
+def test_foreign_package_names_are_detected(package: str) -> None:
+    """Names of the standard library and of other packages are detected."""
     assert naming.is_reserved_package(package)
     assert not naming.is_reserved_package(f"{package}_service")

@@ -1,4 +1,4 @@
-"""The sample: its generated client and handlers, over the in-memory transport."""
+"""The receipts sample: generated client and handlers over the in-memory transport."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
 @dataclass
 class Shop:
-    """A running sample with its client and its events."""
+    """The running sample: its client and the received events."""
 
     client: ReceiptsClient
     events: list[tuple[str, int, Any]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Shop:
         self._arrived.set()
 
     async def next_event(self) -> tuple[str, int, Any]:
-        """Wait for an event and return it."""
+        """Wait for the next event and return it."""
         while not self.events:
             self._arrived.clear()
             await self._arrived.wait()
@@ -54,7 +54,7 @@ class Shop:
 
 @pytest.fixture
 async def shop(memory_transport: MemoryTransport) -> AsyncIterator[Shop]:
-    """The running sample."""
+    """The running sample, subscribed to all its events."""
     async with NatsServiceBuilder(Receipts(), transport=memory_transport).build():
         shop = Shop(ReceiptsClient(memory_transport))
         subscriptions = [
@@ -68,8 +68,8 @@ async def shop(memory_transport: MemoryTransport) -> AsyncIterator[Shop]:
             await subscription.unsubscribe()
 
 
-async def test_the_first_item_opens_the_receipt(shop: Shop) -> None:
-    """Adding returns the receipt, and `get` returns the same as an entity."""
+async def test_first_item_opens_receipt(shop: Shop) -> None:
+    """`add_item` returns the receipt, and `get` returns it as an entity."""
     receipt = await shop.client.add_item("r-1", COFFEE)
     assert (receipt.id, receipt.status, receipt.total) == ("r-1", "open", 9.0)
     entity = await shop.client.get("r-1")
@@ -77,8 +77,8 @@ async def test_the_first_item_opens_the_receipt(shop: Shop) -> None:
     assert entity.state == receipt
 
 
-async def test_money_does_not_drift(shop: Shop) -> None:
-    """0.1 and 0.2 are 0.3; ten times 0.1 is 1."""
+async def test_totals_have_no_rounding_errors(shop: Shop) -> None:
+    """0.1 + 0.2 is 0.3, and ten times 0.1 is 1."""
     await shop.client.add_item("r-1", AddItem(name="a", price=0.1, quantity=1))
     receipt = await shop.client.add_item("r-1", AddItem(name="b", price=0.2, quantity=1))
     assert receipt.total == 0.3
@@ -86,8 +86,8 @@ async def test_money_does_not_drift(shop: Shop) -> None:
     assert receipt.total == 1.0
 
 
-async def test_each_change_is_announced_with_its_revision(shop: Shop) -> None:
-    """Adding, removing, closing and voiding publish one event each."""
+async def test_each_change_publishes_event_with_revision(shop: Shop) -> None:
+    """Adding, removing, finalizing and voiding each publish one event."""
     await shop.client.add_item("r-1", COFFEE)
     added = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
     assert await shop.next_event() == ("r-1", 1, added)
@@ -105,8 +105,8 @@ async def test_each_change_is_announced_with_its_revision(shop: Shop) -> None:
     assert await shop.next_event() == ("r-1", 5, voided)
 
 
-async def test_an_unknown_receipt_is_not_found(shop: Shop) -> None:
-    """Every operation except adding requires an existing receipt."""
+async def test_unknown_receipt_is_not_found(shop: Shop) -> None:
+    """Every operation except `add_item` requires an existing receipt."""
     for call in (
         shop.client.get("none"),
         shop.client.finalize("none", Finalize()),
@@ -117,8 +117,8 @@ async def test_an_unknown_receipt_is_not_found(shop: Shop) -> None:
             await call
 
 
-async def test_an_unknown_item_is_told_by_name(shop: Shop) -> None:
-    """A declared error arrives with its class, code and typed details."""
+async def test_unknown_item_error_has_details(shop: Shop) -> None:
+    """The declared error class is raised, with its code and typed details."""
     await shop.client.add_item("r-1", COFFEE)
     with pytest.raises(ItemNotFoundError) as caught:
         await shop.client.remove_item("r-1", RemoveItem(name="Cake"))
@@ -126,16 +126,16 @@ async def test_an_unknown_item_is_told_by_name(shop: Shop) -> None:
     assert caught.value.details.name == "Cake"
 
 
-async def test_an_empty_receipt_cannot_be_closed(shop: Shop) -> None:
-    """Closing requires at least one item."""
+async def test_empty_receipt_cannot_be_finalized(shop: Shop) -> None:
+    """Finalizing requires at least one item."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.remove_item("r-1", RemoveItem(name="Coffee"))
     with pytest.raises(EmptyReceiptError):
         await shop.client.finalize("r-1", Finalize())
 
 
-async def test_a_closed_receipt_stays_as_it_is(shop: Shop) -> None:
-    """Items and status do not change; the error contains the status."""
+async def test_closed_receipt_cannot_change(shop: Shop) -> None:
+    """A closed receipt rejects changes, and the error contains its status."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.finalize("r-1", Finalize())
     for call in (
@@ -150,16 +150,16 @@ async def test_a_closed_receipt_stays_as_it_is(shop: Shop) -> None:
     assert (await shop.client.get("r-1")).revision == 2
 
 
-async def test_a_voided_receipt_stays_void(shop: Shop) -> None:
-    """Voiding twice is refused."""
+async def test_voided_receipt_cannot_be_voided_again(shop: Shop) -> None:
+    """Voiding a receipt twice is rejected."""
     await shop.client.add_item("r-1", COFFEE)
     await shop.client.void_receipt("r-1", VoidReceipt(reason="x"))
     with pytest.raises(InvalidReceiptStateError):
         await shop.client.void_receipt("r-1", VoidReceipt(reason="x"))
 
 
-async def test_a_client_may_publish_an_event(shop: Shop) -> None:
-    """The generated client can publish events."""
+async def test_client_publishes_event(shop: Shop) -> None:
+    """The generated client has methods that publish events."""
     data = ItemAdded(name="Coffee", price=4.5, quantity=2, line_total=9.0)
     await shop.client.publish_item_added("r-9", data, revision=7)
     assert await shop.next_event() == ("r-9", 7, data)

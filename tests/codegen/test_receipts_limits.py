@@ -1,4 +1,4 @@
-"""The sample works with every payload that its contract allows."""
+"""The receipts sample with every payload that its contract allows."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ LARGEST = 1_000_000
 
 @given(st.floats(0, LARGEST), st.integers(1, LARGEST))
 @examples(0.3)
-async def test_any_price_and_quantity_adds_up(price: float, quantity: int) -> None:
-    """Every valid price results in a valid total."""
+async def test_total_of_any_price_and_quantity(price: float, quantity: int) -> None:
+    """Any valid price and quantity gives a valid total."""
     transport = MemoryTransport()
     async with NatsServiceBuilder(Receipts(), transport=transport).build():
         item = AddItem(name="Gold", price=price, quantity=quantity)
@@ -28,7 +28,7 @@ async def test_any_price_and_quantity_adds_up(price: float, quantity: int) -> No
 
 
 @pytest.mark.parametrize(("price", "quantity"), [(1e308, 1), (1.0, 10**400)])
-def test_what_could_not_be_added_up_is_refused(price: float, quantity: int) -> None:
-    """Numbers whose product is infinite are refused."""
+def test_too_large_numbers_are_rejected(price: float, quantity: int) -> None:
+    """Numbers that are too large for a total violate the contract."""
     with pytest.raises(ValidationError):
         AddItem(name="Gold", price=price, quantity=quantity)

@@ -1,4 +1,4 @@
-"""`weenats new`: a contract folder that is valid from the start, and nothing overwritten."""
+"""`weenats new`: writes a valid contract folder and overwrites nothing."""
 
 import tempfile
 from pathlib import Path
@@ -23,8 +23,8 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_sample_is_what_the_scaffold_writes(tmp_path: Path, repository: Path) -> None:
-    """The sample contract and the meta-schema are what scaffold writes, byte for byte."""
+def test_sample_matches_scaffold(tmp_path: Path, repository: Path) -> None:
+    """The contract and meta-schema of the repository equal the output of the scaffold."""
     written = scaffold("receipts", tmp_path)
     assert sorted(written) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
     made = tree(tmp_path / "schemas")
@@ -34,8 +34,8 @@ def test_sample_is_what_the_scaffold_writes(tmp_path: Path, repository: Path) ->
     assert made == {f"receipts/{name}": content for name, content in sample.items()}
 
 
-def test_names_go_everywhere(tmp_path: Path) -> None:
-    """Another name replaces that of the sample everywhere."""
+def test_name_replaces_sample_name(tmp_path: Path) -> None:
+    """With another name no text of the sample remains."""
     scaffold("work-orders", tmp_path)
     made = tree(tmp_path / "schemas/work-orders")
     assert sorted(made) == ["service.yaml", "work-order.schema.json"]
@@ -47,8 +47,8 @@ def test_names_go_everywhere(tmp_path: Path) -> None:
 
 @examples(0.4)
 @given(st.from_regex(r"[a-z][a-z0-9-]{0,20}", fullmatch=True) | st.text(max_size=5))
-def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
-    """Any name results in a valid contract, or is refused without writing anything."""
+def test_any_name_is_valid_or_rejected(name: str) -> None:
+    """Any name gives a contract without problems, or is rejected and nothing is written."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         try:
@@ -60,8 +60,8 @@ def test_any_name_is_a_valid_contract_or_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["null", "true", "services", "events", "orders", "class", "s"])
-def test_odd_names_are_taken(name: str, tmp_path: Path) -> None:
-    """Names that have a meaning in YAML or Python make valid contracts."""
+def test_unusual_names_are_accepted(name: str, tmp_path: Path) -> None:
+    """Names with a special meaning in YAML or Python give valid contracts."""
     scaffold(name, tmp_path)
     contract = load(tmp_path / "schemas" / name)
     assert contract.root.mapping["service"] == name
@@ -79,8 +79,8 @@ def test_odd_names_are_taken(name: str, tmp_path: Path) -> None:
         ("a" * 50, "is not a valid name"),
     ],
 )
-def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
-    """An invalid name is one line, and nothing is written."""
+def test_invalid_names_are_rejected(name: str, message: str, tmp_path: Path) -> None:
+    """An invalid name is rejected with a clear message, and nothing is written."""
     with pytest.raises(ContractError) as caught:
         scaffold(name, tmp_path)
     assert message in str(caught.value)
@@ -88,7 +88,7 @@ def test_bad_names_are_refused(name: str, message: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    """An existing contract or meta-schema is not changed."""
+    """An existing contract folder and an existing meta-schema are left unchanged."""
     meta_schema = tmp_path / "schemas/service.schema.json"
     meta_schema.parent.mkdir()
     meta_schema.write_text("mine")
@@ -100,8 +100,8 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
-def test_unwritable_places_are_refused(tmp_path: Path) -> None:
-    """A folder that is not writable is one line."""
+def test_unwritable_folder_is_rejected(tmp_path: Path) -> None:
+    """A folder that cannot be written is an error."""
     (tmp_path / "schemas").write_text("a file")
     with pytest.raises(ContractError, match="cannot be written"):
         scaffold("orders", tmp_path)
@@ -116,5 +116,5 @@ def test_unwritable_places_are_refused(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_singular(plural: str, expected: str) -> None:
-    """The aggregate has the singular of the service's name."""
+    """`singular()` returns the singular of a service name."""
     assert singular(plural) == expected

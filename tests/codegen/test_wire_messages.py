@@ -1,4 +1,4 @@
-"""The schemas of the wire protocol and the models generated from them agree."""
+"""The schemas of the wire messages agree with the models generated from them."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ REGISTRY: Registry[Any] = Registry[Any]().with_resources(
 EXAMPLES = [(name, example) for name, schema in FILES.items() for example in schema["examples"]]
 
 
-def accepts_schema(name: str, value: object) -> bool:
-    """Return whether the schema accepts a value."""
+def schema_accepts(name: str, value: object) -> bool:
+    """Whether the schema accepts a value."""
     return bool(Draft202012Validator(FILES[name], registry=REGISTRY).is_valid(value))
 
 
 def read(name: str, value: object) -> Any:
-    """Read a value from the wire as the model of the schema."""
+    """Validate a value with the model of the schema, as the runtime does."""
     model = getattr(messages, class_name(name.removesuffix(".schema.json")))
     return TypeAdapter[Any](model).validate_json(
         json.dumps(value), strict=True, by_alias=True, by_name=False
     )
 
 
-def accepts_model(name: str, value: object) -> bool:
-    """Return whether the model accepts a value."""
+def model_accepts(name: str, value: object) -> bool:
+    """Whether the model accepts a value."""
     try:
         read(name, value)
     except ValidationError:
@@ -50,8 +50,8 @@ def accepts_model(name: str, value: object) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_a_schema_is_sound_and_documented(name: str) -> None:
-    """Each schema is valid, with title, description and examples; members have descriptions."""
+def test_schema_is_valid_and_documented(name: str) -> None:
+    """Every schema is valid JSON Schema 2020-12 with title, description and examples."""
     schema = FILES[name]
     Draft202012Validator.check_schema(schema)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -63,16 +63,16 @@ def test_a_schema_is_sound_and_documented(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_an_example_is_valid_and_survives(name: str, example: object) -> None:
-    """Schema and model accept each example, and the model serializes it unchanged."""
-    assert accepts_schema(name, example)
+def test_example_round_trip(name: str, example: object) -> None:
+    """Schema and model accept every example, and the model writes it unchanged."""
+    assert schema_accepts(name, example)
     model = getattr(messages, class_name(name.removesuffix(".schema.json")))
     text = TypeAdapter[Any](model).dump_json(read(name, example), by_alias=True)
     assert json.loads(text) == example
 
 
 def mutants(value: Any) -> Iterator[object]:
-    """Yield a value with one thing changed, at any depth."""
+    """Yield copies of a value with one change, at any depth."""
     yield from (None, "", "x" * 300, -1, 1.5, True, [], {}, "a\nb", "é", "NOT_FOUND")
     if not isinstance(value, bool):
         yield 0  # for pydantic 0 is Literal[False]; nobody is harmed by `"success": 0`
@@ -90,23 +90,23 @@ def mutants(value: Any) -> Iterator[object]:
 
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_schema_and_model_agree(name: str) -> None:
-    """Schema and model agree on every example with one change."""
+    """Schema and model both accept or both reject every mutated example."""
     for example in FILES[name]["examples"]:
         for mutant in mutants(example):
-            assert accepts_schema(name, mutant) == accepts_model(name, mutant), mutant
+            assert schema_accepts(name, mutant) == model_accepts(name, mutant), mutant
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_unknown_members_are_ignored(name: str) -> None:
-    """Unknown members of an envelope are dropped."""
+def test_unknown_fields_are_ignored(name: str) -> None:
+    """Receivers ignore unknown fields, so that messages can be extended."""
     for example in FILES[name]["examples"]:
         if isinstance(example, dict):
             assert read(name, {**example, "unknownMember": 1}) == read(name, example)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
-def test_nothing_of_ours_is_nullable(name: str) -> None:
-    """No message is nullable, except the metadata of ADR-32."""
+def test_only_adr_32_messages_are_nullable(name: str) -> None:
+    """Only the service discovery messages of ADR-32 have nullable fields."""
     text = json.dumps(FILES[name])
     nullable = re.findall(r'"type": \[[^]]*"null"\]', text)
     adr32 = {"service-identity", "ping-response", "info-response", "stats-response"}
@@ -114,16 +114,16 @@ def test_nothing_of_ours_is_nullable(name: str) -> None:
     assert not nullable or name.removesuffix(".schema.json") in adr32
 
 
-def test_the_module_is_fresh() -> None:
-    """The module of messages is up to date."""
+def test_messages_module_is_up_to_date() -> None:
+    """runtime/weenats/protocol/messages.py matches schemas/messages."""
     assert TARGET.read_text(encoding="utf-8") == build(SCHEMAS)
     assert main(["--check"]) == 0
 
 
-def test_a_stale_module_is_shown_and_written_anew(
+def test_stale_module_is_shown_and_regenerated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`--check` prints a diff and fails; without it, the module is written."""
+    """`--check` prints a diff and fails; without it the module is written."""
     target = tmp_path / "messages.py"
     monkeypatch.setattr("weenats_codegen.wire_messages.TARGET", target)
     assert main(["--check"]) == 1
@@ -133,8 +133,8 @@ def test_a_stale_module_is_shown_and_written_anew(
     assert target.read_text(encoding="utf-8") == TARGET.read_text(encoding="utf-8")
 
 
-def test_two_schemas_cannot_be_one_class(tmp_path: Path) -> None:
-    """Two schemas with the same class name are refused."""
+def test_duplicate_class_name_is_rejected(tmp_path: Path) -> None:
+    """Two schemas with the same class name are rejected."""
     for name, schema in {
         "a-b.schema.json": {"type": "object", "properties": {"c": {"$ref": "aB.schema.json"}}},
         "aB.schema.json": {"type": "object", "properties": {"d": {"type": "string"}}},
@@ -144,13 +144,13 @@ def test_two_schemas_cannot_be_one_class(tmp_path: Path) -> None:
         build(tmp_path)
 
 
-def test_an_empty_folder_gives_an_empty_module(tmp_path: Path) -> None:
-    """A folder without schemas results in a module without models."""
+def test_empty_folder_gives_empty_module(tmp_path: Path) -> None:
+    """A folder without schemas gives a module without models."""
     assert build(tmp_path).startswith("# Generated by weenats from schemas/messages.")
 
 
-def test_what_is_left_out_is_missing() -> None:
-    """Missing metadata is MISSING."""
+def test_omitted_fields_are_missing() -> None:
+    """Omitted fields of a message are MISSING."""
     request = read("query-request.schema.json", {"aggregateId": {"type": "a", "key": "b"}})
     assert request.metadata is MISSING
     assert request.query is MISSING

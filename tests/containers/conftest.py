@@ -1,4 +1,4 @@
-"""nats-servers in containers; without a Docker daemon tests skip, or fail where one is required."""
+"""nats-servers in containers; without Docker the tests skip, or fail if it is required."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def docker_daemon() -> Iterator[docker.DockerClient]:
-    """A Docker daemon, or a skip that says why not; WEENATS_CONTAINER_TESTS may forbid it."""
+    """A Docker client; without a daemon skip, or fail if WEENATS_CONTAINER_TESTS is required."""
     client = reach_docker()
     if isinstance(client, str):
         if os.environ.get("WEENATS_CONTAINER_TESTS") == "required":
@@ -34,7 +34,7 @@ def docker_daemon() -> Iterator[docker.DockerClient]:
 
 
 def reach_docker() -> docker.DockerClient | str:
-    """The daemon, or why there is none."""
+    """Return a Docker client, or the reason why there is none."""
     try:
         return docker.from_env()  # it asks the daemon for its version
     except DockerException as error:
@@ -52,12 +52,12 @@ def image(docker_daemon: docker.DockerClient, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture(scope="session")
 def open_container(image: str) -> Iterator[NatsContainer]:
-    """A nats-server that lets everybody in, which tests share."""
+    """A nats-server without authentication, shared by tests."""
     with NatsContainer(image) as running:
         yield running
 
 
 @pytest.fixture
 def url(open_container: NatsContainer) -> str:
-    """Where the shared nats-server listens."""
+    """The URL of the shared nats-server."""
     return open_container.url

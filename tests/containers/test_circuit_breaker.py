@@ -1,4 +1,4 @@
-"""A breaker through all of its states: closed, open, half-open, and closed again."""
+"""Circuit breaker states: closed, open, half-open, and closed again."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from weenats import (
 THRESHOLD = 3
 
 
-class Fragile(Receipts):
-    """Handlers that a test breaks, or holds."""
+class FlakyReceipts(Receipts):
+    """Handlers that a test can make fail or block."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,21 +45,21 @@ class Fragile(Receipts):
 
 @pytest.fixture
 def changes() -> list[tuple[str, str]]:
-    """From which state to which the breaker went."""
+    """The state changes of the breaker, as pairs of old and new state."""
     return []
 
 
 @pytest.fixture
-def handlers() -> Fragile:
-    """Handlers that are well."""
-    return Fragile()
+def handlers() -> FlakyReceipts:
+    """Handlers that work."""
+    return FlakyReceipts()
 
 
 @pytest.fixture
 async def receipts(
-    url: str, handlers: Fragile, changes: list[tuple[str, str]]
+    url: str, handlers: FlakyReceipts, changes: list[tuple[str, str]]
 ) -> AsyncIterator[ReceiptsClient]:
-    """A client of a service with a breaker that does not wait long."""
+    """A client of a service whose breaker has a short recovery timeout."""
 
     def note(change: CircuitStateChange) -> None:
         changes.append((change.old, change.new))
@@ -71,8 +71,8 @@ async def receipts(
         yield client
 
 
-async def fail_until_open(receipts: ReceiptsClient, handlers: Fragile) -> None:
-    """Let calls fail; the next is kept away."""
+async def fail_until_open(receipts: ReceiptsClient, handlers: FlakyReceipts) -> None:
+    """Make calls fail until the breaker is open and rejects the next one."""
     handlers.broken = True
     for _ in range(THRESHOLD):
         with pytest.raises(InternalError):
@@ -83,8 +83,8 @@ async def fail_until_open(receipts: ReceiptsClient, handlers: Fragile) -> None:
     assert handlers.entered == THRESHOLD
 
 
-async def until_tried(receipts: ReceiptsClient, handlers: Fragile) -> asyncio.Task[Receipt]:
-    """Call until one is let in to the handler; return that call."""
+async def trial_call(receipts: ReceiptsClient, handlers: FlakyReceipts) -> asyncio.Task[Receipt]:
+    """Call until one call reaches the handler; return that call."""
     before = handlers.entered
     async with asyncio.timeout(LIMIT):
         while True:
@@ -95,14 +95,14 @@ async def until_tried(receipts: ReceiptsClient, handlers: Fragile) -> asyncio.Ta
             assert isinstance(call.exception(), UnavailableError)
 
 
-async def test_it_opens_and_recovers(
-    receipts: ReceiptsClient, handlers: Fragile, changes: list[tuple[str, str]]
+async def test_breaker_opens_and_recovers(
+    receipts: ReceiptsClient, handlers: FlakyReceipts, changes: list[tuple[str, str]]
 ) -> None:
-    """Failures open it; one call is tried, others are kept away; its success closes it."""
+    """Failures open the breaker; a successful trial call closes it again."""
     await fail_until_open(receipts, handlers)
     handlers.broken = False
     handlers.opened.clear()
-    trial = await until_tried(receipts, handlers)
+    trial = await trial_call(receipts, handlers)
     with pytest.raises(UnavailableError):
         await receipts.add_item("r-1", TEA)
     handlers.opened.set()
@@ -111,13 +111,13 @@ async def test_it_opens_and_recovers(
     assert changes == [("closed", "open"), ("open", "half-open"), ("half-open", "closed")]
 
 
-async def test_a_trial_that_fails_opens_it_again(
-    receipts: ReceiptsClient, handlers: Fragile, changes: list[tuple[str, str]]
+async def test_failed_trial_call_reopens_the_breaker(
+    receipts: ReceiptsClient, handlers: FlakyReceipts, changes: list[tuple[str, str]]
 ) -> None:
-    """The handler sees one call, then none until the next trial."""
+    """After a failed trial call the handler gets no calls until the next trial."""
     await fail_until_open(receipts, handlers)
     with pytest.raises(InternalError):
-        await (await until_tried(receipts, handlers))
+        await (await trial_call(receipts, handlers))
     with pytest.raises(UnavailableError):
         await receipts.add_item("r-1", TEA)
     assert handlers.entered == THRESHOLD + 1

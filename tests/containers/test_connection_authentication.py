@@ -1,4 +1,4 @@
-"""Each way to prove to NATS who opens a connection: let in when right, refused when not."""
+"""Authentication to NATS: each method with valid and with invalid credentials."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Credentials = Mapping[str, Any]
 
 @dataclass
 class Kind:
-    """A server's configuration, credentials that it takes, and some that it does not."""
+    """A server configuration with valid and invalid credentials for it."""
 
     config: str
     right: Credentials
@@ -34,7 +34,7 @@ class Kind:
 
 
 def user_and_password(folder: Path) -> Kind:
-    """A user of the server."""
+    """A user with a password."""
     return Kind(
         'authorization { user: "clerk", password: "right-hunter2" }',
         {"user": "clerk", "password": "right-hunter2"},
@@ -47,7 +47,7 @@ def user_and_password(folder: Path) -> Kind:
 
 
 def token(folder: Path) -> Kind:
-    """A token that all share."""
+    """A shared token."""
     return Kind(
         'authorization { token: "right-hunter2" }',
         {"auth_token": "right-hunter2"},
@@ -70,7 +70,7 @@ def nkey(folder: Path) -> Kind:
 
 
 def operator_jwt(folder: Path) -> Kind:
-    """A JWT of an account that the server's operator vouches for."""
+    """A user JWT of an account that the server's operator has signed."""
     account, clerk = Account(), KeyPair()
     texts = {
         "right": account.credentials(clerk),
@@ -95,36 +95,39 @@ def operator_jwt(folder: Path) -> Kind:
     ids=lambda kind: kind.__name__,
 )
 def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kind:
-    """One way to prove it."""
+    """One authentication method."""
     made: Kind = request.param(tmp_path_factory.mktemp("credentials"))
     return made
 
 
 @pytest.fixture(scope="module")
-def closed(image: str, kind: Kind) -> Iterator[NatsContainer]:
-    """A server that lets in whoever proves it in this way."""
+def protected_server(image: str, kind: Kind) -> Iterator[NatsContainer]:
+    """A server that requires this authentication method."""
     with NatsContainer(image, kind.config) as running:
         yield running
 
 
-async def test_the_right_credentials(kind: Kind, closed: NatsContainer) -> None:
-    """With them a service serves, and its client calls."""
+async def test_valid_credentials(kind: Kind, protected_server: NatsContainer) -> None:
+    """Service and client connect, and calls succeed."""
     options = ConnectionOptions(**kind.right)
-    service = NatsServiceBuilder(Receipts(), closed.url, connection=options).build()
-    async with service, ReceiptsClient.connect(closed.url, connection=options) as receipts:
+    service = NatsServiceBuilder(Receipts(), protected_server.url, connection=options).build()
+    async with (
+        service,
+        ReceiptsClient.connect(protected_server.url, connection=options) as receipts,
+    ):
         assert (await receipts.add_item("r-1", TEA)).total == 0.3
 
 
-async def test_refused_credentials(
-    kind: Kind, closed: NatsContainer, caplog: pytest.LogCaptureFixture
+async def test_rejected_credentials(
+    kind: Kind, protected_server: NatsContainer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Wrong ones and none are told at once, to client and service; nobody reads them anywhere."""
+    """Invalid or missing credentials fail immediately; no error and no log contains them."""
     caplog.set_level(logging.DEBUG)
     told: list[str] = []
     for wrong in [*kind.wrong, {}]:
         options = ConnectionOptions(**wrong, connect_timeout=60)
-        client = ReceiptsClient.connect(closed.url, connection=options, timeout=60)
-        service = NatsServiceBuilder(Receipts(), closed.url, connection=options).build()
+        client = ReceiptsClient.connect(protected_server.url, connection=options, timeout=60)
+        service = NatsServiceBuilder(Receipts(), protected_server.url, connection=options).build()
         for attempt in (partial(client.get, "r-1"), service.start):
             with pytest.raises(PermissionDeniedError, match="refused the credentials") as refused:
                 await asyncio.wait_for(attempt(), LIMIT)

@@ -1,4 +1,4 @@
-"""A user JWT that expires while it is used, and is renewed in the same .creds file."""
+"""A user JWT that expires while it is in use and is renewed in the same .creds file."""
 
 from __future__ import annotations
 
@@ -30,56 +30,56 @@ LIFETIME = 3
 
 @pytest.fixture
 def account() -> Account:
-    """Who vouches for users."""
+    """The account that issues user credentials."""
     return Account()
 
 
 @pytest.fixture
-def closed(image: str, account: Account) -> Iterator[NatsContainer]:
-    """A server that lets the account's users in."""
+def protected_server(image: str, account: Account) -> Iterator[NatsContainer]:
+    """A server that accepts users of the account."""
     with NatsContainer(image, account.config) as running:
         yield running
 
 
 @pytest.fixture
 def credentials(tmp_path: Path, account: Account) -> Path:
-    """Credentials that expire in a moment."""
+    """A credentials file that expires after a few seconds."""
     file = tmp_path / "clerk.creds"
     file.write_text(account.credentials(exp=int(time()) + LIFETIME))
     return file
 
 
 @pytest.fixture
-async def service(closed: NatsContainer, credentials: Path) -> AsyncIterator[NatsService]:
+async def service(protected_server: NatsContainer, credentials: Path) -> AsyncIterator[NatsService]:
     """The sample service with these credentials."""
     options = ConnectionOptions(credentials=credentials, reconnect_wait=0.05)
-    builder = NatsServiceBuilder(Receipts(), closed.url, connection=options)
+    builder = NatsServiceBuilder(Receipts(), protected_server.url, connection=options)
     async with builder.with_drain_timeout(1).build() as serving:
         yield serving
 
 
 @pytest.fixture
 async def receipts(
-    closed: NatsContainer, credentials: Path, service: NatsService
+    protected_server: NatsContainer, credentials: Path, service: NatsService
 ) -> AsyncIterator[ReceiptsClient]:
     """Its client, with the same credentials."""
     options = ConnectionOptions(credentials=credentials, reconnect_wait=0.05)
-    async with ReceiptsClient.connect(closed.url, connection=options) as client:
+    async with ReceiptsClient.connect(protected_server.url, connection=options) as client:
         yield client
 
 
 def holds(file: Path) -> str:
-    """Return what a file holds."""
+    """Return the content of the file."""
     return file.read_text()
 
 
 def hold(file: Path, text: str) -> None:
-    """Let it hold something else."""
+    """Replace the content of the file."""
     file.write_text(text)
 
 
 async def until_expired(receipts: ReceiptsClient, logged: pytest.LogCaptureFixture) -> None:
-    """Call until the server has ended both connections and refused the credentials to both."""
+    """Call until the server has closed both connections and rejected the credentials of both."""
     async with asyncio.timeout(LIMIT):
         while logged.text.count("Authorization Violation") < 2:
             with contextlib.suppress(UnavailableError, DeadlineExceededError):
@@ -87,14 +87,14 @@ async def until_expired(receipts: ReceiptsClient, logged: pytest.LogCaptureFixtu
 
 
 @pytest.mark.parametrize("meanwhile", [None, "half of a fi", ""], ids=["old", "broken", "empty"])
-async def test_renewed_credentials_are_found(
+async def test_renewed_credentials_are_used(
     receipts: ReceiptsClient,
     credentials: Path,
     account: Account,
     meanwhile: str | None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Calls fail with a typed error that says why, and succeed once the file holds a good JWT."""
+    """Calls fail with the reason, and succeed once the file has a valid JWT."""
     secrets = re.findall(r"^(?:ey|SU)\S+", holds(credentials), re.MULTILINE)
     assert len(secrets) == 2
     await receipts.add_item("r-1", TEA)
@@ -119,10 +119,10 @@ async def test_renewed_credentials_are_found(
     assert not [secret for secret in secrets if secret in caplog.text]
 
 
-async def test_a_service_that_is_locked_out_stops_when_it_is_told(
+async def test_service_with_expired_credentials_can_be_stopped(
     service: NatsService, receipts: ReceiptsClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without renewal it says so in its log, goes on trying, and a stop is not held up."""
+    """It logs the error and keeps trying to reconnect; stop() is not delayed."""
     await receipts.add_item("r-1", TEA)
     await until_expired(receipts, caplog)
     assert service.is_serving

@@ -1,4 +1,4 @@
-"""Three instances in one queue group: they share the work, and may be replaced one by one."""
+"""Three instances in one queue group share the work and can be replaced one by one."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ CALLERS = 32
 
 
 def build(url: str, handlers: CountingReceipts) -> NatsService:
-    """Return an instance in the group that all share."""
+    """Return an instance in the shared queue group."""
     builder = NatsServiceBuilder(handlers, url)
     return builder.with_queue_group("receipts", max_concurrency=100, max_queue=10_000).build()
 
 
-async def test_every_instance_gets_work_and_nothing_is_done_twice(url: str) -> None:
-    """Each call is executed by one of them, and none of them is idle."""
+async def test_instances_share_calls_without_duplicates(url: str) -> None:
+    """Each call is executed exactly once, and every instance executes some."""
     instances = [CountingReceipts() for _ in range(3)]
     async with AsyncExitStack() as stack:
         for handlers in instances:
@@ -35,8 +35,8 @@ async def test_every_instance_gets_work_and_nothing_is_done_twice(url: str) -> N
     assert executed == Counter(f"r-{n}" for n in range(CALLS))
 
 
-async def test_a_rolling_restart_under_load(url: str) -> None:
-    """All three are replaced one by one while calls go on: none fails, none is executed twice."""
+async def test_rolling_restart_under_load(url: str) -> None:
+    """Replacing all instances one by one fails no calls and executes none twice."""
     executed = Counter[str]()
     answered = Counter[str]()
     numbers = count()

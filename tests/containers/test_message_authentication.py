@@ -1,4 +1,4 @@
-"""Tokens in messages, over a connection that everybody may open."""
+"""Token authentication per message, over a connection without credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weenats import NatsServiceBuilder, PermissionDeniedError, UnauthenticatedEr
 
 
 def token_of(caller: str, **claims: Any) -> str:
-    """Return a token that is good now, but for what a test changes."""
+    """Return a token that is valid now, with these claims changed."""
     now = int(time())
     good = {"sub": caller, "iat": now, "exp": now + 3600}
     return tokens.token(tokens.good_claims(**good | claims))
@@ -40,42 +40,42 @@ INVALID = {
 
 @pytest.fixture
 def handlers() -> CountingReceipts:
-    """Handlers that note who called."""
+    """Handlers that count their callers."""
     return CountingReceipts()
 
 
 @pytest.fixture
-async def anybody(url: str, handlers: CountingReceipts) -> AsyncIterator[ReceiptsClient]:
-    """A client without a token, of a service that asks for one."""
+async def anonymous_client(url: str, handlers: CountingReceipts) -> AsyncIterator[ReceiptsClient]:
+    """A client without a token, of a service that requires one."""
     builder = NatsServiceBuilder(handlers, url).with_auth(tokens.config())
     async with builder.build(), ReceiptsClient.connect(url) as client:
         yield client
 
 
-async def test_a_valid_token(anybody: ReceiptsClient, handlers: CountingReceipts) -> None:
-    """Callers on one connection are told apart by the token of each message."""
+async def test_valid_token(anonymous_client: ReceiptsClient, handlers: CountingReceipts) -> None:
+    """The token of each message identifies its caller on a shared connection."""
     for caller in ("ada", "bob", "ada"):
-        await anybody.with_token(token_of(caller)).add_item("r-1", TEA)
+        await anonymous_client.with_token(token_of(caller)).add_item("r-1", TEA)
     assert handlers.callers == {"ada": 2, "bob": 1}
 
 
 @pytest.mark.parametrize("token", INVALID.values(), ids=INVALID)
-async def test_an_invalid_token(
-    anybody: ReceiptsClient, handlers: CountingReceipts, token: str
+async def test_invalid_token(
+    anonymous_client: ReceiptsClient, handlers: CountingReceipts, token: str
 ) -> None:
-    """It is refused, its caller learns no more than that, and the next good one is served."""
+    """An invalid token is rejected without details; the next valid one is accepted."""
     with pytest.raises(UnauthenticatedError) as refused:
-        await anybody.with_token(token).add_item("r-1", TEA)
+        await anonymous_client.with_token(token).add_item("r-1", TEA)
     assert refused.value.remote
     assert token not in str(refused.value)
     assert not handlers.executed
-    await anybody.with_token(token_of("ada")).add_item("r-1", TEA)
+    await anonymous_client.with_token(token_of("ada")).add_item("r-1", TEA)
 
 
-async def test_a_missing_token(anybody: ReceiptsClient, handlers: CountingReceipts) -> None:
-    """It is refused before the handler."""
+async def test_missing_token(anonymous_client: ReceiptsClient, handlers: CountingReceipts) -> None:
+    """A call without a token is rejected before the handler."""
     with pytest.raises(UnauthenticatedError) as refused:
-        await anybody.add_item("r-1", TEA)
+        await anonymous_client.add_item("r-1", TEA)
     assert refused.value.remote
     assert not isinstance(refused.value, PermissionDeniedError)
     assert not handlers.executed

@@ -1,4 +1,4 @@
-"""The same service against a nats-server in a container: a real network between, a real crash."""
+"""The sample with a nats-server in a container: a real network and a real crash."""
 
 import asyncio
 import contextlib
@@ -19,21 +19,21 @@ TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 @pytest.fixture
 def container(image: str) -> Iterator[NatsContainer]:
-    """A nats-server for one test, which may freeze it or let it crash."""
+    """A nats-server for one test, which may freeze or crash it."""
     with NatsContainer(image) as running:
         yield running
 
 
 @pytest.fixture
 async def receipts(container: NatsContainer) -> AsyncIterator[ReceiptsClient]:
-    """The sample service and its client, each on a connection of its own."""
+    """A client of the sample service; both have their own connection."""
     service = NatsServiceBuilder(Receipts(), servers=container.url).build()
     async with service, ReceiptsClient.connect(container.url) as client:
         yield client
 
 
-async def test_calls_events_discovery(receipts: ReceiptsClient) -> None:
-    """What works on the embedded server works on one in a container."""
+async def test_calls_events_and_discovery(receipts: ReceiptsClient) -> None:
+    """Calls, events and discovery work as with a local server."""
     arrived: asyncio.Queue[ReceivedEvent[ItemAdded]] = asyncio.Queue()
     async with await receipts.subscribe_item_added(arrived.put):
         assert (await receipts.add_item("r-1", TEA)).total == 0.3
@@ -42,10 +42,10 @@ async def test_calls_events_discovery(receipts: ReceiptsClient) -> None:
     assert [instance.name for instance in await receipts.list_instances()] == ["receipts"]
 
 
-async def test_a_frozen_server_costs_the_timeout_and_no_more(
+async def test_frozen_server_fails_calls_at_their_deadline(
     receipts: ReceiptsClient, container: NatsContainer
 ) -> None:
-    """While nothing moves, a call ends at its deadline; once it moves again, calls succeed."""
+    """While the server is frozen, a call times out; afterwards calls succeed."""
     await receipts.add_item("r-1", TEA)
     container.pause()
     try:
@@ -56,8 +56,10 @@ async def test_a_frozen_server_costs_the_timeout_and_no_more(
     assert (await receipts.get("r-1")).revision == 1
 
 
-async def test_a_crash_is_survived(receipts: ReceiptsClient, container: NatsContainer) -> None:
-    """A server that dies and comes back is found again, by the service and by the client."""
+async def test_reconnect_after_a_server_crash(
+    receipts: ReceiptsClient, container: NatsContainer
+) -> None:
+    """Service and client reconnect to a server that crashed and came back."""
     await receipts.add_item("r-1", TEA)
     await container.crash()
     revision = 0

@@ -1,4 +1,4 @@
-"""What NATS lets a connection do: an operation whose subject is denied is told of at once."""
+"""NATS permissions: using a denied subject fails immediately."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ authorization {{
 
 @pytest.fixture(scope="module")
 def guarded(image: str) -> Iterator[NatsContainer]:
-    """A server whose users may not do everything."""
+    """A server whose users have restricted permissions."""
     with NatsContainer(image, CONFIG) as running:
         yield running
 
 
-async def test_a_denied_call(guarded: NatsContainer) -> None:
-    """The caller learns which subject at once, the service never hears of it, other calls go on."""
+async def test_denied_call(guarded: NatsContainer) -> None:
+    """A denied call fails immediately and names the subject; other calls succeed."""
     handlers = CountingReceipts()
     everything = ConnectionOptions(user="all", password="x")
     reader = ConnectionOptions(user="reader", password="x")
@@ -52,8 +52,8 @@ async def test_a_denied_call(guarded: NatsContainer) -> None:
     assert handlers.executed == {"r-1": 1}
 
 
-async def test_a_denied_operation_of_a_service(guarded: NatsContainer) -> None:
-    """A service that could not hear all of its operations does not start, and says which one."""
+async def test_service_with_a_denied_operation(guarded: NatsContainer) -> None:
+    """A service that cannot subscribe to an operation does not start and names it."""
     deaf = ConnectionOptions(user="deaf", password="x")
     service = NatsServiceBuilder(Receipts(), guarded.url, connection=deaf).build()
     with pytest.raises(PermissionDeniedError, match=ADD_ITEM):

@@ -1,4 +1,4 @@
-"""Limits under load: each caller has a bucket of its own, told apart by its token."""
+"""Rate limits under load: one bucket per caller, identified by its token."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FLOOD = 400
 
 
 def client_of(caller: str, url: str) -> ReceiptsClient:
-    """Return a client with a connection of its own."""
+    """Return a client of this caller with its own connection."""
     now = int(time())
     claims = tokens.good_claims(sub=caller, iat=now, exp=now + 600, jti=f"{caller}-{monotonic()}")
     return ReceiptsClient.connect(url, token=tokens.token(claims), timeout=30)
 
 
-async def add(client: ReceiptsClient, times: int) -> list[Receipt | BaseException]:
-    """Make calls at once."""
+async def add_items(client: ReceiptsClient, times: int) -> list[Receipt | BaseException]:
+    """Make so many calls at once; return the results and errors."""
     calls = (client.add_item(f"r-{n}", TEA) for n in range(times))
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
-async def test_a_flood_of_one_caller_is_refused_and_others_are_served(url: str) -> None:
-    """Two connections of ada share her bucket; bob has all of his while she floods."""
+async def test_rate_limited_caller_does_not_affect_others(url: str) -> None:
+    """Two connections of one caller share a bucket; another caller gets its full burst."""
     handlers = CountingReceipts()
     service = (
         NatsServiceBuilder(handlers, url)
@@ -41,8 +41,8 @@ async def test_a_flood_of_one_caller_is_refused_and_others_are_served(url: str) 
     ada, ada_elsewhere, bob = (client_of(caller, url) for caller in ("ada", "ada", "bob"))
     async with service, ada, ada_elsewhere, bob:
         before = monotonic()
-        floods = [asyncio.create_task(add(each, FLOOD)) for each in (ada, ada_elsewhere)]
-        of_bob = await add(bob, BURST)
+        floods = [asyncio.create_task(add_items(each, FLOOD)) for each in (ada, ada_elsewhere)]
+        of_bob = await add_items(bob, BURST)
         of_ada = [outcome for flood in floods for outcome in await flood]
         passed = monotonic() - before
     assert all(isinstance(outcome, Receipt) for outcome in of_bob)

@@ -1,4 +1,4 @@
-"""TLS to NATS: whom the client trusts, by which name, and whom the server trusts."""
+"""TLS connections to NATS: server certificates, host names and client certificates."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PLAIN = 'authorization { user: "clerk", password: "hunter2" }'
 
 @dataclass
 class Trust:
-    """Who vouches for whom."""
+    """A trusted and an untrusted certificate authority."""
 
     authority: CertificateAuthority
     stranger: CertificateAuthority
@@ -37,7 +37,7 @@ class Trust:
     def context(
         self, authority: CertificateAuthority, client: CertificateAuthority | None = None
     ) -> ssl.SSLContext:
-        """Return what trusts an authority, and shows a certificate that another one made."""
+        """Return a context that trusts an authority, with a client certificate of another one."""
         context = ssl.create_default_context(cafile=str(authority.pem))
         if client is not None:
             context.load_cert_chain(client.certificate("clerk").pem)
@@ -62,39 +62,39 @@ def serving(image: str, trust: Trust, *, verify: bool) -> NatsContainer:
 
 @pytest.fixture(scope="module")
 def encrypted(image: str, trust: Trust) -> Iterator[NatsContainer]:
-    """A server that speaks TLS."""
+    """A server with TLS."""
     with serving(image, trust, verify=False) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def mutual(image: str, trust: Trust) -> Iterator[NatsContainer]:
-    """A server that wants a certificate of its clients too."""
+    """A server that requires client certificates."""
     with serving(image, trust, verify=True) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def plain(image: str) -> Iterator[NatsContainer]:
-    """A server that speaks no TLS, though it asks for a password."""
+    """A server without TLS that requires a password."""
     with NatsContainer(image, PLAIN) as running:
         yield running
 
 
 def options_of(tls: ssl.SSLContext | None) -> ConnectionOptions:
-    """Return the right user with a TLS context, and time enough to ask for ever."""
+    """Return options with a valid user, this TLS context and a long connect timeout."""
     return ConnectionOptions(user="clerk", password="hunter2", tls=tls, connect_timeout=60)
 
 
-async def works(url: str, tls: ssl.SSLContext | None) -> None:
-    """Serve and call."""
+async def assert_connects(url: str, tls: ssl.SSLContext | None) -> None:
+    """Check that a service and a client connect and that a call succeeds."""
     service = NatsServiceBuilder(Receipts(), url, connection=options_of(tls)).build()
     async with service, ReceiptsClient.connect(url, connection=options_of(tls)) as receipts:
         assert (await receipts.add_item("r-1", TEA)).total == 0.3
 
 
-async def refused(url: str, options: ConnectionOptions, match: str) -> None:
-    """Check that client and service are told in bounded time, and that nothing goes on."""
+async def assert_rejected(url: str, options: ConnectionOptions, match: str) -> None:
+    """Check that client and service fail in bounded time and leave no tasks."""
     client = ReceiptsClient.connect(url, connection=options, timeout=90)
     service = NatsServiceBuilder(Receipts(), url, connection=options).build()
     for attempt in (partial(client.get, "r-1"), service.start):
@@ -105,48 +105,46 @@ async def refused(url: str, options: ConnectionOptions, match: str) -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_a_trusted_server(encrypted: NatsContainer, trust: Trust) -> None:
-    """Its certificate is of the authority that is trusted, and for the name that was asked for."""
-    await works(f"tls://localhost:{encrypted.port}", trust.context(trust.authority))
-    await works(f"nats://localhost:{encrypted.port}", trust.context(trust.authority))
+async def test_trusted_server_certificate(encrypted: NatsContainer, trust: Trust) -> None:
+    """A certificate of a trusted authority for the right host name is accepted."""
+    await assert_connects(f"tls://localhost:{encrypted.port}", trust.context(trust.authority))
+    await assert_connects(f"nats://localhost:{encrypted.port}", trust.context(trust.authority))
 
 
-async def test_a_server_that_nobody_trusted_vouches_for(
-    encrypted: NatsContainer, trust: Trust
-) -> None:
-    """It is told at once, also where the machine's own authorities are trusted."""
+async def test_untrusted_server_certificate(encrypted: NatsContainer, trust: Trust) -> None:
+    """A certificate of an unknown authority is rejected immediately."""
     url = f"tls://localhost:{encrypted.port}"
     for context in (trust.context(trust.stranger), None):
-        await refused(url, options_of(context), "CERTIFICATE_VERIFY_FAILED")
+        await assert_rejected(url, options_of(context), "CERTIFICATE_VERIFY_FAILED")
 
 
-async def test_a_server_of_another_name(encrypted: NatsContainer, trust: Trust) -> None:
-    """A certificate for localhost is none for 127.0.0.1."""
+async def test_certificate_for_another_host_name(encrypted: NatsContainer, trust: Trust) -> None:
+    """A certificate for localhost is not valid for 127.0.0.1."""
     url = f"tls://127.0.0.1:{encrypted.port}"
-    await refused(url, options_of(trust.context(trust.authority)), "IP address mismatch")
+    await assert_rejected(url, options_of(trust.context(trust.authority)), "IP address mismatch")
 
 
-async def test_a_server_without_tls_gets_no_password(plain: NatsContainer, trust: Trust) -> None:
-    """Whoever asked for TLS never speaks without, be it by a context or by the URL."""
+async def test_no_password_is_sent_without_tls(plain: NatsContainer, trust: Trust) -> None:
+    """If the context or the URL requires TLS, a plain connection is rejected."""
     context = trust.context(trust.authority)
-    await refused(f"nats://localhost:{plain.port}", options_of(context), "offers no TLS")
-    await refused(f"tls://localhost:{plain.port}", options_of(None), "offers no TLS")
-    await works(f"nats://localhost:{plain.port}", None)
+    await assert_rejected(f"nats://localhost:{plain.port}", options_of(context), "offers no TLS")
+    await assert_rejected(f"tls://localhost:{plain.port}", options_of(None), "offers no TLS")
+    await assert_connects(f"nats://localhost:{plain.port}", None)
 
 
-async def test_a_client_with_a_certificate(mutual: NatsContainer, trust: Trust) -> None:
-    """Client and server trust each other."""
-    await works(
+async def test_client_certificate(mutual: NatsContainer, trust: Trust) -> None:
+    """Client and server accept each other's certificate."""
+    await assert_connects(
         f"tls://localhost:{mutual.port}", trust.context(trust.authority, client=trust.authority)
     )
 
 
-async def test_a_client_without_a_certificate(mutual: NatsContainer, trust: Trust) -> None:
-    """Without one, or with one that the server does not trust, nobody gets in."""
+async def test_missing_or_untrusted_client_certificate(mutual: NatsContainer, trust: Trust) -> None:
+    """Without a trusted client certificate no connection is made."""
     url = f"tls://localhost:{mutual.port}"
     for client in (None, trust.stranger):
         context = trust.context(trust.authority, client=client)
         options = ConnectionOptions(
             user="clerk", password="hunter2", tls=context, connect_timeout=2
         )
-        await refused(url, options, "no connection to NATS")
+        await assert_rejected(url, options, "no connection to NATS")

@@ -1,4 +1,4 @@
-"""A running probe and a client of it, over a real nats-server."""
+"""Fixtures: a running probe service and its client, over a real nats-server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def handlers() -> Probe:
 
 @pytest.fixture
 async def service(nats_url: str, handlers: Probe) -> AsyncIterator[Any]:
-    """The probe, serving."""
+    """The running probe service."""
     builder = NatsServiceBuilder(handlers, nats_url).with_queue_group(
         "probe-workers", max_concurrency=20
     )
@@ -67,7 +67,7 @@ async def ask(raw: RawClient, service: Any) -> Callable[..., Awaitable[dict[str,
 
 
 class Gate:
-    """An action that holds its callers until it is opened."""
+    """An action that blocks its callers until it is opened."""
 
     def __init__(self) -> None:
         self.entered = asyncio.Semaphore(0)
@@ -90,5 +90,5 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Gate:
-    """A gate that is shut."""
+    """A closed gate."""
     return Gate()

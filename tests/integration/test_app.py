@@ -1,4 +1,4 @@
-"""The sample as a person would copy it: `python -m receipts.app`, a process of its own."""
+"""The sample application as a process of its own: `python -m receipts.app`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
 def token() -> str:
-    """Return a token of ada's that the issuer signed."""
+    """Return a token for ada, signed by the issuer."""
     now = int(time())
     claims = good_claims(iat=now, exp=now + 600, sub="ada")
     return signed({"alg": "EdDSA", "typ": "JWT", "kid": "k"}, claims, private_key())
@@ -33,7 +33,7 @@ def token() -> str:
 
 @pytest.fixture
 def issuer() -> Iterator[HttpServer]:
-    """Who publishes the keys of tokens."""
+    """An HTTP server that publishes the issuer's keys."""
     server = HttpServer()
     keys = [jwk(private_key(), kid="k", use="sig")]
     server.behaviour = answer(json.dumps({"keys": keys}).encode())
@@ -43,7 +43,7 @@ def issuer() -> Iterator[HttpServer]:
 
 @asynccontextmanager
 async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str, Any]]]:
-    """Run the sample until SIGTERM, which it obeys; give what it logged by then."""
+    """Run the sample until SIGTERM; yield its log records."""
     log: list[dict[str, Any]] = []
     serving = asyncio.Event()
 
@@ -68,8 +68,8 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
         assert status == 0, log
 
 
-async def test_all_of_it_together(nats_url: str, issuer: HttpServer) -> None:
-    """Callers are asked who they are, calls are logged and traced, health and figures are told."""
+async def test_sample_app_end_to_end(nats_url: str, issuer: HttpServer) -> None:
+    """Authentication, logs, traces, metrics, health checks and discovery work together."""
     with otlp_receiver() as otlp:
         settings = {
             "RECEIPTS_JWKS_URI": issuer.uri,
@@ -104,8 +104,8 @@ async def test_all_of_it_together(nats_url: str, issuer: HttpServer) -> None:
     assert "rpc.server.call.duration" in otlp.metric_names
 
 
-async def test_a_message_that_comes_again_gets_the_same_answer(nats_url: str) -> None:
-    """Finalizing twice is refused; finalizing again what an answer was lost of is not."""
+async def test_retried_message_gets_the_stored_reply(nats_url: str) -> None:
+    """A retry of finalize gets the stored reply; a second finalize is rejected."""
     async with (
         running(nats_url) as log,
         ReceiptsClient.connect(nats_url) as receipts,

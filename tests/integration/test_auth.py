@@ -1,4 +1,4 @@
-"""Who is calling, through the generated receipts client over a real server."""
+"""Authentication with the generated receipts client over a real server."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
 @pytest.fixture(scope="module")
 def guarded(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The sample with a contract that says who may call what."""
+    """The sample package with a contract that requires authentication and scopes."""
     with receipts_with_auth(repository, tmp_path_factory.mktemp("guarded")) as package:
         yield package
 
 
 @asynccontextmanager
 async def serving(url: str, judge: Any, **options: Any) -> AsyncIterator[ReceiptsClient]:
-    """Serve the sample behind a validator; give a client of it without a token."""
+    """Serve the sample with this validator; yield a client without a token."""
     builder = NatsServiceBuilder(Receipts(), url).with_auth(validator=judge, **options)
     async with builder.build(), ReceiptsClient.connect(url) as receipts:
         yield receipts
 
 
-async def refusal(client: ReceiptsClient) -> tuple[type, str, object, bool]:
-    """Return what a caller who is not let in is told."""
+async def rejection(client: ReceiptsClient) -> tuple[type, str, object, bool]:
+    """Return type, message, details and origin of the error of an unauthenticated call."""
     with pytest.raises(UnauthenticatedError) as error:
         await client.add_item("r-1", COFFEE)
     return type(error.value), error.value.message, error.value.details, error.value.remote
@@ -72,8 +72,8 @@ async def refusal(client: ReceiptsClient) -> tuple[type, str, object, bool]:
 REFUSED = (UnauthenticatedError, "The caller is not authenticated.", None, True)
 
 
-async def test_a_valid_token_is_let_in(nats_url: str) -> None:
-    """A caller who proves who it is is served, call after call."""
+async def test_valid_token_is_accepted(nats_url: str) -> None:
+    """Calls with a valid token succeed and still get the errors of the service."""
     async with serving(nats_url, FakeValidator()) as receipts:
         known = receipts.with_token(token())
         assert (await known.add_item("r-1", COFFEE)).total == 9.0
@@ -91,10 +91,8 @@ async def test_a_valid_token_is_let_in(nats_url: str) -> None:
         {"algorithms": ["HS256"], "secret": SECRET},
     ],
 )
-async def test_a_configuration_is_all_there_is_to_do(
-    nats_url: str, settings: dict[str, Any]
-) -> None:
-    """`with_auth(JwtAuthConfig(...))` lets in tokens of its key, by the clock on the wall."""
+async def test_jwt_config_for_each_algorithm(nats_url: str, settings: dict[str, Any]) -> None:
+    """JwtAuthConfig accepts valid tokens of its key and rejects expired ones."""
     config = JwtAuthConfig(**settings, issuer="https://issuer.example", audience="receipts")
     builder = NatsServiceBuilder(Receipts(), nats_url).with_auth(config)
     algorithm = settings["algorithms"][0]
@@ -104,7 +102,7 @@ async def test_a_configuration_is_all_there_is_to_do(
     )
     async with builder.build(), ReceiptsClient.connect(nats_url, token=good) as receipts:
         assert (await receipts.add_item("r-1", COFFEE)).total == 9.0
-        assert await refusal(receipts.with_token(old)) == REFUSED
+        assert await rejection(receipts.with_token(old)) == REFUSED
 
 
 def _signed(algorithm: str, claims: dict[str, Any]) -> str:
@@ -112,10 +110,10 @@ def _signed(algorithm: str, claims: dict[str, Any]) -> str:
     return signed({"alg": algorithm, "typ": "JWT"}, claims, key, algorithm)
 
 
-async def test_a_missing_token_is_refused(nats_url: str) -> None:
-    """Who sends no token is told so much, and nothing else."""
+async def test_missing_token_is_rejected(nats_url: str) -> None:
+    """A call without a token fails with UNAUTHENTICATED and no details."""
     async with serving(nats_url, FakeValidator()) as receipts:
-        assert await refusal(receipts) == REFUSED
+        assert await rejection(receipts) == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -134,14 +132,14 @@ async def test_a_missing_token_is_refused(nats_url: str) -> None:
     ],
 )
 @pytest.mark.parametrize("required", [True, False])
-async def test_an_invalid_token_is_refused(nats_url: str, text: str, *, required: bool) -> None:
-    """Whatever is wrong with it, the caller is told the same; also where no token is needed."""
+async def test_invalid_token_is_rejected(nats_url: str, text: str, *, required: bool) -> None:
+    """Every invalid token gets the same error, also if authentication is optional."""
     async with serving(nats_url, FakeValidator(), required=required) as receipts:
-        assert await refusal(receipts.with_token(text)) == REFUSED
+        assert await rejection(receipts.with_token(text)) == REFUSED
 
 
-async def test_a_token_that_expires_between_two_calls(nats_url: str) -> None:
-    """A remembered token is refused from the moment it expires."""
+async def test_token_that_expires_between_calls_is_rejected(nats_url: str) -> None:
+    """A token that was accepted before is rejected as soon as it expires."""
     judge = FakeValidator(leeway=0.0)
     async with serving(nats_url, judge) as receipts:
         known = receipts.with_token(token(good_claims(exp=NOW + 10)))
@@ -149,11 +147,11 @@ async def test_a_token_that_expires_between_two_calls(nats_url: str) -> None:
         judge.time.now += 9.9
         await known.add_item("r-1", COFFEE)
         judge.time.now += 0.1
-        assert await refusal(known) == REFUSED
+        assert await rejection(known) == REFUSED
 
 
-async def test_authentication_may_be_optional(nats_url: str) -> None:
-    """Without a token nobody is refused and nobody is known; with one the caller is known."""
+async def test_optional_authentication(nats_url: str) -> None:
+    """With required=False calls without a token succeed; a valid token sets the principal."""
     seen: list[Principal | None] = []
 
     async def note(context: RequestContext, call_next: CallNext) -> Response:
@@ -170,8 +168,8 @@ async def test_authentication_may_be_optional(nats_url: str) -> None:
     assert seen[1].id == "ada"
 
 
-async def test_the_contract_says_who_may_call_what(nats_url: str, guarded: ModuleType) -> None:
-    """Per operation: no token needed, a token needed, scopes needed; whatever the service says."""
+async def test_contract_sets_authentication_and_scopes(nats_url: str, guarded: ModuleType) -> None:
+    """Authentication and scopes of the contract take precedence over the service's setting."""
     handlers = guarded.handlers.Receipts()
     builder = NatsServiceBuilder(handlers, nats_url).with_auth(
         validator=FakeValidator(), required=False
@@ -205,8 +203,8 @@ async def test_the_contract_says_who_may_call_what(nats_url: str, guarded: Modul
         await voider.void_receipt("r-1", guarded.VoidReceipt(reason="typing error"))
 
 
-def test_a_contract_that_asks_is_not_served_without_an_answer(guarded: ModuleType) -> None:
-    """A service whose contract wants to know who calls cannot be built without with_auth."""
+def test_contract_with_authentication_requires_with_auth(guarded: ModuleType) -> None:
+    """build() fails without with_auth() if the contract requires authentication."""
     builder = NatsServiceBuilder(guarded.handlers.Receipts())
     asking = r"authentication for add-item, remove-item, void-receipt: add with_auth"
     with pytest.raises(ValueError, match=asking):
@@ -217,18 +215,18 @@ def test_a_contract_that_asks_is_not_served_without_an_answer(guarded: ModuleTyp
     NatsServiceBuilder(Receipts()).with_auth(NoAuthConfig()).build()
 
 
-async def test_nobody_is_asked_without_authentication(nats_url: str) -> None:
-    """NoAuthConfig looks at no token, not even at a bad one."""
+async def test_no_auth_config_ignores_tokens(nats_url: str) -> None:
+    """With NoAuthConfig calls succeed with any token, even an invalid one."""
     builder = NatsServiceBuilder(Receipts(), nats_url).with_auth(NoAuthConfig())
     async with builder.build(), ReceiptsClient.connect(nats_url, token="bad") as receipts:
         assert (await receipts.add_item("r-1", COFFEE)).total == 9.0
 
 
-class ByHeart:
-    """A validator of a user's own."""
+class CustomValidator:
+    """A user-defined token validator."""
 
     async def validate(self, token: str) -> Principal:
-        """Know one token by heart."""
+        """Accept one fixed token."""
         if token == "closed":
             raise UnavailableError(f"the list of {token} is closed")
         if token != "open sesame":
@@ -236,10 +234,10 @@ class ByHeart:
         return Principal(id="ali", scopes=frozenset({"receipts:write"}), claims={"cave": [1]})
 
 
-async def test_a_custom_validator_judges_alone(nats_url: str, guarded: ModuleType) -> None:
-    """Any object with `validate` says who calls; scopes and refusals work as ever."""
+async def test_custom_validator(nats_url: str, guarded: ModuleType) -> None:
+    """Any object with `validate` authenticates callers; scopes and errors work as usual."""
     handlers = guarded.handlers.Receipts()
-    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=ByHeart())
+    builder = NatsServiceBuilder(handlers, nats_url).with_auth(validator=CustomValidator())
     async with builder.build(), guarded.ReceiptsClient.connect(nats_url) as receipts:
         coffee = guarded.AddItem(name="Coffee", price=4.5, quantity=2)
         await receipts.with_token("open sesame").add_item("r-1", coffee)
@@ -250,8 +248,8 @@ async def test_a_custom_validator_judges_alone(nats_url: str, guarded: ModuleTyp
         assert "closed" not in str(error.value)
 
 
-async def test_handlers_and_later_interceptors_know_who_calls(nats_url: str) -> None:
-    """with_auth stands at its place in the chain: before it nobody is known, after it somebody."""
+async def test_principal_reaches_handlers_and_later_interceptors(nats_url: str) -> None:
+    """Handlers and the interceptors added after with_auth() see the principal."""
     seen: list[tuple[str, str | None]] = []
 
     def note(name: str) -> Any:
@@ -280,8 +278,8 @@ async def test_handlers_and_later_interceptors_know_who_calls(nats_url: str) -> 
         context.principal.claims["dept"] = "y"  # type: ignore[index]
 
 
-async def test_two_services_with_their_own_audiences_on_one_connection(nats_url: str) -> None:
-    """A token of one service is refused by the other, however often it was let in."""
+async def test_services_on_one_connection_check_their_own_audience(nats_url: str) -> None:
+    """A token of one service is rejected by the other, also after it was accepted."""
     transport = NatsTransport(nats_url)
     first = NatsServiceBuilder(Receipts(), transport=transport).with_auth(validator=FakeValidator())
     second = NatsServiceBuilder(Probe(), transport=transport)
@@ -292,7 +290,7 @@ async def test_two_services_with_their_own_audiences_on_one_connection(nats_url:
         for _ in range(3):
             await receipts.with_token(for_receipts).add_item("r-1", COFFEE)
             await probe.with_token(for_probe).run("k", Run(action="go"))
-            assert await refusal(receipts.with_token(for_probe)) == REFUSED
+            assert await rejection(receipts.with_token(for_probe)) == REFUSED
             with pytest.raises(UnauthenticatedError):
                 await probe.with_token(for_receipts).run("k", Run(action="go"))
     await transport.close()
@@ -309,10 +307,10 @@ async def test_two_services_with_their_own_audiences_on_one_connection(nats_url:
         ({"command": {"authentication": {"type": "jwt", "token": token()}}}, None),
     ],
 )
-async def test_a_token_in_another_place_is_no_token(
+async def test_token_outside_metadata_authentication_is_ignored(
     nats_url: str, raw: Any, members: dict[str, Any], headers: dict[str, str] | None
 ) -> None:
-    """Only `metadata.authentication` says who calls: no header, no context, no payload does."""
+    """Only `metadata.authentication` counts: no header, context or payload member does."""
     metadata = {
         "messageId": "01JD8Q3X7B9Z6M0N4R5S8T2VWY",
         "timestamp": "2026-03-01T09:30:00.125Z",
@@ -330,10 +328,8 @@ async def test_a_token_in_another_place_is_no_token(
     assert json.loads(reply.data)["error"]["code"] == "UNAUTHENTICATED"
 
 
-async def test_callers_who_are_not_let_in_learn_nothing_of_their_payload(
-    nats_url: str, raw: Any
-) -> None:
-    """A payload that breaks the contract is answered like one that does not."""
+async def test_authentication_precedes_payload_validation(nats_url: str, raw: Any) -> None:
+    """Unauthenticated callers get the same error for valid and invalid payloads."""
     replies = []
     async with serving(nats_url, FakeValidator()):
         for command in ({"name": "Coffee", "price": 4.5, "quantity": 2}, {"name": 5}, None):
@@ -345,10 +341,8 @@ async def test_callers_who_are_not_let_in_learn_nothing_of_their_payload(
     assert replies[0] == replies[1] == replies[2]
 
 
-async def test_nothing_of_a_token_is_ever_shown(
-    nats_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """No log, error, repr, reply or statistics shows a token, a claim or a key."""
+async def test_tokens_are_never_exposed(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """No log, error, repr, reply or statistics contains a token, a claim or a key."""
     caplog.set_level(logging.DEBUG)
     claims = {"sub": "s3cret-subject", "mail": "s3cret-mail", "scope": "s3cret-scope"}
     texts = [
@@ -399,7 +393,7 @@ async def test_nothing_of_a_token_is_ever_shown(
     [
         ({}, ValueError, "either a configuration or a validator"),
         (
-            {"config": NoAuthConfig(), "validator": ByHeart()},
+            {"config": NoAuthConfig(), "validator": CustomValidator()},
             ValueError,
             "either a configuration or a validator",
         ),
@@ -410,25 +404,25 @@ async def test_nothing_of_a_token_is_ever_shown(
         ({"validator": object()}, TypeError, "no `validate`"),
     ],
 )
-def test_bad_settings_are_refused_at_once(
+def test_invalid_settings_are_rejected_immediately(
     arguments: dict[str, Any], kind: type[Exception], reason: str
 ) -> None:
-    """The builder method refuses them, not the first request."""
+    """with_auth() rejects invalid settings, before the first request."""
     with pytest.raises(kind, match=reason):
         NatsServiceBuilder(Receipts()).with_auth(**arguments)
 
 
-def test_callers_are_asked_once() -> None:
-    """Two with_auth on one builder are a mistake; a builder is immutable all the same."""
+def test_with_auth_can_be_called_only_once() -> None:
+    """A second with_auth() fails; the original builder stays unchanged."""
     builder = NatsServiceBuilder(Receipts())
-    asking = builder.with_auth(validator=ByHeart())
+    asking = builder.with_auth(validator=CustomValidator())
     with pytest.raises(ValueError, match=r"with_auth\(\) was already called"):
-        asking.with_auth(validator=ByHeart())
-    builder.with_auth(validator=ByHeart())
+        asking.with_auth(validator=CustomValidator())
+    builder.with_auth(validator=CustomValidator())
 
 
-def test_a_copied_configuration_is_judged_again() -> None:
-    """What a copy smuggles past the configuration's own rules is refused by with_auth."""
+def test_copied_configuration_is_validated_again() -> None:
+    """with_auth() validates a configuration that was changed with model_copy()."""
     config = JwtAuthConfig(algorithms=["EdDSA"], public_key=pem(private_key("EdDSA")))
     for update in ({"algorithms": ()}, {"algorithms": ("HS256",)}, {"issuer": "no url"}):
         with pytest.raises(ValueError, match=r".+"):

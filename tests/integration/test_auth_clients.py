@@ -1,4 +1,4 @@
-"""Where a client's tokens come from, and what it does when they are refused."""
+"""Token sources of a client, and what it does when a token is rejected."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ GO = Run(action="go")
 
 
 def probe_token(name: str, **claims: Any) -> str:
-    """Return a good token for the probe."""
+    """Return a valid token for the probe."""
     return token(good_claims(aud="probe", sub=name, **claims))
 
 
 class Issuer:
-    """Hands out tokens in turn, and counts."""
+    """Returns its tokens one after the other and counts the requests for them."""
 
     def __init__(self, *tokens: str) -> None:
         self.tokens = tokens
@@ -50,13 +50,13 @@ class Issuer:
 
 @pytest.fixture
 def judge() -> FakeValidator:
-    """What judges tokens; its clock stands."""
+    """The token validator of the service; its clock does not advance."""
     return FakeValidator(audience="probe")
 
 
 @pytest.fixture
 def handlers() -> Probe:
-    """The handlers, which keep what they saw."""
+    """The handlers, which record their calls."""
     return Probe()
 
 
@@ -64,21 +64,21 @@ def handlers() -> Probe:
 async def client(
     nats_url: str, judge: FakeValidator, handlers: Probe
 ) -> AsyncIterator[ProbeClient]:
-    """A client of a probe that wants to know who calls."""
+    """A client of a probe that requires authentication."""
     service = NatsServiceBuilder(handlers, nats_url).with_auth(validator=judge).build()
     async with service, ProbeClient.connect(nats_url) as connected:
         yield connected
 
 
 def callers(handlers: Probe) -> list[str]:
-    """Return who called."""
+    """Return the ids of the authenticated callers."""
     return [seen.principal.id for seen in handlers.seen if seen.principal is not None]
 
 
-async def test_a_token_may_be_text_or_a_callable(
+async def test_token_can_be_a_string_or_a_callable(
     nats_url: str, client: ProbeClient, handlers: Probe
 ) -> None:
-    """A string, a function and an async function, for a client or for one call."""
+    """A string, a function and an async function work, for a client and for one call."""
 
     async def later() -> str:
         await asyncio.sleep(0)
@@ -97,8 +97,8 @@ async def test_a_token_may_be_text_or_a_callable(
     ]
 
 
-async def test_a_callable_is_asked_for_each_call(client: ProbeClient, handlers: Probe) -> None:
-    """Without CachedToken nothing is kept."""
+async def test_token_function_is_called_for_each_call(client: ProbeClient, handlers: Probe) -> None:
+    """Without CachedToken every call requests a new token."""
     issuer = Issuer(probe_token("first"), probe_token("second"))
     known = client.with_token(issuer)
     await known.run("k", GO)
@@ -106,8 +106,8 @@ async def test_a_callable_is_asked_for_each_call(client: ProbeClient, handlers: 
     assert callers(handlers) == ["first", "second"]
 
 
-async def test_an_interceptor_may_choose_the_token(client: ProbeClient, handlers: Probe) -> None:
-    """What an interceptor puts on the call is what is sent."""
+async def test_interceptor_can_replace_the_token(client: ProbeClient, handlers: Probe) -> None:
+    """The token that an interceptor sets on the context is the one that is sent."""
 
     async def choose(context: RequestContext, call_next: Any) -> Any:
         return await call_next(context.replace(token=probe_token("chosen")))
@@ -116,8 +116,8 @@ async def test_an_interceptor_may_choose_the_token(client: ProbeClient, handlers
     assert callers(handlers) == ["chosen"]
 
 
-async def test_a_cached_token_serves_many_calls(client: ProbeClient, handlers: Probe) -> None:
-    """A hundred calls at once, and a hundred after them, cost one token."""
+async def test_cached_token_is_shared_by_many_calls(client: ProbeClient, handlers: Probe) -> None:
+    """A hundred concurrent calls and a hundred later ones request one token."""
     issuer = Issuer(probe_token("ada"))
     known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
     await asyncio.gather(*(known.run("k", GO) for _ in range(100)))
@@ -127,10 +127,10 @@ async def test_a_cached_token_serves_many_calls(client: ProbeClient, handlers: P
     assert len(handlers.seen) == 200
 
 
-async def test_a_refused_cached_token_is_renewed_and_the_call_sent_once_more(
+async def test_rejected_cached_token_is_renewed_and_call_retried(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """The caller sees no refusal, the handler one call, both requests have one message id."""
+    """The call is sent again with a new token and the same message id."""
     issuer = Issuer(probe_token("old", exp=NOW - 99), probe_token("new"))
     sent: list[str] = []
 
@@ -145,10 +145,10 @@ async def test_a_refused_cached_token_is_renewed_and_the_call_sent_once_more(
     assert [handlers.seen[0].message_id] == sent
 
 
-async def test_many_callers_with_a_refused_token_renew_it_once(
+async def test_concurrent_calls_renew_a_rejected_token_once(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """A hundred calls whose token was withdrawn cost one new token and no failure."""
+    """A hundred calls with a revoked token request one new token, and all succeed."""
     issuer = Issuer("withdrawn", probe_token("new"))
     known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
     await asyncio.gather(*(known.run("k", GO) for _ in range(100)))
@@ -156,8 +156,8 @@ async def test_many_callers_with_a_refused_token_renew_it_once(
     assert len(handlers.seen) == 100
 
 
-async def test_a_token_is_renewed_once_a_call(client: ProbeClient) -> None:
-    """Whoever is refused with the new token as well learns of it."""
+async def test_token_is_renewed_at_most_once_per_call(client: ProbeClient) -> None:
+    """If the new token is rejected too, the call fails with UNAUTHENTICATED."""
     issuer = Issuer("bad", "worse", "worst")
     known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
     for _ in range(5):
@@ -168,16 +168,16 @@ async def test_a_token_is_renewed_once_a_call(client: ProbeClient) -> None:
 
 
 @pytest.mark.parametrize("kept", ["text", "callable"])
-async def test_other_tokens_are_not_renewed(client: ProbeClient, kept: str) -> None:
-    """A string has no successor, and a callable was just asked."""
+async def test_uncached_tokens_are_not_renewed(client: ProbeClient, kept: str) -> None:
+    """After a rejection no second token is requested from a string or a plain callable."""
     issuer = Issuer("bad", probe_token("good"))
     with pytest.raises(UnauthenticatedError):
         await client.with_token("bad" if kept == "text" else issuer).run("k", GO)
     assert issuer.asked == (kept == "callable")
 
 
-async def test_other_refusals_renew_nothing(client: ProbeClient, handlers: Probe) -> None:
-    """Only UNAUTHENTICATED renews, and only when the service says so."""
+async def test_other_errors_do_not_renew_the_token(client: ProbeClient, handlers: Probe) -> None:
+    """Only UNAUTHENTICATED from the service renews a token."""
     issuer = Issuer(probe_token("a"), probe_token("b"))
     known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
 
@@ -196,10 +196,10 @@ async def test_other_refusals_renew_nothing(client: ProbeClient, handlers: Probe
     assert (issuer.asked, len(handlers.seen)) == (1, 2)
 
 
-async def test_waiting_for_a_token_is_part_of_the_time_of_a_call(
+async def test_call_timeout_includes_waiting_for_a_token(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """A provider that hangs ends in DEADLINE_EXCEEDED; nothing was sent."""
+    """A token source that hangs ends in DEADLINE_EXCEEDED, and nothing is sent."""
 
     async def hang() -> str:
         await asyncio.Event().wait()
@@ -214,8 +214,8 @@ async def test_waiting_for_a_token_is_part_of_the_time_of_a_call(
     assert handlers.seen == []
 
 
-async def test_a_failing_provider_fails_the_call(client: ProbeClient, handlers: Probe) -> None:
-    """The caller learns that there was no token; what the provider said is the cause."""
+async def test_failing_token_source_fails_the_call(client: ProbeClient, handlers: Probe) -> None:
+    """The call fails with UNAVAILABLE; the error of the token source is the cause."""
 
     def fail() -> str:
         raise OSError("password=hidden")
@@ -230,18 +230,16 @@ async def test_a_failing_provider_fails_the_call(client: ProbeClient, handlers: 
 
 
 @pytest.mark.parametrize("source", ["", 5, b"token"])
-async def test_what_is_no_source_is_refused(client: ProbeClient, source: Any) -> None:
-    """Neither text nor a callable: refused before anything is sent."""
+async def test_invalid_token_source_is_rejected(client: ProbeClient, source: Any) -> None:
+    """An empty string or another type is rejected before anything is sent."""
     with pytest.raises(InvalidArgumentError):
         client.with_token(source)
     with pytest.raises(InvalidArgumentError):
         await client.run("k", GO, token=source)
 
 
-async def test_the_token_of_a_request_does_not_go_on_to_nested_calls(
-    client: ProbeClient, handlers: Probe
-) -> None:
-    """A service that calls another one says who it is itself."""
+async def test_nested_calls_do_not_inherit_the_token(client: ProbeClient, handlers: Probe) -> None:
+    """A call inside a handler does not use the token of the request."""
 
     async def nest(key: str, command: Run, context: RequestContext) -> Outcome:
         return await client.run("inner", GO)
@@ -252,8 +250,8 @@ async def test_the_token_of_a_request_does_not_go_on_to_nested_calls(
     assert callers(handlers) == ["outer"]
 
 
-def address_of_this_machine() -> str:
-    """Return an address of this machine that is not loopback, "" when it has none."""
+def non_loopback_address() -> str:
+    """Return an address of this machine that is not loopback, or an empty string."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # sends nothing
@@ -265,19 +263,19 @@ def address_of_this_machine() -> str:
 
 @pytest.fixture
 def open_server() -> Iterator[NatsServer]:
-    """A nats-server on every address of this machine."""
+    """A nats-server that listens on all addresses of this machine."""
     with NatsServer(arguments=["-a", "0.0.0.0"]) as server:  # noqa: S104 - that is the point
         yield server
 
 
-async def warnings_of(
+async def count_tls_warnings(
     url: str,
     caplog: pytest.LogCaptureFixture,
     tls: Any = None,
     *,
     token: Any = "t",  # noqa: S107 - it is none
 ) -> int:
-    """Call often with a token over a fresh connection; return how often it was warned of."""
+    """Make several calls over a new connection; return the number of warnings about TLS."""
     async with (
         NatsServiceBuilder(Probe(), url, connection=ConnectionOptions(tls=tls)).build(),
         ProbeClient.connect(url, connection=ConnectionOptions(tls=tls), token=token) as client,
@@ -288,36 +286,38 @@ async def warnings_of(
     return sum("without TLS" in message for message in caplog.messages)
 
 
-async def test_tokens_in_plain_sight_are_warned_of_once(
+async def test_tokens_without_tls_warn_once(
     open_server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """To another address without TLS: one warning a connection; none without a token."""
+    """One warning per connection to another address without TLS; none without a token."""
     caplog.set_level(logging.WARNING, "weenats.auth")
-    address = address_of_this_machine()
+    address = non_loopback_address()
     if not address:
         pytest.skip("this machine has the loopback only")
     url = f"nats://{address}:{open_server.port}"
-    assert await warnings_of(url, caplog, token=None) == 0
-    assert await warnings_of(url, caplog) == 1
+    assert await count_tls_warnings(url, caplog, token=None) == 0
+    assert await count_tls_warnings(url, caplog) == 1
     caplog.clear()
-    assert await warnings_of(url, caplog, token=lambda: "t") == 1
+    assert await count_tls_warnings(url, caplog, token=lambda: "t") == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-async def test_this_machine_is_no_reason_to_warn(
+async def test_loopback_connections_do_not_warn(
     open_server: NatsServer, caplog: pytest.LogCaptureFixture, host: str
 ) -> None:
-    """What stays on the loopback is read by nobody else."""
+    """Tokens sent over the loopback interface cause no warning."""
     caplog.set_level(logging.WARNING, "weenats.auth")
-    assert await warnings_of(f"nats://{host}:{open_server.port}", caplog) == 0
+    assert await count_tls_warnings(f"nats://{host}:{open_server.port}", caplog) == 0
 
 
-async def test_tls_is_no_reason_to_warn(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Over TLS tokens may go anywhere."""
+async def test_tls_connections_do_not_warn(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Tokens sent over TLS cause no warning."""
     caplog.set_level(logging.WARNING, "weenats.auth")
-    address = address_of_this_machine() or "127.0.0.1"
+    address = non_loopback_address() or "127.0.0.1"
     certificate = self_signed(tmp_path, address)
     arguments = ["-a", "0.0.0.0", "--tls", "--tlscert", str(certificate.pem)]  # noqa: S104
     with NatsServer(arguments=[*arguments, "--tlskey", str(certificate.pem)]) as server:
         url = f"tls://{address}:{server.port}"
-        assert await warnings_of(url, caplog, certificate.trusting) == 0
+        assert await count_tls_warnings(url, caplog, certificate.trusting) == 0

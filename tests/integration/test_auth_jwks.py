@@ -1,4 +1,4 @@
-"""Services whose issuer publishes its keys over HTTP."""
+"""Services that fetch the keys of their token issuer over HTTP (JWKS)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ HOUR = 3600
 
 
 def token(which: int) -> str:
-    """Return a good token, signed by the key of this number."""
+    """Return a valid token, signed by the key with this number."""
     now = int(time())
     header = {"alg": "EdDSA", "typ": "JWT", "kid": f"k-{which}"}
     return signed(header, good_claims(iat=now, exp=now + HOUR), private_key("EdDSA", which))
 
 
-def published(*which: int) -> bytes:
-    """Return the keys of these numbers as their issuer publishes them."""
+def jwks_document(*which: int) -> bytes:
+    """Return the JWKS document with the keys of these numbers."""
     keys = [jwk(private_key("EdDSA", each), kid=f"k-{each}", use="sig") for each in which]
     return json.dumps({"keys": keys}).encode()
 
@@ -47,14 +47,14 @@ def published(*which: int) -> bytes:
 def issuer() -> Iterator[HttpServer]:
     """An issuer with one key."""
     server = HttpServer()
-    server.behaviour = answer(published(1))
+    server.behaviour = answer(jwks_document(1))
     yield server
     server.stop()
 
 
 @pytest.fixture
 def service(nats_url: str, issuer: HttpServer) -> NatsService:
-    """The sample, believing the issuer; not started yet."""
+    """The sample with JWKS authentication; not started yet."""
     config = JwtAuthConfig(
         algorithms=["EdDSA"],
         jwks_uri=issuer.uri,
@@ -71,8 +71,8 @@ async def receipts(nats_url: str) -> AsyncIterator[ReceiptsClient]:
         yield client
 
 
-async def add(receipts: ReceiptsClient, which: int) -> bool:
-    """Say whether a token of this key is let in."""
+async def is_token_accepted(receipts: ReceiptsClient, which: int) -> bool:
+    """Whether the service accepts a token signed by this key."""
     try:
         await receipts.with_token(token(which)).add_item("r-1", COFFEE)
     except UnauthenticatedError:
@@ -83,48 +83,48 @@ async def add(receipts: ReceiptsClient, which: int) -> bool:
 async def test_keys_are_fetched_when_the_service_starts(
     service: NatsService, receipts: ReceiptsClient, issuer: HttpServer
 ) -> None:
-    """Before the first request the keys are there; health checks see their state."""
+    """The keys are fetched at start, and jwks_state shows it."""
     assert issuer.paths == []
     async with service:
         await until(lambda: service.jwks_state is not None and service.jwks_state.keys == 1)
-        assert await add(receipts, 1)
-        assert not await add(receipts, 2)
+        assert await is_token_accepted(receipts, 1)
+        assert not await is_token_accepted(receipts, 2)
         assert issuer.paths == ["/keys"]
     state = service.jwks_state
     assert state is not None
     assert (state.status, state.failures) == ("fresh", 0)
 
 
-async def test_a_service_without_such_keys_has_no_state(nats_url: str) -> None:
-    """Nothing is shown where nothing is fetched."""
+async def test_jwks_state_is_none_without_jwks(nats_url: str) -> None:
+    """A service that fetches no keys has no jwks_state."""
     assert NatsServiceBuilder(Receipts(), nats_url).build().jwks_state is None
 
 
-async def test_rotating_under_load_refuses_nobody(
+async def test_key_rotation_under_load_rejects_no_valid_token(
     service: NatsService, receipts: ReceiptsClient, issuer: HttpServer
 ) -> None:
-    """While keys change one after the other, every token of a published key is let in."""
+    """During key rotation every token of a published key is accepted."""
     async with service:
-        assert await add(receipts, 1)
+        assert await is_token_accepted(receipts, 1)
         time = shift_time()
         for which in range(1, 4):
-            issuer.behaviour = answer(published(which - 1, which, which + 1))
+            issuer.behaviour = answer(jwks_document(which - 1, which, which + 1))
             time.advance(2)
             jwks = service._settings.jwks
             jwks._clock = time  # type: ignore[union-attr]
             outcomes = await asyncio.gather(
-                *(add(receipts, which + number % 2) for number in range(60))
+                *(is_token_accepted(receipts, which + number % 2) for number in range(60))
             )
             assert all(outcomes)
     assert len(issuer.paths) <= 4
 
 
-async def test_known_keys_outlive_their_issuer(
+async def test_known_keys_work_while_the_issuer_is_down(
     service: NatsService, receipts: ReceiptsClient, issuer: HttpServer
 ) -> None:
-    """When the endpoint answers 500, is gone, or sends HTML, known tokens are let in."""
+    """If the endpoint fails or sends HTML, tokens of known keys are still accepted."""
     async with service:
-        assert await add(receipts, 1)
+        assert await is_token_accepted(receipts, 1)
         time = shift_time()
         jwks = service._settings.jwks
         jwks._clock = time  # type: ignore[union-attr]
@@ -135,7 +135,7 @@ async def test_known_keys_outlive_their_issuer(
                 issuer.behaviour = behaviour
             time.advance(301)
             failures = jwks.state().failures  # type: ignore[union-attr]
-            assert await add(receipts, 1)
+            assert await is_token_accepted(receipts, 1)
             await until(lambda: jwks.state().failures > failures)  # type: ignore[union-attr]  # noqa: B023
         assert service.jwks_state is not None
         assert service.jwks_state.status == "stale"
@@ -143,10 +143,10 @@ async def test_known_keys_outlive_their_issuer(
         assert service.jwks_state.last_error == reason
 
 
-async def test_without_keys_nobody_is_judged(
+async def test_calls_are_unavailable_if_keys_cannot_be_fetched(
     service: NatsService, receipts: ReceiptsClient, issuer: HttpServer
 ) -> None:
-    """An issuer that is down from the start: the service starts, and callers learn UNAVAILABLE."""
+    """The service starts without the issuer; calls with a token fail with UNAVAILABLE."""
     issuer.behaviour = answer(b"", 503)
     async with service:
         with pytest.raises(UnavailableError) as error:
@@ -157,19 +157,19 @@ async def test_without_keys_nobody_is_judged(
             await receipts.add_item("r-1", COFFEE)
 
 
-async def test_a_slow_issuer_does_not_stop_the_service(
+async def test_slow_issuer_does_not_block_other_calls(
     service: NatsService, receipts: ReceiptsClient, issuer: HttpServer
 ) -> None:
-    """While keys are waited for, other callers are answered; a stop does not wait for them."""
+    """While one call waits for keys, other callers get their replies."""
     gate = threading.Event()
 
     def slow(handler: Any) -> None:
         gate.wait(LIMIT)
-        answer(published(1))(handler)
+        answer(jwks_document(1))(handler)
 
     issuer.behaviour = slow
     async with service:
-        waiting = asyncio.create_task(add(receipts, 1))
+        waiting = asyncio.create_task(is_token_accepted(receipts, 1))
         await until(lambda: issuer.paths)
         with pytest.raises(UnauthenticatedError):
             await receipts.add_item("r-1", COFFEE)
@@ -178,10 +178,8 @@ async def test_a_slow_issuer_does_not_stop_the_service(
         assert await waiting
 
 
-async def test_a_service_that_stops_fetches_no_more(
-    service: NatsService, issuer: HttpServer
-) -> None:
-    """Stopping ends the timer, and a fetch that is under way."""
+async def test_stopping_ends_key_fetching(service: NatsService, issuer: HttpServer) -> None:
+    """Stopping the service cancels the timer and a fetch in progress."""
     async with service:
         pass
     jwks = service._settings.jwks
@@ -190,8 +188,8 @@ async def test_a_service_that_stops_fetches_no_more(
     assert jwks._fetching is None
 
 
-async def test_a_service_that_cannot_start_fetches_no_more(issuer: HttpServer) -> None:
-    """Without NATS nothing is left running."""
+async def test_failed_start_ends_key_fetching(issuer: HttpServer) -> None:
+    """If the service cannot connect to NATS, no timer and no fetch is left running."""
     config = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=issuer.uri)
     service = NatsServiceBuilder(Receipts(), "nats://127.0.0.1:1").with_auth(config).build()
     jwks = service._settings.jwks
@@ -204,13 +202,13 @@ async def test_a_service_that_cannot_start_fetches_no_more(issuer: HttpServer) -
     assert (jwks._timer, jwks._fetching) == (None, None)
 
 
-async def test_the_log_names_the_endpoint_and_no_key(
+async def test_log_contains_the_endpoint_but_no_keys(
     service: NatsService,
     receipts: ReceiptsClient,
     issuer: HttpServer,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What fails is told with the address; keys and tokens are not."""
+    """A failed fetch is logged with the URL, without the content of the response."""
     caplog.set_level(logging.DEBUG, "weenats.auth")
     issuer.behaviour = answer(b"<html>secret</html>", 200)
     async with service:

@@ -1,4 +1,4 @@
-"""Calls over a real server: what a typed client and a service do for each other."""
+"""Calls between a typed client and a service over a real server."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from weenats import NatsService
 
 
-async def test_a_command_answers_its_typed_result(client: ProbeClient) -> None:
-    """A command comes back as the model that its contract names."""
+async def test_command_returns_its_typed_result(client: ProbeClient) -> None:
+    """A command returns the result model that its contract declares."""
     assert await client.run("t-1", Run(action="hello")) == Outcome(text="hello")
 
 
-async def test_a_command_without_a_result_answers_none(client: ProbeClient) -> None:
+async def test_command_without_result_returns_none(client: ProbeClient) -> None:
     """A command that has no result returns None."""
     assert await client.forget("t-1", Run(action="hello")) is None  # type: ignore[func-returns-value]
 
 
-async def test_get_answers_the_entity(client: ProbeClient) -> None:
-    """The query get answers identity, state and revision."""
+async def test_get_returns_the_entity(client: ProbeClient) -> None:
+    """The query `get` returns identity, state and revision."""
     entity = await client.get("t-ä")
     assert (entity.id.type, entity.id.key, entity.state.text, entity.revision) == (
         "thing",
@@ -54,15 +54,15 @@ async def test_get_answers_the_entity(client: ProbeClient) -> None:
     )
 
 
-async def test_a_query_takes_parameters(client: ProbeClient) -> None:
-    """Parameters reach the handler as their model."""
+async def test_query_with_parameters(client: ProbeClient) -> None:
+    """Query parameters reach the handler as their typed model."""
     assert (await client.find("t-1", FindParameters(pattern="x*"))).text == "t-1 x*"
 
 
-async def test_declared_errors_come_back_as_their_class(
+async def test_declared_errors_are_raised_as_their_class(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """What a handler raises is caught at the caller by the same class, with typed details."""
+    """The caller gets the error class that the handler raised, with typed details."""
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
         raise PartMissingError(details=MissingDetails(part="wheel"))
@@ -80,7 +80,7 @@ async def test_declared_errors_come_back_as_their_class(
 
 
 async def test_metadata_is_always_sent(client: ProbeClient, handlers: Probe) -> None:
-    """A call without options carries a fresh id, correlates with itself and has no cause."""
+    """A call without options has a new message id, correlates with itself and has no cause."""
     await client.run("t-1", Run(action="a"))
     await client.run("t-1", Run(action="b"))
     first, second = handlers.seen
@@ -89,7 +89,7 @@ async def test_metadata_is_always_sent(client: ProbeClient, handlers: Probe) -> 
     assert first.causation_id is None
 
 
-async def test_options_of_a_call_reach_the_handler(client: ProbeClient, handlers: Probe) -> None:
+async def test_call_options_reach_the_handler(client: ProbeClient, handlers: Probe) -> None:
     """Correlation, causation, token, context, headers and timeout arrive as given."""
     await client.run(
         "t-1",
@@ -110,11 +110,10 @@ async def test_options_of_a_call_reach_the_handler(client: ProbeClient, handlers
     assert 0 < seen.remaining <= 3
 
 
-async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: Probe) -> None:
-    """Every with_* returns a new client.
-
-    The one it came from stays as it was, and calls win over clients.
-    """
+async def test_client_overlays_are_immutable_and_combine(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """Each with_* returns a new client; options of a call override those of the client."""
     overlay = (
         client.with_header("X-A", "1")
         .with_header("X-B", "2")
@@ -148,39 +147,39 @@ async def test_overlays_are_immutable_and_add_up(client: ProbeClient, handlers: 
         ({"context": {"x": object()}}, "cannot be encoded"),
     ],
 )
-async def test_bad_options_are_refused_before_anything_is_sent(
+async def test_invalid_options_are_rejected_before_sending(
     client: ProbeClient, handlers: Probe, options: Any, text: str
 ) -> None:
-    """A bad option is a clear InvalidArgumentError at once."""
+    """An invalid option raises InvalidArgumentError, and nothing is sent."""
     with pytest.raises(InvalidArgumentError, match=text):
         await client.run("t-1", Run(action="a"), **options)
     assert handlers.seen == []
 
 
 @pytest.mark.parametrize("key", ["\ud800", "a\ud800b"])
-async def test_lone_surrogates_in_a_key_are_refused(client: ProbeClient, key: str) -> None:
-    """A key that is no valid Unicode is refused before it is sent."""
+async def test_lone_surrogates_in_a_key_are_rejected(client: ProbeClient, key: str) -> None:
+    """A key that is not valid Unicode is rejected before it is sent."""
     with pytest.raises(InvalidArgumentError, match="not valid Unicode"):
         await client.run(key, Run(action="a"))
 
 
 @pytest.mark.parametrize("key", ["", "x" * 257, "a\nb"])
-async def test_keys_out_of_bounds_are_refused(client: ProbeClient, key: str) -> None:
-    """A key that is empty, too long or holds controls breaks the wire contract."""
+async def test_invalid_keys_are_rejected(client: ProbeClient, key: str) -> None:
+    """A key that is empty, too long or has control characters is rejected."""
     with pytest.raises(InvalidArgumentError):
         await client.run(key, Run(action="a"))
 
 
-async def test_a_payload_of_another_type_is_refused(client: ProbeClient) -> None:
-    """A dictionary or another model in place of the payload is refused before it is sent."""
+async def test_payload_of_wrong_type_is_rejected(client: ProbeClient) -> None:
+    """A dictionary instead of the payload model is rejected before it is sent."""
     with pytest.raises(InvalidArgumentError, match="expected Run, got dict"):
         await client.run("t-1", {"action": "a"})  # type: ignore[arg-type]
 
 
-async def test_nested_calls_and_events_inherit(
+async def test_nested_calls_and_events_inherit_metadata(
     nats_url: str, client: ProbeClient, handlers: Probe
 ) -> None:
-    """Inside a handler, calls and events carry correlation, causation and trace by themselves."""
+    """Calls and events of a handler inherit correlation, causation and trace context."""
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     events: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -206,8 +205,8 @@ def _with_trace(trace: str) -> Any:
     return add
 
 
-async def test_interceptors_stand_around_both_sides_in_order(nats_url: str) -> None:
-    """The first interceptor added is the outermost, on client and server alike."""
+async def test_interceptors_run_in_order_on_both_sides(nats_url: str) -> None:
+    """The first interceptor added is the outermost, on client and server."""
     order: list[str] = []
 
     def note(name: str) -> Any:
@@ -235,8 +234,8 @@ async def test_interceptors_stand_around_both_sides_in_order(nats_url: str) -> N
     ]
 
 
-async def test_an_interceptor_refuses_before_the_payload_is_judged(nats_url: str, raw: Any) -> None:
-    """A caller who is not let in learns nothing about the validity of the payload."""
+async def test_interceptors_run_before_payload_validation(nats_url: str, raw: Any) -> None:
+    """A call that an interceptor rejects learns nothing about the validity of its payload."""
     from weenats import PermissionDeniedError
 
     async def refuse(context: RequestContext, call_next: Any) -> Any:
@@ -250,8 +249,8 @@ async def test_an_interceptor_refuses_before_the_payload_is_judged(nats_url: str
 
 
 @pytest.mark.usefixtures("patient_discovery")
-async def test_several_services_share_a_connection_and_leave_it_open(nats_url: str) -> None:
-    """A service and a client on a given transport do not close it; it serves the next one."""
+async def test_services_share_a_connection_and_leave_it_open(nats_url: str) -> None:
+    """Services and clients do not close a transport that was passed to them."""
     transport = NatsTransport(nats_url)
     for _ in range(2):
         first = NatsServiceBuilder(Probe(), transport=transport).build()
@@ -262,8 +261,8 @@ async def test_several_services_share_a_connection_and_leave_it_open(nats_url: s
     await transport.close()
 
 
-async def test_nobody_there_is_told_at_once(nats_url: str) -> None:
-    """A call to a service that does not run ends at once: it is unavailable."""
+async def test_call_without_responders_fails_immediately(nats_url: str) -> None:
+    """A call to a service that does not run raises NoRespondersError immediately."""
     async with ProbeClient.connect(nats_url, timeout=30) as client:
         with pytest.raises(
             NoRespondersError, match=r"no responders on probe\.command\.thing\.run"
@@ -273,15 +272,15 @@ async def test_nobody_there_is_told_at_once(nats_url: str) -> None:
     assert not error.value.remote
 
 
-async def test_a_client_connects_with_its_first_call(nats_url: str, service: NatsService) -> None:
+async def test_client_connects_on_first_call(nats_url: str, service: NatsService) -> None:
     """Without `async with` the first call opens the connection."""
     client = ProbeClient.connect(nats_url)
     assert (await client.run("t-1", Run(action="lazy"))).text == "lazy"
     await client.close()
 
 
-async def test_no_server_fails_in_bounded_time() -> None:
-    """Without a server a call ends within its timeout, entering within connect_timeout."""
+async def test_call_without_a_server_fails_in_bounded_time() -> None:
+    """Without a server a call ends within its timeout, connecting within connect_timeout."""
     from weenats import ConnectionOptions
 
     client = ProbeClient.connect("nats://127.0.0.1:1", timeout=0.2)
@@ -293,7 +292,7 @@ async def test_no_server_fails_in_bounded_time() -> None:
         ).__aenter__()
 
 
-async def test_handlers_that_are_not_served_cannot_publish() -> None:
-    """Publishing from handlers without a service is a clear error."""
+async def test_publishing_requires_a_running_service() -> None:
+    """Publishing from handlers without a service raises UnavailableError."""
     with pytest.raises(UnavailableError, match="no running service serves these handlers"):
         await Probe().publish_happened("k", Happened(text="x"), revision=1)

@@ -1,4 +1,4 @@
-"""Callers that give up: what they were waiting for ends, wherever it is, and nothing else does."""
+"""Cancelled calls: their handlers are cancelled wherever they run, and nothing else is."""
 
 from __future__ import annotations
 
@@ -34,25 +34,22 @@ WITHIN = 0.05
 TRIES = 20
 
 
-async def given_up(call: asyncio.Task[Any]) -> None:
-    """Cancel a call, which stays cancelled."""
+async def cancel_call(call: asyncio.Task[Any]) -> None:
+    """Cancel a call and check that it ends with CancelledError."""
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
 
 
-async def answer_to(replies: asyncio.Queue[Any]) -> dict[str, Any]:
-    """Return the next reply that a raw caller gets."""
+async def next_reply(replies: asyncio.Queue[Any]) -> dict[str, Any]:
+    """Return the next reply that a raw caller receives."""
     answer: dict[str, Any] = json.loads((await asyncio.wait_for(replies.get(), LIMIT)).data)
     return answer
 
 
 @pytest.mark.timing
-async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
-    """A calls B calls C: when A's caller is cancelled, C's handler is, within 50 ms; all go on.
-
-    The best of several tries counts: others may keep the machine busy.
-    """
+async def test_cancellation_propagates_through_a_call_chain(nats_url: str) -> None:
+    """Cancelling a call cancels the handler two services on, within 50 ms (best of 20 tries)."""
     entered: asyncio.Queue[None] = asyncio.Queue()
     ended: asyncio.Queue[float] = asyncio.Queue()
 
@@ -85,23 +82,23 @@ async def test_giving_up_reaches_the_end_of_a_chain(nats_url: str) -> None:
             call = asyncio.create_task(a.call(transports[0]))
             await entered.get()
             started = monotonic()
-            await given_up(call)
+            await cancel_call(call)
             took.append(await asyncio.wait_for(ended.get(), LIMIT) - started)
         assert min(took) < WITHIN
 
 
-async def test_a_cancelled_call_frees_its_place_and_is_counted(
+async def test_cancelled_call_frees_its_slot_and_is_counted(
     nats_url: str, gate: Gate, raw: RawClient
 ) -> None:
-    """One runs and one waits; giving up either lets the next one in; statistics say CANCELLED."""
+    """Cancelling a running or waiting call frees its slot; statistics show CANCELLED."""
     builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group("probe", 1)
     async with builder.build(), ProbeClient.connect(nats_url) as client:
         running, waiting, last = (
             asyncio.create_task(client.run(name, Run(action="hang"))) for name in "abc"
         )
         await gate.entered.acquire()
-        await given_up(waiting)
-        await given_up(running)
+        await cancel_call(waiting)
+        await cancel_call(running)
         await gate.entered.acquire()
         assert gate.cancelled == 1
         gate.opened.set()
@@ -110,8 +107,8 @@ async def test_a_cancelled_call_frees_its_place_and_is_counted(
         assert (stats.num_requests, stats.num_errors, stats.last_error) == (3, 2, "CANCELLED")
 
 
-async def test_a_place_in_the_queue_is_free_at_once(nats_url: str, gate: Gate) -> None:
-    """A caller that left the queue makes room for another one that were refused otherwise."""
+async def test_cancelled_waiting_call_frees_its_queue_slot(nats_url: str, gate: Gate) -> None:
+    """A cancelled call leaves the queue, and another call can take its place."""
     builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group(
         "probe", 1, max_queue=1
     )
@@ -122,17 +119,17 @@ async def test_a_place_in_the_queue_is_free_at_once(nats_url: str, gate: Gate) -
         await gate.entered.acquire()
         with pytest.raises(ResourceExhaustedError):
             await client.run("refused", Run(action="hang"))
-        await given_up(waiting)
+        await cancel_call(waiting)
         next_one = asyncio.create_task(client.run("c", Run(action="hang")))
         await client.check_health()  # the service has taken all that was sent before
         gate.opened.set()
         assert (await running, await next_one) == (Outcome(text="a"), Outcome(text="c"))
 
 
-async def test_a_foreign_caller_gives_up(
+async def test_raw_client_can_cancel_its_call(
     service: Any, raw: RawClient, handlers: Probe, gate: Gate
 ) -> None:
-    """An empty message that names the reply subject is all it takes; the reply is CANCELLED."""
+    """An empty message with the reply subject cancels a call; the reply is CANCELLED."""
     handlers.actions["hang"] = gate
     replies: asyncio.Queue[Any] = asyncio.Queue()
     inbox = raw.new_inbox()
@@ -140,17 +137,17 @@ async def test_a_foreign_caller_gives_up(
     await raw.publish(RUN, HANG, reply=inbox)
     await gate.entered.acquire()
     await raw.publish("probe.cancel", b"", reply=inbox)
-    answer = await answer_to(replies)
+    answer = await next_reply(replies)
     assert (answer["success"], answer["error"]["code"]) == (False, "CANCELLED")
     await raw.publish("probe.cancel", b"", reply=inbox)
     await raw.request("probe.health", b"", timeout=5)
     assert (gate.cancelled, replies.qsize()) == (1, 0)
 
 
-async def test_nobody_gives_up_the_calls_of_others(
+async def test_forged_cancel_messages_are_ignored(
     client: ProbeClient, raw: RawClient, handlers: Probe, gate: Gate, caplog: Any
 ) -> None:
-    """Strange, forged and malformed messages, thousands of them, end nothing and fill no log."""
+    """Unknown, forged and malformed cancel messages cancel no calls and are not logged."""
     handlers.actions["hang"] = gate
     call = asyncio.create_task(client.run("k", Run(action="hang")))
     await gate.entered.acquire()
@@ -175,25 +172,25 @@ async def test_nobody_gives_up_the_calls_of_others(
     assert (stats.num_requests, stats.num_errors) == (1, 0)
 
 
-async def test_giving_up_after_the_answer_changes_nothing(
+async def test_cancelling_after_the_reply_has_no_effect(
     client: ProbeClient, raw: RawClient, service: Any
 ) -> None:
-    """A call that was answered has ended; whoever uses its reply subject again is another call."""
+    """A late cancel message does not affect the next call with the same reply subject."""
     replies: asyncio.Queue[Any] = asyncio.Queue()
     inbox = raw.new_inbox()
     await raw.subscribe(inbox, cb=replies.put)
     for _ in range(3):
         await raw.publish(RUN, HANG.replace(b"hang", b"go"), reply=inbox)
-        assert (await answer_to(replies))["result"] == {"text": "go"}
+        assert (await next_reply(replies))["result"] == {"text": "go"}
         await raw.publish("probe.cancel", b"", reply=inbox)
     stats = (await client.get_service_stats()).endpoints[0]
     assert (stats.num_requests, stats.num_errors, replies.qsize()) == (3, 0, 0)
 
 
-async def test_calls_that_share_a_reply_subject(
+async def test_calls_sharing_a_reply_subject_get_one_reply_each(
     service: Any, raw: RawClient, handlers: Probe, gate: Gate, client: ProbeClient
 ) -> None:
-    """Two calls of one who breaks the rules have one answer each, and the service goes on."""
+    """Two calls with the same reply subject get one reply each, and the service goes on."""
     handlers.actions["hang"] = gate
     replies: asyncio.Queue[Any] = asyncio.Queue()
     inbox = raw.new_inbox()
@@ -203,17 +200,17 @@ async def test_calls_that_share_a_reply_subject(
         await gate.entered.acquire()
     for _ in range(3):
         await raw.publish("probe.cancel", b"", reply=inbox)
-    assert (await answer_to(replies))["error"]["code"] == "CANCELLED"
+    assert (await next_reply(replies))["error"]["code"] == "CANCELLED"
     gate.opened.set()
-    assert (await answer_to(replies))["success"] is True
+    assert (await next_reply(replies))["success"] is True
     assert (await client.run("k", Run(action="on"))).text == "on"
     assert (gate.cancelled, replies.qsize()) == (1, 0)
 
 
-async def test_a_handler_that_swallows_cancellation(
+async def test_handler_that_ignores_cancellation_replies_once(
     client: ProbeClient, handlers: Probe, raw: RawClient
 ) -> None:
-    """Whatever it does afterwards, its caller has had the only answer there is."""
+    """The caller gets CANCELLED and no second reply, whatever the handler returns later."""
     entered, released, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -232,17 +229,17 @@ async def test_a_handler_that_swallows_cancellation(
     await raw.publish(RUN, HANG, reply=inbox)
     await entered.wait()
     await raw.publish("probe.cancel", b"", reply=inbox)
-    assert (await answer_to(replies))["error"]["code"] == "CANCELLED"
+    assert (await next_reply(replies))["error"]["code"] == "CANCELLED"
     released.set()
     await ended.wait()
     await client.run("k", Run(action="on"))
     assert replies.qsize() == 0
 
 
-async def test_work_that_must_finish_is_finished(
+async def test_shielded_work_finishes_after_cancellation(
     nats_url: str, client: ProbeClient, handlers: Probe
 ) -> None:
-    """Within the shield the handler and the calls it makes are done, whoever left meanwhile."""
+    """Work inside shield_from_deadline() and its nested calls finish after a cancellation."""
     inside, go_on = asyncio.Event(), asyncio.Event()
     log: list[str] = []
 
@@ -260,7 +257,7 @@ async def test_work_that_must_finish_is_finished(
     handlers.actions["commit"] = commit
     call = asyncio.create_task(client.run("k", Run(action="commit")))
     await inside.wait()
-    await given_up(call)
+    await cancel_call(call)
     await client.check_health()
     go_on.set()
     async with asyncio.timeout(LIMIT):
@@ -268,10 +265,10 @@ async def test_work_that_must_finish_is_finished(
             await client.check_health()
 
 
-async def test_a_caller_out_of_time_is_counted_once(
+async def test_timed_out_call_is_counted_once(
     client: ProbeClient, handlers: Probe, gate: Gate
 ) -> None:
-    """Whether the service or its caller notices first, the handler ends, and ends one request."""
+    """A call that times out ends its handler and counts as one failed request."""
     handlers.actions["hang"] = gate
     for times in range(1, 11):
         await exceed_deadline(
@@ -286,8 +283,8 @@ async def test_a_caller_out_of_time_is_counted_once(
     assert stats.last_error in ("DEADLINE_EXCEEDED", "CANCELLED")
 
 
-async def test_callers_give_up_while_the_service_stops(nats_url: str, gate: Gate) -> None:
-    """A drain does not wait for those who left."""
+async def test_draining_does_not_wait_for_cancelled_calls(nats_url: str, gate: Gate) -> None:
+    """stop() does not wait for calls that their callers cancelled."""
     service = NatsServiceBuilder(Probe(hang=gate), nats_url).with_drain_timeout(60).build()
     await service.start()
     async with ProbeClient.connect(nats_url, timeout=60) as client:
@@ -296,13 +293,13 @@ async def test_callers_give_up_while_the_service_stops(nats_url: str, gate: Gate
         stopping = asyncio.create_task(service.stop())
         while service.is_serving:
             await client.check_health()
-        await given_up(call)
+        await cancel_call(call)
         await asyncio.wait_for(stopping, LIMIT)
     assert gate.cancelled == 1
 
 
-async def test_who_may_not_say_so_is_not_disturbed(tmp_path: Path, gate: Gate) -> None:
-    """A caller that the NATS server keeps from the subject gives up all the same, and goes on."""
+async def test_cancelling_without_publish_permission(tmp_path: Path, gate: Gate) -> None:
+    """A client that may not publish cancel messages can still cancel its calls and go on."""
     (tmp_path / "own.conf").write_text("""
         authorization { users = [
             {user: "all", password: "x"}
@@ -323,16 +320,16 @@ async def test_who_may_not_say_so_is_not_disturbed(tmp_path: Path, gate: Gate) -
             )
             await gate.entered.acquire()
             await gate.entered.acquire()
-            await given_up(call)
+            await cancel_call(call)
             assert (await client.run("k", Run(action="on"))).text == "on"
             gate.opened.set()
             assert (await other).text == "a"
 
 
-async def test_a_handler_that_ends_in_cancellation_by_itself_is_told(
+async def test_handler_raising_cancelled_error_fails_the_call(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """CANCELLED by the service is an error of the call; the caller's task is not cancelled."""
+    """A CANCELLED reply is an error of the call; the caller's task is not cancelled."""
 
     async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
         raise asyncio.CancelledError

@@ -1,4 +1,4 @@
-"""Circuit breakers over a real server: many callers at once, and what discovery tells."""
+"""Circuit breakers over a real server, with concurrent callers and in STATS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TRIALS = 3
 
 
 class Backend:
-    """What the handler needs: it works, fails, or holds its callers."""
+    """A dependency of the handler that works, fails or blocks its callers."""
 
     def __init__(self) -> None:
         self.works = True
@@ -51,8 +51,8 @@ class Backend:
         return Outcome(text=key)
 
 
-class Setting:
-    """A served probe with a breaker of three failures and three trials, and its 200 callers."""
+class BreakerScenario:
+    """A probe with a breaker of three failures and three trials, and 200 callers."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -62,8 +62,8 @@ class Setting:
         self.client: ProbeClient
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Setting]:
-        """Serve."""
+    async def serving(self) -> AsyncIterator[BreakerScenario]:
+        """Run the service and a client of it."""
         builder = NatsServiceBuilder(Probe(work=self.backend), self.url)
         builder = builder.with_queue_group("probe", max_concurrency=CALLERS)
         policy = CircuitBreakerPolicy(
@@ -80,7 +80,7 @@ class Setting:
         self.changes.append(change.new)
 
     async def rush(self) -> Counter[str]:
-        """Let all callers call at once; say how many learned what, the trials last of all."""
+        """Make all calls at once and count the outcomes; the trial calls finish last."""
         before = self.backend.calls
         self.backend.held.clear()
         calls = [asyncio.create_task(self._call()) for _ in range(CALLERS)]
@@ -90,7 +90,7 @@ class Setting:
         return Counter(await asyncio.gather(*calls))
 
     async def storm(self) -> Counter[str]:
-        """Let all callers call at once, whatever comes of it."""
+        """Make all calls at once and count the outcomes."""
         return Counter(await asyncio.gather(*(self._call() for _ in range(CALLERS))))
 
     async def _call(self) -> str:
@@ -103,9 +103,9 @@ class Setting:
         return "answered"
 
 
-async def test_around_the_whole_circle_with_200_callers(nats_url: str) -> None:
-    """Closed, open, half-open, closed and open again: the handler gets exactly its trials."""
-    async with Setting(nats_url).serving() as it:
+async def test_breaker_state_cycle_with_200_callers(nats_url: str) -> None:
+    """Closed, open, half-open and back: the handler gets exactly the trial calls."""
+    async with BreakerScenario(nats_url).serving() as it:
         assert await it.storm() == {"answered": CALLERS}
         it.backend.works = False
         told = await it.storm()
@@ -131,9 +131,9 @@ async def test_around_the_whole_circle_with_200_callers(nats_url: str) -> None:
         ]
 
 
-async def test_trials_whose_callers_run_out_of_time(nats_url: str) -> None:
-    """A trial that ends at its deadline opens it again."""
-    async with Setting(nats_url).serving() as it:
+async def test_timed_out_trial_call_reopens_the_breaker(nats_url: str) -> None:
+    """A trial call that ends at its deadline opens the breaker again."""
+    async with BreakerScenario(nats_url).serving() as it:
         it.backend.works = False
         await it.storm()
         it.clock.now += 30
@@ -146,8 +146,8 @@ async def test_trials_whose_callers_run_out_of_time(nats_url: str) -> None:
         it.backend.held.set()
 
 
-async def test_declared_errors_never_open_it(nats_url: str) -> None:
-    """However many callers learn that the aggregate's state does not allow it."""
+async def test_declared_errors_do_not_open_the_breaker(nats_url: str) -> None:
+    """Declared errors do not count as failures."""
 
     async def decline(key: str, command: Run, context: RequestContext) -> Any:
         raise NotReadyError
@@ -162,16 +162,16 @@ async def test_declared_errors_never_open_it(nats_url: str) -> None:
                 await client.run("k", Run(action="decline"))
 
 
-async def test_statistics_tell_of_it(nats_url: str, raw: RawClient) -> None:
-    """STATS has state, counts and the next trial, as any NATS tool reads them."""
-    async with Setting(nats_url).serving() as it:
-        assert [await _told(raw, number) for number in range(4)] == [
+async def test_stats_contain_the_breaker_state(nats_url: str, raw: RawClient) -> None:
+    """STATS contains the state, the counters and the time of the next trial."""
+    async with BreakerScenario(nats_url).serving() as it:
+        assert [await _breaker_stats(raw, number) for number in range(4)] == [
             {"state": "closed", "failures": 0, "refused": 0, "opened": 0}
         ] * 4
         it.backend.works = False
         await it.storm()
         await it.storm()
-        run, forget = await _told(raw, 0), await _told(raw, 1)
+        run, forget = await _breaker_stats(raw, 0), await _breaker_stats(raw, 1)
         assert (run["state"], run["failures"], run["opened"]) == ("open", 3, 1)
         assert run["refused"] >= CALLERS
         assert datetime.fromisoformat(run["nextTrial"]) > datetime.now(UTC)
@@ -179,12 +179,12 @@ async def test_statistics_tell_of_it(nats_url: str, raw: RawClient) -> None:
         it.clock.now += 30
         it.backend.works = True
         await it.rush()
-        closed = await _told(raw, 0)
+        closed = await _breaker_stats(raw, 0)
         assert (closed["state"], closed["failures"], closed["opened"]) == ("closed", 0, 1)
         assert "nextTrial" not in closed
 
 
-async def _told(raw: RawClient, endpoint: int) -> dict[str, Any]:
+async def _breaker_stats(raw: RawClient, endpoint: int) -> dict[str, Any]:
     reply = json.loads((await raw.request("$SRV.STATS.probe", b"")).data)
     assert_valid("stats-response", reply)
     data = reply["endpoints"][endpoint]["data"]

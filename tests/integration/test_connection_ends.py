@@ -1,4 +1,4 @@
-"""Connections that do not come about, or end for good: told in bounded time, never in silence."""
+"""Connections that fail or end for good: reported in bounded time, never silently."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 @asynccontextmanager
-async def pretending(behaviour: Behaviour, port: int = 0) -> AsyncIterator[int]:
-    """Run what may call itself a server."""
+async def fake_server(behaviour: Behaviour, port: int = 0) -> AsyncIterator[int]:
+    """Run a TCP server with this behaviour; yield its port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -46,32 +46,32 @@ async def pretending(behaviour: Behaviour, port: int = 0) -> AsyncIterator[int]:
 
 
 async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say hello, listen to who is there, and go without a word."""
+    """Send INFO, read one line and close the connection."""
     writer.write(INFO)
     await reader.readline()
 
 
-async def talk_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Say hello without an end."""
+async def send_endless_info(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send an INFO line that never ends."""
     writer.write(b"INFO " + b"x" * 200_000)
     await writer.drain()
     await reader.read()
 
 
-async def talk_nonsense(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Be some other kind of server."""
+async def send_ssh_banner(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer like a server of another protocol."""
     writer.write(b"SSH-2.0-OpenSSH_9.9 INFO\r\n")
     await reader.read()
 
 
-NO_SERVERS = [hang_up, talk_on, talk_nonsense]
+NO_SERVERS = [hang_up, send_endless_info, send_ssh_banner]
 
 
 @pytest.mark.parametrize("behaviour", NO_SERVERS)
-async def test_what_is_no_server(behaviour: Behaviour) -> None:
-    """Whatever answers there, connecting ends in bounded time, and closing too."""
+async def test_connecting_to_a_server_that_is_not_nats(behaviour: Behaviour) -> None:
+    """Connecting fails in bounded time, whatever the server sends, and so does closing."""
     options = ConnectionOptions(connect_timeout=0.3, reconnect_wait=0.02)
-    async with pretending(behaviour) as port:
+    async with fake_server(behaviour) as port:
         transport = NatsTransport(f"nats://127.0.0.1:{port}", options)
         with pytest.raises(UnavailableError, match="no connection to NATS"):
             await asyncio.wait_for(transport.connect(), LIMIT)
@@ -79,10 +79,10 @@ async def test_what_is_no_server(behaviour: Behaviour) -> None:
 
 
 @pytest.mark.parametrize("behaviour", NO_SERVERS)
-async def test_what_is_no_server_while_reconnecting(
+async def test_reconnecting_while_the_port_is_not_nats(
     behaviour: Behaviour, own_nats_server: NatsServer
 ) -> None:
-    """Something else listens there for a while: calls say so, and go on with the server."""
+    """Calls fail while another server uses the port, and work again once NATS is back."""
     async with connected(own_nats_server.url) as transport:
         own_nats_server.kill()
         await disconnected(transport)
@@ -92,7 +92,7 @@ async def test_what_is_no_server_while_reconnecting(
             met.release()
             await behaviour(reader, writer)
 
-        async with pretending(noted, own_nats_server.port):
+        async with fake_server(noted, own_nats_server.port):
             for _ in range(3):
                 await asyncio.wait_for(met.acquire(), LIMIT)
             with pytest.raises(UnavailableError, match="no connection to NATS until the deadline"):
@@ -102,8 +102,8 @@ async def test_what_is_no_server_while_reconnecting(
 
 
 @pytest.mark.parametrize("kind", ["credentials", "nkey_seed"])
-async def test_a_file_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
-    """It is told at once, not when the time to connect is over, and closing is not held up."""
+async def test_unusable_credentials_file_fails_immediately(tmp_path: Path, kind: str) -> None:
+    """A broken or missing file fails before the connect timeout; closing is not delayed."""
     (tmp_path / "broken").write_text("-----BEGIN NATS USER JWT-----\n")
     with NatsServer(config='authorization { user: "a", password: "b" }') as server:
         for name, reason in (("broken", "does not contain"), ("missing", "cannot be read")):
@@ -119,14 +119,14 @@ async def test_a_file_that_cannot_be_used(tmp_path: Path, kind: str) -> None:
     ["nats://me:hunter2@host:1", "nats://me:hun/hunter2@host:1", "me:h@hunter2@host:1"],
 )
 def test_passwords_in_urls_are_not_shown(url: str) -> None:
-    """Whatever signs they are made of."""
+    """Passwords are removed from URLs, whatever characters they contain."""
     assert shown([url]).removeprefix("nats://") == "host:1"
 
 
-async def test_a_service_whose_connection_ends_for_good(
+async def test_service_stops_when_its_connection_closes(
     nats_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It stops, says so in its log, and whoever waits for its stop is told why."""
+    """The service stops and logs it; wait_until_stopped() raises ConnectionLostError."""
     caplog.set_level(logging.ERROR)
     async with connected(nats_url) as shared:
         service = NatsServiceBuilder(Probe(), transport=shared).build()
@@ -139,10 +139,8 @@ async def test_a_service_whose_connection_ends_for_good(
     assert "stops: its connection to NATS was closed for good" in caplog.text
 
 
-async def test_a_service_that_is_stopped_says_nothing(
-    nats_url: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Its own stop, and the end of a shared connection afterwards, are no failure."""
+async def test_normal_stop_logs_no_errors(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A normal stop and the later end of a shared connection log no errors."""
     caplog.set_level(logging.ERROR)
     async with connected(nats_url, FAST) as shared:
         async with NatsServiceBuilder(Probe(), transport=shared).build() as one:
@@ -155,8 +153,8 @@ async def test_a_service_that_is_stopped_says_nothing(
     assert not caplog.records
 
 
-async def test_the_end_of_a_connection_is_awaited(nats_url: str) -> None:
-    """`wait_closed` returns once it has ended, not before."""
+async def test_wait_closed_returns_when_the_connection_ends(nats_url: str) -> None:
+    """wait_closed() returns once the connection has ended, not before."""
     async with connected(nats_url) as transport:
         ended = asyncio.create_task(transport.wait_closed())
         transport.subscribe("echo", answering(transport))

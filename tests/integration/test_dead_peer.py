@@ -1,4 +1,4 @@
-"""A peer that is gone without a word, while much is left to be sent to it."""
+"""A peer that stops responding while much data is left to be sent to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PIECE = b"x" * 900_000
 
 
 async def stalled(link: TcpProxy, options: ConnectionOptions) -> NatsTransport:
-    """Connect through a link, and send more than it takes when it takes nothing any more."""
+    """Connect through a proxy, stall it and send more than the sockets can buffer."""
     transport = NatsTransport(f"nats://127.0.0.1:{link.port}", options)
     await transport.connect()
     link.stall()
@@ -27,8 +27,8 @@ async def stalled(link: TcpProxy, options: ConnectionOptions) -> NatsTransport:
     return transport
 
 
-async def test_it_connects_anew(nats_server: NatsServer) -> None:
-    """A peer that takes nothing and misses pings is left, with what it did not take."""
+async def test_unresponsive_peer_triggers_a_reconnect(nats_server: NatsServer) -> None:
+    """After missed pings the connection is dropped with its unsent data and opened again."""
     async with TcpProxy(nats_server.port) as link:
         options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05)
         transport = await stalled(link, options)
@@ -41,10 +41,10 @@ async def test_it_connects_anew(nats_server: NatsServer) -> None:
             await transport.close()
 
 
-async def test_its_end_is_not_waited_for(
+async def test_closing_does_not_wait_for_a_stalled_peer(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection is closed in bounded time, whatever its peer has not taken."""
+    """close() ends in bounded time, whatever the peer has not read."""
     monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.05)
     monkeypatch.setattr(connection, "_CLOSE_TIMEOUT", 0.05)
     async with TcpProxy(nats_server.port) as link:

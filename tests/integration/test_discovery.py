@@ -1,4 +1,4 @@
-"""Discovery per ADR-32 over a real server: asked by a foreign client, and by our own."""
+"""Discovery per ADR-32 over a real server, with a raw client and with our own."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("verb", ["PING", "INFO", "STATS"])
-async def test_every_subject_is_answered(
+async def test_discovery_subjects_are_answered(
     raw: RawClient, service: Any, client: ProbeClient, verb: str
 ) -> None:
-    """All, the service and the instance: each subject is answered per ADR-32, without headers."""
+    """PING, INFO and STATS are answered for all services, by name and by instance id."""
     await client.run("k", Run(action="a"))
     for tail in ("", ".probe", f".probe.{service.instance_id}"):
         reply = await raw.request(f"$SRV.{verb}{tail}", b"", headers={"Authorization": "secret"})
@@ -46,8 +46,8 @@ async def test_every_subject_is_answered(
     assert (await client.check_health()).status == "ok"
 
 
-async def test_info_tells_of_every_endpoint(client: ProbeClient) -> None:
-    """INFO has a description, and of each operation name, subject, queue group and metadata."""
+async def test_info_describes_every_endpoint(client: ProbeClient) -> None:
+    """INFO has a description and each operation's subject, queue group and metadata."""
     info = await client.get_service_info()
     assert info.description == "Does as it is told."
     assert [each.subject for each in info.endpoints] == [
@@ -63,7 +63,7 @@ async def test_info_tells_of_every_endpoint(client: ProbeClient) -> None:
 async def test_stats_count_requests_errors_and_time(
     raw: RawClient, client: ProbeClient, handlers: Probe
 ) -> None:
-    """Requests and errors are counted by endpoint, time in whole ns; no text of a handler shows."""
+    """STATS counts requests, errors and time per endpoint, without exception texts."""
 
     async def leak(key: str, command: Run, context: RequestContext) -> Outcome:
         raise ValueError("password=hunter2")
@@ -84,8 +84,8 @@ async def test_stats_count_requests_errors_and_time(
 
 
 @pytest.mark.usefixtures("patient_discovery")
-async def test_instances_on_one_connection_are_told_apart(nats_url: str) -> None:
-    """Services that share a connection answer for themselves, by instance id, until they stop."""
+async def test_instances_on_one_connection_answer_separately(nats_url: str) -> None:
+    """Services that share a connection answer by instance id until they stop."""
     transport = NatsTransport(nats_url)
     services = [NatsServiceBuilder(Probe(), transport=transport).build() for _ in range(3)]
     for service in services:
@@ -110,7 +110,7 @@ async def test_instances_on_one_connection_are_told_apart(nats_url: str) -> None
 
 
 async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
-    """A service that finishes its last requests is in error, and says so until it is gone."""
+    """A draining service reports the status error until it has stopped."""
     service = NatsServiceBuilder(Probe(hold=gate), nats_url).build()
     await service.start()
     async with ProbeClient.connect(nats_url, timeout=20) as client:
@@ -128,8 +128,8 @@ async def test_health_while_draining(nats_url: str, gate: Gate) -> None:
         await stopping
 
 
-async def test_nobody_there(nats_url: str) -> None:
-    """A service that does not run is told at once; a list of its instances is empty."""
+async def test_discovery_without_responders(nats_url: str) -> None:
+    """Without a service requests fail immediately, and list_instances() is empty."""
     transport = NatsTransport(nats_url)
     async with asyncio.timeout(LIMIT):
         assert await list_instances(transport, "nobody", timeout=60) == []
@@ -139,8 +139,8 @@ async def test_nobody_there(nats_url: str) -> None:
     await transport.close()
 
 
-async def test_answers_of_another_make(raw: RawClient, nats_url: str) -> None:
-    """Who does not keep to ADR-32 is left out of lists; asked alone, it is an InternalError."""
+async def test_invalid_discovery_replies(raw: RawClient, nats_url: str) -> None:
+    """Replies that break ADR-32 are left out of lists; a direct request raises InternalError."""
 
     async def nonsense(message: Any) -> None:
         await raw.publish(message.reply, b"{}")
@@ -156,7 +156,7 @@ async def test_answers_of_another_make(raw: RawClient, nats_url: str) -> None:
 
 
 @pytest.mark.parametrize("instance_id", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0\r\n"])
-async def test_no_instance_id(client: ProbeClient, instance_id: str) -> None:
-    """What is no token of a subject is no instance id: it is refused before it is sent."""
+async def test_invalid_instance_id_is_rejected(client: ProbeClient, instance_id: str) -> None:
+    """An instance id that is not a valid subject token is rejected before it is sent."""
     with pytest.raises(SubjectError):
         await client.get_service_info(instance_id)

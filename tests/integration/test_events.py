@@ -1,4 +1,4 @@
-"""Events over a real server: typed publish and subscribe, and what they pass on."""
+"""Events over a real server: typed publish and subscribe, and metadata propagation."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def happened(text: str = "x") -> Happened:
     return Happened.model_validate({"whatText": text})
 
 
-async def test_an_event_arrives_typed(client: ProbeClient, raw: RawClient) -> None:
-    """Data, key, revision, context and headers arrive; on the wire it is an EventNotification."""
+async def test_event_arrives_as_typed_model(client: ProbeClient, raw: RawClient) -> None:
+    """Data, key, revision, context and headers arrive; the message is an EventNotification."""
     arrived: Arrived = asyncio.Queue()
     foreign = await raw.subscribe(SUBJECT)
     await raw.flush()
@@ -69,8 +69,8 @@ async def test_queue_groups_share_events(client: ProbeClient) -> None:
     assert min(counts.values()) > 0
 
 
-async def test_handlers_run_at_once_up_to_their_bound(client: ProbeClient) -> None:
-    """So many handlers run at once and no more; unsubscribe waits for all that arrived."""
+async def test_event_handlers_run_up_to_max_concurrency(client: ProbeClient) -> None:
+    """At most max_concurrency handlers run; unsubscribe() waits for all received events."""
     running = most = done = 0
     entered, opened = asyncio.Semaphore(0), asyncio.Event()
 
@@ -99,7 +99,7 @@ async def test_handlers_run_at_once_up_to_their_bound(client: ProbeClient) -> No
     assert done == 10
 
 
-async def test_one_at_a_time_keeps_the_order(client: ProbeClient) -> None:
+async def test_max_concurrency_of_one_keeps_event_order(client: ProbeClient) -> None:
     """With max_concurrency 1 events are handled in the order of arrival."""
     seen: list[int] = []
 
@@ -114,10 +114,10 @@ async def test_one_at_a_time_keeps_the_order(client: ProbeClient) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), InvalidArgumentError("boom")])
-async def test_a_failing_handler_ends_nothing(
+async def test_failing_handler_does_not_end_the_subscription(
     client: ProbeClient, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    """What a handler raises is logged as its failure; the next events arrive."""
+    """An exception of a handler is logged; the next events arrive."""
     seen: list[str] = []
 
     async def fail(event: ReceivedEvent[Happened]) -> None:
@@ -132,7 +132,7 @@ async def test_a_failing_handler_ends_nothing(
     assert "boom" in caplog.text
 
 
-async def test_what_is_no_event_is_passed_over(
+async def test_malformed_events_are_skipped(
     client: ProbeClient, raw: RawClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Malformed messages are logged and skipped; the next event arrives."""
@@ -147,8 +147,10 @@ async def test_what_is_no_event_is_passed_over(
     assert caplog.text.count("does not match the contract") == 4
 
 
-async def test_correlation_causation_and_trace_go_on(client: ProbeClient, handlers: Probe) -> None:
-    """From a request to the event of its handler, and from the event's handler to its own call."""
+async def test_correlation_causation_and_trace_propagate(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """Metadata propagates from a request to its event and on to a call of the event handler."""
     nested = asyncio.Event()
     events: list[ReceivedEvent[Happened]] = []
 
@@ -177,8 +179,8 @@ async def _with_trace(context: RequestContext, call_next: Any) -> Any:
     return await call_next(context.replace(headers={**context.headers, "traceparent": TRACE}))
 
 
-async def test_bad_options_are_refused(client: ProbeClient) -> None:
-    """What cannot be published or subscribed is refused before anything is sent."""
+async def test_invalid_options_are_rejected(client: ProbeClient) -> None:
+    """Invalid arguments to publish or subscribe are rejected before anything is sent."""
     for revision in (-1, True):
         with pytest.raises(InvalidArgumentError):
             await client.publish_happened("k", happened(), revision=revision)
@@ -192,7 +194,7 @@ async def test_bad_options_are_refused(client: ProbeClient) -> None:
             await client.subscribe_happened(asyncio.Queue().put, **options)
 
 
-async def test_a_handler_may_end_its_own_subscription(client: ProbeClient) -> None:
+async def test_handler_can_unsubscribe_itself(client: ProbeClient) -> None:
     """Unsubscribing from inside the handler waits for the others, not for itself."""
     done = asyncio.Event()
 
@@ -206,10 +208,10 @@ async def test_a_handler_may_end_its_own_subscription(client: ProbeClient) -> No
     await asyncio.wait_for(done.wait(), LIMIT)
 
 
-async def test_a_handler_that_is_cancelled_is_logged(
+async def test_cancelled_handler_is_logged(
     client: ProbeClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A handler that ends in CancelledError is logged and ends nothing."""
+    """A handler that ends in CancelledError is logged; the subscription goes on."""
     arrived: Arrived = asyncio.Queue()
 
     async def give_up(event: ReceivedEvent[Happened]) -> None:

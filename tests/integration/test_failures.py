@@ -1,4 +1,4 @@
-"""Every failure reaches the caller at once, typed, without secrets."""
+"""Every failure reaches the caller immediately, typed and without secrets."""
 
 from __future__ import annotations
 
@@ -82,10 +82,8 @@ GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}
         (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"x":-Infinity}', ""),
     ],
 )
-async def test_malformed_requests_are_told_what_is_wrong_and_where(
-    ask: Any, body: bytes, pointer: str
-) -> None:
-    """What is no request of the contract is INVALID_ARGUMENT with a pointer to the fault."""
+async def test_malformed_request_reports_the_violation(ask: Any, body: bytes, pointer: str) -> None:
+    """A request that breaks the contract gets INVALID_ARGUMENT with a JSON pointer."""
     answer = await ask(RUN, body)
     assert answer["success"] is False
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
@@ -93,17 +91,15 @@ async def test_malformed_requests_are_told_what_is_wrong_and_where(
     assert answer["headers"]["Nats-Service-Error-Code"] == "400"
 
 
-async def test_one_megabyte_of_faults_is_answered_shortly(ask: Any) -> None:
-    """A huge bad request gets a small answer."""
+async def test_large_invalid_request_gets_a_small_reply(ask: Any) -> None:
+    """A request with many violations gets a small reply."""
     answer = await ask(RUN, {**GOOD, "command": {"action": list(range(130_000))}})
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
     assert len(str(answer)) < 5000
 
 
-async def test_of_duplicate_members_the_last_one_holds_everywhere(
-    ask: Any, handlers: Probe
-) -> None:
-    """Duplicate members are read the same way in envelope and payload: the last one holds."""
+async def test_last_duplicate_json_member_wins(ask: Any, handlers: Probe) -> None:
+    """Of duplicate JSON members the last one counts, in envelope and payload."""
     body = (
         b'{"aggregateId":{"type":"thing","key":"a"},"aggregateId":{"type":"thing","key":"b"},'
         b'"command":{"action":"a","action":"b"}}'
@@ -113,24 +109,18 @@ async def test_of_duplicate_members_the_last_one_holds_everywhere(
     assert handlers.seen[0].key == "b"
 
 
-async def test_an_unknown_command_is_told_at_once(raw: Any, service: Any) -> None:
-    """An operation that the service does not offer has no responders.
-
-    The NATS server says so at once.
-    """
+async def test_unknown_command_has_no_responders(raw: Any, service: Any) -> None:
+    """A request for an unknown operation fails immediately with no responders."""
     from nats.errors import NoRespondersError
 
     with pytest.raises(NoRespondersError):
         await raw.request("probe.command.thing.fly", b"{}", timeout=30)
 
 
-async def test_a_request_without_reply_subject_is_dropped_and_logged(
+async def test_request_without_reply_subject_is_dropped(
     raw: Any, client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without a reply subject nobody could learn the outcome.
-
-    Nothing is executed, the log and the statistics say so.
-    """
+    """A request without a reply subject is not executed; log and statistics show it."""
     await raw.publish(
         RUN, b'{"aggregateId":{"type":"thing","key":"lost"},"command":{"action":"a"}}'
     )
@@ -142,13 +132,10 @@ async def test_a_request_without_reply_subject_is_dropped_and_logged(
     assert stats.endpoints[0].num_errors == 1
 
 
-async def test_an_undeclared_exception_keeps_its_secret(
+async def test_exception_text_is_not_sent_to_the_caller(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The caller sees INTERNAL without the text; the log has all of it.
-
-    STATS has the code alone.
-    """
+    """The caller gets INTERNAL without the text of the exception; the log contains it."""
 
     async def leak(key: str, command: Run, context: RequestContext) -> Outcome:
         raise ValueError("password=hunter2")
@@ -162,13 +149,10 @@ async def test_an_undeclared_exception_keeps_its_secret(
     assert (stats.endpoints[0].num_errors, stats.endpoints[0].last_error) == (1, "INTERNAL")
 
 
-async def test_an_error_of_another_contract_is_internal(
+async def test_undeclared_service_error_becomes_internal(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An error that the operation does not declare is a breach of the contract.
-
-    INTERNAL, and the log names it.
-    """
+    """An error that the operation does not declare becomes INTERNAL and is logged."""
 
     async def stray(key: str, command: Run, context: RequestContext) -> Outcome:
         raise UndeclaredError("from elsewhere")
@@ -179,10 +163,10 @@ async def test_an_error_of_another_contract_is_internal(
     assert "which its contract does not declare" in caplog.text
 
 
-async def test_a_canonical_error_passes_with_its_details(
+async def test_canonical_error_keeps_message_and_details(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """A handler may raise the canonical classes; message and details arrive."""
+    """Handlers can raise the canonical error classes; message and details arrive."""
 
     async def miss(key: str, command: Run, context: RequestContext) -> Outcome:
         raise NotFoundError("no such thing\r\nX: y", details={"hint": "ä"})
@@ -193,10 +177,8 @@ async def test_a_canonical_error_passes_with_its_details(
     assert (error.value.message, error.value.details) == ("no such thing\r\nX: y", {"hint": "ä"})
 
 
-async def test_details_that_are_no_json_do_not_lose_the_answer(
-    client: ProbeClient, handlers: Probe
-) -> None:
-    """An error that cannot be written is answered as INTERNAL."""
+async def test_unserializable_error_becomes_internal(client: ProbeClient, handlers: Probe) -> None:
+    """An error that cannot be serialized is sent as INTERNAL."""
 
     async def odd(key: str, command: Run, context: RequestContext) -> Outcome:
         raise NotFoundError("odd", details={"x": object()})
@@ -213,10 +195,10 @@ async def test_details_that_are_no_json_do_not_lose_the_answer(
 @pytest.mark.parametrize(
     "result", [None, "text", {"text": "x"}, Run(action="x"), Outcome.model_construct(text=5)]
 )
-async def test_a_handler_that_returns_another_type_is_internal(
+async def test_result_of_wrong_type_becomes_internal(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture, result: Any
 ) -> None:
-    """What the contract does not promise is not sent; the log names the handler's mistake."""
+    """A result that breaks the contract is not sent; the log names the expected type."""
 
     async def wrong(key: str, command: Run, context: RequestContext) -> Any:
         return result
@@ -227,10 +209,10 @@ async def test_a_handler_that_returns_another_type_is_internal(
     assert "run must return Outcome" in caplog.text
 
 
-async def test_a_handler_that_hangs_is_ended_at_the_deadline(
+async def test_hanging_handler_is_cancelled_at_the_deadline(
     client: ProbeClient, handlers: Probe, gate: Gate
 ) -> None:
-    """The caller is told in time; the handler is cancelled and its slot free again."""
+    """The caller gets DEADLINE_EXCEEDED; the handler is cancelled and its slot is free."""
     handlers.actions["hang"] = gate
     await exceed_deadline(
         lambda timeout: client.run("k", Run(action="hang"), timeout=timeout),
@@ -242,10 +224,8 @@ async def test_a_handler_that_hangs_is_ended_at_the_deadline(
             await client.run("k", Run(action="next"))
 
 
-async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(
-    ask: Any, handlers: Probe
-) -> None:
-    """The answer at the deadline does not wait for the handler, and no second answer follows."""
+async def test_deadline_reply_does_not_wait_for_the_handler(ask: Any, handlers: Probe) -> None:
+    """The reply is sent at the deadline even if the handler ignores its cancellation."""
     released = asyncio.Event()
 
     async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -261,26 +241,24 @@ async def test_a_handler_that_ignores_cancellation_does_not_keep_its_caller(
     released.set()
 
 
-async def test_a_deadline_that_has_passed_is_refused_before_the_handler(
-    ask: Any, handlers: Probe
-) -> None:
-    """A request whose time is spent is not served."""
+async def test_expired_request_does_not_reach_the_handler(ask: Any, handlers: Probe) -> None:
+    """A request whose deadline has passed gets DEADLINE_EXCEEDED."""
     answer = await ask(RUN, GOOD, {"Wee-Timeout": "0"})
     assert answer["error"]["code"] == "DEADLINE_EXCEEDED"
     assert handlers.seen == []
 
 
 @pytest.mark.parametrize("timeout", ["soon", "1.5", "", "1e3", "9" * 40, "٣"])
-async def test_a_timeout_that_is_no_number_is_refused(ask: Any, timeout: str) -> None:
+async def test_malformed_timeout_header_is_rejected(ask: Any, timeout: str) -> None:
     """A malformed Wee-Timeout is INVALID_ARGUMENT, not ignored."""
     answer = await ask(RUN, GOOD, {"Wee-Timeout": timeout})
     assert answer["error"]["code"] == "INVALID_ARGUMENT"
 
 
-async def test_a_handler_that_is_cancelled_is_told_as_cancelled(
+async def test_cancelled_handler_replies_with_cancelled(
     client: ProbeClient, handlers: Probe
 ) -> None:
-    """A handler that ends in CancelledError is answered CANCELLED; the service goes on."""
+    """A handler that ends in CancelledError replies with CANCELLED; the service goes on."""
 
     async def cancelled(key: str, command: Run, context: RequestContext) -> Outcome:
         raise asyncio.CancelledError
@@ -291,10 +269,10 @@ async def test_a_handler_that_is_cancelled_is_told_as_cancelled(
     assert (await client.run("k", Run(action="on"))).text == "on"
 
 
-async def test_a_caller_that_is_cancelled_stays_cancelled(
+async def test_cancelled_caller_gets_cancelled_error(
     client: ProbeClient, handlers: Probe, gate: Gate
 ) -> None:
-    """asyncio.CancelledError at the caller is never turned into something else."""
+    """asyncio.CancelledError at the caller is never replaced by another error."""
     handlers.actions["hang"] = gate
     call = asyncio.create_task(client.run("k", Run(action="hang")))
     await gate.entered.acquire()
@@ -304,8 +282,8 @@ async def test_a_caller_that_is_cancelled_stays_cancelled(
     gate.opened.set()
 
 
-async def test_beyond_the_queue_callers_are_refused_at_once(nats_url: str, gate: Gate) -> None:
-    """With ten times max_concurrency waiting the next caller is refused at once."""
+async def test_full_queue_rejects_calls_immediately(nats_url: str, gate: Gate) -> None:
+    """The default queue holds ten times max_concurrency; further calls are rejected."""
     builder = NatsServiceBuilder(Probe(hang=gate), nats_url).with_queue_group(
         "probe", max_concurrency=2
     )
@@ -320,8 +298,8 @@ async def test_beyond_the_queue_callers_are_refused_at_once(nats_url: str, gate:
         assert len(await asyncio.gather(*calls)) == 22
 
 
-async def test_the_queue_is_bounded_as_it_is_said(nats_url: str, gate: Gate) -> None:
-    """Without places nobody waits; with some nobody waits longer than they may."""
+async def test_max_queue_and_max_queue_time(nats_url: str, gate: Gate) -> None:
+    """max_queue limits the number of waiting calls, max_queue_time their waiting time."""
     hang = Run(action="hang")
     builder = NatsServiceBuilder(Probe(hang=gate), nats_url)
     async with ProbeClient.connect(nats_url, timeout=20) as client:
@@ -343,8 +321,8 @@ async def test_the_queue_is_bounded_as_it_is_said(nats_url: str, gate: Gate) -> 
             await call
 
 
-async def test_concurrency_is_the_service_s_own(client: ProbeClient, handlers: Probe) -> None:
-    """A handler may call its own operation: requests do not wait for each other."""
+async def test_handler_can_call_its_own_operation(client: ProbeClient, handlers: Probe) -> None:
+    """A handler can call its own operation: requests do not wait for each other."""
 
     async def again(key: str, command: Run, context: RequestContext) -> Outcome:
         return await client.run(key, Run(action="inner"))
@@ -353,8 +331,10 @@ async def test_concurrency_is_the_service_s_own(client: ProbeClient, handlers: P
     assert (await client.run("k", Run(action="again"))).text == "inner"
 
 
-async def test_a_reply_that_is_too_large_is_told(client: ProbeClient, handlers: Probe) -> None:
-    """A reply over the server's limit is told to the caller; the connections stay."""
+async def test_oversized_reply_becomes_resource_exhausted(
+    client: ProbeClient, handlers: Probe
+) -> None:
+    """The caller of an oversized reply gets RESOURCE_EXHAUSTED; the connections stay open."""
 
     async def huge(key: str, command: Run, context: RequestContext) -> Outcome:
         return Outcome(text="x" * 1_100_000)
@@ -370,17 +350,17 @@ async def test_a_reply_that_is_too_large_is_told(client: ProbeClient, handlers: 
     assert (await client.run("k", Run(action="on"))).text == "on"
 
 
-async def test_a_request_that_is_too_large_is_not_sent(client: ProbeClient) -> None:
-    """A request over the server's limit is refused on this side, and the connection stays alive."""
+async def test_oversized_request_is_not_sent(client: ProbeClient) -> None:
+    """A request above the server's limit raises MessageTooLargeError; the connection stays."""
     with pytest.raises(MessageTooLargeError):
         await client.run("k", Run(action="x" * 1_048_600))
     assert (await client.run("k", Run(action="on"))).text == "on"
 
 
-async def test_a_wildcard_subscriber_that_answers_first_fools_nobody(
+async def test_replies_of_other_subscribers_are_ignored(
     raw: Any, nats_url: str, client: ProbeClient
 ) -> None:
-    """A stream or an auditor that listens on the subject too and answers first is passed over."""
+    """A reply of another subscriber of the subject, such as an audit stream, is ignored."""
     import nats
 
     async def acknowledge(message: Any) -> None:
@@ -394,11 +374,8 @@ async def test_a_wildcard_subscriber_that_answers_first_fools_nobody(
     await auditor.close()
 
 
-async def test_a_real_stream_on_the_subjects_fools_nobody(raw: Any, client: ProbeClient) -> None:
-    """A JetStream stream over the service's subjects acknowledges each request.
-
-    Callers still get their replies.
-    """
+async def test_jetstream_acknowledgements_are_ignored(raw: Any, client: ProbeClient) -> None:
+    """Callers get their replies although a JetStream stream acknowledges each request."""
     stream = raw.jetstream()
     await stream.add_stream(name="PROBE", subjects=["probe.command.>"])
     try:
@@ -407,8 +384,8 @@ async def test_a_real_stream_on_the_subjects_fools_nobody(raw: Any, client: Prob
         await stream.delete_stream("PROBE")
 
 
-async def test_a_reply_that_breaks_the_contract_is_told(raw: Any, nats_url: str) -> None:
-    """A service that answers nonsense is an InternalError at once, not a timeout."""
+async def test_invalid_reply_reports_violations(raw: Any, nats_url: str) -> None:
+    """A reply that breaks the contract raises InternalError immediately, not a timeout."""
 
     async def nonsense(message: Any) -> None:
         await raw.publish(message.reply, b'{"success":true,"result":{"text":5},"duration":1}')
@@ -423,8 +400,8 @@ async def test_a_reply_that_breaks_the_contract_is_told(raw: Any, nats_url: str)
     assert not error.value.remote
 
 
-async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
-    """Each with_* judges its values when it is called, and returns a new builder."""
+async def test_builder_rejects_invalid_settings_immediately() -> None:
+    """Each with_* method validates its arguments and returns a new builder."""
     builder = NatsServiceBuilder(Probe())
     for name in ("", "Workers", "a b", "a.b", "a*", "-a", "a\n", "x" * 200):
         with pytest.raises(ValueError, match="queue group"):
@@ -445,8 +422,8 @@ async def test_bad_settings_are_refused_by_the_builder_at_once() -> None:
     assert builder.with_queue_group("workers") is not builder
 
 
-async def test_a_service_without_a_server_does_not_start() -> None:
-    """Starting without NATS is an UnavailableError in bounded time."""
+async def test_starting_without_a_server_fails() -> None:
+    """Starting without NATS raises UnavailableError in bounded time."""
     from weenats import ConnectionOptions
 
     options = ConnectionOptions(connect_timeout=0.2)
@@ -457,10 +434,10 @@ async def test_a_service_without_a_server_does_not_start() -> None:
         await service.start()
 
 
-async def test_logs_hold_no_token(
+async def test_logs_contain_no_token(
     client: ProbeClient, handlers: Probe, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A token shows in no log and no repr, whatever fails."""
+    """A token appears in no log and no repr, whatever fails."""
     caplog.set_level(logging.DEBUG)
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -472,10 +449,8 @@ async def test_logs_hold_no_token(
     assert "eyJ" not in caplog.text
 
 
-async def test_a_payload_filled_past_its_checks_is_refused_by_the_service(
-    client: ProbeClient, handlers: Probe
-) -> None:
-    """What a client constructs without validation does not get past the service."""
+async def test_service_rejects_unvalidated_payload(client: ProbeClient, handlers: Probe) -> None:
+    """The service rejects a payload that its client constructed without validation."""
     with pytest.raises(InvalidArgumentError, match="payload of run") as error:
         await client.run("k", Run.model_construct(action=5))
     assert error.value.remote

@@ -1,4 +1,4 @@
-"""The mistakes that everybody makes first are told at once, in words that help."""
+"""Common first mistakes fail immediately with a helpful message."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from weenats.testing import MemoryTransport
 
 
 @pytest.mark.parametrize("servers", [[], "", " ", [""], ["nats://x", 5], None, 4222])
-def test_servers_that_are_none_are_refused(servers: Any) -> None:
-    """Without a server there is nothing to try: nats-py would try for ever."""
+def test_missing_servers_are_rejected(servers: Any) -> None:
+    """An empty or invalid server list is rejected; nats-py would retry forever."""
     with pytest.raises(InvalidArgumentError, match="servers must be the URL"):
         NatsTransport(servers)
     with pytest.raises(InvalidArgumentError, match="servers must be the URL"):
@@ -30,8 +30,8 @@ def test_servers_that_are_none_are_refused(servers: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTPS", "mqtt", "nat"])
-def test_servers_of_another_kind_are_refused(scheme: str) -> None:
-    """Whoever gives the URL of something else reads which ones go, and no password."""
+def test_unsupported_url_schemes_are_rejected(scheme: str) -> None:
+    """The error lists the supported schemes and hides the password."""
     told = r"begins with nats://, tls://, ws://, wss://, not {}://$"
     with pytest.raises(InvalidArgumentError, match=told.format(scheme)):
         NatsTransport(["nats://localhost", f"{scheme}://me:hidden@localhost:4222"])
@@ -41,28 +41,28 @@ def test_servers_of_another_kind_are_refused(scheme: str) -> None:
     "server",
     ["nats://x", "tls://x", "ws://x", "wss://x", "NATS://x", "x:4222", "a:b://c@localhost"],
 )
-def test_servers_that_may_be_some_are_taken(server: str) -> None:
-    """With a scheme of NATS, in either case, or without one."""
+def test_supported_server_urls_are_accepted(server: str) -> None:
+    """A NATS scheme in upper or lower case is accepted, and so is a URL without a scheme."""
     assert NatsTransport(server)
 
 
-async def test_no_server_is_told_with_its_url() -> None:
-    """Whoever forgot to start a server reads where none was found, without the password."""
+async def test_connection_error_contains_the_server_url() -> None:
+    """If no server is running, the error contains its URL without the password."""
     client = ProbeClient.connect("nats://me:hidden@127.0.0.1:1", timeout=0.2)
     with pytest.raises(UnavailableError, match=r"until the deadline; nats://127\.0\.0\.1:1$"):
         await client.get("k")
 
 
-def test_handlers_and_transports_of_another_kind_are_refused() -> None:
-    """A class in place of an object, a URL in place of a connection: each is named."""
+def test_wrong_handler_and_transport_types_are_rejected() -> None:
+    """A class instead of an instance and a URL instead of a transport are rejected."""
     with pytest.raises(TypeError, match="an instance of a handlers class"):
         NatsServiceBuilder(Probe)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"use ProbeClient\.connect\(url\)"):
         ProbeClient("nats://localhost:4222")  # type: ignore[arg-type]
 
 
-def test_handlers_that_are_not_async_are_refused() -> None:
-    """The builder names the operation and the method, before anybody calls it."""
+def test_non_async_handlers_are_rejected() -> None:
+    """build() fails and names the operation and the method."""
 
     class Plain(Probe):
         def get(self, key: str, context: RequestContext) -> Entity[Thing]:  # type: ignore[override]
@@ -73,20 +73,20 @@ def test_handlers_that_are_not_async_are_refused() -> None:
         builder.build()
 
 
-async def test_subscribers_that_are_not_async_are_refused() -> None:
-    """Whoever subscribes with a plain function learns it before an event is lost."""
+async def test_non_async_subscribers_are_rejected() -> None:
+    """Subscribing with a plain function fails before an event is lost."""
     transport = MemoryTransport()
     with pytest.raises(TypeError, match=r"handler of event happened must be an `async def`"):
-        await ProbeClient(transport).subscribe_happened(forgetful_subscriber)  # type: ignore[arg-type]
+        await ProbeClient(transport).subscribe_happened(non_async_subscriber)  # type: ignore[arg-type]
     assert transport._open is False
 
 
-def forgetful_subscriber(event: ReceivedEvent[Happened]) -> None:
-    """Forget to be async."""
+def non_async_subscriber(event: ReceivedEvent[Happened]) -> None:
+    """Handle an event without being async."""
 
 
-async def test_handlers_may_serve_twice(nats_url: str) -> None:
-    """Two services share their handlers; when one stops, events go out by the other."""
+async def test_two_services_can_share_handlers(nats_url: str) -> None:
+    """When one of two services stops, events are published through the other."""
     handlers = Probe()
 
     async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -103,10 +103,10 @@ async def test_handlers_may_serve_twice(nats_url: str) -> None:
         _ = handlers.transport
 
 
-async def test_an_interceptor_that_forgets_to_return_is_named(
+async def test_interceptor_without_return_is_reported(
     nats_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log of the service says what is missing; at the client it is a TypeError that says so."""
+    """The service logs the missing return; the client raises a TypeError that names it."""
 
     async def forgetful(context: RequestContext, call_next: Any) -> Any:
         await call_next(context)
@@ -126,7 +126,7 @@ async def test_an_interceptor_that_forgets_to_return_is_named(
             await plain.with_interceptor(forgetful).run("k", Run(action="a"))
 
 
-async def test_the_first_fault_is_in_the_message(client: ProbeClient) -> None:
-    """Whoever reads the message alone learns what is wrong and where."""
+async def test_error_message_contains_the_first_violation(client: ProbeClient) -> None:
+    """The message alone says what is wrong and where."""
     with pytest.raises(InvalidArgumentError, match="/aggregateId/key: String should have at least"):
         await client.get("")

@@ -1,4 +1,4 @@
-"""A peer that speaks only the wire.
+"""A peer that implements only the wire protocol.
 
 Raw nats-py and json, against our service and against our client.
 """
@@ -57,8 +57,8 @@ METADATA = {
 RUN = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}}
 
 
-async def test_a_command_with_all_metadata(ask: Any, handlers: Probe) -> None:
-    """A reply correlates with its request, names it as its cause, and echoes no request header."""
+async def test_command_with_all_metadata(ask: Any, handlers: Probe) -> None:
+    """The reply names the request as its cause and echoes no request header."""
     answer = await ask(
         "probe.command.thing.run", {**RUN, "metadata": METADATA, "x": 1}, {"X-Secret": "s"}
     )
@@ -78,20 +78,20 @@ async def test_a_command_with_all_metadata(ask: Any, handlers: Probe) -> None:
     )
 
 
-async def test_a_command_without_metadata(ask: Any) -> None:
-    """The whole metadata block is optional on receipt."""
+async def test_command_without_metadata(ask: Any) -> None:
+    """The metadata of a request is optional."""
     assert (await ask("probe.command.thing.run", RUN))["result"] == {"text": "a"}
 
 
-async def test_a_command_without_result(ask: Any) -> None:
-    """A reply of a command without a result has no `result`."""
+async def test_command_without_result(ask: Any) -> None:
+    """The reply of a command without a result has no `result`."""
     answer = await ask("probe.command.thing.forget", RUN)
     assert answer["success"] is True
     assert "result" not in answer
 
 
-async def test_the_query_get(ask: Any) -> None:
-    """`get` needs no `query` member and answers the entity."""
+async def test_query_get(ask: Any) -> None:
+    """`get` needs no `query` member and returns the entity."""
     answer = await ask("probe.query.thing.get", {"aggregateId": {"type": "thing", "key": "k"}})
     assert answer["entity"] == {
         "id": {"type": "thing", "key": "k"},
@@ -100,15 +100,15 @@ async def test_the_query_get(ask: Any) -> None:
     }
 
 
-async def test_a_query_with_parameters(ask: Any) -> None:
-    """Parameters travel in `query`."""
+async def test_query_with_parameters(ask: Any) -> None:
+    """Parameters are sent in `query`."""
     body = {"aggregateId": {"type": "thing", "key": "k"}, "query": {"pattern": "p"}}
     assert (await ask("probe.query.thing.find", body))["result"] == {"text": "k p"}
 
 
 @pytest.mark.parametrize("code", NUMBERS)
-async def test_every_code_leaves_in_body_and_headers(ask: Any, handlers: Probe, code: str) -> None:
-    """Each canonical error is told in the body by its code and in the headers by its number."""
+async def test_error_code_is_sent_in_body_and_headers(ask: Any, handlers: Probe, code: str) -> None:
+    """Each canonical error has its code in the body and its number in the headers."""
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
         raise CLASS_OF_CODE[code]("because", details={"n": 1})
@@ -127,8 +127,8 @@ async def test_every_code_leaves_in_body_and_headers(ask: Any, handlers: Probe, 
     }
 
 
-async def test_declared_errors_leave_with_their_name(ask: Any, handlers: Probe) -> None:
-    """A declared error is its code, and in `details` its name and its typed data."""
+async def test_declared_errors_are_sent_with_name_and_data(ask: Any, handlers: Probe) -> None:
+    """The `details` of a declared error contain its name and its typed data."""
 
     async def missing(key: str, command: Run, context: RequestContext) -> Outcome:
         raise PartMissingError(details=MissingDetails(part="wheel"))
@@ -145,7 +145,7 @@ async def test_declared_errors_leave_with_their_name(ask: Any, handlers: Probe) 
 
 
 async def test_health(raw: RawClient, service: Any) -> None:
-    """`{service}.health` answers a HealthCheck."""
+    """`{service}.health` returns a HealthCheck."""
     answer = json.loads((await raw.request("probe.health", b"", timeout=5)).data)
     assert answer == {
         "type": "io.nats.micro.v1.ping_response",
@@ -157,11 +157,8 @@ async def test_health(raw: RawClient, service: Any) -> None:
     }
 
 
-async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
-    """An event that we publish is the notification of the wire.
-
-    One that a foreign peer publishes is typed here.
-    """
+async def test_events_use_the_wire_format(raw: RawClient, nats_url: str) -> None:
+    """Published events have the wire format; events of a foreign peer arrive as typed models."""
     arrived: asyncio.Queue[Any] = asyncio.Queue()
     await raw.subscribe("probe.events.thing.*", cb=arrived.put)
     await raw.flush()
@@ -196,8 +193,10 @@ async def test_events_leave_and_arrive(raw: RawClient, nats_url: str) -> None:
             )
 
 
-async def _answering(raw: RawClient, subject: str, answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """Let a foreign service answer so; return the list of the requests it gets."""
+async def _serve_reply(
+    raw: RawClient, subject: str, answer: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Run a foreign service with this reply; return the list of requests it gets."""
     requests: list[dict[str, Any]] = []
 
     async def reply(message: Any) -> None:
@@ -210,10 +209,10 @@ async def _answering(raw: RawClient, subject: str, answer: dict[str, Any]) -> li
     return requests
 
 
-async def test_a_foreign_service_answers_our_client(raw: RawClient, nats_url: str) -> None:
-    """A service in another language needs the wire alone; what our client sends is the wire."""
+async def test_client_calls_a_foreign_service(raw: RawClient, nats_url: str) -> None:
+    """The client needs only the wire protocol from a service, and sends only that."""
     answer = {"result": {"text": "hi"}, "duration": 2, "success": True, "other": 1}
-    requests = await _answering(raw, "probe.query.thing.find", answer)
+    requests = await _serve_reply(raw, "probe.query.thing.find", answer)
     async with ProbeClient.connect(nats_url, token="a.b.c") as client:
         assert (await client.find("k", FindParameters(pattern="p"), timeout=60)).text == "hi"
     (request,) = requests
@@ -226,10 +225,10 @@ async def test_a_foreign_service_answers_our_client(raw: RawClient, nats_url: st
 
 
 @pytest.mark.parametrize("code", NUMBERS)
-async def test_every_code_arrives_as_its_class(raw: RawClient, nats_url: str, code: str) -> None:
-    """Each error of a foreign service is raised as the class of its code."""
+async def test_error_code_is_raised_as_its_class(raw: RawClient, nats_url: str, code: str) -> None:
+    """An error of a foreign service is raised as the class of its code."""
     error = {"code": code, "message": "because", "details": {"n": 1}}
-    await _answering(
+    await _serve_reply(
         raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
     )
     async with ProbeClient.connect(nats_url) as client:
@@ -252,9 +251,11 @@ async def test_every_code_arrives_as_its_class(raw: RawClient, nats_url: str, co
         "broken",
     ],
 )
-async def test_an_error_that_is_none_is_told(raw: RawClient, nats_url: str, error: Any) -> None:
-    """A failure that breaks the wire is an InternalError of this side."""
-    await _answering(
+async def test_malformed_error_raises_internal_error(
+    raw: RawClient, nats_url: str, error: Any
+) -> None:
+    """An error reply that breaks the wire protocol raises a local InternalError."""
+    await _serve_reply(
         raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
     )
     async with ProbeClient.connect(nats_url) as client:
@@ -263,16 +264,16 @@ async def test_an_error_that_is_none_is_told(raw: RawClient, nats_url: str, erro
 
 
 @pytest.mark.parametrize("data", [None, {}, {"part": 5}, "x"])
-async def test_a_declared_error_with_wrong_details_keeps_its_code(
+async def test_declared_error_with_wrong_details_keeps_its_code(
     raw: RawClient, nats_url: str, data: Any
 ) -> None:
-    """When the typed details do not fit, the caller still gets the class of the code."""
+    """If the typed details do not match, the caller gets the class of the error code."""
     error = {
         "code": "NOT_FOUND",
         "message": "x",
         "details": {"error": "part-missing", "data": data},
     }
-    await _answering(
+    await _serve_reply(
         raw, "probe.command.thing.run", {"success": False, "error": error, "duration": 0}
     )
     async with ProbeClient.connect(nats_url) as client:

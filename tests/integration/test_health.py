@@ -1,4 +1,4 @@
-"""The health of a service over a real server: asked by our client and by a foreign one."""
+"""Health checks over a real server, with our client and with a raw one."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def builder(
     )
 
 
-def summed_up(health: HealthCheck) -> tuple[str, bool, bool, dict[str, str]]:
+def summarize(health: HealthCheck) -> tuple[str, bool, bool, dict[str, str]]:
     """Return status, live, ready, and the status of each check."""
     data = health.data
     return health.status, data.live, data.ready, {each.name: each.status for each in data.checks}
 
 
-async def test_without_checks(client: ProbeClient, raw: RawClient) -> None:
-    """A service that serves is live and ready, and the message keeps to its schema."""
-    assert summed_up(await client.check_health()) == ("ok", True, True, {})
+async def test_health_without_checks(client: ProbeClient, raw: RawClient) -> None:
+    """A running service is live and ready; the message conforms to its schema."""
+    assert summarize(await client.check_health()) == ("ok", True, True, {})
     reply = await raw.request("probe.health", b"")
     told = load_valid("health-check", reply.data)
     assert told["data"] == {"live": True, "ready": True, "checks": []}
@@ -66,8 +66,8 @@ def threads() -> set[str]:
     return {name for name in names if name.startswith("health check ")}
 
 
-async def test_every_way_to_fail(nats_url: str, raw: RawClient) -> None:
-    """Checks that hang, block, raise or return False are told by name; nothing else of them is."""
+async def test_failing_checks_are_reported(nats_url: str, raw: RawClient) -> None:
+    """Checks that hang, block, raise or return False are reported without error texts."""
     released = threading.Event()
     clock = shift_time()
     ran: list[str] = []
@@ -113,8 +113,8 @@ async def test_every_way_to_fail(nats_url: str, raw: RawClient) -> None:
     await service.stop()
 
 
-async def test_a_check_recovers(nats_url: str) -> None:
-    """What is wrong is found by the next run, and so is that it is well again."""
+async def test_check_recovers(nats_url: str) -> None:
+    """The next run of a check notices a failure, and later its recovery."""
     clock = shift_time()
     works: list[Any] = [True, False, ValueError(), True]
     runs: list[None] = []
@@ -130,13 +130,13 @@ async def test_a_check_recovers(nats_url: str) -> None:
         for number, status in enumerate(["ok", "error", "error", "ok"], 1):
             await until(lambda number=number: len(runs) == number)
             health = await client.check_health()
-            assert summed_up(health) == (status, True, status == "ok", {"store": status})
+            assert summarize(health) == (status, True, status == "ok", {"store": status})
             if number < len(works):
                 clock.advance(INTERVAL + 0.1)
 
 
-async def test_nothing_runs_when_somebody_asks(nats_url: str) -> None:
-    """Hundreds of questions and calls make no check run: it ran once, when the service started."""
+async def test_health_requests_do_not_run_checks(nats_url: str) -> None:
+    """Checks run once at start; hundreds of health requests and calls run none."""
     runs: list[None] = []
     service = builder(nats_url, store=lambda: runs.append(None)).build()
     async with service, ProbeClient.connect(nats_url) as client:
@@ -148,7 +148,7 @@ async def test_nothing_runs_when_somebody_asks(nats_url: str) -> None:
 
 
 async def test_starting_is_live_but_not_ready(nats_url: str, raw: RawClient) -> None:
-    """While the first checks run the service says so; it takes requests when they have ended."""
+    """Until the first checks have ended the service is not ready and takes no requests."""
     begun, released = asyncio.Event(), asyncio.Event()
 
     async def slow() -> None:
@@ -160,19 +160,19 @@ async def test_starting_is_live_but_not_ready(nats_url: str, raw: RawClient) -> 
     await begun.wait()
     async with ProbeClient.connect(nats_url) as client:
         expected = ("error", True, False, {"store": "error"})
-        assert summed_up(await client.check_health()) == expected
+        assert summarize(await client.check_health()) == expected
         with pytest.raises(NoRespondersError):
             await client.run("k", Run(action="a"))
         assert await client.list_instances() == []
         released.set()
         await starting
-        assert summed_up(await client.check_health()) == ("ok", True, True, {"store": "ok"})
+        assert summarize(await client.check_health()) == ("ok", True, True, {"store": "ok"})
         assert (await client.run("k", Run(action="a"))).text == "a"
     await service.stop()
 
 
 async def test_draining_is_live_but_not_ready(nats_url: str, gate: Gate) -> None:
-    """A service that finishes its last requests answers until it is gone, its checks well."""
+    """A draining service answers health requests until it has stopped."""
     service = builder(nats_url, Probe(hold=gate), store=lambda: True).build()
     await service.start()
     async with ProbeClient.connect(nats_url, timeout=20) as client:
@@ -182,7 +182,7 @@ async def test_draining_is_live_but_not_ready(nats_url: str, gate: Gate) -> None
         async with asyncio.timeout(LIMIT):
             while (health := await client.check_health()).status == "ok":
                 pass
-        assert summed_up(health) == ("error", True, False, {"store": "ok"})
+        assert summarize(health) == ("error", True, False, {"store": "ok"})
         assert not stopping.done()
         gate.opened.set()
         await call
@@ -191,8 +191,8 @@ async def test_draining_is_live_but_not_ready(nats_url: str, gate: Gate) -> None
             await client.check_health()
 
 
-async def test_switched_off(nats_url: str) -> None:
-    """Without health nobody answers how the service is; everything else is answered."""
+async def test_health_can_be_disabled(nats_url: str) -> None:
+    """With enabled=False health requests have no responders; everything else works."""
     service = NatsServiceBuilder(Probe(), nats_url).with_health(enabled=False).build()
     async with service, ProbeClient.connect(nats_url) as client:
         with pytest.raises(NoRespondersError):
@@ -201,8 +201,8 @@ async def test_switched_off(nats_url: str) -> None:
         assert len(await client.list_instances()) == 1
 
 
-async def test_stopped_while_it_starts() -> None:
-    """A service that is stopped during its first checks serves nothing, and its start says so."""
+async def test_stopping_during_the_first_checks() -> None:
+    """start() raises UnavailableError, and the service never listens."""
     begun = asyncio.Event()
 
     async def hangs() -> None:
@@ -228,8 +228,8 @@ async def test_stopped_while_it_starts() -> None:
         await client.run("k", Run(action="a"))
 
 
-async def test_keys_of_the_issuer(nats_url: str) -> None:
-    """Without keys to verify tokens with a service is not ready; it is once they could be had."""
+async def test_jwks_is_a_health_check(nats_url: str) -> None:
+    """A service is not ready until it has keys to verify tokens with."""
     issuer = HttpServer()
     issuer.behaviour = answer(b"broken", status=500)
     config = JwtAuthConfig(
@@ -240,7 +240,7 @@ async def test_keys_of_the_issuer(nats_url: str) -> None:
         async with service, ProbeClient.connect(nats_url) as client:
             health = await client.check_health()
             expected = {"store": "ok", "jwks": "error"}
-            assert summed_up(health) == ("error", True, False, expected)
+            assert summarize(health) == ("error", True, False, expected)
             assert health.data.checks[1].message == "there are no keys"
             keys = {"keys": [jwk(private_key("EdDSA", 1), kid="k-1", use="sig")]}
             issuer.behaviour = answer(json.dumps(keys).encode())
@@ -252,18 +252,18 @@ async def test_keys_of_the_issuer(nats_url: str) -> None:
         issuer.stop()
 
 
-async def test_keys_are_no_check_unless_health_was_asked_for(nats_url: str) -> None:
-    """Without with_health the status says whether the service serves, as ever."""
+async def test_jwks_check_requires_with_health(nats_url: str) -> None:
+    """Without with_health() missing keys do not change the health status."""
     config = JwtAuthConfig(
         algorithms=["EdDSA"], jwks_uri="http://127.0.0.1:1/", issuer="https://x", audience="x"
     )
     service = NatsServiceBuilder(Probe(), nats_url).with_auth(config).build()
     async with service, ProbeClient.connect(nats_url) as client:
-        assert summed_up(await client.check_health()) == ("ok", True, True, {})
+        assert summarize(await client.check_health()) == ("ok", True, True, {})
 
 
-async def test_answers_of_others(nats_url: str, raw: RawClient) -> None:
-    """A service of another make may tell its checks alone, or its status alone."""
+async def test_health_replies_of_foreign_services(nats_url: str, raw: RawClient) -> None:
+    """A foreign reply may have a status without data, or data with nothing but checks."""
     identity = {"type": PING, "name": "probe", "id": "1", "version": "1.0.0", "status": "ok"}
     bodies = [
         identity,

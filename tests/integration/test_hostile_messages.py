@@ -1,4 +1,4 @@
-"""Messages that nobody would send, callbacks that nobody should write: the connection lives on."""
+"""Malformed messages and faulty callbacks do not break the connection."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 async def transport(nats_url: str) -> AsyncIterator[NatsTransport]:
-    """A connection that answers on `echo`."""
+    """A connection that answers on `hostile.echo`."""
     async with connected(nats_url) as opened:
         opened.subscribe("hostile.echo", answering(opened))
         await opened.fence()
         yield opened
 
 
-async def alive(transport: NatsTransport) -> None:
-    """Hold that the same connection still delivers."""
+async def assert_alive(transport: NatsTransport) -> None:
+    """Check that the connection still delivers messages."""
     reply = await transport.request("hostile.echo", b"alive", b"", soon())
     assert reply.payload == b"alive"
 
 
 async def send(server: NatsServer, frames: bytes) -> None:
-    """Write bytes to the server as a client of any make would, and wait until it took them."""
+    """Send raw protocol bytes to the server and wait until it has processed them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b'CONNECT {"verbose":false,"headers":true}\r\n' + frames + b"PING\r\n")
     await asyncio.wait_for(reader.readuntil(b"PONG\r\n"), LIMIT)
@@ -43,7 +43,7 @@ async def send(server: NatsServer, frames: bytes) -> None:
 
 
 def frame(block: bytes, payload: bytes = b"x") -> bytes:
-    """Return a message with a header block of any bytes."""
+    """Return an HPUB frame with this header block."""
     size = len(block)
     return b"HPUB hostile.in %d %d\r\n%b%b\r\n" % (size, size + len(payload), block, payload)
 
@@ -60,10 +60,10 @@ def frame(block: bytes, payload: bytes = b"x") -> bytes:
         (b"NATS/1.0 \xff\xff\xff\r\n\r\n", {}),
     ],
 )
-async def test_header_blocks_of_any_bytes(
+async def test_malformed_header_blocks(
     transport: NatsTransport, nats_server: NatsServer, block: bytes, headers: dict[str, str]
 ) -> None:
-    """What can be read of a broken header block is read; nothing raises, the payload arrives."""
+    """Malformed headers raise nothing; readable ones are parsed, and the payload arrives."""
     arrived: asyncio.Queue[Delivery] = asyncio.Queue()
     transport.subscribe("hostile.in", arrived.put_nowait)
     await transport.fence()
@@ -73,11 +73,11 @@ async def test_header_blocks_of_any_bytes(
     assert dict(delivery.headers) == headers
     assert isinstance(delivery.status, str)
     assert delivery.timeout == headers.get("wee-timeout")
-    await alive(transport)
+    await assert_alive(transport)
 
 
-async def test_a_hundred_headers(transport: NatsTransport, raw: RawClient) -> None:
-    """A hundred headers with text of any script arrive."""
+async def test_many_headers(transport: NatsTransport, raw: RawClient) -> None:
+    """A hundred headers with non-ASCII values arrive."""
     arrived: asyncio.Queue[Delivery] = asyncio.Queue()
     transport.subscribe("hostile.many", arrived.put_nowait)
     await transport.fence()
@@ -88,22 +88,22 @@ async def test_a_hundred_headers(transport: NatsTransport, raw: RawClient) -> No
 
 
 @pytest.mark.parametrize("token", [b"\x0b", b"\x0c1", b"\xff", b"\x01", b"%s", b"x" * 2000])
-async def test_subjects_of_any_bytes(
+async def test_malformed_subjects(
     transport: NatsTransport, nats_server: NatsServer, token: bytes
 ) -> None:
-    """A subject or reply subject of odd bytes does not make a wildcard listener deaf."""
+    """A malformed subject or reply subject does not break a wildcard subscription."""
     transport.subscribe("hostile.any.*", lambda _: None)
     await transport.fence()
     await send(nats_server, b"PUB hostile.any.%b hostile.%b 1\r\nx\r\n" % (token, token))
     await transport.fence()
-    await alive(transport)
+    await assert_alive(transport)
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), asyncio.CancelledError()])
-async def test_a_callback_that_raises(
+async def test_callback_exception_is_logged(
     transport: NatsTransport, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """Whatever a callback raises is logged; the connection hands over the next messages."""
+    """An exception of a callback is logged, and the next messages are delivered."""
 
     def on_delivery(_: Delivery) -> None:
         raise error
@@ -112,15 +112,15 @@ async def test_a_callback_that_raises(
     for _ in range(2):
         transport.publish("hostile.raise", b"")
     await transport.fence()
-    await alive(transport)
+    await assert_alive(transport)
     assert caplog.text.count("unexpected error while handing over a message on hostile.raise") == 2
 
 
-async def test_a_cancelled_fence(transport: NatsTransport) -> None:
-    """The answer to a fence that was given up disturbs neither later fences nor messages."""
+async def test_cancelled_fence(transport: NatsTransport) -> None:
+    """A cancelled fence() disturbs neither later fences nor messages."""
     for _ in range(20):
         fences = [asyncio.create_task(transport.fence()) for _ in range(3)]
-        call = asyncio.create_task(alive(transport))
+        call = asyncio.create_task(assert_alive(transport))
         call.add_done_callback(lambda _, fence=fences[2]: fence.cancel())  # type: ignore[misc]
         asyncio.get_running_loop().call_soon(fences[0].cancel)
         await fences[1]

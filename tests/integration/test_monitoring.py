@@ -1,4 +1,4 @@
-"""Snapshots of a service over a real server: published, and in its statistics."""
+"""Monitoring snapshots over a real server: published, and in the statistics."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ INTERVAL = 30
 
 
 async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
-    """Fail with a text that nobody may see."""
+    """Fail with a text that must not be exposed."""
     raise ValueError("password=hunter2")
 
 
 async def test_snapshots_are_published(nats_url: str, raw: RawClient) -> None:
-    """One when the service starts and one each interval, by the schema, with the identity."""
+    """One snapshot is published at start and one per interval, according to the schema."""
     clock = shift_time()
     heard: list[bytes] = []
 
@@ -69,8 +69,10 @@ async def test_snapshots_are_published(nats_url: str, raw: RawClient) -> None:
     assert b"hunter2" not in heard[1]
 
 
-async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -> None:
-    """STATS keep to ADR-32: the snapshot beside the endpoints, each endpoint's own in its data."""
+async def test_stats_contain_monitoring_snapshots(
+    nats_url: str, raw: RawClient, gate: Gate
+) -> None:
+    """STATS contains the snapshot of the service and the figures of each endpoint."""
     service = (
         NatsServiceBuilder(Probe(hold=gate), nats_url)
         .with_queue_group("probe", max_concurrency=1)
@@ -104,7 +106,7 @@ async def test_statistics_show_them(nats_url: str, raw: RawClient, gate: Gate) -
         await asyncio.gather(*calls, waiting)
 
 
-async def test_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
+async def test_stats_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
     """A service without monitoring adds nothing to its statistics."""
     await client.run("k", Run(action="a"))
     stats = load_valid("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
@@ -113,8 +115,8 @@ async def test_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
 
 
 @pytest.mark.usefixtures("patient_discovery")
-async def test_statistics_of_all_instances(nats_url: str) -> None:
-    """Every instance is asked at once; they come sorted."""
+async def test_list_stats_returns_all_instances(nats_url: str) -> None:
+    """All instances are queried at once, and the results are sorted by id."""
     services = [NatsServiceBuilder(Probe(), nats_url).with_monitoring().build() for _ in range(3)]
     for service in services:
         await service.start()
@@ -128,8 +130,8 @@ async def test_statistics_of_all_instances(nats_url: str) -> None:
         await service.stop()
 
 
-async def test_a_service_that_stops_publishes_no_more(nats_url: str, raw: RawClient) -> None:
-    """When it has stopped no snapshot comes, however long one waits."""
+async def test_stopped_service_publishes_no_snapshots(nats_url: str, raw: RawClient) -> None:
+    """After a service has stopped it publishes no more snapshots."""
     clock = shift_time()
     heard: list[Any] = []
 

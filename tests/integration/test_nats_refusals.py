@@ -1,4 +1,4 @@
-"""The transport and what a server refuses: subjects, users, sizes."""
+"""The transport when the server denies subjects, users or message sizes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ authorization {
 
 @pytest.fixture
 def reload(tmp_path: Path, configured: NatsServer) -> Reload:
-    """Give the configured server another configuration while it runs."""
+    """Replace the configuration of the running server."""
 
     def to(config: str) -> None:
         (tmp_path / "own.conf").write_text(config)
@@ -55,7 +55,7 @@ def reload(tmp_path: Path, configured: NatsServer) -> Reload:
 
 @pytest.fixture
 def configured(tmp_path: Path) -> Iterator[NatsServer]:
-    """A server whose users may not do everything."""
+    """A server whose users have restricted permissions."""
     (tmp_path / "own.conf").write_text(PERMISSIONS)
     with NatsServer(arguments=["-c", str(tmp_path / "own.conf")]) as server:
         yield server
@@ -63,15 +63,15 @@ def configured(tmp_path: Path) -> Iterator[NatsServer]:
 
 @pytest.fixture
 async def free(configured: NatsServer) -> AsyncIterator[NatsTransport]:
-    """A connection that may do everything."""
+    """A connection with all permissions."""
     async with connected(
         configured.url, ConnectionOptions(user="free", password="free")
     ) as transport:
         yield transport
 
 
-async def test_a_refused_publish(configured: NatsServer, free: NatsTransport) -> None:
-    """A call to a subject that the server refuses learns at once; others go on."""
+async def test_denied_publish(configured: NatsServer, free: NatsTransport) -> None:
+    """A request on a denied subject fails immediately; other requests go on."""
     free.subscribe(">", lambda _: None)
     free.subscribe("open.slow", lambda _: None)
     await free.fence()
@@ -87,8 +87,8 @@ async def test_a_refused_publish(configured: NatsServer, free: NatsTransport) ->
         await transport.fence()
 
 
-async def test_a_refused_question_to_many(configured: NatsServer, free: NatsTransport) -> None:
-    """Who may not ask learns it at once: that nobody answered would be no answer."""
+async def test_denied_request_many(configured: NatsServer, free: NatsTransport) -> None:
+    """request_many() on a denied subject raises an error instead of returning no replies."""
     free.subscribe("Secret.a", answering(free))
     await free.fence()
     async with connected(configured.url, ME) as transport:
@@ -97,8 +97,8 @@ async def test_a_refused_question_to_many(configured: NatsServer, free: NatsTran
         assert not transport._inbox.mux._gatherings
 
 
-async def test_a_refused_subscription(configured: NatsServer) -> None:
-    """The fence behind a subscription that the server refuses raises, until it is given up."""
+async def test_denied_subscription(configured: NatsServer) -> None:
+    """After a denied subscription fence() raises until it is unsubscribed."""
     async with connected(configured.url, ME) as transport:
         interests = [transport.subscribe("Secret.a", print, group) for group in ("", "group")]
         transport.subscribe("open", answering(transport))
@@ -110,8 +110,8 @@ async def test_a_refused_subscription(configured: NatsServer) -> None:
         assert (await transport.request("open", b"1", b"", soon())).payload == b"1"
 
 
-async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> None:
-    """Without an inbox no call can be answered: each one raises at once, after a reconnect too."""
+async def test_denied_inbox(configured: NatsServer, free: NatsTransport) -> None:
+    """Without a permitted inbox every request fails immediately, also after a reconnect."""
     free.subscribe("open", lambda _: None)
     await free.fence()
     options = ConnectionOptions(user="deaf", password="right", reconnect_wait=0.02)
@@ -135,8 +135,8 @@ async def test_a_refused_inbox(configured: NatsServer, free: NatsTransport) -> N
         await refused()
 
 
-async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsTransport) -> None:
-    """A call that could not be answered is not sent, so that nobody executes it."""
+async def test_denied_inbox_sends_no_requests(configured: NatsServer, free: NatsTransport) -> None:
+    """A request whose reply could not be received is not sent."""
     arrived: list[object] = []
     free.subscribe("open", arrived.append)
     await free.fence()
@@ -150,10 +150,10 @@ async def test_a_refused_inbox_sends_nothing(configured: NatsServer, free: NatsT
         assert deaf._connection.interests == []
 
 
-async def test_an_inbox_that_is_allowed_later(
+async def test_inbox_allowed_later(
     configured: NatsServer, free: NatsTransport, reload: Reload
 ) -> None:
-    """A server that changes its mind answers the next calls, on the same connection."""
+    """Once the server allows the inbox, requests succeed on the same connection."""
     free.subscribe("open", answering(free))
     free.subscribe("Secret.b", answering(free))
     await free.fence()
@@ -162,16 +162,16 @@ async def test_an_inbox_that_is_allowed_later(
             await deaf.request("open", b"", b"", soon())
         reload(PERMISSIONS.replace("_INBOX.>", "Secret.a"))
 
-        assert await once_allowed(deaf, b"1") == b"1"
+        assert await reply_once_allowed(deaf, b"1") == b"1"
         with pytest.raises(PermissionDeniedError, match=r"Secret\.a"):
-            await subscribed(deaf, "Secret.a")
+            await try_subscribe(deaf, "Secret.a")
         assert (await deaf.request("Secret.b", b"2", b"", soon())).payload == b"2"
 
 
-async def test_an_inbox_that_is_refused_later(
+async def test_inbox_denied_later(
     configured: NatsServer, free: NatsTransport, reload: Reload
 ) -> None:
-    """Calls that wait for a reply learn it at once, and later ones are answered once they may."""
+    """Waiting requests fail when the inbox is denied; requests work once it is allowed."""
     free.subscribe("silence", lambda _: None)
     free.subscribe("open", answering(free))
     await free.fence()
@@ -186,19 +186,19 @@ async def test_an_inbox_that_is_refused_later(
         with pytest.raises(PermissionDeniedError, match="_INBOX"):
             await transport.request("open", b"2", b"", soon())
         reload(PERMISSIONS)
-        assert await once_allowed(transport, b"3") == b"3"
+        assert await reply_once_allowed(transport, b"3") == b"3"
 
 
-async def once_allowed(transport: NatsTransport, payload: bytes) -> bytes:
-    """Return the reply that comes as soon as the server lets replies through."""
+async def reply_once_allowed(transport: NatsTransport, payload: bytes) -> bytes:
+    """Return the first reply after the server allows the inbox."""
     async with asyncio.timeout(LIMIT):
         while True:
             with contextlib.suppress(PermissionDeniedError):
                 return (await transport.request("open", payload, b"", soon())).payload
 
 
-async def subscribed(transport: NatsTransport, subject: str) -> None:
-    """Listen on a subject, or take it back."""
+async def try_subscribe(transport: NatsTransport, subject: str) -> None:
+    """Subscribe to a subject; unsubscribe again if it is denied."""
     interest = transport.subscribe(subject, lambda _: None)
     try:
         await transport.fence()
@@ -207,8 +207,8 @@ async def subscribed(transport: NatsTransport, subject: str) -> None:
         raise
 
 
-async def test_another_inbox_prefix(configured: NatsServer, free: NatsTransport) -> None:
-    """With the prefix that the server allows, calls are answered."""
+async def test_custom_inbox_prefix(configured: NatsServer, free: NatsTransport) -> None:
+    """With an inbox prefix that the server allows, requests succeed."""
     free.subscribe("open", answering(free))
     await free.fence()
     options = ConnectionOptions(user="deaf", password="right", inbox_prefix="mine.inbox")
@@ -217,10 +217,8 @@ async def test_another_inbox_prefix(configured: NatsServer, free: NatsTransport)
         assert len(await transport.request_many("open", b"", timeout=5, quiet=0.05)) == 1
 
 
-async def test_a_user_that_is_revoked_and_allowed_again(
-    configured: NatsServer, reload: Reload
-) -> None:
-    """A server that throws a user out ends calls that wait; the transport is back once it may."""
+async def test_revoked_user_reconnects_when_allowed(configured: NatsServer, reload: Reload) -> None:
+    """A waiting request fails when its user is revoked; the transport reconnects later."""
     async with connected(configured.url, ME) as transport:
         transport.subscribe("echo", answering(transport))
         asked = asyncio.Event()
@@ -235,10 +233,10 @@ async def test_a_user_that_is_revoked_and_allowed_again(
         assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
 
 
-async def test_a_limit_that_is_lowered(
+async def test_lowered_max_payload(
     configured: NatsServer, reload: Reload, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A message over a new limit ends the connection, not the transport, which then knows it."""
+    """A message over the new limit ends the connection; the transport learns the limit."""
     async with connected(configured.url, ME) as transport:
         transport.subscribe("echo", answering(transport))
         reload("max_payload: 1000\n" + PERMISSIONS)
@@ -256,8 +254,8 @@ async def test_a_limit_that_is_lowered(
     assert "maximum payload violation" in caplog.text
 
 
-async def test_a_server_that_has_enough_connections() -> None:
-    """A server that is full keeps a transport out in bounded time; it gets in when one leaves."""
+async def test_server_with_max_connections() -> None:
+    """Connecting to a full server fails in bounded time and works once a client has left."""
     options = ConnectionOptions(connect_timeout=0.2, reconnect_wait=0.02)
     with NatsServer(config="max_connections: 1") as server:
         async with connected(server.url) as first:
@@ -273,8 +271,8 @@ async def test_a_server_that_has_enough_connections() -> None:
         await second.close()
 
 
-async def test_messages_of_many_reads() -> None:
-    """Messages of megabytes, split across many reads and among pings, arrive whole."""
+async def test_large_messages_split_across_reads() -> None:
+    """Messages of several megabytes arrive whole, also between pings."""
     options = ConnectionOptions(ping_interval=1)
     with NatsServer(config='max_payload: 8MB\nping_interval: "20ms"\nping_max: 1000') as server:
         async with connected(server.url, options) as transport:

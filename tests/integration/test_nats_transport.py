@@ -1,4 +1,4 @@
-"""The transport over real servers that die, come back, refuse and change their minds."""
+"""The transport over servers that crash, come back, hang or reject credentials."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from weenats.testing import NatsServer
 from weenats.transport import Delivery
 
 
-async def silence(transport: NatsTransport, subject: str) -> asyncio.Task[Delivery]:
-    """Return a call that waits and waits: nobody answers it."""
+async def unanswered_request(transport: NatsTransport, subject: str) -> asyncio.Task[Delivery]:
+    """Start a request that never gets a reply."""
     called = asyncio.Event()
     transport.subscribe(subject, lambda _: called.set())
     call = asyncio.create_task(transport.request(subject, b"", b"", monotonic() + 60))
@@ -42,21 +42,21 @@ async def silence(transport: NatsTransport, subject: str) -> asyncio.Task[Delive
     return call
 
 
-async def lose(transport: NatsTransport, break_it: Callable[[], None]) -> None:
-    """Break the connection and wait until the transport has noticed: the call that waits ends."""
-    call = await silence(transport, "silence")
+async def break_connection(transport: NatsTransport, break_it: Callable[[], None]) -> None:
+    """Break the connection and wait until a pending request fails."""
+    call = await unanswered_request(transport, "silence")
     break_it()
     with pytest.raises(ConnectionLostError, match="whether silence was executed is unknown"):
         await asyncio.wait_for(call, LIMIT)
 
 
-async def test_a_killed_server_that_comes_back(own_nats_server: NatsServer) -> None:
-    """Calls that wait end at once; what is asked and published then waits for the server."""
+async def test_reconnect_to_a_killed_server(own_nats_server: NatsServer) -> None:
+    """Pending requests fail immediately; later requests and events wait for the server."""
     async with connected(own_nats_server.url) as transport:
         arrived: list[bytes] = []
         transport.subscribe("event", lambda delivery: arrived.append(delivery.payload))
         transport.subscribe("echo", answering(transport), "group")
-        await lose(transport, own_nats_server.kill)
+        await break_connection(transport, own_nats_server.kill)
         with pytest.raises(ConnectionLostError):
             await transport.fence()
         with pytest.raises(ConnectionLostError):
@@ -76,19 +76,19 @@ async def test_a_killed_server_that_comes_back(own_nats_server: NatsServer) -> N
 async def test_without_a_server_requests_end_at_their_deadline(own_nats_server: NatsServer) -> None:
     """A request does not wait longer for the connection than it has time."""
     async with connected(own_nats_server.url) as transport:
-        await lose(transport, own_nats_server.kill)
+        await break_connection(transport, own_nats_server.kill)
         started = monotonic()
         with pytest.raises(UnavailableError, match="no connection to NATS until the deadline"):
             await transport.request("echo", b"", b"", started + 0.05)
         assert monotonic() - started < 2
 
 
-async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
-    """Without a connection two megabytes are kept, then publishing is refused until it is back."""
+async def test_reconnect_buffer_is_limited(own_nats_server: NatsServer) -> None:
+    """Without a connection publishing fails once more than two megabytes are buffered."""
     async with connected(own_nats_server.url) as transport:
         arrived: list[int] = []
         transport.subscribe("event", lambda delivery: arrived.append(len(delivery.payload)))
-        await lose(transport, own_nats_server.kill)
+        await break_connection(transport, own_nats_server.kill)
         for _ in range(3):
             transport.publish("event", b"x" * 1_000_000)
         with pytest.raises(ResourceExhaustedError, match="the buffer for messages to NATS is full"):
@@ -101,11 +101,11 @@ async def test_what_is_kept_has_a_limit(own_nats_server: NatsServer) -> None:
 
 
 @pytest.mark.parametrize("again", [True, False])
-async def test_closing_without_a_server(own_nats_server: NatsServer, *, again: bool) -> None:
-    """A transport that is reconnecting closes at once; who waits for it learns so."""
+async def test_closing_while_reconnecting(own_nats_server: NatsServer, *, again: bool) -> None:
+    """close() ends immediately while reconnecting; pending requests are UNAVAILABLE."""
     transport = NatsTransport(own_nats_server.url, FAST)
     await transport.connect()
-    await lose(transport, own_nats_server.kill)
+    await break_connection(transport, own_nats_server.kill)
     transport.publish("event", b"kept")
     call = asyncio.create_task(transport.request("echo", b"", b"", monotonic() + 60))
     if again:
@@ -115,31 +115,33 @@ async def test_closing_without_a_server(own_nats_server: NatsServer, *, again: b
         await asyncio.wait_for(call, LIMIT)
 
 
-async def test_what_writes(own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written by nats-py's `writelines`: not every Python's can lose its socket."""
+async def test_writelines_is_not_used(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """nats-py's `writelines` is never used: in some Pythons it cannot handle a lost socket."""
     used: list[object] = []
     monkeypatch.setattr(TcpTransport, "writelines", lambda _, frames: used.append(frames))
     async with connected(own_nats_server.url) as transport:
         transport.subscribe("echo", answering(transport))
-        await lose(transport, own_nats_server.kill)
+        await break_connection(transport, own_nats_server.kill)
         transport.publish("event", b"kept")
         own_nats_server.start()
         assert (await transport.request("echo", b"on", b"", soon())).payload == b"on"
-        await lose(transport, own_nats_server.kill)
+        await break_connection(transport, own_nats_server.kill)
         interest = transport.subscribe("later", answering(transport))
         transport.publish("event", b"never sent")
         await asyncio.gather(transport.close(), transport.unsubscribe([interest]))
     assert not used
 
 
-async def test_a_server_that_hangs(own_nats_server: NatsServer) -> None:
-    """A peer that misses its pings is dead: calls that wait end, and go on when it is back."""
+async def test_hanging_server_is_detected(own_nats_server: NatsServer) -> None:
+    """A server that misses pings counts as lost; requests work once it responds again."""
     options = ConnectionOptions(reconnect_wait=0.02, ping_interval=0.05, connect_timeout=0.2)
     async with connected(own_nats_server.url, options) as transport:
         transport.subscribe("echo", answering(transport))
         server = own_nats_server.process_id
         try:
-            await lose(transport, lambda: os.kill(server, signal.SIGSTOP))
+            await break_connection(transport, lambda: os.kill(server, signal.SIGSTOP))
         finally:
             os.kill(server, signal.SIGCONT)
         assert (await request_again(transport, "echo", b"on")).payload == b"on"
@@ -147,7 +149,7 @@ async def test_a_server_that_hangs(own_nats_server: NatsServer) -> None:
 
 @pytest.fixture
 async def mute_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Something that takes connections and says nothing; the event tells that one came."""
+    """A server that accepts connections and sends nothing; the event is set on connect."""
     writers: list[asyncio.StreamWriter] = []
     came = asyncio.Event()
 
@@ -164,8 +166,10 @@ async def mute_server() -> AsyncIterator[tuple[str, asyncio.Event]]:
 
 
 @pytest.mark.timing
-async def test_no_server_is_told_in_bounded_time(mute_server: tuple[str, asyncio.Event]) -> None:
-    """Connecting to nothing, or to what never answers, ends after connect_timeout."""
+async def test_connecting_without_a_server_fails_in_bounded_time(
+    mute_server: tuple[str, asyncio.Event],
+) -> None:
+    """connect() fails after connect_timeout; no error and no repr contains the password."""
     options = ConnectionOptions(connect_timeout=0.1, user="me", password="hunter2")
     for url in ("nats://127.0.0.1:1", mute_server[0], "nats://u:hunter2@127.0.0.1:1"):
         transport = NatsTransport(url, options)
@@ -180,7 +184,7 @@ async def test_no_server_is_told_in_bounded_time(mute_server: tuple[str, asyncio
 
 
 async def test_closing_while_connecting(mute_server: tuple[str, asyncio.Event]) -> None:
-    """A close does not wait for a server that does not answer; who connects learns of it."""
+    """close() does not wait for a silent server; connect() and requests fail."""
     url, came = mute_server
     transport = NatsTransport(url, ConnectionOptions(connect_timeout=120))
     connecting = asyncio.create_task(transport.connect())
@@ -192,8 +196,8 @@ async def test_closing_while_connecting(mute_server: tuple[str, asyncio.Event]) 
             await asyncio.wait_for(task, LIMIT)
 
 
-async def test_a_connect_that_is_given_up(mute_server: tuple[str, asyncio.Event]) -> None:
-    """Who cancels a connect gets CancelledError; the next one tries again."""
+async def test_cancelled_connect(mute_server: tuple[str, asyncio.Event]) -> None:
+    """Cancelling connect() raises CancelledError; the next connect() tries again."""
     url, came = mute_server
     transport = NatsTransport(url, ConnectionOptions(connect_timeout=0.1))
     connecting = asyncio.create_task(transport.connect())
@@ -206,8 +210,8 @@ async def test_a_connect_that_is_given_up(mute_server: tuple[str, asyncio.Event]
     await transport.close()
 
 
-async def test_wrong_credentials_are_told_at_once() -> None:
-    """A server that refuses the credentials is not asked again until the time is over."""
+async def test_wrong_credentials_fail_immediately() -> None:
+    """Connecting with rejected credentials is not retried until the connect timeout."""
     with NatsServer(arguments=["--user", "me", "--pass", "right"]) as server:
         for wrong in ({"user": "me", "password": "wrong"}, {}):
             options = ConnectionOptions(**wrong, connect_timeout=120)
@@ -219,8 +223,8 @@ async def test_wrong_credentials_are_told_at_once() -> None:
             await right.fence()
 
 
-async def test_a_server_that_takes_nothing_more_is_noticed(own_nats_server: NatsServer) -> None:
-    """What a slow server has not taken is bounded, and arrives once it goes on."""
+async def test_send_buffer_for_a_slow_server_is_limited(own_nats_server: NatsServer) -> None:
+    """Unsent data for a slow server is limited and arrives once the server reads again."""
     async with connected(own_nats_server.url) as transport:
         arrived: list[bytes] = []
         transport.subscribe("event", lambda delivery: arrived.append(delivery.payload[:4]))

@@ -1,4 +1,4 @@
-"""Far more calls than can be served: those that are admitted do not suffer from the others."""
+"""More calls than the service can handle: admitted calls stay fast."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ TICK: Final = 0.01
 WORK: Final = Run(action="work")
 
 
-class Work(Probe):
-    """Takes as long as the work takes, and counts what it began."""
+class SlowProbe(Probe):
+    """A probe whose command takes SERVICE_TIME; it counts the started calls."""
 
     begun = 0
 
     async def run(self, key: str, command: Run, context: RequestContext) -> Outcome:
-        """Do the work."""
+        """Wait for the service time."""
         self.begun += 1
         await asyncio.sleep(SERVICE_TIME)
         return Outcome(text=key)
 
 
 class Load:
-    """Calls that are made whether or not earlier ones were answered."""
+    """An open-loop load: calls start whether or not earlier ones were answered."""
 
     def __init__(self, client: ProbeClient) -> None:
         self._client = client
@@ -52,7 +52,7 @@ class Load:
         self.outcomes: Counter[type] = Counter()
 
     async def call(self) -> None:
-        """Make one call and note how it ended."""
+        """Make one call and record its outcome."""
         started = monotonic()
         try:
             await self._client.run("k", WORK)
@@ -63,7 +63,7 @@ class Load:
             self.latencies.append(monotonic() - started)
 
     async def offer(self, rate: float, seconds: float) -> None:
-        """Begin so many calls a second for so long."""
+        """Start calls at this rate for so many seconds."""
         begun, started = 0, monotonic()
         while (elapsed := monotonic() - started) < seconds:
             while begun < elapsed * rate:
@@ -74,25 +74,25 @@ class Load:
             await asyncio.sleep(TICK)
 
     async def finish(self) -> None:
-        """Wait for the calls that are under way."""
+        """Wait for the calls in progress."""
         while self._calls:
             await asyncio.wait(self._calls)
 
 
 def p99(latencies: list[float]) -> float:
-    """Return what all but one in a hundred stay within."""
+    """Return the 99th percentile."""
     return sorted(latencies)[int(len(latencies) * 0.99)]
 
 
 def memory() -> int:
-    """Return the bytes that are in use."""
+    """Return the traced memory in bytes."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
 
 async def overload(url: str) -> tuple[Load, Load, int]:
-    """Offer half of what can be done, then five times as much; return both, and bytes grown."""
-    builder = NatsServiceBuilder(Work(), url).with_queue_group(
+    """Offer half the capacity, then five times as much; return both loads and memory growth."""
+    builder = NatsServiceBuilder(SlowProbe(), url).with_queue_group(
         "probe", CONCURRENCY, max_queue=CONCURRENCY // 2, max_queue_time=SERVICE_TIME
     )
     async with builder.build(), ProbeClient.connect(url, timeout=1) as client:
@@ -113,12 +113,8 @@ async def overload(url: str) -> tuple[Load, Load, int]:
 
 @pytest.mark.timing
 @pytest.mark.timeout(240)
-async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
-    """The admitted are served as quickly as ever, the service works at its capacity, and no more.
-
-    A queue half as long as what runs at once costs whoever waits half a service time at most. What
-    a machine that is busy otherwise makes slower is looked at again, up to three times.
-    """
+async def test_admitted_calls_stay_fast_at_five_times_the_capacity(nats_url: str) -> None:
+    """Admitted calls stay fast and throughput stays at capacity, in one of three runs."""
     shortfalls: list[str] = []
     for _ in range(3):
         unloaded, loaded, grown = await overload(nats_url)
@@ -137,12 +133,9 @@ async def test_five_times_as_much_as_can_be_done(nats_url: str) -> None:
 
 
 @pytest.mark.timing
-async def test_callers_that_are_impatient_keep_nobody_busy(nats_url: str) -> None:
-    """When all have left too little time once it is their turn, those are begun who can be served.
-
-    First come, first served alone would begin what nobody waits for any more, for ever.
-    """
-    handlers = Work()
+async def test_calls_without_enough_time_are_not_started(nats_url: str) -> None:
+    """Under overload with short deadlines most of the started calls are still answered."""
+    handlers = SlowProbe()
     builder = NatsServiceBuilder(handlers, nats_url).with_queue_group(
         "probe", CONCURRENCY, max_queue=2 * CONCURRENCY
     )

@@ -1,4 +1,4 @@
-"""The printed permissions: with exactly these all works, with one less something breaks."""
+"""Generated permissions: sufficient as they are, and each entry is necessary."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from weenats_codegen.permissions.model import Entry, Used, of_client, of_service
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[NatsServer]:
-    """A server that knows every role, complete and with one entry less."""
+    """A server with one user per role and one user per missing entry."""
     with NatsServer(config=config_of(users())) as running:
         yield running
 
 
-async def test_with_exactly_these_everything_works(caplog: pytest.LogCaptureFixture) -> None:
-    """Calls, events, discovery, health, snapshots, deadlines, giving up, a drain: no violation."""
+async def test_generated_permissions_are_sufficient(caplog: pytest.LogCaptureFixture) -> None:
+    """All features work without a permissions violation."""
     with NatsServer(config=config_of({"free": None, **ROLES})) as server:
         snapshots: list[object] = []
         async with scenario(server) as these:
@@ -60,10 +60,10 @@ async def test_with_exactly_these_everything_works(caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize("entry", ROLES["client"].publish, ids=lambda entry: entry.subject)
-async def test_a_client_that_may_not_send_there(
+async def test_client_without_publish_permission(
     server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the subject is for is refused at once and names it; all else works."""
+    """Only what needs the denied subject fails, immediately and naming the subject."""
     async with scenario(server, client=user_without("client", entry)) as these:
         failed = await these.run()
         instance = these.service.instance_id
@@ -79,8 +79,8 @@ async def test_a_client_that_may_not_send_there(
 
 
 @pytest.mark.parametrize("entry", ROLES["client"].subscribe, ids=lambda entry: entry.subject)
-async def test_a_client_that_may_not_listen_there(server: NatsServer, entry: Entry) -> None:
-    """Without its inbox no call is made; without an event it cannot be subscribed to."""
+async def test_client_without_subscribe_permission(server: NatsServer, entry: Entry) -> None:
+    """Without its inbox no call works; without an event subject only that event fails."""
     async with scenario(server, client=user_without("client", entry)) as these:
         failed = await these.run()
     prefix = entry.subject.removesuffix(">")
@@ -93,8 +93,8 @@ async def test_a_client_that_may_not_listen_there(server: NatsServer, entry: Ent
 
 
 @pytest.mark.parametrize("entry", ROLES["service"].subscribe, ids=lambda entry: entry.subject)
-async def test_a_service_that_may_not_listen_there(server: NatsServer, entry: Entry) -> None:
-    """It does not start, and says which subject it may not use."""
+async def test_service_without_subscribe_permission(server: NatsServer, entry: Entry) -> None:
+    """The service does not start and names the denied subject."""
     builder = NatsServiceBuilder(
         Receipts(), server.url, connection=as_user(user_without("service", entry))
     )
@@ -107,10 +107,10 @@ async def test_a_service_that_may_not_listen_there(server: NatsServer, entry: En
 
 
 @pytest.mark.parametrize("entry", ROLES["service"].publish, ids=lambda entry: entry.subject)
-async def test_a_service_that_may_not_send_there(
+async def test_service_without_publish_permission(
     server: NatsServer, entry: Entry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Events and snapshots, which nobody waits for, do not come; both logs name the subject."""
+    """Its event or snapshot is not published; our log and the server's name the subject."""
     snapshots: list[object] = []
     async with scenario(server, service=user_without("service", entry)) as these:
         these.free.transport.subscribe("receipts.monitoring", snapshots.append)
@@ -129,10 +129,10 @@ async def test_a_service_that_may_not_send_there(
     await until(lambda: told in server.log())
 
 
-async def test_a_service_that_may_not_reply(
+async def test_service_without_reply_permission(
     server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nobody is answered; the log says to whom."""
+    """Calls time out, and the log names the denied reply subject."""
     async with scenario(server, service="mute service") as these:
         await exceed_deadline(
             lambda timeout: these.client.add_item("r", COFFEE, timeout=timeout),
@@ -141,8 +141,8 @@ async def test_a_service_that_may_not_reply(
     assert all(subject.startswith("_INBOX_till.") for subject in refused_subjects(caplog))
 
 
-async def test_a_client_of_a_few_operations() -> None:
-    """It calls what was named, below its own inbox, and nothing else."""
+async def test_client_with_selected_operations() -> None:
+    """It can call the selected operations with its own inbox, and nothing else."""
     few = of_client(CONTRACT, Used(["add-item", "get"], [], discovery=False))
     with NatsServer(config=config_of({"free": None, **ROLES, "few": few})) as server:
         async with scenario(server, client="few") as these:
@@ -152,8 +152,8 @@ async def test_a_client_of_a_few_operations() -> None:
     assert {type(error) for error in failed.values()} == {PermissionDeniedError}
 
 
-async def test_a_client_that_only_listens() -> None:
-    """Where nothing may be published, NATS lets nothing be published."""
+async def test_subscribe_only_client() -> None:
+    """Without publish entries the server denies all publishing."""
     ears = of_client(CONTRACT, Used([], ["item-added"], discovery=False), queue_group="ears")
     with NatsServer(config=config_of({"free": None, **ROLES, "ears": ears})) as server:
         with Peer(server, "ears") as peer:
@@ -175,10 +175,10 @@ async def test_a_client_that_only_listens() -> None:
         assert seen == ["r"]
 
 
-async def test_events_are_the_word_of_the_service(
+async def test_clients_cannot_publish_events(
     server: NatsServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A client that says that something has happened is heard by nobody; its log says so."""
+    """An event that a client publishes is not delivered; its log names the subject."""
     seen: list[object] = []
 
     async def note(event: object) -> None:
@@ -192,8 +192,8 @@ async def test_events_are_the_word_of_the_service(
     assert refused_subjects(caplog) == [f"{EVENTS}item-added"]
 
 
-async def test_a_service_of_another_queue_group() -> None:
-    """It serves in the group that was named and starts in no other."""
+async def test_service_with_custom_queue_group() -> None:
+    """The service starts in the permitted queue group and in no other."""
     workers = of_service(CONTRACT, queue_group="workers")
     with NatsServer(config=config_of({"workers": workers})) as server:
         builder = NatsServiceBuilder(Receipts(), server.url, connection=as_user("workers"))

@@ -1,4 +1,4 @@
-"""The printed permissions, subject by subject: the server allows these and denies all others."""
+"""Generated permissions by subject: the server allows the listed ones and denies all others."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from weenats_codegen.permissions.output import to_claims
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[NatsServer]:
-    """A server that knows every role, complete and with one entry less."""
+    """A server with one user per role and one user per missing entry."""
     with NatsServer(config=config_of(users())) as running:
         yield running
 
 
-def test_replies_go_to_who_asked(server: NatsServer) -> None:
-    """A service may answer who asks, a caller that gives up included, and nobody else."""
+def test_service_can_publish_only_replies(server: NatsServer) -> None:
+    """A service can reply to calls, also to cancelled ones, but to no other inbox."""
     with Peer(server, "service") as service, Peer(server, "free") as free:
         subject = "receipts.query.receipt.get"
         assert service.refusals(f"SUB {subject} receipts 1", "SUB receipts.cancel 2") == []
@@ -39,21 +39,26 @@ def test_replies_go_to_who_asked(server: NatsServer) -> None:
                 assert service.may_publish("_INBOX.mine.1") == may
 
 
-def plain(entry: Entry) -> str:
+def concrete_subject(entry: Entry) -> str:
     """Return a subject that an entry allows."""
     return entry.subject.partition(" ")[0].replace("*", "one").replace(">", "two")
 
 
 TOKENS = sorted(
-    {token for role in ROLES for entry in entries(role) for token in plain(entry).split(".")}
+    {
+        token
+        for role in ROLES
+        for entry in entries(role)
+        for token in concrete_subject(entry).split(".")
+    }
     | {"other", "Receipts", "$SYS", "$JS", "_INBOX"}
 )
 NAMES = st.sampled_from(TOKENS) | st.from_regex(r"[A-Za-z0-9_$-]{1,12}", fullmatch=True)
 
 
-def near(role: str, tokens: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Return subjects: any, what is allowed, and what is one word away from it."""
-    allowed = st.sampled_from([plain(entry) for entry in entries(role)])
+def similar_subjects(role: str, tokens: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Return allowed subjects, slightly changed ones and random ones."""
+    allowed = st.sampled_from([concrete_subject(entry) for entry in entries(role)])
     changed = st.builds(
         lambda subject, where, words: ".".join(
             [*subject.split(".")[:where], *words, *subject.split(".")[where + 1 :]]
@@ -68,7 +73,7 @@ def near(role: str, tokens: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @pytest.fixture(scope="module", params=["configuration", "claims"])
 def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Peer]]:
-    """Connect as a role whose user is in a server's configuration, or has a JWT."""
+    """Connect as a role, with a user of the server's configuration or with a JWT."""
     tenant = Tenant()
 
     def identified(role: str) -> tuple[Identity, str]:
@@ -84,13 +89,11 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Callable[[str], Peer]]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_other_subject_is_closed_to_what_they_send(
-    connect: Callable[[str], Peer], role: str
-) -> None:
-    """The server takes messages on the printed subjects and refuses all others."""
+def test_only_listed_subjects_can_be_published(connect: Callable[[str], Peer], role: str) -> None:
+    """The server accepts messages on the listed subjects and denies all others."""
 
     @examples(2)
-    @given(subject=near(role, NAMES))
+    @given(subject=similar_subjects(role, NAMES))
     @example(subject="$SYS.REQ.SERVER.PING")
     @example(subject="$JS.API.INFO")
     def holds(subject: str) -> None:
@@ -98,19 +101,18 @@ def test_every_other_subject_is_closed_to_what_they_send(
 
     with connect(role) as peer:
         for entry in ROLES[role].publish:
-            assert peer.may_publish(plain(entry))
+            assert peer.may_publish(concrete_subject(entry))
         holds()
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_other_subject_is_closed_to_their_ears(
-    connect: Callable[[str], Peer], role: str
-) -> None:
-    """The server lets them listen on the printed subjects, in the printed queue groups only."""
+def test_only_listed_subjects_can_be_subscribed(connect: Callable[[str], Peer], role: str) -> None:
+    """The server allows subscriptions to the listed subjects and queue groups only."""
 
     @examples(2)
     @given(
-        subject=near(role, NAMES | st.just("*")) | near(role, NAMES).map("{}.>".format),
+        subject=similar_subjects(role, NAMES | st.just("*"))
+        | similar_subjects(role, NAMES).map("{}.>".format),
         group=st.sampled_from(["", "receipts", "other"]),
     )
     @example(subject=">", group="")
@@ -122,5 +124,5 @@ def test_every_other_subject_is_closed_to_their_ears(
 
     with connect(role) as peer:
         for entry in ROLES[role].subscribe:
-            assert peer.may_subscribe(plain(entry), entry.subject.partition(" ")[2])
+            assert peer.may_subscribe(concrete_subject(entry), entry.subject.partition(" ")[2])
         holds()

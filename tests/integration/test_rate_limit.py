@@ -1,4 +1,4 @@
-"""Limits over a real nats-server: what stands on the wire, and that each client has its share."""
+"""Rate limiting over a real nats-server: wire format, and fairness between clients."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ RATE: Final = 20
 SECONDS: Final = 5
 
 
-async def test_a_refusal_on_the_wire(nats_url: str) -> None:
-    """Code, number, details and header, as another language reads them."""
+async def test_rate_limit_error_on_the_wire(nats_url: str) -> None:
+    """The reply has the code, its number, `retryAfter` and the retry header."""
     request = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}'
     async with NatsServiceBuilder(Probe(), nats_url).with_rate_limit(0.01, burst=1).build():
         raw = await nats.connect(nats_url)
@@ -44,7 +44,7 @@ async def test_a_refusal_on_the_wire(nats_url: str) -> None:
 
 @pytest_asyncio.fixture
 async def per_client(nats_url: str) -> AsyncIterator[str]:
-    """A service that lets each client make so many requests a second, without a burst."""
+    """A service with a rate limit per client and a burst of one second."""
     builder = NatsServiceBuilder(Probe(), nats_url).with_auth(validator=FakeValidator())
     limited = builder.with_rate_limit(RATE, burst=RATE, per_client=True)
     async with limited.with_queue_group("probe", max_concurrency=100).build():
@@ -52,8 +52,8 @@ async def per_client(nats_url: str) -> AsyncIterator[str]:
 
 
 @pytest.mark.timing
-async def test_each_of_twenty_clients_has_its_share(per_client: str) -> None:
-    """All come twice as often as they may for 5 s; each passes with what it may, within 5 %."""
+async def test_clients_share_the_rate_limit_fairly(per_client: str) -> None:
+    """Twenty clients at twice the rate for 5 s each get their own limit, within 5 %."""
     async with ProbeClient.connect(per_client) as shared:
         clients = [
             shared.with_token(token(good_claims(sub=f"client-{number}")))

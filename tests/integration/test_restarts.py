@@ -1,4 +1,4 @@
-"""Stops, restarts and crashes: what was admitted is finished or told."""
+"""Stops, restarts and crashes: admitted calls are finished or fail with an error."""
 
 from __future__ import annotations
 
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
 
 
 def build(url: str, handlers: Probe, **options: Any) -> NatsService:
-    """Return an instance of the probe in the group that all instances share."""
+    """Return an instance of the probe in the shared queue group."""
     return NatsServiceBuilder(handlers, url).with_queue_group("probe", **options).build()
 
 
-async def test_instances_restarted_in_turn_fail_no_call(nats_url: str) -> None:
-    """Two instances are restarted in turn, several times, while 64 calls are in flight.
-
-    None fails.
-    """
+async def test_rolling_restart_fails_no_calls(nats_url: str) -> None:
+    """Restarting two instances in turn fails none of 64 concurrent calls."""
     handlers = Probe()
     done = asyncio.Event()
     answered = 0
@@ -68,8 +65,8 @@ async def test_instances_restarted_in_turn_fail_no_call(nats_url: str) -> None:
     assert answered > 2000
 
 
-async def test_a_stop_finishes_what_was_admitted(nats_url: str, gate: Gate) -> None:
-    """Running and waiting requests are answered after the stop began; then nobody listens."""
+async def test_stop_finishes_admitted_requests(nats_url: str, gate: Gate) -> None:
+    """stop() answers running and waiting requests; later calls are UNAVAILABLE."""
     service = build(nats_url, Probe(hold=gate), max_concurrency=2)
     await service.start()
     async with ProbeClient.connect(nats_url) as client:
@@ -86,8 +83,8 @@ async def test_a_stop_finishes_what_was_admitted(nats_url: str, gate: Gate) -> N
             await client.run("k", Run(action="a"))
 
 
-async def test_what_the_drain_budget_cannot_finish_is_told(nats_url: str, gate: Gate) -> None:
-    """What the drain budget is too short for is answered UNAVAILABLE and cancelled."""
+async def test_drain_timeout_cancels_unfinished_requests(nats_url: str, gate: Gate) -> None:
+    """Requests that exceed the drain timeout are cancelled and get UNAVAILABLE."""
     builder = NatsServiceBuilder(Probe(hold=gate), nats_url).with_queue_group(
         "probe", max_concurrency=1
     )
@@ -103,8 +100,8 @@ async def test_what_the_drain_budget_cannot_finish_is_told(nats_url: str, gate: 
     assert gate.cancelled == 1
 
 
-async def test_stopping_twice_and_leaving_is_one_stop(nats_url: str) -> None:
-    """`stop` may be called by several, and before `async with` ends."""
+async def test_stop_is_idempotent(nats_url: str) -> None:
+    """stop() can be called by several tasks, and before `async with` ends."""
     async with build(nats_url, Probe()) as service:
         assert service.is_serving
         await asyncio.gather(service.stop(), service.stop())
@@ -112,13 +109,10 @@ async def test_stopping_twice_and_leaving_is_one_stop(nats_url: str) -> None:
         await service.wait_until_stopped()
 
 
-async def test_a_server_that_crashes_fails_waiting_calls_at_once_and_is_found_again(
+async def test_server_crash_fails_waiting_calls_immediately(
     own_nats_server: NatsServer, gate: Gate
 ) -> None:
-    """A call that waits when the server is killed learns at once.
-
-    After the restart calls work again by themselves.
-    """
+    """A waiting call fails when the server is killed; calls work again after its restart."""
     options = ConnectionOptions(reconnect_wait=0.02)
     handlers = Probe(hold=gate)
     builder = NatsServiceBuilder(
@@ -168,11 +162,8 @@ async def _until_reached(client: ProbeClient) -> None:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_loses_no_queued_work(nats_url: str, stop: signal.Signals) -> None:
-    """SIGTERM or SIGINT with running and queued requests.
-
-    All are answered, then the process ends with 0.
-    """
+async def test_signal_drains_queued_requests(nats_url: str, stop: signal.Signals) -> None:
+    """After SIGTERM or SIGINT all requests are answered, and the process exits with 0."""
     async with (
         _child(nats_url) as child,
         ProbeClient.connect(nats_url, timeout=LIMIT) as client,
@@ -185,8 +176,8 @@ async def test_a_signal_loses_no_queued_work(nats_url: str, stop: signal.Signals
         assert await asyncio.wait_for(child.wait(), LIMIT) == 0
 
 
-async def test_a_second_signal_cuts_the_drain_short(nats_url: str) -> None:
-    """A second signal answers what is left UNAVAILABLE at once."""
+async def test_second_signal_ends_the_drain(nats_url: str) -> None:
+    """After a second signal unfinished requests get UNAVAILABLE immediately."""
     async with (
         _child(nats_url, hold="60") as child,
         ProbeClient.connect(nats_url, timeout=LIMIT) as client,
@@ -202,8 +193,8 @@ async def test_a_second_signal_cuts_the_drain_short(nats_url: str) -> None:
         assert await asyncio.wait_for(child.wait(), LIMIT) == 0
 
 
-async def test_waiting_for_the_stop_ends_with_it(nats_url: str) -> None:
-    """`wait_until_stopped` returns once another task has stopped the service."""
+async def test_wait_until_stopped_returns_after_stop(nats_url: str) -> None:
+    """wait_until_stopped() returns once another task has stopped the service."""
     service = build(nats_url, Probe())
     await service.start()
     waiting = asyncio.create_task(service.wait_until_stopped())

@@ -1,4 +1,4 @@
-"""Calls that are made again: over a real nats-server, with services and servers that go away."""
+"""Retries over a real nats-server, with services and servers that stop or crash."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 
 
 def build(url: str, handlers: Probe, **options: Any) -> NatsService:
-    """Return an instance of the probe that does not wait long for what it admitted."""
+    """Return an instance of the probe with a short drain timeout."""
     builder = NatsServiceBuilder(handlers, url, **options)
     return builder.with_queue_group("probe").with_drain_timeout(0.05).build()
 
 
 async def run(client: ProbeClient, action: str, key: str = "k", **options: Any) -> Outcome:
-    """Call the command as one that may be tried again."""
+    """Call the command as an idempotent one."""
     return await client.execute(IDEMPOTENT_RUN, key, Run(action=action), **options)
 
 
 @pytest.mark.parametrize("error", [UnavailableError, ResourceExhaustedError])
-async def test_a_service_that_asks_for_a_little_time_gets_it(
+async def test_retries_wait_for_retry_after(
     client: ProbeClient, handlers: Probe, error: type[ServiceError]
 ) -> None:
-    """Refused twice with `retryAfter`, the call succeeds, and no attempt came too early."""
+    """After two errors with `retryAfter` the call succeeds, and no retry comes too early."""
     loop = asyncio.get_running_loop()
     came: list[float] = []
 
@@ -64,13 +64,8 @@ async def test_a_service_that_asks_for_a_little_time_gets_it(
     assert came[2] - came[1] >= 0.04
 
 
-async def test_calls_survive_an_instance_that_stops_and_only_idempotent_ones_run_twice(
-    nats_url: str, gate: Gate
-) -> None:
-    """What the stopping instance could not finish, the other one does.
-
-    A command that is not idempotent was begun once and ends in the error.
-    """
+async def test_only_idempotent_calls_are_retried_after_a_stop(nats_url: str, gate: Gate) -> None:
+    """Calls of a stopping instance run again on the other one only if idempotent."""
     executed: Counter[str] = Counter()
 
     async def hold(key: str, command: Run, context: RequestContext) -> Any:
@@ -104,10 +99,8 @@ async def test_calls_survive_an_instance_that_stops_and_only_idempotent_ones_run
     }
 
 
-async def test_a_call_survives_a_service_that_is_gone_for_a_moment(
-    nats_url: str, gate: Gate
-) -> None:
-    """Cut short by a stop, then nobody listens, then the service is back and answers."""
+async def test_retries_survive_a_service_restart(nats_url: str, gate: Gate) -> None:
+    """A call that a stop interrupts is retried until the service is back."""
     seen: list[Any] = []
 
     async def note(context: RequestContext, call_next: CallNext) -> Response:
@@ -131,13 +124,10 @@ async def test_a_call_survives_a_service_that_is_gone_for_a_moment(
     assert {type(error).__name__ for error in seen} == {"UnavailableError", "NoRespondersError"}
 
 
-async def test_a_nats_server_that_crashes_ends_only_calls_that_may_not_run_twice(
+async def test_server_crash_fails_only_non_idempotent_calls(
     own_nats_server: NatsServer, gate: Gate
 ) -> None:
-    """The connection breaks under both calls; one is made again when it is back.
-
-    Whether the other one was executed is unknown, as its error says: nobody makes it again.
-    """
+    """After a crash the idempotent call is retried; the other raises ConnectionLostError."""
     executed: Counter[str] = Counter()
 
     async def hold(key: str, command: Run, context: RequestContext) -> Any:
@@ -165,7 +155,7 @@ async def test_a_nats_server_that_crashes_ends_only_calls_that_may_not_run_twice
 
 @pytest.fixture
 async def delivered(raw: RawClient) -> AsyncIterator[Counter[str]]:
-    """A backend in another language that is down: it refuses at once, and counts by messageId."""
+    """A foreign service that always answers UNAVAILABLE and counts the message ids."""
     counted: Counter[str] = Counter()
     reply = {
         "success": False,
@@ -183,8 +173,8 @@ async def delivered(raw: RawClient) -> AsyncIterator[Counter[str]]:
     await subscription.unsubscribe()
 
 
-async def storm(client: ProbeClient, *, callers: int, lasting: float) -> int:
-    """Let many callers call for a while, each again as soon as it failed; return how often."""
+async def call_continuously(client: ProbeClient, *, callers: int, lasting: float) -> int:
+    """Call from many tasks for a while without a pause; return the number of calls."""
     loop = asyncio.get_running_loop()
     end = loop.time() + lasting
 
@@ -200,27 +190,25 @@ async def storm(client: ProbeClient, *, callers: int, lasting: float) -> int:
 
 
 @pytest.mark.timing
-async def test_a_service_that_is_down_gets_a_tenth_more_calls_at_most(
-    nats_url: str, delivered: Counter[str]
-) -> None:
-    """A hundred callers for five seconds: retries are no storm, and there are some."""
+async def test_retry_budget_limits_extra_calls(nats_url: str, delivered: Counter[str]) -> None:
+    """Retries add at most 10 % to the calls of a service that is down."""
     async with ProbeClient.connect(nats_url) as connected:
         client = connected.with_retry(5, initial_backoff=0.001, max_backoff=0.01)
-        made = await storm(client, callers=100, lasting=5)
+        made = await call_continuously(client, callers=100, lasting=5)
         assert len(delivered) == made
         assert made < delivered.total() <= made * 1.1
         # Those of an overlay get what is left of the budget, and no more.
-        made += await storm(client.with_context(a=1), callers=100, lasting=0.1)
+        made += await call_continuously(client.with_context(a=1), callers=100, lasting=0.1)
         assert len(delivered) == made
         assert delivered.total() <= made * 1.1
     assert max(delivered.values()) <= 5
 
 
 @pytest.mark.timing
-async def test_a_service_that_is_gone_is_looked_for_a_tenth_more_often_at_most(
+async def test_retry_budget_applies_without_responders(
     nats_url: str,
 ) -> None:
-    """Nobody listens for five seconds; then the service is back and the same client reaches it."""
+    """Without responders retries add at most 10 %; calls work once the service is back."""
     attempts = 0
 
     async def count(context: RequestContext, call_next: CallNext) -> Response:
@@ -230,7 +218,7 @@ async def test_a_service_that_is_gone_is_looked_for_a_tenth_more_often_at_most(
 
     async with ProbeClient.connect(nats_url) as connected:
         client = connected.with_retry(initial_backoff=0.001).with_interceptor(count)
-        made = await storm(client, callers=50, lasting=5)
+        made = await call_continuously(client, callers=50, lasting=5)
         assert made < attempts <= made * 1.1
         async with build(nats_url, Probe()):
             assert (await run(client, "work")).text == "work"

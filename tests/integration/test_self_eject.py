@@ -1,4 +1,4 @@
-"""Instances that leave their queue group while their breakers are open, over a real server."""
+"""Instances that leave their queue group while their circuit breakers are open."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORK = Run(action="work")
 
 
 class Instance:
-    """An instance whose handler fails when the test says so, with one breaker for everything."""
+    """An instance with one breaker for all operations, whose handler fails on demand."""
 
     def __init__(self, url: str, transport: Any = None) -> None:
         self.clock = FakeClock()
@@ -52,7 +52,7 @@ class Instance:
 
     @property
     def is_member(self) -> bool:
-        """Say whether it listens."""
+        """Whether it is subscribed in its queue group."""
         return self.service.is_member
 
     @property
@@ -62,16 +62,16 @@ class Instance:
         return self.service._assembly
 
     async def out(self) -> None:
-        """Wait until it has left behind its fence."""
+        """Wait until it has left its queue group."""
         await until(lambda: not self.is_member and self.parts.membership._moving is None)
 
     async def back(self) -> None:
-        """Wait until it is a member again."""
+        """Wait until it has joined its queue group again."""
         await until(lambda: self.is_member and self.parts.membership._moving is None)
 
 
 async def call(client: ProbeClient, number: int) -> str:
-    """Call, and say what came of it; it is an error not to be answered at all."""
+    """Make a call and return its outcome; a call that gets no reply is an error."""
     try:
         outcome = await client.run(f"k{number}", WORK, timeout=20)
     except NoRespondersError:
@@ -85,12 +85,12 @@ async def call(client: ProbeClient, number: int) -> str:
 
 
 async def calls(client: ProbeClient, count: int) -> Counter[str]:
-    """Call so many times at once."""
+    """Make so many calls at once and count the outcomes."""
     return Counter(await asyncio.gather(*(call(client, number) for number in range(count))))
 
 
-async def test_the_other_instance_takes_all_the_work(nats_url: str) -> None:
-    """While one is out no call reaches it and none is lost; then it has its share again."""
+async def test_other_instance_takes_over_all_calls(nats_url: str) -> None:
+    """While one instance is out, the other gets all calls, and none is lost."""
     time = shift_time()
     sick, well = Instance(nats_url), Instance(nats_url)
     async with AsyncExitStack() as stack:
@@ -122,8 +122,8 @@ async def test_the_other_instance_takes_all_the_work(nats_url: str) -> None:
         assert sick.calls > before
 
 
-async def test_it_leaves_again_when_the_trial_fails(nats_url: str) -> None:
-    """The only one of its group: nobody responds while it is out, one call is the trial."""
+async def test_instance_leaves_again_after_a_failed_trial(nats_url: str) -> None:
+    """While the only instance is out there are no responders; a failed trial repeats that."""
     time = shift_time()
     only = Instance(nats_url)
     async with only.service, ProbeClient.connect(nats_url) as client:
@@ -141,8 +141,8 @@ async def test_it_leaves_again_when_the_trial_fails(nats_url: str) -> None:
         await only.out()
 
 
-async def test_it_answers_discovery_meanwhile(nats_url: str) -> None:
-    """PING, INFO and STATS as always; its health is an error, then ok again."""
+async def test_discovery_works_while_out_of_the_group(nats_url: str) -> None:
+    """An instance that is out answers PING, INFO and STATS; its health status is error."""
     time = shift_time()
     only = Instance(nats_url)
     async with only.service, ProbeClient.connect(nats_url) as client:
@@ -162,8 +162,8 @@ async def test_it_answers_discovery_meanwhile(nats_url: str) -> None:
         assert (await client.check_health()).status == "ok"
 
 
-async def test_one_operation_that_lets_callers_in_keeps_it(nats_url: str) -> None:
-    """With a breaker for each operation it stays while one of them is not open."""
+async def test_instance_stays_while_one_breaker_is_closed(nats_url: str) -> None:
+    """With one breaker per operation an instance leaves only when all are open."""
     handlers = Probe()
 
     async def fail(key: str, command: Run, context: RequestContext) -> Any:
@@ -181,8 +181,8 @@ async def test_one_operation_that_lets_callers_in_keeps_it(nats_url: str) -> Non
         assert not isinstance(raised.value, NoRespondersError)
 
 
-async def test_what_arrived_before_it_left_is_answered(nats_url: str) -> None:
-    """Calls that run when it leaves end as they end; those that wait are refused, none is lost."""
+async def test_calls_received_before_leaving_are_answered(nats_url: str) -> None:
+    """Running calls finish, waiting calls are rejected, and none is lost."""
     only = Instance(nats_url)
     async with only.service, ProbeClient.connect(nats_url) as client:
         only.held.clear()
@@ -197,7 +197,7 @@ async def test_what_arrived_before_it_left_is_answered(nats_url: str) -> None:
 
 
 class SlowTransport(NatsTransport):
-    """A connection that takes its time to leave."""
+    """A connection whose unsubscribe() waits for a gate."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
@@ -205,14 +205,14 @@ class SlowTransport(NatsTransport):
         self.leaving = 0
 
     async def unsubscribe(self, subscriptions: Any) -> None:
-        """Leave when the test says so."""
+        """Wait for the gate, then unsubscribe."""
         self.leaving += 1
         await self.gate.wait()
         await super().unsubscribe(subscriptions)
 
 
-async def test_a_stop_in_the_middle_of_leaving(nats_url: str) -> None:
-    """Every call has its answer, the stop ends, and nobody comes back."""
+async def test_stop_while_leaving_the_group(nats_url: str) -> None:
+    """Every call is answered, stop() ends, and the instance does not come back."""
     time = shift_time()
     transport = SlowTransport(nats_url)
     only = Instance(nats_url, transport)
@@ -233,8 +233,8 @@ async def test_a_stop_in_the_middle_of_leaving(nats_url: str) -> None:
     await transport.close()
 
 
-async def test_leaving_and_coming_back_under_load_loses_nothing(nats_url: str) -> None:
-    """Two instances that fail by turns, a crowd that never stops: every call is answered."""
+async def test_leaving_and_rejoining_under_load_loses_no_calls(nats_url: str) -> None:
+    """Two instances fail in turn under constant load, and every call is answered."""
     time = shift_time()
     pair = [Instance(nats_url), Instance(nats_url)]
     done = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Sockets of servers that do not say who they are are closed, not left to the garbage collector."""
+"""Sockets are closed when a server hangs up before it sends INFO."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from weenats.errors import UnavailableError
 from weenats.testing import NatsServer
 
 
-class Mute:
-    """A server that hangs up on whoever comes."""
+class HangingUpServer:
+    """A server that closes every connection immediately."""
 
     def __init__(self) -> None:
         self.visits = 0
@@ -27,9 +27,9 @@ class Mute:
         writer.close()
 
 
-async def test_when_connecting() -> None:
-    """A port that answers with nothing is UNAVAILABLE, however often it was tried."""
-    mute = Mute()
+async def test_failed_connects_close_their_sockets() -> None:
+    """Connecting to a port that hangs up is UNAVAILABLE and leaves no socket open."""
+    mute = HangingUpServer()
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
@@ -45,13 +45,13 @@ async def test_when_connecting() -> None:
     gc.collect()  # what was left open would say so here
 
 
-async def test_when_reconnecting(own_nats_server: NatsServer) -> None:
-    """A server that is gone, with something on its port that hangs up, for instance a proxy."""
+async def test_failed_reconnects_close_their_sockets(own_nats_server: NatsServer) -> None:
+    """Reconnecting to a port that hangs up, such as a proxy, leaves no socket open."""
     transport = NatsTransport(own_nats_server.url, FAST)
     await transport.connect()
     port = int(own_nats_server.url.rpartition(":")[2])
     own_nats_server.kill()
-    mute = Mute()
+    mute = HangingUpServer()
     server = await asyncio.start_server(mute, "127.0.0.1", port)
     async with server:
         await until(lambda: mute.visits > 3)

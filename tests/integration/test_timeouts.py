@@ -1,4 +1,4 @@
-"""How long a call may take: by its options, its client, its contract, and through several hops."""
+"""Call timeouts: from call options, client and contract, and across several hops."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ REQUEST = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"go"}}
 
 @pytest.fixture
 async def transport(nats_url: str) -> AsyncIterator[NatsTransport]:
-    """A connection for all."""
+    """A connection that services and clients share."""
     async with connected(nats_url) as connection:
         yield connection
 
 
-async def nothing(context: RequestContext) -> None:
-    """Be done."""
+async def return_immediately(context: RequestContext) -> None:
+    """Return immediately."""
 
 
 async def hang(context: RequestContext) -> None:
-    """Never be done."""
+    """Never return."""
     await asyncio.Event().wait()
 
 
@@ -48,22 +48,22 @@ async def hang(context: RequestContext) -> None:
         ({"timeout": 60, "patience": 20}, 30.0, 60.0),
     ],
 )
-async def test_whose_word_counts(
+async def test_timeout_precedence(
     transport: NatsTransport, options: dict[str, float], contract: float | None, expected: float
 ) -> None:
-    """The call's own, else the client's, else the contract's, else five seconds."""
-    hop = ChainedService("hop", nothing, contract)
+    """The call's timeout applies, else the client's, else the contract's, else five seconds."""
+    hop = ChainedService("hop", return_immediately, contract)
     async with NatsServiceBuilder(hop, transport=transport).build():
         await hop.call(transport, **options)
     text = hop.seen[0].headers["wee-timeout"]
     assert max(expected - 4, 0) < int(text) / 1000 <= expected
 
 
-async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw: RawClient) -> None:
-    """The contract's timeout is its deadline; without one there is none; what it says counts."""
+async def test_call_without_timeout_header(transport: NatsTransport, raw: RawClient) -> None:
+    """Without Wee-Timeout the contract's timeout applies, or none; the header overrides it."""
     limited, open_ended = (
         ChainedService("limited", hang, 0.05),
-        ChainedService("open-ended", nothing),
+        ChainedService("open-ended", return_immediately),
     )
     async with (
         NatsServiceBuilder(limited, transport=transport).build(),
@@ -73,7 +73,7 @@ async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw:
         assert json.loads(reply.data)["error"]["code"] == "DEADLINE_EXCEEDED"
         await raw.request("open-ended.command.thing.run", REQUEST, timeout=5)
         assert open_ended.seen[0].deadline is None
-        limited.handle = nothing
+        limited.handle = return_immediately
         headers = {"Wee-Timeout": "60000"}
         await raw.request("limited.command.thing.run", REQUEST, timeout=5, headers=headers)
     remaining = limited.seen[-1].remaining
@@ -81,8 +81,8 @@ async def test_a_foreign_caller_that_says_nothing(transport: NatsTransport, raw:
     assert 60 - LIMIT < remaining < 60
 
 
-async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
-    """A calls B calls C: each has less time than the one before, whatever its own timeout is."""
+async def test_remaining_time_shrinks_at_every_hop(nats_url: str) -> None:
+    """Each service of a call chain gets less time than its caller, whatever its own timeout."""
 
     async def call_b(context: RequestContext) -> None:
         await b.call(transport, timeout=60)
@@ -93,7 +93,7 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
     a, b, c = (
         ChainedService("hop-a", call_b, 10),
         ChainedService("hop-b", call_c, 20),
-        ChainedService("hop-c", nothing, 30),
+        ChainedService("hop-c", return_immediately, 30),
     )
     async with (
         connected(nats_url) as transport,
@@ -104,7 +104,7 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
         await a.call(transport)
         told = [int(hop.seen[0].headers["wee-timeout"]) for hop in (a, b, c)]
         assert 10_000 >= told[0] > told[1] > told[2] > 0
-        b.handle = a.handle = nothing
+        b.handle = a.handle = return_immediately
 
         async def in_a_hurry(context: RequestContext) -> None:
             await c.call(transport, timeout=1)
@@ -114,8 +114,8 @@ async def test_time_shrinks_at_every_hop(nats_url: str) -> None:
         assert int(c.seen[1].headers["wee-timeout"]) <= 1000
 
 
-async def test_time_runs_out_at_the_last_hop(nats_url: str) -> None:
-    """All three end together, and each caller learns why."""
+async def test_deadline_at_the_last_hop_ends_the_chain(nats_url: str) -> None:
+    """When the time runs out, every call of the chain ends with a timeout or a cancellation."""
     outcomes: list[Any] = []
 
     def calling(next_hop: ChainedService) -> Handle:

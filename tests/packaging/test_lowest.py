@@ -1,4 +1,4 @@
-"""The constraints of `make lowest`: all requirements, each at the lowest version that it allows."""
+"""Constraints of `make lowest`: every requirement at its lowest allowed version."""
 
 import subprocess
 import sys
@@ -13,22 +13,22 @@ from packaging.utils import canonicalize_name
 SCRIPT = Path(__file__).with_name("lowest.py")
 
 
-def printed(pyproject: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script."""
+def run_script(pyproject: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script with this pyproject.toml."""
     command = [sys.executable, SCRIPT, pyproject]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def requirements(repository: Path) -> list[Requirement]:
-    """Return what the project requires of others, as packaging reads it."""
+    """Return the requirements of the project as `packaging` parses them."""
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     texts = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
     return [each for each in map(Requirement, texts) if each.name != project["name"]]
 
 
-def test_each_requirement_is_held_at_the_lowest_that_it_allows(repository: Path) -> None:
-    """The constraint is a bound of the requirement, is allowed, and none is missing."""
-    done = printed(repository / "pyproject.toml")
+def test_requirements_are_pinned_to_their_lower_bounds(repository: Path) -> None:
+    """Every requirement has a constraint, which is its lower bound."""
+    done = run_script(repository / "pyproject.toml")
     assert done.returncode == 0, done.stderr
     held = [Requirement(line) for line in done.stdout.splitlines()]
     lowest = {canonicalize_name(each.name): each for each in held}
@@ -44,13 +44,13 @@ def test_each_requirement_is_held_at_the_lowest_that_it_allows(repository: Path)
 
 
 @pytest.mark.parametrize("unbounded", ["nats-py", "nats-py<3", "nats-py>2", "nats-py @ https://x"])
-def test_a_requirement_without_a_lower_bound_is_refused(unbounded: str, tmp_path: Path) -> None:
-    """Nobody can say what the lowest version of it is."""
+def test_requirement_without_lower_bound_is_rejected(unbounded: str, tmp_path: Path) -> None:
+    """Without an inclusive lower bound there is no lowest version."""
     pyproject = tmp_path / "pyproject.toml"
     pyproject.write_text(
         f'[project]\nname = "p"\ndependencies = ["{unbounded}"]\n[project.optional-dependencies]\n'
     )
-    done = printed(pyproject)
+    done = run_script(pyproject)
     assert done.returncode == 1
     assert done.stderr.endswith(f"ValueError: {unbounded} has no lower bound\n")
     assert not done.stdout

@@ -1,4 +1,4 @@
-"""The built wheel: what is in it, and that it works where no checkout is."""
+"""The built wheel: its contents, and that it works without the checkout."""
 
 import json
 import shutil
@@ -75,19 +75,19 @@ def pip(*arguments: str) -> None:
 
 
 def environment(folder: Path) -> Path:
-    """Make a virtual environment; return its interpreter."""
+    """Create a virtual environment; return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     return folder / "bin" / "python"
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program far from the checkout."""
+    """Run a program outside the checkout."""
     return subprocess.run(
         list(command), cwd=cwd, capture_output=True, text=True, check=False, timeout=120
     )
 
 
-def test_the_wheel_holds_two_packages(wheel: Path, repository: Path) -> None:
+def test_wheel_contains_two_packages(wheel: Path, repository: Path) -> None:
     """Runtime and generator with templates, resources and py.typed; no sample, no tests."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
@@ -106,14 +106,14 @@ def test_the_wheel_holds_two_packages(wheel: Path, repository: Path) -> None:
 
 @pytest.fixture(scope="module")
 def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds the wheel, and what it requires."""
+    """The interpreter of an environment with the wheel and its dependencies."""
     python = environment(tmp_path_factory.mktemp("base") / "venv")
     pip("--python", str(python), "install", str(wheel))
     return python
 
 
-def test_the_base_install_is_the_runtime(base: Path, tmp_path: Path) -> None:
-    """Without extras every module of the runtime imports, and none of the generator's parts."""
+def test_base_install_is_the_runtime(base: Path, tmp_path: Path) -> None:
+    """Without extras all modules of the runtime import, and none of the generator's."""
     done = run(base, "-W", "error", "-c", PROBE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout))
@@ -123,8 +123,8 @@ def test_the_base_install_is_the_runtime(base: Path, tmp_path: Path) -> None:
     assert missing.stderr == "weenats: this needs the extra `cli`: pip install 'weenats[cli]'\n"
 
 
-def test_the_base_install_holds_nothing_of_the_extras(base: Path, tmp_path: Path) -> None:
-    """Neither by its own requirements nor by theirs."""
+def test_base_install_excludes_extras(base: Path, tmp_path: Path) -> None:
+    """No package that only an extra requires is installed."""
     done = run(base, "-c", INSTALLED, cwd=tmp_path)
     installed = {canonicalize_name(name) for name in json.loads(done.stdout)}
     needed, extra = set[str](), set[str]()
@@ -135,10 +135,10 @@ def test_the_base_install_holds_nothing_of_the_extras(base: Path, tmp_path: Path
     assert not (extra - needed - {"weenats"}) & installed
 
 
-def test_the_base_install_serves_and_calls(
+def test_base_install_serves_and_calls(
     base: Path, repository: Path, nats_url: str, tmp_path: Path
 ) -> None:
-    """A generated package and the runtime alone: commands, errors and events, all features on."""
+    """The runtime alone runs a generated package: commands, errors, events, all features."""
     shutil.copytree(
         repository / "generated/receipts",
         tmp_path / "receipts",
@@ -151,8 +151,8 @@ def test_the_base_install_serves_and_calls(
     assert not done.stderr
 
 
-def test_the_cli_extra_is_enough_to_run_and_call(wheel: Path, tmp_path: Path) -> None:
-    """With `cli` alone services are served and called; what generates names its own extra."""
+def test_cli_extra_runs_and_calls_services(wheel: Path, tmp_path: Path) -> None:
+    """With `cli` services run and are called; generator commands name their own extra."""
     python = environment(tmp_path / "venv")
     pip("--python", str(python), "install", f"{wheel}[cli]")
     weenats = tmp_path / "venv/bin/weenats"
@@ -166,8 +166,8 @@ def test_the_cli_extra_is_enough_to_run_and_call(wheel: Path, tmp_path: Path) ->
         assert "this needs the extra `codegen`: pip install 'weenats[codegen]'" in refused.stderr
 
 
-def test_the_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
-    """`weenats demo` needs no checkout: what it compiles and serves is in the wheel."""
+def test_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """`weenats demo` needs no checkout: all its files are in the wheel."""
     python = environment(tmp_path / "venv")
     pip("--python", str(python), "install", "--no-deps", str(wheel))
     # The dependencies are those of this environment; as a plain path, its editable weenats is not.

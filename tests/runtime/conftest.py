@@ -1,4 +1,4 @@
-"""Both transports, for the suite that holds them equal."""
+"""Fixtures that open both transports, for tests that compare them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Opener = Callable[[], Transport]
 
 @pytest.fixture(params=["nats", "memory"])
 async def opener(request: pytest.FixtureRequest, nats_url: str) -> AsyncIterator[Opener]:
-    """Return new transports to the same place, not connected yet."""
+    """A factory of unconnected transports to the same broker."""
     broker = MemoryBroker()
     opened: list[Transport] = []
 
@@ -33,7 +33,7 @@ async def opener(request: pytest.FixtureRequest, nats_url: str) -> AsyncIterator
 
 @pytest.fixture
 async def caller(opener: Opener) -> Transport:
-    """A connection that publishes and asks."""
+    """A transport that publishes and sends requests."""
     transport = opener()
     await transport.connect()
     return transport
@@ -41,7 +41,7 @@ async def caller(opener: Opener) -> Transport:
 
 @pytest.fixture
 async def listener(opener: Opener) -> Transport:
-    """A second connection to the same place."""
+    """A second transport to the same broker."""
     transport = opener()
     await transport.connect()
     return transport
@@ -49,5 +49,5 @@ async def listener(opener: Opener) -> Transport:
 
 @pytest.fixture
 def subject() -> str:
-    """A subject of this test alone."""
+    """A subject that no other test uses."""
     return f"test.{uuid4().hex}"

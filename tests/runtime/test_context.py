@@ -1,4 +1,4 @@
-"""What a context holds, what it hides, and what a copy shares."""
+"""RequestContext: slots, hidden values and copies."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TENANT = Key[str]("tenant")
 LIMIT = Key[int]("limit")
 
 
-def test_slots_are_keys_not_names() -> None:
-    """What is put under a key is found under this key alone, however another is named."""
+def test_slots_are_identified_by_key_object() -> None:
+    """A value is found under its own key only, even if another key has the same name."""
     context = make_context()
     assert TENANT not in context
     context[TENANT] = "north"
@@ -27,8 +27,8 @@ def test_slots_are_keys_not_names() -> None:
     assert repr(TENANT) == "Key('tenant')"
 
 
-def test_an_empty_slot_is_a_key_error() -> None:
-    """Reading what nobody put there names the key, before and after other slots are filled."""
+def test_empty_slot_raises_key_error() -> None:
+    """Reading an unset slot raises KeyError with the name of the key."""
     context = make_context()
     for _ in range(2):
         with pytest.raises(KeyError, match="tenant"):
@@ -36,15 +36,15 @@ def test_an_empty_slot_is_a_key_error() -> None:
         context[LIMIT] = 5
 
 
-def test_contexts_share_no_slots() -> None:
+def test_contexts_do_not_share_slots() -> None:
     """Two requests never see each other's values."""
     first, second = make_context(), make_context()
     first[TENANT] = "north"
     assert TENANT not in second
 
 
-def test_an_invalid_payload_raises_when_it_is_read() -> None:
-    """The envelope is there to judge the caller by; the payload's fault shows on touch only."""
+def test_invalid_payload_raises_on_access() -> None:
+    """Key and operation are available; only reading the payload raises."""
     error = InvalidArgumentError("bad")
     context = make_context(payload=None, payload_error=error)
     assert (context.key, context.operation) == ("k-1", RUN)
@@ -54,7 +54,7 @@ def test_an_invalid_payload_raises_when_it_is_read() -> None:
 
 
 def test_replace_returns_a_copy() -> None:
-    """The copy has the new values and all others; the original is as it was."""
+    """The copy has the new values and all others; the original is unchanged."""
     context = make_context()
     changed = context.replace(key="k-2", payload=Run(action="stop"), correlation_id="c")
     assert (changed.key, changed.correlation_id) == ("k-2", "c")
@@ -65,8 +65,8 @@ def test_replace_returns_a_copy() -> None:
 
 
 @pytest.mark.parametrize("filled", [False, True])
-def test_a_copy_has_slots_of_its_own(filled: bool) -> None:
-    """What is put into the copy does not show in the original, whatever stood there before."""
+def test_copy_has_its_own_slots(filled: bool) -> None:
+    """Values set on the copy do not appear in the original."""
     context = make_context()
     if filled:
         context[LIMIT] = 5
@@ -76,14 +76,14 @@ def test_a_copy_has_slots_of_its_own(filled: bool) -> None:
     assert (LIMIT in changed) is filled
 
 
-def test_unknown_values_cannot_be_replaced() -> None:
-    """A misspelt name fails at once and is not carried along."""
+def test_replace_rejects_unknown_names() -> None:
+    """A misspelt name raises AttributeError."""
     with pytest.raises(AttributeError):
         make_context().replace(correlationid="c")
 
 
-def test_repr_shows_no_token_and_no_payload() -> None:
-    """A context can be logged: subject and message id, nothing a caller said."""
+def test_repr_hides_token_and_payload() -> None:
+    """The repr has subject and message id only, so a context can be logged."""
     context = make_context(
         token="s3cret",
         payload=Run(action="s3cret"),
@@ -93,27 +93,27 @@ def test_repr_shows_no_token_and_no_payload() -> None:
     assert repr(context) == f"<RequestContext client {RUN.subject} {context.message_id}>"
 
 
-def test_the_aggregate_is_that_of_the_contract() -> None:
-    """The identity is the contract's type and the request's key."""
+def test_aggregate_id_has_the_contract_type() -> None:
+    """aggregate_id has the contract's aggregate type and the request's key."""
     assert make_context(key="k-9").aggregate_id == AggregateId(type=CONTRACT.aggregate, key="k-9")
 
 
-def test_what_remains_is_never_negative() -> None:
-    """No deadline leaves None, one that has passed leaves nothing."""
+def test_remaining_time_is_never_negative() -> None:
+    """The remaining time is None without a deadline and 0 after it."""
     assert make_context().remaining is None
     assert make_context(deadline=0.0).remaining == 0.0
 
 
-def test_the_trace_is_propagated_and_nothing_else() -> None:
-    """Of the headers that came, those of W3C go on, however they were written."""
+def test_only_trace_headers_are_propagated() -> None:
+    """Only W3C headers are propagated, in any case of letters."""
     block = b"NATS/1.0\r\nTraceParent: 00-ab\r\nX-Tenant: north\r\nBaggage: a=1\r\n\r\n"
     context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
     assert propagated_headers(context) == {"traceparent": "00-ab", "baggage": "a=1"}
     assert propagated_headers(MessageContext(message_id="m", correlation_id="c")) == {}
 
 
-def test_a_copy_has_everything_that_the_context_has() -> None:
-    """Each slot, so that one that is new is not forgotten; values of keys are its own."""
+def test_replace_copies_every_slot() -> None:
+    """Every slot is copied, also new ones; the values of keys are a separate dictionary."""
     slots = [*MessageContext.__slots__, *RequestContext.__slots__]
     context = make_context()
     context[Key[int]("n")] = 1

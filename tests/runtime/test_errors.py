@@ -1,4 +1,4 @@
-"""The error classes, their table and their messages."""
+"""The error classes, their table, and the text of errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ROW = re.compile(r"^((?:│   |├── |└── |    )*)(\w+Error)(?: +([A-
 CLASSES = list(CLASS_OF_CODE.values())
 
 
-def _drawn() -> Iterator[tuple[str, str, str | None, str | None]]:
+def _documented_classes() -> Iterator[tuple[str, str, str | None, str | None]]:
     """Yield name, parent, code and number of each row of the tree in the docstring."""
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -50,29 +50,32 @@ def _drawn() -> Iterator[tuple[str, str, str | None, str | None]]:
         yield row[2], above[depth - 1] if depth else "Exception", row[3], row[4]
 
 
-def _real(root: type[ServiceError], parent: str) -> Iterator[tuple[str, str]]:
+def _actual_classes(root: type[ServiceError], parent: str) -> Iterator[tuple[str, str]]:
     if root.__module__ == errors.__name__:
         yield root.__name__, parent
         for child in root.__subclasses__():
-            yield from _real(child, root.__name__)
+            yield from _actual_classes(child, root.__name__)
 
 
-def test_the_tree_that_is_drawn_is_the_tree_that_is() -> None:
-    """The tree in the docstring has all classes under their parents."""
-    drawn = [(name, parent) for name, parent, _, _ in _drawn()]
-    assert sorted(drawn) == sorted(_real(ServiceError, "Exception"))
+def test_documented_error_tree_matches_the_classes() -> None:
+    """The docstring lists every class under its parent, and nothing else."""
+    drawn = [(name, parent) for name, parent, _, _ in _documented_classes()]
+    assert sorted(drawn) == sorted(_actual_classes(ServiceError, "Exception"))
 
 
-def test_codes_and_numbers_that_are_drawn_are_those_of_the_classes() -> None:
-    """The codes and numbers in the docstring are those of the classes."""
-    rows = {code: (getattr(errors, name), int(number or 0)) for name, _, code, number in _drawn()}
+def test_documented_codes_and_numbers_match_the_classes() -> None:
+    """Each row has code and number of its class, and all thirteen codes have a row."""
+    rows = {
+        code: (getattr(errors, name), int(number or 0))
+        for name, _, code, number in _documented_classes()
+    }
     rows = {code: row for code, row in rows.items() if code}
     assert set(rows) == set(NUMBERS)
     assert all((kind.code, kind.number) == (code, number) for code, (kind, number) in rows.items())
 
 
-def test_the_table_holds_every_code_once() -> None:
-    """Enum, table and message schema have the same thirteen codes."""
+def test_every_code_has_exactly_one_class() -> None:
+    """Enum, table and wire schema have the same thirteen codes."""
     assert set(CLASS_OF_CODE) == {code.value for code in Code} == set(get_args(ErrorCode.__value__))
     assert {code: kind.number for code, kind in CLASS_OF_CODE.items()} == NUMBERS
     assert all(kind.code.value == code for code, kind in CLASS_OF_CODE.items())
@@ -80,8 +83,8 @@ def test_the_table_holds_every_code_once() -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES)
-def test_every_class_has_a_message_of_its_own(kind: type[ServiceError]) -> None:
-    """The default message is the description; str has code and message."""
+def test_error_message_defaults_to_the_description(kind: type[ServiceError]) -> None:
+    """Without a message the description is used; str() shows code and message."""
     assert kind().message == kind.description
     assert str(kind("because")) == f"{kind.code.value}: because"
     assert kind("").message == ""
@@ -96,14 +99,14 @@ def test_every_class_has_a_message_of_its_own(kind: type[ServiceError]) -> None:
         PartMissingError("s3cret", details=MissingDetails(part="s3cret")),
     ],
 )
-def test_labels_hold_no_text(error: ServiceError) -> None:
-    """A label has the code and the declared name only."""
+def test_error_label_has_no_message(error: ServiceError) -> None:
+    """Statistics and logs show the code and the declared name only."""
     assert error.label == f"{error.code.value} {error.name}".strip()
     assert "s3cret" not in error.label
 
 
-def test_cancelled_is_not_asyncios() -> None:
-    """CancelledError is not asyncio.CancelledError."""
+def test_cancelled_error_is_not_asyncio_cancelled_error() -> None:
+    """CancelledError is an ordinary Exception; DeadlineExceededError is not a TimeoutError."""
     import asyncio
 
     assert not issubclass(errors.CancelledError, asyncio.CancelledError)
@@ -111,8 +114,8 @@ def test_cancelled_is_not_asyncios() -> None:
     assert not issubclass(errors.DeadlineExceededError, TimeoutError)
 
 
-def test_errors_survive_copies_and_pickles() -> None:
-    """A declared error with details can be copied and pickled."""
+def test_errors_can_be_copied_and_pickled() -> None:
+    """A declared error with details is unchanged by copy and pickle."""
     error = PartMissingError("gone", details=MissingDetails(part="wheel"))
     error.remote = True
     for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
@@ -121,8 +124,8 @@ def test_errors_survive_copies_and_pickles() -> None:
         assert str(other) == str(error)
 
 
-def test_details_may_be_any_mapping() -> None:
-    """Details are copied into a dict."""
+def test_details_accept_any_mapping() -> None:
+    """Details are stored as a separate dictionary."""
     kept = {"n": 1}
     error = NotFoundError(details=MappingProxyType(kept))
     kept["n"] = 2
@@ -139,13 +142,13 @@ def test_details_may_be_any_mapping() -> None:
         ({"retryAfter": 10**400}, None), ({"retryAfter": 1e308}, None),
     ],
 )  # fmt: skip
-def test_when_to_try_again(details: Any, seconds: float | None) -> None:
-    """`retry_after` is `retryAfter` in seconds, None if it is not valid."""
+def test_retry_after_is_read_from_details(details: Any, seconds: float | None) -> None:
+    """The retryAfter is in milliseconds; an invalid value gives None."""
     assert UnavailableError(details=details).retry_after == seconds
 
 
 @given(st.integers(0, 10**6))
-def test_the_header_says_what_the_details_say(milliseconds: int) -> None:
-    """The header has the exact milliseconds of the details."""
+def test_retry_after_header_matches_the_details(milliseconds: int) -> None:
+    """Converting to seconds and back does not change the milliseconds."""
     lines = encode_error_headers(UnavailableError(details={"retryAfter": milliseconds})).decode()
     assert f"Wee-Retry-After: {milliseconds}\r\n" in lines

@@ -1,4 +1,4 @@
-"""Types of `weenats.formats` parse and write text as the RFCs define it."""
+"""Format types read and write the text of their RFC."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from weenats import formats
 from weenats.model import Model
 
 
-class Written(Model):
-    """A value of each format."""
+class Formats(Model):
+    """A model with a value of each format."""
 
     moment: formats.AwareDatetime | None = None
     day: formats.date | None = None
@@ -27,7 +27,7 @@ class Written(Model):
     days: list[formats.date | formats.timedelta] | None = None
 
 
-ADAPTER = TypeAdapter(Written)
+ADAPTER = TypeAdapter(Formats)
 ID = "6f1f5b0e-8a4e-4c7e-9c57-2f2f0c0a4f11"
 
 GOOD = {
@@ -53,23 +53,23 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, text) for n, all_ in GOOD.items() for text in all_])
-def test_what_the_rfc_writes_is_read(name: str, text: str) -> None:
-    """Valid text is parsed, and written text is parsed to the same value."""
+def test_valid_texts_are_parsed(name: str, text: str) -> None:
+    """Valid texts are parsed and survive a round trip."""
     value = ADAPTER.validate_json(json.dumps({name: text}))
     assert getattr(value, name) is not None
     assert ADAPTER.validate_json(value.model_dump_json(), strict=True) == value
 
 
 @pytest.mark.parametrize(("name", "text"), [(n, text) for n, all_ in BAD.items() for text in all_])
-def test_anything_else_is_refused(name: str, text: object) -> None:
-    """Numbers, other notations, other digits and impossible dates are refused."""
+def test_invalid_texts_are_rejected(name: str, text: object) -> None:
+    """Numbers, other spellings, other digits and impossible dates are rejected."""
     with pytest.raises(ValidationError) as refused:
         ADAPTER.validate_json(json.dumps({name: text}))
     assert {fault["loc"][0] for fault in refused.value.errors()} == {name}
 
 
-def test_a_refusal_says_what_is_wanted() -> None:
-    """The error describes the format in words, not as a pattern."""
+def test_error_message_names_the_format() -> None:
+    """The message names the format instead of a pattern."""
     with pytest.raises(ValidationError) as refused:
         ADAPTER.validate_json('{"moment": "0", "span": "5"}')
     assert [fault["msg"] for fault in refused.value.errors()] == [
@@ -79,10 +79,10 @@ def test_a_refusal_says_what_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_python_gives_values_and_no_text(name: str) -> None:
-    """The constructor of a model accepts values, not text."""
+def test_text_is_rejected_in_python(name: str) -> None:
+    """Models are strict: in Python a date must be a date, not text."""
     with pytest.raises(ValidationError):
-        Written(**{name: GOOD[name][0]})
+        Formats(**{name: GOOD[name][0]})
 
 
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda n: dt.timezone(dt.timedelta(minutes=n)))
@@ -97,8 +97,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 
 @given(st.fixed_dictionaries(VALUES))
-def test_what_python_holds_goes_round(values: dict[str, Any]) -> None:
-    """Every value is written and parsed to the same value."""
-    written = Written(**values)
+def test_values_survive_a_json_round_trip(values: dict[str, Any]) -> None:
+    """Any value that is written is read back unchanged."""
+    written = Formats(**values)
     assert isinstance(written.id, uuid.UUID)
     assert ADAPTER.validate_json(written.model_dump_json()) == written

@@ -1,4 +1,4 @@
-"""The chain: order, refusals, and what cannot stand in it."""
+"""The interceptor chain: order, errors, and validation of interceptors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from weenats.interceptors import CallNext, Interceptor, chain, check
 
 
 async def innermost(context: RequestContext) -> Response:
-    """Answer the key."""
+    """Return the key as the result."""
     return Response(context.key)
 
 
-def named(name: str, seen: list[str]) -> Interceptor:
-    """Return an interceptor that notes when it is entered and left."""
+def recording(name: str, seen: list[str]) -> Interceptor:
+    """Return an interceptor that records when it is entered and left."""
 
     async def around(context: RequestContext, call_next: CallNext, /) -> Response:
         seen.append(f"{name} in")
@@ -32,21 +32,21 @@ def named(name: str, seen: list[str]) -> Interceptor:
     return around
 
 
-async def test_the_first_is_the_outermost() -> None:
-    """Interceptors are entered in order and left in the opposite order."""
+async def test_first_interceptor_is_the_outermost() -> None:
+    """Interceptors are entered in order and left in reverse order."""
     seen: list[str] = []
-    call = chain([named("a", seen), named("b", seen), named("c", seen)], innermost)
+    call = chain([recording("a", seen), recording("b", seen), recording("c", seen)], innermost)
     assert (await call(make_context())).result == "k-1"
     assert seen == ["a in", "b in", "c in", "c out", "b out", "a out"]
 
 
-async def test_an_empty_chain_is_the_innermost_step() -> None:
-    """Nothing stands around a call that nobody asked to intercept."""
+async def test_empty_chain_returns_the_innermost_call() -> None:
+    """Without interceptors the call is not wrapped."""
     assert chain([], innermost) is innermost
 
 
-async def test_a_refusal_goes_no_further() -> None:
-    """Who raises keeps the inner ones out; the outer ones see the error and may answer instead."""
+async def test_exception_skips_inner_interceptors() -> None:
+    """Outer interceptors see the exception and may answer instead."""
     seen: list[str] = []
 
     async def refuse(context: RequestContext, call_next: CallNext, /) -> Response:
@@ -58,7 +58,7 @@ async def test_a_refusal_goes_no_further() -> None:
         except PermissionDeniedError:
             return Response("excused")
 
-    refused = chain([named("a", seen), refuse, named("b", seen)], innermost)
+    refused = chain([recording("a", seen), refuse, recording("b", seen)], innermost)
     with pytest.raises(PermissionDeniedError):
         await refused(make_context())
     assert seen == ["a in", "a out"]
@@ -66,17 +66,17 @@ async def test_a_refusal_goes_no_further() -> None:
     assert (await excused(make_context())).result == "excused"
 
 
-async def test_a_chain_is_composed_once_and_called_often() -> None:
-    """A chain keeps no state of a call, and takes an iterator as well as a list."""
+async def test_chain_can_be_called_repeatedly() -> None:
+    """A chain has no state per call, and accepts an iterator."""
     seen: list[str] = []
-    call = chain(iter([named("a", seen), named("b", seen)]), innermost)
+    call = chain(iter([recording("a", seen), recording("b", seen)]), innermost)
     for _ in range(2):
         await call(make_context())
     assert seen == ["a in", "b in", "b out", "a out"] * 2
 
 
-async def test_an_interceptor_changes_the_call_and_its_answer() -> None:
-    """What is handed to call_next is what the inner ones see; what is returned is the answer."""
+async def test_interceptor_can_change_request_and_response() -> None:
+    """Inner interceptors see the new context, and the returned response is the result."""
 
     class Renaming:
         async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
@@ -88,47 +88,51 @@ async def test_an_interceptor_changes_the_call_and_its_answer() -> None:
     assert context.key == "k-1"
 
 
-async def test_an_interceptor_may_call_again() -> None:
-    """Going on twice is a retry, each through all that is inside."""
+async def test_interceptor_can_call_next_again() -> None:
+    """A second call_next() runs all inner interceptors again."""
     seen: list[str] = []
 
     async def twice(context: RequestContext, call_next: CallNext, /) -> Response:
         await call_next(context)
         return await call_next(context)
 
-    await chain([twice, named("a", seen)], innermost)(make_context())
+    await chain([twice, recording("a", seen)], innermost)(make_context())
     assert seen == ["a in", "a out"] * 2
 
 
-@pytest.mark.parametrize("bad", [None, "audit", 5, object(), [named]])
-def test_what_cannot_be_called_is_refused(bad: Any) -> None:
-    """The builder says at once what an interceptor is, with the type that it got."""
+@pytest.mark.parametrize("bad", [None, "audit", 5, object(), [recording]])
+def test_non_callable_interceptor_is_rejected(bad: Any) -> None:
+    """The error names the type of the value."""
     with pytest.raises(TypeError, match=f"an interceptor is .*, not {type(bad).__name__}$"):
         check(bad)
 
 
 class Auditing:
-    """Stands around a call as an object."""
+    """An interceptor object."""
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
         """Handle the call."""
         return await call_next(context)
 
 
-async def generous(context: RequestContext, call_next: CallNext, note: str = "") -> Response:
-    """Take more than is given."""
+async def with_optional_parameter(
+    context: RequestContext, call_next: CallNext, note: str = ""
+) -> Response:
+    """An interceptor with an optional extra parameter."""
     return await call_next(context)
 
 
-async def insatiable(context: RequestContext, call_next: CallNext, note: str) -> Response:
-    """Ask for more than is given."""
+async def with_required_parameter(
+    context: RequestContext, call_next: CallNext, note: str
+) -> Response:
+    """A function with a required extra parameter."""
     return await call_next(context)
 
 
 def before_each_call(
     step: Callable[[RequestContext], Awaitable[None]],
 ) -> Callable[[RequestContext, CallNext], Awaitable[Response]]:
-    """Make an interceptor of less."""
+    """Make an interceptor from a function of the context."""
 
     @wraps(step)
     async def stepping(context: RequestContext, call_next: CallNext) -> Response:
@@ -140,19 +144,20 @@ def before_each_call(
 
 @before_each_call
 async def check_tenant(context: RequestContext) -> None:
-    """Look at the context alone."""
+    """Check the context."""
 
 
 def plain(context: RequestContext, call_next: CallNext) -> Response:
-    """Forget to be async."""
+    """A plain function in place of an async one."""
     return Response(None)
 
 
 @pytest.mark.parametrize(
-    "good", [Auditing(), generous, partial(insatiable, note="n"), check_tenant]
+    "good",
+    [Auditing(), with_optional_parameter, partial(with_required_parameter, note="n"), check_tenant],
 )
-def test_what_takes_a_call_is_taken(good: Any) -> None:
-    """An object, parameters that have defaults, a part of a function, what a decorator made."""
+def test_valid_interceptors_are_accepted(good: Any) -> None:
+    """Objects, optional parameters, partials and decorated functions are accepted."""
     check(good)
 
 
@@ -160,12 +165,15 @@ def test_what_takes_a_call_is_taken(good: Any) -> None:
     ("bad", "message"),
     [
         (innermost, r"takes \(context, call_next\), and innermost takes \(context: "),
-        (insatiable, r"takes \(context, call_next\), and insatiable takes .*note"),
+        (
+            with_required_parameter,
+            r"takes \(context, call_next\), and with_required_parameter takes .*note",
+        ),
         (Auditing, r"takes \(context, call_next\), and Auditing takes \(\)$"),
         (plain, r"an interceptor must be an `async def`: plain is a plain function$"),
     ],
 )
-def test_what_cannot_take_a_call_is_refused(bad: Any, message: str) -> None:
-    """Too few parameters, too many, a class in place of its object, no async: each is told."""
+def test_wrong_signature_is_rejected(bad: Any, message: str) -> None:
+    """Too few or many parameters, a class, or a plain function: the error names it."""
     with pytest.raises(TypeError, match=message):
         check(bad)

@@ -1,4 +1,4 @@
-"""Model: strict types, aliases on the wire, MISSING for absent members."""
+"""The base class of models: strict, wire aliases, and MISSING for absent members."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from weenats.model import Model
 
 
 class Part(Model):
-    """A model with a field of each kind."""
+    """A model with every kind of member that contracts have."""
 
     count: int
     price: float
@@ -27,7 +27,7 @@ GOOD: dict[str, Any] = {"count": 1, "price": 0.5, "on": True, "text": "x"}
 
 
 def from_wire(**members: Any) -> Part:
-    """Validate JSON as the runtime does: strict, by alias."""
+    """Validate JSON like the runtime does: strict, by wire names only."""
     import json
 
     return Part.model_validate_json(
@@ -46,16 +46,16 @@ def from_wire(**members: Any) -> Part:
         ("parts", None), ("parts", {}), ("parts", [None]), ("parts", [{"count": 1}]),
     ],
 )  # fmt: skip
-def test_nothing_is_coerced(member: str, value: Any) -> None:
-    """Values of another type are refused, in JSON and in Python."""
+def test_values_are_not_coerced(member: str, value: Any) -> None:
+    """Wrong types are rejected from JSON and in Python, null for optional members too."""
     with pytest.raises(ValidationError):
         from_wire(**{member: value})
     with pytest.raises(ValidationError):
         Part(**{**GOOD, member: value})
 
 
-def test_a_whole_number_is_a_number() -> None:
-    """An integer is a valid number; 1.0 is not a valid integer."""
+def test_integers_are_accepted_as_floats() -> None:
+    """1 is a valid float, but 1.0 is not a valid integer."""
     assert from_wire(price=1).price == 1.0
     assert Part(**{**GOOD, "price": 1}).price == 1.0
     with pytest.raises(ValidationError):
@@ -64,20 +64,20 @@ def test_a_whole_number_is_a_number() -> None:
 
 @pytest.mark.parametrize("member", GOOD)
 def test_required_members_are_required(member: str) -> None:
-    """A field without a default is required."""
+    """A member without a default must be given."""
     with pytest.raises(ValidationError, match="required"):
         Part(**{name: value for name, value in GOOD.items() if name != member})
 
 
-def test_the_wire_knows_aliases_only() -> None:
-    """JSON uses aliases; Python names are unknown members there."""
+def test_json_accepts_aliases_only() -> None:
+    """In Python both names work; in JSON the Python name is an unknown member."""
     assert Part(**GOOD, line_total=1.0) == Part(**GOOD, lineTotal=1.0)
     assert from_wire(lineTotal=1.0).line_total == 1.0
     assert from_wire(line_total=1.0).line_total is MISSING
 
 
-def test_what_is_missing_stays_off_the_wire() -> None:
-    """A field that was not set is MISSING and absent in JSON."""
+def test_missing_members_are_not_serialized() -> None:
+    """An absent optional member is MISSING, never null."""
     part = Part(**GOOD)
     assert part.line_total is MISSING
     assert part.model_dump_json() == '{"count":1,"price":0.5,"on":true,"text":"x"}'
@@ -85,8 +85,8 @@ def test_what_is_missing_stays_off_the_wire() -> None:
     assert Part.model_validate_json(part.model_dump_json()) == part
 
 
-def test_no_number_is_written_that_is_none() -> None:
-    """NaN and infinities cannot be constructed."""
+def test_non_finite_numbers_are_rejected() -> None:
+    """NaN and infinities cannot be constructed, so they cannot be sent."""
     for number in (math.nan, math.inf, -math.inf):
         with pytest.raises(ValidationError, match="finite"):
             Part(**{**GOOD, "price": number})

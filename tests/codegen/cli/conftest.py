@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the command line."""
+"""Fixtures of the command line tests."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def receipts_url(repository: Path) -> Iterator[str]:
-    """The URL of a server on which `weenats run` serves the sample."""
+    """Server URL of the sample, served by `weenats run`."""
     with NatsServer() as server, weenats_run(TARGET, "--servers", server.url, cwd=repository):
         yield server.url

@@ -1,4 +1,4 @@
-"""The command `call`, over a real nats-server."""
+"""The `weenats call` command, against a real nats-server."""
 
 import json
 import os
@@ -19,14 +19,14 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 
 
-def test_call_shows_the_result(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command's result is shown as JSON, without its envelope."""
+def test_call_prints_result(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result of a command is printed as JSON, without the envelope."""
     assert main(["call", "receipts", "add-item", "r-1", TEA, "--servers", receipts_url]) == 0
     assert json.loads(capsys.readouterr().out)["total"] == 0.3
 
 
-def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A query is found like a command; `get` prints the entity."""
+def test_call_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A query is called like a command; `get` prints the entity."""
     main(["call", "receipts", "add-item", "r-2", TEA, "--servers", receipts_url])
     capsys.readouterr()
     assert main(["call", "receipts", "get", "r-2", "--servers", receipts_url]) == 0
@@ -35,10 +35,8 @@ def test_call_a_query(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> 
     assert entity["revision"] == 1
 
 
-def test_call_in_json_shows_the_envelope(
-    receipts_url: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """--json prints the whole reply with its metadata."""
+def test_call_json_prints_envelope(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the whole reply is printed, including its metadata."""
     arguments = ["call", "receipts", "add-item", "r-3", TEA, "--servers", receipts_url, "--json"]
     assert main(arguments) == 0
     reply = json.loads(capsys.readouterr().out)
@@ -46,10 +44,10 @@ def test_call_in_json_shows_the_envelope(
     assert set(reply["metadata"]) >= {"messageId", "timestamp", "correlation"}
 
 
-def test_call_reads_standard_input(
+def test_call_reads_payload_from_stdin(
     receipts_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`-` reads the payload from standard input, and NATS_URL has the servers."""
+    """`-` reads the payload from standard input; NATS_URL sets the servers."""
     monkeypatch.setenv("NATS_URL", receipts_url)
     read, write = os.pipe()
     os.write(write, TEA.encode())
@@ -60,8 +58,8 @@ def test_call_reads_standard_input(
     assert json.loads(capsys.readouterr().out)["total"] == 0.3
 
 
-def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A failure is a line with code, declared name, message and details; exit code 1."""
+def test_call_prints_declared_error(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A failure is one line with code, error name, message and details; exit code 1."""
     cake = '{"name": "Cake"}'
     main(["call", "receipts", "add-item", "r-5", TEA, "--servers", receipts_url])
     capsys.readouterr()
@@ -77,10 +75,10 @@ def test_a_declared_error_is_a_line(receipts_url: str, capsys: pytest.CaptureFix
     assert "{" not in bare
 
 
-def test_a_bad_payload_names_every_place(
+def test_call_lists_payload_violations(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Violations of the contract are printed with their JSON pointers, also with --json."""
+    """Every violation of a payload is reported with its JSON pointer, also with --json."""
     bad = '{"name": "Tea", "price": -1, "quantity": "3"}'
     arguments = ["call", "receipts", "add-item", "r-6", bad, "--servers", receipts_url, "--json"]
     assert main(arguments) == 1
@@ -101,33 +99,33 @@ def test_a_bad_payload_names_every_place(
         ("r-1", '{"name": "\\ud800"}', "the payload: "),
     ],
 )
-def test_what_no_request_can_hold_is_wrong_usage(
+def test_call_rejects_invalid_key_or_payload(
     receipts_url: str, capsys: pytest.CaptureFixture[str], key: str, payload: str, told: str
 ) -> None:
-    """An invalid key or payload is wrong usage, and the line names the argument."""
+    """An invalid key or payload exits with 2, and the message names the argument."""
     assert main(["call", "receipts", "add-item", key, payload, "--servers", receipts_url]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
 
 
-def test_an_unknown_operation_names_the_known(
+def test_unknown_operation_lists_operations(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unknown operation is a line with the known ones."""
+    """An unknown operation is an error that lists the operations of the service."""
     assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
     shown = capsys.readouterr().err
     assert "has no operation add; it has add-item, finalize, get, remove-item" in shown
 
 
-def test_an_absent_service_is_a_line(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A missing service is a line."""
+def test_call_service_not_running(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A call to a service without running instances fails immediately with one line."""
     assert main(["call", "orders", "get", "o-1", "--servers", receipts_url]) == 1
     assert capsys.readouterr().err == "weenats: no instance of orders is running\n"
 
 
-def test_the_timeout_of_a_call_bounds_its_connecting(
+def test_call_timeout_limits_connecting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The timeout of a call applies to connecting too."""
+    """Connecting to a server that does not answer takes no longer than --timeout."""
     given: list[Duration] = []
     check = ConnectionOptions.__post_init__
 
@@ -145,10 +143,10 @@ def test_the_timeout_of_a_call_bounds_its_connecting(
     assert f"no connection to NATS at {url}: no answer; set NATS_URL or --servers" in told
 
 
-def test_a_call_has_what_connecting_left_of_its_timeout(
+def test_call_timeout_includes_connecting(
     receipts_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The timeout is the total of connecting, discovery and the call."""
+    """--timeout covers connecting, discovery and the call together."""
     given: list[float] = []
 
     async def spy(transport: Transport, service: str, *, timeout: float) -> InfoResponse:
@@ -161,14 +159,14 @@ def test_a_call_has_what_connecting_left_of_its_timeout(
     assert 0 < left < 9
 
 
-def test_bad_json_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    """A payload that is not valid JSON is refused before anything is sent."""
+def test_call_rejects_invalid_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """A payload that is not valid JSON exits with 2 before anything is sent."""
     assert main(["call", "receipts", "add-item", "r-1", "{"]) == 2
     assert "not valid JSON" in capsys.readouterr().err
 
 
-def test_endpoints_of_others_are_passed_over() -> None:
-    """The endpoints of other services are not operations."""
+def test_find_ignores_foreign_endpoints() -> None:
+    """Endpoints of services that are not made with weenats are ignored."""
     info = InfoResponse(
         type="io.nats.micro.v1.info_response",
         name="other",
@@ -183,13 +181,13 @@ def test_endpoints_of_others_are_passed_over() -> None:
         find(info, "get")
 
 
-def test_a_result_of_nothing_is_done() -> None:
-    """A command without a result prints that it was done."""
+def test_call_without_result_prints_done() -> None:
+    """A command without a result prints `done`."""
     assert rendered({"success": True, "duration": 1.0}) == "[green]done[/]"
 
 
-def test_a_refusal_says_when_to_come_again() -> None:
-    """The time to wait after a refusal is printed in seconds."""
+def test_failure_line_shows_retry_after() -> None:
+    """The `retryAfter` of a failure is shown in seconds."""
     reply = {
         "success": False,
         "duration": 1.0,
@@ -199,8 +197,8 @@ def test_a_refusal_says_when_to_come_again() -> None:
     assert failure_line(failure) == "RESOURCE_EXHAUSTED: m (retry in 0.25 s)"
 
 
-def test_call_carries_a_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--token` authenticates the caller."""
+def test_call_sends_token(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--token` authenticates the caller; without a token the error names the option."""
     import asyncio
     import threading
 

@@ -1,4 +1,4 @@
-"""The commands `new`, `generate` and `check`, for people and as JSON."""
+"""The `new`, `generate` and `check` commands, with text and JSON output."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from weenats_codegen.cli.main import main
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory."""
+    """Empty temporary folder, set as the working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The three commands in a row result in an up-to-date package."""
+    """`new`, `generate` and `check` in sequence create an up-to-date package."""
     assert main(["new", "orders"]) == 0
     assert "schemas/orders/service.yaml" in capsys.readouterr().out
     assert main(["generate"]) == 0
@@ -28,10 +28,10 @@ def test_new_generate_check(project: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize("name", ["orders", "harbour", "my-stores", "news", "class"])
-def test_new_names_what_generate_makes(
+def test_new_prints_working_next_steps(
     name: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The next steps that `new` prints are correct for every name."""
+    """The next steps printed by `new` match the output of `generate`, for any name."""
     main(["new", name])
     steps = capsys.readouterr().out
     main(["generate"])
@@ -45,8 +45,8 @@ def test_new_names_what_generate_makes(
     assert steps.endswith(f"weenats run {handlers.parent.name}.app:builder\n")
 
 
-def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second run changes no file."""
+def test_generate_twice_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second run leaves every file unchanged."""
     main(["new", "orders"])
     main(["generate"])
     before = {path: path.stat().st_mtime_ns for path in project.rglob("*") if path.is_file()}
@@ -57,7 +57,7 @@ def test_generate_again_writes_nothing(project: Path, capsys: pytest.CaptureFixt
     assert before == {p: p.stat().st_mtime_ns for p in project.rglob("*") if p.is_file()}
 
 
-def test_generate_says_what_it_removed(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_generate_reports_removed_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is no longer generated is removed and reported."""
     main(["new", "orders"])
     main(["generate"])
@@ -71,8 +71,10 @@ def test_generate_says_what_it_removed(project: Path, capsys: pytest.CaptureFixt
     assert not stale.exists()
 
 
-def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A generated file that was changed is shown as a diff, and the exit code is 1."""
+def test_check_prints_diff_of_stale_files(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A modified generated file is shown as a diff, and the exit code is 1."""
     main(["new", "orders"])
     main(["generate"])
     client = project / "generated/orders/client.py"
@@ -84,8 +86,8 @@ def test_check_shows_what_is_stale(project: Path, capsys: pytest.CaptureFixture[
     assert shown.err == "weenats: generated files in generated are stale: run `weenats generate`\n"
 
 
-def test_check_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """--json has the result and the diff."""
+def test_check_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json the result contains the `fresh` flag and the diff."""
     main(["new", "orders"])
     capsys.readouterr()
     assert main(["check", "--json"]) == 1
@@ -95,8 +97,10 @@ def test_check_in_json(project: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert project.is_dir()
 
 
-def test_every_problem_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A bad contract is refused with a line for each problem, and nothing is written."""
+def test_generate_lists_contract_problems(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An invalid contract is rejected with one line per problem, and nothing is written."""
     main(["new", "orders", "--json"])
     assert len(json.loads(capsys.readouterr().out)["written"]) >= 2
     contract = project / "schemas/orders/service.yaml"
@@ -109,18 +113,18 @@ def test_every_problem_is_a_line(project: Path, capsys: pytest.CaptureFixture[st
     assert not (project / "generated").exists()
 
 
-def test_no_contract_is_a_line(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder without a contract is refused."""
+def test_generate_without_contract_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder without a contract is an error."""
     (project / "schemas").mkdir()
     assert main(["generate"]) == 1
     assert capsys.readouterr().err.startswith("weenats: schemas")
 
 
-def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A stub that was not changed follows its contract."""
+def test_unmodified_stub_is_regenerated(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An unmodified handlers stub is regenerated when the contract changes."""
     main(["new", "orders"])
     main(["generate"])
-    rename(project, "add-item", "put-item")
+    rename_operation(project, "add-item", "put-item")
     assert main(["check"]) == 1
     assert "+    async def put_item(" in capsys.readouterr().out
     assert main(["generate"]) == 0
@@ -141,16 +145,16 @@ def test_the_stub_follows_its_contract(project: Path, capsys: pytest.CaptureFixt
         ),
     ],
 )
-def test_handlers_that_fell_behind_are_told(
+def test_outdated_handlers_are_reported(
     verb: str, status: int, more: list[str], project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Missing and unknown handlers are one line each, and `check` fails."""
+    """Missing and unknown handlers are reported in one line each, and `check` fails."""
     main(["new", "orders"])
     main(["generate"])
     handlers = project / "generated/orders/handlers.py"
     mine = handlers.read_text().replace("raise UnimplementedError", "raise NotImplementedError", 1)
     handlers.write_text(mine)
-    rename(project, "add-item", "put-item")
+    rename_operation(project, "add-item", "put-item")
     main(["generate"])
     capsys.readouterr()
     assert main([verb]) == status
@@ -172,7 +176,7 @@ def test_handlers_that_fell_behind_are_told(
     ]
 
 
-def rename(project: Path, old: str, new: str) -> None:
+def rename_operation(project: Path, old: str, new: str) -> None:
     """Rename an operation in the contract."""
     contract = project / "schemas/orders/service.yaml"
     contract.write_text(contract.read_text().replace(f"  {old}:\n", f"  {new}:\n"))

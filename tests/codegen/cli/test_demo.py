@@ -1,4 +1,4 @@
-"""The command `demo`, for people and as JSON."""
+"""The `weenats demo` command, with text and JSON output."""
 
 import json
 import sys
@@ -8,10 +8,10 @@ import pytest
 from weenats_codegen.cli.main import main
 
 
-def test_demo_tells_what_happened(
+def test_demo_prints_all_steps(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Calls with replies, errors caught by class, events, discovery and statistics are shown."""
+    """The output shows calls, replies, caught errors, events, discovery and statistics."""
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["demo"]) == 0
     shown = capsys.readouterr().out
@@ -29,8 +29,8 @@ def test_demo_tells_what_happened(
         assert expected in " ".join(shown.split()), expected
 
 
-def test_demo_in_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every step is in the JSON document, and no module of the demo stays imported."""
+def test_demo_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json every step is listed, totals are exact, and no demo module stays imported."""
     loaded = set(sys.modules)
     assert main(["demo", "--json"]) == 0
     steps = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""The command `explain`, which starts nothing."""
+"""The `weenats explain` command: shows all settings without starting a service."""
 
 import json
 from pathlib import Path
@@ -10,16 +10,16 @@ from weenats_codegen.cli.main import main
 TARGET = "receipts.handlers:Receipts"
 
 
-def test_every_operation_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each operation is printed with its settings and their sources."""
+def test_explain_prints_all_operations(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every operation is shown with its settings and the source of each setting."""
     assert main(["explain", TARGET]) == 0
     shown = capsys.readouterr().out
     for words in ("add-item", "receipts.query.receipt.get", "max queue time", "5 s", "default"):
         assert words in shown
 
 
-def test_one_operation_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:
-    """One operation is one JSON document; durations are seconds."""
+def test_explain_json_one_operation(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json one operation is one JSON document; durations are in seconds."""
     assert main(["explain", TARGET, "get", "--json"]) == 0
     (policy,) = json.loads(capsys.readouterr().out)
     assert (policy["operation"], policy["kind"]) == ("get", "query")
@@ -28,10 +28,10 @@ def test_one_operation_for_a_program(capsys: pytest.CaptureFixture[str]) -> None
     assert settings["rate limit"] == (None, "default")
 
 
-def test_a_builder_of_the_working_directory(
+def test_explain_builder_from_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A setting of a builder has the name of its method as the source."""
+    """Settings of a builder are shown with the method that set them; nothing connects."""
     (tmp_path / "told.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats import NatsServiceBuilder\n"
@@ -44,8 +44,8 @@ def test_a_builder_of_the_working_directory(
     assert "with_rate_limit" in shown
 
 
-def test_an_operation_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
-    """An unknown operation is a line with the known ones."""
+def test_explain_unknown_operation(capsys: pytest.CaptureFixture[str]) -> None:
+    """An unknown operation is an error that lists the known operations."""
     assert main(["explain", TARGET, "ad-item"]) == 1
     told = capsys.readouterr().err
     assert "there is no operation ad-item" in told

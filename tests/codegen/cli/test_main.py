@@ -1,4 +1,4 @@
-"""The command line: help, speed, exit codes, missing extras."""
+"""The command line in general: help, startup time, exit codes, missing extras."""
 
 import os
 import resource
@@ -16,14 +16,14 @@ BLOCKED = (
 )
 
 
-def weenats(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a child process."""
+def run_weenats(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run `weenats` in a subprocess."""
     command = [sys.executable, "-m", "weenats_codegen", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
 
 
-def without(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line without a module."""
+def run_without_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `weenats` in a subprocess in which a module cannot be imported."""
     code = BLOCKED.format(module=module, code=f"sys.exit(main({list(arguments)!r}))")
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -37,7 +37,7 @@ def without(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProc
 
 @pytest.mark.timing
 def test_help_is_fast() -> None:
-    """`weenats --help` needs less than 0.3 s of CPU time, interpreter included."""
+    """`weenats --help` takes less than 0.3 s of CPU time, interpreter startup included."""
     environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
     before = _children_cpu()
     for _ in range(3):
@@ -52,8 +52,8 @@ def _children_cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def test_help_imports_nothing_heavy() -> None:
-    """Help imports neither the runtime nor the generator."""
+def test_help_does_not_import_heavy_modules() -> None:
+    """`weenats --help` imports no dependency of the runtime or the generator."""
     code = (
         "import sys; from weenats_codegen.cli.main import main; main(['--help']); "
         "heavy = {'pydantic', 'nats', 'jinja2', 'datamodel_code_generator', 'yaml', 'rich'}; "
@@ -64,13 +64,13 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_shows_an_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` of each command has an example."""
+def test_command_help_shows_example(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` of every command shows an example."""
     assert main([verb, "--help"]) == 0
     assert f"Example:\n    weenats {verb}" in capsys.readouterr().out
 
 
-def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
     """`weenats --help` lists all commands."""
     assert main(["--help"]) == 0
     text = capsys.readouterr().out
@@ -81,8 +81,8 @@ def test_help_lists_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     "arguments",
     [["nonsense"], ["generate", "--nonsense"], ["call", "receipts"], ["new"], ["run", "no-colon"]],
 )
-def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Wrong usage is exit code 2, with a message on standard error."""
+def test_usage_error_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Invalid arguments exit with 2 and print an error to standard error."""
     assert main(arguments) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -99,21 +99,21 @@ def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         ("datamodel_code_generator", "codegen", ["generate"]),
     ],
 )
-def test_a_missing_extra_is_named(
+def test_missing_extra_is_named(
     module: str, extra: str, arguments: list[str], tmp_path: Path, receipts_contract: Path
 ) -> None:
-    """A missing extra is one line with the command to install it."""
+    """A command with a missing dependency prints the extra to install."""
     (tmp_path / "schemas").symlink_to(receipts_contract.parent)
-    done = without(module, *arguments, cwd=tmp_path)
+    done = run_without_module(module, *arguments, cwd=tmp_path)
     assert done.returncode == 1
     install = f"pip install 'weenats[{extra}]'"
     assert done.stderr == f"weenats: this needs the extra `{extra}`: {install}\n"
 
 
-def test_a_defect_shows_its_traceback(
+def test_unexpected_error_shows_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A bug is shown with its traceback."""
+    """Unexpected exceptions are not caught, so their traceback is shown."""
     from weenats_codegen.cli import generate
 
     def broken(*_: object, **__: object) -> None:
@@ -124,8 +124,8 @@ def test_a_defect_shows_its_traceback(
         main(["generate"])
 
 
-def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C ends a command without a traceback."""
+def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C exits with 130 and without a traceback."""
     from weenats_codegen.cli import check
 
     def interrupted(*_: object, **__: object) -> None:

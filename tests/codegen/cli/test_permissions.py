@@ -1,4 +1,4 @@
-"""The command `permissions`: configuration text, claims, and errors."""
+"""The `weenats permissions` command: golden output and error messages."""
 
 import json
 import re
@@ -28,10 +28,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_printed(
+def test_output_matches_golden_files(
     case: str, receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Configuration text and claims are the expected ones, byte for byte."""
+    """The server configuration and the JWT claims match the golden files."""
     command = ["permissions", str(receipts_contract), *CASES[case]]
     assert main(command) == 0
     text = capsys.readouterr().out
@@ -41,8 +41,8 @@ def test_what_is_printed(
     assert claims == (GOLDEN / f"{case}.json").read_text()
 
 
-def test_both_forms_say_the_same() -> None:
-    """The expected text and claims have the same subjects in the same order."""
+def test_config_and_claims_are_equivalent() -> None:
+    """The configuration and the claims list the same subjects in the same order."""
     for case in CASES:
         claims = json.loads((GOLDEN / f"{case}.json").read_text())
         text = (GOLDEN / f"{case}.conf").read_text()
@@ -51,19 +51,19 @@ def test_both_forms_say_the_same() -> None:
         assert ("resp" in claims) == ("allow_responses" in text) == case.startswith("service")
 
 
-def test_names_may_be_given_one_by_one(
+def test_repeated_options_are_combined(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Options may be repeated, in any order."""
+    """A repeated option adds to the previous values; the order does not matter."""
     names = ["--operations", "get", "--operations", "add-item", "--inbox-prefix", "_INBOX_till"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *names]) == 0
     assert capsys.readouterr().out == (GOLDEN / "client-few.conf").read_text()
 
 
-def test_unknown_names_are_told_together(
+def test_all_unknown_names_are_reported(
     receipts_contract: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each unknown name is a line with the known ones."""
+    """Every unknown name is reported on its own line, with the known names."""
     options = ["--operations", "ad-item,get,a b", "--events", "add-item"]
     assert main(["permissions", str(receipts_contract), "--role", "client", *options]) == 1
     shown = capsys.readouterr()
@@ -88,10 +88,10 @@ def test_unknown_names_are_told_together(
         (["--role", "client", "--inbox-prefix", ""], "inbox prefix"),
     ],
 )
-def test_malformed_names(
+def test_invalid_names_are_rejected(
     receipts_contract: Path, options: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An invalid name, or a wildcard, is one line."""
+    """An invalid queue group or inbox prefix is rejected with one line."""
     assert main(["permissions", str(receipts_contract), *options]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -113,22 +113,24 @@ def test_malformed_names(
         ["--role", "client", "--operations", "add-item", "get"],
     ],
 )
-def test_wrong_usage(
+def test_invalid_options_exit_with_2(
     receipts_contract: Path, options: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An option of the other role is wrong usage."""
+    """A missing or unknown role, or an option that the role does not have, exits with 2."""
     assert main(["permissions", str(receipts_contract), *options]) == 2
     assert capsys.readouterr().out == ""
 
 
-def test_a_folder_of_contracts(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder of contracts is refused."""
+def test_folder_of_contracts_is_rejected(
+    repository: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder with several contract folders is rejected; one contract is expected."""
     assert main(["permissions", str(repository / "schemas"), "--role", "client"]) == 1
     assert "contains no contract" in capsys.readouterr().err
 
 
-def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_path: Path) -> None:
-    """Replies are allowed until 5 s after the longest timeout of a caller."""
+def test_reply_expiry_from_longest_timeout(receipts_contract: Path, tmp_path: Path) -> None:
+    """Replies may be sent until 5 s after the longest timeout of a caller."""
     copy = shutil.copytree(receipts_contract, tmp_path / "receipts")
     text = (copy / "service.yaml").read_text()
     slow = text.replace("timeout: 10 ", "timeout: 60 ", 1)
@@ -139,8 +141,8 @@ def test_the_contract_says_how_long_replies_take(receipts_contract: Path, tmp_pa
     assert of_service(read(receipts_contract)).reply_within == 15
 
 
-def test_nothing_at_all() -> None:
-    """Without permissions everything is denied, since an empty list would allow everything."""
+def test_empty_permissions_deny_everything() -> None:
+    """Empty permissions deny everything; an empty allow list would allow everything."""
     nothing = Permissions((), ())
     assert to_config(nothing) == (
         'permissions: {\n  publish: {deny: [">"]}\n  subscribe: {deny: [">"]}\n}'
@@ -148,8 +150,8 @@ def test_nothing_at_all() -> None:
     assert to_claims(nothing) == {"pub": {"deny": [">"]}, "sub": {"deny": [">"]}}
 
 
-def test_replies_of_parts_of_a_second(receipts_contract: Path) -> None:
-    """Durations are integers in the units of the server."""
+def test_reply_expiry_is_whole_milliseconds(receipts_contract: Path) -> None:
+    """A fractional reply expiry is rounded to whole milliseconds."""
     permissions = of_service(read(receipts_contract), max_timeout=17.0004)
     assert 'expires: "22000ms"' in to_config(permissions)
     assert to_claims(permissions)["resp"] == {"max": 2, "ttl": 22_000_000_000}

@@ -1,4 +1,4 @@
-"""The command `run`: what it serves, where, and how it stops."""
+"""The `weenats run` command: targets, servers and shutdown."""
 
 import os
 import signal
@@ -15,16 +15,14 @@ from testkit.waiting import LIMIT
 from weenats_codegen.cli.main import main
 
 
-def test_run_wants_one_place_to_serve(capsys: pytest.CaptureFixture[str]) -> None:
-    """--servers and --embedded together are wrong usage."""
+def test_run_rejects_servers_with_embedded(capsys: pytest.CaptureFixture[str]) -> None:
+    """--servers and --embedded are mutually exclusive."""
     assert main(["run", TARGET, "--servers", "nats://127.0.0.1:1", "--embedded"]) == 2
     assert "--servers and --embedded cannot be used together" in capsys.readouterr().err
 
 
-def test_run_embedded_leaves_the_servers_of_other_verbs(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """--embedded takes precedence over NATS_URL."""
+def test_run_embedded_ignores_nats_url(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --embedded the service starts its own server, even if NATS_URL is set."""
     monkeypatch.setenv("NATS_URL", "nats://127.0.0.1:1")
     with weenats_run(TARGET, "--embedded", cwd=repository) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
@@ -32,10 +30,10 @@ def test_run_embedded_leaves_the_servers_of_other_verbs(
 
 
 @pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])
-def test_run_stops_cleanly(
+def test_run_stops_on_sigint_and_sigterm(
     send: Callable[[int, int], None], stop: signal.Signals, repository: Path
 ) -> None:
-    """Ctrl-C, which reaches the whole process group, and SIGTERM both end it with exit code 0."""
+    """SIGINT to the process group and SIGTERM both stop the service with exit code 0."""
     with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
@@ -44,8 +42,8 @@ def test_run_stops_cleanly(
     assert "Traceback" not in log
 
 
-def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str) -> None:
-    """A builder has its own servers; modules are found in the working directory."""
+def test_run_builder_from_working_directory(tmp_path: Path, nats_url: str) -> None:
+    """Targets are imported from the working directory; a builder has its own servers."""
     (tmp_path / "shop.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -62,10 +60,10 @@ def test_run_a_builder_from_the_working_directory(tmp_path: Path, nats_url: str)
         assert facts["service"] == "receipts"
 
 
-def test_what_needs_arguments_is_no_target(
+def test_run_rejects_class_with_arguments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A class of handlers that requires arguments is refused."""
+    """A handlers class with required constructor arguments is not a valid target."""
     (tmp_path / "stocked.py").write_text(
         "from receipts.handlers import Receipts\n"
         "class Stocked(Receipts):\n"
@@ -78,10 +76,10 @@ def test_what_needs_arguments_is_no_target(
     assert "stocked:Stocked requires arguments: use an instance or" in shown
 
 
-def test_a_builder_of_handlers_that_miss_some_says_which(
+def test_run_builder_reports_missing_handlers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Missing handlers in a builder are one line."""
+    """A builder function with incomplete handlers is an error that names the missing ones."""
     (tmp_path / "half.py").write_text(
         "from receipts import ReceiptsHandlers\n"
         "from weenats.service import NatsServiceBuilder\n"
@@ -97,8 +95,8 @@ def test_a_builder_of_handlers_that_miss_some_says_which(
     assert "add_item" in line
 
 
-def test_run_tells_a_person_where(repository: Path) -> None:
-    """Without --json one line has the service, the server and how to stop it."""
+def test_run_prints_server_url(repository: Path) -> None:
+    """Without --json one line shows the service, its server and how to stop it."""
     command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
     with child_process(
         command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -109,8 +107,8 @@ def test_run_tells_a_person_where(repository: Path) -> None:
     assert line.endswith("; press Ctrl-C to stop\n")
 
 
-def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
-    """A module that imports a missing one fails with its traceback."""
+def test_run_shows_import_error_traceback(tmp_path: Path) -> None:
+    """An import error inside the target module is shown with its traceback."""
     (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
     command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -134,22 +132,22 @@ def test_run_shows_what_a_module_fails_of(tmp_path: Path) -> None:
         ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),
     ],
 )
-def test_a_bad_target_is_a_line(
+def test_run_rejects_invalid_target(
     target: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An invalid target is one line with the reason."""
+    """An invalid target is rejected with the reason."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     assert main(["run", target]) == 1
     assert capsys.readouterr().err.startswith(f"weenats: {message}")
 
 
-def test_run_refuses_a_contract_that_nobody_answers(
+def test_run_requires_auth_for_protected_operation(
     tmp_path: Path,
     nats_url: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A contract that requires authentication without `with_auth` is one line."""
+    """An operation with authentication needs a builder with with_auth(); one line says so."""
     (tmp_path / "asking.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import ADD_ITEM\n"

@@ -1,4 +1,4 @@
-"""The command `services`, and the errors of all commands that connect."""
+"""The `weenats services` command, and errors common to several commands."""
 
 import json
 from pathlib import Path
@@ -25,20 +25,20 @@ from weenats_codegen.cli.services import find_instances
         ["run", TARGET],
     ],
 )
-def test_no_server_is_a_line_that_says_how_to_name_one(
+def test_missing_server_names_the_option(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An unreachable server is one line, in bounded time."""
+    """An unreachable server is one error line that names NATS_URL and --servers."""
     assert main([*arguments, "--servers", "nats://127.0.0.1:1"]) == 1
     shown = capsys.readouterr().err.splitlines()[-1]
     assert shown.startswith("weenats: UNAVAILABLE: no connection to NATS at nats://127.0.0.1:1: ")
     assert shown.endswith("; set NATS_URL or --servers")
 
 
-async def test_an_instance_that_says_nothing_of_itself_is_told(
+async def test_services_warns_about_silent_instance(
     nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An instance that does not reply is a warning; the others are listed."""
+    """An instance that answers PING but not INFO is reported on standard error."""
     ping = PingResponse(
         type="io.nats.micro.v1.ping_response", name="odd", id="one", version="1.0.0", metadata={}
     )
@@ -50,16 +50,16 @@ async def test_an_instance_that_says_nothing_of_itself_is_told(
 
 
 @pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])
-def test_a_bad_service_name_is_wrong_usage(
+def test_invalid_service_name_exits_with_2(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A name that no service can have is refused before anything is sent."""
+    """An invalid service name is rejected before anything is sent."""
     assert main(arguments) == 2
     assert "Bad.Name" in capsys.readouterr().err
 
 
 def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every instance is shown with its operations and their statistics."""
+    """Every instance is listed with its operations and their request counts."""
     main(["call", "receipts", "add-item", "r-7", TEA, "--servers", receipts_url])
     capsys.readouterr()
     assert main(["services", "--servers", receipts_url, "--json"]) == 0
@@ -74,10 +74,10 @@ def test_services_lists_instances(receipts_url: str, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.usefixtures("patient_discovery")
-def test_instances_of_different_contracts_are_told(
+def test_contract_mismatch_is_reported(
     tmp_path: Path, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Different contracts of the instances of a service are a warning."""
+    """`services` and `call` warn when instances have different contracts."""
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
@@ -107,10 +107,10 @@ def test_instances_of_different_contracts_are_told(
 
 
 @pytest.mark.usefixtures("patient_discovery")
-def test_an_operation_that_one_instance_has_is_called(
+def test_call_finds_operation_of_any_instance(
     repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An operation that only one instance has can be called."""
+    """An operation that only one of several instances has can be called."""
     (tmp_path / "newer.py").write_text(
         "from dataclasses import replace\n"
         "from receipts import CONTRACT\n"
@@ -133,10 +133,10 @@ def test_an_operation_that_one_instance_has_is_called(
             assert "NOT_FOUND receipt-not-found" in capsys.readouterr().err
 
 
-def test_only_instances_that_tell_their_contract_are_compared(
+def test_no_warning_without_contract_mismatch(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Other versions, other services and instances without a contract are no difference."""
+    """Only instances of the same service that publish a contract digest are compared."""
     warn_of_differences(
         PingResponse(
             type="io.nats.micro.v1.ping_response", name=n, id="1", version=v, metadata=facts
@@ -152,10 +152,10 @@ def test_only_instances_that_tell_their_contract_are_compared(
     assert capsys.readouterr().err == ""
 
 
-def test_services_says_when_there_is_none(
+def test_services_reports_missing_service(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A requested service that is not running is a failure; --json is still a document."""
+    """A requested service without instances is an error; --json still prints a document."""
     listing = ["services", "orders", "--servers", receipts_url]
     assert main(listing) == 1
     shown = capsys.readouterr()
@@ -165,8 +165,8 @@ def test_services_says_when_there_is_none(
     assert (json.loads(shown.out), shown.err.count("\n")) == ([], 1)
 
 
-def test_no_service_at_all_is_an_answer(capsys: pytest.CaptureFixture[str]) -> None:
-    """Listing no services is not a failure."""
+def test_services_without_any_service(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a service name an empty list is not an error."""
     with NatsServer() as server:
         assert main(["services", "--servers", server.url]) == 0
     assert capsys.readouterr().out == "no service is running\n"

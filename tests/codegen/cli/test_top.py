@@ -1,4 +1,4 @@
-"""The command `top`, over a real nats-server with two instances."""
+"""The `weenats top` command, against a real nats-server with two instances."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ TEA = AddItem(name="Tea", price=0.1, quantity=3)
 
 
 async def serve(url: str, ids: list[str], started: threading.Event, ended: threading.Event) -> None:
-    """Serve with and without monitoring, and make calls until the end."""
+    """Run one instance with monitoring and one without, and call them until the end."""
     told = NatsServiceBuilder(Receipts(), url).with_monitoring().build()
     silent = NatsServiceBuilder(Receipts(), url).build()
     async with told, silent, ReceiptsClient.connect(url) as client:
@@ -41,7 +41,7 @@ async def serve(url: str, ids: list[str], started: threading.Event, ended: threa
 
 @pytest.fixture(scope="module")
 def instances() -> Iterator[tuple[str, list[str]]]:
-    """The URL and the ids of two instances; the first one has monitoring."""
+    """Server URL and the ids of two running instances; the first has monitoring."""
     ids: list[str] = []
     started, ended = threading.Event(), threading.Event()
     with NatsServer() as server:
@@ -61,8 +61,10 @@ def top(*arguments: str, **options: Any) -> AbstractContextManager[subprocess.Po
 
 
 @pytest.mark.usefixtures("patient_discovery")
-def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """--once and --json print one document with every instance on one line."""
+def test_top_once_json(
+    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --once and --json one document is printed on one line, with every instance."""
     url, ids = instances
     arguments = ["top", "--servers", url, "--once", "--json", "--interval", "0.5"]
     assert main(arguments) == 0
@@ -81,8 +83,10 @@ def test_one_document(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("patient_discovery")
-def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal, a plain table without control characters is printed."""
+def test_top_once_prints_plain_table(
+    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a terminal a plain table is printed, without escape sequences."""
     url, ids = instances
     assert main(["top", "receipts", "--servers", url, "--once", "--interval", "0.2"]) == 0
     shown = capsys.readouterr().out
@@ -92,8 +96,10 @@ def test_a_table_once(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
     assert "\x1b" not in shown
 
 
-def test_nobody_there(instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]) -> None:
-    """Finding no instance is not a failure."""
+def test_top_without_instances(
+    instances: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No running instance is not an error."""
     arguments = ["top", "orders", "--servers", instances[0], "--once", "--interval", "0.1"]
     assert main(arguments) == 0
     assert capsys.readouterr().out == "no service is running\n"
@@ -101,8 +107,8 @@ def test_nobody_there(instances: tuple[str, list[str]], capsys: pytest.CaptureFi
     assert json.loads(capsys.readouterr().out)["instances"] == []
 
 
-def test_it_goes_on_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
-    """Each update is one line; Ctrl-C ends it silently with code 0."""
+def test_top_json_runs_until_ctrl_c(instances: tuple[str, list[str]]) -> None:
+    """One JSON document per line is printed until Ctrl-C, which exits silently with 0."""
     url, ids = instances
     arguments = ("receipts", "--servers", url, "--interval", "0.1", "--json")
     with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -121,8 +127,8 @@ def shows(document: dict[str, Any], ids: list[str]) -> bool:
     return {each["instance"] for each in document["instances"]} == set(ids)
 
 
-def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
-    """A closed standard output, as after `| head -1`, ends it silently with code 0."""
+def test_top_stops_on_closed_pipe(instances: tuple[str, list[str]]) -> None:
+    """A closed standard output, as after `| head -1`, exits silently with 0."""
     arguments = ("--servers", instances[0], "--interval", "0.1", "--json")
     with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -133,8 +139,8 @@ def test_whoever_reads_has_enough(instances: tuple[str, list[str]]) -> None:
         assert (process.wait(LIMIT), log) == (0, "")
 
 
-def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
-    """On a terminal the table is redrawn; Ctrl-C leaves the cursor visible."""
+def test_top_redraws_table_on_terminal(instances: tuple[str, list[str]]) -> None:
+    """On a terminal the table is redrawn in place; Ctrl-C shows the cursor again."""
     url, ids = instances
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
@@ -159,8 +165,8 @@ def test_a_live_table_on_a_terminal(instances: tuple[str, list[str]]) -> None:
         assert each[-8:] in shown
 
 
-def test_a_server_that_goes_away() -> None:
-    """Without a connection it prints an error for each update, and continues until Ctrl-C."""
+def test_top_continues_after_connection_loss() -> None:
+    """A lost connection is reported, and polling continues until Ctrl-C."""
     with NatsServer() as server:
         arguments = ("--servers", server.url, "--interval", "0.1", "--json")
         with top(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -185,9 +191,9 @@ def test_a_server_that_goes_away() -> None:
         (["--servers", "nats://127.0.0.1:1"], 1, "weenats: UNAVAILABLE"),
     ],
 )
-def test_what_cannot_be_watched(
+def test_top_reports_usage_and_connection_errors(
     arguments: list[str], code: int, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Wrong usage is refused before anything is sent; a missing server is one line."""
+    """Invalid arguments exit with 2, an unreachable server with 1 and one line."""
     assert main(["top", *arguments]) == code
     assert told in capsys.readouterr().err

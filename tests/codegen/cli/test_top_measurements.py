@@ -1,4 +1,4 @@
-"""The measurements of `top`, for weenats services and for others."""
+"""Measurements of `weenats top`, computed from service statistics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weenats_codegen.cli.top import Measurement, Poll, measure, rendered
 def stats(
     *endpoints: tuple[int, int, Any], data: Any = None, instance: str = "i-1"
 ) -> StatsResponse:
-    """Return statistics with the requests, errors and data of each endpoint."""
+    """Return a statistics response with (requests, errors, data) per endpoint."""
     body: dict[str, Any] = {
         "type": "io.nats.micro.v1.stats_response",
         "name": "probe",
@@ -40,12 +40,12 @@ def stats(
 
 
 def poll(asked: float, *answers: StatsResponse) -> Poll:
-    """Return the answers at a time."""
+    """Return a poll with the answers received at a time."""
     return Poll(asked, {(each.name, each.id): each for each in answers})
 
 
 def monitoring(**changes: Any) -> dict[str, Any]:
-    """Return the data of a service with monitoring."""
+    """Return the statistics data of a service with monitoring."""
     requests = {"total": 9, "errors": 1, "rate": 2.5, "inFlight": 3, "queued": 4, **changes}
     snapshot = {
         "name": "probe",
@@ -59,25 +59,25 @@ def monitoring(**changes: Any) -> dict[str, Any]:
     return {"monitoring": snapshot}
 
 
-def one(now: Poll, before: Poll | None = None) -> Measurement:
-    """Return the measurements of the only instance."""
+def measure_one(now: Poll, before: Poll | None = None) -> Measurement:
+    """Measure polls that contain exactly one instance."""
     (measured,) = measure(now, before)
     return measured
 
 
-def text(*measured: Measurement, width: int = 100) -> str:
-    """Return the table as a terminal of this width shows it."""
+def render_table(*measured: Measurement, width: int = 100) -> str:
+    """Render the table as text for a terminal of the given width."""
     terminal = Console(width=width)
     with terminal.capture() as capture:
         terminal.print(rendered(measured))
     return capture.get()
 
 
-def test_rates_are_differences() -> None:
-    """Rates are the requests and errors between two polls, divided by the time."""
+def test_rates_between_two_polls() -> None:
+    """Rates are the increase of requests and errors per second between two polls."""
     before = poll(10, stats((100, 5, None), (50, 0, None)))
     now = poll(12, stats((110, 6, None), (60, 0, None)))
-    measured = one(now, before)
+    measured = measure_one(now, before)
     assert (measured.rate, measured.error_rate) == (10.0, 0.5)
 
 
@@ -92,19 +92,19 @@ def test_rates_are_differences() -> None:
         poll(12, stats((1, 0, None))),
     ],
 )
-def test_nothing_to_compare_with(before: Poll | None) -> None:
-    """Without a comparable earlier poll, the rate of the service itself is shown."""
-    measured = one(poll(12, stats((10, 1, None))), before)
+def test_rates_without_previous_poll(before: Poll | None) -> None:
+    """Without a comparable previous poll the rate is that of monitoring, or unknown."""
+    measured = measure_one(poll(12, stats((10, 1, None))), before)
     assert (measured.rate, measured.error_rate) == (None, None)
-    measured = one(poll(12, stats((10, 1, None), data=monitoring())), before)
+    measured = measure_one(poll(12, stats((10, 1, None), data=monitoring())), before)
     assert (measured.rate, measured.error_rate) == (2.5, None)
 
 
-def test_what_monitoring_tells() -> None:
-    """Percentiles and load are those of monitoring; percentiles may be unknown."""
-    measured = one(poll(1, stats(data=monitoring(p50=1.5, p99=9.25))))
+def test_values_from_monitoring() -> None:
+    """Percentiles and load come from the monitoring data; percentiles are optional."""
+    measured = measure_one(poll(1, stats(data=monitoring(p50=1.5, p99=9.25))))
     assert (measured.p50, measured.p99, measured.in_flight, measured.queued) == (1.5, 9.25, 3, 4)
-    measured = one(poll(1, stats(data=monitoring())))
+    measured = measure_one(poll(1, stats(data=monitoring())))
     assert (measured.p50, measured.p99, measured.in_flight, measured.queued) == (None, None, 3, 4)
 
 
@@ -118,18 +118,18 @@ def test_what_monitoring_tells() -> None:
         (["ajar"], None),
     ],
 )
-def test_the_breaker_that_is_worst_off(states: list[str], expected: str | None) -> None:
-    """The worst state of all circuit breakers is shown."""
+def test_worst_circuit_breaker_state(states: list[str], expected: str | None) -> None:
+    """The worst circuit breaker state of all endpoints is shown."""
     endpoints = [(0, 0, {"circuitBreaker": {"state": state}}) for state in states]
-    assert one(poll(1, stats(*endpoints))).circuit_breaker == expected
+    assert measure_one(poll(1, stats(*endpoints))).circuit_breaker == expected
 
 
-def test_refusals_of_limits() -> None:
-    """The refusals of all endpoints are added; without limits they are unknown."""
+def test_rate_limit_refusals_are_summed() -> None:
+    """Refusals of all endpoints are summed; without rate limits the sum is unknown."""
     limited = [(0, 0, {"rateLimit": {"refused": count}}) for count in (3, 4)]
-    assert one(poll(1, stats(*limited, (0, 0, None)))).refusals == 7
-    assert one(poll(1, stats((0, 0, {"rateLimit": {"refused": 0}})))).refusals == 0
-    assert one(poll(1, stats((0, 0, None)))).refusals is None
+    assert measure_one(poll(1, stats(*limited, (0, 0, None)))).refusals == 7
+    assert measure_one(poll(1, stats((0, 0, {"rateLimit": {"refused": 0}})))).refusals == 0
+    assert measure_one(poll(1, stats((0, 0, None)))).refusals is None
 
 
 @pytest.mark.parametrize(
@@ -146,21 +146,21 @@ def test_refusals_of_limits() -> None:
         {**monitoring(rate=-1), "rateLimit": {"refused": 1.5}},
     ],
 )
-def test_data_of_another_make(data: Any) -> None:
-    """Unexpected data of other services is unknown."""
-    measured = one(poll(1, stats((1, 0, data), data=data)))
+def test_foreign_statistics_data_is_ignored(data: Any) -> None:
+    """Statistics data in another format gives unknown values, not an error."""
+    measured = measure_one(poll(1, stats((1, 0, data), data=data)))
     unknown = (measured.rate, measured.p50, measured.in_flight, measured.refusals)
     assert unknown == (None, None, None, None)
     assert measured.circuit_breaker is None
 
 
-def test_the_table() -> None:
-    """Every value has its column; a row fits in 100 characters."""
+def test_table_has_all_columns() -> None:
+    """Every value has a column, and a row fits in 100 characters."""
     told = monitoring(p50=1.5, p99=9.25)
     endpoint = (7, 2, {"circuitBreaker": {"state": "open"}, "rateLimit": {"refused": 3}})
     before = poll(1, stats((5, 1, None), instance="01M89RQ581GCFSK1JAV6PBAPTN"))
     now = poll(2, stats(endpoint, data=told, instance="01M89RQ581GCFSK1JAV6PBAPTN"))
-    shown = text(*measure(now, before))
+    shown = render_table(*measure(now, before))
     head, row = shown.rstrip().split("\n")
     assert head.split() == (
         [
@@ -192,27 +192,27 @@ def test_the_table() -> None:
     ]
 
 
-def test_unknown_figures_are_blank() -> None:
-    """Unknown values are blank; a column without values is omitted."""
+def test_unknown_values_are_blank() -> None:
+    """An unknown value is blank; a column without any value is omitted."""
     known = stats((1, 0, None), data=monitoring(), instance="i-1")
     unknown = stats((1, 0, None), instance="i-2")
-    head, first, second = text(*measure(poll(1, known, unknown), None)).rstrip().split("\n")
+    head, first, second = render_table(*measure(poll(1, known, unknown), None)).rstrip().split("\n")
     assert head.split() == ["instance", "req/s", "in", "flight", "queued"]
     assert first.split() == ["probe", "i-1", "2.5", "3", "4"]
     assert second.split() == ["probe", "i-2"]
 
 
-def test_a_narrow_terminal() -> None:
-    """In a narrow terminal text is folded; no number is cut off."""
+def test_narrow_terminal_wraps_values() -> None:
+    """On a narrow terminal values are wrapped, not truncated."""
     endpoint = (7, 2, {"circuitBreaker": {"state": "half-open"}, "rateLimit": {"refused": 12345}})
     answer = stats(endpoint, data=monitoring(p50=1.5, p99=9.25), instance="x" * 30)
-    shown = text(*measure(poll(2, answer), None), width=80)
+    shown = render_table(*measure(poll(2, answer), None), width=80)
     for figure in ("2.5", "1.50", "9.25", "half-open", "12345", "xxxx"):
         assert figure in shown
 
 
-def test_names_of_others_are_plain() -> None:
-    """Control characters and markup of other services have no effect."""
-    shown = text(*measure(poll(1, stats(instance="[red]\x1b[J")), None))
+def test_instance_names_are_escaped() -> None:
+    """Escape sequences in names are removed, and markup is printed as text."""
+    shown = render_table(*measure(poll(1, stats(instance="[red]\x1b[J")), None))
     assert "\x1b" not in shown
     assert "red]" in shown

@@ -1,4 +1,4 @@
-"""Bundling: the class names of schemas, and the `$ref`s to them."""
+"""Schema bundling: class names and targets of `$ref`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from weenats_codegen.parser.diagnostics import Location
 from weenats_codegen.parser.walk import Node
 
 
-class Folder:
-    """Schema files by name; a `$ref` is `file` or `file#/$defs/name`."""
+class SchemaFiles:
+    """Resolver for schemas in memory; a `$ref` is `file` or `file#/$defs/name`."""
 
     def __init__(self, **files: Any) -> None:
         self.files = {
@@ -21,15 +21,15 @@ class Folder:
         }
 
     def resolve(self, location: Location, ref: str) -> Node:
-        """Return the schema that a `$ref` refers to."""
+        """Resolve a `$ref`."""
         name, _, pointer = ref.partition("#")
         found = self.files[f"c/{name}.json" if name else location.file]
         return found.get(*pointer.split("/")[1:])
 
 
 def bundle(schema: object, **files: object) -> Bundler:
-    """Bundle the schema of `root.json` as Root."""
-    folder = Folder(root=schema, **files)
+    """Bundle a schema of the file `root.json` under the name Root."""
+    folder = SchemaFiles(root=schema, **files)
     bundler = Bundler(folder.resolve)
     bundler.add(folder.files["c/root.json"], "Root")
     return bundler
@@ -72,15 +72,15 @@ MAP = {"type": "object", "additionalProperties": {"type": "string"}, "minPropert
         (True, []),
     ],
 )
-def test_what_needs_a_class_has_a_name_after_its_place(schema: object, names: list[str]) -> None:
-    """Objects get a class, and bounded values inside unions and lists."""
+def test_class_names_follow_schema_path(schema: object, names: list[str]) -> None:
+    """Objects, and constrained values in unions and lists, get a class named by their path."""
     bundler = bundle(schema)
     assert sorted(bundler.definitions) == sorted(["Root", *names])
     assert bundler.diagnostics == []
 
 
-def test_a_reference_is_called_by_its_file_or_its_key() -> None:
-    """The class is named after the file or the `$defs` key at the end of a chain of `$ref`s."""
+def test_reference_class_named_by_file_or_key() -> None:
+    """The class of a `$ref` is named after its file or `$defs` key; chains are followed."""
     schema = members(
         a={"$ref": "pet-shop"}, b={"$ref": "pet-shop#/$defs/big-dog"}, c={"$ref": "chain"}
     )
@@ -94,14 +94,14 @@ def test_a_reference_is_called_by_its_file_or_its_key() -> None:
     }
 
 
-def test_recursion_ends() -> None:
-    """A recursive schema is bundled once."""
+def test_recursive_schema_is_bundled_once() -> None:
+    """A schema that refers to itself is bundled once."""
     bundler = bundle(members(a={"$ref": "tree"}), tree=members(left={"$ref": "tree"}))
     assert sorted(bundler.definitions) == ["Root", "Tree"]
 
 
-def test_two_schemas_with_one_name_are_a_problem() -> None:
-    """The second schema with a name is reported, with the location of the first."""
+def test_duplicate_class_name_is_problem() -> None:
+    """The second schema with the same class name is a problem that names the first."""
     bundler = bundle(members(a=OBJECT, b={"$ref": "root-a"}), **{"root-a": OBJECT})
     (diagnostic,) = bundler.diagnostics
     assert str(diagnostic) == (
@@ -110,8 +110,8 @@ def test_two_schemas_with_one_name_are_a_problem() -> None:
     )
 
 
-def test_words_for_people_are_told_from_members_of_that_name() -> None:
-    """A property named `description`, and a default that looks like a schema, are kept."""
+def test_annotation_free_keeps_properties_and_defaults() -> None:
+    """Annotations are removed; properties and defaults that look like them are kept."""
     schema = {
         "title": "T",
         "properties": {"description": {"description": "D", "default": {"title": "kept"}}},

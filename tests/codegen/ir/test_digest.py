@@ -1,4 +1,4 @@
-"""The digest changes with what clients and services agree on, and with nothing else."""
+"""The contract digest: changes only when the agreement of client and service changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Digest = Callable[..., str]
 def digest(
     tmp_path: Path, contract_of: Callable[..., Any], write_contract: Callable[..., Path]
 ) -> Digest:
-    """The digest of a contract with these members."""
+    """Function that returns the digest of a contract with the given members."""
 
     def run(members: dict[str, Any], **files: object) -> str:
         return read(write_contract(tmp_path, contract_of(**members), **files)).digest
@@ -40,8 +40,8 @@ def digest(
     return run
 
 
-def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None:
-    """A schema inline, in `$defs` or in a file of the same name has the same digest."""
+def test_digest_ignores_schema_location(digest: Digest) -> None:
+    """A schema has the same digest inline, in `$defs` and in another file."""
     inline = digest(MEMBERS)
     for ref in ("move.json", "#/$defs/move", "parts.json#/$defs/move"):
         members = deepcopy(MEMBERS)
@@ -50,8 +50,8 @@ def test_moving_a_schema_to_another_file_changes_nothing(digest: Digest) -> None
         assert digest({**members, "$defs": {"move": ADDRESS}}, **files) == inline
 
 
-def test_words_for_people_change_nothing(digest: Digest) -> None:
-    """Descriptions, titles and examples are not part of the digest."""
+def test_digest_ignores_annotations(digest: Digest) -> None:
+    """Descriptions, titles, examples and comments do not change the digest."""
     members = deepcopy(MEMBERS)
     members["description"] = "Other words."
     members["errors"]["lost"]["description"] = "Other words."
@@ -62,8 +62,8 @@ def test_words_for_people_change_nothing(digest: Digest) -> None:
     assert digest(members) == digest(MEMBERS)
 
 
-def test_order_changes_nothing(digest: Digest) -> None:
-    """The order of errors, scopes and members is not part of the digest."""
+def test_digest_ignores_order(digest: Digest) -> None:
+    """The order of errors, scopes and members does not change the digest."""
     members = deepcopy(MEMBERS)
     orders = []
     for scopes in (["a", "b"], ["b", "a"]):
@@ -76,8 +76,8 @@ def test_order_changes_nothing(digest: Digest) -> None:
     assert digest(members) == digest(MEMBERS)
 
 
-def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
-    """The name of the Python package is not part of the digest."""
+def test_digest_ignores_package_name(digest: Digest) -> None:
+    """The name of the Python package does not change the digest."""
     assert digest({**MEMBERS, "python": {"package": "other"}}) == digest(MEMBERS)
 
 
@@ -97,7 +97,7 @@ def test_the_name_of_the_package_changes_nothing(digest: Digest) -> None:
         ("aggregate/type", "other"),
     ],
 )
-def test_what_both_sides_rely_on_changes_it(
+def test_digest_changes_with_contract(
     digest: Digest, contract_of: Callable[..., Any], path_and_value: tuple[str, Any]
 ) -> None:
     """Any change that a client or a service can notice changes the digest."""

@@ -1,4 +1,4 @@
-"""Random contracts are valid or refused with diagnostics, never with a traceback."""
+"""Fuzz tests of lint: any contract gives problems, never a traceback."""
 
 import copy
 import json
@@ -64,22 +64,22 @@ def diagnostics_of(contract: object) -> list[str]:
     return []
 
 
-def places(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+def paths_in(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """Return the path of every nested value."""
     found = [path]
     if isinstance(value, dict):
         for key, part in value.items():
-            found += places(part, (*path, key))
+            found += paths_in(part, (*path, key))
     elif isinstance(value, list):
         for index, part in enumerate(value):
-            found += places(part, (*path, index))
+            found += paths_in(part, (*path, index))
     return found
 
 
 @examples(3)
-@given(st.sampled_from(places(CONTRACT)), SCHEMAS)
-def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: object) -> None:
-    """Any value anywhere is refused with printable lines, or the IR can be built."""
+@given(st.sampled_from(paths_in(CONTRACT)), SCHEMAS)
+def test_any_value_at_any_path(path: tuple[str | int, ...], value: object) -> None:
+    """Any value at any path gives printable problems, or a contract that builds."""
     contract: Any = copy.deepcopy(CONTRACT)
     if not path:
         contract = value
@@ -96,8 +96,8 @@ def test_anything_anywhere_is_answered(path: tuple[str | int, ...], value: objec
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), SCHEMAS, max_size=3))
 @example({"a": {"type": None, "format": []}})
 @example({"a": {"default": None, "format": []}})
-def test_any_schema_is_answered(properties: dict[str, object]) -> None:
-    """Any schema is refused with printable lines, or the IR can be built."""
+def test_any_schema(properties: dict[str, object]) -> None:
+    """Any schema gives printable problems, or a contract that builds."""
     contract = copy.deepcopy(CONTRACT)
     contract["commands"]["send"]["payload"]["properties"] = properties
     contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
@@ -120,10 +120,10 @@ NAMES = st.sampled_from(
     st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3), st.lists(NAMES, max_size=3),
     st.lists(NAMES, max_size=3), NAMES,
 )  # fmt: skip
-def test_any_names_are_apart_or_refused(
+def test_any_names_are_distinct_or_rejected(
     commands: list[str], queries: list[str], events: list[str], errors: list[str], kind: str
 ) -> None:
-    """Any names are different in Python too, or refused."""
+    """Names that pass lint are distinct in Python, so that the contract builds."""
     closed = {"type": "object", "additionalProperties": False}
     diagnostics_of(
         {
@@ -140,8 +140,8 @@ def test_any_names_are_apart_or_refused(
     )
 
 
-def test_deepest_schema_that_is_read_is_checked() -> None:
-    """The deepest schema that can be read can be checked."""
+def test_deepest_readable_schema_passes_lint() -> None:
+    """The deepest schema that the parser accepts can be checked."""
     schema: dict[str, Any] = {"type": "string"}
     for _ in range(34):
         schema = {"type": "array", "items": schema}
@@ -152,8 +152,8 @@ def test_deepest_schema_that_is_read_is_checked() -> None:
     assert diagnostics_of(contract) == []
 
 
-def test_meta_schema_is_spoken_for() -> None:
-    """Each keyword of the meta-schema has a message."""
+def test_meta_schema_keywords_have_messages() -> None:
+    """Every keyword of the meta-schema that can fail has an error message."""
     spoken = {*shape._MESSAGES, *shape._CHECKS, "propertyNames"}
     applied = {"$ref", "$defs", "$schema", "$comment", "properties", "items", "title"}
     silent = applied | {"description", "examples", "default"}

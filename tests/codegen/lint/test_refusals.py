@@ -1,4 +1,4 @@
-"""Invalid contracts and their diagnostics.
+"""Invalid contracts and the exact problems that are reported for each.
 
 `refusals/<case>/contract` is the input, `refusals/<case>/expected.txt` the output, byte for byte.
 """
@@ -14,19 +14,19 @@ from weenats_codegen.parser.diagnostics import ContractError
 REFUSALS = Path(__file__).parent / "refusals"
 
 
-def refusal() -> str:
-    """Return the diagnostics of the folder `contract`."""
+def lint_output() -> str:
+    """Return the problems of the contract in the folder `contract`."""
     with pytest.raises(ContractError) as caught:
         read_contracts([Path("contract")])
     return f"{caught.value}\n"
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in REFUSALS.iterdir()))
-def test_says_all_that_is_wrong(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each diagnostic is one line: file, JSON pointer, message, remedy."""
+def test_problems_match_expected_file(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each problem is one line: file, JSON pointer, message and remedy."""
     monkeypatch.chdir(REFUSALS / case)
     expected = Path("expected.txt").read_text(encoding="utf-8")
-    assert refusal() == expected
+    assert lint_output() == expected
     for line in expected.splitlines():
         place, _, rest = line.partition(": ")
         message, _, remedy = rest.partition("; ")
@@ -36,5 +36,5 @@ def test_says_all_that_is_wrong(case: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_sample_has_no_problems(receipts_contract: Path) -> None:
-    """The sample is valid."""
+    """The sample contract is valid."""
     assert read(receipts_contract).service == "receipts"

@@ -1,4 +1,4 @@
-"""Stubs: generated until they are changed, and compared with their contract afterwards."""
+"""Stubs: regenerated until the user changes them, afterwards only compared."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def contract_with(
 
 
 def lines(mine: str | bytes, contract: Contract) -> list[str]:
-    """Return the differences between the handlers of a user and a contract, as text."""
+    """Return the reported differences between a handlers file and the stub."""
     content = mine if isinstance(mine, bytes) else mine.encode()
     found = compare_handlers(NAME, content, contract)
     return found.lines if found else []
 
 
-def test_a_stub_is_untouched_until_a_byte_of_it_changes() -> None:
-    """Line ends do not count; any other change does, also when another version wrote it."""
+def test_is_untouched_detects_any_change() -> None:
+    """A stub is untouched with any line endings, and modified after any other change."""
     text = seal(STUB)
     assert is_untouched(text.encode())
     assert is_untouched(text.replace("\n", "\r\n").encode())
@@ -81,8 +81,8 @@ def test_a_stub_is_untouched_until_a_byte_of_it_changes() -> None:
     assert not is_untouched(text.encode() + b"\xff")
 
 
-def test_an_untouched_stub_is_written_anew(tmp_path: Path) -> None:
-    """A stub that the user has not changed follows its contract; `check` reports it."""
+def test_unmodified_stub_is_regenerated(tmp_path: Path) -> None:
+    """An unmodified stub is regenerated when the contract changes; the diff shows it."""
     write(tmp_path, FILES)
     newer = {**FILES, NAME: seal(STUB.replace("take", "grab"))}
     assert "+    async def grab(" in diff(tmp_path, newer)
@@ -93,8 +93,8 @@ def test_an_untouched_stub_is_written_anew(tmp_path: Path) -> None:
     assert write(tmp_path, newer).written == ()
 
 
-def test_a_stub_that_was_changed_stays(tmp_path: Path, contract_with: ReadContract) -> None:
-    """One changed byte makes it the user's for good; missing handlers are reported."""
+def test_modified_stub_is_kept(tmp_path: Path, contract_with: ReadContract) -> None:
+    """A modified stub is never overwritten; missing and unknown handlers are reported."""
     write(tmp_path, FILES)
     mine = FILES[NAME] + "# mine\n"
     (tmp_path / NAME).write_text(mine)
@@ -108,8 +108,8 @@ def test_a_stub_that_was_changed_stays(tmp_path: Path, contract_with: ReadContra
     assert mismatches(tmp_path, [contract_with("take")]) == ()
 
 
-def test_what_is_missing_and_what_is_unknown_are_a_line_each(contract_with: ReadContract) -> None:
-    """Missing and unknown handlers are one line each."""
+def test_missing_and_unknown_handlers(contract_with: ReadContract) -> None:
+    """Missing and unknown handlers are reported in one line each."""
     renamed = STUB.replace("take", "grab").replace("async def get", "async def show")
     assert lines(renamed, contract_with("take")) == [
         "things/handlers.py lacks handlers of the contract: get, take",
@@ -138,20 +138,20 @@ def test_what_is_missing_and_what_is_unknown_are_a_line_each(contract_with: Read
         "",
     ],
 )
-def test_handlers_that_may_be_right_are_let_be(mine: str, contract_with: ReadContract) -> None:
-    """Nothing is reported that is not certain."""
+def test_possibly_complete_handlers_are_accepted(mine: str, contract_with: ReadContract) -> None:
+    """Handlers that may be complete are not reported."""
     assert lines(mine, contract_with("take")) == []
 
 
 @pytest.mark.parametrize("mine", ["class Things(:\n", b"\xff\xfe\x00", "x = '\0'\n"])
-def test_what_is_no_python_is_told(mine: str | bytes, contract_with: ReadContract) -> None:
-    """A file that cannot be parsed is a line, not an error; it is never run."""
+def test_unreadable_handlers_are_reported(mine: str | bytes, contract_with: ReadContract) -> None:
+    """A handlers file that cannot be parsed is reported; no exception is raised."""
     (line,) = lines(mine, contract_with("take"))
     assert line.startswith("things/handlers.py cannot be parsed: ")
 
 
-def test_a_program_that_was_changed_stays(tmp_path: Path, contract_with: ReadContract) -> None:
-    """app.py is a stub as well, and is not searched for handlers."""
+def test_modified_app_is_kept(tmp_path: Path, contract_with: ReadContract) -> None:
+    """A modified app.py is kept, and is not checked for handlers."""
     app = "things/app.py"
     write(tmp_path, FILES | {app: seal("old = 1\n")})
     newer = FILES | {app: seal("new = 1\n")}
@@ -162,8 +162,8 @@ def test_a_program_that_was_changed_stays(tmp_path: Path, contract_with: ReadCon
     assert mismatches(tmp_path, [contract_with("take")]) == ()
 
 
-def test_handlers_are_never_run(tmp_path: Path, contract_with: ReadContract) -> None:
-    """The file is parsed, not imported."""
+def test_handlers_are_not_executed(tmp_path: Path, contract_with: ReadContract) -> None:
+    """The handlers file is parsed, not executed."""
     (tmp_path / "things").mkdir()
     (tmp_path / NAME).write_text(f"raise SystemExit(1)\n{STUB}")
     assert mismatches(tmp_path, [contract_with("take")]) == ()

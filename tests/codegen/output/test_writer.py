@@ -1,4 +1,4 @@
-"""Writing: all or nothing, only what changed, and no files of users."""
+"""Writing generated files: atomic, only changed files, and no files of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = f"{MARK}x/service.yaml. Do not edit.\n"
 
 
 def content(folder: Path) -> dict[str, str]:
-    """Return every file below a folder, hidden ones too."""
+    """Return every file below a folder, including hidden files."""
     return {
         path.relative_to(folder).as_posix(): path.read_text()
         for path in folder.rglob("*")
@@ -24,15 +24,15 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
-def test_files_are_written(tmp_path: Path) -> None:
-    """The given files are written and reported, and no others."""
+def test_write_creates_files(tmp_path: Path) -> None:
+    """Exactly the given files are written, and the report lists them."""
     report = write(tmp_path / "deep" / "out", FILES)
     assert content(tmp_path / "deep" / "out") == FILES
     assert report == Report(tuple(tmp_path / "deep" / "out" / name for name in FILES), (), ())
 
 
 def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
-    """A second run does not touch unchanged files."""
+    """A second run does not change the modification time of unchanged files."""
     write(tmp_path, FILES)
     for name in FILES:
         os.utime(tmp_path / name, ns=(1, 1))
@@ -42,8 +42,8 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
     assert {name for name, time in times.items() if time != 1} == {"p/b.py"}
 
 
-def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
-    """A changed handlers.py is never overwritten."""
+def test_user_stub_is_never_overwritten(tmp_path: Path) -> None:
+    """An existing handlers.py is never overwritten."""
     write(tmp_path, FILES)
     (tmp_path / "p/handlers.py").write_text("mine\n")
     report = write(tmp_path, {**FILES, "p/handlers.py": "another stub\n"})
@@ -51,8 +51,8 @@ def test_a_stub_of_a_user_is_never_touched(tmp_path: Path) -> None:
     assert report.written == ()
 
 
-def test_stale_files_with_our_header_are_removed(tmp_path: Path) -> None:
-    """A file that is no longer generated is removed, if its first line is the header."""
+def test_stale_generated_files_are_removed(tmp_path: Path) -> None:
+    """A file with the generated header that is no longer generated is removed."""
     write(tmp_path, {**FILES, "p/old.py": OURS})
     report = write(tmp_path, FILES)
     assert report.removed == (tmp_path / "p/old.py",)
@@ -62,8 +62,8 @@ def test_stale_files_with_our_header_are_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["p/mine.py", "p/notes.txt", "p/deeper/old.py", "other/old.py", "old.py"]
 )
-def test_other_files_stay(tmp_path: Path, name: str) -> None:
-    """Files without the header, or outside the package, are kept."""
+def test_other_files_are_kept(tmp_path: Path, name: str) -> None:
+    """Files without the generated header, or outside the package, are kept."""
     path = tmp_path / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("x = 1\n" if name == "p/mine.py" else OURS)
@@ -71,8 +71,8 @@ def test_other_files_stay(tmp_path: Path, name: str) -> None:
     assert path.exists()
 
 
-def test_our_header_counts_on_the_first_line_only(tmp_path: Path) -> None:
-    """A file with the header on another line is kept."""
+def test_header_counts_on_first_line_only(tmp_path: Path) -> None:
+    """A file that has the generated header below its first line is kept."""
     (tmp_path / "p").mkdir()
     (tmp_path / "p/mine.py").write_text(f"# mine\n{OURS}")
     write(tmp_path, FILES)
@@ -81,10 +81,10 @@ def test_our_header_counts_on_the_first_line_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", range(6))
 @pytest.mark.parametrize("links", [True, False])
-def test_a_run_that_fails_leaves_everything_as_it_was(
+def test_failed_write_is_rolled_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, *, links: bool
 ) -> None:
-    """After a failure of any step the old files are restored, with or without hard links."""
+    """A failure at any step restores the old files, with and without hard links."""
     old = {"p/a.py": "old\n", "p/z.py": OURS, "p/handlers.py": "mine\n"}
     write(tmp_path, old)
     left = step
@@ -122,10 +122,8 @@ def test_a_run_that_fails_leaves_everything_as_it_was(
         assert content(tmp_path) == {**new, "p/handlers.py": "mine\n"}
 
 
-def test_a_run_that_is_interrupted_leaves_everything_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ctrl-C is handled like a failure."""
+def test_interrupted_write_is_rolled_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C during a write restores the old files."""
     write(tmp_path, {"p/a.py": "old\n"})
     write_bytes = Path.write_bytes
 
@@ -140,16 +138,16 @@ def test_a_run_that_is_interrupted_leaves_everything_as_it_was(
     assert content(tmp_path) == {"p/a.py": "old\n"}
 
 
-def test_a_folder_in_the_way_is_an_error(tmp_path: Path) -> None:
-    """A folder with the name of a file is an error, and nothing is written."""
+def test_folder_at_file_path_is_error(tmp_path: Path) -> None:
+    """A folder at the path of a generated file is an error, and nothing is written."""
     (tmp_path / "p" / "b.py").mkdir(parents=True)
     with pytest.raises(OSError, match=r"b\.py"):
         write(tmp_path, FILES)
     assert content(tmp_path) == {}
 
 
-def test_a_diff_shows_what_would_change(tmp_path: Path) -> None:
-    """Changed, new and stale files are in the diff; nothing is written."""
+def test_diff_shows_pending_changes(tmp_path: Path) -> None:
+    """The diff shows changed, new and stale files; nothing is written."""
     write(tmp_path, {"p/a.py": "a = 0\n", "p/old.py": OURS})
     before = content(tmp_path)
     text = diff(tmp_path, FILES)
@@ -161,21 +159,23 @@ def test_a_diff_shows_what_would_change(tmp_path: Path) -> None:
     assert content(tmp_path) == before
 
 
-def test_a_diff_is_empty_when_everything_is_fresh(tmp_path: Path) -> None:
-    """The diff is empty after writing, also if the stub was removed."""
+def test_diff_is_empty_when_up_to_date(tmp_path: Path) -> None:
+    """The diff is empty after a write, even if the handlers stub was deleted."""
     write(tmp_path, FILES)
     (tmp_path / "p/handlers.py").unlink()
     assert diff(tmp_path, FILES) == ""
 
 
-def test_line_ends_and_letters_are_kept(tmp_path: Path) -> None:
-    """Files are UTF-8 with the given line ends."""
+def test_files_are_utf8_with_given_line_endings(tmp_path: Path) -> None:
+    """Files are written as UTF-8 with the given line endings, on every platform."""
     write(tmp_path, {"p/a.py": "# é\n"})
     assert (tmp_path / "p/a.py").read_bytes() == "# é\n".encode()
 
 
-def test_a_diff_reads_what_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that is not UTF-8 is stale, not an error."""
+def test_diff_accepts_file_that_is_not_utf8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is not valid UTF-8 is stale, not an error."""
     write(tmp_path, {"p/a.py": "a\n"})
     (tmp_path / "p/a.py").write_bytes(b"\xff\n")
     assert "+a\n" in diff(tmp_path, {"p/a.py": "a\n"})

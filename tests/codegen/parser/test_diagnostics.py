@@ -1,4 +1,4 @@
-"""Diagnostics are printable lines, sorted and without duplicates."""
+"""Contract problems: printable, sorted and without duplicates."""
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 
 
-def test_is_one_line() -> None:
-    """A diagnostic shows file, pointer, message and remedy."""
+def test_problem_is_one_line() -> None:
+    """A problem is one line: file, JSON pointer, message and remedy."""
     location = Location("schemas/x/service.yaml", "/commands/add-item/payload")
     text = "schemas/x/service.yaml#/commands/add-item/payload: is bad; fix it"
     assert str(Diagnostic(location, "is bad", "fix it")) == text
@@ -15,8 +15,8 @@ def test_is_one_line() -> None:
     assert str(whole) == "service.yaml: is bad; fix it"
 
 
-def test_error_holds_all_at_once() -> None:
-    """A ContractError has every diagnostic once, sorted by location."""
+def test_contract_error_has_all_problems() -> None:
+    """A ContractError has all problems, sorted by file and pointer, without duplicates."""
     one = Diagnostic(Location("a.yaml", "/b"), "is bad", "fix it")
     other = Diagnostic(Location("a.yaml", "/a"), "is bad", "fix it")
     error = ContractError([one, other, one])
@@ -26,22 +26,22 @@ def test_error_holds_all_at_once() -> None:
 
 @given(st.text(st.characters()), st.text(st.characters()), st.text(st.characters()))
 @example("a\nb", "/\x1b[31m", "\u202e\ud800")
-def test_always_printable(file: str, pointer: str, message: str) -> None:
-    """A diagnostic is one printable line for any content of a contract."""
+def test_problem_is_always_printable(file: str, pointer: str, message: str) -> None:
+    """A problem is one printable line, whatever text the contract contains."""
     line = str(Diagnostic(Location(file, pointer), message, "fix it"))
     assert line.isprintable()
     line.encode()
 
 
 @given(st.recursive(st.text(st.characters()) | st.integers() | st.none(), st.lists))
-def test_values_are_quoted(value: object) -> None:
-    """Quoted values are printable and short."""
+def test_shown_values_are_short_and_printable(value: object) -> None:
+    """Values of a contract are short and printable in messages."""
     assert quoted(value).isprintable()
     assert len(quoted(value)) <= 60
 
 
-def test_pointers_are_escaped() -> None:
-    """Steps of a pointer are escaped according to RFC 6901."""
+def test_json_pointers_are_escaped() -> None:
+    """The steps of a JSON pointer are escaped as in RFC 6901."""
     location = Location("x.yaml", "/a")
     assert location.child("b/c~d", 0) == Location("x.yaml", "/a/b~1c~0d/0")
     assert location.child() == location

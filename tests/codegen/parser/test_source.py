@@ -1,4 +1,4 @@
-"""Reading a contract folder: which files are opened, and what a `$ref` resolves to."""
+"""Loading a contract folder: which files are read, and how `$ref` is resolved."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ SCHEMA = "{type: object, additionalProperties: false, properties: {id: {type: st
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A contract folder without its parcel.yaml."""
+    """Contract folder without parcel.yaml."""
     contract = tmp_path / "parcels"
     contract.mkdir()
     (contract / "service.yaml").write_text(CONTRACT)
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def messages(source: Source) -> list[str]:
-    """Return the errors that were found while reading."""
+    """Return the messages of the problems found while loading."""
     return [diagnostic.message for diagnostic in source.diagnostics]
 
 
@@ -44,8 +44,8 @@ def names(source: Source) -> list[str]:
     ]
 
 
-def test_reads_what_references_reach(folder: Path) -> None:
-    """Files that are referred to are read once; others are not read."""
+def test_load_reads_referenced_files(folder: Path) -> None:
+    """Directly and indirectly referenced files are read once; other files are not read."""
     (folder / "parts").mkdir()
     (folder / "parcel.yaml").write_text(
         "{type: object, properties: {a: {$ref: parts/a.json}, b: {$ref: './parts/../parcel.yaml'}}}"
@@ -60,8 +60,8 @@ def test_reads_what_references_reach(folder: Path) -> None:
     assert source.files[file].location == Location(file)
 
 
-def test_what_stands_in_examples_is_no_reference(folder: Path) -> None:
-    """A `$ref` in an example, a default or an enumeration is not followed."""
+def test_ref_in_examples_is_not_a_reference(folder: Path) -> None:
+    """A `$ref` in an example, a default or an enum is a value, not a reference."""
     (folder / "parcel.yaml").write_text(
         "{type: object, examples: [{$ref: a.json}], default: {$ref: b.json}, "
         "enum: [{$ref: c.json}], properties: {$ref: {type: string}}}"
@@ -69,8 +69,8 @@ def test_what_stands_in_examples_is_no_reference(folder: Path) -> None:
     assert names(load(folder)) == ["parcel.yaml"]
 
 
-def test_resolves_references(folder: Path) -> None:
-    """A `$ref` resolves to a location and the schema there."""
+def test_resolve_references(folder: Path) -> None:
+    """A `$ref` resolves to a document, a JSON pointer and a schema."""
     (folder / "parcel.yaml").write_text("{type: object, $defs: {'a/b~c': {type: string}}}")
     source = load(folder)
     root = source.root.location
@@ -84,8 +84,8 @@ def test_resolves_references(folder: Path) -> None:
 @pytest.mark.parametrize(
     "ref", ["", "#", "other.yaml", "parcel.yaml#/$defs/x", "parcel.yaml#/$defs/list", "/etc/passwd"]
 )
-def test_refuses_to_resolve(folder: Path, ref: str) -> None:
-    """A `$ref` that cannot be resolved raises ContractError."""
+def test_invalid_reference_is_rejected(folder: Path, ref: str) -> None:
+    """A `$ref` without a target raises ContractError."""
     (folder / "parcel.yaml").write_text("$defs: []")
     source = load(folder)
     with pytest.raises(ContractError) as caught:
@@ -96,8 +96,8 @@ def test_refuses_to_resolve(folder: Path, ref: str) -> None:
 @pytest.mark.parametrize(
     "link", ["../outside.yaml", "../../../../../../../etc/passwd", "/dev/zero"]
 )
-def test_opens_nothing_through_links_that_lead_out(folder: Path, link: str) -> None:
-    """A link out of the folder is refused before it is opened."""
+def test_symlink_out_of_folder_is_rejected(folder: Path, link: str) -> None:
+    """A symbolic link out of the folder is rejected before it is opened."""
     (folder / "parcel.yaml").symlink_to(link)
     source = load(folder)
     assert names(source) == []
@@ -105,8 +105,8 @@ def test_opens_nothing_through_links_that_lead_out(folder: Path, link: str) -> N
     assert source.diagnostics[0].location.pointer == "/aggregate/state/$ref"
 
 
-def test_opens_nothing_through_linked_folders(folder: Path) -> None:
-    """Links to folders are checked like links to files."""
+def test_symlinked_folder_is_rejected(folder: Path) -> None:
+    """A symbolic link to a folder outside is rejected like a link to a file."""
     (folder / "up").symlink_to("..")
     (folder / "parcel.yaml").write_text("{$ref: up/outside.yaml}")
     source = load(folder)
@@ -115,8 +115,8 @@ def test_opens_nothing_through_linked_folders(folder: Path) -> None:
     ]
 
 
-def test_links_within_the_folder_are_files(folder: Path) -> None:
-    """A link inside the folder is followed, and a link to the folder itself."""
+def test_symlink_within_folder_is_followed(folder: Path) -> None:
+    """A symbolic link within the folder, or to the folder itself, is followed."""
     (folder / "real.yaml").write_text(SCHEMA)
     (folder / "parcel.yaml").symlink_to("real.yaml")
     alias = folder.parent / "alias"
@@ -124,34 +124,34 @@ def test_links_within_the_folder_are_files(folder: Path) -> None:
     assert messages(load(alias)) == []
 
 
-def test_links_in_a_circle_are_refused(folder: Path) -> None:
-    """A circular link is a diagnostic."""
+def test_circular_symlink_is_problem(folder: Path) -> None:
+    """A circular symbolic link is a problem, not a traceback."""
     (folder / "parcel.yaml").symlink_to("parcel.yaml")
     assert len(load(folder).diagnostics) == 1
 
 
-def test_service_by_link_is_refused(folder: Path) -> None:
-    """service.yaml must not be a link out of its folder."""
+def test_symlinked_service_file_is_rejected(folder: Path) -> None:
+    """service.yaml itself must not be a symbolic link out of its folder."""
     (folder / "service.yaml").rename(folder.parent / "service.yaml")
     (folder / "service.yaml").symlink_to("../service.yaml")
     with pytest.raises(ContractError, match="is a link out of the contract's folder"):
         load(folder)
 
 
-def test_waits_for_no_pipe(folder: Path) -> None:
-    """A pipe is refused without opening it, which would block."""
+def test_named_pipe_is_rejected(folder: Path) -> None:
+    """A named pipe is rejected, and reading it does not block."""
     os.mkfifo(folder / "parcel.yaml")
     assert "is not a regular file" in messages(load(folder))[0]
 
 
-def test_reads_no_endless_file(folder: Path) -> None:
-    """A file of more than 1 MiB is refused."""
+def test_file_size_is_limited(folder: Path) -> None:
+    """A file larger than 1 MiB is rejected."""
     (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
     assert messages(load(folder)) == ["is larger than 1 MiB"]
 
 
-def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that cannot be opened is a diagnostic for that file."""
+def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be opened is a problem of that file."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -162,22 +162,22 @@ def test_unreadable_files_are_problems(folder: Path, monkeypatch: pytest.MonkeyP
         load(folder)
 
 
-def test_long_chains_of_files_are_read(folder: Path) -> None:
-    """A thousand files that refer to one another are read."""
+def test_long_reference_chain(folder: Path) -> None:
+    """A chain of 1000 files that refer to each other is read without a recursion error."""
     (folder / "parcel.yaml").write_text("{$ref: 0.json}")
     for number in range(1000):
         (folder / f"{number}.json").write_text(f'{{"$ref": "{(number + 1) % 1000}.json"}}')
     assert len(names(load(folder))) == 1001
 
 
-def test_byte_order_mark_is_no_character(folder: Path) -> None:
-    """A byte order mark is ignored."""
+def test_byte_order_mark_is_ignored(folder: Path) -> None:
+    """Files that start with a byte order mark can be read."""
     (folder / "parcel.yaml").write_bytes(b"\xef\xbb\xbf" + SCHEMA.encode())
     assert messages(load(folder)) == []
 
 
-def test_finds_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract folders and folders of contracts are accepted; each contract is found once."""
+def test_find_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contracts are found in a folder and its subfolders, without duplicates."""
     (folder.parent / "empty").mkdir()
     monkeypatch.chdir(folder.parent)
     assert find_contracts([Path("parcels")]) == [Path("parcels")]
@@ -185,8 +185,8 @@ def test_finds_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(Path("parcels")).root.location.file == "parcels/service.yaml"
 
 
-def test_says_every_folder_without_a_contract(folder: Path) -> None:
-    """Each path without a contract is reported, also a missing one or a file."""
+def test_find_contracts_reports_all_missing(folder: Path) -> None:
+    """Every path without a contract is reported, including missing paths and files."""
     empty, missing, file = (
         folder.parent / "empty",
         folder.parent / "missing",
@@ -200,15 +200,15 @@ def test_says_every_folder_without_a_contract(folder: Path) -> None:
     }
 
 
-def test_reader_keeps_to_its_folder(folder: Path) -> None:
-    """The reader opens no file outside its folder."""
+def test_reader_stays_in_its_folder(folder: Path) -> None:
+    """The reader does not open files outside its folder."""
     assert Reader(folder).read_contract("../outside.yaml") is None
 
 
-def test_a_folder_that_cannot_be_looked_into_has_no_contract(
+def test_find_contracts_without_permission(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A folder that cannot be accessed is reported as one without a contract."""
+    """A folder without read permission counts as a folder without a contract."""
 
     def refuse(*_: object) -> bool:
         raise PermissionError(13, "Permission denied")

@@ -1,4 +1,4 @@
-"""YAML and JSON texts: the result is a JSON value, or a diagnostic for what is not one."""
+"""Parsing YAML and JSON: the result is a JSON value, with flaws, or Unreadable."""
 
 import contextlib
 import json
@@ -32,7 +32,7 @@ YAML_ALPHABET = st.sampled_from(
 
 
 def is_json(value: object) -> bool:
-    """Return whether a value can be expressed in JSON."""
+    """Whether a value can be represented in JSON."""
     match value:
         case None | bool() | int():
             return True
@@ -58,30 +58,30 @@ def is_json(value: object) -> bool:
 @example('"\\UFFFFFFFF"')
 @example("9" * 5000)
 @example("1e" + "9" * 300)
-def test_any_text_is_yaml_or_unreadable(text: str) -> None:
-    """Any text is parsed to a JSON value or refused."""
+def test_any_text_parses_or_is_unreadable(text: str) -> None:
+    """Any text either parses to a JSON value or raises Unreadable."""
     for read in (parse_yaml, parse_json):
         with contextlib.suppress(ContractError):
             assert is_json(read(text).value)
 
 
 @given(st.binary())
-def test_any_bytes_are_read_or_unreadable(content: bytes) -> None:
-    """Any bytes are parsed, or refused with a ContractError."""
+def test_any_bytes_parse_or_are_unreadable(content: bytes) -> None:
+    """Any bytes either parse to a JSON value or raise Unreadable."""
     for name in ("a.json", "a.yaml", "a.yml"):
         with contextlib.suppress(ContractError):
             assert is_json(parse(name, content).value)
 
 
 @given(JSON)
-def test_json_is_read_as_it_is(value: object) -> None:
-    """The output of json is parsed without diagnostics."""
+def test_json_round_trip(value: object) -> None:
+    """The output of `json.dumps` parses to the same value, without flaws."""
     assert parse_json(json.dumps(value)) == Parsed(value, ())  # type: ignore[arg-type]
 
 
 @given(JSON)
-def test_yaml_is_read_as_it_is(value: object) -> None:
-    """The output of PyYAML for JSON types is parsed."""
+def test_yaml_round_trip(value: object) -> None:
+    """The output of PyYAML for JSON types parses to the same value, without flaws."""
     text = yaml.safe_dump(value, default_style='"')
     if "!!" not in text:
         assert parse_yaml(text) == Parsed(value, ())  # type: ignore[arg-type]
@@ -98,8 +98,8 @@ def test_yaml_is_read_as_it_is(value: object) -> None:
         ("|\n  a\n  b\n", "a\nb\n"), ('"\\ud83d\\ude00"', "😀"), ("NaN", "NaN"),
     ],
 )  # fmt: skip
-def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
-    """Words and dates are strings, numbers are those of JSON."""
+def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
+    """Words such as `yes` and dates are strings; numbers are those of JSON."""
     parsed = parse_yaml(text)
     assert parsed == Parsed(value, ())  # type: ignore[arg-type]
     assert type(parsed.value) is type(value)
@@ -108,21 +108,21 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text", [".nan", "-.inf", "+.INF", "1e999", "9" * 350, "9" * 4000, ".nan: 1"]
 )
-def test_numbers_that_json_has_not_are_flaws(text: str) -> None:
-    """Numbers that JSON cannot express are reported."""
+def test_numbers_outside_json_are_flaws(text: str) -> None:
+    """Numbers that JSON cannot represent are flaws."""
     assert len(parse_yaml(text).diagnostics) == 1
 
 
 @pytest.mark.parametrize("depth", [41, 500, 20_000])
-def test_depth_is_bounded(depth: int) -> None:
-    """Deeply nested texts are refused before the stack is exhausted."""
+def test_nesting_depth_is_limited(depth: int) -> None:
+    """Text that is nested more than 40 levels deep raises Unreadable."""
     for read in (parse_json, parse_yaml):
         with pytest.raises(ContractError, match="nested more than 40 levels"):
             read("[" * depth + "]" * depth)
 
 
 def test_flaws_have_pointers() -> None:
-    """Diagnostics have the pointer of a key or value, in lists and mappings."""
+    """Every flaw has a JSON pointer, in lists and mappings, for keys and values."""
     parsed = parse_yaml("a/b: [1, {c: &x 2, c: 3}]\n5: !t 6\n")
     assert [(each.location.pointer, each.message) for each in parsed.diagnostics] == [
         ("/a~1b/1/c", "has an anchor (&x)"),
@@ -133,8 +133,8 @@ def test_flaws_have_pointers() -> None:
     assert parsed.value == {"a/b": [1, {"c": 2}], "5": "6"}
 
 
-def test_aliases_do_not_multiply() -> None:
-    """Aliases are not expanded."""
+def test_aliases_are_not_expanded() -> None:
+    """YAML aliases are not expanded, which prevents a billion laughs attack."""
     laughs = "a: &a [x]\n" + "".join(
         f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(9)
     )

@@ -1,4 +1,4 @@
-"""No text of a contract becomes code."""
+"""Code injection: text of a contract never becomes code."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ TEXTS = st.lists(st.one_of(NASTY, st.text(SHOWN, max_size=8)), min_size=1, max_s
 
 
 def contract_of(text: str, name: str, value: str) -> dict[str, Any]:
-    """Return a contract with a text everywhere, and with a member and values."""
+    """Return a contract with this text everywhere, this property name and this value."""
     payload = {
         "title": text,
         "description": text,
@@ -70,14 +70,14 @@ def contract_of(text: str, name: str, value: str) -> dict[str, Any]:
 
 
 def rendered(contract: dict[str, Any]) -> dict[str, str]:
-    """Return the files of a valid contract."""
+    """Return the generated files of a contract; raise ContractError if lint rejects it."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "service.json").write_text(json.dumps(contract))
         return render(read(Path(folder)))
 
 
-def skeleton(source: str) -> list[str]:
-    """Return the code of a module without its strings: statements, calls, names."""
+def code_structure(source: str) -> list[str]:
+    """Return the statements, calls and names of a module, without its strings."""
     lines: list[str] = []
     for node in ast.walk(ast.parse(source)):
         kind = type(node).__name__
@@ -101,17 +101,19 @@ def skeleton(source: str) -> list[str]:
     return sorted(line for line in lines if line not in {"keyword alias", "Pass"})
 
 
-PLAIN = {name: skeleton(text) for name, text in rendered(contract_of("It.", "a-b", "x")).items()}
+PLAIN = {
+    name: code_structure(text) for name, text in rendered(contract_of("It.", "a-b", "x")).items()
+}
 
 
-def assert_harmless(contract: dict[str, Any]) -> None:
-    """Compare the code of a contract with that of a plain one."""
+def assert_same_structure(contract: dict[str, Any]) -> None:
+    """Assert that the generated code has the structure of that of a plain contract."""
     try:
         files = rendered(contract)
     except ContractError:
         reject()
     for name, text in files.items():
-        assert skeleton(text) == PLAIN[name], text
+        assert code_structure(text) == PLAIN[name], text
         assert text.replace("\n", "").isprintable(), text
 
 
@@ -122,8 +124,8 @@ def assert_harmless(contract: dict[str, Any]) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_descriptions_never_become_code(text: str) -> None:
-    """Every module has the statements of a plain contract, and only printable characters."""
-    assert_harmless(contract_of(f"It. {text}", "a-b", "x"))
+    """Descriptions do not change the statements, and all characters are printable."""
+    assert_same_structure(contract_of(f"It. {text}", "a-b", "x"))
 
 
 @given(value=TEXTS)
@@ -133,8 +135,8 @@ def test_descriptions_never_become_code(text: str) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_values_never_become_code(value: str) -> None:
-    """Defaults, enumerations and constants are strings in every module."""
-    assert_harmless(contract_of("It.", "a-b", value))
+    """Defaults, enums and constants do not change the statements of any module."""
+    assert_same_structure(contract_of("It.", "a-b", value))
 
 
 @given(name=TEXTS)
@@ -144,9 +146,9 @@ def test_values_never_become_code(value: str) -> None:
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 def test_names_never_become_code(name: str) -> None:
-    """A member with any name is an attribute with an alias."""
+    """A property is an attribute with an alias, whatever its name is."""
     # with the dash it is no Python name, so that it needs an alias as the plain one does
-    assert_harmless(contract_of("It.", f"{name}-", "x"))
+    assert_same_structure(contract_of("It.", f"{name}-", "x"))
 
 
 @pytest.mark.parametrize(
@@ -158,8 +160,8 @@ def test_names_never_become_code(name: str) -> None:
         {"customBasePath": "os.PathLike"},
     ],
 )
-def test_nothing_steers_the_model_generator(steering: dict[str, Any]) -> None:
-    """Keywords that make datamodel-code-generator import something are refused."""
+def test_model_generator_keywords_are_rejected(steering: dict[str, Any]) -> None:
+    """Keywords that make datamodel-code-generator import modules are rejected."""
     contract = contract_of("It.", "a-b", "x")
     contract["aggregate"]["state"] |= steering
     with pytest.raises(ContractError):

@@ -1,4 +1,4 @@
-"""Any text of a contract becomes a literal with that text."""
+"""Text of a contract as Python string literals and docstrings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ NASTY = ['"""', '\\"""', '"', "\\", "'''", '""""""', "\\N{DASH}", "a\\", 'a"', "
 @examples(3, derandomize=True)
 @example("x" * 500)
 @example('"""\n' * 50)
-def test_a_string_reads_back_as_it_was(text: str) -> None:
-    """A literal is one expression with the text as its value."""
+def test_string_literal_round_trip(text: str) -> None:
+    """The literal is one expression, and its value is the text."""
     literal = string(text)
     assert ast.literal_eval(literal) == text
     assert literal.replace("\n", "").isprintable()
@@ -39,8 +39,8 @@ def test_a_string_reads_back_as_it_was(text: str) -> None:
 @examples(5, derandomize=True)
 @example("x" * 500, 4, "")
 @example("a. " + "b" * 300, 4, "")
-def test_a_docstring_is_one_string_and_nothing_else(text: str, indent: int, lead: str) -> None:
-    """A docstring is one constant without invisible characters and escapes."""
+def test_docstring_is_single_constant(text: str, indent: int, lead: str) -> None:
+    """A docstring is one constant, without invisible characters or active escapes."""
     literal = docstring(text, indent=indent, lead=lead)
     module = ast.parse(f"{literal}\n")
     assert len(module.body) == 1
@@ -53,8 +53,8 @@ def test_a_docstring_is_one_string_and_nothing_else(text: str, indent: int, lead
 
 @pytest.mark.parametrize("text", NASTY)
 @pytest.mark.parametrize("indent", [0, 4, 8])
-def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
-    """Quotes and backslashes at the start and end are kept inside."""
+def test_text_cannot_end_docstring(text: str, indent: int) -> None:
+    """Quotes and backslashes at either end of the text do not end the docstring."""
     for whole in (text, f"{text}abc", f"abc{text}", f"abc\n{text}\nabc{text}"):
         literal = docstring(whole, indent=indent, raises={"E": whole})
         assert len(ast.parse(literal).body) == 1
@@ -66,8 +66,8 @@ def test_what_could_end_a_docstring_does_not(text: str, indent: int) -> None:
 @example("word " * 200)
 @example("A sentence. " + "word " * 100)
 @example("\u02bc")
-def test_a_docstring_keeps_within_the_line(text: str) -> None:
-    """Lines are within the line length, unless a single word is longer."""
+def test_docstring_fits_line_length(text: str) -> None:
+    """Docstrings are wrapped; only a single long word exceeds the line length."""
     for line in f"{' ' * 8}{docstring(text, indent=8)}".split("\n"):
         assert len(line) <= LINE_LENGTH or len(line.split()) == 1
 
@@ -88,13 +88,13 @@ def test_a_docstring_keeps_within_the_line(text: str) -> None:
         ("\u0433\u0434\u0435", '"""\u0413\u0434\u0435."""'),
     ],
 )
-def test_a_docstring_reads_well(text: str, shown: str) -> None:
-    """A docstring has a summary that is a sentence, and a separate body."""
+def test_docstring_text_is_normalized(text: str, shown: str) -> None:
+    """A docstring has a summary sentence, a separate body and normalized characters."""
     assert docstring(text) == shown
 
 
-def test_a_docstring_says_what_is_raised() -> None:
-    """The Raises section is wrapped with indentation."""
+def test_docstring_raises_section() -> None:
+    """The Raises section is wrapped and indented; an empty description gets a default."""
     raises = {"BadError": f"{'much ' * 17}more", "OddError": "\n"}
     assert docstring("Do it.", indent=8, raises=raises).split("\n")[2:] == [
         f"{' ' * 8}Raises:",
@@ -105,8 +105,8 @@ def test_a_docstring_says_what_is_raised() -> None:
     ]
 
 
-def test_a_long_summary_is_cut_and_told_in_full_below() -> None:
-    """The summary is the first sentence, or the words that fit; the body has all."""
+def test_long_summary_continues_in_body() -> None:
+    """A long summary is shortened to its first sentence or one line; no text is lost."""
     words = "word " * 30
     assert docstring(f"First. {words}").startswith('"""First.\n\n    word word')
     cut = ast.literal_eval(docstring(words))

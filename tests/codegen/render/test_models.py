@@ -1,4 +1,4 @@
-"""Generated models: what they accept from the wire and what they refuse."""
+"""Generated models: which JSON they accept, reject and write."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ Read = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def package(generated: Callable[..., Any], contract_of: Callable[..., Any]) -> ModuleType:
-    """The package of a contract with every kind of member."""
+    """Package of a contract with every kind of property."""
     events = {
         name: {"description": "It.", "data": {"$ref": f"#/$defs/{name}"}}
         for name in ("open", "closed")
@@ -76,7 +76,7 @@ def package(generated: Callable[..., Any], contract_of: Callable[..., Any]) -> M
 
 @pytest.fixture(scope="module")
 def read(package: ModuleType) -> Read:
-    """Reads a state from the wire, as the runtime does."""
+    """Function that validates the JSON of a state, as the runtime does."""
     adapter = TypeAdapter[Any](package.Thing)
 
     def run(**members: object) -> BaseModel:
@@ -86,8 +86,8 @@ def read(package: ModuleType) -> Read:
     return run
 
 
-def test_an_optional_member_is_missing_when_it_is_left_out(read: Read) -> None:
-    """A missing member is MISSING, and is not serialized."""
+def test_omitted_optional_field_is_missing(read: Read) -> None:
+    """An omitted optional field is MISSING, and is not written to the JSON."""
     thing = read()
     assert thing.note is MISSING
     assert thing.nick is MISSING
@@ -95,14 +95,14 @@ def test_an_optional_member_is_missing_when_it_is_left_out(read: Read) -> None:
 
 
 @pytest.mark.parametrize("member", ["note", "price", "done", "size", "tags", "shape", "limit"])
-def test_an_optional_member_refuses_null(read: Read, member: str) -> None:
-    """A missing member is different from null."""
+def test_optional_field_rejects_null(read: Read, member: str) -> None:
+    """An optional field may be omitted, but must not be null."""
     with pytest.raises(ValidationError):
         read(**{member: None})
 
 
-def test_a_nullable_member_takes_null(read: Read) -> None:
-    """Null is different from a missing member, and bounds apply to strings only."""
+def test_nullable_field_accepts_null(read: Read) -> None:
+    """A nullable field accepts null; its constraints apply to strings only."""
     assert read(nick=None).nick is None
     assert read(nick="ab").nick == "ab"
     with pytest.raises(ValidationError):
@@ -127,28 +127,28 @@ def test_a_nullable_member_takes_null(read: Read) -> None:
         {"lastSeen": 1700000000},
     ],
 )
-def test_nothing_is_coerced(read: Read, members: dict[str, Any]) -> None:
-    """A value of another type, or out of bounds, is refused."""
+def test_values_are_not_coerced(read: Read, members: dict[str, Any]) -> None:
+    """A value of another type, or outside the constraints, is rejected."""
     with pytest.raises(ValidationError):
         read(**members)
 
 
-def test_an_integer_with_a_fraction_part_of_zero_is_refused(read: Read) -> None:
-    """1.0 is not an integer, unlike in JSON Schema."""
+def test_integer_rejects_zero_fraction(read: Read) -> None:
+    """1.0 is not accepted as an integer, although JSON Schema allows it."""
     with pytest.raises(ValidationError):
         read(count=1.0)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e400"])
-def test_a_number_is_finite(package: ModuleType, text: str) -> None:
-    """NaN and infinities are refused."""
+def test_number_must_be_finite(package: ModuleType, text: str) -> None:
+    """NaN and infinity, which are not valid JSON, are rejected."""
     wire = f'{{"count": 1, "lastSeen": "2026-03-01T09:30:00Z", "price": {text}}}'
     with pytest.raises(ValidationError):
         package.Thing.model_validate_json(wire)
 
 
-def test_a_wire_name_is_accepted_by_alias_only(package: ModuleType, read: Read) -> None:
-    """The wire has the names of the contract, Python those of the model."""
+def test_json_accepts_alias_only(package: ModuleType, read: Read) -> None:
+    """JSON has the names of the contract; Python has names in snake case."""
     with pytest.raises(ValidationError):
         TypeAdapter[Any](package.Thing).validate_json(
             '{"count": 1, "last_seen": "2026-03-01T09:30:00Z"}',
@@ -162,65 +162,63 @@ def test_a_wire_name_is_accepted_by_alias_only(package: ModuleType, read: Read) 
     )
 
 
-def test_names_that_python_has_taken_are_mended(read: Read) -> None:
-    """Members named like keywords or methods of pydantic get other attributes."""
+def test_reserved_field_names_are_renamed(read: Read) -> None:
+    """Fields named like a keyword or a pydantic method get another name in Python."""
     thing = read(**{"class": "a", "model_dump": "b"})
     assert (thing.class_, thing.field_model_dump) == ("a", "b")
     assert json.loads(thing.model_dump_json(by_alias=True))["class"] == "a"
 
 
-def test_a_default_is_what_the_contract_says(read: Read) -> None:
-    """A missing member has its default."""
+def test_default_from_contract(read: Read) -> None:
+    """An omitted field with a default has the default of the contract."""
     assert read().limit == 10
     assert read(limit=3).limit == 3
 
 
-def test_unknown_members_are_ignored_where_the_contract_says_nothing(read: Read) -> None:
-    """Without `additionalProperties`, other members are dropped."""
+def test_unknown_fields_are_ignored_by_default(read: Read) -> None:
+    """Without `additionalProperties` unknown fields are ignored."""
     assert not hasattr(read(more=1), "more")
 
 
-def test_unknown_members_are_refused_where_the_contract_forbids_them(
-    package: ModuleType, read: Read
-) -> None:
-    """`additionalProperties: false` is enforced, also in nested objects."""
+def test_additional_properties_false_rejects_unknown(package: ModuleType, read: Read) -> None:
+    """`additionalProperties: false` rejects unknown fields, also in a nested object."""
     with pytest.raises(ValidationError):
         read(size={"width": 1, "height": 2})
     with pytest.raises(ValidationError):
         package.Closed.model_validate_json('{"x": 1}')
 
 
-def test_unknown_members_are_kept_where_the_contract_types_them(package: ModuleType) -> None:
-    """`additionalProperties` with a schema keeps other members of that type."""
+def test_typed_additional_properties_are_kept(package: ModuleType) -> None:
+    """`additionalProperties` with a schema validates and keeps unknown fields."""
     value = package.Open.model_validate_json('{"known": "a", "more": 1}')
     assert json.loads(value.model_dump_json()) == {"known": "a", "more": 1}
     with pytest.raises(ValidationError):
         package.Open.model_validate_json('{"more": "text"}')
 
 
-def test_a_choice_is_made_by_its_tag(package: ModuleType, read: Read) -> None:
-    """A discriminated union results in the class of the branch, and in its errors."""
+def test_discriminated_union(package: ModuleType, read: Read) -> None:
+    """The tag selects the class of a discriminated union, also for error locations."""
     assert isinstance(read(shape={"kind": "circle", "radius": 1}).shape, package.Circle)
     with pytest.raises(ValidationError) as caught:
         read(shape={"kind": "square", "radius": 1})
     assert caught.value.errors()[0]["loc"] == ("shape", "square", "side")
 
 
-def test_a_schema_may_hold_itself(read: Read) -> None:
-    """Recursive models are supported."""
+def test_recursive_schema(read: Read) -> None:
+    """A recursive model can be nested to any depth."""
     tree = read(tree={"children": [{"children": [{}]}]}).tree
     assert tree.children[0].children[0].children is MISSING
 
 
-def test_nested_objects_have_classes_named_after_their_place(package: ModuleType) -> None:
-    """An inline object is named after its parent and its member."""
+def test_nested_object_class_name(package: ModuleType) -> None:
+    """The class of an inline object is named after its parent and its property."""
     assert issubclass(package.ThingSize, BaseModel)
 
 
-def test_secrets_stay_out_of_repr(
+def test_write_only_fields_are_hidden_in_repr(
     generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
 ) -> None:
-    """A `writeOnly` string is serialized, but not part of repr."""
+    """`writeOnly` strings are part of the JSON, but never of `repr()`."""
     secret = {"type": "string", "writeOnly": True}
     properties = {
         "user": {"type": "string"},

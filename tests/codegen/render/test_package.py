@@ -60,11 +60,11 @@ CONTRACT: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def package(generated: Callable[..., Any], contract_of: Callable[..., Any]) -> ModuleType:
-    """The package of a contract with everything that a contract can have."""
+    """Package of a contract with commands, queries, events and errors."""
     return generated(contract_of(**CONTRACT))
 
 
-def test_a_command_is_described(package: ModuleType) -> None:
+def test_command_descriptor(package: ModuleType) -> None:
     """The descriptor of a command has the values of the contract."""
     assert package.TAKE.subject == "things.command.thing.take"
     assert package.TAKE.payload is package.Take
@@ -75,30 +75,30 @@ def test_a_command_is_described(package: ModuleType) -> None:
     assert package.DROP.result is package.DropResult
 
 
-def test_a_query_is_described(package: ModuleType) -> None:
-    """`get` has no parameters and returns the entity; others return their result."""
+def test_query_descriptor(package: ModuleType) -> None:
+    """`get` returns the entity without parameters; other queries follow the contract."""
     assert package.GET.parameters is NoneType
     assert package.GET.result is Entity[package.Thing]
     assert package.COUNT.parameters is package.CountParameters
     assert package.COUNT.result is package.CountResult
 
 
-def test_an_event_is_described(package: ModuleType) -> None:
-    """The descriptor of an event has its data and its subject."""
+def test_event_descriptor(package: ModuleType) -> None:
+    """The descriptor of an event has its data type and its subject."""
     assert package.TAKEN_OVER.subject == "things.events.thing.taken-over"
     assert package.TAKEN_OVER.data is package.TakenOver
 
 
-def test_an_error_without_details_is_raised_as_it_is(package: ModuleType) -> None:
-    """An error extends the class of its code, with its description as the message."""
+def test_error_without_details(package: ModuleType) -> None:
+    """It extends the class of its code; the description is the default message."""
     error = package.FullError()
     assert isinstance(error, weenats.ResourceExhaustedError)
     assert (error.name, error.message) == ("full", "It is full.")
     assert package.FullError.details_type is None
 
 
-def test_an_error_with_details_asks_for_them(package: ModuleType) -> None:
-    """Declared details are required."""
+def test_error_with_details_requires_them(package: ModuleType) -> None:
+    """Details that the contract declares are a required argument."""
     error = package.TakenError("gone", details=package.TakenDetails(by="me"))
     assert (error.message, error.details.by) == ("gone", "me")
     assert package.TakenError.details_type is package.TakenDetails
@@ -106,24 +106,24 @@ def test_an_error_with_details_asks_for_them(package: ModuleType) -> None:
         package.TakenError()
 
 
-def test_the_skeleton_asks_for_every_handler(package: ModuleType) -> None:
-    """Handlers that lack an operation cannot be created."""
+def test_handlers_class_is_abstract(package: ModuleType) -> None:
+    """A subclass that lacks a handler cannot be instantiated."""
     with pytest.raises(TypeError, match="abstract"):
         type("Half", (package.ThingsHandlers,), {"take": None, "drop": None, "get": None})()
 
 
-def test_the_stub_serves_every_operation(package: ModuleType) -> None:
-    """The stub handles every operation, with UNIMPLEMENTED."""
+def test_stub_has_all_endpoints(package: ModuleType) -> None:
+    """The generated handlers.py has an endpoint for every operation."""
     handlers = __import__(f"{package.__name__}.handlers", fromlist=["Things"])
     endpoints = handlers.Things().endpoints()
     described = [package.TAKE, package.DROP, package.GET, package.COUNT]
     assert [endpoint.operation for endpoint in endpoints] == described
 
 
-async def test_the_program_serves_the_stub(
+async def test_generated_app_serves_stub(
     package: ModuleType, monkeypatch: pytest.MonkeyPatch, nats_url: str
 ) -> None:
-    """The builder in app.py serves the stub on NATS_URL."""
+    """The generated app.py serves the stub on the servers in NATS_URL."""
     monkeypatch.setenv("NATS_URL", nats_url)
     app = __import__(f"{package.__name__}.app", fromlist=["builder"])
     async with app.builder().build(), package.ThingsClient.connect(nats_url) as client:
@@ -131,24 +131,24 @@ async def test_the_program_serves_the_stub(
             await client.get("k")
 
 
-def test_the_client_has_one_statement_an_operation(package: ModuleType) -> None:
-    """Each generated method of the client is one statement."""
+def test_client_methods_have_one_await(package: ModuleType) -> None:
+    """Every generated client method only calls the runtime once."""
     source = inspect.getsource(package.client)
     methods = source.split("async def ")[1:]
     assert len(methods) == 6
     assert all(method.count("await ") == 1 for method in methods)
 
 
-def test_methods_are_documented_by_the_contract(package: ModuleType) -> None:
-    """A docstring has the description, events and errors of the operation."""
+def test_method_docstrings_from_contract(package: ModuleType) -> None:
+    """A docstring has the description, the emitted events and the raised errors."""
     assert inspect.getdoc(package.ThingsClient.take) == (
         "Take it.\n\nEmits taken-over.\n\n"
         "Raises:\n    FullError: It is full.\n    TakenError: It is taken."
     )
 
 
-def test_everything_public_is_exported(package: ModuleType) -> None:
-    """`__all__` has all public names."""
+def test_all_lists_public_names(package: ModuleType) -> None:
+    """`__all__` lists all public names, and each of them exists."""
     expected = {
         *("CONTRACT", "COUNT", "DROP", "GET", "TAKE", "TAKEN_OVER"),
         *("ThingsClient", "ThingsHandlers", "FullError", "TakenError"),
@@ -163,24 +163,24 @@ def test_everything_public_is_exported(package: ModuleType) -> None:
     ("service", "kind", "stub"),
     [("things", "thing", "Things"), ("thing", "thing", "ThingService")],
 )
-def test_the_stub_stays_apart_from_the_models(
+def test_stub_name_differs_from_model(
     generated: Callable[..., Any],
     contract_of: Callable[..., Any],
     service: str,
     kind: str,
     stub: str,
 ) -> None:
-    """A service with the name of its aggregate gets a stub with another name."""
+    """A service named like its aggregate gets a stub class with a different name."""
     contract = contract_of(service=service)
     contract["aggregate"]["type"] = kind
     package = generated(contract)
     assert hasattr(__import__(f"{package.__name__}.handlers", fromlist=[stub]), stub)
 
 
-def test_the_package_may_be_named(
+def test_custom_package_name(
     tmp_path: Path, contract_of: Callable[..., Any], write_contract: Callable[..., Path]
 ) -> None:
-    """`python: {package: ...}` names the folder."""
+    """`python: {package: ...}` sets the package name."""
     folder = write_contract(tmp_path / "c", contract_of(python={"package": "own_name"}))
     report = generate([folder], tmp_path / "out")
     assert {path.parent.name for path in report.written} == {"own_name"}

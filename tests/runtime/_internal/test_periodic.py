@@ -1,4 +1,4 @@
-"""Work that comes again and again."""
+"""Periodic background tasks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from testkit.waiting import settle, until
 from weenats._internal.periodic import Periodic
 
 
-async def test_it_comes_every_interval() -> None:
-    """The action runs when an interval has passed, not before, and again after it ran."""
+async def test_action_runs_every_interval() -> None:
+    """The action runs after each interval, never earlier."""
     clock = travel()
     runs: list[None] = []
 
@@ -34,7 +34,7 @@ async def test_it_comes_every_interval() -> None:
     assert len(runs) == 3
 
 
-async def test_a_defect_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_failing_action_is_logged_and_repeated(caplog: pytest.LogCaptureFixture) -> None:
     """An action that raises is logged and runs again."""
     clock = travel()
     runs: list[None] = []
@@ -53,8 +53,8 @@ async def test_a_defect_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-async def test_closing_cancels_what_runs() -> None:
-    """An action under way is cancelled, and has ended when the close returns; twice is once."""
+async def test_close_cancels_running_action() -> None:
+    """close() cancels a running action and waits for its end; closing twice is allowed."""
     clock = travel()
     ended: list[None] = []
     entered = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Functions that must be async: what is surely a mistake is refused, and nothing else."""
+"""check_async accepts async callables and rejects everything else."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bad(one: str) -> str:
 
 
 def timed(function: Callable[[str], Awaitable[str]]) -> Callable[[str], Awaitable[str]]:
-    """Decorate as everybody does."""
+    """Wrap a function in a plain function that returns its awaitable."""
 
     @wraps(function)
     def timing(one: str) -> Awaitable[str]:
@@ -44,8 +44,8 @@ def in_a_thread(function: Callable[[str], str]) -> Callable[[str], Awaitable[str
     return threaded
 
 
-class Both:
-    """Has methods of both kinds."""
+class Methods:
+    """A class with async and plain methods."""
 
     async def good(self) -> None:
         """Await nothing."""
@@ -54,16 +54,16 @@ class Both:
         """Return at once."""
 
 
-class Handing:
-    """Hands on what another one returns, without a coroutine of its own."""
+class ReturnsAwaitable:
+    """A plain `__call__` that returns the awaitable of another function."""
 
     def __call__(self, one: str) -> Awaitable[str]:
         """Return an awaitable."""
         return good(one)
 
 
-class Waiting:
-    """Can be called and awaited."""
+class AsyncCallable:
+    """An object with an async `__call__`."""
 
     async def __call__(self) -> None:
         """Await nothing."""
@@ -72,10 +72,10 @@ class Waiting:
 @pytest.mark.parametrize(
     "function",
     [good, timed(good), in_a_thread(bad), timed(in_a_thread(bad)), partial(good, two="b"),
-     partial(timed(good), "a"), Both().good, Waiting(), Handing(), AsyncMock()],
+     partial(timed(good), "a"), Methods().good, AsyncCallable(), ReturnsAwaitable(), AsyncMock()],
 )  # fmt: skip
-def test_what_can_be_awaited_will_do(function: Any) -> None:
-    """Decorated, partly applied, of an object, or the object itself."""
+def test_async_callables_are_accepted(function: Any) -> None:
+    """Decorated functions, partials, methods and callable objects are accepted."""
     check_async(function, "it")
 
 
@@ -85,12 +85,12 @@ def test_what_can_be_awaited_will_do(function: Any) -> None:
         (bad, "bad"),
         (timed(bad), "bad"),  # type: ignore[arg-type]
         (partial(bad, "a"), "bad"),
-        (Both().bad, r"Both\.bad"),
+        (Methods().bad, r"Methods\.bad"),
         (lambda one: one, "<lambda>"),
     ],
 )
-def test_a_plain_function_is_named(function: Any, name: str) -> None:
-    """Whoever forgot `async` reads of which function."""
+def test_plain_function_is_rejected(function: Any, name: str) -> None:
+    """The error names the function that is not declared with `async def`."""
     with pytest.raises(
         TypeError, match=rf"^it must be an `async def`: .*{name} is a plain function$"
     ):
@@ -98,16 +98,16 @@ def test_a_plain_function_is_named(function: Any, name: str) -> None:
 
 
 @pytest.mark.parametrize("thing", [None, "good", 5, object(), [good]])
-def test_what_cannot_be_called_is_refused(thing: Any) -> None:
-    """Its type is named."""
+def test_non_callable_is_rejected(thing: Any) -> None:
+    """The error names the type of a value that is not callable."""
     with pytest.raises(TypeError, match=f"^it is an async function, not {type(thing).__name__}$"):
         check_async(thing, "it")
 
 
-def test_async_is_what_makes_coroutines() -> None:
-    """A function or an object; whoever may return an awaitable or not is none."""
+def test_is_async_requires_a_coroutine_function() -> None:
+    """A plain function that returns an awaitable does not count as async."""
     assert is_async(good)
-    assert is_async(Waiting())
+    assert is_async(AsyncCallable())
     assert not is_async(bad)
-    assert not is_async(Handing())
+    assert not is_async(ReturnsAwaitable())
     assert not is_async(None)

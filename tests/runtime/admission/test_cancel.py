@@ -1,4 +1,4 @@
-"""Calls that their callers give up: wherever they are, and whoever says so."""
+"""Cancellation of admitted calls by their callers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from weenats.transport import Delivery
 
 
 def cancel(admission: Admission, reply: str) -> None:
-    """Give up the call with this reply subject."""
+    """Cancel the call with this reply subject."""
     admission.on_cancel(Delivery("probe.cancel", reply, b""))
 
 
-async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
-    """Its caller is answered once, its task is cancelled, and the next one starts."""
+async def test_cancelling_running_call_frees_its_slot() -> None:
+    """The caller is answered once, the task is cancelled, and the next call starts."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
     admission.submit(given_up)
@@ -40,8 +40,8 @@ async def test_a_running_call_is_cancelled_and_its_place_is_free() -> None:
     assert (worker.reasons, worker.finished) == ([CancelledError], [after])
 
 
-async def test_a_waiting_call_leaves_its_place_at_once() -> None:
-    """It never starts, and another one may wait in its stead."""
+async def test_cancelling_queued_call_frees_its_queue_slot() -> None:
+    """A cancelled queued call never starts, and another call takes its place in the queue."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     running, given_up, after = (worker.job(reply=reply) for reply in "abc")
     admission.submit(running)
@@ -54,8 +54,8 @@ async def test_a_waiting_call_leaves_its_place_at_once() -> None:
     assert worker.started == [running, after]
 
 
-async def test_a_call_that_has_not_taken_its_first_step() -> None:
-    """It ends before it began, and the next one has its place."""
+async def test_cancelling_call_before_its_first_step() -> None:
+    """A call cancelled before its task has run never starts, and the next call does."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
     given_up, after = worker.job(reply="a"), worker.job(reply="b")
     admission.submit(given_up)
@@ -66,8 +66,8 @@ async def test_a_call_that_has_not_taken_its_first_step() -> None:
     assert (worker.started, worker.reasons) == ([after], [CancelledError])
 
 
-async def test_unknown_and_answered_calls_are_left_alone() -> None:
-    """Strangers, the answered, the refused, those given up already and those without a reply."""
+async def test_cancelling_unknown_or_finished_call_is_ignored() -> None:
+    """Unknown, answered, rejected and expired calls, and calls without a reply, are ignored."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=2, max_queue=0, clock=clock)
     for reply in ("a", ""):
@@ -91,8 +91,8 @@ async def test_unknown_and_answered_calls_are_left_alone() -> None:
     assert (admission._calls, admission._timer._deadlines) == ({}, {})
 
 
-async def test_a_handler_that_cleans_up_is_cancelled_once() -> None:
-    """Neither a second message, nor the deadline, nor the other way round disturbs its clean-up."""
+async def test_handler_cleanup_is_cancelled_only_once() -> None:
+    """Neither a second cancel message nor the deadline interrupts the cleanup of a handler."""
     cleaned, clock = asyncio.Event(), travel()
     ended: list[Job] = []
 
@@ -121,8 +121,8 @@ async def test_a_handler_that_cleans_up_is_cancelled_once() -> None:
     assert worker.reasons == [CancelledError, DeadlineExceededError]
 
 
-async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
-    """Its caller has one answer; the place frees when it ends; a spent drain budget cuts it."""
+async def test_caller_is_answered_if_handler_ignores_cancellation() -> None:
+    """The caller gets one answer; the slot is freed when the handler ends or the drain cuts it."""
     hold = asyncio.Event()
 
     async def stubborn(job: Job) -> None:
@@ -145,8 +145,8 @@ async def test_a_handler_that_swallows_cancellation_is_answered_for() -> None:
     await until(lambda: task is not None and task.cancelled())
 
 
-async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> None:
-    """When the caller's timeout is quicker than the timer here, it is the deadline all the same."""
+async def test_cancel_after_deadline_reports_deadline_exceeded() -> None:
+    """A cancel message that arrives before the local timer fires counts as an expired deadline."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
     admission.submit(worker.job(deadline=clock() + 5, reply="a"))
@@ -157,8 +157,8 @@ async def test_a_call_whose_time_ran_out_meanwhile_is_late_not_given_up() -> Non
     await admission.drain(1)
 
 
-async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
-    """Each of them ends once; what one of them leaves behind is not the other's."""
+async def test_cancel_affects_latest_call_of_a_reply_subject() -> None:
+    """Of several calls with one reply subject only the latest is cancelled; each ends once."""
     worker, admission = FakeWorker(), Admission(max_concurrency=2, max_queue=1)
     jobs = [worker.job(reply="same") for _ in range(3)]
     for job in jobs:
@@ -182,10 +182,10 @@ async def test_of_calls_with_one_reply_subject_the_latest_is_given_up() -> None:
     ),
     st.integers(1, 2),
 )
-def test_every_call_ends_once_however_they_are_given_up(
+def test_every_call_ends_once_under_random_cancellation(
     calls: list[tuple[str, int, bool, str]], concurrency: int
 ) -> None:
-    """Whatever shares a reply subject and whoever gives up when, each ends once and all is free."""
+    """With shared reply subjects and random cancellation each call ends once and frees its slot."""
 
     async def play() -> None:
         async def work(job: Job) -> None:
@@ -213,8 +213,8 @@ def test_every_call_ends_once_however_they_are_given_up(
 
 
 @pytest.mark.parametrize("number", [10_000])
-async def test_a_flood_of_calls_that_are_given_up_leaves_nothing(number: int) -> None:
-    """While all places are taken, calls that come and go are kept nowhere."""
+async def test_cancelled_calls_leave_no_state(number: int) -> None:
+    """Calls that come and are cancelled while all slots are taken leave no state behind."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=10, max_queue_time=5, clock=clock)
     admission.submit(worker.job(reply="busy"))

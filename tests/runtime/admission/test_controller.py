@@ -1,4 +1,4 @@
-"""How many run, how many wait, and how a drain ends them."""
+"""Concurrency limit, queue limit and drain of the admission controller."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from weenats.admission.job import Job
 from weenats.errors import ResourceExhaustedError, UnavailableError
 
 
-async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
-    """Three run at once, never four; the others start in the order in which they came."""
+async def test_max_concurrency_jobs_run_and_others_queue_in_order() -> None:
+    """At most max_concurrency jobs run at once; the others start in order of arrival."""
     worker, admission = FakeWorker(), Admission(max_concurrency=3, max_queue=10)
     jobs = [worker.job() for _ in range(10)]
     for job in jobs:
@@ -31,8 +31,8 @@ async def test_exactly_max_concurrency_run_and_the_rest_wait_in_order() -> None:
     assert worker.refused == []
 
 
-async def test_a_full_queue_refuses_at_once() -> None:
-    """The job after the last place is refused before the loop turns; a place that frees is used."""
+async def test_full_queue_rejects_immediately() -> None:
+    """A job beyond the queue limit is rejected synchronously; a freed slot is used again."""
     worker, admission = FakeWorker(), Admission(max_concurrency=2, max_queue=3)
     for _ in range(5):
         admission.submit(worker.job())
@@ -45,8 +45,8 @@ async def test_a_full_queue_refuses_at_once() -> None:
     await until(lambda: len(worker.finished) == 6)
 
 
-async def test_without_a_queue_only_the_running_ones_are_taken() -> None:
-    """A queue of no places refuses whatever cannot run now."""
+async def test_queue_of_zero_rejects_jobs_that_cannot_run() -> None:
+    """With max_queue=0 every job that cannot start immediately is rejected."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=0)
     admission.submit(worker.job())
     admission.submit(worker.job())
@@ -55,8 +55,10 @@ async def test_without_a_queue_only_the_running_ones_are_taken() -> None:
     await admission.drain(1)
 
 
-async def test_a_worker_that_raises_frees_its_place(caplog: pytest.LogCaptureFixture) -> None:
-    """A defect is logged with its traceback and ends nothing."""
+async def test_worker_exception_is_logged_and_frees_the_slot(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An exception of a worker is logged with its traceback, and the next job starts."""
 
     async def broken(job: Job) -> None:
         raise LookupError(job.delivery.subject)
@@ -72,7 +74,7 @@ async def test_a_worker_that_raises_frees_its_place(caplog: pytest.LogCaptureFix
 
 @given(st.lists(st.integers(0, 4), max_size=12), st.integers(1, 3), st.integers(0, 4))
 def test_every_job_ends_once(turns: list[int], concurrency: int, queue: int) -> None:
-    """However long jobs take, each is finished or refused, once, within the limits."""
+    """Whatever its duration, each job is finished or rejected once, within the limits."""
 
     async def play() -> None:
         running = most = 0
@@ -102,8 +104,8 @@ def test_every_job_ends_once(turns: list[int], concurrency: int, queue: int) -> 
     asyncio.run(play())
 
 
-async def test_drain_waits_for_all_within_its_budget() -> None:
-    """What was admitted is finished, what waits included; an empty service drains at once."""
+async def test_drain_waits_for_running_and_queued_jobs() -> None:
+    """All admitted jobs finish, queued ones included; an idle controller drains immediately."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
     for _ in range(4):
         admission.submit(worker.job())
@@ -116,8 +118,8 @@ async def test_drain_waits_for_all_within_its_budget() -> None:
     await Admission(max_concurrency=1, max_queue=0).drain(0)
 
 
-async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
-    """When the budget is spent, all that runs or waits is refused once and cancelled."""
+async def test_spent_drain_budget_rejects_remaining_jobs() -> None:
+    """Once the budget is spent, running and queued jobs are rejected once and cancelled."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=2, max_queue=5, clock=clock)
     jobs = [worker.job(deadline=clock() + 100) for _ in range(5)]
@@ -136,8 +138,8 @@ async def test_what_the_budget_is_too_short_for_is_unavailable() -> None:
     assert len(worker.refused) == 5
 
 
-async def test_abort_cuts_a_drain_short() -> None:
-    """A second signal ends the wait now, also for jobs that have not begun."""
+async def test_abort_ends_a_drain_immediately() -> None:
+    """abort() ends the wait at once, also for jobs that have not started."""
     worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=5)
     admission.submit(worker.job())
     await settle()
@@ -155,8 +157,8 @@ async def test_abort_cuts_a_drain_short() -> None:
     assert fresh.started == []
 
 
-async def test_the_load_of_each_worker() -> None:
-    """Of each worker the jobs that run and wait are told, and not those of others."""
+async def test_load_is_counted_per_worker() -> None:
+    """load() returns the running and queued jobs of one worker only."""
     one, other = FakeWorker(), FakeWorker()
     admission = Admission(max_concurrency=2, max_queue=10)
     for worker in (one, other, one, one, other):
@@ -168,8 +170,8 @@ async def test_the_load_of_each_worker() -> None:
     assert (admission.load(one), admission.load(other)) == ((0, 0), (0, 0))
 
 
-async def test_a_job_sees_nothing_of_the_one_whose_end_let_it_begin() -> None:
-    """Each runs in a copy of the context that the admission was made in."""
+async def test_jobs_do_not_share_context_variables() -> None:
+    """Each job runs in a copy of the context in which the controller was created."""
     variable: ContextVar[str] = ContextVar("variable", default="nothing")
     variable.set("of the application")
     seen: list[str] = []

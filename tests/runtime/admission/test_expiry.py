@@ -12,8 +12,8 @@ from weenats.admission.job import Job
 from weenats.errors import DeadlineExceededError
 
 
-async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
-    """What comes too late takes no place."""
+async def test_expired_job_is_rejected_on_arrival() -> None:
+    """A job whose deadline has passed takes no slot."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
     admission.submit(worker.job(deadline=clock() - 1))
@@ -26,8 +26,8 @@ async def test_a_spent_deadline_is_refused_before_anything_runs() -> None:
     await admission.drain(1)
 
 
-async def test_expiry_while_waiting_frees_the_place() -> None:
-    """A job that waited too long is refused, never started, and its place is taken by the next."""
+async def test_expiry_in_the_queue_frees_the_queue_slot() -> None:
+    """A job that expires in the queue is rejected and never starts; the next takes its slot."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
@@ -42,16 +42,16 @@ async def test_expiry_while_waiting_frees_the_place() -> None:
     assert worker.started == [running, after]
 
 
-async def test_a_job_whose_deadline_passed_while_it_waited_does_not_start() -> None:
-    """A caller who left while a handler held up the loop is not served when the place frees."""
+async def test_job_that_expired_in_a_busy_loop_does_not_start() -> None:
+    """A job that expired while a handler blocked the event loop is not started afterwards."""
     clock = travel()
 
-    async def hold_up_the_loop(job: Job) -> None:
+    async def block_event_loop(job: Job) -> None:
         if job is running:
             clock.advance(6)
         worker.finished.append(job)
 
-    worker = ScriptedWorker(hold_up_the_loop)
+    worker = ScriptedWorker(block_event_loop)
     admission = Admission(max_concurrency=1, max_queue=2, clock=clock)
     running, late, after = worker.job(), worker.job(deadline=clock() + 5), worker.job()
     for job in (running, late, after):
@@ -63,8 +63,8 @@ async def test_a_job_whose_deadline_passed_while_it_waited_does_not_start() -> N
     assert worker.reasons == [DeadlineExceededError]
 
 
-async def test_expiry_while_running_cancels_and_settles_once() -> None:
-    """The caller is told at once, the task is cancelled, its place is free."""
+async def test_expiry_of_running_job_cancels_and_settles_once() -> None:
+    """The caller is answered at once, the task is cancelled, and its slot is freed."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()
@@ -81,8 +81,8 @@ async def test_expiry_while_running_cancels_and_settles_once() -> None:
     assert (worker.reasons, worker.finished) == ([DeadlineExceededError], [after])
 
 
-async def test_a_handler_that_swallows_cancellation_keeps_its_place_only() -> None:
-    """It is answered for by the deadline; its place frees when it has ended."""
+async def test_handler_that_ignores_cancellation_keeps_its_slot() -> None:
+    """The caller is answered at the deadline; the slot is freed when the handler ends."""
     gate = asyncio.Event()
 
     async def stubborn(job: Job) -> None:
@@ -107,8 +107,8 @@ async def test_a_handler_that_swallows_cancellation_keeps_its_place_only() -> No
     assert worker.reasons == [DeadlineExceededError]
 
 
-async def test_a_task_cancelled_before_its_first_step_frees_its_place() -> None:
-    """A job that ends before it began is told so, and the next one starts."""
+async def test_task_cancelled_before_its_first_step_frees_its_slot() -> None:
+    """A job that expires before its task has run is answered, and the next job starts."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, clock=clock)
     late, after = worker.job(deadline=clock() + 5), worker.job()

@@ -1,4 +1,4 @@
-"""More work than can be done: what waits too long, and what is not worth beginning."""
+"""Overload: maximum queue time, and jobs that cannot finish before their deadline."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from weenats.errors import DeadlineExceededError, ResourceExhaustedError
 from weenats.transport import Delivery
 
 
-async def test_whoever_waited_too_long_is_refused() -> None:
-    """The oldest first, each at its own time; its place is free, and the deadline says no more."""
+async def test_job_past_max_queue_time_is_rejected() -> None:
+    """Each job is rejected at its own time, the oldest first, and its queue slot is freed."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=2, max_queue_time=5, clock=clock)
     running, first, second, third = (worker.job(deadline=clock() + 60) for _ in range(4))
@@ -38,8 +38,8 @@ async def test_whoever_waited_too_long_is_refused() -> None:
     assert len(worker.refused) == 1
 
 
-async def test_the_time_that_work_takes_is_no_waiting() -> None:
-    """A job that runs longer than others may wait goes on."""
+async def test_max_queue_time_does_not_limit_running_jobs() -> None:
+    """A running job may take longer than max_queue_time."""
     worker, clock = FakeWorker(), travel()
     admission = Admission(max_concurrency=1, max_queue=1, max_queue_time=5, clock=clock)
     admission.submit(worker.job())
@@ -52,7 +52,7 @@ async def test_the_time_that_work_takes_is_no_waiting() -> None:
 
 
 class Timed(ScriptedWorker):
-    """A worker whose jobs take as long as `takes` says, on a clock that it moves."""
+    """A worker whose jobs take `takes` seconds on a clock that it advances."""
 
     def __init__(self) -> None:
         super().__init__(self._work)
@@ -66,8 +66,8 @@ class Timed(ScriptedWorker):
         self.finished.append(job)
 
 
-async def practised(worker: Timed, admission: Admission, jobs: int = 100) -> None:
-    """Let the admission learn how long the work takes."""
+async def learn_service_time(worker: Timed, admission: Admission, jobs: int = 100) -> None:
+    """Let the controller learn how long the jobs take."""
     worker.gate.set()
     for _ in range(jobs):
         admission.submit(job := worker.job())
@@ -77,11 +77,11 @@ async def practised(worker: Timed, admission: Admission, jobs: int = 100) -> Non
     worker.finished.clear()
 
 
-async def test_what_cannot_be_done_in_time_is_not_begun() -> None:
-    """When a place frees, those whose time is too short for the work are told so at once."""
+async def test_job_that_cannot_meet_its_deadline_is_not_started() -> None:
+    """A job whose remaining time is shorter than the service time is rejected, not started."""
     worker = Timed()
     admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
-    await practised(worker, admission)
+    await learn_service_time(worker, admission)
     running, short, enough = (worker.job(worker.clock() + each) for each in (60, 0.15, 0.25))
     for job in (running, short, enough):
         admission.submit(job)
@@ -91,11 +91,11 @@ async def test_what_cannot_be_done_in_time_is_not_begun() -> None:
     assert worker.refused[0][0] is short
 
 
-async def test_work_that_was_cut_short_is_not_thought_quick() -> None:
-    """Callers who leave at once make nobody believe that the work takes no time."""
+async def test_cancelled_jobs_do_not_lower_the_service_time() -> None:
+    """Jobs that are cancelled early do not reduce the learned service time."""
     worker = Timed()
     admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
-    await practised(worker, admission)
+    await learn_service_time(worker, admission)
     for _ in range(100):
         admission.submit(job := worker.job(reply="a"))
         await until(lambda job=job: job.started)  # type: ignore[misc]
@@ -104,23 +104,23 @@ async def test_work_that_was_cut_short_is_not_thought_quick() -> None:
     assert admission._service_times.least(worker) == pytest.approx(0.1, rel=0.1)
 
 
-async def test_a_place_that_is_free_is_used_whatever_the_deadline() -> None:
-    """Nobody is turned away without a need: it costs no one, and may be quick for once."""
+async def test_free_slot_is_used_whatever_the_deadline() -> None:
+    """With a free slot a job starts even if its deadline is probably too short."""
     worker = Timed()
     admission = Admission(max_concurrency=1, max_queue=5, clock=worker.clock)
-    await practised(worker, admission)
+    await learn_service_time(worker, admission)
     worker.gate.set()
     admission.submit(worker.job(worker.clock() + 0.05))
     await until(lambda: worker.finished)
     assert worker.refused == []
 
 
-async def test_one_slow_job_sheds_nobody() -> None:
-    """After a job that took a minute the others are begun as ever, also if it was the first."""
+async def test_one_slow_job_does_not_shed_later_jobs() -> None:
+    """After one very slow job, even the first, the following jobs still start."""
     for practice in (0, 100):
         worker = Timed()
         admission = Admission(max_concurrency=1, max_queue=20, clock=worker.clock)
-        await practised(worker, admission, practice)
+        await learn_service_time(worker, admission, practice)
         worker.takes = 60
         admission.submit(worker.job())
         await until(lambda worker=worker: worker.started)  # type: ignore[misc]
@@ -133,11 +133,11 @@ async def test_one_slow_job_sheds_nobody() -> None:
         assert (len(worker.finished), worker.refused) == (11, [])
 
 
-async def test_thousands_that_cannot_be_done_are_shed_at_once() -> None:
-    """A long line of the late is no deep stack, and the first that can be done is next."""
+async def test_thousands_of_hopeless_jobs_are_shed_at_once() -> None:
+    """A long queue of hopeless jobs is shed without deep recursion, and the next job starts."""
     worker = Timed()
     admission = Admission(max_concurrency=1, max_queue=5001, clock=worker.clock)
-    await practised(worker, admission)
+    await learn_service_time(worker, admission)
     admission.submit(worker.job())
     for _ in range(5000):
         admission.submit(worker.job(worker.clock() + 0.15))

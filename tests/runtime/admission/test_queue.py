@@ -1,4 +1,4 @@
-"""Order of arrival, a bound on length and one on time."""
+"""The waiting queue: order of arrival, maximum length and maximum waiting time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from testkit.waiting import settle
 from weenats.admission.queue import BoundedQueue
 
 
-def a_line(max_length: int = 100, max_time: float = math.inf) -> BoundedQueue[int]:
-    """Return a line in which nobody grows old."""
+def make_queue(max_length: int = 100, max_time: float = math.inf) -> BoundedQueue[int]:
+    """Return a queue, without a maximum waiting time unless one is given."""
     return BoundedQueue(max_length, max_time, lambda _: None, FakeClock())
 
 
 def test_first_come_first_served() -> None:
-    """Each has its turn in order of arrival; those that left have none."""
-    line = a_line()
+    """Items are returned in order of arrival; removed items are skipped."""
+    line = make_queue()
     for item in range(5):
         assert line.put(item)
     line.remove(0)
@@ -31,20 +31,20 @@ def test_first_come_first_served() -> None:
     assert [line.get() for _ in range(4)] == [1, 2, 4, None]
 
 
-def test_whoever_left_takes_no_place() -> None:
-    """The bound counts who waits, not who has come and gone; no place means no place."""
-    line = a_line(max_length=2)
+def test_removed_items_do_not_count_towards_the_length() -> None:
+    """Only waiting items count towards the maximum length; a length of 0 accepts none."""
+    line = make_queue(max_length=2)
     for item in range(1000):
         assert line.put(item)
         line.remove(item)
     assert [line.put(item) for item in range(3)] == [True, True, False]
-    assert not a_line(max_length=0).put(1)
+    assert not make_queue(max_length=0).put(1)
 
 
 @given(st.integers(0, 4), st.lists(st.tuples(st.sampled_from("aln"), st.integers(0, 9))))
-def test_it_is_a_list_with_a_bound(length: int, moves: list[tuple[str, int]]) -> None:
-    """Whatever comes, leaves and has its turn: it is what a plain list would be."""
-    line, model = a_line(length), list[int]()
+def test_queue_behaves_like_a_bounded_list(length: int, moves: list[tuple[str, int]]) -> None:
+    """Under any sequence of add, leave and next the queue equals a plain list."""
+    line, model = make_queue(length), list[int]()
     for number, (move, place) in enumerate(moves):
         if move == "a":
             assert line.put(number) == (len(model) < length)
@@ -56,8 +56,8 @@ def test_it_is_a_list_with_a_bound(length: int, moves: list[tuple[str, int]]) ->
         assert (list(line), len(line)) == (model, len(model))
 
 
-async def test_whoever_waited_too_long_is_handed_over() -> None:
-    """Each at its own time, the oldest first; one timer is enough, and none without a bound."""
+async def test_expired_items_are_reported_oldest_first() -> None:
+    """Each item expires at its own time with one timer; without a maximum there is no timer."""
     clock, aged = travel(), list[int]()
     line = BoundedQueue[int](100, 5.0, aged.append, clock)
     for item in range(10):
@@ -75,8 +75,8 @@ async def test_whoever_waited_too_long_is_handed_over() -> None:
     assert endless._timer is None
 
 
-async def test_a_turn_that_comes_too_late_is_none() -> None:
-    """When the loop was busy past the time, whoever waited too long does not have its turn."""
+async def test_next_skips_expired_items() -> None:
+    """An item that expired while the event loop was busy is reported, not returned."""
     clock, aged = FakeClock(), list[int]()
     line = BoundedQueue[int](100, 5.0, aged.append, clock)
     line.put(1)
@@ -89,8 +89,8 @@ async def test_a_turn_that_comes_too_late_is_none() -> None:
     assert line._timer is None
 
 
-async def test_closing_keeps_who_waits() -> None:
-    """Nobody is handed over any more, and everybody has a turn."""
+async def test_close_keeps_waiting_items() -> None:
+    """After close() items no longer expire, but next() still returns them."""
     clock, aged = travel(), list[int]()
     line = BoundedQueue[int](100, 5.0, aged.append, clock)
     line.put(1)

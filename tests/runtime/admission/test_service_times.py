@@ -1,4 +1,4 @@
-"""What is known of how long work takes at least."""
+"""Estimates of the minimum service time."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from hypothesis import strategies as st
 from weenats.admission.controller import ServiceTimes
 
 
-def learnt(*durations: float) -> float:
-    """Return what these jobs teach."""
+def estimate(*durations: float) -> float:
+    """Return the estimate after jobs with these durations."""
     times = ServiceTimes()
     for duration in durations:
         times.add("a", duration, cut_short=False)
     return times.least("a")
 
 
-def test_each_worker_has_its_own() -> None:
-    """Nothing is known of a worker that has done nothing."""
+def test_estimates_are_kept_per_worker() -> None:
+    """A worker without finished jobs has an estimate of 0."""
     times = ServiceTimes()
     times.add("a", 0.0005, cut_short=False)
     assert (times.least("a"), times.least("b")) == (0.0005, 0.0)
 
 
-def test_it_finds_what_work_takes() -> None:
-    """Jobs that all take the same say so after a while, and no more than that."""
-    assert learnt(*[0.2] * 100) == 0.2
+def test_estimate_converges_to_the_duration() -> None:
+    """After many jobs of equal duration the estimate is that duration."""
+    assert estimate(*[0.2] * 100) == 0.2
 
 
-def test_a_slow_job_says_little() -> None:
-    """One that takes a minute moves it by a tenth and a millisecond, the first one included."""
-    assert learnt(60.0) == pytest.approx(0.001)
-    assert learnt(*[0.2] * 100, 60.0) == pytest.approx(0.221)
-    assert learnt(*[0.2] * 100, 60.0, 0.2) == 0.2
+def test_one_slow_job_barely_raises_the_estimate() -> None:
+    """One slow job raises the estimate by a tenth plus a millisecond, also as the first job."""
+    assert estimate(60.0) == pytest.approx(0.001)
+    assert estimate(*[0.2] * 100, 60.0) == pytest.approx(0.221)
+    assert estimate(*[0.2] * 100, 60.0, 0.2) == 0.2
 
 
-def test_a_job_that_was_cut_short_makes_no_one_quicker() -> None:
-    """It says that the work takes so long at least, and nothing when that is known."""
+def test_cancelled_job_never_lowers_the_estimate() -> None:
+    """The duration of a cancelled job is a lower bound: it can only raise the estimate."""
     times = ServiceTimes()
     for _ in range(100):
         times.add("a", 0.2, cut_short=True)
@@ -48,6 +48,6 @@ def test_a_job_that_was_cut_short_makes_no_one_quicker() -> None:
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1))
-def test_it_never_says_more_than_the_latest_took(durations: list[float]) -> None:
-    """Whatever came before, a job that was quicker is believed."""
-    assert 0 <= learnt(*durations) <= durations[-1]
+def test_estimate_never_exceeds_the_latest_duration(durations: list[float]) -> None:
+    """A job faster than the estimate lowers it at once, whatever came before."""
+    assert 0 <= estimate(*durations) <= durations[-1]

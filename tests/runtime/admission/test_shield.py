@@ -1,4 +1,4 @@
-"""Work that must finish: what shields it from the deadline and its caller, and what does not."""
+"""Shielding handlers from their deadline and from cancellation by the caller."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from weenats.transport import Delivery
 
 
 class Shielded(ScriptedWorker):
-    """A worker that waits for its gate behind a number of shields, and then for nothing."""
+    """A worker that waits for its gate inside nested shields, and then for ever."""
 
     def __init__(self, depth: int = 1) -> None:
         super().__init__(self._work)
@@ -46,12 +46,12 @@ class Shielded(ScriptedWorker):
     ("by_caller", "reason"), [(True, CancelledError), (False, DeadlineExceededError)]
 )
 @pytest.mark.parametrize("depth", [1, 3])
-async def test_what_comes_due_is_delivered_on_leaving(
+async def test_pending_cancellation_is_delivered_after_the_shield(
     by_caller: bool,
     reason: type[ServiceError],
     depth: int,
 ) -> None:
-    """The caller has its answer at once; the task is cancelled behind the last shield."""
+    """The caller is answered at once; the task is cancelled when the last shield ends."""
     worker, clock = Shielded(depth), travel()
     admission = Admission(max_concurrency=1, max_queue=0, clock=clock)
     admission.submit(job := worker.job(deadline=clock() + 5, reply="a"))
@@ -70,8 +70,8 @@ async def test_what_comes_due_is_delivered_on_leaving(
     await admission.drain(0)
 
 
-async def test_without_anything_due_leaving_cancels_nothing() -> None:
-    """The task goes on; what comes later cancels it as ever."""
+async def test_leaving_the_shield_without_pending_cancellation() -> None:
+    """The task continues after the shield; a later cancellation works as usual."""
     worker, admission = Shielded(), Admission(max_concurrency=1, max_queue=0)
     worker.gate.set()
     admission.submit(job := worker.job(reply="a"))
@@ -83,8 +83,8 @@ async def test_without_anything_due_leaving_cancels_nothing() -> None:
     await until(task.cancelled)
 
 
-async def test_a_spent_drain_budget_cancels_behind_the_shield() -> None:
-    """A stop does not wait for ever, and cancels what ends its shield while it unwinds but once."""
+async def test_spent_drain_budget_cancels_inside_the_shield() -> None:
+    """A stop does not wait for shields, and cancels a task only once while it unwinds."""
     cleaned = asyncio.Event()
 
     async def work(job: Job) -> None:
@@ -116,8 +116,8 @@ async def test_a_spent_drain_budget_cancels_behind_the_shield() -> None:
     assert (unsettled.reasons, unsettled.passed) == ([UnavailableError], 0)
 
 
-def test_a_call_that_is_made_has_nothing_to_shield() -> None:
-    """On the client's side it is a mistake, told at once."""
+def test_shield_in_a_client_call_raises() -> None:
+    """shield_from_deadline() in the context of an outgoing call raises RuntimeError."""
     with (
         pytest.raises(RuntimeError, match="no handler to shield"),
         make_context(side="client").shield_from_deadline(),
@@ -125,8 +125,8 @@ def test_a_call_that_is_made_has_nothing_to_shield() -> None:
         pytest.fail("shielded")
 
 
-def test_a_handler_that_a_test_calls_by_itself_is_shielded_by_nothing() -> None:
-    """Nobody interrupts it: the block is a block, and exceptions leave it as they are."""
+def test_shield_without_a_running_job_does_nothing() -> None:
+    """In a handler that a test calls directly the shield has no effect on errors or deadlines."""
     context = make_context(side="server", deadline=5.0)
     with context.shield_from_deadline():
         assert context.inherited_deadline == 5.0
@@ -134,8 +134,8 @@ def test_a_handler_that_a_test_calls_by_itself_is_shielded_by_nothing() -> None:
         raise KeyError
 
 
-async def test_an_exception_ends_the_shield() -> None:
-    """It leaves as it is, and the work may be interrupted again."""
+async def test_exception_ends_the_shield() -> None:
+    """An exception passes through the shield unchanged and ends it."""
     worker = FakeWorker()
     context = make_context(side="server", work=(job := worker.job()))
     with context.shield_from_deadline():
@@ -145,8 +145,10 @@ async def test_an_exception_ends_the_shield() -> None:
     assert not job.is_shielded
 
 
-def serving(handlers: Probe, *interceptors: Interceptor) -> tuple[NatsServiceBuilder, ProbeClient]:
-    """Return the probe and a client of it, within the process."""
+def make_service(
+    handlers: Probe, *interceptors: Interceptor
+) -> tuple[NatsServiceBuilder, ProbeClient]:
+    """Return a builder for a probe service and a client, both in this process."""
     transport = MemoryTransport()
     builder = NatsServiceBuilder(handlers, transport=transport)
     for interceptor in interceptors:
@@ -155,10 +157,10 @@ def serving(handlers: Probe, *interceptors: Interceptor) -> tuple[NatsServiceBui
 
 
 @pytest.mark.parametrize("gives_up", [True, False])
-async def test_a_handler_finishes_what_must_finish(
+async def test_shielded_block_of_a_handler_finishes(
     gives_up: bool,
 ) -> None:
-    """Inside the shield all is done, nested calls too; behind it the cancellation waits."""
+    """The block and its nested calls finish; cancellation is delivered after the block."""
     inside, go_on = asyncio.Event(), asyncio.Event()
     log: list[str] = []
 
@@ -174,7 +176,7 @@ async def test_a_handler_finishes_what_must_finish(
             raise
         return Outcome(text="never")
 
-    builder, client = serving(handlers := Probe(commit=commit))
+    builder, client = make_service(handlers := Probe(commit=commit))
     async with builder.build():
         if gives_up:
             call = asyncio.create_task(client.run("k", Run(action="commit"), timeout=60))
@@ -196,8 +198,8 @@ async def test_a_handler_finishes_what_must_finish(
         await until(lambda: outer.remaining == 0)  # a timer may be early by a tick of the clock
 
 
-async def test_an_interceptor_shields_all_behind_it() -> None:
-    """The chain and the handler are done though the caller left; calls inherit no deadline."""
+async def test_interceptor_shields_the_rest_of_the_chain() -> None:
+    """The handler finishes after the caller cancelled, and its calls inherit no deadline."""
     entered, go_on = asyncio.Event(), asyncio.Event()
     done: list[Response] = []
 
@@ -213,7 +215,7 @@ async def test_an_interceptor_shields_all_behind_it() -> None:
         assert context.inherited_deadline is None
         return Outcome(text="done")
 
-    builder, client = serving(Probe(slow=slow), audit)
+    builder, client = make_service(Probe(slow=slow), audit)
     async with builder.build():
         call = asyncio.create_task(client.run("k", Run(action="slow")))
         await entered.wait()

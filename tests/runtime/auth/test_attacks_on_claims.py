@@ -1,4 +1,4 @@
-"""Attacks with the claims of correctly signed tokens: times, strings, numbers, duplicate names."""
+"""Attacks with the claims of a correctly signed token: times, strings, numbers, duplicates."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from weenats.auth import InvalidTokenError
 HEADER = {"alg": "EdDSA", "typ": "JWT"}
 
 
-async def refused(text: str, **changes: Any) -> str:
-    """Return the reason for which a token is refused."""
+async def rejection_reason(text: str, **changes: Any) -> str:
+    """Return why a token is rejected."""
     judge = FakeValidator(**changes)
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
@@ -32,15 +32,18 @@ async def refused(text: str, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub", "iss", "aud"])
-async def test_a_missing_claim_refuses(claim: str) -> None:
-    """Tokens without exp, sub, iss or aud are refused."""
-    assert await refused(token(good_claims(**{claim: None}))) == f"the claim {claim} is missing"
+async def test_missing_claim_is_rejected(claim: str) -> None:
+    """Tokens without exp, sub, iss or aud are rejected."""
+    assert (
+        await rejection_reason(token(good_claims(**{claim: None})))
+        == f"the claim {claim} is missing"
+    )
 
 
 @pytest.mark.parametrize("claim", ["exp", "sub", "iss", "aud", "iat", "jti"])
-async def test_a_null_claim_refuses(claim: str) -> None:
+async def test_null_claim_is_rejected(claim: str) -> None:
     """A null claim counts as missing or malformed, never as a value."""
-    assert await refused(token({**good_claims(), claim: None})) in {
+    assert await rejection_reason(token({**good_claims(), claim: None})) in {
         f"the claim {claim} is missing",
         f"{claim} is not a valid time",
         f"{claim} is not a string",
@@ -48,12 +51,12 @@ async def test_a_null_claim_refuses(claim: str) -> None:
     }
 
 
-async def test_more_claims_can_be_required() -> None:
-    """A claim in `required_claims` must be present with any value."""
+async def test_required_claims_can_be_configured() -> None:
+    """A claim in required_claims must be present, with any value but null."""
     rules = {"required_claims": ["exp", "sub", "jti", "tenant"]}
     claims = good_claims(jti="1", tenant={"id": 5})
     assert (await validated(token(claims), **rules)).claims["tenant"]["id"] == 5
-    assert await refused(token({**claims, "tenant": None}), **rules) == (
+    assert await rejection_reason(token({**claims, "tenant": None}), **rules) == (
         "the claim tenant is missing"
     )
 
@@ -61,8 +64,8 @@ async def test_more_claims_can_be_required() -> None:
 @pytest.mark.parametrize(
     ("past", "holds"), [(-1, True), (0, True), (29.9, True), (30, False), (31, False), (1e9, False)]
 )
-async def test_a_token_expires(past: float, holds: bool) -> None:
-    """A token expires at exp plus leeway, by the validator's clock."""
+async def test_token_expires_after_exp_plus_leeway(past: float, holds: bool) -> None:
+    """A token is rejected from exp plus the leeway on, by the local clock."""
     judge = FakeValidator(max_lifetime=None)
     judge.time.now = NOW + 600 + past
     if holds:
@@ -80,11 +83,11 @@ async def test_a_token_expires(past: float, holds: bool) -> None:
         ("iat", "the token was issued in the future (iat)"),
     ],
 )
-async def test_a_token_from_the_future_is_refused(claim: str, reason: str) -> None:
-    """A token whose nbf or iat is more than the leeway in the future is refused."""
+async def test_token_from_the_future_is_rejected(claim: str, reason: str) -> None:
+    """The claims nbf and iat may be at most the leeway in the future."""
     assert (await validated(token(good_claims(**{claim: NOW + 30})))).id == "ada"
-    assert await refused(token(good_claims(**{claim: NOW + 31}))) == reason
-    assert await refused(token(good_claims(**{claim: NOW + 1})), leeway=0) == reason
+    assert await rejection_reason(token(good_claims(**{claim: NOW + 31}))) == reason
+    assert await rejection_reason(token(good_claims(**{claim: NOW + 1})), leeway=0) == reason
 
 
 NO_TIMES = [
@@ -106,24 +109,24 @@ NO_TIMES = [
 
 @pytest.mark.parametrize("value", NO_TIMES)
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
-async def test_a_time_is_a_number_of_our_era(claim: str, value: Any) -> None:
-    """Strings, booleans, arrays, negative and huge numbers are not valid times."""
+async def test_time_claim_must_be_a_number_in_range(claim: str, value: Any) -> None:
+    """Strings, booleans, lists, negative and huge numbers are not valid times."""
     text = token({**good_claims(), claim: value})
-    assert await refused(text, max_lifetime=None) == f"{claim} is not a valid time"
+    assert await rejection_reason(text, max_lifetime=None) == f"{claim} is not a valid time"
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "9" * 5000])
 @pytest.mark.parametrize("claim", ["exp", "nbf", "iat", "other"])
-async def test_a_number_is_finite(claim: str, number: str) -> None:
-    """A number that JSON or Python cannot represent is refused anywhere in the claims."""
+async def test_claim_with_a_non_finite_number_is_rejected(claim: str, number: str) -> None:
+    """NaN, infinities and numbers that Python cannot hold are rejected in every claim."""
     claims = {name: value for name, value in good_claims().items() if name != claim}
     payload = f'{json.dumps(claims)[:-1]},"{claim}":{number}}}'.encode()
-    reason = await refused(signed(HEADER, payload))
+    reason = await rejection_reason(signed(HEADER, payload))
     assert reason.startswith("malformed claims: ")
 
 
-async def test_a_time_may_have_a_fraction() -> None:
-    """Fractions of seconds are allowed (RFC 7519) and count."""
+async def test_fractional_times_are_honoured() -> None:
+    """Times may have fractions (RFC 7519), and the fractions count."""
     text = token(good_claims(exp=NOW + 0.5, iat=NOW - 0.5))
     judge = FakeValidator(leeway=0)
     assert (await judge.validate(text)).expires_at == NOW + 0.5
@@ -133,29 +136,32 @@ async def test_a_time_may_have_a_fraction() -> None:
 
 
 @pytest.mark.parametrize("years", [2, 30, 100, 7000])
-async def test_a_token_does_not_live_for_ever(years: int) -> None:
-    """An exp in the far future is refused, with and without iat."""
+async def test_token_beyond_max_lifetime_is_rejected(years: int) -> None:
+    """An exp in the far future is rejected, with and without iat."""
     far = NOW + years * 31_556_952
-    assert await refused(token(good_claims(exp=far))) == "the lifetime exceeds max_lifetime"
     assert (
-        await refused(token(good_claims(exp=far, iat=None))) == "the lifetime exceeds max_lifetime"
+        await rejection_reason(token(good_claims(exp=far))) == "the lifetime exceeds max_lifetime"
+    )
+    assert (
+        await rejection_reason(token(good_claims(exp=far, iat=None)))
+        == "the lifetime exceeds max_lifetime"
     )
     assert (await validated(token(good_claims(exp=far)), max_lifetime=None)).expires_at == far
 
 
-async def test_lifetime_counts_from_the_issue() -> None:
-    """The lifetime counts from iat, so a long-lived token is refused until its end."""
+async def test_lifetime_is_counted_from_iat() -> None:
+    """A token issued with too long a lifetime stays rejected until it expires."""
     rules = {"max_lifetime": 3600, "leeway": 0}
     assert (await validated(token(good_claims(iat=NOW - 3000)), **rules)).id == "ada"
     text = token(good_claims(iat=NOW - 3001))
-    assert await refused(text, **rules) == "the lifetime exceeds max_lifetime"
+    assert await rejection_reason(text, **rules) == "the lifetime exceeds max_lifetime"
     apart = {"max_lifetime": 3600, "leeway": 30}
     assert (await validated(token(good_claims(iat=NOW - 3030)), **apart)).id == "ada"
     text = token(good_claims(iat=NOW - 3031))
-    assert await refused(text, **apart) == "the lifetime exceeds max_lifetime"
+    assert await rejection_reason(text, **apart) == "the lifetime exceeds max_lifetime"
 
 
-async def test_the_first_and_the_last_second_are_times() -> None:
+async def test_earliest_and_latest_valid_times_are_accepted() -> None:
     """Times from 0 to the end of the year 9999 are accepted."""
     text = token(good_claims(nbf=0, iat=0, exp=253_402_300_799))
     assert (await validated(text, max_lifetime=None)).expires_at == 253_402_300_799
@@ -171,10 +177,10 @@ async def test_the_first_and_the_last_second_are_times() -> None:
         b'"s\\u0075b":"eve"',
     ],
 )
-async def test_a_claim_is_named_once(payload: bytes) -> None:
-    """Duplicate claims are refused, also with escapes, since parsers differ."""
+async def test_duplicate_claims_are_rejected(payload: bytes) -> None:
+    """A claim that appears twice is rejected, also when the spelling of its name differs."""
     text = signed(HEADER, json.dumps(good_claims()).encode()[:-1] + b"," + payload + b"}")
-    assert await refused(text) == "malformed claims: duplicate member"
+    assert await rejection_reason(text) == "malformed claims: duplicate member"
 
 
 NO_NAMES = [
@@ -193,35 +199,40 @@ NO_NAMES = [
 
 
 @pytest.mark.parametrize("value", NO_NAMES)
-async def test_a_subject_is_printable(value: str) -> None:
-    """A subject that is empty, too long or not printable is refused."""
-    assert await refused(token(good_claims(sub=value))) == (
+async def test_unprintable_subject_is_rejected(value: str) -> None:
+    """Empty, too long, invisible and control characters in sub are rejected."""
+    assert await rejection_reason(token(good_claims(sub=value))) == (
         "sub is not a string of 1 to 255 printable characters"
     )
 
 
 @pytest.mark.parametrize("value", ["\\ud800", "a\\udfff", "\\udc00\\ud800"])
 @pytest.mark.parametrize("claim", ["sub", "name", "scope"])
-async def test_half_a_surrogate_pair_is_refused(claim: str, value: str) -> None:
-    """An unpaired surrogate, which cannot be encoded, is refused in every claim."""
+async def test_lone_surrogate_is_rejected(claim: str, value: str) -> None:
+    """A lone surrogate cannot be encoded and is rejected in every claim."""
     claims = {name: item for name, item in good_claims().items() if name != claim}
     payload = f'{json.dumps(claims)[:-1]},"{claim}":"{value}"}}'.encode()
-    assert await refused(signed(HEADER, payload)) == "malformed claims: not valid JSON in UTF-8"
+    assert (
+        await rejection_reason(signed(HEADER, payload))
+        == "malformed claims: not valid JSON in UTF-8"
+    )
 
 
 @pytest.mark.parametrize(
     "value", ["ada@example.org", "auth0|5", "Ada Lovelace", "\u00e9", "\U0001f600", "a" * 255]
 )
-async def test_a_subject_may_be_any_text(value: str) -> None:
-    """Any printable Unicode is a valid subject, surrogate pairs included."""
+async def test_printable_subjects_are_accepted(value: str) -> None:
+    """Any printable text is accepted as sub, complete surrogate pairs included."""
     assert (await validated(token(good_claims(sub=value)))).id == value
 
 
 @pytest.mark.parametrize("value", [5, True, ["ada"], {"id": "ada"}, 0, 1.5])
 @pytest.mark.parametrize("claim", ["sub", "jti"])
-async def test_an_id_is_text(claim: str, value: Any) -> None:
-    """Numbers, arrays and objects are not valid ids."""
-    assert await refused(token(good_claims(**{claim: value}))) == f"{claim} is not a string"
+async def test_non_string_id_claim_is_rejected(claim: str, value: Any) -> None:
+    """Numbers, booleans, lists and objects are rejected as sub and jti."""
+    assert (
+        await rejection_reason(token(good_claims(**{claim: value}))) == f"{claim} is not a string"
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,9 +248,9 @@ async def test_an_id_is_text(claim: str, value: Any) -> None:
         5,
     ],
 )
-async def test_the_issuer_is_exactly_that(value: Any) -> None:
-    """The issuer is compared exactly: case, prefix, suffix and arrays differ."""
-    assert await refused(token(good_claims(iss=value))) == "wrong issuer"
+async def test_issuer_must_match_exactly(value: Any) -> None:
+    """Another case, a prefix, a longer issuer and a list are rejected."""
+    assert await rejection_reason(token(good_claims(iss=value))) == "wrong issuer"
 
 
 @pytest.mark.parametrize(
@@ -257,27 +268,27 @@ async def test_the_issuer_is_exactly_that(value: Any) -> None:
         "receipts,billing",
     ],
 )
-async def test_the_audience_is_exactly_that(value: Any) -> None:
-    """The audience is compared exactly, and must be a string or an array of strings."""
-    assert await refused(token(good_claims(aud=value))) == "wrong audience"
+async def test_audience_must_match_exactly(value: Any) -> None:
+    """Another case, a prefix, a longer audience and malformed lists are rejected."""
+    assert await rejection_reason(token(good_claims(aud=value))) == "wrong audience"
 
 
 @pytest.mark.parametrize("value", ["", []])
-async def test_an_empty_audience_is_none(value: Any) -> None:
-    """A token with an empty audience is refused."""
-    assert await refused(token(good_claims(aud=value))) == "the claim aud is missing"
+async def test_empty_audience_counts_as_missing(value: Any) -> None:
+    """An empty aud is rejected like a missing one."""
+    assert await rejection_reason(token(good_claims(aud=value))) == "the claim aud is missing"
 
 
-async def test_one_of_several_audiences_will_do() -> None:
-    """One common audience is enough, of several in the token and in the settings."""
+async def test_one_matching_audience_is_enough() -> None:
+    """The token or the configuration may list several audiences."""
     both = token(good_claims(aud=["billing", AUDIENCE]))
     assert (await validated(both)).id == "ada"
     assert (await validated(token(), audience=["old-name", AUDIENCE])).id == "ada"
 
 
-async def test_without_an_audience_only_tokens_for_everybody_are_taken() -> None:
-    """Without a configured audience, tokens with an aud are refused."""
-    assert await refused(token(), audience=None) == "wrong audience"
+async def test_token_with_audience_needs_a_configured_audience() -> None:
+    """A service without a configured audience accepts only tokens without aud."""
+    assert await rejection_reason(token(), audience=None) == "wrong audience"
     assert (await validated(token(good_claims(aud=None)), audience=None)).id == "ada"
 
 
@@ -299,15 +310,15 @@ async def test_without_an_audience_only_tokens_for_everybody_are_taken() -> None
         (b"[" * 6000, "nested more than 32 levels deep"),
     ],
 )
-async def test_claims_are_one_json_object(payload: bytes, reason: str) -> None:
-    """Other JSON values, other encodings and deep nesting are refused."""
-    assert await refused(signed(HEADER, payload)) == f"malformed claims: {reason}"
+async def test_claims_must_be_one_json_object(payload: bytes, reason: str) -> None:
+    """Other JSON values, other encodings and too deep nesting are rejected."""
+    assert await rejection_reason(signed(HEADER, payload)) == f"malformed claims: {reason}"
 
 
-async def test_a_token_in_a_token_is_refused() -> None:
-    """A nested token, which RFC 7519 allows, is refused."""
+async def test_nested_token_is_rejected() -> None:
+    """A nested JWT, which RFC 7519 allows, is not accepted as claims."""
     text = signed({**HEADER, "cty": "JWT"}, token().encode())
-    assert await refused(text) == "malformed claims: not valid JSON in UTF-8"
+    assert await rejection_reason(text) == "malformed claims: not valid JSON in UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -326,7 +337,7 @@ async def test_a_token_in_a_token_is_refused() -> None:
         ({}, set()),
     ],
 )
-async def test_scopes_are_parted_by_spaces(claims: dict[str, Any], scopes: set[str]) -> None:
+async def test_scopes_are_separated_by_spaces(claims: dict[str, Any], scopes: set[str]) -> None:
     """`scope` and `scp` are merged; only spaces separate scopes."""
     text = token({**good_claims(scope=None), **claims})
     assert (await validated(text)).scopes == scopes
@@ -334,20 +345,20 @@ async def test_scopes_are_parted_by_spaces(claims: dict[str, Any], scopes: set[s
 
 @pytest.mark.parametrize("claim", ["scope", "scp"])
 @pytest.mark.parametrize("value", [5, True, {"a": 1}, ["a", 5], [["a"]], [None]])
-async def test_malformed_scopes_refuse(claim: str, value: Any) -> None:
-    """A malformed scope claim refuses the token."""
-    reason = await refused(token({**good_claims(scope=None), claim: value}))
+async def test_malformed_scopes_are_rejected(claim: str, value: Any) -> None:
+    """A scope claim that is not a string or a list of strings rejects the token."""
+    reason = await rejection_reason(token({**good_claims(scope=None), claim: value}))
     assert reason.startswith(f"{claim} is not a string")
 
 
-async def test_another_claim_may_name_the_principal() -> None:
-    """`principal_claim` names the claim of the id, which must be present and valid."""
+async def test_principal_claim_sets_the_principal_id() -> None:
+    """The claim in principal_claim sets the id, and must be present and a valid subject."""
     rules = {"principal_claim": "client_id"}
     assert (await validated(token(good_claims(client_id="c-1")), **rules)).id == "c-1"
-    assert await refused(token(), **rules) == "the principal claim is missing"
-    assert await refused(token(good_claims(client_id=5)), **rules) == (
+    assert await rejection_reason(token(), **rules) == "the principal claim is missing"
+    assert await rejection_reason(token(good_claims(client_id=5)), **rules) == (
         "client_id is not a string of 1 to 255 printable characters"
     )
-    assert await refused(token(good_claims(client_id="c-1", sub="a\nda")), **rules) == (
+    assert await rejection_reason(token(good_claims(client_id="c-1", sub="a\nda")), **rules) == (
         "sub is not a string of 1 to 255 printable characters"
     )

@@ -26,8 +26,8 @@ from weenats.auth import InvalidTokenError
 NONE_SPELLINGS = ["none", "None", "NONE", "nOnE", "none ", "\u043eone", "", "nonE\x00"]
 
 
-async def refused(text: str, **changes: Any) -> str:
-    """Return the reason for which a token is refused."""
+async def rejection_reason(text: str, **changes: Any) -> str:
+    """Return why a token is rejected."""
     judge = FakeValidator(**changes)
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
@@ -37,26 +37,29 @@ async def refused(text: str, **changes: Any) -> str:
 
 @pytest.mark.parametrize("algorithm", NONE_SPELLINGS)
 @pytest.mark.parametrize("signature", ["", "x", "AAAA"])
-async def test_no_algorithm_is_no_signature(algorithm: str, signature: str) -> None:
-    """`alg: none` is refused in every spelling, with and without a signature."""
+async def test_alg_none_is_rejected(algorithm: str, signature: str) -> None:
+    """`alg: none` is rejected in every spelling, with and without a signature."""
     text = f"{encoded({'alg': algorithm, 'typ': 'JWT'})}.{encoded(good_claims())}.{signature}"
     expected = (
         "the algorithm is not accepted"
         if signature
         else "the token is not three base64url segments"
     )
-    assert await refused(text) == expected
+    assert await rejection_reason(text) == expected
 
 
 @pytest.mark.parametrize("algorithm", [None, 5, True, ["EdDSA"], {"EdDSA": 1}, "eddsa", "EDDSA"])
-async def test_an_algorithm_is_its_exact_name(algorithm: Any) -> None:
-    """An algorithm that is not a string, or in another case, is refused."""
+async def test_algorithm_name_must_match_exactly(algorithm: Any) -> None:
+    """A missing `alg`, another case or another type is rejected, even if the signature is valid."""
     text = signed({"alg": algorithm, "typ": "JWT"}, good_claims())
-    assert await refused(text) == "the algorithm is not accepted"
-    assert await refused(signed({"typ": "JWT"}, good_claims())) == "the algorithm is not accepted"
+    assert await rejection_reason(text) == "the algorithm is not accepted"
+    assert (
+        await rejection_reason(signed({"typ": "JWT"}, good_claims()))
+        == "the algorithm is not accepted"
+    )
 
 
-def _forms_of(key: Any) -> dict[str, bytes]:
+def _encodings_of(key: Any) -> dict[str, bytes]:
     public = key.public_key()
     return {
         "pem": pem(key),
@@ -69,35 +72,35 @@ def _forms_of(key: Any) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("form", [*_forms_of(private_key("RS256"))])
+@pytest.mark.parametrize("form", [*_encodings_of(private_key("RS256"))])
 @pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
-async def test_a_public_key_is_no_shared_secret(form: str, algorithm: str) -> None:
-    """A token with an HMAC by the public key as secret is refused (RFC 8725, 2.1)."""
+async def test_hmac_with_the_public_key_is_rejected(form: str, algorithm: str) -> None:
+    """A token signed by HMAC with the RSA public key, in any encoding, is rejected."""
     text = f"{encoded({'alg': algorithm, 'typ': 'JWT'})}.{encoded(good_claims())}"
-    secret = _forms_of(private_key("RS256"))[form]
+    secret = _encodings_of(private_key("RS256"))[form]
     mac = hmac.new(secret, text.encode(), getattr(hashlib, algorithm.replace("HS", "sha")))
     forged = f"{text}.{encoded(mac.digest())}"
-    assert await refused(forged, algorithms=["RS256"]) == "the algorithm is not accepted"
+    assert await rejection_reason(forged, algorithms=["RS256"]) == "the algorithm is not accepted"
 
 
 @pytest.mark.parametrize("claimed", ["PS256", "RS512", "ES256", "EdDSA"])
-async def test_the_algorithm_is_that_of_the_signature(claimed: str) -> None:
-    """A header with another algorithm than that of the signature is refused."""
+async def test_signature_of_another_algorithm_is_rejected(claimed: str) -> None:
+    """A signature made with one algorithm is not valid for another, accepted or not."""
     text = signed({"alg": claimed, "typ": "JWT"}, good_claims(), algorithm="RS256")
     expected = {
         "PS256": "the signature is invalid",
         "RS512": "the signature is invalid",
     }
     taken = ["RS256", "PS256", "RS512"]
-    assert await refused(text, algorithms=taken) == expected.get(
+    assert await rejection_reason(text, algorithms=taken) == expected.get(
         claimed, "the algorithm is not accepted"
     )
 
 
 @pytest.mark.parametrize("algorithms", [["RS256"], ["ES256"], ["EdDSA"]])
 @pytest.mark.parametrize("member", ["jwk", "jku", "x5u", "x5c", "x5t"])
-async def test_a_token_brings_no_key(member: str, algorithms: list[str]) -> None:
-    """Keys and key URLs in the header (jwk, jku, x5c, x5u) are not used."""
+async def test_keys_in_the_header_are_ignored(member: str, algorithms: list[str]) -> None:
+    """Keys and key URLs in the header are never used."""
     algorithm = algorithms[0]
     attacker = private_key(algorithm, 666)
     brought = {
@@ -109,27 +112,27 @@ async def test_a_token_brings_no_key(member: str, algorithms: list[str]) -> None
     }
     header = {"alg": algorithm, "typ": "JWT", "kid": "k-1", member: brought[member]}
     forged = signed(header, good_claims(), attacker, algorithm)
-    assert await refused(forged, algorithms=algorithms) == "the signature is invalid"
+    assert await rejection_reason(forged, algorithms=algorithms) == "the signature is invalid"
     # The same header under an honest signature does no harm either.
     honest = signed(header, good_claims(), algorithm=algorithm)
     assert (await validated(honest, algorithms=algorithms)).id == "ada"
 
 
 @pytest.mark.parametrize("kid", [None, 5, True, ["k-1"], {"k": 1}, "k" * 256])
-async def test_a_key_id_is_short_text(kid: Any) -> None:
-    """A kid that is not a string, or too long, is refused before a key is requested."""
+async def test_malformed_key_id_is_rejected(kid: Any) -> None:
+    """A kid that is not a string, or too long, is rejected before any key lookup."""
     text = signed({"alg": "EdDSA", "kid": kid}, good_claims())
-    assert await refused(text) == "kid is not a string of at most 255 characters"
+    assert await rejection_reason(text) == "kid is not a string of at most 255 characters"
 
 
 @pytest.mark.parametrize(
     "kid", ["", "../../../dev/null", "x' OR '1'='1", "/etc/passwd", "k\x00", "|sleep 5", "k" * 255]
 )
-async def test_a_key_id_is_never_interpreted(kid: str) -> None:
-    """A kid with a path, a query or a command selects no key and has no effect."""
+async def test_kid_is_never_interpreted(kid: str) -> None:
+    """A kid that looks like a path, query or command selects no other key."""
     assert (await validated(token(kid=kid))).id == "ada"
     forged = signed({"alg": "EdDSA", "kid": kid}, good_claims(), private_key("EdDSA", 666))
-    assert await refused(forged) == "the signature is invalid"
+    assert await rejection_reason(forged) == "the signature is invalid"
 
 
 @pytest.mark.parametrize(
@@ -147,37 +150,40 @@ async def test_a_key_id_is_never_interpreted(kid: str) -> None:
         {"b64": 0},
     ],
 )
-async def test_extensions_are_refused(extensions: dict[str, Any]) -> None:
-    """Critical extensions, unencoded payloads included, are refused."""
+async def test_critical_extensions_are_rejected(extensions: dict[str, Any]) -> None:
+    """`crit` extensions and unencoded payloads (`b64`) are rejected."""
     text = signed({"alg": "EdDSA", "typ": "JWT", **extensions}, good_claims())
-    assert await refused(text) == "the header has unsupported extensions (crit, b64)"
+    assert await rejection_reason(text) == "the header has unsupported extensions (crit, b64)"
 
 
-async def test_a_detached_payload_is_no_token() -> None:
-    """A token without payload does not have three segments."""
+async def test_detached_payload_is_rejected() -> None:
+    """A token without its payload does not have three segments."""
     head, _, signature = token().split(".")
-    assert await refused(f"{head}..{signature}") == "the token is not three base64url segments"
+    assert (
+        await rejection_reason(f"{head}..{signature}")
+        == "the token is not three base64url segments"
+    )
 
 
 @pytest.mark.parametrize("typ", ["JWE", "dpop+jwt", "secevent+jwt", "", 5, None, ["JWT"], "JWT "])
-async def test_another_type_is_another_token(typ: Any) -> None:
-    """A `typ` for another kind of token is refused by default."""
+async def test_unknown_typ_is_rejected(typ: Any) -> None:
+    """A token whose typ names another purpose is rejected by default."""
     text = signed({"alg": "EdDSA", "typ": typ}, good_claims())
-    assert await refused(text) == "typ is not accepted"
+    assert await rejection_reason(text) == "typ is not accepted"
 
 
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "at+jwt", "application/at+jwt", None])
-async def test_usual_types_are_taken(typ: str | None) -> None:
-    """`JWT` and `at+jwt` in any case, and a missing `typ`, are accepted by default."""
+async def test_common_typ_values_are_accepted(typ: str | None) -> None:
+    """JWT and access token types are accepted in any case, and so is a missing typ."""
     assert (await validated(token(typ=typ))).id == "ada"
 
 
-async def test_a_configured_type_must_be_there() -> None:
-    """With `token_types`, only these are accepted, and `typ` is required."""
+async def test_configured_token_types_are_required() -> None:
+    """With token_types set, a token must have one of these types."""
     rules = {"token_types": ["at+jwt"]}
     assert (await validated(token(typ="application/AT+JWT"), **rules)).id == "ada"
-    assert await refused(token(typ="JWT"), **rules) == "typ is not accepted"
-    assert await refused(token(typ=None), **rules) == "typ is missing"
+    assert await rejection_reason(token(typ="JWT"), **rules) == "typ is not accepted"
+    assert await rejection_reason(token(typ=None), **rules) == "typ is missing"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +206,6 @@ async def test_a_configured_type_must_be_there() -> None:
         (b'{"alg":"EdDSA","x":' + b"[" * 40 + b"]" * 40 + b"}", "nested more than 32 levels deep"),
     ],
 )
-async def test_a_header_has_one_reading(header: bytes, reason: str) -> None:
-    """A header that parsers could read differently is refused, correctly signed or not."""
-    assert await refused(signed(header, good_claims())) == f"malformed header: {reason}"
+async def test_ambiguous_header_is_rejected(header: bytes, reason: str) -> None:
+    """A header that two parsers could read differently is rejected, even if signed correctly."""
+    assert await rejection_reason(signed(header, good_claims())) == f"malformed header: {reason}"

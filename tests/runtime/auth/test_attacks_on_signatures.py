@@ -1,4 +1,4 @@
-"""Attacks with the bytes of a token: size, segments, and empty, changed or forged signatures."""
+"""Attacks with the bytes of a token: size, segments, empty, changed and forged signatures."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 NOT_THE_KEYS = "the signature is invalid"
 
 
-async def refused(text: str, **changes: Any) -> str:
-    """Return the reason for which a token is refused."""
+async def rejection_reason(text: str, **changes: Any) -> str:
+    """Return why a token is rejected."""
     judge = FakeValidator(**changes)
     with pytest.raises(InvalidTokenError) as raised:
         await judge.validate(text)
@@ -38,8 +38,8 @@ async def refused(text: str, **changes: Any) -> str:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("text", ["a" * 5_000_000, "a." * 2_500_000, "\u00e9" * 5_000_000])
-async def test_five_megabytes_cost_nothing(text: str) -> None:
-    """A token of 5 MB is refused by its length, in less than a millisecond of CPU."""
+async def test_oversized_token_is_rejected_cheaply(text: str) -> None:
+    """A token of 5 MB is rejected by its length, in under a millisecond of CPU time."""
     judge = FakeValidator()
     costs: list[float] = []
     for _ in range(20):
@@ -51,20 +51,20 @@ async def test_five_megabytes_cost_nothing(text: str) -> None:
     assert min(costs) < 0.001
 
 
-async def test_the_longest_token_is_taken() -> None:
-    """A token of max_token_bytes is accepted, one byte more is not."""
+async def test_token_of_max_token_bytes_is_accepted() -> None:
+    """A token of max_token_bytes is accepted; one byte more is rejected."""
     text = token()
     assert (await validated(text, max_token_bytes=len(text))).id == "ada"
     assert (
-        await refused(text, max_token_bytes=len(text) - 1)
+        await rejection_reason(text, max_token_bytes=len(text) - 1)
         == "the token is longer than max_token_bytes"
     )
 
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", "BEARER ", "bEaReR  "])
-async def test_the_prefix_of_http_is_refused(prefix: str) -> None:
-    """A `Bearer` prefix is refused, and the reason says so."""
-    assert await refused(prefix + token()) == "the prefix Bearer is for HTTP only"
+async def test_bearer_prefix_is_rejected(prefix: str) -> None:
+    """A token with a Bearer prefix is rejected, and the reason names the prefix."""
+    assert await rejection_reason(prefix + token()) == "the prefix Bearer is for HTTP only"
 
 
 @pytest.mark.parametrize(
@@ -95,40 +95,44 @@ async def test_the_prefix_of_http_is_refused(prefix: str) -> None:
         lambda _: "null",
     ],
 )
-async def test_a_token_has_three_segments(change: Any) -> None:
-    """White space, padding, other alphabets and other numbers of segments are refused."""
-    assert await refused(change(token())) == "the token is not three base64url segments"
+async def test_token_must_have_three_segments(change: Any) -> None:
+    """Whitespace, padding, other alphabets and other segment counts are rejected."""
+    assert await rejection_reason(change(token())) == "the token is not three base64url segments"
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "ES384", "ES512", "RS256", "PS256"])
 @pytest.mark.parametrize("fill", [0, 255])
-async def test_a_signature_of_zeros_is_none(algorithm: str, fill: int) -> None:
-    """Signatures of zeros (CVE-2022-21449) and ones are refused."""
+async def test_constant_signature_is_rejected(algorithm: str, fill: int) -> None:
+    """Signatures of all zero bits (CVE-2022-21449) or all one bits are rejected."""
     head, payload, signature = token(algorithm=algorithm).split(".")
     forged = encoded(bytes([fill]) * len(decoded(signature)))
-    assert await refused(f"{head}.{payload}.{forged}", algorithms=[algorithm]) == NOT_THE_KEYS
+    assert (
+        await rejection_reason(f"{head}.{payload}.{forged}", algorithms=[algorithm]) == NOT_THE_KEYS
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256", "PS256"])
 @pytest.mark.parametrize("length", [1, 31, 63, 65, 128])
-async def test_a_signature_has_its_length(algorithm: str, length: int) -> None:
-    """A truncated or longer signature is refused."""
+async def test_signature_of_wrong_length_is_rejected(algorithm: str, length: int) -> None:
+    """A truncated or extended signature is rejected."""
     head, payload, signature = token(algorithm=algorithm).split(".")
     forged = encoded((decoded(signature) * 2)[:length])
-    assert await refused(f"{head}.{payload}.{forged}", algorithms=[algorithm]) == NOT_THE_KEYS
+    assert (
+        await rejection_reason(f"{head}.{payload}.{forged}", algorithms=[algorithm]) == NOT_THE_KEYS
+    )
 
 
-async def test_an_edwards_signature_has_one_form() -> None:
-    """Adding the group order to S of an Ed25519 signature makes it invalid."""
+async def test_ed25519_signature_is_not_malleable() -> None:
+    """Adding the group order to S does not give a second valid signature."""
     head, payload, signature = token().split(".")
     raw = decoded(signature)
     scalar = int.from_bytes(raw[32:], "little") + ED25519_ORDER
     forged = encoded(raw[:32] + scalar.to_bytes(32, "little"))
-    assert await refused(f"{head}.{payload}.{forged}") == NOT_THE_KEYS
+    assert await rejection_reason(f"{head}.{payload}.{forged}") == NOT_THE_KEYS
 
 
-async def test_numbers_of_a_curve_signature_are_in_their_range() -> None:
-    """ECDSA signatures with r or s of 0, the order or more are refused, in DER too."""
+async def test_ecdsa_signature_values_must_be_in_range() -> None:
+    """Values of r and s that are 0 or at least the order, and DER signatures, are rejected."""
     head, payload, signature = token(algorithm="ES256").split(".")
     raw = decoded(signature)
     r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
@@ -137,16 +141,21 @@ async def test_numbers_of_a_curve_signature_are_in_their_range() -> None:
         pairs.append((r + P256_ORDER, s))
     for first, second in pairs:
         forged = encoded(first.to_bytes(32, "big") + second.to_bytes(32, "big"))
-        assert await refused(f"{head}.{payload}.{forged}", algorithms=["ES256"]) == NOT_THE_KEYS
+        assert (
+            await rejection_reason(f"{head}.{payload}.{forged}", algorithms=["ES256"])
+            == NOT_THE_KEYS
+        )
     key: Any = private_key("ES256")
     der = key.sign(f"{head}.{payload}".encode(), ec.ECDSA(hashes.SHA256()))
     assert decode_dss_signature(der)
     forged = encoded(der)
-    assert await refused(f"{head}.{payload}.{forged}", algorithms=["ES256"]) == NOT_THE_KEYS
+    assert (
+        await rejection_reason(f"{head}.{payload}.{forged}", algorithms=["ES256"]) == NOT_THE_KEYS
+    )
 
 
-async def test_the_second_form_of_a_curve_signature_gains_nothing() -> None:
-    """ECDSA accepts (r, -s) as well; the claims are checked in the same way."""
+async def test_ecdsa_malleability_does_not_bypass_checks() -> None:
+    """The variant (r, -s) has the same claims and is checked by the same rules."""
     judge = FakeValidator(algorithms=["ES256"])
     text = token(algorithm="ES256")
     head, payload, signature = text.split(".")
@@ -160,29 +169,29 @@ async def test_the_second_form_of_a_curve_signature_gains_nothing() -> None:
             await judge.validate(either)
 
 
-async def test_a_segment_has_one_spelling() -> None:
-    """Unused bits at the end of a segment must be zero, so that each token has one text."""
+async def test_non_canonical_base64url_is_rejected() -> None:
+    """Unused bits at the end of a segment must be zero, so that a token has one spelling."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     text = token()
     assert len(decoded(text.rsplit(".", 1)[1])) % 3
     twin = text[:-1] + alphabet[alphabet.index(text[-1]) + 1]
     assert decoded(twin.rsplit(".", 1)[1]) == decoded(text.rsplit(".", 1)[1])
-    assert await refused(twin) == "the token is malformed"
+    assert await rejection_reason(twin) == "the token is malformed"
 
 
 @pytest.mark.parametrize("segment", [0, 1])
-async def test_what_is_signed_cannot_change(segment: int) -> None:
-    """A changed header or payload makes the signature invalid."""
+async def test_changed_header_or_payload_is_rejected(segment: int) -> None:
+    """Another header or payload under the signature is rejected."""
     parts = token().split(".")
     other = {"alg": "EdDSA"} if segment == 0 else good_claims(sub="eve")
     parts[segment] = encoded(other)
-    assert await refused(".".join(parts)) == NOT_THE_KEYS
+    assert await rejection_reason(".".join(parts)) == NOT_THE_KEYS
 
 
 @pytest.mark.parametrize("algorithm", ["EdDSA", "ES256", "RS256", "PS512"])
-async def test_another_key_is_another_issuer(algorithm: str) -> None:
-    """A signature by another key of the same type is refused."""
+async def test_signature_of_another_key_is_rejected(algorithm: str) -> None:
+    """A signature made with another key of the same kind is rejected."""
     forged = signed(
         {"alg": algorithm, "typ": "JWT"}, good_claims(), private_key(algorithm, 666), algorithm
     )
-    assert await refused(forged, algorithms=[algorithm]) == NOT_THE_KEYS
+    assert await rejection_reason(forged, algorithms=[algorithm]) == NOT_THE_KEYS

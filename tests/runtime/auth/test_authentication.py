@@ -1,4 +1,4 @@
-"""How the arguments of `with_auth` become an interceptor and a key source."""
+"""From the arguments of with_auth() to the authentication interceptor."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ FOREVER: dict[str, Any] = {"issuer": ISSUER, "max_lifetime": None}
 def authentication(
     given: Any = None, validator: Any = None, *, required: bool | None = None
 ) -> Authentication:
-    """Return the authentication, which must exist."""
+    """Return an Authentication; fail if there is none."""
     made = Authentication.of(given, validator, required=required)
     assert made is not None
     return made
 
 
-async def let_in(made: Authentication, token: str | None = None) -> str | None:
-    """Return the id of the principal with which a request is admitted, None if anonymous."""
+async def authenticate(made: Authentication, token: str | None = None) -> str | None:
+    """Return the id of the authenticated principal, or None for an anonymous caller."""
 
     async def passed(context: Any) -> Response:
         return Response(context.principal)
@@ -55,60 +55,58 @@ async def let_in(made: Authentication, token: str | None = None) -> str | None:
         ("jwt", None, None, TypeError, "^the configuration must be an AuthConfig, not str$"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
+def test_inconsistent_arguments_are_rejected(
     given: Any, validator: Any, required: bool | None, error: type[Exception], text: str
 ) -> None:
-    """Contradictory arguments are refused with a helpful message."""
+    """Inconsistent arguments fail immediately, and the error says what is valid."""
     with pytest.raises(error, match=text):
         Authentication.of(given, validator, required=required)
 
 
-def test_nobody_is_asked_where_that_is_configured() -> None:
-    """NoAuthConfig disables authentication."""
+def test_no_auth_config_disables_authentication() -> None:
+    """With NoAuthConfig there is no Authentication."""
     assert Authentication.of(NoAuthConfig(), None, required=None) is None
 
 
 @pytest.mark.parametrize(("required", "wanted"), [(None, True), (True, True), (False, False)])
-async def test_a_validator_wants_a_token_unless_it_is_told_otherwise(
-    required: bool | None, wanted: bool
-) -> None:
-    """A validator requires tokens by default; `required=False` makes them optional."""
+async def test_validator_requires_a_token_by_default(required: bool | None, wanted: bool) -> None:
+    """A token that is present is always validated; the class name is the reported method."""
     made = authentication(validator=FakeValidator(), required=required)
     assert (made.required, made.method, made.jwks) == (wanted, "FakeValidator", None)
     if wanted:
         with pytest.raises(UnauthenticatedError):
-            await let_in(made)
+            await authenticate(made)
     else:
-        assert await let_in(made) is None
+        assert await authenticate(made) is None
     with pytest.raises(UnauthenticatedError):
-        await let_in(made, "x")
+        await authenticate(made, "x")
 
 
 @pytest.mark.parametrize("required", [True, False])
-async def test_a_configuration_says_itself_whether_a_token_is_wanted(required: bool) -> None:
-    """`required` and the key come from the configuration; there is nothing to fetch."""
+async def test_config_decides_whether_a_token_is_required(required: bool) -> None:
+    """A configuration with a static key has nothing to fetch: start and close do nothing."""
     key = pem(private_key("EdDSA"))
     rules = JwtAuthConfig(algorithms=["EdDSA"], public_key=key, required=required, **FOREVER)
     made = authentication(rules)
     assert (made.required, made.method, made.jwks) == (required, "JWT", None)
-    assert await let_in(made, signed({"alg": "EdDSA"}, CLAIMS)) == "ada"
+    assert await authenticate(made, signed({"alg": "EdDSA"}, CLAIMS)) == "ada"
     if required:
         with pytest.raises(UnauthenticatedError):
-            await let_in(made)
+            await authenticate(made)
     else:
-        assert await let_in(made) is None
+        assert await authenticate(made) is None
 
 
-async def test_a_shared_secret_is_the_key() -> None:
-    """A secret is the key of the configured HMAC algorithms."""
+async def test_shared_secret_verifies_hmac_tokens() -> None:
+    """Only tokens of the configured HMAC algorithms are accepted."""
     made = authentication(JwtAuthConfig(algorithms=["HS256"], secret=SECRET, **FOREVER))
-    assert await let_in(made, signed({"alg": "HS256"}, CLAIMS, SECRET, "HS256")) == "ada"
+    assert await authenticate(made, signed({"alg": "HS256"}, CLAIMS, SECRET, "HS256")) == "ada"
     with pytest.raises(UnauthenticatedError):
-        await let_in(made, signed({"alg": "HS512"}, CLAIMS, SECRET, "HS512"))
+        await authenticate(made, signed({"alg": "HS512"}, CLAIMS, SECRET, "HS512"))
 
 
-async def test_published_keys_are_fetched_from_the_start_until_the_end() -> None:
-    """Keys at a URL are fetched from `start` on, before the first request."""
+async def test_jwks_are_fetched_between_start_and_close() -> None:
+    """The keys at jwks_uri are fetched at the start, before the first request."""
     key: Any = private_key("EdDSA").public_key()
     jwk = {"kty": "OKP", "crv": "Ed25519", "x": encoded(key.public_bytes_raw()), "kid": "k"}
     server = HttpServer()
@@ -123,15 +121,15 @@ async def test_published_keys_are_fetched_from_the_start_until_the_end() -> None
         await asyncio.sleep(0.001)
     await until(lambda: jwks._fetching is None or jwks._fetching.done())
     assert jwks.state().keys == 1
-    assert await let_in(made, signed({"alg": "EdDSA", "kid": "k"}, CLAIMS)) == "ada"
+    assert await authenticate(made, signed({"alg": "EdDSA", "kid": "k"}, CLAIMS)) == "ada"
     await jwks.close()
     assert jwks._timer is None
     server.stop()
     assert server.paths == ["/keys"]
 
 
-def test_operations_that_want_to_know_who_calls_are_named() -> None:
-    """A service whose contract requires authentication cannot be built without it."""
+def test_missing_with_auth_names_operations_that_require_it() -> None:
+    """Without with_auth() the error names the operations that require authentication."""
 
     class Strict(Probe):
         """A probe whose contract requires authentication of two operations."""

@@ -1,4 +1,4 @@
-"""Validation of JwtAuthConfig, and the secrets that its errors and reprs never show."""
+"""Validation of authentication settings, and secrets that are never shown."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ PLAIN_HTTP = (
 )
 
 
-def refusal(**settings: Any) -> str:
-    """Return the message with which settings are refused."""
+def validation_error(**settings: Any) -> str:
+    """Return the error message for invalid settings."""
     with pytest.raises(ValueError, match="JwtAuthConfig") as raised:
         JwtAuthConfig(**settings)
     return str(raised.value)
@@ -69,9 +69,9 @@ def refusal(**settings: Any) -> str:
         ({"public_key": PUBLIC, "algorithms": ["EdDSA", "RS256"]}, "does not fit RS256"),
     ],
 )
-def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -> None:
-    """There is exactly one key, which fits all algorithms, and secrets are for HMAC only."""
-    assert reason in refusal(**{"algorithms": ["EdDSA"], **settings})
+def test_key_must_fit_the_algorithms(settings: dict[str, Any], reason: str) -> None:
+    """Exactly one key source is given, and it fits all the algorithms."""
+    assert reason in validation_error(**{"algorithms": ["EdDSA"], **settings})
 
 
 @pytest.mark.parametrize(
@@ -97,9 +97,9 @@ def test_key_and_algorithms_go_together(settings: dict[str, Any], reason: str) -
         5,
     ],
 )
-def test_an_issuer_is_a_url(issuer: Any) -> None:
-    """An issuer that is not an http(s) URL, or has a user, query or fragment, is refused."""
-    assert "issuer" in refusal(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
+def test_invalid_issuer_url_is_rejected(issuer: Any) -> None:
+    """An issuer that is not an https URL without user, query and fragment is rejected."""
+    assert "issuer" in validation_error(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_an_issuer_is_a_url(issuer: Any) -> None:
         "https://issuer.example/keys\r\nHost: evil",
     ],
 )
-def test_keys_are_fetched_safely(uri: str) -> None:
-    """Plain http, other schemes, passwords and misleading hosts are refused."""
-    assert "jwks_uri" in refusal(algorithms=["EdDSA"], jwks_uri=uri)
+def test_unsafe_jwks_uri_is_rejected(uri: str) -> None:
+    """Remote plain http, other schemes, passwords and misleading hosts are rejected."""
+    assert "jwks_uri" in validation_error(algorithms=["EdDSA"], jwks_uri=uri)
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_keys_are_fetched_safely(uri: str) -> None:
         "http://keys.internal/keys",
     ],
 )
-def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
-    """https, the loopback and hosts in plain_http_hosts are accepted."""
+def test_plain_http_is_allowed_for_loopback_and_listed_hosts(uri: str) -> None:
+    """https, loopback addresses and the hosts in plain_http_hosts are accepted."""
     made = JwtAuthConfig(algorithms=["EdDSA"], jwks_uri=uri, plain_http_hosts=["Keys.internal"])
     assert made.jwks_uri == uri
 
@@ -177,8 +177,8 @@ def test_plain_http_is_for_this_machine_and_named_hosts(uri: str) -> None:
         ({"public_key": PUBLIC, "max_lifetime": 0}, "Input should be greater than 0"),
     ],
 )
-def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -> None:
-    """Errors have one clear message and our own error type."""
+def test_error_message_is_readable(settings: dict[str, Any], text: str) -> None:
+    """The message says what is valid, and its type differs from pydantic's own errors."""
     with pytest.raises(ValidationError) as refused:
         JwtAuthConfig(**{"algorithms": ["EdDSA"], **settings})
     assert [(each["type"], each["msg"]) for each in refused.value.errors()] == [
@@ -189,8 +189,8 @@ def test_a_refusal_is_what_a_person_reads(settings: dict[str, Any], text: str) -
 @pytest.mark.parametrize(
     "bound", [{"leeway": 0}, {"leeway": 600}, {"cache_ttl": 0}, {"max_lifetime": 0.001}]
 )
-def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
-    """The minimum and the maximum are accepted."""
+def test_minimum_and_maximum_values_are_accepted(bound: dict[str, Any]) -> None:
+    """The smallest and largest allowed values are accepted."""
     (name,) = bound
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC, **bound)
     assert getattr(made, name) == bound[name]
@@ -236,14 +236,14 @@ def test_bounds_are_within_the_bounds(bound: dict[str, Any]) -> None:
         {"Audience": "receipts"},
     ],
 )
-def test_every_setting_has_its_bounds(settings: dict[str, Any]) -> None:
-    """Wrong types, values out of bounds and unknown names are refused with their name."""
-    text = refusal(**{"algorithms": ["EdDSA"], "public_key": PUBLIC, **settings})
+def test_invalid_settings_are_rejected(settings: dict[str, Any]) -> None:
+    """Wrong types, values out of range and unknown names are rejected, naming the setting."""
+    text = validation_error(**{"algorithms": ["EdDSA"], "public_key": PUBLIC, **settings})
     assert next(iter(settings)) in text
 
 
-def test_the_defaults_are_those_of_the_documentation() -> None:
-    """The defaults are as documented."""
+def test_defaults_match_the_documentation() -> None:
+    """The default settings are the documented, safe ones."""
     made = JwtAuthConfig(algorithms=["EdDSA"], public_key=PUBLIC)
     assert (made.type, made.required, made.leeway) == ("jwt", True, 30)
     assert (made.required_claims, made.principal_claim) == (("exp", "sub"), "sub")
@@ -252,14 +252,14 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert made.max_lifetime == 86_400
 
 
-def test_durations_are_seconds_or_timedeltas() -> None:
-    """Durations are converted to seconds."""
+def test_durations_accept_seconds_and_timedeltas() -> None:
+    """Durations are kept as seconds."""
     made = config(leeway=timedelta(seconds=5), max_lifetime=timedelta(hours=1), cache_ttl=1)
     assert (made.leeway, made.max_lifetime, made.cache_ttl) == (5, 3600, 1)
 
 
-def test_a_configuration_does_not_change() -> None:
-    """Settings cannot be assigned, and do not follow changes of the arguments."""
+def test_configuration_is_immutable() -> None:
+    """Neither assignment nor the mutable arguments can change it."""
     algorithms: list[Any] = ["EdDSA"]
     made = JwtAuthConfig(algorithms=algorithms, public_key=PUBLIC)
     algorithms.append("none")
@@ -272,8 +272,8 @@ def test_a_configuration_does_not_change() -> None:
 
 
 @pytest.mark.parametrize("form", [str, bytes, SecretStr, SecretBytes])
-def test_a_secret_is_never_shown(form: Any) -> None:
-    """repr, str and dumps never show a secret, of whatever type it is."""
+def test_secret_is_never_shown(form: Any) -> None:
+    """repr, str and dumps show no secret, in whatever type it was given."""
     text = "0123456789abcdef0123456789abcdef"
     given = form(text.encode() if form in {bytes, SecretBytes} else text)
     made = JwtAuthConfig(algorithms=["HS256"], secret=given)
@@ -302,8 +302,8 @@ def test_a_secret_is_never_shown(form: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("way", ["construct", "validate", "adapter", "json"])
-def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) -> None:
-    """No form of an error shows the input, which may be a mistyped secret."""
+def test_errors_do_not_show_input_values(settings: dict[str, Any], way: str) -> None:
+    """A validation error in any form does not contain the mistyped secret."""
     settings = {"algorithms": ["HS256"], **settings}
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     text = repr({**settings, "type": "jwt"}).replace("b'", "'").replace("'", '"')
@@ -324,8 +324,8 @@ def test_errors_show_nothing_that_was_given(settings: dict[str, Any], way: str) 
     assert error.__context__ is None
 
 
-def test_a_configuration_is_told_by_its_type() -> None:
-    """`type` selects the class, for settings from a file."""
+def test_type_selects_the_configuration_class() -> None:
+    """The field `type` selects the class; settings can come from a file."""
     adapter: TypeAdapter[Any] = TypeAdapter(AuthConfig)
     assert adapter.validate_python({"type": "none"}) == NoAuthConfig()
     settings = {"type": "jwt", "algorithms": ["EdDSA"], "public_key": PUBLIC.decode()}
@@ -345,15 +345,15 @@ def test_a_configuration_is_told_by_its_type() -> None:
         {"max_token_bytes": 10**9},
     ],
 )
-def test_a_copy_with_other_values_is_judged_anew(update: dict[str, Any]) -> None:
-    """The validator validates settings again, since `model_copy` does not."""
+def test_model_copy_with_invalid_values_is_rejected(update: dict[str, Any]) -> None:
+    """Pydantic copies without validation; JwtValidator validates the copy."""
     changed = config().model_copy(update=update)
     with pytest.raises(ValidationError):
         JwtValidator(changed, StaticKeySource({}))
 
 
-async def test_hmac_works() -> None:
-    """Tokens with an HMAC by the shared secret are accepted."""
+async def test_hmac_token_is_accepted() -> None:
+    """A shared secret verifies tokens of the HMAC algorithms."""
     judge = FakeValidator(algorithms=["HS512"], secret=SECRET)
     forged = token(algorithm="EdDSA", alg="HS512")
     with pytest.raises(Exception, match="UNAUTHENTICATED"):

@@ -1,4 +1,4 @@
-"""Which requests the interceptor admits, what refused callers receive, and what is logged."""
+"""The authentication interceptor: who is accepted, what errors say, and what is logged."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from weenats.errors import (
 from weenats.interceptors import chain
 
 
-class Fixed:
-    """A validator with a fixed result."""
+class StubValidator:
+    """A validator that returns or raises a given result."""
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
@@ -43,17 +43,17 @@ class Fixed:
 
 
 def request(text: str | None = None, auth: AuthRequirement | None = None) -> RequestContext:
-    """Return a request on the server side, with a token and the requirements of its operation."""
+    """Return a request with this token and this requirement of its operation."""
     return make_context(side="server", operation=replace(RUN, auth=auth), token=text)
 
 
-async def passed(context: RequestContext) -> Response:
-    """Respond with the principal."""
+async def return_principal(context: RequestContext) -> Response:
+    """Return the principal of the context as the result."""
     return Response(context.principal)
 
 
 async def refused(call: Awaitable[Any], error: type[ServiceError] = UnauthenticatedError) -> str:
-    """Return the error of the caller; it has no reason, cause or context."""
+    """Return the message of the error; it has no details and no cause."""
     with pytest.raises(ServiceError) as raised:
         await call
     assert type(raised.value) is error
@@ -66,8 +66,8 @@ async def refused(call: Awaitable[Any], error: type[ServiceError] = Unauthentica
 TOLD = "The caller is not authenticated."
 
 
-async def test_a_good_token_is_let_in() -> None:
-    """Later interceptors and the handler read the principal from the context."""
+async def test_valid_token_sets_the_principal() -> None:
+    """Later interceptors and the handler find the principal in the context."""
     seen: list[Principal | None] = []
 
     async def audit(
@@ -76,7 +76,7 @@ async def test_a_good_token_is_let_in() -> None:
         seen.append(context.principal)
         return await call_next(context)
 
-    call = chain([audit, AuthInterceptor(FakeValidator()), audit], passed)
+    call = chain([audit, AuthInterceptor(FakeValidator()), audit], return_principal)
     principal = (await call(request(token()))).result
     assert isinstance(principal, Principal)
     assert principal.id == "ada"
@@ -95,32 +95,32 @@ async def test_a_good_token_is_let_in() -> None:
         (False, AuthRequirement(required=False), True),
     ],
 )
-async def test_the_contract_says_who_needs_no_token(
+async def test_contract_overrides_whether_a_token_is_required(
     required: bool,
     auth: AuthRequirement | None,
     let_in: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The contract decides whether a token is required, else the service."""
+    """Without a token the contract decides, or the service if the contract says nothing."""
     interceptor = AuthInterceptor(FakeValidator(), required=required)
     if let_in:
-        assert (await interceptor(request(auth=auth), passed)).result is None
+        assert (await interceptor(request(auth=auth), return_principal)).result is None
         assert not caplog.records
     else:
-        assert await refused(interceptor(request(auth=auth), passed)) == TOLD
+        assert await refused(interceptor(request(auth=auth), return_principal)) == TOLD
         assert caplog.messages == [f"{RUN.subject} refused a caller: no token"]
 
 
 @pytest.mark.parametrize("auth", [None, AuthRequirement(required=False), AuthRequirement()])
 @pytest.mark.parametrize("required", [True, False])
-async def test_a_bad_token_is_refused_where_none_is_needed(
+async def test_invalid_token_is_rejected_even_if_optional(
     auth: AuthRequirement | None,
     required: bool,
 ) -> None:
-    """A token that is sent must be valid even if none is required."""
+    """An invalid token is rejected even where a missing token is accepted."""
     interceptor = AuthInterceptor(FakeValidator(), required=required)
     for text in ("x", token(good_claims(exp=NOW - 600)), token(good_claims(aud="billing"))):
-        assert await refused(interceptor(request(text, auth), passed)) == TOLD
+        assert await refused(interceptor(request(text, auth), return_principal)) == TOLD
 
 
 @pytest.mark.parametrize(
@@ -136,13 +136,13 @@ async def test_a_bad_token_is_refused_where_none_is_needed(
         ("receipts:write,receipts:read", "receipts:write receipts:read"),
     ],
 )
-async def test_every_scope_is_needed(
+async def test_all_required_scopes_must_be_granted(
     granted: str, missing: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error names the missing scopes; scopes are compared exactly."""
+    """The error names the missing scopes; scopes are compared whole and case-sensitively."""
     auth = AuthRequirement(scopes=("receipts:write", "receipts:read"))
     call = AuthInterceptor(FakeValidator())(
-        request(token(good_claims(scope=granted)), auth), passed
+        request(token(good_claims(scope=granted)), auth), return_principal
     )
     if missing is None:
         assert isinstance((await call).result, Principal)
@@ -155,22 +155,24 @@ async def test_every_scope_is_needed(
         ]
 
 
-async def test_scopes_may_stand_in_scp() -> None:
-    """Both `scope` and `scp` grant scopes."""
+async def test_scopes_are_read_from_scp() -> None:
+    """Both claims, `scope` and `scp`, grant scopes."""
     auth = AuthRequirement(scopes=("receipts:write",))
     text = token(good_claims(scope=None, scp=["receipts:write"]))
-    assert (await AuthInterceptor(FakeValidator())(request(text, auth), passed)).result is not None
+    assert (
+        await AuthInterceptor(FakeValidator())(request(text, auth), return_principal)
+    ).result is not None
 
 
-async def test_the_payload_is_not_judged_before_the_caller() -> None:
-    """A refused caller does not learn whether its payload is valid."""
+async def test_authentication_precedes_payload_validation() -> None:
+    """An unauthenticated caller gets the same error for valid and invalid payloads."""
     interceptor = AuthInterceptor(FakeValidator())
     told: set[str] = set()
     for error in (None, InvalidArgumentError("price must be a number")):
         for text in (None, "x", token(good_claims(exp=NOW - 600))):
             context = request(text)
             context.payload_error = error
-            told.add(await refused(interceptor(context, passed)))
+            told.add(await refused(interceptor(context, return_principal)))
     assert told == {TOLD}
 
 
@@ -195,13 +197,13 @@ async def test_the_payload_is_not_judged_before_the_caller() -> None:
         signed({"alg": "EdDSA"}, good_claims(sub="s3cret", exp=NOW - 600)),
     ],
 )
-async def test_the_log_says_why_without_the_token(
+async def test_log_has_the_reason_without_the_token(
     text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log has the reason; no log, error or repr shows token, claims or key."""
+    """The log has the reason; no log, error, traceback or repr has token, claims or key."""
     caplog.set_level(logging.DEBUG)
     with pytest.raises(UnauthenticatedError) as raised:
-        await AuthInterceptor(FakeValidator())(request(text), passed)
+        await AuthInterceptor(FakeValidator())(request(text), return_principal)
     assert len(caplog.records) == 1
     record = caplog.records[0]
     assert (record.name, record.levelno, record.exc_info) == (
@@ -244,44 +246,49 @@ ERRORS: list[tuple[BaseException, type[ServiceError], str]] = [
 
 
 @pytest.mark.parametrize(("error", "told", "why"), ERRORS)
-async def test_whatever_a_validator_raises_lets_nobody_in(
+async def test_validator_errors_reject_the_caller(
     error: BaseException, told: type[ServiceError], why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any exception of a validator refuses the call; the log has the reason or its class."""
-    message = await refused(AuthInterceptor(Fixed(error))(request("x"), passed), told)
+    """The caller gets a code and its description only; the log has the reason or the class."""
+    message = await refused(
+        AuthInterceptor(StubValidator(error))(request("x"), return_principal), told
+    )
     assert message == told.description
     assert caplog.messages == [f"{RUN.subject} refused a caller: {why}"]
 
 
 @pytest.mark.parametrize("answer", [None, True, "ada", {"id": "ada"}, object()])
-async def test_a_validator_that_names_nobody_lets_nobody_in(
+async def test_validator_without_a_principal_is_an_internal_error(
     answer: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A validator that returns no Principal fails the call with INTERNAL."""
+    """A validator that returns something other than a Principal is a defect."""
     await refused(
-        AuthInterceptor(Fixed(answer), required=False)(request("x"), passed), InternalError
+        AuthInterceptor(StubValidator(answer), required=False)(request("x"), return_principal),
+        InternalError,
     )
     assert caplog.messages == [
         f"{RUN.subject} refused a caller: the validator returned no Principal"
     ]
 
 
-async def test_a_validator_that_is_cancelled_stays_cancelled() -> None:
-    """Cancellation passes through and does not admit the caller."""
+async def test_cancellation_of_the_validator_propagates() -> None:
+    """CancelledError passes through and the handler is not called."""
     with pytest.raises(asyncio.CancelledError):
-        await AuthInterceptor(Fixed(asyncio.CancelledError()))(request("x"), passed)
+        await AuthInterceptor(StubValidator(asyncio.CancelledError()))(
+            request("x"), return_principal
+        )
 
 
-async def test_any_validator_will_do() -> None:
-    """A validator needs one method, and the principal that it returns is used."""
+async def test_custom_validator_is_supported() -> None:
+    """A validator needs only validate(); its Principal is used, scopes included."""
     ada = Principal(id="ada", scopes=frozenset({"receipts:write"}))
     auth = AuthRequirement(scopes=("receipts:write",))
-    call = AuthInterceptor(Fixed(ada))(request("opaque token", auth), passed)
+    call = AuthInterceptor(StubValidator(ada))(request("opaque token", auth), return_principal)
     assert (await call).result is ada
 
 
-async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
-    """A subclass with its own `validate` is called for every token, cached or not."""
+async def test_overridden_validate_is_called_for_cached_tokens() -> None:
+    """A subclass that checks more, such as revocation, is called on each request."""
 
     class Revoking(FakeValidator):
         revoked = False
@@ -293,37 +300,37 @@ async def test_a_validator_that_looks_at_each_token_is_always_asked() -> None:
 
     judge, text = Revoking(), token()
     interceptor = AuthInterceptor(judge)
-    assert (await interceptor(request(text), passed)).result is not None
+    assert (await interceptor(request(text), return_principal)).result is not None
     judge.revoked = True
     assert judge.remembered == 1
-    assert await refused(interceptor(request(text), passed)) == TOLD
+    assert await refused(interceptor(request(text), return_principal)) == TOLD
 
 
-async def test_a_remembered_token_is_judged_at_each_call() -> None:
-    """A cached token that expires between two calls is refused."""
+async def test_cached_token_is_rejected_once_it_expires() -> None:
+    """A cached token that expires between two calls is rejected."""
     judge, text = FakeValidator(leeway=0), token()
     interceptor = AuthInterceptor(judge)
-    first = (await interceptor(request(text), passed)).result
-    assert (await interceptor(request(text), passed)).result is first
+    first = (await interceptor(request(text), return_principal)).result
+    assert (await interceptor(request(text), return_principal)).result is first
     judge.time.now = NOW + 600
-    assert await refused(interceptor(request(text), passed)) == TOLD
+    assert await refused(interceptor(request(text), return_principal)) == TOLD
 
 
-async def test_nothing_stands_around_the_call_of_a_remembered_token() -> None:
-    """For a cached token, the next step is called directly."""
+async def test_cached_token_adds_no_coroutine() -> None:
+    """For a cached token the interceptor returns the next awaitable itself."""
     interceptor, text = AuthInterceptor(FakeValidator()), token()
-    await interceptor(request(text), passed)
-    returned = passed(request())
+    await interceptor(request(text), return_principal)
+    returned = return_principal(request())
     assert interceptor(request(text), lambda _: returned) is returned
     await returned
 
 
-async def test_a_token_in_another_place_is_none() -> None:
-    """Tokens in headers, context or payload are not used."""
+async def test_token_outside_the_token_field_is_ignored() -> None:
+    """Tokens in headers, the shared context or the payload do not authenticate."""
     context = request()
     context.headers = {"Authorization": f"Bearer {token()}", "token": token()}
     context.metadata_context = {"authentication": {"type": "jwt", "token": token()}}
-    assert await refused(AuthInterceptor(FakeValidator())(context, passed)) == TOLD
+    assert await refused(AuthInterceptor(FakeValidator())(context, return_principal)) == TOLD
 
 
 class Span:
@@ -346,34 +353,34 @@ class Span:
         (token(), AuthRequirement(scopes=("admin",)), "authorization.failed"),
     ],
 )
-async def test_a_refusal_is_told_on_the_span(
+async def test_rejection_adds_a_span_event(
     text: str | None, auth: AuthRequirement | None, event: str | None
 ) -> None:
-    """The span has one event that names the kind of refusal, cached token or not."""
+    """The event is authentication.failed or authorization.failed, for cached tokens too."""
     interceptor = AuthInterceptor(FakeValidator())
     for _ in range(2):
         context, span = request(text, auth), Span()
         context.span = span  # type: ignore[assignment]
         if event is None:
-            await interceptor(context, passed)
+            await interceptor(context, return_principal)
         else:
             with pytest.raises(ServiceError):
-                await interceptor(context, passed)
+                await interceptor(context, return_principal)
         assert span.events == ([] if event is None else [event])
 
 
-async def test_a_remembered_token_needs_its_scopes_at_each_operation() -> None:
-    """Scopes are checked for each operation, for a cached token too."""
+async def test_scopes_of_cached_tokens_are_checked_per_operation() -> None:
+    """A token accepted for one operation can still lack the scopes of another."""
     interceptor, text = AuthInterceptor(FakeValidator()), token()
-    assert (await interceptor(request(text), passed)).result is not None
-    call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), passed)
+    assert (await interceptor(request(text), return_principal)).result is not None
+    call = interceptor(request(text, AuthRequirement(scopes=("receipts:read",))), return_principal)
     assert (await call).result is not None
     with pytest.raises(PermissionDeniedError):
-        await interceptor(request(text, AuthRequirement(scopes=("admin",))), passed)
+        await interceptor(request(text, AuthRequirement(scopes=("admin",))), return_principal)
 
 
-async def test_what_a_handler_raises_is_left_alone() -> None:
-    """An exception of the handler is not treated as one of the token."""
+async def test_handler_errors_pass_through() -> None:
+    """An error of the handler is not reported as an error of the token."""
 
     async def fail(context: RequestContext) -> Response:
         raise ValueError(context.key)

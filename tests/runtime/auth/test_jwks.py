@@ -1,4 +1,4 @@
-"""JwksKeySource: when it fetches, which keys it uses meanwhile, and failures of the endpoint."""
+"""JwksKeySource: when it fetches, which keys it serves, and how it handles failures."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ from weenats.context import CURRENT
 URI = "https://user:hidden@issuer.example/keys?secret=hidden"
 
 
-def an_ed25519(kid: str | None = "a", **members: Any) -> dict[str, Any]:
-    """Return a new Ed25519 key as JWK."""
+def make_ed25519_jwk(kid: str | None = "a", **members: Any) -> dict[str, Any]:
+    """Return a new public signing key as JWK."""
     public = ed25519.Ed25519PrivateKey.generate().public_key()
     found = {**OKPAlgorithm.to_jwk(public, as_dict=True), **members}
     return found if kid is None else {**found, "kid": kid}
 
 
-def a_set(*keys: Any) -> bytes:
-    """Return a JWKS."""
+def make_jwks(*keys: Any) -> bytes:
+    """Return a JWKS document."""
     return json.dumps({"keys": keys}).encode()
 
 
 class Endpoint:
-    """A fake endpoint that returns a document or raises, and counts its requests."""
+    """A fake JWKS endpoint: returns a document or raises, and records its calls."""
 
     def __init__(self, clock: FakeClock, *keys: Any) -> None:
         self.clock = clock
-        self.answer: bytes | Exception = a_set(*keys)
+        self.answer: bytes | Exception = make_jwks(*keys)
         self.asked_at: list[float] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def __call__(self, uri: str) -> bytes:
-        """Return the answer once the gate is open."""
+        """Return the document when the gate is open."""
         assert uri == URI
         self.asked_at.append(self.clock.now)
         assert self.gate.wait(LIMIT)
@@ -56,21 +56,21 @@ class Endpoint:
         return self.answer
 
     @property
-    def asked(self) -> int:
-        """The number of requests."""
+    def fetches(self) -> int:
+        """The number of fetches."""
         return len(self.asked_at)
 
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """A clock that tests set."""
+    """A clock that tests advance."""
     return FakeClock()
 
 
 @pytest.fixture
 def endpoint(clock: FakeClock) -> Endpoint:
     """An endpoint with the key `a`."""
-    return Endpoint(clock, an_ed25519("a"))
+    return Endpoint(clock, make_ed25519_jwk("a"))
 
 
 @pytest.fixture
@@ -82,13 +82,13 @@ async def source(clock: FakeClock, endpoint: Endpoint) -> Any:
     await source.close()
 
 
-async def idle(source: JwksKeySource) -> None:
+async def wait_until_idle(source: JwksKeySource) -> None:
     """Wait until no fetch is running."""
     await until(lambda: source._fetching is None or source._fetching.done())
 
 
 async def refused(source: JwksKeySource, kid: str | None = "x", algorithm: str = "EdDSA") -> bool:
-    """Whether the key is unknown."""
+    """Return whether the source rejects this key."""
     try:
         await source.key(kid, algorithm)
     except UnknownKeyError:
@@ -96,28 +96,30 @@ async def refused(source: JwksKeySource, kid: str | None = "x", algorithm: str =
     return False
 
 
-async def test_the_first_token_brings_the_keys(source: JwksKeySource, endpoint: Endpoint) -> None:
-    """Nothing is fetched before the first token; a hundred tokens share one fetch."""
-    assert endpoint.asked == 0
+async def test_first_lookup_fetches_the_keys_once(
+    source: JwksKeySource, endpoint: Endpoint
+) -> None:
+    """Nothing is fetched before the first lookup; 100 concurrent lookups share one fetch."""
+    assert endpoint.fetches == 0
     keys = await asyncio.gather(*(source.key("a", "EdDSA") for _ in range(100)))
-    assert endpoint.asked == 1
+    assert endpoint.fetches == 1
     assert isinstance(keys[0], PyJWK)
 
 
-async def test_start_fetches_before_anybody_asks(source: JwksKeySource, endpoint: Endpoint) -> None:
-    """`start` fetches keys before the first request."""
+async def test_start_fetches_the_keys(source: JwksKeySource, endpoint: Endpoint) -> None:
+    """A started source has its keys before the first lookup."""
     source.start()
-    await idle(source)
-    assert (endpoint.asked, source.state().keys) == (1, 1)
+    await wait_until_idle(source)
+    assert (endpoint.fetches, source.state().keys) == (1, 1)
 
 
-async def test_the_loop_goes_on_while_keys_are_fetched(
+async def test_fetch_does_not_block_the_event_loop(
     source: JwksKeySource, endpoint: Endpoint
 ) -> None:
     """A slow endpoint blocks a thread, not the event loop."""
     endpoint.gate.clear()
     waiting = asyncio.create_task(source.key("a", "EdDSA"))
-    await until(lambda: endpoint.asked == 1)
+    await until(lambda: endpoint.fetches == 1)
     assert not waiting.done()
     endpoint.gate.set()
     await waiting
@@ -126,69 +128,69 @@ async def test_the_loop_goes_on_while_keys_are_fetched(
 async def test_keys_are_refreshed_before_they_expire(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """After four minutes a token triggers a fetch without waiting for it."""
+    """A lookup after REFRESH_AFTER starts a fetch without waiting for it."""
     await source.key("a", "EdDSA")
     clock.now += jwks.REFRESH_AFTER - 0.1
     await source.key("a", "EdDSA")
-    assert endpoint.asked == 1
+    assert endpoint.fetches == 1
     clock.now += 0.1
     endpoint.gate.clear()
     await source.key("a", "EdDSA")
-    await until(lambda: endpoint.asked == 2)
+    await until(lambda: endpoint.fetches == 2)
     endpoint.gate.set()
-    await idle(source)
+    await wait_until_idle(source)
     assert source.state().age == 0
 
 
-async def test_keys_are_refreshed_without_requests() -> None:
-    """A timer fetches keys without requests, so that the next one does not wait."""
+async def test_timer_refreshes_keys_without_lookups() -> None:
+    """A timer refreshes the keys, so that the next lookup need not wait."""
     time = travel()
     loop = asyncio.get_running_loop()
-    endpoint = Endpoint(FakeClock(), an_ed25519())
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=loop.time)
     source.start()
     await until(lambda: source.state().status == "fresh")
     time.advance(jwks.REFRESH_AFTER)
-    await until(lambda: endpoint.asked == 2)
-    await idle(source)
+    await until(lambda: endpoint.fetches == 2)
+    await wait_until_idle(source)
     time.advance(jwks.REFRESH_AFTER)
-    await until(lambda: endpoint.asked == 3)
+    await until(lambda: endpoint.fetches == 3)
     await source.close()
     time.advance(jwks.REFRESH_AFTER)
     await until(lambda: source._timer is None)
-    assert endpoint.asked == 3
+    assert endpoint.fetches == 3
 
 
-async def test_stale_keys_serve_while_the_endpoint_is_down(
+async def test_stale_keys_are_used_while_the_endpoint_is_down(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Known tokens remain valid while the endpoint returns 500 as the keys expire."""
+    """Known keys stay usable while the endpoint fails for 30 seconds as they expire."""
     await source.key("a", "EdDSA")
     clock.now += jwks.LIFETIME - 1
     endpoint.answer = FetchError("the response has status 500")
     for _ in range(300):
         clock.now += 0.1
         assert not await refused(source, "a")
-        await idle(source)
+        await wait_until_idle(source)
     assert source.state().status == "stale"
-    assert 6 <= endpoint.asked - 1 <= 10
+    assert 6 <= endpoint.fetches - 1 <= 10
     assert source.state().last_error == "the response has status 500"
-    endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
+    endpoint.answer = make_jwks(make_ed25519_jwk("a"), make_ed25519_jwk("b"))
     clock.now += jwks.MAX_BACKOFF
     await source.key("b", "EdDSA")
     state = source.state()
     assert (state.status, state.failures, state.last_error) == ("fresh", 0, None)
 
 
-async def test_stale_keys_serve_for_a_bounded_time(
+async def test_stale_keys_are_dropped_after_max_stale(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An hour after their expiry, keys are no longer used: they may be stolen."""
+    """After LIFETIME plus MAX_STALE the old keys are no longer used."""
     await source.key("a", "EdDSA")
     endpoint.answer = FetchError("down")
     clock.now += jwks.LIFETIME + jwks.MAX_STALE - 0.1
     assert not await refused(source, "a")
-    await idle(source)
+    await wait_until_idle(source)
     generation = source.generation
     clock.now += 0.1
     with pytest.raises(KeysUnavailableError):
@@ -200,15 +202,15 @@ async def test_stale_keys_serve_for_a_bounded_time(
     ]
 
 
-async def test_failures_back_off(
+async def test_failed_fetches_back_off(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Without keys, a thousand tokens per minute cause one fetch every five seconds."""
+    """Without keys, fetches back off from one second to MAX_BACKOFF."""
     endpoint.answer = FetchError("down")
     for _ in range(1000):
         with pytest.raises(KeysUnavailableError):
             await source.key("a", "EdDSA")
-        await idle(source)
+        await wait_until_idle(source)
         clock.now += 0.06
     pauses = [
         later - before
@@ -216,29 +218,29 @@ async def test_failures_back_off(
     ]
     assert pauses[:3] == pytest.approx([1, 2, 4], abs=0.1)
     assert min(pauses[3:]) >= jwks.MAX_BACKOFF
-    assert source.state().failures == endpoint.asked
+    assert source.state().failures == endpoint.fetches
 
 
-async def test_a_flood_of_unknown_kids_makes_one_fetch_a_second(
+async def test_unknown_kids_cause_one_fetch_per_second(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Ten thousand unknown kids in ten seconds cause ten fetches; known tokens pass."""
+    """10,000 unknown kids in ten seconds cause ten fetches; known keys still work."""
     await source.key("a", "EdDSA")
     for number in range(10_000):
         clock.now += 0.001
         assert await refused(source, f"invented-{number}")
     assert not await refused(source, "a")
-    assert endpoint.asked <= 1 + 10
+    assert endpoint.fetches <= 1 + 10
 
 
-async def test_a_rotated_key_is_accepted_within_a_second(
+async def test_rotated_key_is_accepted_within_a_second(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """During a flood of unknown kids, a new key is known within a second."""
+    """Under a flood of unknown kids a new key is found at the next fetch, a second later."""
     await source.key("a", "EdDSA")
     clock.now += 10
     assert await refused(source, "b")
-    endpoint.answer = a_set(an_ed25519("b"))
+    endpoint.answer = make_jwks(make_ed25519_jwk("b"))
     for _ in range(7):
         clock.now += 0.125
         assert await refused(source, "b")
@@ -248,30 +250,30 @@ async def test_a_rotated_key_is_accepted_within_a_second(
     assert await refused(source, "a")
 
 
-async def test_rotation_under_load_refuses_nobody(
+async def test_rotation_under_load_rejects_no_token(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """A thousand callers with a new key wait for the one fetch that returns it."""
+    """Concurrent lookups of the new key wait for the one fetch that brings it."""
     await source.key("a", "EdDSA")
     clock.now += 1
-    endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
+    endpoint.answer = make_jwks(make_ed25519_jwk("a"), make_ed25519_jwk("b"))
     outcomes = await asyncio.gather(
         *(refused(source, "b") for _ in range(500)), *(refused(source, "a") for _ in range(500))
     )
     assert not any(outcomes)
-    assert endpoint.asked == 2
+    assert endpoint.fetches == 2
 
 
-async def test_unknown_kids_wait_a_bounded_time() -> None:
-    """A slow endpoint delays unknown kids by a second, and known kids not at all."""
+async def test_unknown_kid_waits_at_most_unknown_wait() -> None:
+    """A slow endpoint delays unknown kids by UNKNOWN_WAIT, and known kids not at all."""
     time = travel()
-    endpoint = Endpoint(FakeClock(), an_ed25519())
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
     await source.key("a", "EdDSA")
     time.advance(2)
     endpoint.gate.clear()
     waiting = asyncio.create_task(refused(source, "x"))
-    await until(lambda: endpoint.asked == 2)
+    await until(lambda: endpoint.fetches == 2)
     assert not await refused(source, "a")
     assert not waiting.done()
     time.advance(jwks.UNKNOWN_WAIT)
@@ -280,111 +282,112 @@ async def test_unknown_kids_wait_a_bounded_time() -> None:
     await source.close()
 
 
-async def test_unknown_kids_do_not_queue_for_a_slow_endpoint() -> None:
-    """After a slow fetch, unknown kids do not wait, until a fetch is fast again."""
+async def test_unknown_kids_do_not_wait_for_a_slow_endpoint() -> None:
+    """Unknown kids fail immediately once a fetch is late, or if the previous one was slow.
+
+    The keys of a slow fetch are used when they arrive; a fast fetch is waited for again.
+    """
     time = travel()
-    endpoint = Endpoint(FakeClock(), an_ed25519())
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
     await source.key("a", "EdDSA")
     time.advance(2)
     endpoint.gate.clear()
     early = asyncio.create_task(refused(source, "b"))
-    await until(lambda: endpoint.asked == 2)
+    await until(lambda: endpoint.fetches == 2)
     time.advance(jwks.UNKNOWN_WAIT)
     assert await refused(source, "b")
     assert await early
-    endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
+    endpoint.answer = make_jwks(make_ed25519_jwk("a"), make_ed25519_jwk("b"))
     endpoint.gate.set()
-    await idle(source)
+    await wait_until_idle(source)
     assert not await refused(source, "b")
     time.advance(2)
     endpoint.gate.clear()
     with pytest.raises(UnknownKeyError):
         source.key("c", "EdDSA").send(None)  # without waiting for anything
-    await until(lambda: endpoint.asked == 3)
+    await until(lambda: endpoint.fetches == 3)
     with pytest.raises(UnknownKeyError):
         source.key("c", "EdDSA").send(None)
     endpoint.gate.set()
-    await idle(source)
-    endpoint.answer = a_set(an_ed25519("c"))
+    await wait_until_idle(source)
+    endpoint.answer = make_jwks(make_ed25519_jwk("c"))
     time.advance(2)
     assert not await refused(source, "c")
     await source.close()
 
 
-async def test_a_known_kid_with_another_algorithm_sets_off_no_fetch(
+async def test_known_kid_with_wrong_algorithm_causes_no_fetch(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """A known kid with an algorithm that it does not fit is refused without a fetch."""
+    """An algorithm that does not fit the known key is rejected at once."""
     await source.key("a", "EdDSA")
     clock.now += 10
     assert await refused(source, "a", "RS256")
-    assert endpoint.asked == 1
+    assert endpoint.fetches == 1
 
 
-async def test_a_token_without_kid_takes_the_only_key_that_fits(
+async def test_missing_kid_selects_the_only_fitting_key(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """A token without kid is accepted if one key fits, and refused if two do."""
+    """Without a kid the only key is used; with two keys the lookup fails."""
     assert (await source.key(None, "EdDSA")).key_id == "a"
-    endpoint.answer = a_set(an_ed25519("a"), an_ed25519("b"))
+    endpoint.answer = make_jwks(make_ed25519_jwk("a"), make_ed25519_jwk("b"))
     clock.now += jwks.REFRESH_AFTER
     source.start()
-    await idle(source)
+    await wait_until_idle(source)
     assert await refused(source, None)
 
 
-async def test_the_generation_tells_when_keys_change(
+async def test_generation_changes_only_with_the_keys(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """The generation changes if a key is added or removed, not if the set is the same."""
-    first, second = an_ed25519("a"), an_ed25519("b")
+    """The same keys keep the generation; added, removed and renamed keys change it."""
+    first, second = make_ed25519_jwk("a"), make_ed25519_jwk("b")
     generations = []
     for keys in ([first], [first], [first, second], [second], [{**first, "kid": "b"}]):
-        endpoint.answer = a_set(*keys)
+        endpoint.answer = make_jwks(*keys)
         clock.now += jwks.REFRESH_AFTER
         source.start()
-        await idle(source)
+        await wait_until_idle(source)
         generations.append(source.generation)
     assert generations == [1, 1, 2, 3, 4]
 
 
-async def test_a_set_without_keys_is_believed(
+async def test_empty_jwks_removes_all_keys(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """Keys that the issuer withdraws are removed by the next fetch, the last one too."""
+    """An issuer that withdraws its only key takes effect at the next fetch."""
     await source.key("a", "EdDSA")
-    endpoint.answer = a_set()
+    endpoint.answer = make_jwks()
     clock.now += jwks.REFRESH_AFTER
     source.start()
-    await idle(source)
+    await wait_until_idle(source)
     assert await refused(source, "a")
     assert source.state().status == "empty"
 
 
-async def test_state_shows_what_health_checks_need(
+async def test_state_reports_keys_and_failures(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
 ) -> None:
-    """The state has status, number and age of keys, and failures."""
+    """The state has the status, number and age of keys, failure count and last error."""
     state = source.state()
     assert (state.status, state.keys, state.age, state.last_error) == ("empty", 0, None, None)
     await source.key("a", "EdDSA")
     endpoint.answer = RuntimeError("hidden")
     clock.now += jwks.LIFETIME
     await source.key("a", "EdDSA")
-    await idle(source)
+    await wait_until_idle(source)
     state = source.state()
     assert (state.status, state.keys, state.age) == ("stale", 1, jwks.LIFETIME)
     assert (state.failures, state.last_error) == (1, "RuntimeError")
 
 
-async def test_close_ends_a_fetch_and_may_be_called_twice(
-    source: JwksKeySource, endpoint: Endpoint
-) -> None:
-    """`close` cancels a fetch and may be called twice; the next token fetches again."""
+async def test_close_cancels_a_running_fetch(source: JwksKeySource, endpoint: Endpoint) -> None:
+    """close() does not wait for the endpoint, and may be called twice."""
     endpoint.gate.clear()
     waiting = asyncio.create_task(refused(source, "a"))
-    await until(lambda: endpoint.asked == 1)
+    await until(lambda: endpoint.fetches == 1)
     fetching = source._fetching
     await source.close()
     await source.close()
@@ -394,12 +397,12 @@ async def test_close_ends_a_fetch_and_may_be_called_twice(
     endpoint.gate.set()
 
 
-async def test_a_token_after_the_end_has_the_keys_kept_fresh_again(
+async def test_lookup_after_close_restarts_the_timer(
     source: JwksKeySource, endpoint: Endpoint
 ) -> None:
-    """After `close`, a token with fresh keys restarts the timer, once."""
+    """A lookup of fresh keys after close() starts one timer again."""
     await source.key("a", "EdDSA")
-    await idle(source)
+    await wait_until_idle(source)
     await source.close()
     assert source._timer is None
     await source.key("a", "EdDSA")
@@ -407,11 +410,11 @@ async def test_a_token_after_the_end_has_the_keys_kept_fresh_again(
     assert timer is not None
     await source.key("a", "EdDSA")
     assert source._timer is timer
-    assert endpoint.asked == 1
+    assert endpoint.fetches == 1
 
 
-async def test_a_failure_is_tried_again_after_a_pause() -> None:
-    """A timer retries a failed fetch after the backoff."""
+async def test_timer_retries_a_failed_fetch_after_cooldown() -> None:
+    """A failed fetch is repeated after COOLDOWN, earlier than a successful one."""
     loop = asyncio.get_running_loop()
     endpoint = Endpoint(FakeClock())
     endpoint.answer = FetchError("down")
@@ -424,26 +427,24 @@ async def test_a_failure_is_tried_again_after_a_pause() -> None:
     await source.close()
 
 
-def test_a_source_may_be_used_in_one_loop_after_another(
-    clock: FakeClock, endpoint: Endpoint
-) -> None:
-    """Keys outlive the event loop that fetched them, and so does the ability to fetch."""
+def test_source_works_in_several_event_loops(clock: FakeClock, endpoint: Endpoint) -> None:
+    """Keys outlive the loop that fetched them; a fetch of a closed loop blocks no other."""
     source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=clock)
     asyncio.run(refused(source, "a"))
     clock.now += jwks.REFRESH_AFTER
     assert not asyncio.run(refused(source, "a"))
     clock.now += jwks.REFRESH_AFTER
     assert not asyncio.run(refused(source, "a"))
-    assert endpoint.asked >= 3
+    assert endpoint.fetches >= 3
 
 
-async def test_a_fetch_belongs_to_no_request(source: JwksKeySource) -> None:
-    """The fetch does not inherit the current message and its deadline."""
+async def test_fetch_does_not_inherit_the_request_context(source: JwksKeySource) -> None:
+    """The fetching thread sees neither the current message nor its deadline."""
     seen: list[Any] = []
 
     def look(_: str) -> bytes:
         seen.append(CURRENT.get())
-        return a_set(an_ed25519("a"))
+        return make_jwks(make_ed25519_jwk("a"))
 
     source._load = look
     CURRENT.set(object())  # type: ignore[arg-type]
@@ -451,7 +452,7 @@ async def test_a_fetch_belongs_to_no_request(source: JwksKeySource) -> None:
     assert seen == [None]
 
 
-async def test_logs_and_repr_show_no_secret_of_the_uri(
+async def test_logs_and_repr_hide_credentials_of_the_uri(
     source: JwksKeySource, endpoint: Endpoint, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """User, password and query are hidden; a repeated failure is logged once."""
@@ -463,14 +464,14 @@ async def test_logs_and_repr_show_no_secret_of_the_uri(
     assert caplog.messages == [
         "the keys at https://issuer.example/keys cannot be fetched: the response has status 500"
     ]
-    endpoint.answer = a_set()
+    endpoint.answer = make_jwks()
     assert await refused(source, "a")
     assert caplog.messages[1:] == ["the keys at https://issuer.example/keys can be fetched again"]
     assert repr(source) == "<JwksKeySource https://issuer.example/keys>"
 
 
-def test_hmac_never_goes_with_a_jwks() -> None:
-    """HMAC algorithms are refused, since published keys must not be secrets."""
+def test_hmac_with_jwks_is_rejected() -> None:
+    """A key source with an HMAC algorithm cannot be created."""
     with pytest.raises(
         ValueError,
         match=r"^jwks_uri cannot be used with HMAC algorithms: a JWKS has public keys only$",
@@ -513,32 +514,34 @@ WEAK: dict[str, Any] = RSAAlgorithm.to_jwk(
         "x",
     ],
 )
-def test_keys_that_may_not_sign_are_passed_over(bad: Any) -> None:
-    """Unusable keys of a set are ignored, the others are used."""
-    keys, _ = read_keys(a_set(bad, RSA), ["RS256", "EdDSA"])
+def test_unusable_keys_are_skipped(bad: Any) -> None:
+    """An unusable key in the set does not affect the other keys."""
+    keys, _ = read_keys(make_jwks(bad, RSA), ["RS256", "EdDSA"])
     assert {kid: list(fitting) for kid, fitting in keys.items()} == {"rsa": ["RS256"]}
 
 
-def test_a_key_serves_the_algorithms_it_names_only() -> None:
-    """A key with `alg` is used for that algorithm only, others for all that fit."""
+def test_key_alg_limits_its_algorithms() -> None:
+    """A key with `alg` fits that algorithm only, a key without fits all of its kind."""
     algorithms = ["RS256", "PS256", "ES256"]
-    assert set(read_keys(a_set(RSA), algorithms)[0]["rsa"]) == {"RS256", "PS256"}
-    named = read_keys(a_set({**RSA, "alg": "PS256"}), algorithms)[0]
+    assert set(read_keys(make_jwks(RSA), algorithms)[0]["rsa"]) == {"RS256", "PS256"}
+    named = read_keys(make_jwks({**RSA, "alg": "PS256"}), algorithms)[0]
     assert set(named["rsa"]) == {"PS256"}
 
 
-def test_keys_that_share_a_kid_are_refused(caplog: pytest.LogCaptureFixture) -> None:
-    """Keys that share a kid are not used; the others are."""
-    document = a_set(an_ed25519("a"), an_ed25519("b"), an_ed25519("a"), an_ed25519("a"))
+def test_keys_with_duplicate_kid_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
+    """Keys with the same kid are ambiguous, so none of them is used."""
+    document = make_jwks(
+        make_ed25519_jwk("a"), make_ed25519_jwk("b"), make_ed25519_jwk("a"), make_ed25519_jwk("a")
+    )
     keys, known = read_keys(document, ["EdDSA"])
     assert list(keys) == list(known) == ["b"]
     assert caplog.messages == ["the JWKS has several keys with the same kid; none of them is used"]
 
 
-def test_keys_without_a_kid_are_one_or_none() -> None:
-    """One key without kid is used; of two, none is."""
-    assert set(read_keys(a_set(an_ed25519(None)), ["EdDSA"])[0]) == {None}
-    assert read_keys(a_set(an_ed25519(None), an_ed25519(None)), ["EdDSA"])[0] == {}
+def test_only_one_key_may_lack_a_kid() -> None:
+    """One key without kid is used; of two, neither is."""
+    assert set(read_keys(make_jwks(make_ed25519_jwk(None)), ["EdDSA"])[0]) == {None}
+    assert read_keys(make_jwks(make_ed25519_jwk(None), make_ed25519_jwk(None)), ["EdDSA"])[0] == {}
 
 
 @pytest.mark.parametrize(
@@ -555,8 +558,8 @@ def test_keys_without_a_kid_are_one_or_none() -> None:
         b'{"keys":' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_jwks_is_refused(document: bytes) -> None:
-    """HTML, invalid JSON and other documents fail, and the error does not show them."""
+def test_invalid_jwks_document_is_an_error(document: bytes) -> None:
+    """HTML, broken JSON and other documents fail, and the error shows none of their content."""
     text = "^the document is not a (JSON object|JWKS: it has no array `keys`)$"
     with pytest.raises(FetchError, match=text) as error:
         read_keys(document, ["EdDSA"])

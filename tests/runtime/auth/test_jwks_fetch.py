@@ -1,4 +1,4 @@
-"""Fetching from an HTTP server that misbehaves."""
+"""Fetching a JWKS from an HTTP server that misbehaves."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, _reason, fetch
 
 @pytest.fixture
 def server() -> Iterator[HttpServer]:
-    """A server without TLS."""
+    """An HTTP server without TLS."""
     server = HttpServer()
     yield server
     server.stop()
 
 
-def test_a_document_is_returned(server: HttpServer) -> None:
-    """A document up to the size limit is returned completely."""
+def test_document_is_returned(server: HttpServer) -> None:
+    """A document of up to MAX_BYTES is returned whole."""
     assert fetch(server.uri) == DOCUMENT
     server.behaviour = answer(b"x" * MAX_BYTES)
     assert len(fetch(server.uri)) == MAX_BYTES
 
 
-def test_json_is_asked_for(server: HttpServer) -> None:
-    """The request accepts JSON."""
+def test_accept_header_requests_json(server: HttpServer) -> None:
+    """The request accepts application/json only."""
     accepted: list[str | None] = []
 
     def note(handler: BaseHTTPRequestHandler) -> None:
@@ -50,8 +50,8 @@ def test_json_is_asked_for(server: HttpServer) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_connecting_is_part_of_the_time(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connecting counts towards the timeout."""
+def test_timeout_includes_connecting(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that does not answer the connection attempt times out."""
     given: list[Any] = []
 
     def swallow(_: Any, timeout: Any, *__: Any) -> None:
@@ -65,8 +65,8 @@ def test_connecting_is_part_of_the_time(scheme: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("status", [201, 204, 301, 302, 304, 307, 308, 401, 404, 429, 500, 503])
-def test_any_other_status_is_a_failure(server: HttpServer, status: int) -> None:
-    """Every status but 200 is a failure, and redirects are not followed."""
+def test_status_other_than_200_is_an_error(server: HttpServer, status: int) -> None:
+    """Error statuses and redirects fail; a redirect is never followed."""
     body = b"" if status in {204, 304} else DOCUMENT
     server.behaviour = answer(body, status, {"Location": "/other"})
     with pytest.raises(FetchError, match=f"^the response has status {status}$"):
@@ -74,8 +74,8 @@ def test_any_other_status_is_a_failure(server: HttpServer, status: int) -> None:
     assert server.paths == ["/keys"]
 
 
-def test_a_redirect_to_a_file_is_not_followed(server: HttpServer, tmp_path: Path) -> None:
-    """A redirect to a file is not followed."""
+def test_redirect_to_a_file_is_not_followed(server: HttpServer, tmp_path: Path) -> None:
+    """A server cannot make the client read a local file."""
     (tmp_path / "keys").write_bytes(DOCUMENT)
     server.behaviour = answer(b"", 302, {"Location": (tmp_path / "keys").as_uri()})
     with pytest.raises(FetchError):
@@ -85,8 +85,8 @@ def test_a_redirect_to_a_file_is_not_followed(server: HttpServer, tmp_path: Path
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_huge_document_is_cut_short(server: HttpServer, told: bool) -> None:
-    """A document without end is read up to the size limit only."""
+def test_oversized_document_is_rejected(server: HttpServer, told: bool) -> None:
+    """Reading stops at MAX_BYTES, with and without a Content-Length."""
 
     def flood(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -103,7 +103,7 @@ def test_a_huge_document_is_cut_short(server: HttpServer, told: bool) -> None:
 
 
 def drip_body(handler: BaseHTTPRequestHandler, pause: Callable[[], bool]) -> None:
-    """Send the body byte by byte."""
+    """Send the body one byte at a time."""
     handler.send_response(200)
     handler.end_headers()
     while not pause():
@@ -126,8 +126,8 @@ def silence(handler: BaseHTTPRequestHandler, pause: Callable[[], bool]) -> None:
 
 @pytest.mark.timing
 @pytest.mark.parametrize("slow", [drip_body, drip_headers, silence])
-def test_a_slow_answer_is_given_up_as_a_whole(server: HttpServer, slow: Any) -> None:
-    """The timeout covers the whole fetch, however often a byte arrives."""
+def test_timeout_covers_the_whole_fetch(server: HttpServer, slow: Any) -> None:
+    """A server that sends a byte now and then does not extend the timeout."""
     server.behaviour = lambda handler: slow(handler, lambda: server.ended.wait(0.01))
     started = monotonic()
     with pytest.raises(FetchError, match=r"^no response (within 0\.2 s|in time)$"):
@@ -144,35 +144,35 @@ def test_a_slow_answer_is_given_up_as_a_whole(server: HttpServer, slow: Any) -> 
         lambda handler: handler.connection.close(),
     ],
 )
-def test_broken_answers_are_failures(server: HttpServer, behaviour: Behaviour) -> None:
-    """A response that is not HTTP, or is truncated, fails, and the error does not show it."""
+def test_invalid_http_response_is_an_error(server: HttpServer, behaviour: Behaviour) -> None:
+    """A response that is not HTTP, or truncated, fails; the error shows none of its content."""
     server.behaviour = behaviour
     with pytest.raises(FetchError) as error:
         fetch(server.uri, timeout=2)
     assert "not HTTP" not in str(error.value)
 
 
-def test_nobody_there_is_a_failure(server: HttpServer) -> None:
+def test_refused_connection_is_an_error(server: HttpServer) -> None:
     """A closed port fails immediately."""
     server.stop()
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
         fetch(server.uri)
 
 
-def test_an_address_without_a_host_is_a_failure() -> None:
-    """A URL without a host fails with the reason of urllib."""
+def test_url_without_a_host_is_an_error() -> None:
+    """The error has the class of the urllib error as reason."""
     with pytest.raises(FetchError, match=r"^the document cannot be read \(URLError\)$"):
         fetch("http:///keys")
 
 
 @pytest.mark.parametrize("error", [TimeoutError("s3cret"), URLError(TimeoutError("s3cret"))])
-def test_a_socket_that_gives_up_says_so(error: Exception) -> None:
-    """A timeout of the socket is reported as such, wrapped by urllib or not."""
+def test_socket_timeout_is_reported_as_timeout(error: Exception) -> None:
+    """A timeout is reported the same way whether urllib wraps it or not."""
     assert _reason(error) == "no response in time"
 
 
-def test_a_packed_answer_is_not_unpacked(server: HttpServer) -> None:
-    """Compressed responses are not decompressed."""
+def test_compressed_response_is_not_decompressed(server: HttpServer) -> None:
+    """A gzip bomb is returned as it is."""
     bomb = gzip.compress(b" " * 50_000_000)
     server.behaviour = answer(bomb, headers={"Content-Encoding": "gzip"})
     assert fetch(server.uri) == bomb
@@ -180,29 +180,29 @@ def test_a_packed_answer_is_not_unpacked(server: HttpServer) -> None:
 
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[HttpServer]:
-    """A TLS server with an untrusted certificate."""
+    """A server with a self-signed certificate."""
     server = HttpServer(self_signed(tmp_path, "127.0.0.1").serving)
     yield server
     server.stop()
 
 
-def test_a_certificate_must_be_vouched_for(
+def test_untrusted_certificate_is_rejected(
     tls_server: HttpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An untrusted certificate is refused, a trusted one is accepted."""
+    """An unknown certificate is rejected; one that the system trusts is accepted."""
     with pytest.raises(FetchError, match="invalid certificate"):
         fetch(tls_server.uri)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "server.pem"))
     assert fetch(tls_server.uri) == DOCUMENT
 
 
-def test_a_peer_that_never_ends_the_handshake_is_given_up(server: HttpServer) -> None:
-    """The TLS handshake counts towards the timeout."""
+def test_timeout_includes_the_tls_handshake(server: HttpServer) -> None:
+    """A server that does not speak TLS times out."""
     with pytest.raises(FetchError):
         fetch(server.uri.replace("http:", "https:"), timeout=0.2)
 
 
-async def test_the_loop_runs_while_a_slow_peer_is_waited_for(server: HttpServer) -> None:
+async def test_event_loop_runs_during_a_slow_fetch(server: HttpServer) -> None:
     """A fetch in a thread does not block the event loop."""
     opened = threading.Event()
 

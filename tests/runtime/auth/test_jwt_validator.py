@@ -1,4 +1,4 @@
-"""Which keys JwtValidator requests, how it uses the results, and what it costs."""
+"""How JwtValidator looks up keys, handles failures, and what it costs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from weenats.auth.keys import SYMMETRIC, Algorithm, jwk_keys
 from weenats.errors import UnavailableError
 
 
-class Asked:
-    """A key source with a fixed result that records its calls."""
+class RecordingKeySource:
+    """A key source that returns or raises a given result, and records its lookups."""
 
     generation = 0
 
@@ -44,7 +44,7 @@ class Asked:
         self._answer = answer
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:
-        """Return or raise the fixed result."""
+        """Return the result, or raise it."""
         self.questions.append((kid, algorithm))
         if isinstance(self._answer, Exception):
             raise self._answer
@@ -52,8 +52,8 @@ class Asked:
 
 
 @pytest.mark.parametrize("algorithm", get_args(Algorithm))
-async def test_every_algorithm_works(algorithm: str) -> None:
-    """A valid token of each algorithm is accepted."""
+async def test_every_algorithm_is_supported(algorithm: str) -> None:
+    """A valid token of each algorithm gives its principal."""
     if algorithm in SYMMETRIC:
         text = signed({"alg": algorithm}, good_claims(), SECRET, algorithm)
         principal = await validated(text, algorithms=[algorithm], secret=SECRET)
@@ -62,10 +62,10 @@ async def test_every_algorithm_works(algorithm: str) -> None:
     assert principal.id == "ada"
 
 
-async def test_the_source_is_asked_by_key_id_and_algorithm() -> None:
-    """The key source receives kid and alg of the header, if alg is accepted."""
+async def test_key_is_looked_up_by_kid_and_algorithm() -> None:
+    """The lookup uses kid and algorithm of the header."""
     key = jwk_keys(jwk(private_key("EdDSA")), ["EdDSA"])["EdDSA"]
-    keys = Asked(key)
+    keys = RecordingKeySource(key)
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     await validator.validate(token(kid="a"))
     await validator.validate(token(kid=None))
@@ -73,53 +73,57 @@ async def test_the_source_is_asked_by_key_id_and_algorithm() -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "Bearer x", token(typ="JWE"), token(alg="none"), "a" * 9000])
-async def test_a_hopeless_token_asks_for_no_key(text: str) -> None:
-    """A token that is refused without a key causes no call of the key source."""
-    keys = Asked(UnknownKeyError())
+async def test_malformed_token_causes_no_key_lookup(text: str) -> None:
+    """A token that can be rejected without a key never reaches the key source."""
+    keys = RecordingKeySource(UnknownKeyError())
     with pytest.raises(InvalidTokenError):
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(text)
     assert keys.questions == []
 
 
-async def test_an_unknown_key_refuses() -> None:
-    """A token with an unknown key is refused."""
+async def test_unknown_key_rejects_the_token() -> None:
+    """A token without a matching key is rejected."""
     with pytest.raises(InvalidTokenError) as raised:
-        await JwtValidator(config(), Asked(UnknownKeyError()), FakeClock(NOW)).validate(token())
+        await JwtValidator(
+            config(), RecordingKeySource(UnknownKeyError()), FakeClock(NOW)
+        ).validate(token())
     assert raised.value.reason == "no key matches its kid and algorithm"
     assert raised.value.__context__ is None
 
 
-async def test_missing_keys_are_not_the_fault_of_the_token() -> None:
-    """If keys are unavailable, the caller receives UNAVAILABLE, not UNAUTHENTICATED."""
-    keys = Asked(KeysUnavailableError())
+async def test_unavailable_keys_raise_unavailable() -> None:
+    """While keys cannot be fetched the error is UNAVAILABLE, not UNAUTHENTICATED."""
+    keys = RecordingKeySource(KeysUnavailableError())
     with pytest.raises(UnavailableError) as raised:
         await JwtValidator(config(), keys, FakeClock(NOW)).validate(token())
     assert raised.value.message == "the keys that verify tokens are unavailable"
     assert raised.value.__context__ is None
 
 
-async def test_a_key_verifies_for_its_own_algorithm_only() -> None:
-    """A key source that returns a key of another algorithm does not admit the caller."""
+async def test_key_of_another_algorithm_is_rejected() -> None:
+    """A key source that returns a key of another algorithm authenticates no caller."""
     wrong = jwk_keys(jwk(private_key("RS256")), ["RS512"])["RS512"]
-    validator = JwtValidator(config(algorithms=["RS256", "RS512"]), Asked(wrong), FakeClock(NOW))
+    validator = JwtValidator(
+        config(algorithms=["RS256", "RS512"]), RecordingKeySource(wrong), FakeClock(NOW)
+    )
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(token(algorithm="RS256"))
     assert raised.value.reason == "the key is not for this algorithm"
 
 
-async def test_a_weak_key_verifies_nothing() -> None:
-    """A key source that returns a short key does not admit the caller."""
+async def test_weak_key_of_the_source_is_rejected() -> None:
+    """A key source that returns a key that is too short authenticates no caller."""
     short = rsa.generate_private_key(65537, 1024)  # noqa: S505 - weak on purpose
     validator = JwtValidator(
-        config(algorithms=["RS256"]), Asked(PyJWK(jwk(short), "RS256")), FakeClock(NOW)
+        config(algorithms=["RS256"]), RecordingKeySource(PyJWK(jwk(short), "RS256")), FakeClock(NOW)
     )
     with pytest.raises(InvalidTokenError) as raised:
         await validator.validate(signed({"alg": "RS256"}, good_claims(), short, "RS256"))
     assert raised.value.reason == "the key is weak or does not fit the algorithm"
 
 
-async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
-    """The cache of headers is bounded and has no refused headers."""
+async def test_header_cache_is_bounded() -> None:
+    """At most 64 parsed headers are cached, and rejected headers are not."""
     judge = FakeValidator()
     for number in range(200):
         await judge.validate(token(kid=f"k-{number}"))
@@ -129,8 +133,8 @@ async def test_a_flood_of_headers_leaves_bounded_memory() -> None:
     assert judge._headers.cache_info().hits == 0
 
 
-async def test_a_known_header_vouches_for_nothing() -> None:
-    """A cached header does not replace the check of payload and signature."""
+async def test_cached_header_does_not_skip_verification() -> None:
+    """Another payload or signature under a cached header is still verified."""
     judge = FakeValidator()
     head, payload, signature = token().split(".")
     await judge.validate(f"{head}.{payload}.{signature}")
@@ -141,24 +145,24 @@ async def test_a_known_header_vouches_for_nothing() -> None:
         assert raised.value.reason == "the signature is invalid"
 
 
-async def test_a_static_source_has_no_other_key() -> None:
-    """StaticKeySource returns its key for its algorithms only."""
+async def test_static_key_source_has_only_its_keys() -> None:
+    """A lookup of any other key fails."""
     source = StaticKeySource({})
     with pytest.raises(UnknownKeyError):
         await source.key("k-1", "EdDSA")
     assert source.generation == 0
 
 
-async def test_two_validators_have_their_own_keys_and_rules() -> None:
-    """Validators do not share keys or settings."""
+async def test_validators_are_independent() -> None:
+    """A token accepted by one validator is rejected by one with another key."""
     with pytest.raises(InvalidTokenError):
         await validated(token(), public_key=jwk(private_key("EdDSA", 1)))
     assert (await validated(token(), public_key=jwk(private_key("EdDSA")))).id == "ada"
 
 
 @pytest.mark.timing
-async def test_a_remembered_token_costs_a_fraction_of_a_signature() -> None:
-    """A cached token is at least ten times cheaper than a signature check."""
+async def test_cached_token_is_ten_times_cheaper_than_verifying() -> None:
+    """Validating a cached token is at least ten times cheaper than verifying its signature."""
     judge, text = FakeValidator(), token()
     head, payload, signature = text.split(".")
     key = private_key("EdDSA").public_key()

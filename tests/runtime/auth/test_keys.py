@@ -1,4 +1,4 @@
-"""Which keys are accepted: public signing keys that fit the algorithm and are not weak."""
+"""Which public keys and secrets are accepted."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ FITS_NONE = "the key fits none of the algorithms"
 KINDS = "only RSA, P-256, P-384, P-521 and Ed25519 keys are supported"
 
 
-def refusal(key: Any, *algorithms: str) -> str:
-    """Return the message with which a key is refused; the error shows nothing of the key."""
+def rejection_reason(key: Any, *algorithms: str) -> str:
+    """Return why a public key is rejected; the error contains nothing of the key."""
     with pytest.raises(KeyRefusedError) as raised:
         public_keys(key, algorithms or ["EdDSA"])
     assert raised.value.__cause__ is None
@@ -44,45 +44,48 @@ def refusal(key: Any, *algorithms: str) -> str:
 
 @pytest.mark.parametrize("kind", [*FIT])
 @pytest.mark.parametrize("algorithm", get_args(Algorithm))
-def test_a_key_fits_its_algorithms(kind: str, algorithm: str) -> None:
-    """A key, in PEM or as JWK, is accepted for the algorithms of its type and curve only."""
+def test_key_fits_the_algorithms_of_its_kind(kind: str, algorithm: str) -> None:
+    """A key, as PEM or JWK, is accepted for the algorithms of its kind and curve only."""
     key = private_key(kind)
     forms: list[Any] = [pem(key), pem(key).decode(), jwk(key), f"\n {json.dumps(jwk(key))}"]
     for form in forms:
         if algorithm in FIT[kind]:
             assert public_keys(form, [algorithm])[algorithm].algorithm_name == algorithm
         else:
-            assert refusal(form, algorithm) == FITS_NONE
+            assert rejection_reason(form, algorithm) == FITS_NONE
 
 
-def test_a_key_fits_all_algorithms_or_is_refused() -> None:
-    """An algorithm that the key does not fit is refused by name."""
-    assert refusal(pem(private_key("RS256")), "RS256", "ES256") == "the key does not fit ES256"
+def test_key_must_fit_all_algorithms() -> None:
+    """The error names an algorithm that the key cannot verify."""
+    assert (
+        rejection_reason(pem(private_key("RS256")), "RS256", "ES256")
+        == "the key does not fit ES256"
+    )
 
 
 @pytest.mark.parametrize("bits", [1024, 1536, 2047])
-def test_short_rsa_keys_are_refused(bits: int) -> None:
-    """RSA keys of less than 2048 bits are refused."""
+def test_short_rsa_keys_are_rejected(bits: int) -> None:
+    """RSA keys of less than 2048 bits are rejected."""
     modulus = (1 << bits) - 0x1234567  # the length is what is looked at
     key = {"kty": "RSA", "n": encoded(modulus.to_bytes(256, "big").lstrip(b"\0")), "e": "AQAB"}
-    assert refusal(key, "RS256") == "RSA keys must have 2048 to 8192 bits"
+    assert rejection_reason(key, "RS256") == "RSA keys must have 2048 to 8192 bits"
 
 
-def test_a_real_short_key_is_refused() -> None:
-    """A real RSA key of 1024 bits is refused in PEM as well."""
+def test_generated_1024_bit_key_is_rejected() -> None:
+    """A real RSA key of 1024 bits is rejected, as PEM and as JWK."""
     key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - weak on purpose
-    assert refusal(pem(key), "RS256") == "RSA keys must have 2048 to 8192 bits"
-    assert refusal(jwk(key), "PS256") == "RSA keys must have 2048 to 8192 bits"
+    assert rejection_reason(pem(key), "RS256") == "RSA keys must have 2048 to 8192 bits"
+    assert rejection_reason(jwk(key), "PS256") == "RSA keys must have 2048 to 8192 bits"
 
 
-def test_endless_rsa_keys_are_refused() -> None:
-    """RSA keys that are too long, and slow to verify with, are refused."""
+def test_oversized_rsa_keys_are_rejected() -> None:
+    """RSA keys that are too expensive to verify with are rejected."""
     key = {"kty": "RSA", "n": encoded(b"\xff" * 2048), "e": "AQAB"}
-    assert refusal(key, "RS256") == "RSA keys must have 2048 to 8192 bits"
+    assert rejection_reason(key, "RS256") == "RSA keys must have 2048 to 8192 bits"
 
 
-def test_keys_of_the_broken_generator_are_refused() -> None:
-    """An RSA key with the ROCA vulnerability (CVE-2017-15361) is recognized."""
+def test_roca_keys_are_rejected() -> None:
+    """An RSA modulus of the ROCA generator (CVE-2017-15361) is rejected by its fingerprint."""
     primorial = 1
     for prime in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73):
         primorial *= prime
@@ -90,7 +93,9 @@ def test_keys_of_the_broken_generator_are_refused() -> None:
         primorial *= prime
     modulus = pow(65537, 12345, primorial) + primorial * ((1 << 2047) // primorial + 4711)
     key = {"kty": "RSA", "n": encoded(modulus.to_bytes(256, "big")), "e": "AQAB"}
-    assert refusal(key, "RS256") == "the RSA key has the ROCA vulnerability (CVE-2017-15361)"
+    assert (
+        rejection_reason(key, "RS256") == "the RSA key has the ROCA vulnerability (CVE-2017-15361)"
+    )
     assert public_keys(pem(private_key("RS256")), ["RS256"])
 
 
@@ -107,18 +112,18 @@ LOW_ORDER = [
 
 
 @pytest.mark.parametrize("point", LOW_ORDER)
-def test_keys_that_anybody_can_sign_for_are_refused(point: str) -> None:
-    """Ed25519 keys of low order, all zeros for example, are refused."""
+def test_low_order_ed25519_keys_are_rejected(point: str) -> None:
+    """Ed25519 keys of low order allow forged signatures and are rejected."""
     raw = b64decode(point)
     key = {"kty": "OKP", "crv": "Ed25519", "x": encoded(raw)}
     assert (
-        refusal(key, "EdDSA")
+        rejection_reason(key, "EdDSA")
         == "the Ed25519 key is a low-order point: its signatures can be forged"
     )
 
 
-def test_signatures_for_low_order_keys_are_made_up() -> None:
-    """One signature without a private key is valid for a low-order key."""
+def test_low_order_key_accepts_a_forged_signature() -> None:
+    """The reason for rejecting them: a forged signature verifies with a key of low order."""
     key = ed25519.Ed25519PublicKey.from_public_bytes(b64decode(LOW_ORDER[1]))
     key.verify((1).to_bytes(32, "little") + bytes(32), b"whatever anybody wants")
     assert public_keys(pem(private_key("EdDSA")), ["EdDSA"])
@@ -157,36 +162,36 @@ def test_signatures_for_low_order_keys_are_made_up() -> None:
         ({"x": None}, "the key is malformed"),
     ],
 )
-def test_a_jwk_is_a_public_signing_key(members: dict[str, Any], reason: str) -> None:
-    """A JWK with an unsuitable use, operation, algorithm, type, curve or member is refused."""
+def test_jwk_must_be_a_public_signing_key(members: dict[str, Any], reason: str) -> None:
+    """Use, operations, algorithm, type, curve and members must fit a verification key."""
     key = jwk(private_key("EdDSA"), **members)
-    assert refusal(key) == reason
+    assert rejection_reason(key) == reason
     with pytest.raises(KeyRefusedError) as raised:
         jwk_keys(key, ["RS256", "ES256", "EdDSA"] if reason != FITS_NONE else ["EdDSA"])
     assert str(raised.value) == reason
 
 
-def test_a_jwk_may_say_what_it_is_for() -> None:
-    """A JWK with suitable `use`, `key_ops`, `alg` and `kid` is accepted."""
+def test_jwk_may_declare_its_purpose() -> None:
+    """Fitting `use`, `key_ops` and `alg` members are accepted, and so is a kid."""
     key = jwk(private_key("EdDSA"), use="sig", key_ops=["verify"], alg="EdDSA", kid="k-1")
     assert [*jwk_keys(key, ["RS256", "EdDSA"])] == ["EdDSA"]
     bound = jwk(private_key("RS256"), alg="RS256")
     assert [*jwk_keys(bound, ["PS256", "RS256"])] == ["RS256"]
 
 
-def test_symmetric_keys_come_in_no_set() -> None:
-    """A symmetric JWK is refused for every algorithm."""
+def test_symmetric_key_in_jwks_is_rejected() -> None:
+    """A shared secret among public keys is rejected for all algorithms."""
     key = {"kty": "oct", "k": encoded(SECRET), "alg": "HS256"}
     with pytest.raises(KeyRefusedError, match="only RSA"):
         jwk_keys(key, ["HS256", "RS256"])
 
 
-def test_a_point_must_be_on_its_curve() -> None:
-    """Points off the curve, and coordinates of a wrong length, are refused."""
+def test_ec_point_must_be_on_its_curve() -> None:
+    """An invalid point, or coordinates of wrong length, are malformed."""
     key = jwk(private_key("ES256"))
-    assert refusal({**key, "y": encoded(bytes(32))}, "ES256") == "the key is malformed"
-    assert refusal({**key, "y": encoded(bytes(48))}, "ES256") == "the key is malformed"
-    assert refusal({**key, "crv": "P-384"}, "ES384") == "the key is malformed"
+    assert rejection_reason({**key, "y": encoded(bytes(32))}, "ES256") == "the key is malformed"
+    assert rejection_reason({**key, "y": encoded(bytes(48))}, "ES256") == "the key is malformed"
+    assert rejection_reason({**key, "crv": "P-384"}, "ES384") == "the key is malformed"
 
 
 def _private_pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
@@ -194,8 +199,8 @@ def _private_pem(key: Any, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
     return made
 
 
-def test_pem_is_one_public_key() -> None:
-    """Private keys, several keys, certificates, SSH keys, DER and empty text are refused."""
+def test_pem_must_be_one_public_key() -> None:
+    """Private keys, several keys, certificates, SSH keys, DER and empty text are rejected."""
     key: Any = private_key("RS256")
     public = key.public_key()
     for text in [
@@ -218,33 +223,33 @@ def test_pem_is_one_public_key() -> None:
         '{"kty":"RSA","kty":"oct"}',
         b"{\xff}",
     ]:
-        assert refusal(text, "RS256") == ONE_BLOCK
+        assert rejection_reason(text, "RS256") == ONE_BLOCK
     assert public_keys(public.public_bytes(Encoding.PEM, PublicFormat.PKCS1), ["RS256"])
 
 
-def test_other_kinds_of_keys_are_refused() -> None:
-    """X25519, DSA, Ed448 and other curves are refused."""
+def test_unsupported_key_types_are_rejected() -> None:
+    """X25519, Ed448, DSA and other curves are rejected."""
     others: list[Any] = [
         x25519.X25519PrivateKey.generate(),
         ed448.Ed448PrivateKey.generate(),
         dsa.generate_private_key(2048),
     ]
     for key in others:
-        assert refusal(pem(key)) == ONE_BLOCK
-    assert refusal(pem(ec.generate_private_key(ec.SECP256K1())), "ES256") == KINDS
+        assert rejection_reason(pem(key)) == ONE_BLOCK
+    assert rejection_reason(pem(ec.generate_private_key(ec.SECP256K1())), "ES256") == KINDS
 
 
 @pytest.mark.parametrize(("algorithm", "least"), [("HS256", 32), ("HS384", 48), ("HS512", 64)])
-def test_a_secret_is_as_long_as_its_hash(algorithm: str, least: int) -> None:
-    """A secret shorter than the hash is refused."""
+def test_secret_must_be_as_long_as_the_hash(algorithm: str, least: int) -> None:
+    """A secret shorter than the hash of its algorithm is rejected."""
     assert secret_keys(SECRET[:least], [algorithm])[algorithm].algorithm_name == algorithm
     for length in (0, 1, least - 1):
         with pytest.raises(KeyRefusedError, match=f"at least {least} bytes"):
             secret_keys(SECRET[:length], [algorithm])
 
 
-def test_a_secret_is_no_public_key() -> None:
-    """A public key in any form is refused as secret."""
+def test_public_key_as_secret_is_rejected() -> None:
+    """A public key in any encoding is rejected as a shared secret."""
     key: Any = private_key("RS256")
     public = key.public_key()
     for secret in [
@@ -262,8 +267,8 @@ def test_a_secret_is_no_public_key() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["none", "RS256", "EdDSA", "hs256", ""])
-def test_a_secret_is_for_hmac(algorithm: str) -> None:
-    """A secret for an algorithm that is not HMAC is refused."""
+def test_secret_requires_hmac_algorithms(algorithm: str) -> None:
+    """A secret with another algorithm, or with `none`, is rejected."""
     with pytest.raises(
         KeyRefusedError, match=f"^a secret requires an HMAC algorithm, not '{algorithm}'$"
     ):

@@ -1,4 +1,4 @@
-"""Principal: read-only at every depth, and not shown by repr."""
+"""The principal is immutable at every depth, and its repr shows nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from testkit.tokens import FakeValidator, good_claims, token, validated
 from weenats import AuthRequirement, Principal
 
 
-async def test_a_principal_is_what_the_token_says() -> None:
+async def test_principal_is_built_from_the_claims() -> None:
     """Id, issuer, scopes, claims and expiry come from the token."""
     claims = good_claims(tenant="north")
     principal = await validated(token(claims))
@@ -25,8 +25,8 @@ async def test_a_principal_is_what_the_token_says() -> None:
     )
 
 
-def test_repr_shows_nothing() -> None:
-    """A repr shows no attributes, alone, in a list or in a context."""
+def test_repr_hides_all_fields() -> None:
+    """A principal that is logged by accident, alone or in a context, shows nothing."""
     principal = Principal(
         id="ada",
         issuer="https://issuer.example",
@@ -38,8 +38,8 @@ def test_repr_shows_nothing() -> None:
     assert "ada" not in repr(make_context(principal=principal))
 
 
-async def test_a_handler_cannot_change_what_others_see() -> None:
-    """Claims are read-only at every depth, since requests share the principal."""
+async def test_principal_is_immutable_at_every_depth() -> None:
+    """Requests with one token share one principal, so no handler can change it."""
     judge = FakeValidator()
     text = token(good_claims(groups=["a", {"b": ["c"]}], realm={"roles": ["reader"]}))
     claims: Any = (await judge.validate(text)).claims
@@ -57,8 +57,8 @@ async def test_a_handler_cannot_change_what_others_see() -> None:
     assert (await judge.validate(text)).claims["realm"]["roles"] == ("reader",)
 
 
-def test_a_principal_does_not_follow_its_maker() -> None:
-    """Later changes of the claims passed to the constructor have no effect."""
+def test_principal_copies_its_claims() -> None:
+    """Later changes of the dictionary passed as claims have no effect."""
     claims: dict[str, Any] = {"roles": ["reader"]}
     principal = Principal(id="ada", claims=claims)
     claims["roles"].append("admin")
@@ -67,22 +67,22 @@ def test_a_principal_does_not_follow_its_maker() -> None:
     assert len({principal, Principal(id="ada", claims={})}) == 2
 
 
-def test_a_principal_goes_along_with_the_context() -> None:
-    """A context has no principal by default, and copies keep it."""
+def test_context_carries_the_principal() -> None:
+    """A context has no principal until authentication; copies keep it."""
     principal = Principal(id="ada")
     assert make_context().principal is None
     assert make_context(principal=principal).replace(key="k-2").principal is principal
 
 
 @pytest.mark.parametrize("scope", ["", "a b", "a\n", 'a"', "a\\", "\u00e9", "a\x00"])
-def test_a_scope_that_no_token_can_grant_is_refused(scope: str) -> None:
-    """A scope that RFC 6749 does not allow is refused."""
+def test_invalid_scope_is_rejected(scope: str) -> None:
+    """A scope that RFC 6749 does not allow is rejected."""
     with pytest.raises(ValueError, match="is not a valid scope"):
         AuthRequirement(scopes=("receipts:write", scope))
 
 
-def test_scopes_need_a_token() -> None:
-    """Scopes cannot be combined with `required=False`."""
+def test_scopes_require_a_token() -> None:
+    """Scopes cannot be combined with required=False."""
     with pytest.raises(ValueError, match="scopes require a token"):
         AuthRequirement(required=False, scopes=("receipts:write",))
     assert AuthRequirement().required

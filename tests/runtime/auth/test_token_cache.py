@@ -1,4 +1,4 @@
-"""The cache of verified tokens: content, time to live, invalidation and size."""
+"""The cache of verified tokens: lifetime, size, and invalidation."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from weenats.auth.keys import jwk_keys
 from weenats.auth.token_cache import TokenCache
 
 
-class Counting(FakeValidator):
-    """A validator that counts signature checks."""
+class CountingValidator(FakeValidator):
+    """A validator that counts the signatures it verifies."""
 
     checks = 0
 
@@ -37,7 +37,7 @@ class Counting(FakeValidator):
         return super()._verify(token, key, algorithm)
 
 
-class Rotating:
+class RotatingKeySource:
     """A key source whose keys a test replaces."""
 
     def __init__(self, **keys: Any) -> None:
@@ -56,25 +56,25 @@ class Rotating:
         return jwk_keys(jwk(self.keys[kid]), [algorithm])[algorithm]
 
 
-async def test_a_token_is_verified_once() -> None:
-    """A repeated token is not verified again and has the same principal."""
-    judge, text = Counting(), token()
+async def test_token_is_verified_once() -> None:
+    """A cached token is not verified again and gives the same principal."""
+    judge, text = CountingValidator(), token()
     first = await judge.validate(text)
     for _ in range(100):
         assert await judge.validate(text) is first
     assert judge.checks == 1
 
 
-async def test_many_callers_with_one_token_at_once() -> None:
-    """Concurrent calls with one token are all admitted."""
-    judge, text = Counting(), token()
+async def test_concurrent_calls_with_one_token_are_accepted() -> None:
+    """Concurrent calls with the same token are all accepted."""
+    judge, text = CountingValidator(), token()
     principals = await asyncio.gather(*(judge.validate(text) for _ in range(50)))
     assert {principal.id for principal in principals} == {"ada"}
 
 
-async def test_only_the_whole_token_is_known() -> None:
-    """Tokens that share header, claims, sub, kid or jti are verified separately."""
-    judge = Counting()
+async def test_cache_key_is_the_whole_token() -> None:
+    """Tokens that share header, claims, subject, kid or jti are each verified."""
+    judge = CountingValidator()
     good = token(good_claims(jti="j-1"))
     head, payload, signature = good.split(".")
     await judge.validate(good)
@@ -91,9 +91,9 @@ async def test_only_the_whole_token_is_known() -> None:
     assert (await judge.validate(".".join(other))).scopes == {"admin"}
 
 
-async def test_a_refusal_is_not_remembered() -> None:
-    """Refusals are not cached: a token that was not valid yet is accepted later."""
-    judge, text = Counting(leeway=0), token(good_claims(nbf=NOW + 60))
+async def test_rejections_are_not_cached() -> None:
+    """A rejected token is verified anew, and is accepted once it becomes valid."""
+    judge, text = CountingValidator(leeway=0), token(good_claims(nbf=NOW + 60))
     for _ in range(3):
         with pytest.raises(InvalidTokenError):
             await judge.validate(text)
@@ -102,9 +102,9 @@ async def test_a_refusal_is_not_remembered() -> None:
     assert (await judge.validate(text)).id == "ada"
 
 
-async def test_a_token_that_expires_between_two_calls_is_refused() -> None:
-    """Every call checks exp, to the second."""
-    judge, text = Counting(leeway=0), token(good_claims(exp=NOW + 10))
+async def test_expiry_of_a_cached_token_is_checked() -> None:
+    """The claim exp is checked on every call, cached or not."""
+    judge, text = CountingValidator(leeway=0), token(good_claims(exp=NOW + 10))
     await judge.validate(text)
     judge.time.now = NOW + 9.999
     await judge.validate(text)
@@ -116,9 +116,9 @@ async def test_a_token_that_expires_between_two_calls_is_refused() -> None:
     assert judge.remembered == 0
 
 
-async def test_within_the_leeway_a_token_is_verified_each_time() -> None:
-    """After exp, within the leeway, tokens are not cached."""
-    judge, text = Counting(leeway=30), token(good_claims(exp=NOW + 10))
+async def test_token_within_the_leeway_is_not_cached() -> None:
+    """After exp a token is verified on each call until the leeway ends."""
+    judge, text = CountingValidator(leeway=30), token(good_claims(exp=NOW + 10))
     await judge.validate(text)
     judge.time.now = NOW + 39
     await judge.validate(text)
@@ -129,9 +129,9 @@ async def test_within_the_leeway_a_token_is_verified_each_time() -> None:
         await judge.validate(text)
 
 
-async def test_nbf_is_looked_at_on_every_call() -> None:
-    """If the clock is set back before nbf, a cached token is refused."""
-    judge, text = Counting(leeway=0), token(good_claims(nbf=NOW, iat=None))
+async def test_nbf_of_a_cached_token_is_checked() -> None:
+    """A clock set back before nbf rejects a token that was accepted before."""
+    judge, text = CountingValidator(leeway=0), token(good_claims(nbf=NOW, iat=None))
     await judge.validate(text)
     judge.time.now = NOW - 1
     with pytest.raises(InvalidTokenError) as raised:
@@ -139,9 +139,9 @@ async def test_nbf_is_looked_at_on_every_call() -> None:
     assert raised.value.reason == "the token is not valid yet (nbf)"
 
 
-async def test_a_clock_that_is_set_back_keeps_nothing_longer() -> None:
-    """If the clock is set back, entries of a later time are verified again."""
-    judge, text = Counting(), token()
+async def test_clock_set_back_invalidates_cache_entries() -> None:
+    """An entry from a later time is verified anew."""
+    judge, text = CountingValidator(), token()
     judge.time.now = NOW + 100
     await judge.validate(text)
     judge.time.now = NOW
@@ -149,9 +149,9 @@ async def test_a_clock_that_is_set_back_keeps_nothing_longer() -> None:
     assert judge.checks == 2
 
 
-async def test_nothing_is_remembered_beyond_its_time() -> None:
-    """After cache_ttl a token is verified again; hits do not prolong the entry."""
-    judge, text = Counting(cache_ttl=60), token()
+async def test_cache_entries_expire_after_cache_ttl() -> None:
+    """After cache_ttl the signature is verified again; hits do not extend an entry."""
+    judge, text = CountingValidator(cache_ttl=60), token()
     for second in range(0, 60, 5):
         judge.time.now = NOW + second
         await judge.validate(text)
@@ -162,17 +162,17 @@ async def test_nothing_is_remembered_beyond_its_time() -> None:
 
 
 @pytest.mark.parametrize("off", [{"cache_ttl": 0}, {"cache_size": 0}])
-async def test_remembering_can_be_turned_off(off: dict[str, Any]) -> None:
-    """With cache_ttl or cache_size of 0, every call is verified."""
-    judge, text = Counting(**off), token()
+async def test_cache_can_be_disabled(off: dict[str, Any]) -> None:
+    """With cache_ttl=0 or cache_size=0 each call verifies the signature."""
+    judge, text = CountingValidator(**off), token()
     for _ in range(3):
         await judge.validate(text)
     assert (judge.checks, judge.remembered) == (3, 0)
 
 
-async def test_a_rotated_key_forgets_its_tokens() -> None:
-    """A token is refused as soon as its key is withdrawn."""
-    keys = Rotating(old=private_key("EdDSA"))
+async def test_key_rotation_invalidates_cached_tokens() -> None:
+    """A token whose key was withdrawn is rejected from then on."""
+    keys = RotatingKeySource(old=private_key("EdDSA"))
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     text = token(kid="old")
     await validator.validate(text)
@@ -184,16 +184,16 @@ async def test_a_rotated_key_forgets_its_tokens() -> None:
     assert (await validator.validate(fresh)).id == "ada"
 
 
-async def test_a_key_that_goes_while_it_is_looked_for_is_not_remembered_beyond() -> None:
-    """A key that is rotated during a validation does not leave a valid entry."""
+async def test_rotation_during_a_lookup_invalidates_the_token() -> None:
+    """A token verified while the keys rotate is rejected after the next rotation."""
 
-    class Slow(Rotating):
+    class RotatingDuringLookup(RotatingKeySource):
         async def key(self, kid: str | None, algorithm: str) -> PyJWK:
             found = await super().key(kid, algorithm)
             self.generation += 1
             return found
 
-    keys = Slow(**{"k-1": private_key("EdDSA")})
+    keys = RotatingDuringLookup(**{"k-1": private_key("EdDSA")})
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     text = token()
     await validator.validate(text)
@@ -202,9 +202,9 @@ async def test_a_key_that_goes_while_it_is_looked_for_is_not_remembered_beyond()
         await validator.validate(text)
 
 
-async def test_a_reused_key_id_is_another_key() -> None:
-    """A reused kid with another key invalidates old tokens."""
-    keys = Rotating(**{"k-1": private_key("EdDSA")})
+async def test_reused_kid_does_not_accept_old_tokens() -> None:
+    """A new key with the same kid does not verify tokens of the old key."""
+    keys = RotatingKeySource(**{"k-1": private_key("EdDSA")})
     validator = JwtValidator(config(), keys, FakeClock(NOW))
     await validator.validate(token())
     keys.rotate(**{"k-1": private_key("EdDSA", 1)})
@@ -213,8 +213,8 @@ async def test_a_reused_key_id_is_another_key() -> None:
     assert raised.value.reason == "the signature is invalid"
 
 
-async def test_two_services_do_not_share_what_they_remember() -> None:
-    """Caches are not shared between services with other audiences or issuers."""
+async def test_cache_is_not_shared_between_validators() -> None:
+    """A cached token is rejected by a validator with another audience or issuer."""
     text = token()
     receipts = FakeValidator()
     await receipts.validate(text)
@@ -225,10 +225,10 @@ async def test_two_services_do_not_share_what_they_remember() -> None:
 
 
 @pytest.mark.timing
-def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
-    """A flood of valid tokens leaves cache_size entries."""
+def test_cache_memory_is_bounded() -> None:
+    """A flood of valid tokens keeps cache_size entries and no more memory."""
     clock = FakeClock(NOW)
-    cache = TokenCache(size=1000, ttl=60, max_length=8192, keys=Rotating(), clock=clock)
+    cache = TokenCache(size=1000, ttl=60, max_length=8192, keys=RotatingKeySource(), clock=clock)
 
     def flood(second: int) -> int:
         for number in range(10_000):
@@ -249,9 +249,9 @@ def test_ten_thousand_different_tokens_a_second_leave_bounded_memory() -> None:
     assert cache.get("token-38999") is None
 
 
-async def test_a_flood_of_bad_tokens_leaves_nothing() -> None:
-    """Invalid tokens are not cached and evict nothing."""
-    judge, good = Counting(cache_size=1), token()
+async def test_invalid_tokens_do_not_evict_valid_ones() -> None:
+    """Invalid tokens take no cache entry and evict no valid token."""
+    judge, good = CountingValidator(cache_size=1), token()
     await judge.validate(good)
     for number in range(2000):
         with pytest.raises(InvalidTokenError):
@@ -262,9 +262,9 @@ async def test_a_flood_of_bad_tokens_leaves_nothing() -> None:
     assert judge.checks == checks
 
 
-async def test_the_least_used_token_goes_first() -> None:
-    """The least recently used token is evicted."""
-    judge = Counting(cache_size=2)
+async def test_least_recently_used_token_is_evicted() -> None:
+    """A token in use stays cached, however many others are added."""
+    judge = CountingValidator(cache_size=2)
     used = token()
     await judge.validate(used)
     for number in range(5):
@@ -273,9 +273,9 @@ async def test_the_least_used_token_goes_first() -> None:
     assert (judge.checks, judge.remembered) == (6, 2)
 
 
-def test_the_newest_tokens_stay() -> None:
-    """The most recent tokens stay, up to the maximum length."""
-    cache = TokenCache(size=2, ttl=60, max_length=3, keys=Rotating(), clock=FakeClock(NOW))
+def test_newest_tokens_are_kept() -> None:
+    """The newest tokens stay cached, up to the maximum token length."""
+    cache = TokenCache(size=2, ttl=60, max_length=3, keys=RotatingKeySource(), clock=FakeClock(NOW))
     for text in ("a", "bb", "ccc", "dddd"):
         cache.put(text, 0, NOW, Principal(id=text))
     assert [cache.get(text) for text in ("a", "bb")] == [None, None]
@@ -285,9 +285,9 @@ def test_the_newest_tokens_stay() -> None:
     assert cache.get("dddd") is None
 
 
-async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
-    """A token without exp is verified again after cache_ttl."""
-    judge = Counting(max_lifetime=None, required_claims=["sub"])
+async def test_token_without_exp_is_cached_for_cache_ttl() -> None:
+    """Tokens that never expire are verified anew after cache_ttl."""
+    judge = CountingValidator(max_lifetime=None, required_claims=["sub"])
     text = token(good_claims(exp=None))
     assert (await judge.validate(text)).expires_at is None
     judge.time.now = NOW + 59
@@ -298,8 +298,8 @@ async def test_a_token_without_end_is_remembered_for_its_time_only() -> None:
     assert judge.checks == 2
 
 
-def test_no_token_is_kept() -> None:
-    """The cache stores digests, so that memory dumps do not contain tokens."""
+def test_cache_stores_digests_only() -> None:
+    """The cache holds digests, so no token can be read from memory."""
     judge, text = FakeValidator(), token()
     asyncio.run(judge.validate(text))
     assert text not in repr(judge._cache._entries)

@@ -1,4 +1,4 @@
-"""When a breaker opens, what it tries, when it closes."""
+"""State changes of a circuit breaker: open, half-open, closed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from testkit.manual_breaker import ManualBreaker
 from weenats import CircuitState, CircuitStateChange
 
 
-def test_the_threshold_opens_it() -> None:
-    """The third of three failures opens it; two do not."""
+def test_breaker_opens_at_the_failure_threshold() -> None:
+    """The third of three failures opens the breaker; two do not."""
     circuit = ManualBreaker()
     circuit.fail(2)
     assert circuit.state == "closed"
@@ -19,16 +19,16 @@ def test_the_threshold_opens_it() -> None:
     assert circuit.state == "open"
 
 
-def test_one_failure_may_be_enough() -> None:
-    """A threshold of one opens at the first failure."""
+def test_threshold_of_one_opens_at_the_first_failure() -> None:
+    """With failure_threshold=1 the first failure opens the breaker."""
     circuit = ManualBreaker(failure_threshold=1)
     circuit.succeed(10)
     circuit.fail()
     assert circuit.state == "open"
 
 
-def test_successes_in_between_forgive_nothing() -> None:
-    """Failures are counted in the window, not in a row."""
+def test_successes_do_not_reset_the_failure_count() -> None:
+    """Failures are counted within the window, not consecutively."""
     circuit = ManualBreaker()
     for _ in range(3):
         assert circuit.state == "closed"
@@ -37,8 +37,8 @@ def test_successes_in_between_forgive_nothing() -> None:
     assert circuit.state == "open"
 
 
-def test_failures_leave_the_window_one_by_one() -> None:
-    """A failure counts for 60 seconds; those that are younger count on."""
+def test_failures_expire_from_the_window() -> None:
+    """Each failure counts for monitoring_window seconds."""
     circuit = ManualBreaker(monitoring_window=60.0)
     circuit.fail()
     circuit.pass_time(30)
@@ -53,8 +53,8 @@ def test_failures_leave_the_window_one_by_one() -> None:
     assert circuit.state == "open"
 
 
-def test_slow_failures_never_open_it() -> None:
-    """Two in every window, for ever, are fewer than three."""
+def test_failures_below_the_rate_never_open_the_breaker() -> None:
+    """Two failures per window never reach a threshold of three."""
     circuit = ManualBreaker(monitoring_window=60.0)
     for _ in range(1000):
         circuit.fail()
@@ -62,8 +62,8 @@ def test_slow_failures_never_open_it() -> None:
     assert circuit.state == "closed"
 
 
-def test_many_failures_take_no_memory() -> None:
-    """However many trials fail, no more failures are kept than the threshold."""
+def test_stored_failures_are_bounded() -> None:
+    """No more failures than the threshold are stored."""
     circuit = ManualBreaker(recovery_timeout=0.001)
     circuit.fail(3)
     for _ in range(500):
@@ -73,8 +73,8 @@ def test_many_failures_take_no_memory() -> None:
     assert circuit.breaker.statistics()["opened"] == 501
 
 
-def test_open_refuses_at_once_and_says_when() -> None:
-    """UNAVAILABLE with the milliseconds until the next trial, counting down, never 0."""
+def test_open_breaker_rejects_with_retry_after() -> None:
+    """UNAVAILABLE has the milliseconds until the next trial, counting down, never 0."""
     circuit = ManualBreaker(recovery_timeout=30.0)
     circuit.fail(3)
     error = circuit.refused()
@@ -87,8 +87,8 @@ def test_open_refuses_at_once_and_says_when() -> None:
     assert circuit.breaker.statistics()["refused"] == 3
 
 
-def test_open_stays_open_until_somebody_calls() -> None:
-    """Nothing changes by itself: the first call after the recovery is the trial."""
+def test_breaker_stays_open_until_the_next_call() -> None:
+    """The first call after recovery_timeout makes the breaker half-open."""
     circuit = ManualBreaker(recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(3000)
@@ -98,8 +98,8 @@ def test_open_stays_open_until_somebody_calls() -> None:
 
 
 @pytest.mark.parametrize("trials", [1, 2, 5])
-def test_half_open_admits_exactly_so_many(trials: int) -> None:
-    """Of 200 who come at once, `half_open_max_calls` are let in; the others may soon ask again."""
+def test_half_open_admits_half_open_max_calls(trials: int) -> None:
+    """Of 200 concurrent calls half_open_max_calls are admitted; the others are rejected."""
     circuit = ManualBreaker(half_open_max_calls=trials)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -110,8 +110,8 @@ def test_half_open_admits_exactly_so_many(trials: int) -> None:
     assert "half-open" in circuit.refused().message
 
 
-def test_who_waits_for_trials_waits_no_longer_than_a_trial_may_hang() -> None:
-    """With a short recovery the hint is as short."""
+def test_retry_after_is_limited_by_recovery_timeout() -> None:
+    """In the half-open state retryAfter is at most recovery_timeout."""
     circuit = ManualBreaker(recovery_timeout=0.25)
     circuit.fail(3)
     circuit.pass_time(0.25)
@@ -119,8 +119,8 @@ def test_who_waits_for_trials_waits_no_longer_than_a_trial_may_hang() -> None:
     assert circuit.refused().details == {"retryAfter": 250}
 
 
-def test_all_trials_have_to_succeed() -> None:
-    """The last of three successes closes it, with an empty window."""
+def test_breaker_closes_after_all_trials_succeed() -> None:
+    """The last successful trial closes the breaker with an empty window."""
     circuit = ManualBreaker(half_open_max_calls=3)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -132,8 +132,8 @@ def test_all_trials_have_to_succeed() -> None:
     assert circuit.state == "closed"
 
 
-def test_one_trial_that_fails_opens_it_again() -> None:
-    """Two successes do not make up for it; the recovery begins anew."""
+def test_failed_trial_reopens_the_breaker() -> None:
+    """One failed trial after two successes reopens the breaker and restarts the recovery."""
     circuit = ManualBreaker(half_open_max_calls=3)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -147,8 +147,8 @@ def test_one_trial_that_fails_opens_it_again() -> None:
     assert circuit.state == "closed"
 
 
-def test_one_failing_trial_is_enough_though_the_window_is_empty() -> None:
-    """A failure at the end of a long recovery opens it, however old the others are."""
+def test_failed_trial_reopens_despite_an_empty_window() -> None:
+    """A failed trial reopens the breaker even after all older failures expired."""
     circuit = ManualBreaker(monitoring_window=1.0, recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -157,8 +157,8 @@ def test_one_failing_trial_is_enough_though_the_window_is_empty() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["succeeded", "failed", "released"])
-def test_a_call_of_before_changes_nothing(outcome: str) -> None:
-    """A call begun while closed that ends while open, half-open or closed again is no news."""
+def test_late_result_of_an_earlier_call_is_ignored(outcome: str) -> None:
+    """A call admitted while closed has no effect once the state has changed."""
     circuit = ManualBreaker()
     late = [circuit.breaker.admit() for _ in range(9)]
     end = getattr(circuit.breaker, outcome)
@@ -180,8 +180,8 @@ def test_a_call_of_before_changes_nothing(outcome: str) -> None:
     assert (circuit.state, circuit.failures) == ("closed", 0)
 
 
-def test_a_trial_of_before_changes_nothing() -> None:
-    """Of two trials one opens it again; what the other ends in does not close the next ones."""
+def test_late_result_of_an_earlier_trial_is_ignored() -> None:
+    """A trial of an earlier half-open phase does not count in a later one."""
     circuit = ManualBreaker(half_open_max_calls=2)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -195,8 +195,8 @@ def test_a_trial_of_before_changes_nothing() -> None:
     assert circuit.state == "closed"
 
 
-def test_a_trial_without_a_verdict_gives_its_place_back() -> None:
-    """The next caller is tried in its place; neither does it close nor open anything."""
+def test_released_trial_frees_its_slot() -> None:
+    """A trial that ends without a result changes no state and lets another call in."""
     circuit = ManualBreaker(half_open_max_calls=2)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -212,8 +212,8 @@ def test_a_trial_without_a_verdict_gives_its_place_back() -> None:
     assert circuit.state == "closed"
 
 
-def test_trials_that_never_end_make_room_in_the_end() -> None:
-    """After the recovery timeout as many others are tried; those that hung are given up."""
+def test_hung_trials_are_replaced_after_recovery_timeout() -> None:
+    """After recovery_timeout new trials are admitted, and the hung ones no longer count."""
     circuit = ManualBreaker(half_open_max_calls=2, recovery_timeout=30.0)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -234,8 +234,8 @@ def test_trials_that_never_end_make_room_in_the_end() -> None:
     assert [change.new for change in circuit.changes] == ["open", "half-open", "closed"]
 
 
-def test_callers_that_come_slowly_are_trials_too() -> None:
-    """Trials far apart add up: a place that is free is no trial that hangs."""
+def test_trials_far_apart_add_up() -> None:
+    """Successful trials count towards closing, however far apart they are."""
     circuit = ManualBreaker(half_open_max_calls=3, recovery_timeout=30.0)
     circuit.fail(3)
     for _ in range(3):
@@ -244,8 +244,8 @@ def test_callers_that_come_slowly_are_trials_too() -> None:
     assert circuit.state == "closed"
 
 
-def test_closed_releases_and_succeeds_without_a_trace() -> None:
-    """Calls that end well or without a verdict leave a closed breaker as it was."""
+def test_success_and_release_do_not_change_a_closed_breaker() -> None:
+    """Successful and released calls leave a closed breaker unchanged."""
     circuit = ManualBreaker()
     circuit.fail(2)
     for _ in range(10):
@@ -254,8 +254,8 @@ def test_closed_releases_and_succeeds_without_a_trace() -> None:
     assert (circuit.state, circuit.failures, circuit.changes) == ("closed", 2, [])
 
 
-def test_every_change_is_reported_once() -> None:
-    """Old and new state, the failures of the window, and when the next trial is."""
+def test_state_changes_are_reported_once() -> None:
+    """Each change has the old and new state, the failures, and the next trial."""
     circuit = ManualBreaker(recovery_timeout=30.0)
 
     def change(old: str, new: str, failures: int, next_trial: float | None) -> CircuitStateChange:
@@ -282,8 +282,8 @@ def test_every_change_is_reported_once() -> None:
     ]
 
 
-def test_statistics_tell_the_next_trial_while_open() -> None:
-    """ISO 8601 in UTC with ms and Z, by the wall clock; in other states there is none."""
+def test_statistics_have_next_trial_while_open() -> None:
+    """The nextTrial is an ISO 8601 time in UTC while open, and absent in other states."""
     circuit = ManualBreaker(recovery_timeout=30.0)
     assert circuit.breaker.statistics() == {
         "state": "closed",
@@ -305,8 +305,8 @@ def test_statistics_tell_the_next_trial_while_open() -> None:
     assert "nextTrial" not in circuit.breaker.statistics()
 
 
-def test_it_lets_in_when_open_and_due_and_half_open() -> None:
-    """`seconds_to_trial` is what is left of the recovery, and 0 in any other state."""
+def test_seconds_to_trial_counts_down_while_open() -> None:
+    """seconds_to_trial() is the rest of the recovery, and 0 in other states."""
     circuit = ManualBreaker(recovery_timeout=30.0)
     assert circuit.breaker.seconds_to_trial() == 0
     circuit.fail(3)

@@ -1,4 +1,4 @@
-"""The breakers of one service: how many, who is told, what they tell."""
+"""The circuit breakers of one service: their scope, listeners and statistics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPERATIONS = (RUN, FORGET, GET, FIND)
 
 
 def breakers(**policy: Any) -> CircuitBreakers:
-    """Return breakers that one failure opens."""
+    """Return breakers that open at the first failure."""
     return CircuitBreakers(CircuitBreakerPolicy(failure_threshold=1, **policy), OPERATIONS)
 
 
@@ -28,34 +28,34 @@ def call(of: CircuitBreakers, operation: Any, error: Exception | None = None) ->
     ended(of.interceptor(operation), context, error)
 
 
-def fail(of: CircuitBreakers, operation: Any) -> None:
-    """Let an operation fail."""
+def fail_operation(of: CircuitBreakers, operation: Any) -> None:
+    """Record a failure of an operation."""
     call(of, operation, ValueError())
 
 
 def states(of: CircuitBreakers) -> list[Any]:
-    """Return what each operation tells."""
+    """Return the breaker state of each operation."""
     told: list[Any] = [
         of.describe(operation).statistics["circuitBreaker"]() for operation in OPERATIONS
     ]
     return [each["state"] for each in told]
 
 
-def test_each_operation_has_its_own() -> None:
-    """One that fails leaves the others alone."""
+def test_each_operation_has_its_own_breaker() -> None:
+    """A failing operation does not affect the others."""
     made = breakers()
-    fail(made, FORGET)
+    fail_operation(made, FORGET)
     assert states(made) == ["closed", "open", "closed", "closed"]
     call(made, RUN)
     with pytest.raises(UnavailableError, match="of forget is open"):
         call(made, FORGET)
 
 
-def test_one_for_the_whole_service() -> None:
-    """With scope service one that fails refuses all, and each tells of the same breaker."""
+def test_scope_service_shares_one_breaker() -> None:
+    """With scope="service" a failure rejects calls of all operations."""
     changes: list[CircuitStateChange] = []
     made = breakers(scope="service", listener=changes.append)
-    fail(made, FORGET)
+    fail_operation(made, FORGET)
     assert states(made) == ["open"] * 4
     for operation in OPERATIONS:
         with pytest.raises(UnavailableError, match="of probe is open"):
@@ -63,47 +63,47 @@ def test_one_for_the_whole_service() -> None:
     assert [(change.service, change.operation) for change in changes] == [("probe", "*")]
 
 
-def test_failures_of_all_operations_add_up_to_one() -> None:
-    """With scope service the threshold is the service's."""
+def test_scope_service_counts_failures_of_all_operations() -> None:
+    """With scope="service" failures of all operations count towards one threshold."""
     made = CircuitBreakers(CircuitBreakerPolicy(failure_threshold=4, scope="service"), OPERATIONS)
     for operation in OPERATIONS:
         assert states(made) == ["closed"] * 4
-        fail(made, operation)
+        fail_operation(made, operation)
     assert states(made) == ["open"] * 4
 
 
-def test_what_is_a_failure_is_the_policys_to_say() -> None:
-    """Every guard asks its `is_failure`."""
+def test_is_failure_decides_what_counts() -> None:
+    """Every guard uses the is_failure function of the policy."""
     made = breakers(is_failure=lambda error: not isinstance(error, ValueError))
     for operation in OPERATIONS:
-        fail(made, operation)
+        fail_operation(made, operation)
     assert states(made) == ["closed"] * 4
 
 
-def test_a_service_without_operations_never_waits() -> None:
-    """Nothing is open where nothing is."""
+def test_service_without_operations_has_no_wait() -> None:
+    """seconds_to_trial() is 0 for a service without operations."""
     assert CircuitBreakers(CircuitBreakerPolicy(), ()).seconds_until_ready() == 0
 
 
-def test_all_open_until_the_first_trial_is_due() -> None:
-    """While one lets calls in there is no wait; with all open it is that of the earliest."""
+def test_seconds_to_trial_is_that_of_the_earliest_trial() -> None:
+    """The wait is 0 while any breaker admits calls, otherwise until the earliest trial."""
     clock = FakeClock()
     made = breakers(clock=clock, recovery_timeout=30.0)
     for operation in OPERATIONS:
         assert made.seconds_until_ready() == 0
-        fail(made, operation)
+        fail_operation(made, operation)
         clock.now += 1
     assert made.seconds_until_ready() == 26
     clock.now += 26
     assert made.seconds_until_ready() == 0
 
 
-def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A breaker that opens is a warning, what comes after it is information."""
+def test_state_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Opening is logged as a warning, other changes as information."""
     caplog.set_level(logging.INFO, "weenats.circuit_breaker")
     clock = FakeClock()
     made = breakers(clock=clock)
-    fail(made, RUN)
+    fail_operation(made, RUN)
     clock.now += 30
     call(made, RUN)
     prefix = "the circuit breaker of probe, run, is"
@@ -114,15 +114,15 @@ def test_changes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_listener_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged with its traceback, each time; the breaker is in its new state."""
+def test_failing_listener_does_not_affect_the_breaker(caplog: pytest.LogCaptureFixture) -> None:
+    """Each exception of the listener is logged, and the state still changes."""
     clock = FakeClock()
 
     def listener(change: CircuitStateChange) -> None:
         raise LookupError(change.new)
 
     made = breakers(clock=clock, listener=listener)
-    fail(made, RUN)
+    fail_operation(made, RUN)
     assert states(made)[0] == "open"
     clock.now += 30
     call(made, RUN)
@@ -130,12 +130,12 @@ def test_a_listener_that_raises_changes_nothing(caplog: pytest.LogCaptureFixture
     assert caplog.text.count("LookupError: ") == 3
 
 
-def test_whoever_watches_finds_the_new_state() -> None:
-    """`on_change` is called after the change, and before the listener, who may raise."""
+def test_on_change_is_called_after_the_change() -> None:
+    """on_change callbacks run after the state change and before the listener."""
     told: list[Any] = []
     policy = CircuitBreakerPolicy(
         failure_threshold=1, scope="service", listener=lambda change: told.append(change.new)
     )
     made = CircuitBreakers(policy, OPERATIONS, lambda: told.append(made.seconds_until_ready() > 0))
-    fail(made, RUN)
+    fail_operation(made, RUN)
     assert told == [True, "open"]

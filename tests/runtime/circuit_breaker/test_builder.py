@@ -1,4 +1,4 @@
-"""What the builder takes, and whom it lets share a breaker: nobody."""
+"""with_circuit_breaker(): validation of its options, and no sharing between services."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from weenats import (
 from weenats.testing import MemoryTransport
 
 
-class Hook:
-    """An object that is called, but not at once."""
+class AsyncHook:
+    """An object with an async `__call__`."""
 
     async def __call__(self, argument: Any) -> bool:
-        """Say yes, later."""
+        """Return True."""
         return True
 
 
-async def later(argument: Any) -> bool:
-    """Say yes, later."""
+async def async_hook(argument: Any) -> bool:
+    """Return True."""
     return True
 
 
@@ -53,18 +53,18 @@ async def fail(key: str, command: Run, context: RequestContext) -> Any:
         *(
             ({name: value}, TypeError)
             for name in ("is_failure", "listener")
-            for value in (True, "f", later, Hook())
+            for value in (True, "f", async_hook, AsyncHook())
         ),
     ],
 )
-def test_bad_values_are_refused_at_once(options: dict[str, Any], error: type[Exception]) -> None:
-    """By the builder call, naming what is wrong."""
+def test_invalid_options_are_rejected(options: dict[str, Any], error: type[Exception]) -> None:
+    """An invalid option fails immediately, and the error names it."""
     with pytest.raises(error, match=next(iter(options))):
         NatsServiceBuilder(Probe()).with_circuit_breaker(**options)
 
 
-def test_durations_are_seconds_or_timedeltas() -> None:
-    """Both mean the same."""
+def test_durations_accept_seconds_and_timedeltas() -> None:
+    """Seconds and timedelta give the same settings."""
     builder = NatsServiceBuilder(Probe())
     plain = builder.with_circuit_breaker(recovery_timeout=90, monitoring_window=0.5)
     spelt = builder.with_circuit_breaker(
@@ -73,8 +73,8 @@ def test_durations_are_seconds_or_timedeltas() -> None:
     assert plain._settings == spelt._settings
 
 
-def test_it_is_called_once() -> None:
-    """A second circuit breaker is refused; the builder that has none may have one still."""
+def test_with_circuit_breaker_can_be_called_once() -> None:
+    """A second call on the same builder is rejected; other builders are not affected."""
     builder = NatsServiceBuilder(Probe())
     guarded = builder.with_circuit_breaker()
     with pytest.raises(ValueError, match="already"):
@@ -82,16 +82,16 @@ def test_it_is_called_once() -> None:
     builder.with_circuit_breaker()
 
 
-def test_self_eject_needs_something_to_go_by() -> None:
-    """`build` says what to add."""
+def test_self_eject_requires_a_circuit_breaker() -> None:
+    """build() with self_eject but without a circuit breaker names what to add."""
     builder = NatsServiceBuilder(Probe()).with_queue_group("probe", self_eject=True)
     with pytest.raises(ValueError, match="with_circuit_breaker"):
         builder.build()
     builder.with_circuit_breaker().build()
 
 
-async def test_services_of_one_builder_share_nothing() -> None:
-    """What opened in one instance is closed in the next one."""
+async def test_services_of_one_builder_do_not_share_breakers() -> None:
+    """A breaker that opened in one instance is closed in the next."""
     transport = MemoryTransport()
     builder = NatsServiceBuilder(Probe(fail=fail), transport=transport)
     builder = builder.with_circuit_breaker(failure_threshold=1)

@@ -1,4 +1,4 @@
-"""Which outcomes of a handler are failures, which are answers, and which say nothing."""
+"""Which outcomes of a handler count as failures, as successes, or not at all."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ TIMED_OUT = {"deadline": monotonic() - 1}
 
 
 class BusyError(UnavailableError):
-    """A declared error with a code that is a failure elsewhere."""
+    """A declared error whose code counts as a failure otherwise."""
 
     name = "busy"
 
 
-class WorseError(NotReadyError):
-    """A subclass of a declared error: the contract does not know it."""
+class SubclassedError(NotReadyError):
+    """A subclass of a declared error, which the contract does not declare."""
 
 
 def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
-    """Return what a half-open breaker makes of it: the next state, or that the place is free."""
+    """Return what a half-open breaker makes of an error: "failure", "answer" or "nothing"."""
     circuit = ManualBreaker()
     operation = replace(RUN, errors=(*RUN.errors, BusyError))
     each = HandlerGuard(circuit.breaker, operation, guard)
@@ -55,20 +55,20 @@ def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
 @pytest.mark.parametrize(
     "error", [ValueError("x"), KeyError(), TimeoutError(), ExceptionGroup("x", [OSError()])]
 )
-def test_what_is_no_service_error_is_a_failure(error: Exception) -> None:
-    """Whatever a handler raises by mistake."""
+def test_unexpected_exception_is_a_failure(error: Exception) -> None:
+    """Any exception that is not a ServiceError counts as a failure."""
     assert verdict(error) == "failure"
 
 
 @pytest.mark.parametrize("code", Code)
-def test_three_codes_are_failures(code: Code) -> None:
-    """INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED; with any other code the handler has answered."""
+def test_failure_codes(code: Code) -> None:
+    """Only INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED count as failures."""
     assert verdict(CLASS_OF_CODE[code]()) == ("failure" if code in FAILURES else "answer")
 
 
 @pytest.mark.parametrize("kind", [NoRespondersError, ConnectionLostError, DeadlineExceededError])
-def test_what_a_nested_call_raised_counts(kind: type[ServiceError]) -> None:
-    """A service behind this one that fails makes this one fail."""
+def test_errors_of_nested_calls_are_failures(kind: type[ServiceError]) -> None:
+    """A failing downstream service makes the handler fail."""
     error = kind("from behind")
     error.remote = True
     assert verdict(error) == "failure"
@@ -77,36 +77,36 @@ def test_what_a_nested_call_raised_counts(kind: type[ServiceError]) -> None:
 @pytest.mark.parametrize(
     "error", [PartMissingError(details=MissingDetails(part="x")), NotReadyError(), BusyError()]
 )
-def test_declared_errors_are_answers(error: ServiceError) -> None:
-    """Whatever their code."""
+def test_declared_errors_are_not_failures(error: ServiceError) -> None:
+    """Declared errors are answers, whatever their code."""
     assert verdict(error) == "answer"
 
 
-@pytest.mark.parametrize("error", [UndeclaredError(), WorseError()])
-def test_errors_that_another_contract_declares_are_failures(error: ServiceError) -> None:
-    """They reach callers as INTERNAL: a defect."""
+@pytest.mark.parametrize("error", [UndeclaredError(), SubclassedError()])
+def test_undeclared_errors_are_failures(error: ServiceError) -> None:
+    """Errors that the contract does not declare reach callers as INTERNAL."""
     assert verdict(error) == "failure"
 
 
-def test_a_cancelled_call_says_nothing() -> None:
-    """Somebody else's decision, with time left or without a deadline."""
+def test_cancelled_call_is_not_counted() -> None:
+    """A cancellation before the deadline counts neither as failure nor as success."""
     assert verdict(asyncio.CancelledError()) == "nothing"
     assert verdict(asyncio.CancelledError(), deadline=monotonic() + 60) == "nothing"
 
 
-def test_a_handler_cancelled_at_its_deadline_is_a_failure() -> None:
-    """It ran out of time."""
+def test_cancellation_at_the_deadline_is_a_failure() -> None:
+    """A handler that is cancelled at its deadline ran out of time."""
     assert verdict(asyncio.CancelledError(), **TIMED_OUT) == "failure"
 
 
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), GeneratorExit()])
-def test_the_end_of_the_process_says_nothing(error: BaseException) -> None:
-    """What ends handlers from outside is no outcome of theirs."""
+def test_process_exit_is_not_counted(error: BaseException) -> None:
+    """SystemExit, KeyboardInterrupt and GeneratorExit are not outcomes of the handler."""
     assert verdict(error) == "nothing"
 
 
-def test_a_payload_that_breaks_the_contract_says_nothing() -> None:
-    """The handler was never asked; the same error from a handler is an answer."""
+def test_invalid_payload_is_not_counted() -> None:
+    """The handler was not called; the same error raised by the handler is an answer."""
     error = InvalidArgumentError()
     assert verdict(error, payload_error=error) == "nothing"
     assert verdict(InvalidArgumentError(), payload_error=error) == "answer"
@@ -114,14 +114,14 @@ def test_a_payload_that_breaks_the_contract_says_nothing() -> None:
 
 @pytest.mark.parametrize("says", [True, False, 1, "", None])
 @pytest.mark.parametrize("error", [ValueError(), NotReadyError(), InternalError()])
-def test_is_failure_has_the_word(error: Exception, says: Any) -> None:
-    """On every exception of a handler, declared errors included; its truth is what counts."""
+def test_is_failure_overrides_the_default(error: Exception, says: Any) -> None:
+    """is_failure decides about every handler exception by its truth value."""
     assert verdict(error, lambda _: says) == ("failure" if says else "answer")
 
 
 @pytest.mark.parametrize("says", [True, False])
-def test_is_failure_is_not_asked_of_what_is_no_exception_of_a_handler(says: bool) -> None:
-    """Cancellation, deadlines and bad payloads are judged without it."""
+def test_is_failure_is_called_for_handler_exceptions_only(says: bool) -> None:
+    """Cancellations, deadlines and invalid payloads do not reach is_failure."""
     asked: list[Exception] = []
 
     def is_failure(error: Exception) -> bool:
@@ -136,8 +136,8 @@ def test_is_failure_is_not_asked_of_what_is_no_exception_of_a_handler(says: bool
     assert asked == []
 
 
-def test_is_failure_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged once, the default judges, and it is asked again about the next exception."""
+def test_failing_is_failure_falls_back_to_the_default(caplog: pytest.LogCaptureFixture) -> None:
+    """An exception of is_failure is logged once, and it is still called for later errors."""
     circuit = ManualBreaker(failure_threshold=100)
 
     def is_failure(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""The breaker beside a model that keeps everything and forgets nothing."""
+"""The circuit breaker compared with a simple model that keeps every event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THRESHOLD, RECOVERY, WINDOW, TRIALS = 3, 10.0, 15.0, 2
 
 @dataclass(eq=False)
 class Call:
-    """A call that was let in, or not."""
+    """A call that was admitted or rejected."""
 
     ticket: int | None
     is_trial: bool
@@ -25,7 +25,7 @@ class Call:
 
 @dataclass
 class Model:
-    """What the rules say, in as many words."""
+    """The rules of the circuit breaker, without optimisations."""
 
     state: str = "closed"
     epoch: object = field(default_factory=object)
@@ -37,13 +37,13 @@ class Model:
     opened: int = 0
     refused: int = 0
 
-    def move(self, state: str) -> None:
-        """Be in another state, in which no call has begun yet."""
+    def change_state(self, state: str) -> None:
+        """Change the state; no call belongs to the new state yet."""
         self.state, self.epoch = state, object()
         self.places, self.proven = set(), set()
 
-    def lets_in(self, now: float) -> bool:
-        """Say whether a call that comes now is made."""
+    def admits(self, now: float) -> bool:
+        """Return whether a call at this time is admitted."""
         if self.state == "closed":
             return True
         if self.state == "open":
@@ -51,9 +51,9 @@ class Model:
         return len(self.places) < TRIALS or now - self.last_trial_at >= RECOVERY
 
     def begin(self, call: Call, now: float) -> None:
-        """Make a call."""
+        """Start a call."""
         if self.state == "open" or len(self.places) == TRIALS:
-            self.move("half-open")
+            self.change_state("half-open")
         if self.state == "half-open":
             self.places.add(call)
             self.last_trial_at = now
@@ -61,13 +61,13 @@ class Model:
         call.epoch = self.epoch
 
     def end(self, call: Call, outcome: str, now: float) -> None:
-        """Learn what became of a call."""
+        """End a call with this outcome."""
         if call.epoch is not self.epoch:
             return
         if outcome == "failed":
             self.failed_at.append(now)
-            if call.is_trial or self.recent(now) >= THRESHOLD:
-                self.move("open")
+            if call.is_trial or self.recent_failures(now) >= THRESHOLD:
+                self.change_state("open")
                 self.opened_at = now
                 self.opened += 1
         elif call.is_trial and outcome == "released":
@@ -75,16 +75,16 @@ class Model:
         elif call.is_trial:
             self.proven.add(call)
             if len(self.proven) == TRIALS:
-                self.move("closed")
+                self.change_state("closed")
                 self.failed_at.clear()
 
-    def recent(self, now: float) -> int:
-        """Count the failures that are younger than the window, no more than matter."""
+    def recent_failures(self, now: float) -> int:
+        """Return the number of failures within the window, at most the threshold."""
         return min(sum(now - then < WINDOW for then in self.failed_at), THRESHOLD)
 
 
 class Comparison(RuleBasedStateMachine):
-    """Does the same to both."""
+    """Applies the same operations to the breaker and the model."""
 
     calls = Bundle("calls")
 
@@ -100,10 +100,10 @@ class Comparison(RuleBasedStateMachine):
 
     @rule(target=calls)
     def begin(self) -> Call:
-        """Call; both let the call in, or neither does, and who is refused is told a time."""
+        """Start a call."""
         now = self.circuit.clock()
         call = Call(None, is_trial=False, epoch=None)
-        if self.model.lets_in(now):
+        if self.model.admits(now):
             call.ticket = self.circuit.breaker.admit()
             self.model.begin(call, now)
         else:
@@ -118,7 +118,7 @@ class Comparison(RuleBasedStateMachine):
         outcome=st.sampled_from(["succeeded", "failed", "failed", "released"]),
     )
     def end(self, call: Call, outcome: str) -> None:
-        """Let a call end, soon or late."""
+        """End a call with this outcome."""
         if call.ticket is not None:
             getattr(self.circuit.breaker, outcome)(call.ticket)
             self.model.end(call, outcome, self.circuit.clock())
@@ -129,13 +129,13 @@ class Comparison(RuleBasedStateMachine):
         self.circuit.pass_time(seconds)
 
     @invariant()
-    def they_agree(self) -> None:
-        """State and counts are the same, and the last report is the state."""
+    def breaker_equals_model(self) -> None:
+        """State and counts are equal, and the last reported change is the state."""
         told: dict[str, Any] = dict(self.circuit.breaker.statistics())
         told.pop("nextTrial", None)
         assert told == {
             "state": self.model.state,
-            "failures": self.model.recent(self.circuit.clock()),
+            "failures": self.model.recent_failures(self.circuit.clock()),
             "refused": self.model.refused,
             "opened": self.model.opened,
         }

@@ -1,4 +1,4 @@
-"""A service behind a circuit breaker: what reaches it, what its callers and its statistics see."""
+"""A service with a circuit breaker: handlers, callers and statistics."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOLD = Run(action="hold")
 
 
 class Stage:
-    """A served probe whose `run` answers, fails or waits, on a clock that the test moves."""
+    """A probe service whose `run` succeeds, fails or waits, with a clock that tests advance."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -50,27 +50,27 @@ class Stage:
         return Outcome(text=key)
 
     async def fail(self, times: int = 1) -> None:
-        """Let calls fail."""
+        """Make calls that fail."""
         for _ in range(times):
             with pytest.raises(InternalError):
                 await self.client.run("k", FAIL)
 
     async def data(self) -> Any:
-        """Return what STATS tells of the breaker of `run`."""
+        """Return the circuit breaker data of `run` in STATS."""
         stats = await self.client.get_service_stats()
         return stats.endpoints[0].model_dump()["data"]["circuitBreaker"]
 
     @asynccontextmanager
     async def serving(self, builder: NatsServiceBuilder | None = None) -> AsyncIterator[Stage]:
-        """Serve, with a breaker that three failures open unless the test has built another."""
+        """Run the service with a breaker that opens at three failures."""
         base = builder or NatsServiceBuilder(self.handlers, transport=self.transport)
         policy = CircuitBreakerPolicy(failure_threshold=3, clock=self.clock)
         async with base._with_breakers(policy).build():
             yield self
 
 
-async def test_open_answers_without_the_handler() -> None:
-    """UNAVAILABLE with retryAfter, from the service; the handler sees nothing of it."""
+async def test_open_breaker_answers_without_the_handler() -> None:
+    """Callers get UNAVAILABLE with retryAfter, and the handler is not called."""
     async with Stage().serving() as stage:
         await stage.fail(3)
         seen = len(stage.handlers.seen)
@@ -82,17 +82,19 @@ async def test_open_answers_without_the_handler() -> None:
         assert (await stage.client.find("k", FindParameters(pattern="p"))).text == "k p"
 
 
-async def test_it_stands_behind_the_whole_chain() -> None:
-    """What an interceptor refuses or raises is no failure; an open breaker refuses last."""
+async def test_breaker_is_behind_all_interceptors() -> None:
+    """Errors of interceptors are not failures, and an open breaker rejects last."""
     outcome: list[Exception] = []
 
-    async def moody(context: RequestContext, call_next: CallNext) -> Response:
+    async def raise_outcome(context: RequestContext, call_next: CallNext) -> Response:
         if outcome:
             raise outcome[0]
         return await call_next(context)
 
     stage = Stage()
-    base = NatsServiceBuilder(stage.handlers, transport=stage.transport).with_interceptor(moody)
+    base = NatsServiceBuilder(stage.handlers, transport=stage.transport).with_interceptor(
+        raise_outcome
+    )
     async with stage.serving(base):
         for error in (InternalError(), UnavailableError(), ValueError()):
             outcome[:] = [error]
@@ -108,8 +110,8 @@ async def test_it_stands_behind_the_whole_chain() -> None:
         assert (await stage.data())["refused"] == 0
 
 
-async def test_bad_payloads_neither_open_nor_use_up_trials() -> None:
-    """The caller learns what is wrong with its payload as always."""
+async def test_invalid_payloads_do_not_affect_the_breaker() -> None:
+    """Invalid payloads get INVALID_ARGUMENT and neither open the breaker nor use trials."""
     async with Stage().serving() as stage:
         bad = Run.model_construct(action="")
         for _ in range(5):
@@ -125,8 +127,8 @@ async def test_bad_payloads_neither_open_nor_use_up_trials() -> None:
         assert (await stage.data())["state"] == "closed"
 
 
-async def test_handlers_that_run_out_of_time_open_it() -> None:
-    """Each deadline that passes in a handler is a failure."""
+async def test_handler_timeouts_open_the_breaker() -> None:
+    """Each deadline that passes in a handler counts as a failure."""
     async with Stage().serving() as stage:
         async with asyncio.timeout(LIMIT):
             while (data := await stage.data())["failures"] < 3:
@@ -137,8 +139,8 @@ async def test_handlers_that_run_out_of_time_open_it() -> None:
             await stage.client.run("k", GO)
 
 
-async def test_a_stop_is_no_failure() -> None:
-    """What a stop cancels says nothing: three cancelled trials, and nobody opened anything."""
+async def test_calls_cancelled_by_a_stop_are_not_failures() -> None:
+    """Calls that are cancelled when the service stops change no breaker."""
     stage = Stage()
     changes: list[Any] = []
     builder = NatsServiceBuilder(stage.handlers, transport=stage.transport).with_drain_timeout(0.01)
@@ -152,8 +154,8 @@ async def test_a_stop_is_no_failure() -> None:
     assert changes == []
 
 
-async def test_a_late_answer_is_still_an_answer() -> None:
-    """A call begun before it opened is answered while it is open, and changes nothing."""
+async def test_call_admitted_before_opening_is_still_answered() -> None:
+    """A call that started before the breaker opened is answered and changes nothing."""
     async with Stage().serving() as stage:
         call = asyncio.create_task(stage.client.run("late", HOLD))
         await until(lambda: stage.entered == 1)
@@ -163,8 +165,8 @@ async def test_a_late_answer_is_still_an_answer() -> None:
         assert (await stage.data())["state"] == "open"
 
 
-async def test_a_trial_that_hangs_does_not_wedge_it() -> None:
-    """After the recovery timeout another is tried, and closes it; the first is answered too."""
+async def test_hung_trial_does_not_block_recovery() -> None:
+    """After recovery_timeout another trial closes the breaker; the first is still answered."""
     async with Stage().serving() as stage:
         await stage.fail(3)
         stage.clock.now += 30
@@ -180,8 +182,8 @@ async def test_a_trial_that_hangs_does_not_wedge_it() -> None:
         assert (await hung).text == "hung"
 
 
-async def test_an_interceptor_may_hand_on_another_context() -> None:
-    """The handler finds the replaced one, behind a breaker as without."""
+async def test_interceptor_can_replace_the_context() -> None:
+    """The handler receives the replaced context, with a breaker as without."""
 
     async def rename(context: RequestContext, call_next: CallNext) -> Response:
         return await call_next(context.replace(key="renamed"))
@@ -193,8 +195,8 @@ async def test_an_interceptor_may_hand_on_another_context() -> None:
         assert (await stage.client.run("k", HOLD)).text == "renamed"
 
 
-async def test_nothing_stands_in_the_way_of_services_without_one() -> None:
-    """No guard around the handlers, no data in STATS."""
+async def test_service_without_a_breaker_has_no_guard() -> None:
+    """Without a breaker, handlers are called directly and STATS has no breaker data."""
     stage = Stage()
     async with NatsServiceBuilder(stage.handlers, transport=stage.transport).build() as service:
         assert service._assembly is not None

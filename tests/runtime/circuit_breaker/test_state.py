@@ -1,4 +1,4 @@
-"""The state that aiobreaker holds."""
+"""The state that aiobreaker stores."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from weenats.circuit_breaker.state import StateHolder
 
 @pytest.mark.parametrize("old", CircuitState)
 @pytest.mark.parametrize("new", CircuitState)
-def test_aiobreaker_is_in_the_state_it_is_told(old: CircuitState, new: CircuitState) -> None:
-    """After any change all of them agree, and no wall-clock time was noted."""
+def test_state_holder_sets_the_aiobreaker_state(old: CircuitState, new: CircuitState) -> None:
+    """After any change holder, breaker and storage agree, without wall-clock times."""
     holder = StateHolder()
     assert holder.is_closed
     holder.change(old)

@@ -1,4 +1,4 @@
-"""What a client refuses to send with its calls, before there is a connection."""
+"""Invalid call options are rejected by the client before it connects."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from weenats.testing import MemoryTransport
 
 
 @pytest.mark.parametrize("token", ["", None, 5, b"s3cret", ["s3cret"], "s3cret\ud800"])
-async def test_a_token_that_is_none_is_refused_and_not_shown(token: Any) -> None:
-    """A client and a call refuse it alike, and the error does not repeat it."""
+async def test_invalid_token_is_rejected_and_not_shown(token: Any) -> None:
+    """with_token() and a call reject it with the same error, which does not contain it."""
     client = ProbeClient(MemoryTransport())
     with pytest.raises(InvalidArgumentError, match="a token must not be empty") as refused:
         client.with_token(token)
@@ -34,8 +34,8 @@ async def test_a_token_that_is_none_is_refused_and_not_shown(token: Any) -> None
         {"context": {"x": object()}},
     ],
 )  # fmt: skip
-async def test_bad_options_are_refused_before_anything_is_sent(options: dict[str, Any]) -> None:
-    """Each option of a call is judged by the caller's side, at once."""
+async def test_invalid_options_are_rejected_before_sending(options: dict[str, Any]) -> None:
+    """Each call option is validated by the client."""
     transport = MemoryTransport()
     with pytest.raises(InvalidArgumentError):
         await ProbeClient(transport).run("k", Run(action="go"), **options)
@@ -50,8 +50,8 @@ async def test_bad_options_are_refused_before_anything_is_sent(options: dict[str
         ({"revision": 1}, "a call has no option revision; it has "),
     ],
 )
-async def test_options_that_nobody_knows_are_refused(options: dict[str, Any], message: str) -> None:
-    """A typing error in an option is told before anything is sent, of commands and queries."""
+async def test_unknown_call_options_are_rejected(options: dict[str, Any], message: str) -> None:
+    """A misspelt option of a command or query is reported before sending."""
     transport = MemoryTransport()
     client = ProbeClient(transport)
     for call in (client.run("k", Run(action="go"), **options), client.get("k", **options)):
@@ -68,31 +68,29 @@ async def test_options_that_nobody_knows_are_refused(options: dict[str, Any], me
         ({"revision": 1, "timeout": 1}, "an event has no option timeout; it has context, headers"),
     ],
 )
-async def test_events_are_published_with_their_options(
-    options: dict[str, Any], message: str
-) -> None:
-    """An option that is missing or unknown is told before anything is sent."""
+async def test_invalid_publish_options_are_rejected(options: dict[str, Any], message: str) -> None:
+    """A missing or unknown option of an event is reported before sending."""
     transport = MemoryTransport()
     with pytest.raises(TypeError, match=message):
         await ProbeClient(transport).publish_happened("k", Happened(text="x"), **options)
     assert transport._open is False
 
 
-async def test_events_are_subscribed_to_with_their_options() -> None:
-    """An option that a subscription does not have is told before anybody listens."""
+async def test_unknown_subscribe_options_are_rejected() -> None:
+    """An unknown option of a subscription is reported before subscribing."""
     transport = MemoryTransport()
     options: dict[str, Any] = {"queue": "q"}
     with pytest.raises(TypeError, match=r"has no option queue; did you mean queue_group\?$"):
-        await ProbeClient(transport).subscribe_happened(nothing, **options)
+        await ProbeClient(transport).subscribe_happened(ignore_event, **options)
     assert transport._open is False
 
 
-async def nothing(event: ReceivedEvent[Happened]) -> None:
-    """Take an event."""
+async def ignore_event(event: ReceivedEvent[Happened]) -> None:
+    """Ignore an event."""
 
 
-async def test_overlays_leave_the_client_as_it_was() -> None:
-    """Each with_* returns another client on the same connection."""
+async def test_with_methods_do_not_change_the_client() -> None:
+    """Each with_* method returns a new client on the same connection."""
     client = ProbeClient(MemoryTransport())
     changed = client.with_timeout(1).with_token("t").with_header("X-A", "1").with_context(a=1)
     assert changed is not client

@@ -1,4 +1,4 @@
-"""Which calls are made again, after how long, and when no more; in fake time."""
+"""RetryInterceptor: which calls are retried, with which backoff, and until when."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ NOTE = Key[str]("note")
 
 
 class ShopClosedError(UnavailableError):
-    """An error that a contract declares."""
+    """A declared error of a contract."""
 
     name = "shop-closed"
 
 
 def too_busy(milliseconds: float | None = None) -> ResourceExhaustedError:
-    """Return what a service says that has too much to do, and for how long."""
+    """Return RESOURCE_EXHAUSTED with this retryAfter."""
     return ResourceExhaustedError(
         details=None if milliseconds is None else {"retryAfter": milliseconds}
     )
@@ -56,7 +56,7 @@ def too_busy(milliseconds: float | None = None) -> ResourceExhaustedError:
 
 @pytest.fixture
 def time() -> SleepClock:
-    """The time, in which pauses pass at once."""
+    """A fake time in which pauses take no real time."""
     return SleepClock()
 
 
@@ -65,10 +65,10 @@ def time() -> SleepClock:
     [(RUN, 1), (COSTLY, 1), (GET, 2), (FIND, 2), (idempotent_call().operation, 2)],
     ids=lambda value: getattr(value, "name", None),
 )
-async def test_only_idempotent_operations_are_tried_again(
+async def test_only_idempotent_operations_are_retried(
     time: SleepClock, operation: Any, attempts: int
 ) -> None:
-    """Queries by default, commands when the contract says so; all others fail as they did."""
+    """Queries are retried by default, commands only if the contract allows it."""
     backend = Backend(UnavailableError())
     call = make_retry(time)(idempotent_call(operation=operation), backend)
     if attempts == 1:
@@ -88,8 +88,8 @@ async def test_only_idempotent_operations_are_tried_again(
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
-async def test_only_what_may_pass_is_tried_again(time: SleepClock, error: BaseException) -> None:
-    """UNAVAILABLE and RESOURCE_EXHAUSTED of whatever class, but nothing that is too large."""
+async def test_only_transient_errors_are_retried(time: SleepClock, error: BaseException) -> None:
+    """UNAVAILABLE and RESOURCE_EXHAUSTED are retried, except for messages that are too large."""
     again = isinstance(error, UnavailableError | ResourceExhaustedError) and not isinstance(
         error, MessageTooLargeError
     )
@@ -104,10 +104,10 @@ async def test_only_what_may_pass_is_tried_again(time: SleepClock, error: BaseEx
     assert len(backend.seen) == 1 + again
 
 
-async def test_what_is_raised_before_there_is_anything_to_await_counts_too(
+async def test_synchronous_exceptions_are_retried(
     time: SleepClock,
 ) -> None:
-    """An interceptor may refuse in its plain `__call__`."""
+    """An error raised by a plain `__call__` of an interceptor is retried too."""
     refused: list[RequestContext] = []
 
     def refuse(context: RequestContext) -> Any:
@@ -119,8 +119,8 @@ async def test_what_is_raised_before_there_is_anything_to_await_counts_too(
     assert len(refused) == 3
 
 
-async def test_when_all_attempts_fail_the_last_error_is_raised_as_it_is(time: SleepClock) -> None:
-    """Same object, nothing added to it, and no trace of the earlier ones."""
+async def test_last_error_is_raised_unchanged(time: SleepClock) -> None:
+    """When all attempts fail, the last error is raised without notes or context."""
     errors: list[ServiceError] = [UnavailableError("a"), too_busy(5), ShopClosedError("c")]
     errors[2].remote = True
     with pytest.raises(UnavailableError) as raised:
@@ -131,8 +131,8 @@ async def test_when_all_attempts_fail_the_last_error_is_raised_as_it_is(time: Sl
     assert (raised.value.message, raised.value.remote) == ("c", True)
 
 
-async def test_a_later_error_that_does_not_pass_ends_the_call(time: SleepClock) -> None:
-    """Each attempt is judged by its own error."""
+async def test_later_permanent_error_ends_the_call(time: SleepClock) -> None:
+    """Each attempt is retried or not according to its own error."""
     backend = Backend(UnavailableError(), CancelledError(), UnavailableError())
     with pytest.raises(CancelledError):
         await make_retry(time, attempts=5)(idempotent_call(), backend)
@@ -146,12 +146,12 @@ async def test_a_later_error_that_does_not_pass_ends_the_call(time: SleepClock) 
     draws=st.lists(st.floats(0, 1), min_size=9, max_size=9),
     after=st.none() | st.floats(0, 60_000),
 )
-async def test_pauses_are_within_bounds_that_double(
+async def test_backoff_doubles_up_to_the_maximum(
     attempts: int, initial: float, factor: float, draws: list[float], after: float | None
 ) -> None:
-    """The nth pause is drawn between 0 and the smaller of initial * 2**n and the longest one.
+    """Pause n is drawn between 0 and the smaller of initial * 2**n and max_backoff.
 
-    What the service asked for comes first: no attempt is earlier.
+    It is added to the retryAfter of the service: no attempt is earlier.
     """
     time = SleepClock()
     bounds: list[tuple[float, float]] = []
@@ -180,8 +180,8 @@ async def test_pauses_are_within_bounds_that_double(
         assert asked <= pause <= asked + high
 
 
-async def test_pauses_are_random_and_sleep_is_real_by_default() -> None:
-    """Callers that failed at one time do not come back at one time."""
+async def test_default_backoff_is_random() -> None:
+    """The default pauses have jitter, and the default sleep is asyncio.sleep."""
     retry = RetryInterceptor(initial_backoff=0.001, max_backoff=0.001)
     assert (await retry(idempotent_call(), Backend(UnavailableError()))).result == 2
     original = idempotent_call()
@@ -199,10 +199,10 @@ async def test_pauses_are_random_and_sleep_is_real_by_default() -> None:
         (1.0, 1e15, 1),
     ],
 )
-async def test_no_attempt_begins_at_the_deadline(
+async def test_no_attempt_starts_at_or_after_the_deadline(
     time: SleepClock, left: float, after: float | None, attempts: int
 ) -> None:
-    """When the next attempt would be too late, the call ends at once in the error that it has."""
+    """If the next attempt would be too late, the call fails at once with its last error."""
     backend = Backend(*(too_busy(after) for _ in range(9)))
     with pytest.raises(ResourceExhaustedError):
         await make_retry(time)(idempotent_call(deadline=time.now + left), backend)
@@ -210,8 +210,8 @@ async def test_no_attempt_begins_at_the_deadline(
     assert len(time.pauses) == attempts - 1
 
 
-async def test_what_cannot_be_tried_again_costs_no_budget(time: SleepClock) -> None:
-    """The budget is asked last, and granted retries are made."""
+async def test_calls_without_time_for_a_retry_use_no_budget(time: SleepClock) -> None:
+    """The budget is checked last, so only retries that are made use it."""
     retry = make_retry(time)
     for _ in range(50):
         with pytest.raises(UnavailableError):
@@ -219,10 +219,10 @@ async def test_what_cannot_be_tried_again_costs_no_budget(time: SleepClock) -> N
     assert retry._budget._retries_in_window == 0
 
 
-async def test_calls_beyond_the_budget_fail_at_once(
+async def test_calls_beyond_the_budget_are_not_retried(
     time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A service that is down for everybody gets a tenth more calls; the log says so once."""
+    """A service that is down gets a tenth more calls, and one warning is logged."""
     retry = make_retry(time, draw=0.0)
     seen = 0
     for _ in range(1000):
@@ -237,10 +237,10 @@ async def test_calls_beyond_the_budget_fail_at_once(
     ]
 
 
-async def test_the_log_tells_of_a_lasting_failure_every_ten_seconds(
+async def test_exhausted_budget_is_logged_every_ten_seconds(
     time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither a flood nor silence."""
+    """A lasting failure is logged once in ten seconds."""
     retry = make_retry(time, draw=0.0)
     for _ in range(31):
         for _ in range(100):
@@ -250,10 +250,10 @@ async def test_the_log_tells_of_a_lasting_failure_every_ten_seconds(
     assert len(caplog.records) == 4
 
 
-async def test_the_log_of_a_retry_says_what_happens_next_and_shows_no_text(
+async def test_retry_log_has_code_and_pause_but_no_message(
     time: SleepClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The code of the error and the pause, on DEBUG; what a service wrote may be anything."""
+    """The DEBUG log has the error code and the pause, but not the text of the service."""
     caplog.set_level(logging.DEBUG, "weenats.retry")
     await make_retry(time)(idempotent_call(), Backend(ShopClosedError("secret"), too_busy(1000)))
     assert [record.getMessage() for record in caplog.records] == [
@@ -262,7 +262,7 @@ async def test_the_log_of_a_retry_says_what_happens_next_and_shows_no_text(
     ]
 
 
-async def test_calls_that_are_never_tried_again_count_as_calls(time: SleepClock) -> None:
+async def test_calls_that_cannot_be_retried_count_for_the_budget(time: SleepClock) -> None:
     """The budget is a share of all calls of the client."""
     retry = make_retry(time)
     for _ in range(200):
@@ -270,10 +270,10 @@ async def test_calls_that_are_never_tried_again_count_as_calls(time: SleepClock)
     assert retry._budget._calls_in_window == 200
 
 
-async def test_each_attempt_says_its_number_and_is_the_same_message(time: SleepClock) -> None:
-    """From the second one on; members of the user stay, and the call's own context is left alone.
+async def test_attempts_carry_their_number_and_the_same_message(time: SleepClock) -> None:
+    """From the second attempt on weeAttempt is set; the context of the call is unchanged.
 
-    Correlation, headers, token and deadline are the same too: the time of the call runs on.
+    Message id, correlation, headers, token and deadline are the same for all attempts.
     """
     backend = Backend(UnavailableError(), UnavailableError())
     context = idempotent_call(
@@ -299,8 +299,8 @@ async def test_each_attempt_says_its_number_and_is_the_same_message(time: SleepC
         assert len({id(getattr(each, slot)) for each in backend.seen}) == 1, slot
 
 
-async def test_what_an_attempt_does_to_its_context_the_next_does_not_see(time: SleepClock) -> None:
-    """Each attempt begins with the context as it was before the first one."""
+async def test_context_changes_do_not_reach_the_next_attempt(time: SleepClock) -> None:
+    """Each attempt starts with the context as it was before the first one."""
 
     def spoil(context: RequestContext) -> None:
         context[NOTE] = "spoiled"
@@ -324,15 +324,15 @@ async def test_what_an_attempt_does_to_its_context_the_next_does_not_see(time: S
 
 
 async def test_concurrent_calls_do_not_share_attempts(time: SleepClock) -> None:
-    """One interceptor serves all calls of a client at once."""
+    """One interceptor serves all concurrent calls of a client."""
     retry = make_retry(time, budget=1)
     backends = [Backend(*(UnavailableError() for _ in range(n % 3))) for n in range(10)]
     results = await asyncio.gather(*(retry(idempotent_call(), backend) for backend in backends))
     assert [response.result for response in results] == [n % 3 + 1 for n in range(10)]
 
 
-async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: SleepClock) -> None:
-    """It stays cancelled, and there is no further attempt."""
+async def test_cancellation_during_a_pause_ends_the_call(time: SleepClock) -> None:
+    """The call stays cancelled, and there is no further attempt."""
     pausing = asyncio.Event()
 
     async def sleep(_: float) -> None:
@@ -355,22 +355,22 @@ async def test_a_call_that_is_cancelled_while_it_pauses_ends_at_once(time: Sleep
 
 
 @pytest.mark.parametrize("attempts", [1, 0, -1, 11, 3.0, True, "3", None])
-def test_a_number_of_attempts_out_of_bounds_is_refused(attempts: Any) -> None:
-    """One attempt is no retry, and many help nobody."""
+def test_invalid_attempts_are_rejected(attempts: Any) -> None:
+    """The number of attempts must be from 2 to 10."""
     with pytest.raises(ValueError, match="from 2 to 10, the first one included, not"):
         RetryInterceptor(attempts)
 
 
 @pytest.mark.parametrize("name", ["initial_backoff", "max_backoff"])
 @pytest.mark.parametrize("duration", [0, -1, float("nan"), float("inf"), True, "1", timedelta(0)])
-def test_a_backoff_that_is_no_duration_is_refused(name: str, duration: Any) -> None:
+def test_invalid_backoff_is_rejected(name: str, duration: Any) -> None:
     """The error names the option."""
     with pytest.raises(InvalidArgumentError, match=f"{name} must be a positive"):
         RetryInterceptor(**{name: duration})
 
 
-def test_backoffs_are_seconds_or_timedelta_and_in_order() -> None:
-    """The longest pause is no shorter than the first one."""
+def test_backoff_accepts_seconds_and_timedeltas() -> None:
+    """max_backoff must not be shorter than initial_backoff."""
     retry = RetryInterceptor(
         4, initial_backoff=timedelta(milliseconds=10), max_backoff=timedelta(milliseconds=25)
     )

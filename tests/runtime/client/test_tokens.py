@@ -1,4 +1,4 @@
-"""Where the tokens of calls come from: strings, callables, and CachedToken in particular."""
+"""Token sources of calls: strings, callables, and CachedToken."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from weenats.errors import InvalidArgumentError, PermissionDeniedError, Unavaila
 
 
 def token(name: str = "a", **claims: Any) -> str:
-    """Return a JWT with claims; its signature is a name."""
+    """Return a string that looks like a JWT; nothing verifies it here."""
     parts = (b'{"alg":"none"}', json.dumps(claims).encode(), name.encode())
     return ".".join(urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
 class Issuer:
-    """A provider that hands out tokens that live `lifetime` seconds, and counts them."""
+    """A token provider whose tokens live `lifetime` seconds, and which counts its calls."""
 
     def __init__(self, clock: FakeClock, lifetime: float = 300) -> None:
         self.clock = clock
@@ -47,7 +47,7 @@ class Issuer:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """The time, which tests move."""
+    """A clock that tests advance."""
     return FakeClock()
 
 
@@ -57,10 +57,8 @@ def issuer(clock: FakeClock) -> Issuer:
     return Issuer(clock)
 
 
-async def test_a_token_is_kept_until_shortly_before_it_expires(
-    clock: FakeClock, issuer: Issuer
-) -> None:
-    """The provider is asked again 30 seconds before `exp`, not earlier."""
+async def test_token_is_cached_until_shortly_before_exp(clock: FakeClock, issuer: Issuer) -> None:
+    """The provider is called again 30 seconds before exp, not earlier."""
     source = CachedToken(issuer, clock=clock)
     first = await source()
     clock.now += 269.9
@@ -70,8 +68,8 @@ async def test_a_token_is_kept_until_shortly_before_it_expires(
     assert issuer.asked == 2
 
 
-async def test_a_short_lived_token_is_kept_for_most_of_its_life(clock: FakeClock) -> None:
-    """A token of ten seconds is kept for eight of them."""
+async def test_short_lived_token_is_cached_for_most_of_its_life(clock: FakeClock) -> None:
+    """A token of ten seconds is cached for eight of them."""
     issuer = Issuer(clock, lifetime=10)
     source = CachedToken(issuer, clock=clock)
     await source()
@@ -83,8 +81,8 @@ async def test_a_short_lived_token_is_kept_for_most_of_its_life(clock: FakeClock
     assert issuer.asked == 2
 
 
-async def test_an_expired_token_is_not_kept(clock: FakeClock) -> None:
-    """What the provider returns is handed on, and asked for anew when it has expired already."""
+async def test_expired_token_is_not_cached(clock: FakeClock) -> None:
+    """A token that is already expired is returned, and requested anew next time."""
     issuer = Issuer(clock, lifetime=-5)
     source = CachedToken(issuer, clock=clock)
     await source()
@@ -92,8 +90,8 @@ async def test_an_expired_token_is_not_kept(clock: FakeClock) -> None:
     assert issuer.asked == 2
 
 
-async def test_a_token_without_exp_is_kept_until_it_is_refused(clock: FakeClock) -> None:
-    """An opaque token stays; only a refusal replaces it."""
+async def test_token_without_exp_is_cached_until_renewed(clock: FakeClock) -> None:
+    """An opaque token stays cached until a service rejects it."""
     names = iter(["first", "second"])
     source = CachedToken(lambda: next(names), clock=clock)
     assert await source() == "first"
@@ -102,17 +100,17 @@ async def test_a_token_without_exp_is_kept_until_it_is_refused(clock: FakeClock)
     assert await source.renew("first") == "second"
 
 
-async def test_one_caller_at_a_time_asks_the_provider(clock: FakeClock, issuer: Issuer) -> None:
-    """A hundred callers at once cost one token."""
+async def test_concurrent_callers_share_one_provider_call(clock: FakeClock, issuer: Issuer) -> None:
+    """A hundred concurrent callers cost one token."""
     source = CachedToken(issuer, clock=clock)
     tokens = await asyncio.gather(*(source() for _ in range(100)))
     assert len(set(tokens)) == issuer.asked == 1
 
 
-async def test_a_refused_token_is_renewed_once_for_all_callers(
+async def test_rejected_token_is_renewed_once_for_all_callers(
     clock: FakeClock, issuer: Issuer
 ) -> None:
-    """A hundred callers with one refused token get one new token."""
+    """A hundred callers with one rejected token get one new token."""
     source = CachedToken(issuer, clock=clock)
     refused = await source()
     renewed = await asyncio.gather(*(source.renew(refused) for _ in range(100)))
@@ -120,8 +118,8 @@ async def test_a_refused_token_is_renewed_once_for_all_callers(
     assert issuer.asked == 2
 
 
-async def test_renewing_is_bounded(clock: FakeClock, issuer: Issuer) -> None:
-    """A service that refuses everybody causes one new token a second, no more."""
+async def test_renewals_are_limited_to_one_per_second(clock: FakeClock, issuer: Issuer) -> None:
+    """A service that rejects every token causes one new token per second."""
     source = CachedToken(issuer, clock=clock)
     for _ in range(50):
         await source.renew(await source())
@@ -131,14 +129,14 @@ async def test_renewing_is_bounded(clock: FakeClock, issuer: Issuer) -> None:
     assert issuer.asked == 3
 
 
-async def test_the_same_token_again_is_no_other_token(clock: FakeClock) -> None:
-    """A provider that returns what was refused gives nothing to try again with."""
+async def test_renew_returns_none_for_the_same_token(clock: FakeClock) -> None:
+    """A provider that returns the rejected token again gives no token to retry with."""
     source = CachedToken(lambda: "always", clock=clock)
     assert await source.renew(await source()) is None
 
 
-async def test_a_failing_provider_fails_its_callers_and_is_asked_again(clock: FakeClock) -> None:
-    """Every waiting caller learns of the failure, the next one asks anew."""
+async def test_provider_failure_reaches_all_waiting_callers(clock: FakeClock) -> None:
+    """Every waiting caller gets the failure, and the next one calls the provider again."""
     outcomes: list[Any] = [OSError("10.0.0.1 with password"), "good"]
 
     async def provider() -> str:
@@ -157,8 +155,8 @@ async def test_a_failing_provider_fails_its_callers_and_is_asked_again(clock: Fa
     assert await source() == "good"
 
 
-async def test_a_caller_that_gives_up_does_not_end_it_for_others(clock: FakeClock) -> None:
-    """The provider runs on when the caller that set it off is cancelled."""
+async def test_cancelled_caller_does_not_cancel_the_provider(clock: FakeClock) -> None:
+    """The provider continues when the caller that started it is cancelled."""
     gate = asyncio.Event()
 
     async def provider() -> str:
@@ -175,8 +173,8 @@ async def test_a_caller_that_gives_up_does_not_end_it_for_others(clock: FakeCloc
     assert hasty.cancelled()
 
 
-async def test_a_failure_that_nobody_waits_for_is_not_reported_as_lost(clock: FakeClock) -> None:
-    """When all callers have gone, the failure of the provider goes with them."""
+async def test_failure_without_waiting_callers_is_not_reported(clock: FakeClock) -> None:
+    """When all callers were cancelled, asyncio reports no unretrieved exception."""
     gate = asyncio.Event()
     lost: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
@@ -196,8 +194,8 @@ async def test_a_failure_that_nobody_waits_for_is_not_reported_as_lost(clock: Fa
     assert lost == []
 
 
-async def test_the_provider_inherits_nothing_of_the_message_at_hand(clock: FakeClock) -> None:
-    """What the provider calls belongs to no request: neither its deadline nor its correlation."""
+async def test_provider_does_not_inherit_the_request_context(clock: FakeClock) -> None:
+    """Calls of the provider have neither the deadline nor the correlation of a request."""
     seen: list[Any] = []
 
     def provider() -> str:
@@ -209,8 +207,8 @@ async def test_the_provider_inherits_nothing_of_the_message_at_hand(clock: FakeC
     assert seen == [None]
 
 
-def test_it_may_be_used_in_one_loop_after_another(clock: FakeClock, issuer: Issuer) -> None:
-    """A source outlives the loop that asked first, even one that ended while it asked."""
+def test_cached_token_works_in_several_event_loops(clock: FakeClock, issuer: Issuer) -> None:
+    """A source outlives the loop that used it first, even one closed during a call."""
     source = CachedToken(issuer, clock=clock)
 
     async def give_up() -> None:
@@ -223,8 +221,8 @@ def test_it_may_be_used_in_one_loop_after_another(clock: FakeClock, issuer: Issu
     assert asyncio.run(source())  # type: ignore[arg-type]
 
 
-async def test_invalidate_forgets_the_token(clock: FakeClock, issuer: Issuer) -> None:
-    """Whoever knows better than `exp` forgets a token; another token's end is no matter."""
+async def test_invalidate_drops_the_cached_token(clock: FakeClock, issuer: Issuer) -> None:
+    """invalidate() with another token has no effect."""
     source = CachedToken(issuer, clock=clock)
     first = await source()
     source.invalidate("another")
@@ -233,8 +231,8 @@ async def test_invalidate_forgets_the_token(clock: FakeClock, issuer: Issuer) ->
     assert await source() != first
 
 
-async def test_repr_shows_no_token(clock: FakeClock) -> None:
-    """Neither before nor after the first call does repr show a token."""
+async def test_repr_hides_the_token(clock: FakeClock) -> None:
+    """The repr shows whether there is a token, and never the token."""
     source = CachedToken(lambda: "s3cret", clock=clock)
     assert repr(source) == "<CachedToken empty>"
     await source()
@@ -242,15 +240,15 @@ async def test_repr_shows_no_token(clock: FakeClock) -> None:
 
 
 @pytest.mark.parametrize("provided", [None, "", b"bytes", 5])
-async def test_what_is_no_token_is_refused(provided: Any) -> None:
-    """A provider that returns no text is a clear error that shows nothing of it."""
+async def test_invalid_token_of_a_provider_is_rejected(provided: Any) -> None:
+    """A provider that returns something other than text is an error that does not show it."""
     text = r": no token for the call: the token provider returned none$"
     with pytest.raises(UnavailableError, match=text):
         await ask(lambda: provided)
 
 
-async def test_errors_of_a_service_that_issues_tokens_stay_as_they_are() -> None:
-    """A provider that calls a service hands on its refusal."""
+async def test_service_errors_of_a_provider_pass_through() -> None:
+    """A ServiceError raised by the provider is not changed."""
 
     async def provider() -> str:
         raise PermissionDeniedError("not you")
@@ -260,20 +258,20 @@ async def test_errors_of_a_service_that_issues_tokens_stay_as_they_are() -> None
 
 
 @pytest.mark.parametrize("source", ["", None, 5, b"token"])
-def test_a_source_is_a_token_or_a_callable(source: Any) -> None:
-    """Anything else is refused at once, without showing it."""
+def test_invalid_token_source_is_rejected(source: Any) -> None:
+    """Anything but a token or a callable is rejected without showing it."""
     with pytest.raises(InvalidArgumentError):
         check_source(source)
 
 
-def test_a_source_stays_what_it_is() -> None:
-    """A token is checked, a callable is asked later."""
+def test_valid_token_source_is_returned_unchanged() -> None:
+    """A token is checked, a callable is called later."""
     assert check_source("token") == "token"
     assert check_source(token) is token  # type: ignore[comparison-overlap]
 
 
-def test_a_provider_must_be_callable() -> None:
-    """A token in place of a provider is refused when the source is made."""
+def test_cached_token_requires_a_callable() -> None:
+    """A token in place of a provider is rejected by the constructor."""
     with pytest.raises(
         InvalidArgumentError, match=r": the provider of a CachedToken must be callable$"
     ):
@@ -300,8 +298,8 @@ def test_a_provider_must_be_callable() -> None:
         (f"a.{urlsafe_b64encode(b'[' * 100_000).decode()}.c", math.inf),
     ],
 )
-def test_expiry_reads_what_a_token_says(text: str, expected: float) -> None:
-    """A number in `exp` is the time; anything else says nothing, and nothing makes it fail."""
+def test_expiry_is_read_from_the_exp_claim(text: str, expected: float) -> None:
+    """A number in exp is the expiry; anything else means infinity and never raises."""
     assert expiry(text) == expected
 
 
@@ -311,16 +309,20 @@ EXPOSED = (
 )
 
 
-class Line:
-    """A transport, as far as tokens are concerned."""
+class FakeTransport:
+    """A transport with only the attribute that tokens need."""
 
     def __init__(self, *, is_private: bool) -> None:
         self.is_private = is_private
 
 
-def test_tokens_that_others_can_read_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    """For each connection; one that nobody else can read is no matter."""
-    private, first, second = Line(is_private=True), Line(is_private=False), Line(is_private=False)
+def test_tokens_without_tls_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """One warning is logged for each exposed connection, and none for private ones."""
+    private, first, second = (
+        FakeTransport(is_private=True),
+        FakeTransport(is_private=False),
+        FakeTransport(is_private=False),
+    )
     for line in (private, first, first, second, second):
         warn_if_exposed(line)  # type: ignore[arg-type]
     assert caplog.messages == [EXPOSED, EXPOSED]

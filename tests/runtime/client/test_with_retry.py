@@ -1,4 +1,4 @@
-"""`with_retry` of clients: its place in the chain, whose budget it is, what each attempt sends."""
+"""with_retry() of clients: its place in the chain, its budget, and what attempts send."""
 
 from __future__ import annotations
 
@@ -31,28 +31,28 @@ GO = Run(action="go")
 
 
 class Failing:
-    """An action of the probe, and an interceptor: fails as often as it is told, then goes on."""
+    """A probe action and interceptor that raises the given errors, then succeeds."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
         self.times = 0
 
     async def __call__(self, *_: Any) -> Outcome:
-        """Fail or answer."""
+        """Raise the next error, or answer."""
         self.times += 1
         if self.errors:
             raise self.errors.pop(0)
         return Outcome(text="done")
 
     async def intercept(self, context: RequestContext, call_next: CallNext) -> Response:
-        """Fail or go on."""
+        """Raise the next error, or continue."""
         await self()
         return await call_next(context)
 
 
 @pytest.fixture
 def time() -> SleepClock:
-    """The time, in which pauses pass at once."""
+    """A fake time in which pauses take no real time."""
     return SleepClock()
 
 
@@ -64,7 +64,7 @@ def handlers() -> Probe:
 
 @pytest.fixture
 async def transport(handlers: Probe) -> AsyncIterator[MemoryTransport]:
-    """A connection on which the probe serves."""
+    """A transport on which the probe runs."""
     transport = MemoryTransport()
     async with NatsServiceBuilder(handlers, transport=transport).build():
         yield transport
@@ -72,7 +72,7 @@ async def transport(handlers: Probe) -> AsyncIterator[MemoryTransport]:
 
 @pytest.fixture
 def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
-    """Every request to the probe's command, with its `Wee-Timeout` under `timeout`."""
+    """All requests to the probe's command, with their Wee-Timeout under `timeout`."""
     requests: list[dict[str, Any]] = []
 
     def note(delivery: Delivery) -> None:
@@ -83,14 +83,14 @@ def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
 
 
 async def run(client: ProbeClient, **options: Any) -> Outcome:
-    """Call the command as one that may be tried again."""
+    """Call the command as an idempotent one."""
     return await client.execute(IDEMPOTENT_RUN, "k", Run(action="fail"), **options)
 
 
-async def test_a_call_survives_failures_and_the_service_sees_which_attempt_it_is(
+async def test_call_is_retried_and_service_sees_the_attempt(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """The handler finds `weeAttempt` beside what the caller sent."""
+    """The handler finds weeAttempt beside the context of the caller."""
     handlers.actions["fail"] = Failing(UnavailableError(), UnavailableError())
     client = ProbeClient(transport).with_context(tenant="acme")
     assert (await run(client.with_retry(initial_backoff=0.001))).text == "done"
@@ -102,10 +102,10 @@ async def test_a_call_survives_failures_and_the_service_sees_which_attempt_it_is
     assert client._defaults.context == {"tenant": "acme"}
 
 
-async def test_nothing_is_tried_again_unless_it_is_asked_for(
+async def test_no_retry_without_with_retry_or_idempotent(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """Neither by a client without retries, nor a command that its contract does not let."""
+    """Neither a client without retries nor a command that is not idempotent retries."""
     failing = handlers.actions["fail"] = Failing(*(UnavailableError() for _ in range(9)))
     with pytest.raises(UnavailableError):
         await run(ProbeClient(transport))
@@ -114,10 +114,10 @@ async def test_nothing_is_tried_again_unless_it_is_asked_for(
     assert failing.times == 2
 
 
-async def test_attempts_are_one_message_with_less_and_less_time(
+async def test_attempts_share_the_message_id_and_the_deadline(
     handlers: Probe, transport: MemoryTransport, sent: list[dict[str, Any]]
 ) -> None:
-    """The same messageId and correlation; `Wee-Timeout` is what is left of the call's time."""
+    """The messageId and correlation stay the same; Wee-Timeout is the remaining time."""
     handlers.actions["fail"] = Failing(UnavailableError(), UnavailableError())
     retry = RetryInterceptor(initial_backoff=0.02, uniform=lambda _, high: high)
     await run(ProbeClient(transport).with_interceptor(retry), timeout=9)
@@ -127,13 +127,13 @@ async def test_attempts_are_one_message_with_less_and_less_time(
     assert 9000 >= first >= second + 20 >= third + 60
 
 
-async def test_outer_interceptors_see_the_call_and_inner_ones_each_attempt(
+async def test_outer_interceptors_run_once_and_inner_per_attempt(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """The place of `with_retry` among the interceptors decides."""
+    """The position of with_retry() among the interceptors decides."""
     seen: list[tuple[str, Any]] = []
 
-    def noting(name: str) -> Any:
+    def recording(name: str) -> Any:
         async def note(context: RequestContext, call_next: CallNext) -> Response:
             seen.append((name, context.metadata_context.get("weeAttempt")))
             return await call_next(context)
@@ -141,15 +141,15 @@ async def test_outer_interceptors_see_the_call_and_inner_ones_each_attempt(
         return note
 
     handlers.actions["fail"] = Failing(UnavailableError())
-    client = ProbeClient(transport).with_interceptor(noting("outer"))
-    await run(client.with_retry(initial_backoff=0.001).with_interceptor(noting("inner")))
+    client = ProbeClient(transport).with_interceptor(recording("outer"))
+    await run(client.with_retry(initial_backoff=0.001).with_interceptor(recording("inner")))
     assert seen == [("outer", None), ("inner", None), ("inner", 2)]
 
 
-async def test_an_interceptor_may_fail_and_may_replace_the_context(
+async def test_retry_works_with_failing_and_replacing_interceptors(
     handlers: Probe, transport: MemoryTransport, time: SleepClock, sent: list[dict[str, Any]]
 ) -> None:
-    """What an inner one raises counts as the service's word; what an outer one set goes along."""
+    """Errors of inner interceptors are retried; changes of outer ones apply to all attempts."""
     failing = Failing(UnavailableError())
 
     async def stamp(context: RequestContext, call_next: CallNext) -> Response:
@@ -170,8 +170,8 @@ async def test_an_interceptor_may_fail_and_may_replace_the_context(
     assert {request["aggregateId"]["key"] for request in sent} == {"renamed"}
 
 
-async def test_overlays_share_the_budget_and_other_clients_have_their_own(time: SleepClock) -> None:
-    """A client's retries are bounded whatever overlays its calls are made with."""
+async def test_derived_clients_share_the_retry_budget(time: SleepClock) -> None:
+    """Clients derived by with_* share one budget; other clients have their own."""
     nobody = MemoryTransport()
 
     async def attempts(*clients: ProbeClient) -> int:
@@ -189,8 +189,8 @@ async def test_overlays_share_the_budget_and_other_clients_have_their_own(time: 
     assert await attempts(ProbeClient(nobody).with_interceptor(make_retry(time))) == 70
 
 
-async def test_with_retry_shares_one_budget_among_its_overlays() -> None:
-    """Two clients that were given retries apart do not bound each other."""
+async def test_each_with_retry_creates_its_own_budget() -> None:
+    """Two with_retry() calls create separate budgets; derived clients share one."""
     client = ProbeClient(MemoryTransport())
     first, second = client.with_retry(), client.with_retry()
     assert first.with_timeout(1)._interceptors[0] is first._interceptors[0]
@@ -198,12 +198,12 @@ async def test_with_retry_shares_one_budget_among_its_overlays() -> None:
     assert client._interceptors == ()
 
 
-async def test_a_token_is_asked_for_again_and_renewing_it_is_no_attempt(
+async def test_renewing_a_token_is_not_an_attempt(
     handlers: Probe, time: SleepClock, sent: list[dict[str, Any]], transport: MemoryTransport
 ) -> None:
-    """UNAUTHENTICATED renews a CachedToken within an attempt; what fails then is tried again."""
+    """UNAUTHENTICATED renews a CachedToken within an attempt; later errors are retried."""
     tokens = iter(["old", "new", "newer"])
-    handlers.actions["fail"] = Failing(UnavailableError(), UnauthenticatedError(), too_late())
+    handlers.actions["fail"] = Failing(UnavailableError(), UnauthenticatedError(), stopping_error())
     client = ProbeClient(transport).with_interceptor(make_retry(time))
     await run(client.with_token(CachedToken(lambda: next(tokens))))
     assert [
@@ -212,21 +212,21 @@ async def test_a_token_is_asked_for_again_and_renewing_it_is_no_attempt(
     assert len({request["metadata"]["messageId"] for request in sent}) == 1
 
 
-def too_late() -> UnavailableError:
-    """Return what an instance says that is about to stop."""
+def stopping_error() -> UnavailableError:
+    """Return the error of an instance that is about to stop."""
     return UnavailableError("the service is stopping")
 
 
 def attempt_of(request: dict[str, Any]) -> int:
-    """Return the number of the attempt that a request says it is."""
+    """Return the attempt number of a request."""
     number: int = request["metadata"].get("context", {}).get("weeAttempt", 1)
     return number
 
 
-async def test_a_provider_that_is_asked_for_each_call_is_asked_for_each_attempt(
+async def test_token_provider_is_called_for_each_attempt(
     handlers: Probe, transport: MemoryTransport, time: SleepClock, sent: list[dict[str, Any]]
 ) -> None:
-    """A token that expired while the call paused is not sent; a source that fails may recover."""
+    """An expired token is not sent again, and a provider that failed is called again."""
     outcomes: list[Any] = [OSError("no issuer"), "a", "b"]
 
     def provider() -> str:
@@ -240,10 +240,10 @@ async def test_a_provider_that_is_asked_for_each_call_is_asked_for_each_attempt(
     assert [request["metadata"]["authentication"]["token"] for request in sent] == ["a", "b"]
 
 
-async def test_a_call_ends_in_its_error_when_the_service_asks_for_more_time_than_is_left(
+async def test_retry_after_beyond_the_deadline_ends_the_call(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """It does not wait in vain until the deadline, and keeps what the service said."""
+    """The call fails at once with the error of the service."""
     asked = UnavailableError("closed", details={"retryAfter": 60_000})
     failing = handlers.actions["fail"] = Failing(asked, asked)
     with pytest.raises(UnavailableError) as raised:
@@ -253,20 +253,18 @@ async def test_a_call_ends_in_its_error_when_the_service_asks_for_more_time_than
     assert failing.times == 1
 
 
-async def test_a_hostile_time_to_wait_is_no_defect(
-    handlers: Probe, transport: MemoryTransport
-) -> None:
-    """Whatever a service writes there, the caller gets the error or a second attempt."""
+async def test_invalid_retry_after_is_ignored(handlers: Probe, transport: MemoryTransport) -> None:
+    """Whatever a service sends as retryAfter, the call is retried or fails normally."""
     client = ProbeClient(transport).with_retry(2, initial_backoff=0.001)
     for value in (10**400, -1, "soon", None, True, [], 1e308, {}):
         handlers.actions["fail"] = Failing(UnavailableError(details={"retryAfter": value}))
         assert (await run(client)).text == "done"
 
 
-async def test_nested_calls_try_again_within_what_is_left_and_start_from_one(
+async def test_nested_calls_count_their_own_attempts(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """The attempt of a caller is not that of what its handler calls."""
+    """Nested calls start at attempt one and keep to the remaining time of the outer call."""
     client = ProbeClient(transport).with_retry(initial_backoff=0.001)
     inner = handlers.actions["inner"] = Failing(UnavailableError())
 
@@ -285,8 +283,8 @@ async def test_nested_calls_try_again_within_what_is_left_and_start_from_one(
     assert all(each is not None and each <= (deadlines[0] or 0) + 5 for each in deadlines)
 
 
-async def test_a_closed_connection_does_not_hold_calls_for_long() -> None:
-    """A client that was closed tells so after its attempts, long before the deadline."""
+async def test_closed_connection_fails_after_the_attempts() -> None:
+    """A closed client fails after its attempts, long before the deadline."""
     transport = MemoryTransport()
     await transport.close()
     counted = Failing()
@@ -296,18 +294,18 @@ async def test_a_closed_connection_does_not_hold_calls_for_long() -> None:
     assert counted.times == 3
 
 
-async def test_a_call_whose_time_ran_out_is_not_tried_again(
+async def test_deadline_exceeded_is_not_retried(
     handlers: Probe, transport: MemoryTransport
 ) -> None:
-    """DEADLINE_EXCEEDED is the end, wherever it was found out."""
+    """DEADLINE_EXCEEDED ends the call, wherever it was raised."""
     failing = handlers.actions["fail"] = Failing(DeadlineExceededError())
     with pytest.raises(DeadlineExceededError):
         await run(ProbeClient(transport).with_retry())
     assert failing.times == 1
 
 
-def test_retries_are_asked_for_once() -> None:
-    """Two would multiply, however they came there."""
+def test_with_retry_can_be_called_once() -> None:
+    """A second with_retry() or RetryInterceptor would multiply the attempts."""
     client = ProbeClient(MemoryTransport())
     for retrying in (client.with_retry(), client.with_interceptor(RetryInterceptor())):
         with pytest.raises(ValueError, match=r"with_retry\(\) was already called"):
@@ -323,7 +321,7 @@ def test_retries_are_asked_for_once() -> None:
         ({"budget": 1.5}, ValueError), ({"budget": float("nan")}, ValueError),
     ],
 )  # fmt: skip
-def test_bad_values_are_refused_at_once(options: dict[str, Any], error: type[Exception]) -> None:
-    """Before any call is made."""
+def test_invalid_options_are_rejected(options: dict[str, Any], error: type[Exception]) -> None:
+    """with_retry() rejects invalid options before any call."""
     with pytest.raises(error):
         ProbeClient(MemoryTransport()).with_retry(**options)

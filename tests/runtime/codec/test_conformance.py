@@ -1,4 +1,4 @@
-"""Every envelope that is written keeps to schemas/messages, as another language reads it."""
+"""Every encoded envelope conforms to its schema in schemas/messages."""
 
 from __future__ import annotations
 
@@ -52,8 +52,10 @@ IDENTITY = AggregateId(type="thing", key='"é')
 
 
 @given(KEYS, st.dictionaries(st.sampled_from(["a", "é", '"']), JSON), st.sampled_from(["c", '"\\']))
-def test_requests(key: str, context: dict[str, Any], correlation: str) -> None:
-    """Commands and queries keep to their schemas with every member that a call can set."""
+def test_requests_conform_to_their_schemas(
+    key: str, context: dict[str, Any], correlation: str
+) -> None:
+    """Commands and queries conform with every member that a call can set."""
     options: dict[str, Any] = {"key": key, "metadata_context": context, "token": "a.b.c"}
     options |= {"correlation_id": correlation, "causation_id": STAMPER.new_id()}
     command = load_valid("command-request", RUNS.encode_request(make_context(**options)))
@@ -68,8 +70,8 @@ def test_requests(key: str, context: dict[str, Any], correlation: str) -> None:
     }
 
 
-def test_plain_requests() -> None:
-    """A query without parameters has no `query`; members that are MISSING are not there."""
+def test_optional_request_members_are_omitted() -> None:
+    """A query without parameters has no `query`, and MISSING members are omitted."""
     plain = GETS.encode_request(make_context(operation=GET, payload=None))
     assert set(load_valid("query-request", plain)) == {"aggregateId", "metadata"}
     aliased = RUNS.encode_request(make_context(payload=Run(action="go", retry_count=2)))
@@ -77,8 +79,8 @@ def test_plain_requests() -> None:
 
 
 @pytest.mark.parametrize("duration", [0.0, 0.0004, 1.23456, 1e9])
-def test_successes(duration: float) -> None:
-    """Results, entities and answers without one keep to their schemas and name what caused them."""
+def test_success_replies_conform_to_their_schemas(duration: float) -> None:
+    """Results, entities and empty replies conform, and name the request as their cause."""
     request = make_context(correlation_id="c")
     outcome = load_valid(
         "command-response", RUNS.encode_success(Outcome(text="é\n"), duration, request)
@@ -129,10 +131,10 @@ def test_successes(duration: float) -> None:
         ),
     ],
 )
-def test_each_operation_has_the_shape_of_its_kind(
+def test_envelopes_have_exactly_the_members_of_their_kind(
     operation: Any, payload: Any, sent: Any, result: Any, answered: Any
 ) -> None:
-    """What is written has its members and no others, is read as it was, and of this kind only."""
+    """Encoded envelopes have only these members, decode unchanged, and fit no other kind."""
     codec = OperationCodec(operation)
     context = make_context(operation=operation, payload=payload)
     request = codec.encode_request(context)
@@ -177,8 +179,8 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.label)
 @pytest.mark.parametrize("known", [True, False])
-def test_failures(error: ServiceError, known: bool) -> None:
-    """Every error keeps to the schema of both responses, whether its request was read or not."""
+def test_failure_replies_conform_to_their_schemas(error: ServiceError, known: bool) -> None:
+    """Every error conforms to both response schemas, whether the request was read or not."""
     data = encode_failure(error, 0.25, make_context() if known else None)
     body = load_valid("failure", data)
     assert load_valid("command-response", data) == load_valid("query-response", data) == body
@@ -191,8 +193,8 @@ def test_failures(error: ServiceError, known: bool) -> None:
 
 
 @given(KEYS, st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 2**63))
-def test_events(key: str, text: str, revision: int) -> None:
-    """A notification keeps to its schema and is read again as it was."""
+def test_events_conform_to_their_schema(key: str, text: str, revision: int) -> None:
+    """A notification conforms to its schema and decodes unchanged."""
     context = make_context(correlation_id="c", causation_id="d", metadata_context={"a": [text]})
     data = EVENTS.encode(key, Happened(text=text), revision, context)
     body = load_valid("event-notification", data)
@@ -203,8 +205,8 @@ def test_events(key: str, text: str, revision: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, [{"x": -math.inf}], "\ud800", object()])
-def test_what_is_no_json_is_not_sent(bad: Any) -> None:
-    """NaN, lone surrogates and objects in a context are refused before anything is sent."""
+def test_values_that_are_not_json_are_rejected(bad: Any) -> None:
+    """NaN, lone surrogates and objects in a context are rejected before sending."""
     context = make_context(metadata_context={"x": bad})
     with pytest.raises(InvalidArgumentError, match="cannot be encoded"):
         RUNS.encode_request(context)
@@ -214,8 +216,8 @@ def test_what_is_no_json_is_not_sent(bad: Any) -> None:
         encode_failure(NotFoundError(details={"x": bad}), 1, None)
 
 
-def test_texts_that_look_like_no_numbers_are_sent() -> None:
-    """NaN and Infinity are words like any other."""
+def test_strings_nan_and_infinity_are_allowed() -> None:
+    """The strings "NaN" and "Infinity" are sent like any other."""
     words = {"NaN": "Infinity", "x": ["-Infinity", "NaN"]}
     sent = load_strict(RUNS.encode_request(make_context(metadata_context=words)))
     assert sent["metadata"]["context"] == words
@@ -232,14 +234,14 @@ def test_texts_that_look_like_no_numbers_are_sent() -> None:
         (GETS, Entity.model_construct(id=IDENTITY, state=Outcome(text=""), revision=1)),
     ],
 )  # fmt: skip
-def test_a_breach_of_the_contract_is_told_with_types_alone(codec: Any, result: Any) -> None:
-    """A wrong result is a defect of the service; its text names types and no values."""
+def test_wrong_result_error_names_types_only(codec: Any, result: Any) -> None:
+    """A result that breaks the contract raises an error with types and without values."""
     with pytest.raises(ContractBreachError, match=r"must return \w+.*, not \w+$"):
         codec.encode_success(result, 1, make_context())
 
 
 @pytest.mark.parametrize("payload", [None, {"action": "go"}, Outcome(text="")])
-def test_a_payload_of_another_type_is_not_sent(payload: Any) -> None:
-    """What is no payload of this operation is refused at the client."""
+def test_payload_of_wrong_type_is_rejected(payload: Any) -> None:
+    """The client rejects a payload that is not of the operation's type."""
     with pytest.raises(InvalidArgumentError, match="the request of run cannot be encoded"):
         RUNS.encode_request(make_context(payload=payload))

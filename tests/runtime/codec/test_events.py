@@ -1,4 +1,4 @@
-"""Notifications as they come and go."""
+"""Encoding and decoding of event notifications."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from weenats.testing import MemoryTransport
 
 
 def notification(**members: Any) -> bytes:
-    """Return a notification; a test changes members, ... leaves one out."""
+    """Return a notification with changed members; `...` removes a member."""
     body = {
         "id": METADATA["messageId"],
         "type": "happened",
@@ -33,8 +33,8 @@ def notification(**members: Any) -> bytes:
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(dump))
 @example(b"[" * 100_000)
-def test_garbage_is_an_invalid_argument(data: bytes) -> None:
-    """Whatever bytes come, no other exception leaves the codec."""
+def test_garbage_raises_invalid_argument(data: bytes) -> None:
+    """Arbitrary bytes raise InvalidArgumentError and no other exception."""
     with pytest.raises(InvalidArgumentError, match="the event happened breaks the contract"):
         EventCodec(HAPPENED).decode(data)
 
@@ -52,28 +52,28 @@ def test_garbage_is_an_invalid_argument(data: bytes) -> None:
         ({"data": {"text": "x"}}, "/data/whatText"), ({"metadata": {}}, "/metadata/messageId"),
     ],
 )  # fmt: skip
-def test_each_member_is_checked(members: dict[str, Any], pointer: str) -> None:
-    """Another event, another aggregate, a bad member: refused with the pointer to it."""
+def test_invalid_members_are_rejected(members: dict[str, Any], pointer: str) -> None:
+    """Another event, another aggregate or an invalid member is reported with its pointer."""
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(notification(**members))
     assert pointer in [each["pointer"] for each in refused.value.details["violations"]]
 
 
 def test_unknown_members_are_ignored() -> None:
-    """A later version of the wire may say more; data is of the event's own type."""
+    """Members of later versions are ignored."""
     received = EventCodec(HAPPENED).decode(notification(later=1, metadata={**METADATA, "later": 1}))
     assert received["data"] == Happened(text="x")
 
 
 @pytest.mark.parametrize("key", ["", "a" * 257, "a\n", "\x7f", "\ud800", 5, None])
-def test_keys_that_subscribers_would_drop_are_not_published(key: Any) -> None:
-    """A publisher gets no reply, so what nobody could take is refused before it is sent."""
+def test_invalid_keys_are_not_published(key: Any) -> None:
+    """A key that subscribers would reject is rejected before publishing."""
     with pytest.raises(InvalidArgumentError, match="the event happened cannot be encoded"):
         EventCodec(HAPPENED).encode(key, Happened(text="x"), 1, make_context())
 
 
 @pytest.mark.parametrize("revision", [-1, 1.5, True, "1", None])
-async def test_revisions_are_whole_numbers(revision: Any) -> None:
-    """What is no integer of at least 0 is refused and not rounded."""
+async def test_invalid_revisions_are_rejected(revision: Any) -> None:
+    """A revision that is not an integer from 0 is rejected, not rounded."""
     with pytest.raises(InvalidArgumentError, match="integer of at least 0"):
         await publish(MemoryTransport(), HAPPENED, "k", Happened(text="x"), revision=revision)

@@ -1,4 +1,4 @@
-"""What is told of a message that cannot be written or read: where and why, none of its content."""
+"""Error messages for invalid messages: where and why, without their content."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ OK = b'{"success":true,"result":{"text":"x"},"duration":1,'
 WRONG_TEXT = Run.model_construct(action="\ud800")
 
 
-def told(error: Any) -> tuple[str, list[dict[str, str]]]:
-    """Return the text of an error and its violations."""
+def message_and_violations(error: Any) -> tuple[str, list[dict[str, str]]]:
+    """Return the message of an error and its violations."""
     return error.message, error.details["violations"]
 
 
@@ -39,8 +39,10 @@ def told(error: Any) -> tuple[str, list[dict[str, str]]]:
         ),
     ],
 )
-def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> None:
-    """The caller learns the operation and the reason."""
+def test_request_encoding_error_names_operation_and_reason(
+    options: dict[str, Any], why: str
+) -> None:
+    """The error names the operation and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.encode_request(make_context(**options))
     assert refused.value.message == f"the request of run cannot be encoded: {why}"
@@ -55,34 +57,37 @@ def test_a_request_that_cannot_be_written(options: dict[str, Any], why: str) -> 
         ("k", Outcome(text="x"), "expected Happened, got Outcome"),
     ],
 )
-def test_an_event_that_cannot_be_written(key: Any, data: Any, why: str) -> None:
-    """The publisher learns the event and the reason."""
+def test_event_encoding_error_names_event_and_reason(key: Any, data: Any, why: str) -> None:
+    """The error names the event and the reason."""
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).encode(key, data, 1, make_context())
     assert refused.value.message == f"the event happened cannot be encoded: {why}"
 
 
-def test_a_payload_is_judged_by_who_receives_it() -> None:
-    """What was put past the checks of a model is sent as it is, and refused with its pointer."""
+def test_payload_is_validated_by_the_receiver() -> None:
+    """A model built without validation is sent as it is, and reported with its pointer."""
     sent = RUNS.encode_request(make_context(payload=Run.model_construct(action=5)))
     error = RUNS.decode_request(sent).payload_error
     told_of = "/command/action", "Input should be a valid string"
-    assert told(error) == (
+    assert message_and_violations(error) == (
         f"the payload of run breaks the contract: {': '.join(told_of)}",
         [{"pointer": told_of[0], "message": told_of[1]}],
     )
 
 
-def test_what_is_no_json_is_told_as_such() -> None:
-    """NaN and infinities are found where nothing else is wrong with a message."""
+def test_nan_and_infinity_are_reported_as_invalid_json() -> None:
+    """NaN and infinities are found even if the message is otherwise valid."""
     no_json = [{"pointer": "", "message": "NaN is not valid JSON"}]
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.decode_request(dump(request(later=float("nan"))))
-    assert told(refused.value) == ("the request envelope is invalid", no_json)
+    assert message_and_violations(refused.value) == ("the request envelope is invalid", no_json)
     event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, make_context())
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(event[:-1] + b',"later":NaN}')
-    assert told(refused.value) == ("the event happened breaks the contract", no_json)
+    assert message_and_violations(refused.value) == (
+        "the event happened breaks the contract",
+        no_json,
+    )
     with pytest.raises(InternalError) as failed:
         RUNS.decode_response(b'{"success":true,"result":{"text":"x"},"duration":1,"x":-Infinity}')
     assert (
@@ -91,11 +96,11 @@ def test_what_is_no_json_is_told_as_such() -> None:
     )
 
 
-def test_an_envelope_is_told_with_its_first_fault() -> None:
-    """The text has one fault, the details have all of them."""
+def test_envelope_error_message_has_the_first_violation() -> None:
+    """The message has the first violation, the details have all of them."""
     with pytest.raises(InvalidArgumentError) as refused:
         RUNS.decode_request(dump(request(aggregateId={})))
-    assert told(refused.value) == (
+    assert message_and_violations(refused.value) == (
         "the request envelope is invalid: /aggregateId/type: Field required",
         [
             {"pointer": f"/aggregateId/{each}", "message": "Field required"}
@@ -107,8 +112,8 @@ def test_an_envelope_is_told_with_its_first_fault() -> None:
     assert refused.value.message == "the request envelope is invalid: /command: Field required"
 
 
-def test_an_event_is_told_with_its_first_fault() -> None:
-    """Its subscriber logs it."""
+def test_event_error_message_has_the_first_violation() -> None:
+    """The message has the first violation, the details have all of them."""
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(b"{")
     assert refused.value.message.startswith(
@@ -116,35 +121,39 @@ def test_an_event_is_told_with_its_first_fault() -> None:
     )
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(b'{"id":5}')
-    assert {each["pointer"] for each in told(refused.value)[1]} >= {"/id", "/type", "/data"}
+    assert {each["pointer"] for each in message_and_violations(refused.value)[1]} >= {
+        "/id",
+        "/type",
+        "/data",
+    }
 
 
-def test_a_reply_that_is_none_is_told_with_what_keeps_it_from_being_a_success() -> None:
-    """The caller waited for a result; what a failure would have needed says nothing to it."""
+def test_invalid_reply_reports_violations() -> None:
+    """The violations are those of a success reply; for a failure, those of a failure."""
     with pytest.raises(InternalError) as failed:
         RUNS.decode_response(b'{"success":true,"result":{"text":5},"duration":1}')
-    assert told(failed.value) == (
+    assert message_and_violations(failed.value) == (
         f"the reply of {RUN.subject} breaks the contract",
         [{"pointer": "/result/text", "message": "Input should be a valid string"}],
     )
     told_of_a_failure = RUNS.decode_failure(b'{"success":false,"error":5,"duration":1}')
-    assert [each["pointer"] for each in told(told_of_a_failure)[1]] == ["/error"]
+    assert [each["pointer"] for each in message_and_violations(told_of_a_failure)[1]] == ["/error"]
 
 
-def test_metadata_that_is_none_is_told() -> None:
-    """Who asks for the metadata of a reply learns what is wrong with it."""
+def test_invalid_reply_metadata_is_reported_on_access() -> None:
+    """Reading the metadata of a reply raises an error with its violations."""
     reply: Any = RUNS.decode_response(
         b'{"success":true,"result":{"text":"x"},"duration":1,"metadata":5}'
     )
     with pytest.raises(InternalError) as failed:
         reply.metadata  # noqa: B018 - reading it is the test
-    message, found = told(failed.value)
+    message, found = message_and_violations(failed.value)
     assert message == "the metadata of the reply is invalid"
     assert [each["pointer"] for each in found] == ["/metadata"]
 
 
-def test_a_message_that_is_one_model_is_read_as_the_wire_has_it() -> None:
-    """By the names of the contract, strictly; what is none is told with its pointers."""
+def test_decode_model_is_strict_and_uses_wire_names() -> None:
+    """Only wire names are read, strictly; errors have the pointers of the violations."""
 
     class Either(Model):
         part: int | list[int]
@@ -158,26 +167,26 @@ def test_a_message_that_is_one_model_is_read_as_the_wire_has_it() -> None:
     ):
         with pytest.raises(InternalError) as failed:
             decode_model(model, data)
-        message, found = told(failed.value)
+        message, found = message_and_violations(failed.value)
         assert message == f"the message is not a valid {model.__name__}"
         assert {each["pointer"] for each in found} == pointers
 
 
-def test_faults_are_told_up_to_twenty() -> None:
-    """And a pointer up to 200 characters: who sends faults does not say how long the reply is."""
+def test_violations_are_limited() -> None:
+    """At most 20 violations are reported, with pointers of at most 200 characters."""
 
     class Numbers(Model):
         values: dict[str, int]
 
     with pytest.raises(InternalError) as failed:
         decode_model(Numbers, dump({"values": {"a" * 300 + str(each): "x" for each in range(30)}}))
-    found = told(failed.value)[1]
+    found = message_and_violations(failed.value)[1]
     assert len(found) == 20
     assert {each["pointer"] for each in found} == {"/values/" + "a" * 192}
 
 
-def test_a_handler_that_breaks_its_contract_is_told_to_the_log() -> None:
-    """With the operation, what it must return and what it did."""
+def test_contract_breach_error_names_expected_type() -> None:
+    """The error names the operation, the promised type and the returned one."""
     for codec, promised in ((RUNS, "Outcome"), (FORGETS, "NoneType"), (GETS, "Entity[Thing]")):
         with pytest.raises(ContractBreachError) as breach:
             codec.encode_success(Thing(text="x"), 1, make_context())
@@ -186,16 +195,16 @@ def test_a_handler_that_breaks_its_contract_is_told_to_the_log() -> None:
         )
 
 
-def test_details_of_failures_are_written_whole() -> None:
-    """What no model has checked keeps its names and values."""
+def test_failure_details_are_sent_unchanged() -> None:
+    """Details that are not a model keep their names and values."""
     details = {"snake_case": 1, "deep": [{"x": None}]}
     with pytest.raises(NotFoundError) as failed:
         RUNS.decode_response(encode(NotFoundError(details=details), 1, None))
     assert failed.value.details == details
 
 
-def test_a_declared_error_keeps_its_text_and_the_names_of_its_details() -> None:
-    """Details by any other names are not those that the contract declares."""
+def test_declared_error_keeps_message_and_detail_names() -> None:
+    """Details with other names than the declared ones are not the declared error."""
 
     class Shelf(Model):
         shelf_number: Annotated[int, Field(alias="shelfNumber")]
@@ -214,8 +223,8 @@ def test_a_declared_error_keeps_its_text_and_the_names_of_its_details() -> None:
         assert type(failed.value) is kind
 
 
-def test_the_wire_knows_the_names_of_the_contract_alone() -> None:
-    """A member by the name that Python has for it is an unknown one, which is ignored."""
+def test_python_names_are_unknown_on_the_wire() -> None:
+    """A member under its Python name is unknown and ignored."""
     unknown = dump(request(command={"action": "a", "retry_count": 1}))
     assert RUNS.decode_request(unknown).payload == Run(action="a")
     runs = OperationCodec(replace(RUN, result=Run))

@@ -1,4 +1,4 @@
-"""Replies as they come: garbage, declared errors, and details of the wrong shape."""
+"""Decoding of replies: garbage, declared errors, and details of the wrong shape."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ REPLY = b'{"success":true,"result":{"text":"x"},"duration":1}'
 
 
 def failure(code: str = "NOT_FOUND", **members: Any) -> bytes:
-    """Return the reply of a request that failed."""
+    """Return a failure reply."""
     error = {"code": code, "message": "m", **members}
     return dump({"success": False, "error": error, "duration": 1})
 
 
-def raised(codec: OperationCodec, data: bytes) -> ServiceError:
+def error_of(codec: OperationCodec, data: bytes) -> ServiceError:
     """Return the error that a reply raises."""
     with pytest.raises(ServiceError) as caught:
         codec.decode_response(data)
@@ -50,18 +50,18 @@ def raised(codec: OperationCodec, data: bytes) -> ServiceError:
 @example(b'{"success":true}')
 @example(b'{"success":false,"error":{"code":"NOT_FOUND"},"duration":1}')
 @example(b"[" * 100_000)
-def test_garbage_is_an_internal_error(data: bytes) -> None:
-    """A reply that is none is InternalError of this side, with what is wrong in its details."""
+def test_garbage_raises_internal_error(data: bytes) -> None:
+    """An invalid reply raises a local InternalError with violations in its details."""
     for codec in (RUNS, FORGETS, GETS, FINDS):
-        error = raised(codec, data)
+        error = error_of(codec, data)
         assert type(error) is InternalError
         assert error.remote is False
         assert error.details["violations"]
 
 
 @given(st.integers(0, 300), st.integers(0, 255), st.booleans())
-def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeeded: bool) -> None:
-    """One wrong byte anywhere never raises anything but a ServiceError."""
+def test_damaged_reply_raises_only_service_errors(at: int, byte: int, succeeded: bool) -> None:
+    """One wrong byte or a truncation raises nothing but a ServiceError."""
     whole = (
         RUNS.encode_success(Outcome(text="é"), 1, make_context())
         if succeeded
@@ -77,8 +77,8 @@ def test_a_damaged_reply_raises_service_errors_only(at: int, byte: int, succeede
 
 
 @given(TEXTS)
-def test_results_arrive_as_they_were(text: str) -> None:
-    """Results and entities are read as they were written, with duration and cause."""
+def test_results_survive_a_round_trip(text: str) -> None:
+    """Results and entities decode unchanged, with duration and causation id."""
     request = make_context(correlation_id="c")
     reply = RUNS.decode_response(RUNS.encode_success(Outcome(text=text), 1.25, request))
     assert isinstance(reply, ReceivedResponse)
@@ -104,21 +104,21 @@ def test_results_arrive_as_they_were(text: str) -> None:
         b'{"success":true,"success":false,"result":{"text":"x"},"duration":1}',
     ],
 )
-def test_a_success_that_breaks_the_contract_is_an_internal_error(data: bytes) -> None:
-    """A result that is missing or wrong, an impossible duration, or two verdicts are no answer."""
-    assert type(raised(RUNS, data)) is InternalError
+def test_invalid_success_raises_internal_error(data: bytes) -> None:
+    """A missing or wrong result, an impossible duration or a bad verdict is an error."""
+    assert type(error_of(RUNS, data)) is InternalError
 
 
-def test_what_an_operation_does_not_promise_is_ignored() -> None:
-    """An answer where none is due and unknown members are passed over; the last member holds."""
+def test_unexpected_reply_members_are_ignored() -> None:
+    """Unknown members and an unexpected result are ignored; the last duplicate wins."""
     assert FORGETS.decode_response(REPLY).result is None
     assert RUNS.decode_response(REPLY[:-1] + b',"later":{}}').result == Outcome(text="x")
     doubled = REPLY[:-1] + b',"result":{"text":"y","text":"last"}}'
     assert RUNS.decode_response(doubled).result == Outcome(text="last")
 
 
-def test_the_metadata_of_a_reply_is_read_on_demand() -> None:
-    """A bad block disturbs nobody who does not ask; who asks learns it; none is None."""
+def test_reply_metadata_is_decoded_lazily() -> None:
+    """Invalid metadata raises only on access; missing metadata is None."""
     assert RUNS.decode_response(REPLY).metadata is None  # type: ignore[attr-defined]
     spoilt: Any = RUNS.decode_response(REPLY[:-1] + b',"metadata":5}')
     assert spoilt.result == Outcome(text="x")
@@ -129,25 +129,25 @@ def test_the_metadata_of_a_reply_is_read_on_demand() -> None:
 
 
 @pytest.mark.parametrize("code", CLASS_OF_CODE)
-def test_every_code_is_its_class_again(code: str) -> None:
-    """The canonical errors arrive as their own classes, with message and details."""
+def test_every_code_maps_to_its_error_class(code: str) -> None:
+    """Canonical errors arrive as their own classes, with message and details."""
     for details in (None, {"a": [1, {"b": None}]}):
         sent = CLASS_OF_CODE[code]("é\n", details=details)
-        received = raised(RUNS, encode_failure(sent, 1, make_context()))
+        received = error_of(RUNS, encode_failure(sent, 1, make_context()))
         assert type(received) is CLASS_OF_CODE[code]
         assert (received.message, received.details) == ("é\n", details)
         assert received.remote
 
 
 @given(TEXTS, TEXTS)
-def test_declared_errors_arrive_as_their_class(message: str, part: str) -> None:
-    """A declared error is raised again as the generated class, its details typed."""
+def test_declared_errors_keep_their_class(message: str, part: str) -> None:
+    """A declared error arrives as the generated class, with typed details."""
     sent = PartMissingError(message, details=MissingDetails(part=part))
-    received = raised(RUNS, encode_failure(sent, 1, None))
+    received = error_of(RUNS, encode_failure(sent, 1, None))
     assert type(received) is PartMissingError
     assert (received.message, received.details) == (message, MissingDetails(part=part))
     assert received.remote
-    assert type(raised(RUNS, encode_failure(NotReadyError(message), 1, None))) is NotReadyError
+    assert type(error_of(RUNS, encode_failure(NotReadyError(message), 1, None))) is NotReadyError
 
 
 @pytest.mark.parametrize(
@@ -168,19 +168,19 @@ def test_declared_errors_arrive_as_their_class(message: str, part: str) -> None:
         {},
     ],
 )
-def test_details_of_the_wrong_shape_leave_the_canonical_class(details: Any) -> None:
-    """What is not the declared error whole is its code's class; nothing that was said is lost."""
-    error = raised(RUNS, failure(details=details))
+def test_malformed_details_give_the_canonical_class(details: Any) -> None:
+    """An incomplete declared error arrives as the class of its code, details unchanged."""
+    error = error_of(RUNS, failure(details=details))
     assert type(error) is NotFoundError
     assert error.message == "m"
     assert repr(error.details) == repr(details)
 
 
-def test_a_declared_name_under_another_code_is_not_the_declared_error() -> None:
-    """Code and name must both be the contract's; an operation knows its own errors only."""
+def test_declared_error_requires_matching_name_and_code() -> None:
+    """Name and code must both match, and the operation must declare the error."""
     details = {"error": "part-missing", "data": {"part": "x"}}
-    assert type(raised(RUNS, failure("ABORTED", details=details))) is CLASS_OF_CODE["ABORTED"]
-    assert type(raised(FINDS, failure(details=details))) is NotFoundError
+    assert type(error_of(RUNS, failure("ABORTED", details=details))) is CLASS_OF_CODE["ABORTED"]
+    assert type(error_of(FINDS, failure(details=details))) is NotFoundError
 
 
 @pytest.mark.parametrize(
@@ -190,14 +190,14 @@ def test_a_declared_name_under_another_code_is_not_the_declared_error() -> None:
         {"message": 5}, {"details": None}, {"details": []}, {"details": "x"},
     ],
 )  # fmt: skip
-def test_a_failure_that_is_none_is_an_internal_error(error: Any) -> None:
-    """An unknown code, no message or details that are no object break the contract."""
-    assert type(raised(RUNS, failure(**error))) is InternalError
-    assert raised(RUNS, failure(**error)).remote is False
+def test_malformed_failure_raises_internal_error(error: Any) -> None:
+    """An unknown code, a missing message or malformed details break the contract."""
+    assert type(error_of(RUNS, failure(**error))) is InternalError
+    assert error_of(RUNS, failure(**error)).remote is False
 
 
-def test_what_a_contract_lets_an_operation_raise() -> None:
-    """Canonical errors always, declared ones where declared, no other class of the same name."""
+def test_declares_accepts_canonical_and_declared_errors() -> None:
+    """An undeclared error or another class of the same name is not accepted."""
 
     class ImpostorError(NotFoundError):
         name = "not-ready"

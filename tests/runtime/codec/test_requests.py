@@ -1,4 +1,4 @@
-"""Requests as they come: garbage, attacks, and payloads that break the contract."""
+"""Decoding of requests: garbage, attacks, and invalid payloads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD = b'{"aggregateId":{"type":"thing","key":"a"},"command":{"action":"go"}'
 
 
 def violations(error: Any) -> list[dict[str, str]]:
-    """Return what a refusal says is wrong, and hold it to its shape."""
+    """Return the violations of an error, and check their shape."""
     assert isinstance(error, InvalidArgumentError)
     found: list[dict[str, str]] = error.details["violations"]
     assert found
@@ -28,8 +28,8 @@ def violations(error: Any) -> list[dict[str, str]]:
     return found
 
 
-def refusal(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
-    """Return the violations with which an envelope is refused."""
+def envelope_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
+    """Return the violations of an invalid envelope."""
     with pytest.raises(InvalidArgumentError, match="the request envelope is invalid") as refused:
         codec.decode_request(data)
     return violations(refused.value)
@@ -41,15 +41,15 @@ def refusal(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
 @example(b"\xef\xbb\xbf{}")
 @example(HEAD)
 @example(b"\x00" * 50)
-def test_garbage_is_an_invalid_argument(data: bytes) -> None:
-    """Whatever bytes come, no other exception leaves the codec of any operation."""
+def test_garbage_raises_invalid_argument(data: bytes) -> None:
+    """Arbitrary bytes raise InvalidArgumentError and no other exception."""
     for codec in (RUNS, FORGETS, GETS, FINDS):
-        refusal(codec, data)
+        envelope_violations(codec, data)
 
 
 @given(st.integers(0, 200), st.integers(0, 255))
-def test_a_damaged_request_is_read_or_refused(position: int, byte: int) -> None:
-    """One wrong byte anywhere never raises anything but InvalidArgumentError."""
+def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) -> None:
+    """One wrong byte or a truncation raises nothing but InvalidArgumentError."""
     data = bytearray(RUNS.encode_request(make_context()))
     data[position % len(data)] = byte
     for damaged in (bytes(data), bytes(data[: position % len(data)])):
@@ -60,8 +60,8 @@ def test_a_damaged_request_is_read_or_refused(position: int, byte: int) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=256))
-def test_keys_and_payloads_arrive_as_they_were(text: str) -> None:
-    """Any key and any text in a payload are read as they were written."""
+def test_keys_and_payloads_survive_a_round_trip(text: str) -> None:
+    """Any valid key and any text in a payload decode unchanged."""
     sent = make_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
     received = RUNS.decode_request(RUNS.encode_request(sent))
     assert (received.key, received.payload, received.payload_error) == (text, sent.payload, None)
@@ -72,17 +72,21 @@ def test_keys_and_payloads_arrive_as_they_were(text: str) -> None:
 @pytest.mark.parametrize(
     "key", ["", "a" * 257, "a\n", "\x00", "\x7f", "\x85", 5, None, ["a"], {"a": 1}]
 )
-def test_keys_that_are_none_are_refused(key: Any) -> None:
-    """Empty, too long, with control characters, or no text: the pointer names the key."""
+def test_invalid_keys_are_rejected(key: Any) -> None:
+    """Empty, too long or non-text keys and control characters are reported at the key."""
     body = request(aggregateId={"type": "thing", "key": key})
-    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/key"]
+    assert [each["pointer"] for each in envelope_violations(RUNS, dump(body))] == [
+        "/aggregateId/key"
+    ]
 
 
 @pytest.mark.parametrize("kind", ["other", "Thing", "", None, 5])
-def test_the_aggregate_must_be_that_of_the_contract(kind: Any) -> None:
-    """A request for another type of aggregate is refused."""
+def test_wrong_aggregate_type_is_rejected(kind: Any) -> None:
+    """A request for another aggregate type is rejected."""
     body = request(aggregateId={"type": kind, "key": "k"})
-    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/type"]
+    assert [each["pointer"] for each in envelope_violations(RUNS, dump(body))] == [
+        "/aggregateId/type"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,13 +106,15 @@ def test_the_aggregate_must_be_that_of_the_contract(kind: Any) -> None:
         ([], "/metadata"),
     ],
 )  # fmt: skip
-def test_a_bad_metadata_block_is_refused(metadata: Any, pointer: str) -> None:
-    """The block may be absent; what is there must be right, and the pointer says what is not."""
-    assert pointer in [each["pointer"] for each in refusal(RUNS, dump(request(metadata=metadata)))]
+def test_invalid_metadata_is_rejected(metadata: Any, pointer: str) -> None:
+    """Metadata may be absent; invalid metadata is reported with its pointer."""
+    assert pointer in [
+        each["pointer"] for each in envelope_violations(RUNS, dump(request(metadata=metadata)))
+    ]
 
 
-def test_only_what_is_needed_is_asked_for() -> None:
-    """No metadata, no parameters for a plain query; unknown members of the envelope are ignored."""
+def test_optional_request_members_may_be_absent() -> None:
+    """Metadata and parameters may be absent, and unknown members are ignored."""
     plain = GETS.decode_request(dump(request(command=None, later={"x": [1]}, query=5)))
     assert (plain.key, plain.payload, plain.metadata) == ("k-1", None, None)
     nested = request(
@@ -132,8 +138,8 @@ def test_only_what_is_needed_is_asked_for() -> None:
         ({"action": "a", "retryCount": 1.5}, ["/command/retryCount"]),
     ],
 )
-def test_an_invalid_payload_is_kept_beside_a_valid_envelope(payload: Any, pointers: Any) -> None:
-    """The caller can be judged first: key and metadata are there, the fault waits."""
+def test_invalid_payload_is_reported_lazily(payload: Any, pointers: Any) -> None:
+    """Key and metadata are available first; the error is raised when the payload is read."""
     received = RUNS.decode_request(dump(request(command=payload, metadata=METADATA)))
     assert (received.key, received.payload) == ("k-1", None)
     assert received.metadata == METADATA
@@ -142,12 +148,16 @@ def test_an_invalid_payload_is_kept_beside_a_valid_envelope(payload: Any, pointe
         make_context(payload_error=received.payload_error).payload  # noqa: B018 - it is what raises
 
 
-def test_a_bad_envelope_tells_nothing_of_the_payload() -> None:
-    """When both are at fault, the refusal speaks of the envelope alone."""
+def test_envelope_error_hides_payload_errors() -> None:
+    """If envelope and payload are both invalid, only the envelope is reported."""
     body = request(aggregateId={"type": "thing"}, command={"action": 5})
-    assert [each["pointer"] for each in refusal(RUNS, dump(body))] == ["/aggregateId/key"]
-    assert [each["pointer"] for each in refusal(RUNS, dump(request(command=None)))] == ["/command"]
-    assert [each["pointer"] for each in refusal(FINDS, dump(request()))] == ["/query"]
+    assert [each["pointer"] for each in envelope_violations(RUNS, dump(body))] == [
+        "/aggregateId/key"
+    ]
+    assert [each["pointer"] for each in envelope_violations(RUNS, dump(request(command=None)))] == [
+        "/command"
+    ]
+    assert [each["pointer"] for each in envelope_violations(FINDS, dump(request()))] == ["/query"]
 
 
 @pytest.mark.parametrize(
@@ -160,8 +170,8 @@ def test_a_bad_envelope_tells_nothing_of_the_payload() -> None:
         (HEAD.replace(b'"command"', b'"command":5,"command"') + b"}", ("a", "go")),
     ],
 )
-def test_of_a_repeated_member_the_last_holds(data: bytes, expected: tuple[str, str]) -> None:
-    """One rule everywhere, so that no two readers of a request see different ones."""
+def test_last_of_duplicate_members_wins(data: bytes, expected: tuple[str, str]) -> None:
+    """The same rule holds everywhere, so that no two readers see different requests."""
     received = RUNS.decode_request(data)
     assert isinstance(received.payload, Run)
     assert (received.key, received.payload.action) == expected
@@ -172,25 +182,25 @@ def test_of_a_repeated_member_the_last_holds(data: bytes, expected: tuple[str, s
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])
 @pytest.mark.parametrize("place", [b',"x":', b',"metadata":', b',"command":'])
-def test_deep_nesting_is_refused(bracket: bytes, place: bytes) -> None:
-    """A hundred thousand levels anywhere are refused, and no stack overflows."""
-    refusal(RUNS, HEAD + place + bracket * 100_000)
+def test_deep_nesting_is_rejected(bracket: bytes, place: bytes) -> None:
+    """A hundred thousand levels at any place are rejected without a stack overflow."""
+    envelope_violations(RUNS, HEAD + place + bracket * 100_000)
 
 
-def test_a_megabyte_is_read_or_refused() -> None:
-    """Size alone is no fault; a megabyte of faults is told in twenty bounded violations."""
+def test_large_requests_are_handled() -> None:
+    """Size alone is not an error, and the report of a large invalid request is bounded."""
     long = "a" * 1_000_000
     large = RUNS.decode_request(dump(request(command={"action": long})))
     assert large.payload == Run(action=long)
     faulty = RUNS.decode_request(dump(request(command={long: 1, "action": 5})))
     assert len(str(violations(faulty.payload_error))) < 10_000
-    refusal(RUNS, dump([0] * 300_000))
+    envelope_violations(RUNS, dump([0] * 300_000))
 
 
 @pytest.mark.parametrize(
     "text", [rb"\ud800", rb"a\udfff", rb"\ud800\u0041", b"\xed\xa0\x80", b"\xff"]
 )
-def test_lone_surrogates_and_broken_bytes_are_refused(text: bytes) -> None:
-    """Text that is no Unicode is no JSON here, in the key as anywhere else."""
-    refusal(RUNS, HEAD.replace(b'"a"', b'"%b"' % text) + b"}")
-    refusal(RUNS, HEAD + b',"x":"%b"}' % text)
+def test_invalid_unicode_is_rejected(text: bytes) -> None:
+    """Lone surrogates and invalid UTF-8 are rejected in the key and elsewhere."""
+    envelope_violations(RUNS, HEAD.replace(b'"a"', b'"%b"' % text) + b"}")
+    envelope_violations(RUNS, HEAD + b',"x":"%b"}' % text)

@@ -1,4 +1,4 @@
-"""Models as dictionaries: they take and refuse exactly what the models do."""
+"""The dictionary validators accept exactly what the message models accept."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ ODD: list[Any] = [
 
 
 def examples(name: str) -> list[Any]:
-    """Return the examples of the schema from which a model was made."""
+    """Return the examples of the schema of a model."""
     stem = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
     found: list[Any] = json.loads((SCHEMAS / f"{stem}.schema.json").read_text())["examples"]
     return found
 
 
-def spoilt(value: Any) -> Iterator[Any]:
-    """Yield a value with each of its members, at any depth, missing or replaced."""
+def mutations(value: Any) -> Iterator[Any]:
+    """Yield a value with each of its members, at any depth, removed or replaced."""
     if isinstance(value, dict):
         for name in value:
             yield {each: value[each] for each in value if each != name}
             for odd in ODD:
                 yield {**value, name: odd}
-            for inner in spoilt(value[name]):
+            for inner in mutations(value[name]):
                 yield {**value, name: inner}
         yield {**value, "unknown": 1}
     if isinstance(value, list):
         for index, each in enumerate(value):
-            for inner in (*ODD, *spoilt(each)):
+            for inner in (*ODD, *mutations(each)):
                 changed = deepcopy(value)
                 changed[index] = inner
                 yield changed
 
 
-def taken(check: Any, data: bytes) -> bool:
-    """Say whether a validator takes JSON."""
+def is_valid(check: Any, data: bytes) -> bool:
+    """Return whether a validator accepts this JSON."""
     try:
         check.validate_json(data, **WIRE)
     except ValidationError:
@@ -65,50 +65,50 @@ def taken(check: Any, data: bytes) -> bool:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_dictionary_has_the_rules_of_the_model(name: str) -> None:
-    """Good examples, each spoilt in hundreds of ways: both take them, or both refuse them."""
+def test_dictionary_validator_agrees_with_the_model(name: str) -> None:
+    """Validator and model accept or reject the same mutations of each example."""
     model, dictionary = MODELS[name].__pydantic_validator__, validator(typed_dict(MODELS[name]))
     verdicts = set()
     for example in examples(name):
-        assert taken(model, dump(example))
-        for instance in (example, *spoilt(example), *ODD):
+        assert is_valid(model, dump(example))
+        for instance in (example, *mutations(example), *ODD):
             data = dump(instance)
-            verdict = taken(model, data)
-            assert taken(dictionary, data) is verdict, data
+            verdict = is_valid(model, data)
+            assert is_valid(dictionary, data) is verdict, data
             verdicts.add(verdict)
     assert verdicts == {True, False}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_dictionary_holds_what_came(name: str) -> None:
-    """Members stand under their wire names with their values; nothing is added for missing ones."""
+def test_dictionary_validator_keeps_members_unchanged(name: str) -> None:
+    """Members keep wire names and values, and nothing is added for missing ones."""
     for example in examples(name):
         read = validator(typed_dict(MODELS[name])).validate_json(dump(example), **WIRE)
         written = MODELS[name].model_validate_json(dump(example), **WIRE).model_dump(by_alias=True)
-        assert plain(read) == written == example
+        assert to_plain(read) == written == example
 
 
-def plain(value: Any) -> Any:
-    """Return dictionaries for the models that stay models, below lists."""
+def to_plain(value: Any) -> Any:
+    """Convert nested models to dictionaries."""
     if isinstance(value, dict):
-        return {name: plain(each) for name, each in value.items()}
+        return {name: to_plain(each) for name, each in value.items()}
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [to_plain(each) for each in value]
     return value.model_dump(by_alias=True) if isinstance(value, Model) else value
 
 
-def test_members_can_be_given_another_type_or_left_out() -> None:
-    """A member of another type is required with that type; None leaves it out, whatever comes."""
+def test_member_types_can_be_replaced_or_removed() -> None:
+    """A replaced type is required; a member given as None is ignored."""
     check = validator(typed_dict(messages.CommandSuccess, result=int, metadata=None))
     whole = {"success": True, "duration": 1.0, "result": 5}
     assert check.validate_json(dump({**whole, "metadata": "ignored"}), **WIRE) == whole
-    assert not taken(check, dump({**whole, "result": "5"}))
-    assert not taken(check, dump({"success": True, "duration": 1.0}))
+    assert not is_valid(check, dump({**whole, "result": "5"}))
+    assert not is_valid(check, dump({"success": True, "duration": 1.0}))
 
 
-def test_python_names_mean_nothing() -> None:
-    """The wire names are the only ones, required members included."""
+def test_python_names_are_not_accepted() -> None:
+    """Only wire names are read, for required members too."""
     check = validator(typed_dict(messages.Correlation))
-    assert not taken(check, dump({"correlation_id": "c"}))
+    assert not is_valid(check, dump({"correlation_id": "c"}))
     read = check.validate_json(dump({"correlationId": "c", "causation_id": 5}), **WIRE)
     assert read == {"correlationId": "c"}

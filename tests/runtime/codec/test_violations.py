@@ -1,4 +1,4 @@
-"""Pointers of violations lead to what stands in the message, whatever pydantic calls it."""
+"""JSON pointers of violations in messages."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from weenats.codec.violations import violations
 
 
 class Carrier(Model):
-    """One branch."""
+    """One member of the union."""
 
     kind: Literal["carrier"]
     weight: int
 
 
 class Pickup(Model):
-    """The other branch."""
+    """The other member of the union."""
 
     kind: Literal["pickup"]
     shop: str
 
 
 class Shipping(Model):
-    """Holds unions, plain and told apart by a member."""
+    """A model with plain and discriminated unions."""
 
     plain: list[Carrier | Pickup]
     told: Annotated[Carrier | Pickup, Field(discriminator="kind")]
@@ -56,8 +56,8 @@ GOOD: dict[str, Any] = {
         ({"prices": 5}, {"/prices"}),
     ],
 )  # fmt: skip
-def test_pointers_lead_into_the_message(change: dict[str, Any], pointers: set[str]) -> None:
-    """No name of a Python class stands in a pointer; missing members are named where they lack."""
+def test_pointers_refer_to_the_message(change: dict[str, Any], pointers: set[str]) -> None:
+    """Pointers contain no Python class names, and missing members are reported in place."""
     data = json.dumps({**GOOD, **change}).encode()
     with pytest.raises(ValidationError) as error:
         Shipping.model_validate_json(data, strict=True, by_alias=True, by_name=False)

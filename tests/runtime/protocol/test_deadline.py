@@ -1,4 +1,4 @@
-"""Durations, the Wee-Timeout header, and the one timer behind many deadlines."""
+"""Durations, the Wee-Timeout header, and the timer for many deadlines."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from weenats.protocol.deadline import DeadlineTimer, from_header, seconds
         (timedelta.max, 86_400.0),
     ],
 )
-def test_durations(duration: Any, expected: float) -> None:
-    """Numbers are seconds, timedeltas too; what is longer than a day is a day."""
+def test_durations_are_converted_to_seconds(duration: Any, expected: float) -> None:
+    """Numbers and timedeltas become seconds, at most one day."""
     assert seconds(duration) == expected
     assert type(seconds(duration)) is float
 
@@ -44,8 +44,8 @@ def test_durations(duration: Any, expected: float) -> None:
         timedelta(0), timedelta(seconds=-1), timedelta.min,
     ],
 )  # fmt: skip
-def test_other_durations_are_refused(duration: Any) -> None:
-    """No amount, a negative one, no number: refused under the name of the option."""
+def test_invalid_durations_are_rejected(duration: Any) -> None:
+    """The error names the option."""
     with pytest.raises(InvalidArgumentError, match="drain_timeout must be a positive"):
         seconds(duration, "drain_timeout")
 
@@ -54,8 +54,8 @@ def test_other_durations_are_refused(duration: Any) -> None:
     ("text", "expected"),
     [("0", 100.0), ("250", 100.25), ("-5", 99.995), ("0250", 100.25), ("999999999999", 86_500.0)],
 )
-def test_the_header_sets_a_deadline(text: str, expected: float) -> None:
-    """Milliseconds from now; what was spent on the way is a deadline in the past."""
+def test_timeout_header_sets_the_deadline(text: str, expected: float) -> None:
+    """The header has milliseconds from now; a negative value is a deadline in the past."""
     assert from_header(text, FakeClock(100.0)) == pytest.approx(expected)
 
 
@@ -66,15 +66,15 @@ def test_the_header_sets_a_deadline(text: str, expected: float) -> None:
         "inf", "9" * 13, "-" + "9" * 13, "9" * 5000, "\x00", "\ud800", "5\n",
     ],
 )  # fmt: skip
-def test_other_headers_are_refused(text: str) -> None:
-    """Anything but a whole number of at most twelve digits is refused and not repeated."""
+def test_invalid_timeout_headers_are_rejected(text: str) -> None:
+    """Only integers of at most twelve digits are accepted, and the error omits the value."""
     with pytest.raises(InvalidArgumentError, match=r"whole number of milliseconds$"):
         from_header(text)
 
 
 @given(st.text(max_size=20))
-def test_any_header_is_a_deadline_or_refused(text: str) -> None:
-    """No text raises anything else, and no deadline is further off than a day."""
+def test_random_timeout_header_raises_nothing_unexpected(text: str) -> None:
+    """Any text is rejected or gives a deadline within one day."""
     try:
         assert from_header(text, FakeClock(0.0)) <= 86_400.0
     except InvalidArgumentError:
@@ -82,24 +82,24 @@ def test_any_header_is_a_deadline_or_refused(text: str) -> None:
 
 
 class FakeLoop:
-    """Keeps the timers that are set; a test fires them."""
+    """An event loop that records its timers; a test fires them."""
 
     def __init__(self) -> None:
         self.timers: list[FakeTimer] = []
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> FakeTimer:
-        """Note a timer."""
+        """Record a timer."""
         self.timers.append(FakeTimer(delay, callback))
         return self.timers[-1]
 
     @property
     def live(self) -> list[FakeTimer]:
-        """The timers that would still fire."""
+        """The timers that have neither fired nor been cancelled."""
         return [timer for timer in self.timers if not timer.over]
 
 
 class FakeTimer:
-    """One timer of a FakeLoop."""
+    """A timer of a FakeLoop."""
 
     def __init__(self, delay: float, callback: Callable[[], None]) -> None:
         self.delay = delay
@@ -107,25 +107,25 @@ class FakeTimer:
         self._callback = callback
 
     def cancel(self) -> None:
-        """Never fire."""
+        """Cancel the timer."""
         self.over = True
 
     def fire(self) -> None:
-        """Do what it was set for."""
+        """Fire the timer."""
         self.over = True
         self._callback()
 
 
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
-    """The loop on which timers are set."""
+    """The fake event loop on which timers are set."""
     fake = FakeLoop()
     monkeypatch.setattr(deadline.asyncio, "get_running_loop", lambda: fake)
     return fake
 
 
-def test_one_timer_watches_over_all(loop: FakeLoop) -> None:
-    """Later deadlines set no timer, an earlier one replaces it; passed ones are handed over."""
+def test_one_loop_timer_serves_all_deadlines(loop: FakeLoop) -> None:
+    """An earlier deadline replaces the timer; expired items are reported."""
     clock, passed = FakeClock(), list[str]()
     timer = DeadlineTimer[str](passed.append, clock)
     for name, when in (("b", 105.0), ("c", 110.0), ("d", 105.0), ("a", 101.0)):
@@ -140,8 +140,8 @@ def test_one_timer_watches_over_all(loop: FakeLoop) -> None:
     assert (passed, [each.delay for each in loop.live]) == (["a", "b", "d"], [3.0])
 
 
-def test_a_timer_that_fires_early_is_set_again(loop: FakeLoop) -> None:
-    """Clocks of different grain lose no deadline and make no busy loop."""
+def test_early_timer_is_rescheduled(loop: FakeLoop) -> None:
+    """Clocks of different resolution lose no deadline and cause no busy loop."""
     passed: list[str] = []
     timer = DeadlineTimer[str](passed.append, clock := FakeClock())
     timer.add("a", 100.0004)
@@ -153,8 +153,8 @@ def test_a_timer_that_fires_early_is_set_again(loop: FakeLoop) -> None:
     assert (passed, loop.live) == (["a"], [])
 
 
-def test_discarded_items_are_never_handed_over(loop: FakeLoop) -> None:
-    """Discarding leaves the timer, which then finds nothing and is not set again."""
+def test_discarded_items_do_not_expire(loop: FakeLoop) -> None:
+    """The timer of a discarded item fires without effect and is not set again."""
     passed: list[str] = []
     timer = DeadlineTimer[str](passed.append, clock := FakeClock())
     timer.add("a", 101.0)
@@ -167,8 +167,8 @@ def test_discarded_items_are_never_handed_over(loop: FakeLoop) -> None:
     assert [each.delay for each in loop.live] == [1.0]
 
 
-def test_closing_forgets_everything(loop: FakeLoop) -> None:
-    """No timer stays behind; closing twice is fine."""
+def test_close_cancels_the_timer(loop: FakeLoop) -> None:
+    """close() leaves no timer behind, and may be called twice."""
     timer = DeadlineTimer[str](lambda _: pytest.fail("handed over"), FakeClock())
     timer.add("a", 101.0)
     timer.close()
@@ -176,8 +176,8 @@ def test_closing_forgets_everything(loop: FakeLoop) -> None:
     assert loop.live == []
 
 
-def test_whoever_is_handed_over_may_add_again(loop: FakeLoop) -> None:
-    """An item added while others are handed over is watched like any other."""
+def test_expiry_callback_can_add_items(loop: FakeLoop) -> None:
+    """An item added in the expiry callback is watched too."""
     clock = FakeClock()
     timer = DeadlineTimer[str](lambda item: timer.add(item + "'", clock.now + 1), clock)
     timer.add("a", 101.0)
@@ -186,8 +186,8 @@ def test_whoever_is_handed_over_may_add_again(loop: FakeLoop) -> None:
     assert (timer._deadlines, [each.delay for each in loop.live]) == ({"a'": 102.0}, [1.0])
 
 
-async def test_on_a_real_loop_deadlines_pass_in_time() -> None:
-    """As the loop's time goes by, each item is handed over once."""
+async def test_items_expire_on_a_real_event_loop() -> None:
+    """Each item expires once, as the time of the loop advances."""
     clock, passed = travel(), list[int]()
     timer = DeadlineTimer[int](passed.append, clock)
     start = asyncio.get_running_loop().time()

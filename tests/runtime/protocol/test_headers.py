@@ -1,4 +1,4 @@
-"""Headers: read whatever comes, write only what is the user's to set."""
+"""NATS headers: tolerant reading, and checks of the headers that users set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from weenats.transport import Delivery
 FIRST = b"NATS/1.0\r\n"
 
 
-def test_names_are_compared_without_case() -> None:
-    """A header is found in any case of letters; of a repeated name the last value holds."""
+def test_header_names_are_case_insensitive() -> None:
+    """Lookups ignore case, and the last of several values wins."""
     received = Headers(FIRST + b"X-Tenant: north\r\nTraceParent:00-ab\r\nx-TENANT: south\r\n\r\n")
     assert received["x-tenant"] == received["X-TENANT"] == "south"
     assert received.get("traceparent") == "00-ab"
@@ -26,8 +26,8 @@ def test_names_are_compared_without_case() -> None:
     assert received.get("missing") is None
 
 
-def test_repr_shows_no_values() -> None:
-    """What a header says may be a secret; a log shows its name only."""
+def test_repr_hides_header_values() -> None:
+    """Header values may be secrets, so repr does not show them."""
     assert "north" not in repr(Headers(FIRST + b"X-Tenant: north\r\n\r\n"))
 
 
@@ -35,14 +35,14 @@ def test_repr_shows_no_values() -> None:
     "block",
     [b"", b"NATS/1.0", FIRST + b"\r\n", b"NATS/1.0 503\r\n\r\n", FIRST + b"no colon\r\n", b"\xff"],
 )
-def test_blocks_without_headers(block: bytes) -> None:
-    """A block that holds no header is an empty mapping."""
+def test_block_without_headers_is_empty(block: bytes) -> None:
+    """A block that contains no header is an empty mapping."""
     assert dict(Headers(block)) == {}
     assert Headers.timeout_of(block) is None
 
 
-def test_values_keep_their_colons_and_lose_their_blanks() -> None:
-    """The value is all behind the first colon, without the blanks around it."""
+def test_header_value_is_stripped_and_keeps_colons() -> None:
+    """The value is everything after the first colon, without surrounding whitespace."""
     received = Headers(FIRST + b"A:  x: y \r\nB:\r\n: nameless\r\n\r\n")
     assert (received["a"], received["b"]) == ("x: y", "")
 
@@ -51,8 +51,8 @@ def test_values_keep_their_colons_and_lose_their_blanks() -> None:
 @example(b"NATS/1.0\r\nWee-Timeout: 5")
 @example(b"NATS/1.0\r\nWee-Timeout: \xff\r")
 @example(b"NATS/1.0\r\n\xff\xfe:\xff\r\n")
-def test_reading_garbage_never_raises(block: bytes) -> None:
-    """Whatever bytes stand in a block, reading it gives text and no exception."""
+def test_reading_arbitrary_bytes_never_raises(block: bytes) -> None:
+    """Any bytes in a header block give text and no exception."""
     received = Headers(block)
     assert all(isinstance(text, str) for pair in received.items() for text in pair)
     delivery = Delivery("a", "b", b"", block)
@@ -71,8 +71,8 @@ def test_reading_garbage_never_raises(block: bytes) -> None:
         (b"X-Wee-Timeout: 9\r\n", None),
     ],
 )
-def test_the_timeout_is_read_alike_on_every_path(lines: bytes, expected: str | None) -> None:
-    """Wherever the header stands and however it is written, it says the same as the mapping."""
+def test_timeout_of_agrees_with_the_mapping(lines: bytes, expected: str | None) -> None:
+    """The fast path reads the same Wee-Timeout as the mapping, however it is written."""
     block = FIRST + lines + b"\r\n"
     assert Headers.timeout_of(block) == Headers(block).get("Wee-Timeout") == expected
 
@@ -84,8 +84,8 @@ def test_the_timeout_is_read_alike_on_every_path(lines: bytes, expected: str | N
         "STATUS", "Description", "traceparent", "TraceState", "BAGGAGE",
     ],
 )  # fmt: skip
-def test_reserved_names_are_refused(name: str) -> None:
-    """What NATS, weenats and the propagation of traces set is not the user's, in any case."""
+def test_reserved_header_names_are_rejected(name: str) -> None:
+    """Names of NATS, weenats and trace propagation are rejected in any case."""
     with pytest.raises(InvalidArgumentError, match="reserved for weenats and NATS") as refused:
         headers.check({"X-Fine": "1", name: "1"})
     assert name in refused.value.message
@@ -94,8 +94,8 @@ def test_reserved_names_are_refused(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["", " ", "a b", "a:", "a\r\nb", "a\n", "é", "a\x00", "\ud800", "a(b)", 5, None, b"a"]
 )
-def test_names_that_are_no_tokens_are_refused(name: Any) -> None:
-    """A name is a token of RFC 7230: no blank, colon, line break or foreign letter."""
+def test_invalid_header_names_are_rejected(name: Any) -> None:
+    """A name must be an RFC 7230 token."""
     with pytest.raises(InvalidArgumentError, match="not a valid header name"):
         headers.check({name: "1"})
 
@@ -103,16 +103,16 @@ def test_names_that_are_no_tokens_are_refused(name: Any) -> None:
 @pytest.mark.parametrize(
     "value", ["a\r\nEvil: 1", "a\n", "\r", "\x00", "\x7f", "\t", "\ud800", "a\u2028b", "\x85"]
 )
-def test_values_with_breaks_are_refused(value: str) -> None:
-    """No value can end its line or hold what UTF-8 cannot carry; the message does not repeat it."""
+def test_header_values_with_control_characters_are_rejected(value: str) -> None:
+    """Line breaks, control characters and lone surrogates are rejected, and not repeated."""
     with pytest.raises(InvalidArgumentError, match="that is not printable") as refused:
         headers.check({"X": value})
     assert value not in refused.value.message
 
 
 @pytest.mark.parametrize("value", [5, None, b"a", ["a"], 1.5, True])
-def test_values_that_are_no_text_are_refused(value: Any) -> None:
-    """Nothing is turned into text on the user's behalf."""
+def test_non_string_header_values_are_rejected(value: Any) -> None:
+    """Values are not converted to strings."""
     with pytest.raises(InvalidArgumentError, match="must be text"):
         headers.check({"X": value})
 
@@ -124,8 +124,8 @@ def test_values_that_are_no_text_are_refused(value: Any) -> None:
         max_size=5,
     )
 )
-def test_what_passes_the_check_arrives(wanted: dict[str, str]) -> None:
-    """Headers that are let through are read again unchanged, but for the blanks around a value."""
+def test_checked_headers_survive_a_round_trip(wanted: dict[str, str]) -> None:
+    """Accepted headers decode unchanged, except for surrounding whitespace."""
     try:
         headers.check(wanted)
     except InvalidArgumentError:

@@ -1,4 +1,4 @@
-"""Message ids and timestamps under clocks that stand, jump and go back."""
+"""Message ids and timestamps when the clock stands still, jumps or goes back."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MILLISECOND = 1_000_000
 START = 1_772_357_400_125 * MILLISECOND  # 2026-03-01T09:30:00.125Z
 
 
-class Nanoseconds:
-    """A wall clock that a test sets."""
+class FakeNanoseconds:
+    """A wall clock in nanoseconds that a test sets."""
 
     def __init__(self) -> None:
         self.now = START
@@ -28,9 +28,9 @@ class Nanoseconds:
         return self.now
 
 
-def test_ids_are_ulids_of_their_moment() -> None:
-    """An id is a ULID that holds the very millisecond of the timestamp."""
-    clock = Nanoseconds()
+def test_ids_are_ulids_of_the_current_time() -> None:
+    """The id is a ULID of the same millisecond as the timestamp."""
+    clock = FakeNanoseconds()
     stamper = Stamper(clock)
     identifier, timestamp = stamper.stamp()
     assert ULID.from_str(identifier).milliseconds == START // MILLISECOND
@@ -48,23 +48,23 @@ def test_ids_are_ulids_of_their_moment() -> None:
         (4_102_444_799_999, "2099-12-31T23:59:59.999Z"),
     ],
 )
-def test_timestamps_are_exact(milliseconds: int, expected: str) -> None:
-    """Three digits of milliseconds, never rounded into the next second."""
+def test_timestamps_have_exact_milliseconds(milliseconds: int, expected: str) -> None:
+    """Three digits of milliseconds, never rounded up to the next second."""
     stamper = Stamper(lambda: milliseconds * MILLISECOND + 999_999)
     assert stamper.stamp()[1] == expected
 
 
-def test_ids_count_up_while_the_clock_stands() -> None:
-    """Within a millisecond ids are unique and in order, with the same timestamp."""
-    stamper = Stamper(Nanoseconds())
+def test_ids_increase_within_a_millisecond() -> None:
+    """Ids of one millisecond are unique, ordered, and share the timestamp."""
+    stamper = Stamper(FakeNanoseconds())
     made = [stamper.new_id() for _ in range(5_000)]
     assert made == sorted(set(made))
     assert {identifier[:22] for identifier in made} == {made[0][:22]}
 
 
-def test_ids_stay_in_order_when_the_clock_goes_back() -> None:
-    """A clock that is set back makes neither an id twice nor one that sorts before the last."""
-    clock = Nanoseconds()
+def test_ids_stay_ordered_when_the_clock_goes_back() -> None:
+    """A clock that is set back causes neither duplicates nor smaller ids."""
+    clock = FakeNanoseconds()
     stamper = Stamper(clock)
     made = []
     for step in (0, 5, -3_600_000, -1, 7, 3_600_001, 1):
@@ -73,9 +73,9 @@ def test_ids_stay_in_order_when_the_clock_goes_back() -> None:
     assert made == sorted(set(made))
 
 
-def test_ids_stay_in_order_when_a_millisecond_overflows() -> None:
-    """More ids than one millisecond holds run into the next; the timestamp goes with them."""
-    stamper = Stamper(Nanoseconds())
+def test_ids_stay_ordered_when_a_millisecond_overflows() -> None:
+    """More ids than fit in a millisecond use the next one, and so does the timestamp."""
+    stamper = Stamper(FakeNanoseconds())
     first = stamper.new_id()
     for _ in range(5):  # five random starts: by luck alone the order would rarely hold
         stamper._suffix = 32**4 - 2
@@ -87,9 +87,9 @@ def test_ids_stay_in_order_when_a_millisecond_overflows() -> None:
     assert ULID.from_str(first).milliseconds == START // MILLISECOND + 5
 
 
-def test_half_of_the_suffixes_are_left_to_count_in() -> None:
-    """However a millisecond begins, half a million ids fit into it."""
-    clock = Nanoseconds()
+def test_first_suffix_leaves_half_of_the_range() -> None:
+    """At least half a million ids fit in a millisecond."""
+    clock = FakeNanoseconds()
     stamper = Stamper(clock)
     for _ in range(200):
         clock.now += MILLISECOND
@@ -97,8 +97,8 @@ def test_half_of_the_suffixes_are_left_to_count_in() -> None:
         assert stamper._suffix < 32**4 // 2
 
 
-def test_a_hundred_thousand_ids_are_unique_and_in_order() -> None:
-    """The stamper of the process never repeats itself, nor does a second one beside it."""
+def test_many_ids_are_unique_and_ordered() -> None:
+    """The ids of two stampers are unique and ordered."""
     beside = Stamper()
     mine, others = [], []
     for _ in range(50_000):
@@ -109,22 +109,22 @@ def test_a_hundred_thousand_ids_are_unique_and_in_order() -> None:
     assert re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", mine[-1])
 
 
-def test_the_stamper_of_the_process_tells_the_time() -> None:
-    """Its timestamp is now, in UTC."""
+def test_process_stamper_uses_the_current_utc_time() -> None:
+    """The timestamp of the default stamper is the current time in UTC."""
     stamped = datetime.strptime(STAMPER.stamp()[1], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
     assert abs((datetime.now(UTC) - stamped).total_seconds()) < 5
 
 
 @pytest.mark.parametrize("good", ["a", " ", "~" * 128, 'x"y\\z', "order 66/7"])
-def test_correlation_ids_of_other_systems_are_taken(good: str) -> None:
-    """Any printable ASCII up to 128 characters ties messages together."""
+def test_printable_correlation_ids_are_accepted(good: str) -> None:
+    """Any printable ASCII of up to 128 characters is accepted."""
     assert check_correlation(good, "correlation_id") == good
 
 
 @pytest.mark.parametrize(
     "bad", ["", "~" * 129, "a\n", "\x00", "é", "\x7f", "\ud800", "a\tb", 5, None, b"a"]
 )
-def test_other_correlation_ids_are_refused(bad: Any) -> None:
-    """Empty, too long, foreign or unprintable: refused, and the message names the option alone."""
+def test_invalid_correlation_ids_are_rejected(bad: Any) -> None:
+    """The error names the option, without the value."""
     with pytest.raises(InvalidArgumentError, match=r"^INVALID_ARGUMENT: correlation_id must be"):
         check_correlation(bad, "correlation_id")

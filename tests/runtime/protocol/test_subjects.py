@@ -1,4 +1,4 @@
-"""The subject grammar under attack."""
+"""Building and parsing of subjects, with hostile input."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ alpha.beta alpha.beta.1 alpha.1 alpha+beta alpha_beta alpha. alpha.. beta 1.0.0-
 
 
 @given(SERVICES, st.sampled_from(Kind), COMPONENTS, COMPONENTS)
-def test_what_is_built_is_parsed(service: str, kind: Kind, aggregate: str, name: str) -> None:
-    """A subject has its four components, separated by dots."""
+def test_built_subject_is_parsed_back(service: str, kind: Kind, aggregate: str, name: str) -> None:
+    """build() and parse() are inverse, and str() of a Subject is the subject."""
     built = subjects.build(service, kind, aggregate, name)
     assert built.split(".") == [service, kind.value, aggregate, name]
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_bad_components_are_refused_everywhere(bad: str) -> None:
-    """No place of a subject takes a wildcard, a blank, a break, foreign letters or too much."""
+def test_invalid_components_are_rejected(bad: str) -> None:
+    """No part of a subject accepts wildcards, whitespace, non-ASCII letters or overlong names."""
     for arguments in (
         (bad, Kind.COMMAND, "thing", "run"),
         ("probe", Kind.COMMAND, bad, "run"),
@@ -58,8 +58,8 @@ def test_bad_components_are_refused_everywhere(bad: str) -> None:
             check(bad)
 
 
-def test_names_at_their_longest() -> None:
-    """Fifty characters are allowed, one more is not."""
+def test_maximum_name_lengths() -> None:
+    """Names of the maximum length are accepted, longer ones are not."""
     assert subjects.check_component("A" * 50) == "A" * 50
     assert subjects.check_service_name("a" * 50) == "a" * 50
     assert subjects.check_queue_group("a" * 100) == "a" * 100
@@ -68,13 +68,13 @@ def test_names_at_their_longest() -> None:
 
 
 @pytest.mark.parametrize("bad", ["", "A", "a_b", "a.b", "*", "a b", "a\n", "1a", "é"])
-def test_bad_queue_groups_are_refused(bad: str) -> None:
-    """A queue group is lower-case letters, digits and dashes."""
+def test_invalid_queue_groups_are_rejected(bad: str) -> None:
+    """A queue group has lower-case letters, digits and dashes only."""
     with pytest.raises(SubjectError, match="queue group"):
         subjects.check_queue_group(bad)
 
 
-def test_discovery_subjects() -> None:
+def test_discovery_subjects_follow_adr_32() -> None:
     """The control subjects are those of ADR-32, under any prefix."""
     assert subjects.discovery("PING") == "$SRV.PING"
     assert subjects.discovery("INFO", "probe") == "$SRV.INFO.probe"
@@ -83,8 +83,8 @@ def test_discovery_subjects() -> None:
     assert subjects.health("probe") == "probe.health"
 
 
-def test_subjects_of_a_whole_service() -> None:
-    """They stand beside those of its operations, which have four parts."""
+def test_service_level_subjects() -> None:
+    """Cancel and monitoring subjects have two parts."""
     assert subjects.cancel("probe") == "probe.cancel"
     assert subjects.monitoring("probe") == "probe.monitoring"
     for bad in BAD:
@@ -95,14 +95,14 @@ def test_subjects_of_a_whole_service() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["_INBOX", "mine.inbox", "_INBOX_a-b.c.d"])
-def test_an_inbox_prefix_is_one_token_or_several(prefix: str) -> None:
-    """It is taken as it stands."""
+def test_valid_inbox_prefix_is_accepted(prefix: str) -> None:
+    """A prefix of one or several tokens is returned unchanged."""
     assert subjects.check_inbox_prefix(prefix) == prefix
 
 
 @pytest.mark.parametrize("bad", ["", "a..b", ".a", "a.", "a.*", ">", "a b", "a\r\nPUB x 0", "\x7f"])
-def test_an_inbox_prefix_lets_nobody_listen_elsewhere(bad: str) -> None:
-    """Wildcards, empty tokens and lines of the protocol are refused."""
+def test_invalid_inbox_prefix_is_rejected(bad: str) -> None:
+    """Wildcards, empty tokens and protocol lines are rejected."""
     with pytest.raises(SubjectError):
         subjects.check_inbox_prefix(bad)
 
@@ -118,18 +118,18 @@ def test_an_inbox_prefix_lets_nobody_listen_elsewhere(bad: str) -> None:
         (partial(subjects.discovery, "INFO"), "part of a discovery subject"),
     ],
 )
-def test_a_refusal_shows_what_was_given_and_what_would_be_right(
+def test_error_shows_the_value_and_the_expected_pattern(
     check: Callable[[str], str], what: str
 ) -> None:
-    """A person who misspelt a name reads it."""
+    """The error for an invalid name shows it and the expected pattern."""
     text = rf"^'a b' is not a valid {what}: it must match \^.+\$$"
     with pytest.raises(SubjectError, match=text):
         check("a b")
 
 
 @pytest.mark.parametrize("bad", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0", "a\n", "\x7f"])
-def test_discovery_asks_one_instance_only(bad: str) -> None:
-    """An instance id that is a wildcard, several parts or a line of the protocol is refused."""
+def test_invalid_discovery_parts_are_rejected(bad: str) -> None:
+    """Wildcards, several parts and protocol lines are rejected as service or instance id."""
     with pytest.raises(SubjectError):
         subjects.discovery("INFO", "probe", bad)
     with pytest.raises(SubjectError):
@@ -137,13 +137,13 @@ def test_discovery_asks_one_instance_only(bad: str) -> None:
 
 
 @pytest.mark.parametrize("version", VALID_VERSIONS)
-def test_semantic_versions_are_taken(version: str) -> None:
-    """Every valid example of semver.org is a version."""
+def test_valid_semantic_versions_are_accepted(version: str) -> None:
+    """Every valid example of semver.org is accepted."""
     assert subjects.check_version(version) == version
 
 
 @pytest.mark.parametrize("version", [*INVALID_VERSIONS, "", "1.0.0\n", " 1.0.0", "1.0.٣", "v1.0.0"])
-def test_other_versions_are_refused(version: str) -> None:
-    """Every invalid example of semver.org is refused, and so are line breaks and foreign digits."""
+def test_invalid_semantic_versions_are_rejected(version: str) -> None:
+    """Every invalid example of semver.org is rejected, as are line breaks and other digits."""
     with pytest.raises(SubjectError, match="semantic version"):
         subjects.check_version(version)

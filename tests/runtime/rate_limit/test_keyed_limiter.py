@@ -1,4 +1,4 @@
-"""Buckets of many keys: bounded, and nobody notices but those who flood."""
+"""Rate limit buckets per key with bounded memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DRAINED = 2.0  # seconds after which a bucket of LIMIT is as good as new
 
 
 def take(limiter: KeyedLimiter, key: str) -> bool:
-    """Make a request; say whether it passes."""
+    """Make a request and return whether it is admitted."""
     bucket = limiter.bucket(key)
     if bucket.wait() > 0:
         return False
@@ -34,8 +34,8 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) -> None:
-    """With room for all keys it lets through what one that never forgets does."""
+async def test_dropping_buckets_does_not_change_decisions(steps: list[tuple[str, float]]) -> None:
+    """With room for all keys the limiter decides like one that drops no bucket."""
     clock = travel()
     bounded, endless = KeyedLimiter(LIMIT, 6), {key: KeyedLimiter(LIMIT, 1) for key in "abcdef"}
     for key, pause in steps:
@@ -46,8 +46,8 @@ async def test_dropping_buckets_changes_nothing(steps: list[tuple[str, float]]) 
             endless[key].bucket("only").take()
 
 
-async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
-    """Whoever used up its bucket stays refused while thousands of names come by."""
+async def test_many_keys_do_not_reset_a_used_bucket() -> None:
+    """A key that used up its bucket stays limited while thousands of keys come by."""
     travel()
     limiter = KeyedLimiter(LIMIT, 100)
     assert [take(limiter, "ada") for _ in range(5)] == [True] * 4 + [False]
@@ -59,8 +59,8 @@ async def test_a_flood_of_names_gives_nobody_a_second_allowance() -> None:
     assert not take(limiter, "ada")
 
 
-async def test_a_flood_shares_one_bucket_and_ends_with_it() -> None:
-    """What comes beyond the bound passes at the rate of one; afterwards there is room again."""
+async def test_keys_beyond_the_bound_share_one_bucket() -> None:
+    """Keys beyond the bound share one bucket until there is room again."""
     clock = travel()
     limiter = KeyedLimiter(LIMIT, 10)
     for number in range(10):
@@ -72,15 +72,15 @@ async def test_a_flood_shares_one_bucket_and_ends_with_it() -> None:
     assert len(limiter) == 10
 
 
-def resident() -> int:
-    """Return how much memory the process holds, bytes."""
+def resident_memory() -> int:
+    """Return the memory that the process holds, in bytes."""
     pages = Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.timing
-async def test_a_million_names_take_no_more_memory_than_the_first_ones() -> None:
-    """Memory is flat, whether the buckets are in use or have drained meanwhile."""
+async def test_memory_is_bounded_for_a_million_keys() -> None:
+    """Memory stays constant, whether the buckets are in use or full again."""
     clock = travel()
     limiter = KeyedLimiter(LIMIT, 10_000)
     before = 0
@@ -89,6 +89,6 @@ async def test_a_million_names_take_no_more_memory_than_the_first_ones() -> None
         if number % 100_000 == 50_000:
             clock.now += DRAINED
         if number == 250_000:
-            before = resident()
+            before = resident_memory()
     assert len(limiter) <= 10_000
-    assert resident() - before < 4_000_000
+    assert resident_memory() - before < 4_000_000

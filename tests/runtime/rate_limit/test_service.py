@@ -1,4 +1,4 @@
-"""Limits of a service: what the builder refuses, where they stand, what belongs to one instance."""
+"""with_rate_limit(): validation, position in the chain, and state per instance."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ GO = Run(action="go")
 
 
 def builder(transport: MemoryTransport | None = None) -> NatsServiceBuilder:
-    """Return a builder of the probe."""
+    """Return a builder of the probe service."""
     return NatsServiceBuilder(Probe(), transport=transport or MemoryTransport())
 
 
 def tenant(context: RequestContext) -> str | None:
-    """Tell callers apart by a header."""
+    """Return the tenant header as the key."""
     return context.headers.get("x-tenant")
 
 
 @pytest.mark.parametrize(
     "rate", [0, -1, 1e-320, 0.0009, 1_000_001, 1e308, math.inf, math.nan, True, "5", None]
 )
-def test_a_rate_is_a_number_that_makes_sense(rate: Any) -> None:
-    """Refused when it is said: between one in 1000 s and a million a second."""
+def test_invalid_rate_is_rejected(rate: Any) -> None:
+    """max_requests_per_second must be from 0.001 to 1,000,000."""
     with pytest.raises(ValueError, match=r"max_requests_per_second is from 0\.001 to 1000000"):
         builder().with_rate_limit(rate)
 
@@ -58,27 +58,27 @@ def test_a_rate_is_a_number_that_makes_sense(rate: Any) -> None:
         (5, "9"),
     ],
 )
-def test_a_burst_is_a_seconds_requests_at_least(rate: float, burst: Any) -> None:
-    """And one at least, for nothing would ever pass else."""
+def test_invalid_burst_is_rejected(rate: float, burst: Any) -> None:
+    """The burst must be at least the requests of one second, and at least one."""
     with pytest.raises(ValueError, match="burst is from"):
         builder().with_rate_limit(rate, burst)
 
 
 @pytest.mark.parametrize("bound", [0, -1, 1_000_001, 1.5, True])
-def test_so_many_callers_are_told_apart(bound: Any) -> None:
-    """From one to a million."""
+def test_invalid_max_clients_is_rejected(bound: Any) -> None:
+    """max_clients must be from 1 to 1,000,000."""
     with pytest.raises(ValueError, match="max_clients is from 1 to 1000000"):
         builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
 
 
 @pytest.mark.parametrize("bound", [1, 1_000_000])
-def test_the_least_and_the_most_callers_that_are_told_apart(bound: int) -> None:
-    """The bounds are within."""
+def test_minimum_and_maximum_max_clients_are_accepted(bound: int) -> None:
+    """The limits themselves are allowed."""
     builder().with_rate_limit(5, key_extractor=tenant, max_clients=bound)
 
 
-def test_other_words_that_make_no_sense_are_refused() -> None:
-    """An answer to callers that nobody knows, a function that is none, a second limit."""
+def test_invalid_rate_limit_options_are_rejected() -> None:
+    """Invalid on_missing_principal, invalid key_extractor and a second call are rejected."""
     unknown: Any = "ignore"
     with pytest.raises(
         ValueError, match="on_missing_principal must be 'shared' or 'reject', not 'ignore'"
@@ -103,8 +103,8 @@ def test_other_words_that_make_no_sense_are_refused() -> None:
         builder().with_rate_limit(5).with_rate_limit(5)
 
 
-def test_a_limit_per_client_stands_behind_authentication() -> None:
-    """Before it, or without any, nobody knows who calls; a function of the user's may."""
+def test_per_client_limit_requires_authentication_before_it() -> None:
+    """per_client needs with_auth() before it, or a key_extractor."""
     per_client = builder().with_rate_limit(5, per_client=True)
     with pytest.raises(
         ValueError,
@@ -122,7 +122,7 @@ def test_a_limit_per_client_stands_behind_authentication() -> None:
 
 
 async def outcomes(client: ProbeClient, times: int) -> list[str]:
-    """Return how so many calls end, by code."""
+    """Return the codes of this many calls."""
     told: list[str] = []
     for _ in range(times):
         try:
@@ -134,8 +134,8 @@ async def outcomes(client: ProbeClient, times: int) -> list[str]:
     return told
 
 
-async def test_where_it_stands_decides_who_is_refused_first() -> None:
-    """Before authentication it counts everybody; behind it only those who are known."""
+async def test_order_of_rate_limit_and_authentication_matters() -> None:
+    """Before authentication the limit counts all requests, after it only authenticated ones."""
     for first in ("limit", "auth"):
         transport = MemoryTransport()
         built = builder(transport)
@@ -178,8 +178,8 @@ async def test_a_limit_of_the_contract_alone_is_innermost() -> None:
     assert seen == ["run", "run"]
 
 
-async def test_two_services_of_one_builder_share_nothing() -> None:
-    """Buckets are those of one running instance."""
+async def test_services_of_one_builder_do_not_share_buckets() -> None:
+    """Buckets belong to one running instance."""
     transport = MemoryTransport()
     built = builder(transport).with_rate_limit(0.001, burst=2)
     for service in (built.build(), built.build()):
@@ -187,8 +187,8 @@ async def test_two_services_of_one_builder_share_nothing() -> None:
             assert await outcomes(ProbeClient(transport), 3) == ["OK", "OK", "RESOURCE_EXHAUSTED"]
 
 
-async def test_the_whole_service_has_one_limit() -> None:
-    """Commands and queries take from the same bucket."""
+async def test_all_operations_share_the_service_limit() -> None:
+    """Commands and queries use the same bucket."""
     transport = MemoryTransport()
     async with builder(transport).with_rate_limit(0.001, burst=3).build():
         client = ProbeClient(transport)
@@ -201,8 +201,8 @@ async def test_the_whole_service_has_one_limit() -> None:
         assert refused.value.remote
 
 
-async def test_what_is_refused_never_comes_to_the_handler() -> None:
-    """Nor to the interceptors behind; statistics count it."""
+async def test_rejected_requests_do_not_reach_the_handler() -> None:
+    """Rejected requests reach neither handler nor later interceptors, and are counted."""
     transport, seen = MemoryTransport(), []
 
     async def audit(context: RequestContext, call_next: CallNext) -> Response:
@@ -221,8 +221,8 @@ async def test_what_is_refused_never_comes_to_the_handler() -> None:
     assert (stats["run"].num_requests, stats["run"].num_errors) == (4, 3)
 
 
-async def test_a_function_that_fails_fails_the_request(caplog: pytest.LogCaptureFixture) -> None:
-    """INTERNAL with no text of its own; the log has all of it; the handler is not called."""
+async def test_failing_key_extractor_fails_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller gets INTERNAL without details, and the log has the exception."""
     transport, handlers = MemoryTransport(), Probe()
 
     def broken(_: RequestContext) -> str:
@@ -237,8 +237,8 @@ async def test_a_function_that_fails_fails_the_request(caplog: pytest.LogCapture
     assert not handlers.seen
 
 
-async def test_a_flood_of_refusals_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """What is refused is counted, not told line by line."""
+async def test_rejections_do_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Rejected requests are counted, not logged one by one."""
     transport = MemoryTransport()
     with caplog.at_level(logging.INFO):
         async with builder(transport).with_rate_limit(0.001, burst=1).build():
@@ -246,8 +246,8 @@ async def test_a_flood_of_refusals_floods_no_log(caplog: pytest.LogCaptureFixtur
     assert len(caplog.records) <= 2
 
 
-async def test_rejected_strangers_are_unauthenticated() -> None:
-    """With `reject`, a caller that a function cannot tell is told to say who it is."""
+async def test_reject_answers_unauthenticated() -> None:
+    """With "reject" a request without a key gets UNAUTHENTICATED."""
     transport = MemoryTransport()
     built = builder(transport).with_rate_limit(
         5, key_extractor=tenant, on_missing_principal="reject"

@@ -1,4 +1,4 @@
-"""What `explain` tells: what holds for each operation, and who said so."""
+"""explain(): the settings of each operation and their sources."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from weenats.service.explain import OperationPolicy
 from weenats.testing import MemoryTransport
 
 
-class Judge:
-    """A validator of the user's."""
+class StubValidator:
+    """A token validator that is never called."""
 
     async def validate(self, token: str) -> Any:
-        """Know nobody."""
+        """Raise NotImplementedError."""
         raise NotImplementedError
 
 
 async def audit(context: RequestContext, call_next: CallNext) -> Response:
-    """An interceptor of the user's."""
+    """A user's interceptor."""
     return await call_next(context)
 
 
-class Strict(Probe):
-    """The probe, whose contract says more of one command and of one query."""
+class StrictProbe(Probe):
+    """The probe with more settings in its contract."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return two of its operations."""
@@ -43,16 +43,16 @@ class Strict(Probe):
         return Endpoint.command(run, self.run), Endpoint.query(find, self.find)
 
 
-def explained(builder: NatsServiceBuilder) -> dict[str, dict[str, tuple[Any, str]]]:
-    """Return value and source of each setting, by operation."""
+def settings_of(builder: NatsServiceBuilder) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Return value and source of each setting by operation."""
     return {
         policy.operation: {each.name: (each.value, each.source) for each in policy.settings}
         for policy in builder.explain()
     }
 
 
-def test_without_a_word_all_is_default() -> None:
-    """Each value of a bare builder is told, and that nobody said it."""
+def test_bare_builder_explains_defaults() -> None:
+    """Every setting of a bare builder has its default value and the source "default"."""
     policies = NatsServiceBuilder(Probe(), transport=MemoryTransport()).explain()
     assert [type(each) for each in policies] == [OperationPolicy] * 4
     assert [each.subject for each in policies if each.operation == GET.name] == [GET.subject]
@@ -67,12 +67,12 @@ def test_without_a_word_all_is_default() -> None:
         assert told["authentication"] is told["rate limit"] is told["circuit breaker"] is None
 
 
-def test_the_contract_and_the_builder_are_named_where_they_said_it() -> None:
-    """A limit of each counts besides the other; what the contract says of auth wins."""
+def test_explain_names_contract_and_builder_as_sources() -> None:
+    """Limits of both apply; the contract decides about authentication."""
     builder = (
-        NatsServiceBuilder(Strict(), transport=MemoryTransport())
+        NatsServiceBuilder(StrictProbe(), transport=MemoryTransport())
         .with_queue_group("workers", 7, max_queue=3, max_queue_time=2)
-        .with_auth(validator=Judge())
+        .with_auth(validator=StubValidator())
         .with_rate_limit(100, per_client=True)
         .with_interceptor(audit)
         .with_circuit_breaker(failure_threshold=9, scope="service")
@@ -81,7 +81,7 @@ def test_the_contract_and_the_builder_are_named_where_they_said_it() -> None:
         .with_health(custom_checks=[{"name": "store", "check": lambda: True}])
         .with_monitoring(interval=10)
     )
-    run, find = explained(builder)["run"], explained(builder)["find"]
+    run, find = settings_of(builder)["run"], settings_of(builder)["find"]
     assert run["queue group"] == ("workers", "with_queue_group")
     assert run["max concurrency"] == (7, "with_queue_group")
     assert run["max queue"] == (3, "with_queue_group")
@@ -91,9 +91,9 @@ def test_the_contract_and_the_builder_are_named_where_they_said_it() -> None:
     assert run["timeout"] == (0.5, "contract")
     assert find["timeout"] == (5.0, "default")
     assert run["interceptors"] == (["authentication", "rate limit", "audit"], "builder")
-    assert run["authentication"] == ("Judge, required", "contract")
+    assert run["authentication"] == ("StubValidator, required", "contract")
     assert run["scopes"] == (["probe:run"], "contract")
-    assert find["authentication"] == ("Judge, optional", "contract")
+    assert find["authentication"] == ("StubValidator, optional", "contract")
     assert "scopes" not in find
     assert run["rate limit"] == (
         "100 a second, 200 at once, of each caller", "with_rate_limit"
@@ -113,19 +113,19 @@ def test_the_contract_and_the_builder_are_named_where_they_said_it() -> None:
     assert run["monitoring"] == ("every 10 s", "with_monitoring")
 
 
-def test_a_limit_of_the_contract_alone_is_of_all_callers() -> None:
-    """Without with_rate_limit there is nobody to tell callers apart."""
-    builder = NatsServiceBuilder(Strict(), transport=MemoryTransport())
-    assert explained(builder)["run"]["rate limit"] == (
+def test_contract_limit_alone_is_shared_by_all_callers() -> None:
+    """Without with_rate_limit() all callers share the limit of the contract."""
+    builder = NatsServiceBuilder(StrictProbe(), transport=MemoryTransport())
+    assert settings_of(builder)["run"]["rate limit"] == (
         "5 a second, 10 at once, of all callers", "contract"
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [1, 10])
-def test_a_value_that_is_given_as_the_default_is_told_as_one(value: int) -> None:
-    """What is the same as the default needs nobody's word."""
+def test_default_value_has_the_source_default(value: int) -> None:
+    """A value equal to the default has the source "default", even if given explicitly."""
     builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
-    told = explained(builder.with_queue_group("probe", value))["run"]["max concurrency"]
+    told = settings_of(builder.with_queue_group("probe", value))["run"]["max concurrency"]
     assert told == (value, "default" if value == 10 else "with_queue_group")
 
 
@@ -136,6 +136,6 @@ def test_an_interceptor_with_the_name_of_a_feature_hides_nothing() -> None:
         return await call_next(context)
 
     builder = NatsServiceBuilder(Probe(), transport=MemoryTransport()).with_interceptor(telemetry)
-    run = explained(builder.with_telemetry(attributes="full"))["run"]
+    run = settings_of(builder.with_telemetry(attributes="full"))["run"]
     assert run["interceptors"] == (["telemetry"], "builder")
     assert run["telemetry"][1] == "with_telemetry"

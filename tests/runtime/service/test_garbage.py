@@ -1,4 +1,4 @@
-"""What a request leaves behind: nothing that only the garbage collector would find."""
+"""A request leaves no reference cycles behind."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from weenats.testing import MemoryTransport
 CALLS = 100
 
 
-async def test_a_request_that_was_answered_is_gone() -> None:
-    """Job, task and context do not hold each other: memory is free when the reply is sent."""
+async def test_answered_request_leaves_no_reference_cycle() -> None:
+    """Job, task and context are freed without the garbage collector."""
     transport, handlers = MemoryTransport(), Probe()
     client = ProbeClient(transport)
 

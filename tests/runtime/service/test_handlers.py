@@ -100,7 +100,7 @@ async def test_outside_of_a_request_there_must_be_one_connection() -> None:
     assert first.events == ["alone again"]
 
 
-async def test_handlers_used_by_another_service_use_their_own_connection() -> None:
+async def test_handlers_of_another_service_use_their_connection() -> None:
     """The request of a service that they do not belong to has no effect."""
     inner, outer, own, other = Announcing(), Probe(), Side(), Side()
 

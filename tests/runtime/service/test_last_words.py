@@ -1,4 +1,4 @@
-"""What ends a process ends it, but not without a word to whoever waits."""
+"""A handler that ends the process: callers still get an answer."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ asyncio.run(main(sys.argv[1]))
 
 
 @asynccontextmanager
-async def started(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start a service whose handlers end its process; it serves when this returns."""
+async def start_service(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a service whose handlers exit the process; return it once it serves."""
     async with async_child_process(
         *(sys.executable, "-c", SERVICE, url),
         env=python_environment(),
@@ -47,10 +47,10 @@ async def started(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
         yield process
 
 
-async def test_a_handler_that_ends_the_process_is_answered_for(nats_server: NatsServer) -> None:
-    """Its caller is told INTERNAL, and the process ends soon, with the status it was to have."""
+async def test_caller_is_answered_when_handler_exits_the_process(nats_server: NatsServer) -> None:
+    """The caller gets INTERNAL, and the process exits with the status of the handler."""
     async with (
-        started(nats_server.url) as process,
+        start_service(nats_server.url) as process,
         ProbeClient.connect(nats_server.url) as client,
     ):
         with pytest.raises(InternalError):
@@ -58,10 +58,10 @@ async def test_a_handler_that_ends_the_process_is_answered_for(nats_server: Nats
         assert await asyncio.wait_for(process.wait(), LIMIT) == 3
 
 
-async def test_a_subscriber_that_ends_the_process_ends_it(nats_server: NatsServer) -> None:
-    """Nothing that is shut down waits for a connection that nobody reads any more."""
+async def test_subscriber_can_exit_the_process(nats_server: NatsServer) -> None:
+    """The shutdown does not wait for a connection that is no longer read."""
     async with (
-        started(nats_server.url) as process,
+        start_service(nats_server.url) as process,
         ProbeClient.connect(nats_server.url) as client,
     ):
         await client.publish_happened("k", Happened(text="now"), revision=1)

@@ -1,4 +1,4 @@
-"""When an instance joins and leaves its queue group, and what a stop finds."""
+"""Joining and leaving the queue group, and stopping meanwhile."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ SUBJECTS = ("probe.command.thing.run", "probe.query.thing.get")
 REQUEST: ContextVar[str | None] = ContextVar("request", default=None)
 
 
-class Slow(MemoryTransport):
-    """A transport whose fences wait for the test, and which counts who listens."""
+class SlowTransport(MemoryTransport):
+    """A transport whose fences wait for the test, and which records its subscriptions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Slow(MemoryTransport):
         self.contexts: set[str | None] = set()
 
     def subscribe(self, *arguments: Any) -> Any:
-        """Note on whose behalf."""
+        """Record the context variable."""
         self.contexts.add(REQUEST.get())
         return super().subscribe(*arguments)
 
@@ -47,15 +47,15 @@ class Slow(MemoryTransport):
 
     @property
     def listening(self) -> list[str]:
-        """The subjects somebody listens on."""
+        """The subjects with a subscription."""
         return [each.subject for each in self.broker._subscriptions]
 
 
 class Group:
-    """A membership whose one condition the test sets."""
+    """A queue membership whose one condition the test sets."""
 
     def __init__(self, *others: Any) -> None:
-        self.transport = Slow()
+        self.transport = SlowTransport()
         self.wait = 0.0
         self.membership = QueueMembership(
             self.transport,
@@ -65,32 +65,32 @@ class Group:
         )
 
     async def joined(self) -> Group:
-        """Join."""
+        """Connect and join."""
         await self.transport.connect()
         self.membership.join()
         return self
 
     def want(self, wait: float) -> None:
-        """Let the condition say so, and have it reviewed."""
+        """Set the condition and have it reviewed."""
         self.wait = wait
         self.membership.review()
 
-    async def out(self) -> None:
-        """Wait until it has left."""
+    async def wait_until_left(self) -> None:
+        """Wait until it has left the group."""
         await until(lambda: not self.transport.listening)
-        await self.idle()
+        await self.wait_until_idle()
 
-    async def idle(self) -> None:
-        """Wait until no move is under way."""
+    async def wait_until_idle(self) -> None:
+        """Wait until it is neither joining nor leaving."""
         await until(lambda: self.membership._moving is None)
 
 
-async def test_it_leaves_and_comes_back_with_all_operations() -> None:
-    """Unfit it listens on nothing, fit on everything again."""
+async def test_member_leaves_and_rejoins_with_all_subjects() -> None:
+    """While a condition fails there are no subscriptions; afterwards all are back."""
     group = await Group().joined()
     assert group.transport.listening == [*SUBJECTS]
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
     assert not group.membership.is_member
     group.want(0)
     await until(lambda: group.membership.is_member)
@@ -98,12 +98,12 @@ async def test_it_leaves_and_comes_back_with_all_operations() -> None:
     await group.membership.close()
 
 
-async def test_it_comes_back_when_the_time_has_come() -> None:
-    """A condition that knows when is asked again then, and not before."""
+async def test_member_rejoins_after_the_requested_wait() -> None:
+    """A condition with a wait time is reviewed after that time, not earlier."""
     time = travel()
     group = await Group().joined()
     group.want(30)
-    await group.out()
+    await group.wait_until_left()
     time.advance(29)
     await settle()
     assert not group.membership.is_member
@@ -113,12 +113,12 @@ async def test_it_comes_back_when_the_time_has_come() -> None:
     await group.membership.close()
 
 
-async def test_a_condition_that_needs_longer_than_it_said() -> None:
-    """It is asked again after what it says then."""
+async def test_condition_can_extend_its_wait() -> None:
+    """After the wait the condition is reviewed, and its new wait applies."""
     time = travel()
     group = await Group().joined()
     group.want(30)
-    await group.out()
+    await group.wait_until_left()
     group.wait = 10
     time.advance(30)
     await settle()
@@ -131,11 +131,11 @@ async def test_a_condition_that_needs_longer_than_it_said() -> None:
     await group.membership.close()
 
 
-async def test_a_review_that_learns_another_time() -> None:
-    """It is asked at the new time only: no timers pile up."""
+async def test_review_replaces_the_timer() -> None:
+    """A new wait time replaces the old timer, so that timers do not pile up."""
     group = await Group().joined()
     group.want(30)
-    await group.out()
+    await group.wait_until_left()
     timers = [group.membership._timer]
     for wait in (20, 10, math.inf, 40):
         group.want(wait)
@@ -150,12 +150,12 @@ async def test_a_review_that_learns_another_time() -> None:
     await group.membership.close()
 
 
-async def test_all_conditions_have_to_hold() -> None:
-    """One that does not is enough to leave, all must hold to come back."""
+async def test_all_conditions_must_hold() -> None:
+    """One failing condition makes it leave; all must hold to rejoin."""
     healthy = [math.inf]
     group = await Group(lambda: healthy[0]).joined()
     group.want(0)
-    await group.out()
+    await group.wait_until_left()
     group.want(5)
     healthy[0] = 0
     group.membership.review()
@@ -166,9 +166,9 @@ async def test_all_conditions_have_to_hold() -> None:
     await group.membership.close()
 
 
-async def test_without_conditions_it_stays() -> None:
-    """A review changes nothing."""
-    transport = Slow()
+async def test_member_without_conditions_never_leaves() -> None:
+    """A review changes nothing without conditions."""
+    transport = SlowTransport()
     await transport.connect()
     membership = QueueMembership(transport, [("a.b", lambda _: None)], "probe")
     membership.join()
@@ -179,8 +179,8 @@ async def test_without_conditions_it_stays() -> None:
     await membership.close()
 
 
-async def test_changes_of_mind_while_it_moves() -> None:
-    """One move at a time; in the end it is where the conditions have it."""
+async def test_condition_changes_while_leaving_are_applied() -> None:
+    """Only one move runs at a time, and the final state follows the conditions."""
     group = await Group().joined()
     group.transport.gate.clear()
     group.want(math.inf)
@@ -191,14 +191,14 @@ async def test_changes_of_mind_while_it_moves() -> None:
     assert (group.transport.listening, group.transport.fences) == ([], 1)
     group.transport.gate.set()
     await until(lambda: group.membership.is_member)
-    await group.idle()
+    await group.wait_until_idle()
     assert (group.transport.listening, group.transport.fences) == ([*SUBJECTS], 2)
     await group.membership.close()
 
 
 @pytest.mark.parametrize("then", [0.0, 5.0, math.inf])
-async def test_a_stop_in_the_middle_of_leaving(then: float) -> None:
-    """It waits for the fence of the leaving, and nobody comes back afterwards."""
+async def test_stop_while_leaving_waits_for_the_fence(then: float) -> None:
+    """The stop waits for the fence, and the member does not rejoin afterwards."""
     time = travel()
     group = await Group().joined()
     group.transport.gate.clear()
@@ -216,11 +216,11 @@ async def test_a_stop_in_the_middle_of_leaving(then: float) -> None:
     assert group.transport.listening == []
 
 
-async def test_a_stop_in_the_middle_of_coming_back() -> None:
-    """What is joined already is left behind a fence of its own."""
+async def test_stop_while_rejoining_leaves_behind_a_fence() -> None:
+    """Subscriptions that exist already are removed behind a fence of their own."""
     group = await Group().joined()
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
     group.transport.gate.clear()
     group.want(0)
     await until(lambda: group.membership.is_member)
@@ -234,12 +234,12 @@ async def test_a_stop_in_the_middle_of_coming_back() -> None:
 
 
 @pytest.mark.parametrize("wait", [0.0, math.inf])
-async def test_a_stop_before_the_first_step_of_a_move(wait: float) -> None:
-    """A move that was about to begin does not undo the stop."""
+async def test_stop_before_a_move_starts_wins(wait: float) -> None:
+    """A move that was about to start does not undo the stop."""
     group = await Group().joined()
     if not wait:
         group.want(math.inf)
-        await group.out()
+        await group.wait_until_left()
     group.want(wait)
     await group.membership.close()
     group.want(0)
@@ -247,12 +247,12 @@ async def test_a_stop_before_the_first_step_of_a_move(wait: float) -> None:
     assert group.transport.listening == []
 
 
-async def test_a_stop_while_it_waits_ends_the_waiting() -> None:
-    """No timer is left behind."""
+async def test_stop_cancels_the_rejoin_timer() -> None:
+    """A stop during the wait leaves no timer behind."""
     time = travel()
     group = await Group().joined()
     group.want(30)
-    await group.out()
+    await group.wait_until_left()
     timer = group.membership._timer
     assert timer is not None
     await group.membership.close()
@@ -263,8 +263,8 @@ async def test_a_stop_while_it_waits_ends_the_waiting() -> None:
     assert group.transport.listening == []
 
 
-async def test_nothing_happens_before_it_joins() -> None:
-    """A review of what does not serve yet changes nothing."""
+async def test_review_before_joining_does_nothing() -> None:
+    """A review before join() creates no subscription."""
     group = Group()
     await group.transport.connect()
     group.membership.review()
@@ -272,12 +272,12 @@ async def test_nothing_happens_before_it_joins() -> None:
     assert group.transport.listening == []
 
 
-async def test_a_return_that_fails_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Logged, and once a second, not in a loop that starves everything else."""
+async def test_failed_rejoin_is_retried(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure is logged and retried once a second, not in a busy loop."""
     time = travel()
     group = await Group().joined()
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
 
     def refuse(*arguments: Any) -> Subscription:
         raise ConnectionLostError("gone")
@@ -293,16 +293,16 @@ async def test_a_return_that_fails_is_tried_again(caplog: pytest.LogCaptureFixtu
     await group.membership.close()
 
 
-async def test_a_return_whose_fence_fails_is_no_second_membership() -> None:
-    """The connection keeps what was subscribed: it is not subscribed again."""
+async def test_failed_fence_does_not_subscribe_twice() -> None:
+    """After a failed fence the subscriptions exist, and are not created again."""
     time = travel()
     group = await Group().joined()
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
     group.transport.failure = ConnectionLostError("broke")
     group.want(0)
     await until(lambda: group.membership.is_member)
-    await group.idle()
+    await group.wait_until_idle()
     group.transport.failure = None
     time.advance(1)
     await settle()
@@ -310,14 +310,14 @@ async def test_a_return_whose_fence_fails_is_no_second_membership() -> None:
     await group.membership.close()
 
 
-async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """That it leaves is a warning, that it is back information."""
+async def test_leaving_and_rejoining_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Leaving is a warning, rejoining is information."""
     caplog.set_level(logging.INFO, "weenats.service.queue_group")
     group = await Group().joined()
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
     group.want(0)
-    await group.idle()
+    await group.wait_until_idle()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "leaving the queue group probe for now"),
         ("INFO", "back in the queue group probe"),
@@ -325,13 +325,13 @@ async def test_it_is_told(caplog: pytest.LogCaptureFixture) -> None:
     await group.membership.close()
 
 
-async def test_it_moves_on_behalf_of_nobody() -> None:
-    """The request that sets a move off is not what later requests descend from."""
+async def test_moves_do_not_inherit_the_request_context() -> None:
+    """Subscriptions do not inherit context variables of the request that caused the move."""
     group = await Group().joined()
     group.transport.contexts.clear()
     REQUEST.set("the one that tripped it")
     group.want(math.inf)
-    await group.out()
+    await group.wait_until_left()
     group.want(0)
     await until(lambda: group.membership.is_member)
     assert group.transport.contexts == {None}

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: who is told, and what stands afterwards."""
+"""SIGTERM and SIGINT: callbacks, and restored signal handlers."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 
-def theirs(number: int, frame: object) -> None:
-    """Stand for the handler of a program that embeds a service."""
+def application_handler(number: int, frame: object) -> None:
+    """The signal handler of a program that embeds a service."""
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Handlers of somebody else, which must be there again after each test."""
-    before = {number: signal.signal(number, theirs) for number in SIGNALS}
+    """Install an application's signal handlers; they must be restored after each test."""
+    before = {number: signal.signal(number, application_handler) for number in SIGNALS}
     yield
     after = {number: signal.getsignal(number) for number in SIGNALS}
     for number, handler in before.items():
         signal.signal(number, handler)
-    assert after == dict.fromkeys(SIGNALS, theirs)
+    assert after == dict.fromkeys(SIGNALS, application_handler)
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-async def test_a_signal_calls_back_on_the_loop(number: signal.Signals) -> None:
-    """Each signal is told, one after the other, and the handler from before is put back."""
+async def test_signal_calls_back_on_the_event_loop(number: signal.Signals) -> None:
+    """Each signal calls back, and the previous handler is restored."""
     told: list[str] = []
     with StopSignals(lambda: told.append("stop")):
-        assert signal.getsignal(number) is not theirs
+        assert signal.getsignal(number) is not application_handler
         for times in (1, 2):
             os.kill(os.getpid(), number)
             await until(lambda times=times: len(told) == times)
 
 
-async def test_two_waiters_are_both_told() -> None:
-    """One signal stops all services of a process; who leaves first does not silence the other."""
+async def test_one_signal_notifies_all_waiters() -> None:
+    """One signal stops all services of the process, also after one has left."""
     told: list[str] = []
     first, second = StopSignals(lambda: told.append("one")), StopSignals(lambda: told.append("two"))
     with second:
@@ -58,8 +58,8 @@ async def test_two_waiters_are_both_told() -> None:
     assert told == ["two", "one", "two"]
 
 
-async def test_waiters_may_leave_in_any_order_and_come_again() -> None:
-    """The handlers stay as long as anybody waits, and can be installed again afterwards."""
+async def test_waiters_can_leave_in_any_order() -> None:
+    """Handlers stay while there is a waiter, and can be installed again later."""
     told: list[str] = []
     for _ in range(2):
         first = StopSignals(lambda: told.append("one"))
@@ -67,19 +67,19 @@ async def test_waiters_may_leave_in_any_order_and_come_again() -> None:
         first.__enter__()
         second.__enter__()
         first.__exit__(None, None, None)
-        assert signal.getsignal(signal.SIGTERM) is not theirs
+        assert signal.getsignal(signal.SIGTERM) is not application_handler
         second.__exit__(None, None, None)
-        assert signal.getsignal(signal.SIGTERM) is theirs
+        assert signal.getsignal(signal.SIGTERM) is application_handler
 
 
-async def test_handlers_are_put_back_after_an_exception() -> None:
-    """However the block is left, somebody else's handlers are back."""
+async def test_signal_handlers_are_restored_after_an_exception() -> None:
+    """The previous handlers are restored however the block is left."""
     with pytest.raises(LookupError), StopSignals(lambda: None):
         raise LookupError
 
 
-async def test_a_loop_in_a_thread_leaves_the_handlers_alone() -> None:
-    """A service in a thread hears no signals, and takes none from the loop of the main thread."""
+async def test_loop_in_a_thread_does_not_change_signal_handlers() -> None:
+    """A service in a thread gets no signals and takes none from the main thread."""
     told: list[str] = []
 
     async def serve() -> None:
@@ -95,8 +95,8 @@ async def test_a_loop_in_a_thread_leaves_the_handlers_alone() -> None:
     assert told == ["main"]
 
 
-def test_default_handlers_come_back() -> None:
-    """A program that set no handlers of its own ends on the next SIGTERM, and on Ctrl-C."""
+def test_default_signal_handlers_are_restored() -> None:
+    """A program without own handlers ends on the next SIGTERM or Ctrl-C."""
     program = (
         "import asyncio, signal\n"
         "from weenats.service.signals import StopSignals\n"

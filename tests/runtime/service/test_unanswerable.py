@@ -1,4 +1,4 @@
-"""Replies that cannot be sent cost their callers an answer, and the service nothing."""
+"""Replies that cannot be sent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from weenats.testing import MemoryTransport
 
 
 class FullTransport(MemoryTransport):
-    """Takes no replies while it is full, as a connection whose server does not read."""
+    """A transport that rejects replies while it is full."""
 
     is_full = True
 
@@ -30,13 +30,13 @@ class FullTransport(MemoryTransport):
         super().publish(subject, payload, headers, reply)
 
 
-async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
-    """Raise what can be sent."""
+async def raise_error(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Raise an error that can be sent."""
     raise NotFoundError("no such thing")
 
 
-async def fail_oddly(key: str, command: Run, context: RequestContext) -> Outcome:
-    """Raise what no JSON can say."""
+async def raise_unserializable_error(key: str, command: Run, context: RequestContext) -> Outcome:
+    """Raise an error whose details are not JSON."""
     raise NotFoundError("no such thing", details={"no JSON": object()})
 
 
@@ -53,19 +53,19 @@ async def succeed(key: str, command: Run, context: RequestContext) -> Outcome:
             "the reply of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
         ),
         (
-            fail,
+            raise_error,
             "the error of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
         ),
         (
-            fail_oddly,
+            raise_unserializable_error,
             "the error of probe.command.thing.run could not be sent: RESOURCE_EXHAUSTED: too much",
         ),
     ],
 )
-async def test_what_cannot_be_answered_is_told_and_counted(
+async def test_unsent_reply_is_logged_and_counted_as_error(
     action: object, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The log says so, statistics have a failure, and the next request is answered."""
+    """The failure is logged and counted as an error, and the next request is answered."""
     transport, handlers = FullTransport(), Probe()
     handlers.actions["act"] = action  # type: ignore[assignment]
     async with (

@@ -1,4 +1,4 @@
-"""A process that records, for one test."""
+"""Fixtures that record the spans and metrics of one test."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from testkit.telemetry import Recording, recording
 def observed(
     request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> Iterator[Recording]:
-    """What the SDK records; all that began has ended, once, and the SDK has nothing to warn of."""
+    """The recorded telemetry; every span has ended once, and the SDK logged no warnings."""
     with recording(counts=request.param == "spans of the SDK") as recorded:
         yield recorded
         assert recorded.unended == 0
@@ -23,5 +23,5 @@ def observed(
 
 @pytest.fixture
 def handlers() -> Probe:
-    """The handlers; a test adds actions to them."""
+    """The probe's handlers; tests add actions."""
     return Probe()

@@ -1,4 +1,4 @@
-"""Each attribute, present and absent: by level, by side."""
+"""Span attributes by level and by side."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ TABLE: Final = [
 
 
 def expected(side: str, level: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the attributes that the table names."""
+    """Return the attributes that the table lists."""
     return {
         name: facts[value[1:-1]] if value.startswith("{") else value
         for name, value, lowest, sides in TABLE
@@ -70,10 +70,10 @@ def expected(side: str, level: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-async def test_a_call_has_the_attributes_of_its_side_and_level(
+async def test_call_spans_have_the_attributes_of_their_level(
     nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
-    """Client and server have what the table says of them, and nothing else."""
+    """Client and server spans have exactly the attributes of the table."""
     settings = {"attributes": level, "environment": "tests"}
     async with (
         serving(nats_url, handlers, auth=probe_validator(), **settings),
@@ -99,10 +99,10 @@ async def test_a_call_has_the_attributes_of_its_side_and_level(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-async def test_an_event_has_the_attributes_of_its_side_and_level(
+async def test_event_spans_have_the_attributes_of_their_level(
     nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
-    """Producer and consumer have what the table says of them, and nothing else."""
+    """Producer and consumer spans have exactly the attributes of the table."""
     settings = {"attributes": level, "environment": "tests"}
     arrived: asyncio.Queue[ReceivedEvent[Happened]] = asyncio.Queue()
     bodies: asyncio.Queue[bytes] = asyncio.Queue()
@@ -130,10 +130,10 @@ async def test_an_event_has_the_attributes_of_its_side_and_level(
     assert (producer.name, consumer.name) == (f"publish {HAPPENED}", f"process {HAPPENED}")
 
 
-async def test_without_features_their_attributes_are_absent(
+async def test_attributes_of_unused_features_are_absent(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Nobody asks who calls: no `auth.*`, even when a token comes; no causation, no group."""
+    """Without authentication, causation and queue group their attributes are absent."""
     async with (
         serving(nats_url, handlers, attributes="full"),
         calling(nats_url, attributes="full") as client,
@@ -159,10 +159,10 @@ async def test_without_features_their_attributes_are_absent(
         ("none", None),
     ],
 )
-async def test_the_principal_is_named_as_settings_say(
+async def test_principal_attribute_follows_settings(
     nats_url: str, observed: Recording, handlers: Probe, mode: str, shown: str | None
 ) -> None:
-    """Plain, as a SHA-256 digest, or not at all."""
+    """The principal is plain text, a SHA-256 digest, or absent."""
     async with (
         serving(nats_url, handlers, auth=probe_validator(), principal=mode),
         calling(nats_url) as client,
@@ -175,10 +175,10 @@ async def test_the_principal_is_named_as_settings_say(
 
 
 @pytest.mark.parametrize("level", LEVELS)
-async def test_names_are_of_a_contract_and_never_of_a_message(
+async def test_span_names_come_from_the_contract(
     nats_url: str, observed: Recording, handlers: Probe, level: str
 ) -> None:
-    """A hundred keys and callers have one name each operation; no inbox, no key, no token."""
+    """Keys, callers, inboxes and tokens never appear in names or attributes."""
     async with (
         serving(nats_url, handlers, auth=probe_validator(), attributes=level),
         calling(nats_url, attributes=level) as client,
@@ -200,4 +200,4 @@ async def test_names_are_of_a_contract_and_never_of_a_message(
 
 
 async def _ignore(_: ReceivedEvent[Happened]) -> None:
-    """Take an event."""
+    """Ignore an event."""

@@ -1,4 +1,4 @@
-"""Asking a service about itself is a call like others: a CLIENT span, and the trace goes along."""
+"""Spans of discovery and health calls."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ASKED: Final[dict[str, tuple[Callable[[ProbeClient, str | None], Awaitable[Any]]
 
 
 @pytest.mark.parametrize("verb", ASKED)
-async def test_each_has_a_span_that_names_no_instance(
+async def test_discovery_calls_have_a_client_span(
     nats_url: str, observed: Recording, handlers: Probe, verb: str
 ) -> None:
-    """Below the current span; its context is in the headers; counted like other calls."""
+    """The span does not name the instance; trace context is sent and the call is counted."""
     ask, subject = ASKED[verb]
     headers: list[Mapping[str, str]] = []
     async with serving(nats_url, handlers) as service, calling(nats_url) as client:
@@ -52,8 +52,10 @@ async def test_each_has_a_span_that_names_no_instance(
 
 
 @pytest.mark.parametrize("verb", ["INFO", "STATS", "HEALTH"])
-async def test_nobody_who_answers_is_told(nats_url: str, observed: Recording, verb: str) -> None:
-    """The span fails as the call does."""
+async def test_discovery_without_responders_has_an_error_span(
+    nats_url: str, observed: Recording, verb: str
+) -> None:
+    """The span fails like the call."""
     async with calling(nats_url) as client:
         with pytest.raises(ServiceError):
             await ASKED[verb][0](client, "nobody")
@@ -62,10 +64,10 @@ async def test_nobody_who_answers_is_told(nats_url: str, observed: Recording, ve
     assert (span.attributes or {})["error.type"] == "UNAVAILABLE"
 
 
-async def test_they_are_sampled_as_queries(
+async def test_discovery_calls_are_sampled_as_queries(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """None of them is recorded where no query is; all succeed."""
+    """Where no query is recorded, no discovery call is; all of them succeed."""
     async with serving(nats_url, handlers), calling(nats_url, sampling=NOTHING) as client:
         for ask, _ in ASKED.values():
             assert await ask(client, None)

@@ -1,4 +1,4 @@
-"""Providers of a service's own: what a real receiver decodes, and a receiver that is not there."""
+"""Export to a real OTLP receiver, and to one that is down."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def closed_port() -> Iterator[str]:
-    """Where nobody listens."""
+    """The URL of a port without a listener."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -57,7 +57,7 @@ def impatient_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @asynccontextmanager
 async def exporting(nats_url: str, url: str, handlers: Probe, **telemetry: Any) -> Any:
-    """Serve with an exporter; give a client without telemetry."""
+    """Run a service with an exporter; yield it and a client without telemetry."""
     builder = NatsServiceBuilder(handlers, nats_url).with_auth(
         validator=probe_validator(), required=False
     )
@@ -67,10 +67,10 @@ async def exporting(nats_url: str, url: str, handlers: Probe, **telemetry: Any) 
         yield service, client
 
 
-async def test_a_stop_exports_all_that_is_left(
+async def test_stop_exports_pending_telemetry(
     nats_url: str, receiver: Receiver, handlers: Probe
 ) -> None:
-    """Spans and metrics arrive, under a resource that names service, version and instance."""
+    """Spans and metrics arrive with a resource that names service, version and instance."""
 
     async def publish(key: str, command: Run, context: RequestContext) -> Outcome:
         await handlers.publish_happened(key, Happened(whatText="x"), revision=1)
@@ -95,10 +95,10 @@ async def test_a_stop_exports_all_that_is_left(
     assert {"rpc.server.call.duration", "messaging.client.sent.messages"} <= receiver.metric_names
 
 
-async def test_the_providers_are_the_services_own(
+async def test_services_use_their_own_providers(
     nats_url: str, receiver: Receiver, handlers: Probe
 ) -> None:
-    """Two services of a process export apart, and the application's provider stays what it was."""
+    """Two services export separately, and the global provider is unchanged."""
     before = type(trace.get_tracer_provider())
     async with (
         exporting(nats_url, receiver.url, handlers) as (one, client),
@@ -112,10 +112,10 @@ async def test_the_providers_are_the_services_own(
     assert len(instances) == 40
 
 
-async def test_no_byte_that_is_exported_is_secret(
+async def test_exported_data_contains_no_secrets(
     nats_url: str, receiver: Receiver, handlers: Probe
 ) -> None:
-    """Tokens, claims, keys, payloads, results, errors: none of them is in what leaves."""
+    """Tokens, claims, keys, payloads, results and errors are never exported."""
 
     async def crash(*_: Any) -> Outcome:
         raise ValueError("hunter2")
@@ -137,43 +137,41 @@ async def test_no_byte_that_is_exported_is_secret(
 
 
 @contextmanager
-def no_threads_stay() -> Iterator[None]:
-    """Check that the threads which began have ended."""
+def assert_no_threads_left() -> Iterator[None]:
+    """Check that no exporter thread is left."""
     before = set(threading.enumerate())
     yield
     left = [each for each in set(threading.enumerate()) - before if "Otel" in each.name]
     assert not left
 
 
-async def test_a_service_that_never_starts_exports_nothing(
-    receiver: Receiver, handlers: Probe
-) -> None:
-    """To build one makes no thread and sends no byte."""
-    with no_threads_stay():
+async def test_unstarted_service_exports_nothing(receiver: Receiver, handlers: Probe) -> None:
+    """Building a service starts no thread and sends nothing."""
+    with assert_no_threads_left():
         service = NatsServiceBuilder(handlers).with_telemetry(exporter_url=receiver.url).build()
         del service
         gc.collect()
     assert not receiver.bodies
 
 
-async def test_a_service_that_cannot_start_ends_its_exporters(
+async def test_failed_start_stops_the_exporters(
     receiver: Receiver, handlers: Probe, closed_port: str
 ) -> None:
-    """No thread of theirs stays behind."""
+    """No exporter thread is left after a failed start."""
     servers = closed_port.replace("http", "nats")
     options = ConnectionOptions(connect_timeout=0.2)
     builder = NatsServiceBuilder(handlers, servers, connection=options)
     builder = builder.with_telemetry(exporter_url=receiver.url)
-    with no_threads_stay(), pytest.raises(Exception, match="NATS"):
+    with assert_no_threads_left(), pytest.raises(Exception, match="NATS"):
         await builder.build().start()
 
 
 @pytest.mark.usefixtures("impatient_exporters")
 @pytest.mark.parametrize("how", ["refuses", "does not answer"])
-async def test_a_receiver_that_is_down_holds_nobody_up(
+async def test_unavailable_receiver_does_not_block_the_service(
     nats_url: str, receiver: Receiver, closed_port: str, handlers: Probe, how: str
 ) -> None:
-    """Calls succeed meanwhile, what is kept is bounded, and the stop ends in bounded time."""
+    """Calls succeed, the queue is bounded, and the stop ends in bounded time."""
     url = closed_port if how == "refuses" else receiver.url
     receiver.answers.clear()
     async with exporting(nats_url, url, handlers) as (service, client):

@@ -1,4 +1,4 @@
-"""What limits, breakers and retries say on the spans of the requests that they touch."""
+"""Rate limits, circuit breakers and retries on spans and gauges."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def attributes(span: ReadableSpan) -> dict[str, Any]:
 
 
 def events(span: ReadableSpan) -> list[str]:
-    """Return the names of its events."""
+    """Return the names of the events of a span."""
     return [event.name for event in span.events]
 
 
 @pytest.mark.parametrize("first", ["limit", "user"])
-async def test_a_request_that_is_too_many_says_so(
+async def test_rate_limited_request_is_marked_on_its_span(
     observed: Recording, handlers: Probe, first: str
 ) -> None:
-    """The one that passed and the one that did not differ, wherever the limit stands."""
+    """Admitted and rejected requests differ, wherever the limit is in the chain."""
 
     async def audit(context: RequestContext, call_next: CallNext) -> Response:
         return await call_next(context)
@@ -63,10 +63,8 @@ async def test_a_request_that_is_too_many_says_so(
     assert events(refused) == ["rate_limit.refused"]
 
 
-async def test_callers_are_told_apart_by_what_the_span_says(
-    observed: Recording, handlers: Probe
-) -> None:
-    """A key of the user's is named as one; without limit and breaker nothing is said of them."""
+async def test_rate_limit_identity_is_on_the_span(observed: Recording, handlers: Probe) -> None:
+    """A key_extractor is reported as "key"; without limit and breaker both are absent."""
     transport = MemoryTransport()
     limited = builder(transport, handlers).with_rate_limit(5, key_extractor=lambda _: "k").build()
     async with limited:
@@ -78,10 +76,10 @@ async def test_callers_are_told_apart_by_what_the_span_says(
     assert not {LIMIT, IDENTITY, BREAKER} & attributes(without).keys()
 
 
-async def test_a_breaker_tells_its_state_and_its_changes(
+async def test_breaker_state_and_changes_are_on_the_span(
     observed: Recording, handlers: Probe
 ) -> None:
-    """Closed, opened by this request, refused by an open one: each span says which it met."""
+    """Spans of closed, opening and open breakers show the state, change or rejection."""
 
     async def crash(*_: Any) -> Any:
         raise ValueError
@@ -103,10 +101,10 @@ async def test_a_breaker_tells_its_state_and_its_changes(
     assert (attributes(refused)[BREAKER], events(refused)) == ("open", ["circuit_breaker.refused"])
 
 
-async def test_the_least_level_says_nothing_of_features(
+async def test_minimal_level_has_no_feature_attributes(
     observed: Recording, handlers: Probe
 ) -> None:
-    """Not of a limit that refused, nor of a breaker that opened, nor how often it was tried."""
+    """Rate limits, circuit breakers and attempts are absent on the minimal level."""
 
     async def crash(*_: Any) -> Any:
         raise UnavailableError
@@ -132,8 +130,10 @@ async def test_the_least_level_says_nothing_of_features(
     }
 
 
-async def test_gauges_tell_of_limits_and_breakers(observed: Recording, handlers: Probe) -> None:
-    """Breakers that are not closed and refusals, where there is a limit and a breaker."""
+async def test_gauges_count_open_breakers_and_rejections(
+    observed: Recording, handlers: Probe
+) -> None:
+    """The gauges exist only where there is a limit or a breaker."""
 
     async def crash(*_: Any) -> Any:
         raise ValueError
@@ -152,17 +152,17 @@ async def test_gauges_tell_of_limits_and_breakers(observed: Recording, handlers:
         assert observed.points("weenats.server.rate_limit.refusals") == []
 
 
-async def test_each_attempt_is_a_span_with_its_number(observed: Recording, handlers: Probe) -> None:
-    """A call that is made again has a CLIENT span for each attempt, which says the how manieth."""
+async def test_each_attempt_has_a_numbered_span(observed: Recording, handlers: Probe) -> None:
+    """A retried call has one CLIENT span for each attempt, with its number."""
     left = [UnavailableError("not yet")]
 
-    async def waking(context: RequestContext, call_next: CallNext) -> Response:
+    async def fail_once(context: RequestContext, call_next: CallNext) -> Response:
         if left:
             raise left.pop()
         return await call_next(context)
 
     transport = MemoryTransport()
-    async with builder(transport, handlers).with_interceptor(waking).build():
+    async with builder(transport, handlers).with_interceptor(fail_once).build():
         client = ProbeClient(transport).with_telemetry(TelemetrySettings(sampling=EVERYTHING))
         await client.with_retry(initial_backoff=0.001, max_backoff=0.001).get("k")
     first, second = observed.of(SpanKind.CLIENT)

@@ -1,4 +1,4 @@
-"""Trace headers that are malformed, huge or meant to do harm: neither break nor flood anything."""
+"""Malformed, huge and hostile trace headers."""
 
 from __future__ import annotations
 
@@ -75,16 +75,16 @@ def block(*lines: tuple[str, str]) -> bytes:
     return b"NATS/1.0\r\n" + text.encode("utf-8", "surrogateescape") + b"\r\n"
 
 
-def extracted(headers: bytes) -> tuple[SpanContext, dict[str, object]]:
-    """Return what is read from headers; nothing is logged meanwhile."""
-    with silence():
+def read_trace_headers(headers: bytes) -> tuple[SpanContext, dict[str, object]]:
+    """Return what is read from headers; nothing may be logged."""
+    with assert_no_logs():
         context = extract_trace_context(Headers(headers))
         return get_current_span(context).get_span_context(), dict(get_all(context))
 
 
 @contextmanager
-def silence() -> Iterator[None]:
-    """Fail when anybody logs anything."""
+def assert_no_logs() -> Iterator[None]:
+    """Fail if anything is logged."""
     records: list[logging.LogRecord] = []
     handler = logging.Handler(logging.DEBUG)
     handler.emit = records.append  # type: ignore[method-assign]
@@ -97,8 +97,8 @@ def silence() -> Iterator[None]:
     assert not records, [record.getMessage()[:200] for record in records]
 
 
-def mutated(text: str) -> st.SearchStrategy[str]:
-    """Return a text with a character changed, added or left out, or something at its ends."""
+def mutations_of(text: str) -> st.SearchStrategy[str]:
+    """Return a text with a character changed, added or removed."""
     odd = st.sampled_from([*'0aAgf-_ \t\x00,=;%+"\\', "ä", "ff", "00"])
     at = st.integers(0, len(text))
     return st.one_of(
@@ -110,64 +110,64 @@ def mutated(text: str) -> st.SearchStrategy[str]:
 
 
 def traceparents() -> st.SearchStrategy[str]:
-    """Return good ones, and such that are almost good."""
+    """Generate valid and almost valid traceparents."""
     flags = st.integers(0, 255).map("{:02x}".format)
     version = st.sampled_from(["00", "00", "00", "01", "cc", "fe", "ff"])
     traces = st.integers(0, 2**128 - 1).map("{:032x}".format)
     spans = st.integers(0, 2**64 - 1).map("{:016x}".format)
     good = st.builds(lambda *parts: "-".join(parts), version, traces, spans, flags)
-    return good | good.flatmap(mutated)
+    return good | good.flatmap(mutations_of)
 
 
 def tracestates() -> st.SearchStrategy[str]:
-    """Return good ones, and such that are almost good."""
+    """Generate valid and almost valid tracestates."""
     key = st.from_regex(r"[a-z0-9][a-z0-9_*/@-]{0,20}", fullmatch=True)
     value = st.from_regex(r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{1,20}", fullmatch=True)
     member = st.builds("{}={}".format, key, value)
     good = st.lists(member, max_size=40).map(",".join)
-    return good | good.flatmap(mutated)
+    return good | good.flatmap(mutations_of)
 
 
 def baggages() -> st.SearchStrategy[str]:
-    """Return good ones, and such that are almost good; names hold what is not decoded."""
+    """Generate valid and almost valid baggage; names may need decoding."""
     name = st.from_regex(r"[!#$&'*.^_`|~0-9A-Za-z-]{1,10}", fullmatch=True)
     value = st.from_regex(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{0,20}", fullmatch=True)
     entry = st.builds("{}={}".format, name, value)
     good = st.lists(entry, max_size=70).map(",".join)
-    return good | good.flatmap(mutated)
+    return good | good.flatmap(mutations_of)
 
 
 @given(traceparents(), st.sampled_from(["traceparent", "Traceparent", "TRACEPARENT"]))
 @example(PARENT, "traceparent")
 @example(f" {PARENT}\t", "Traceparent")
 @example(f"01-{TRACE}-b7ad6b7169203331-01-more", "traceparent")
-def test_a_traceparent_is_read_as_the_api_reads_it(text: str, name: str) -> None:
-    """Good and mutated ones: the same ids and flags, or none."""
+def test_traceparent_is_read_like_the_api_does(text: str, name: str) -> None:
+    """Valid and invalid traceparents give the same ids and flags as the OpenTelemetry API."""
     headers = block(("Wee-Timeout", "5000"), (name, text))
     value = Headers(headers)["traceparent"]
     theirs = get_current_span(
         TraceContextTextMapPropagator().extract({"traceparent": value}, Context())
     ).get_span_context()
-    ours, _ = extracted(headers)
+    ours, _ = read_trace_headers(headers)
     assert ours == theirs
     assert ours.is_remote == theirs.is_remote
 
 
 @given(st.lists(traceparents(), min_size=2, max_size=4), st.booleans())
-def test_of_several_traceparents_the_last_one_holds(texts: list[str], mixed: bool) -> None:
-    """As of any other header, whether the quick look finds one first or not."""
+def test_last_of_several_traceparents_wins(texts: list[str], mixed: bool) -> None:
+    """The fast path follows the same rule as for any other header."""
     names = ["traceparent", "Traceparent" if mixed else "traceparent"] * 2
     headers = block(*zip(names, texts, strict=False))
-    last, _ = extracted(block(("traceparent", texts[-1])))
-    assert extracted(headers)[0] == last
+    last, _ = read_trace_headers(block(("traceparent", texts[-1])))
+    assert read_trace_headers(headers)[0] == last
 
 
 @given(tracestates())
 @example("1a=x")
 @example("a=1,a=2")
 @example("tenant@vendor=1, ,b=2 ")
-def test_a_tracestate_is_read_as_the_api_reads_it_without_its_words(text: str) -> None:
-    """Good and mutated ones, up to 512 characters: the same members, or none."""
+def test_tracestate_is_read_like_the_api_without_logs(text: str) -> None:
+    """Up to 512 characters the members are those of the OpenTelemetry API."""
     headers = block(("traceparent", PARENT), ("tracestate", text))
     value = Headers(headers)["tracestate"]
     theirs = get_current_span(
@@ -175,30 +175,30 @@ def test_a_tracestate_is_read_as_the_api_reads_it_without_its_words(text: str) -
             {"traceparent": PARENT, "tracestate": value}, Context()
         )
     ).get_span_context()
-    ours, _ = extracted(headers)
+    ours, _ = read_trace_headers(headers)
     expected = theirs.trace_state if len(value) <= 512 else {}
     assert dict(ours.trace_state) == dict(expected)
     assert ours.trace_id == int(TRACE, 16)
 
 
-def read_by_the_api(baggage: str) -> dict[str, object]:
-    """Return the entries that the API reads."""
+def baggage_of_the_api(baggage: str) -> dict[str, object]:
+    """Return the baggage entries that the OpenTelemetry API reads."""
     return dict(get_all(W3CBaggagePropagator().extract({"baggage": baggage}, Context())))
 
 
-API_TAKES_BLANKS = bool(read_by_the_api("a = 1"))  # the older ones say that it is no entry
+API_TAKES_BLANKS = bool(baggage_of_the_api("a = 1"))  # the older ones say that it is no entry
 
 
 @given(baggages())
 @example("a = 1")
 @example("a=1 ;b = c")
 @example(" a=%20b+%2C\t,c= ")
-def test_baggage_is_read_as_the_api_reads_it_without_its_words(text: str) -> None:
-    """Good and mutated entries, up to 64 of them: the same, and those that are none left out."""
+def test_baggage_is_read_like_the_api_without_logs(text: str) -> None:
+    """Up to 64 entries are read like the API does; invalid entries are omitted."""
     headers = block(("baggage", text))
     value = Headers(headers)["baggage"]
-    theirs = read_by_the_api(value)
-    _, ours = extracted(headers)
+    theirs = baggage_of_the_api(value)
+    _, ours = read_trace_headers(headers)
     names = [entry.partition("=")[0] for entry in value.split(",")]
     if len(names) > 64 or any(set(name) & set("%+") for name in names):
         assert ours.items() <= theirs.items()
@@ -208,29 +208,31 @@ def test_baggage_is_read_as_the_api_reads_it_without_its_words(text: str) -> Non
         assert theirs.items() <= ours.items()
 
 
-def test_blanks_in_baggage_mean_nothing() -> None:
-    """Around names and values, as W3C has it, whatever the version of the API makes of them."""
-    _, entries = extracted(block(("baggage", "a = 1 ,\tb\t=\t2,c=%20x%20,d=1 ; p = 2,e f=1")))
+def test_whitespace_in_baggage_is_ignored() -> None:
+    """Whitespace around names and values is ignored (W3C), whatever the API version does."""
+    _, entries = read_trace_headers(
+        block(("baggage", "a = 1 ,\tb\t=\t2,c=%20x%20,d=1 ; p = 2,e f=1"))
+    )
     assert entries == {"a": "1", "b": "2", "c": "x", "d": "1 ; p = 2"}
 
 
 @given(st.binary(max_size=400))
-def test_any_bytes_may_be_headers(junk: bytes) -> None:
-    """Nothing raises, nothing is logged, and what is sent on is one clean line each."""
+def test_arbitrary_bytes_in_trace_headers_are_harmless(junk: bytes) -> None:
+    """Nothing raises or is logged, and propagated headers are valid."""
     headers = b"NATS/1.0\r\nbaggage: " + junk + b"\r\ntraceparent: " + junk + b"\r\n\r\n"
-    with silence():
-        sent_on_cleanly(headers)
+    with assert_no_logs():
+        assert_propagates_cleanly(headers)
 
 
 @pytest.mark.parametrize("lines", HOSTILE.values(), ids=HOSTILE)
-def test_what_is_sent_on_is_clean_and_bounded(lines: list[tuple[str, str]]) -> None:
-    """No line is hidden in what goes on, with telemetry or without; sizes are those of W3C."""
-    with silence():
-        sent_on_cleanly(block(*lines))
+def test_propagated_headers_are_valid_and_bounded(lines: list[tuple[str, str]]) -> None:
+    """No injected line is propagated, with or without telemetry; W3C size limits hold."""
+    with assert_no_logs():
+        assert_propagates_cleanly(block(*lines))
 
 
-def sent_on_cleanly(headers: bytes) -> None:
-    """Check what a nested call would carry."""
+def assert_propagates_cleanly(headers: bytes) -> None:
+    """Check the headers of a nested call."""
     parent = extract_trace_context(Headers(headers))
     root = unsampled_root()
     message = MessageContext(message_id="m", correlation_id="c", headers=Headers(headers))
@@ -246,13 +248,13 @@ def sent_on_cleanly(headers: bytes) -> None:
     assert b"\n" not in lines.replace(b"\r\n", b"")
 
 
-def test_a_span_that_is_none_is_not_sent_on() -> None:
-    """No line names it, and none is left of what came with it."""
+def test_invalid_span_context_is_not_propagated() -> None:
+    """No header is written for an invalid span context."""
     assert header_lines(INVALID_SPAN_CONTEXT, extract_trace_context({"baggage": "a=1"})) == b""
 
 
-def test_a_trace_goes_round_unchanged() -> None:
-    """What was read and is sent on is what came: ids, flags, state, entries."""
+def test_trace_context_survives_a_round_trip() -> None:
+    """Ids, flags, state and baggage are propagated unchanged."""
     headers = block(
         ("traceparent", PARENT),
         ("tracestate", "vendor=1,tenant@other=2"),
@@ -269,41 +271,41 @@ def test_a_trace_goes_round_unchanged() -> None:
     assert get_current_span(again).get_span_context().is_remote
 
 
-def test_baggage_of_the_application_is_sent_on_as_far_as_it_fits() -> None:
-    """Names and values are encoded; what would be too much is left out, without a word."""
+def test_oversized_baggage_is_dropped() -> None:
+    """Names and values are encoded; entries that do not fit are dropped without a log."""
     from opentelemetry.baggage import set_baggage
 
     context = set_baggage("na\r\nme", "va\r\nlue \ud800 ä", Context())
     context = set_baggage("huge", "x" * 9000, context)
-    with silence():
+    with assert_no_logs():
         sent = create_trace_headers(context)
     assert sent == {"baggage": "na%0D%0Ame=va%0D%0Alue+%3F+%C3%A4"}
 
 
 @pytest.fixture
-async def raw(nats_url: str) -> AsyncIterator[RawClient]:
-    """A client that sends what it likes."""
+async def raw_client(nats_url: str) -> AsyncIterator[RawClient]:
+    """A NATS client that sends arbitrary headers."""
     connection = await nats.connect(nats_url)
     yield connection
     await connection.close()
 
 
 @pytest.mark.parametrize("telemetry", [True, False])
-async def test_a_service_answers_whatever_its_callers_send(
+async def test_service_answers_requests_with_hostile_headers(
     nats_url: str,
     observed: Recording,
-    raw: RawClient,
+    raw_client: RawClient,
     caplog: pytest.LogCaptureFixture,
     telemetry: bool,
 ) -> None:
-    """Each is answered, nested calls too; each is a trace; the log has not a line of it."""
+    """Each request and its nested call is answered and traced, without any log."""
     handlers = Probe()
     async with ProbeClient.connect(nats_url) as nested:
 
-        async def ask_further(key: str, command: Run, context: RequestContext) -> Outcome:
+        async def call_nested(key: str, command: Run, context: RequestContext) -> Outcome:
             return Outcome(text=(await nested.get(key)).state.text)
 
-        handlers.actions["go"] = ask_further
+        handlers.actions["go"] = call_nested
         service: Any = (
             serving(nats_url, handlers)
             if telemetry
@@ -312,7 +314,7 @@ async def test_a_service_answers_whatever_its_callers_send(
         async with service:
             caplog.clear()
             for lines in HOSTILE.values():
-                reply = await _request(raw, block(*lines))
+                reply = await _request(raw_client, block(*lines))
                 assert b'"success":true' in reply
             assert not [each for each in caplog.records if each.levelno > logging.INFO]
     nested_headers = [seen.headers for seen in handlers.seen if seen.operation.name == "get"]
@@ -324,12 +326,12 @@ async def test_a_service_answers_whatever_its_callers_send(
         assert all(span.parent is not None for span in below)
 
 
-async def _request(raw: RawClient, headers: bytes) -> bytes:
-    """Ask with a header block that nats-py would not send."""
-    inbox = raw.new_inbox()
-    replies = await raw.subscribe(inbox, max_msgs=1)
+async def _request(raw_client: RawClient, headers: bytes) -> bytes:
+    """Send a request with a header block that nats-py would not send."""
+    inbox = raw_client.new_inbox()
+    replies = await raw_client.subscribe(inbox, max_msgs=1)
     size = len(headers)
     command = f"HPUB {SUBJECT} {inbox} {size} {size + len(GOOD)}\r\n".encode()
-    await raw._send_command(command + headers + GOOD + b"\r\n")
-    await raw.flush()
+    await raw_client._send_command(command + headers + GOOD + b"\r\n")
+    await raw_client.flush()
     return (await replies.next_msg(5)).data

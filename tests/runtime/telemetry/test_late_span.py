@@ -1,4 +1,4 @@
-"""Late spans are in no way different from the spans of the SDK."""
+"""LateSpan: spans built at their end equal those of the SDK."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ STEPS = st.lists(
 PARENTS = st.none() | st.sampled_from([0, 1, 2, 3])
 
 
-def setup(**settings: Any) -> tuple[TracerProvider, InMemorySpanExporter]:
-    """Return a provider that keeps its spans."""
+def make_provider(**settings: Any) -> tuple[TracerProvider, InMemorySpanExporter]:
+    """Return a provider and the exporter with its spans."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(**settings)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -70,23 +70,23 @@ def setup(**settings: Any) -> tuple[TracerProvider, InMemorySpanExporter]:
 
 
 def late(provider: TracerProvider) -> LateTracer:
-    """Return ours for the tracer of a provider."""
+    """Return the LateTracer for a provider."""
     tracer = LateTracer.of(provider, provider.get_tracer("weenats", "1"))
     assert tracer is not None
     assert tracer.fits
     return tracer
 
 
-def below(flags: int | None) -> Context:
-    """Return a context with a remote parent of these flags, or none."""
+def context_below(flags: int | None) -> Context:
+    """Return a context with a remote parent of these flags, or an empty one."""
     if flags is None:
         return Context()
     parent = SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(flags))
     return set_span_in_context(NonRecordingSpan(parent), Context())
 
 
-def told(exporter: InMemorySpanExporter) -> list[Any]:
-    """Return the spans as JSON, without what is drawn by chance."""
+def exported_spans(exporter: InMemorySpanExporter) -> list[Any]:
+    """Return the exported spans as JSON, without random ids."""
     spans = [json.loads(span.to_json()) for span in exporter.get_finished_spans()]
     for span in spans:
         del span["context"]
@@ -120,7 +120,7 @@ def logged() -> Iterator[list[str]]:
 
 
 def play(span: Span, steps: list[tuple[Any, ...]]) -> None:
-    """Do to a span what the test drew, then end it."""
+    """Apply the steps to a span, then end it."""
     for name, *arguments in steps:
         getattr(span, name)(*arguments)
     span.end(99)
@@ -146,22 +146,24 @@ def seen(span: Any) -> dict[str, Any]:
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=3), VALID, max_size=4), STEPS, PARENTS)
-def test_they_are_what_the_sdk_makes(
+def test_late_spans_equal_sdk_spans(
     attributes: dict[str, Any], steps: list[tuple[Any, ...]], flags: int | None
 ) -> None:
-    """Whatever is done to a span, both kinds show, log and export the same, or neither does."""
+    """Whatever is done to a span, both kinds export the same, or nothing."""
     outcomes = []
     starts: list[Callable[[TracerProvider], Span]] = [
         lambda provider: provider.get_tracer("weenats", "1").start_span(
-            "s", below(flags), SpanKind.SERVER, dict(attributes), start_time=5
+            "s", context_below(flags), SpanKind.SERVER, dict(attributes), start_time=5
         ),
         lambda provider: late(provider).start_span(
-            "s", below(flags), SpanKind.SERVER, dict(attributes), 5
+            "s", context_below(flags), SpanKind.SERVER, dict(attributes), 5
         ),
     ]
     limits = SpanLimits(max_events=2, max_event_attributes=2, max_links=1, max_link_attributes=2)
     for start in starts:
-        provider, exporter = setup(resource=None, shutdown_on_exit=False, span_limits=limits)
+        provider, exporter = make_provider(
+            resource=None, shutdown_on_exit=False, span_limits=limits
+        )
         with logged() as warnings:
             span = start(provider)
             play(span, steps)
@@ -178,7 +180,7 @@ def test_a_span_that_is_looked_at_while_it_runs() -> None:
     """Name, attributes and events are those of now; lists are copied; bounds hold."""
     outcomes = []
     for tracer in (SDK, LATE):
-        provider, exporter = setup(span_limits=SpanLimits(max_events=128))
+        provider, exporter = make_provider(span_limits=SpanLimits(max_events=128))
         span: Any = tracer(provider)
         first = seen(span)
         tags = ["a"]
@@ -201,7 +203,7 @@ def test_a_span_is_a_context_manager() -> None:
     """An exception that leaves it marks it as failed, and is not recorded as an event."""
     outcomes = []
     for tracer in (SDK, LATE):
-        provider, exporter = setup()
+        provider, exporter = make_provider()
         with pytest.raises(ValueError, match="why"), tracer(provider):
             int("why")
         (span,) = exporter.get_finished_spans()
@@ -212,7 +214,7 @@ def test_a_span_is_a_context_manager() -> None:
 
 def test_the_constructor_of_the_sdk_runs_only_if_it_must() -> None:
     """Plain attributes, a status and the end do not need it; reading the events does."""
-    provider, exporter = setup()
+    provider, exporter = make_provider()
     span: Any = LATE(provider)
     span.set_attributes({"a": 1, "b": "two", "c": True})
     span.set_status(Status(StatusCode.ERROR, "NOT_FOUND"))
@@ -229,57 +231,57 @@ def test_the_constructor_of_the_sdk_runs_only_if_it_must() -> None:
 
 def test_an_attribute_that_no_span_has() -> None:
     """It is an AttributeError, before and after the constructor has run."""
-    span: Any = LATE(setup()[0])
+    span: Any = LATE(make_provider()[0])
     for _ in range(2):
         with pytest.raises(AttributeError, match="nothing"):
             _ = span.nothing
     assert copy(span).get_span_context() == span.get_span_context()
 
 
-def test_what_comes_after_the_end_is_passed_over() -> None:
-    """An ended span records no more, and is exported once."""
-    provider, exporter = setup()
+def test_changes_after_the_end_are_ignored() -> None:
+    """An ended span records nothing more and is exported once."""
+    provider, exporter = make_provider()
     span = late(provider).start_span("s", Context(), SpanKind.CLIENT, {}, None)
     assert span.is_recording()
     span.end()
     play(span, [("set_attribute", "a", 1), ("add_event", "e"), ("update_name", "other")])
     span.set_status(StatusCode.ERROR)
     assert not span.is_recording()
-    (only,) = told(exporter)
+    (only,) = exported_spans(exporter)
     assert (only["name"], only["attributes"], only["events"]) == ("s", {}, [])
     assert only["status"] == {"status_code": "UNSET"}
 
 
-def test_an_exception_is_an_event() -> None:
-    """`record_exception` tells type, message and stack, as the SDK does."""
-    provider, exporter = setup()
+def test_record_exception_adds_an_event() -> None:
+    """record_exception() adds type, message and stack trace like the SDK."""
+    provider, exporter = make_provider()
     span = late(provider).start_span("s", Context(), SpanKind.CLIENT, {}, None)
     with pytest.raises(ValueError, match="why") as raised:
         int("why")
     span.record_exception(raised.value, {"more": 1})
     span.end()
-    ((event,),) = [each["events"] for each in told(exporter)]
+    ((event,),) = [each["events"] for each in exported_spans(exporter)]
     assert event["name"] == "exception"
     assert event["attributes"]["exception.type"] == "ValueError"
     assert "why" in event["attributes"]["exception.message"]
-    assert "test_an_exception_is_an_event" in event["attributes"]["exception.stacktrace"]
+    assert "test_record_exception_adds_an_event" in event["attributes"]["exception.stacktrace"]
     assert event["attributes"]["more"] == 1
 
 
 @pytest.mark.parametrize("sampler", [ALWAYS_OFF, ParentBased(TraceIdRatioBased(0))])
-def test_the_sampler_of_the_provider_decides(sampler: Any) -> None:
-    """What it drops is not recorded, and those below follow."""
-    provider, exporter = setup(sampler=sampler)
+def test_provider_sampler_is_respected(sampler: Any) -> None:
+    """Spans that the sampler drops are not recorded, nor are their children."""
+    provider, exporter = make_provider(sampler=sampler)
     span = late(provider).start_span("s", Context(), SpanKind.CLIENT, {}, None)
     assert not span.is_recording()
     assert not span.get_span_context().trace_flags & TraceFlags.SAMPLED
     span.end()
-    assert told(exporter) == []
+    assert exported_spans(exporter) == []
 
 
-def test_spans_of_the_sdk_nest_below_them() -> None:
-    """A handler's own span has ours as its parent."""
-    provider, exporter = setup()
+def test_sdk_spans_nest_below_late_spans() -> None:
+    """A handler's own span has the late span as its parent."""
+    provider, exporter = make_provider()
     span = late(provider).start_span("s", Context(), SpanKind.SERVER, {}, None)
     assert isinstance(span, LateSpan)
     inner = provider.get_tracer("user").start_span("inner", set_span_in_context(span, Context()))
@@ -291,36 +293,36 @@ def test_spans_of_the_sdk_nest_below_them() -> None:
     assert first.context.trace_id == second.context.trace_id
 
 
-class SeesStarts(SpanProcessor):
-    """A processor that might look at spans when they begin."""
+class StartProcessor(SpanProcessor):
+    """A span processor that could read spans at their start."""
 
 
-def test_where_somebody_must_see_spans_begin_the_sdk_makes_them() -> None:
-    """A processor that is added later is seen at the next span."""
-    provider, _ = setup()
+def test_start_processors_disable_late_spans() -> None:
+    """A span processor added later takes effect with the next span."""
+    provider, _ = make_provider()
     tracer = late(provider)
-    provider.add_span_processor(SeesStarts())
+    provider.add_span_processor(StartProcessor())
     assert not tracer.fits
 
 
 @pytest.mark.parametrize(
     "limits", [SpanLimits(max_span_attribute_length=5), SpanLimits(max_span_attributes=3)]
 )
-def test_where_spans_are_bounded_the_sdk_makes_them(limits: SpanLimits) -> None:
-    """Bounds that ours might exceed are the SDK's to keep."""
-    provider, _ = setup(span_limits=limits)
+def test_span_limits_disable_late_spans(limits: SpanLimits) -> None:
+    """With span limits the SDK creates the spans."""
+    provider, _ = make_provider(span_limits=limits)
     assert LateTracer.of(provider, provider.get_tracer("weenats")) is None
 
 
-def test_other_providers_make_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Subclasses, disabled SDKs and those that count themselves are left alone."""
+def test_other_providers_disable_late_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Subclasses, a disabled SDK and internal SDK metrics disable late spans."""
 
-    class Other(TracerProvider):
-        """Somebody else's."""
+    class SubclassedProvider(TracerProvider):
+        """A subclass of TracerProvider."""
 
-    other = Other()
+    other = SubclassedProvider()
     assert LateTracer.of(other, other.get_tracer("weenats")) is None
-    provider, _ = setup()
+    provider, _ = make_provider()
     monkeypatch.setenv("OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED", "true")
     assert LateTracer.of(provider, provider.get_tracer("weenats")) is None
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")

@@ -1,4 +1,4 @@
-"""Logs: which message, trace and caller each record belongs to, in JSON and in text."""
+"""Log records with the current message, trace and principal, as JSON and as text."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ LOG: Final = logging.getLogger("application")
 
 
 @pytest.fixture(autouse=True)
-def root_as_it_was() -> Iterator[None]:
-    """What is configured is taken back."""
+def restore_root_logger() -> Iterator[None]:
+    """Restore level and handlers of the root logger."""
     root = logging.getLogger()
     level, handlers = root.level, list(root.handlers)
     yield
@@ -38,21 +38,21 @@ def root_as_it_was() -> Iterator[None]:
     root.handlers = handlers
 
 
-def configured(**options: Any) -> StringIO:
-    """Configure logging and return where it goes."""
+def configure_stream(**options: Any) -> StringIO:
+    """Configure logging and return the output stream."""
     handler = configure(**options)
     assert isinstance(handler, logging.StreamHandler)
     handler.setStream(stream := StringIO())
     return stream
 
 
-def lines(stream: StringIO) -> list[dict[str, Any]]:
+def json_lines(stream: StringIO) -> list[dict[str, Any]]:
     """Return the records, each a line of JSON."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_nothing_is_installed_by_importing() -> None:
-    """No handler on any logger, no level, in a fresh process."""
+def test_import_does_not_configure_logging() -> None:
+    """A fresh import sets no handler and no level on any logger."""
     program = (
         "import logging, weenats, weenats.logging, weenats.telemetry, weenats.service\n"
         "assert not logging.getLogger().handlers\n"
@@ -65,8 +65,8 @@ def test_nothing_is_installed_by_importing() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
 
 
-def test_configuring_again_replaces() -> None:
-    """There is one handler of ours however often; others stay."""
+def test_configuring_again_replaces_the_handler() -> None:
+    """There is only one weenats handler, and other handlers stay."""
     other = logging.NullHandler()
     root = logging.getLogger()
     root.addHandler(other)
@@ -75,15 +75,15 @@ def test_configuring_again_replaces() -> None:
     assert first not in root.handlers
     assert [second in root.handlers, other in root.handlers] == [True, True]
     assert root.level == logging.DEBUG
-    stream = configured(level=logging.WARNING)
+    stream = configure_stream(level=logging.WARNING)
     LOG.info("quiet")
     LOG.warning("loud")
     assert stream.getvalue().count("\n") == 1
 
 
 @pytest.mark.parametrize("bad", [{"level": "LOUD"}, {"principal": "secret"}])
-def test_what_cannot_be_configured_changes_nothing(bad: dict[str, Any]) -> None:
-    """A bad value is refused before anything is replaced."""
+def test_invalid_configuration_changes_nothing(bad: dict[str, Any]) -> None:
+    """An invalid value is rejected before anything is replaced."""
     before = configure()
     with pytest.raises(ValueError, match=r"LOUD|secret"):
         configure(**bad)
@@ -99,22 +99,22 @@ def test_what_cannot_be_configured_changes_nothing(bad: dict[str, Any]) -> None:
         ("none", None),
     ],
 )
-async def test_a_record_tells_what_it_belongs_to(
+async def test_record_has_the_fields_of_its_request(
     nats_url: str, observed: Recording, handlers: Probe, mode: Any, shown: str | None
 ) -> None:
-    """Trace, span, correlation, message, operation and caller, of the request being served."""
-    stream = configured(json=True, principal=mode)
+    """A record has trace, span, correlation id, message id, operation and principal."""
+    stream = configure_stream(json=True, principal=mode)
 
-    async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
+    async def log_done(key: str, command: Run, context: RequestContext) -> Outcome:
         LOG.info("done %s", 1)
         return Outcome(text=key)
 
-    handlers.actions["tell"] = tell
+    handlers.actions["log_done"] = log_done
     LOG.info("before")
     async with serving(nats_url, handlers, auth=probe_validator()), calling(nats_url) as client:
-        await client.run("k", Run(action="tell"), token=probe_token(), correlation_id="c-1")
+        await client.run("k", Run(action="log_done"), token=probe_token(), correlation_id="c-1")
     server = observed.one(SpanKind.SERVER)
-    told = {line["message"]: line for line in lines(stream) if line["logger"] == "application"}
+    told = {line["message"]: line for line in json_lines(stream) if line["logger"] == "application"}
     del told["done 1"]["timestamp"]
     assert told["done 1"] == {
         "level": "INFO",
@@ -130,11 +130,11 @@ async def test_a_record_tells_what_it_belongs_to(
     assert not set(FIELDS) & set(told["before"])
 
 
-async def test_an_event_is_told_without_an_operation(
+async def test_record_of_an_event_has_no_operation(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Its ids and its trace are."""
-    stream = configured(json=True)
+    """The record has the ids and the trace of the event."""
+    stream = configure_stream(json=True)
     arrived: asyncio.Queue[ReceivedEvent[Happened]] = asyncio.Queue()
 
     async def take(event: ReceivedEvent[Happened]) -> None:
@@ -144,17 +144,17 @@ async def test_an_event_is_told_without_an_operation(
     async with calling(nats_url) as client, await client.subscribe_happened(take):
         await client.publish_happened("k", Happened(whatText="x"), revision=1)
         event = await arrived.get()
-    (line,) = [each for each in lines(stream) if each["message"] == "took it"]
+    (line,) = [each for each in json_lines(stream) if each["message"] == "took it"]
     assert line["trace_id"] == f"{observed.one(SpanKind.CONSUMER).context.trace_id:032x}"
     assert line["message_id"] == event.message_id
     assert "operation" not in line
 
 
-async def test_a_request_that_waited_is_told_as_itself(
+async def test_record_of_a_queued_request_has_its_own_fields(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """What is logged while callers are authenticated has the span of that request, no other."""
-    stream = configured(json=True)
+    """Records before the span starts have no span, in particular not that of another request."""
+    stream = configure_stream(json=True)
     entered, opened = asyncio.Semaphore(0), asyncio.Event()
     seen: list[bool] = []
 
@@ -175,7 +175,7 @@ async def test_a_request_that_waited_is_told_as_itself(
             await entered.acquire()
         opened.set()
         await asyncio.gather(*calls, return_exceptions=True)
-    refusals = [each for each in lines(stream) if each["logger"] == "weenats.auth"]
+    refusals = [each for each in json_lines(stream) if each["logger"] == "weenats.auth"]
     assert len(refusals) == 2
     failed = [span for span in observed.of(SpanKind.SERVER) if not span.status.is_ok]
     assert {line["span_id"] for line in refusals} == {f"{s.context.span_id:016x}" for s in failed}
@@ -185,15 +185,15 @@ async def test_a_request_that_waited_is_told_as_itself(
 
 
 def record(message: str, *given: Any, **more: Any) -> logging.LogRecord:
-    """Return a record as a logger makes it."""
+    """Return a log record like a logger creates it."""
     made = logging.LogRecord("application", logging.ERROR, "f.py", 1, message, given, None)
     made.__dict__.update(more)
     return made
 
 
 @given(st.text(), st.text())
-def test_a_record_is_one_line_of_json_whatever_it_holds(message: str, field: str) -> None:
-    """Newlines, controls, quotes, surrogates: one line, ASCII, and the text comes back."""
+def test_json_record_is_always_one_line(message: str, field: str) -> None:
+    """Any text becomes one ASCII line and can be read back."""
     line = JsonFormatter().format(record("%s", message, correlation_id=field))
     assert line.isascii()
     assert len(line.splitlines()) == 1
@@ -202,14 +202,14 @@ def test_a_record_is_one_line_of_json_whatever_it_holds(message: str, field: str
     assert told.get("correlation_id", "") == field
 
 
-def test_an_exception_is_in_the_line_of_its_record() -> None:
-    """With its traceback, in one line."""
-    stream = configured(json=True)
+def test_json_record_contains_the_exception() -> None:
+    """The traceback is in the same line."""
+    stream = configure_stream(json=True)
     try:
         raise ValueError("a\nb")  # noqa: TRY301 - what it is about
     except ValueError:
         LOG.exception("it failed", stack_info=True)
-    (line,) = lines(stream)
+    (line,) = json_lines(stream)
     assert line["exception"].startswith("Traceback")
     assert line["exception"].endswith("ValueError: a\nb")
     assert line["stack"].startswith("Stack")
@@ -217,9 +217,9 @@ def test_an_exception_is_in_the_line_of_its_record() -> None:
     assert len(line["timestamp"]) == len("2026-01-01T00:00:00.000Z")
 
 
-def test_a_line_of_text_shows_what_there_is(observed: Recording) -> None:
-    """In brackets before the message; no brackets where there is nothing."""
-    stream = configured()
+def test_text_record_shows_available_fields(observed: Recording) -> None:
+    """Fields are in brackets before the message; without fields there are no brackets."""
+    stream = configure_stream()
     LOG.info("outside")
     served = make_context(side="server", correlation_id="c-1", principal=Principal(id="ada"))
     reset = CURRENT.set(served)
@@ -232,8 +232,8 @@ def test_a_line_of_text_shows_what_there_is(observed: Recording) -> None:
     assert inside.endswith(" INFO    application [probe/run ada c-1] inside")
 
 
-def test_records_of_others_are_formatted_too() -> None:
-    """A record that never met our filter lacks what it adds, and nothing else."""
+def test_records_without_the_filter_are_formatted() -> None:
+    """A record that did not pass the filter only lacks its fields."""
     assert TextFormatter().format(record("plain")).endswith("ERROR   application plain")
     assert json.loads(JsonFormatter().format(record("plain")))["message"] == "plain"
     assert weenats_logging.current_fields() == dict.fromkeys(FIELDS, "")

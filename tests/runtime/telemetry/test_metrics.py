@@ -1,4 +1,4 @@
-"""Durations, counts and gauges: names, units, buckets, attributes, and what they say."""
+"""Metrics: names, units, buckets, attributes and values."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ OK: Final = {**RPC, "rpc.response.status_code": "OK"}
 FAILED: Final = {**RPC, "rpc.response.status_code": "INTERNAL", "error.type": "INTERNAL"}
 
 
-def counts(observed: Recording, name: str) -> list[tuple[dict[str, Any], float]]:
-    """Return the attributes of a metric's points and how many each has."""
+def counts_of(observed: Recording, name: str) -> list[tuple[dict[str, Any], float]]:
+    """Return attributes and count of each point of a metric."""
     return sorted(
         (
             (dict(point.attributes), getattr(point, "count", None) or point.value)
@@ -39,14 +39,14 @@ def counts(observed: Recording, name: str) -> list[tuple[dict[str, Any], float]]
 
 
 async def crash(*_: Any) -> Outcome:
-    """Fail."""
+    """Raise ValueError."""
     raise ValueError
 
 
-async def test_each_call_is_counted_on_both_sides(
+async def test_call_duration_is_recorded_on_both_sides(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """In seconds, with the conventions' buckets, by outcome; recorded or not."""
+    """Durations are in seconds, with the standard buckets, by outcome, sampled or not."""
     handlers.actions["crash"] = crash
     async with (
         serving(nats_url, handlers, sampling=NOTHING),
@@ -59,17 +59,17 @@ async def test_each_call_is_counted_on_both_sides(
     assert not observed.spans
     for side in ("client", "server"):
         name = f"rpc.{side}.call.duration"
-        assert counts(observed, name) == [(FAILED, 1), (OK, 5)]
+        assert counts_of(observed, name) == [(FAILED, 1), (OK, 5)]
         assert observed.metrics[name].unit == "s"
         assert {point.explicit_bounds for point in observed.points(name)} == {BUCKETS}
         assert all(0 < point.min <= point.max < 5 for point in observed.points(name))
 
 
 @pytest.mark.timing
-async def test_a_duration_has_the_time_that_a_request_waited(
+async def test_server_duration_includes_queue_time(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """The server's begins with the arrival, as its span does, and the client's is longer."""
+    """The duration starts at the arrival, like the span, and the client's is longer."""
     async with serving(nats_url, handlers), calling(nats_url) as client:
         await client.run("k", Run(action="go"))
     (server,) = observed.points("rpc.server.call.duration")
@@ -81,10 +81,10 @@ async def test_a_duration_has_the_time_that_a_request_waited(
     assert server.sum == pytest.approx((span.end_time - span.start_time) / 1e9, rel=0.5)
 
 
-async def test_a_clock_that_goes_back_makes_no_negative_duration(
+async def test_duration_is_never_negative(
     observed: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is 0; the SDK would warn of less for each request."""
+    """If the clock goes back, the duration is 0."""
     from testkit.probe import RUN
     from weenats.telemetry import TelemetryManager, TelemetrySettings
     from weenats.telemetry.server import ServedOperation
@@ -97,10 +97,10 @@ async def test_a_clock_that_goes_back_makes_no_negative_duration(
     assert (point.count, point.sum) == (1, 0)
 
 
-async def test_events_are_counted_where_they_are_published_and_taken(
+async def test_published_and_consumed_events_are_counted(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """How many, how long, and what went wrong: in a handler, with the bytes, with the sending."""
+    """Count, duration and errors: of the handler, the payload, and the publishing."""
     seen: list[int] = []
 
     async def take(event: ReceivedEvent[Happened]) -> None:
@@ -120,13 +120,13 @@ async def test_events_are_counted_where_they_are_published_and_taken(
     assert sorted(seen) == [0, 1, 2, 3, 4]
     large = {**PUBLISHED, "error.type": "RESOURCE_EXHAUSTED"}
     for name in ("messaging.client.sent.messages", "messaging.client.operation.duration"):
-        assert counts(observed, name) == [(large, 1), (PUBLISHED, 5)]
+        assert counts_of(observed, name) == [(large, 1), (PUBLISHED, 5)]
     cancelled = {**PROCESSED, "error.type": "CANCELLED"}
     failed = {**PROCESSED, "error.type": "ValueError"}
     junk = {**PROCESSED, "error.type": "INVALID_ARGUMENT"}
     handled = [(cancelled, 1), (failed, 1), (PROCESSED, 3)]
-    assert counts(observed, "messaging.process.duration") == handled
-    assert counts(observed, "messaging.client.consumed.messages") == sorted(
+    assert counts_of(observed, "messaging.process.duration") == handled
+    assert counts_of(observed, "messaging.client.consumed.messages") == sorted(
         [*handled, (junk, 1)], key=str
     )
     metrics = observed.metrics
@@ -136,10 +136,10 @@ async def test_events_are_counted_where_they_are_published_and_taken(
     assert observed.points("messaging.process.duration")[0].explicit_bounds == BUCKETS
 
 
-async def test_the_spans_of_events_tell_what_went_wrong(
+async def test_event_spans_have_error_types(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """A failed handler and bytes that are no event have a CONSUMER span with an error."""
+    """A failing handler and an invalid event have a CONSUMER span with an error."""
     secret = "hunter2"
 
     async def fail(_: ReceivedEvent[Happened]) -> None:
@@ -164,10 +164,10 @@ async def test_the_spans_of_events_tell_what_went_wrong(
     assert secret not in observed.text()
 
 
-async def test_instruments_of_an_event_are_made_once(
+async def test_event_instruments_are_created_once(
     nats_url: str, observed: Recording, handlers: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However often it is published."""
+    """Publishing an event repeatedly creates its instruments once."""
     from weenats.telemetry.messaging import EventTelemetry
 
     made: list[Any] = []
@@ -201,16 +201,16 @@ def test_telemetry_of_events_does_not_keep_a_manager_alive() -> None:
 
 
 def gauges(observed: Recording, name: str) -> dict[str, float]:
-    """Return what a gauge says by instance."""
+    """Return the values of a gauge by instance."""
     points = observed.points(f"weenats.{name}")
     assert {point.attributes["weenats.service.name"] for point in points} <= {"probe"}
     return {point.attributes["weenats.service.instance.id"]: point.value for point in points}
 
 
-async def test_gauges_tell_what_runs_waits_and_drains(
+async def test_gauges_report_running_queued_and_draining(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Each instance for itself, while it serves and drains; nothing before and after."""
+    """Each instance reports its own values while it runs, and none before or after."""
     entered, opened = asyncio.Semaphore(0), asyncio.Event()
 
     async def hold(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -240,8 +240,8 @@ async def test_gauges_tell_what_runs_waits_and_drains(
     assert gauges(observed, "auth.jwks.age") == {}
 
 
-async def test_gauges_do_not_keep_a_service(nats_url: str, observed: Recording) -> None:
-    """One that was dropped can be collected."""
+async def test_gauges_do_not_keep_a_service_alive(nats_url: str, observed: Recording) -> None:
+    """A dropped service can be garbage collected."""
     async with serving(nats_url, Probe()) as service:
         kept = ref(service)
         assert gauges(observed, "server.draining")
@@ -250,10 +250,10 @@ async def test_gauges_do_not_keep_a_service(nats_url: str, observed: Recording) 
     assert kept() is None
 
 
-async def test_the_age_of_keys_is_told_where_an_issuer_publishes_them(
+async def test_jwks_age_gauge_reports_seconds_since_the_fetch(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """In seconds since they were fetched; nothing while they never were."""
+    """Without a fetch there is no value."""
     from testkit.http_server import HttpServer
 
     server = HttpServer()

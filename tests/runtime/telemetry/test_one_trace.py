@@ -1,4 +1,4 @@
-"""One trace through several processes: who calls, who serves, who is called on, who listens."""
+"""One trace across several processes: caller, services and event consumer."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ EVENT: Final = "probe.events.thing.happened"
 
 
 @dataclass
-class Story:
-    """What the processes told, once they have ended."""
+class TraceRecord:
+    """The spans of all processes, once they have ended."""
 
     told: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
@@ -39,15 +39,17 @@ class Story:
             (
                 f"{role} {each['kind'].removeprefix('SpanKind.')}",
                 each["name"],
-                "" if each["parent_id"] is None else named[each["parent_id"]] + _kind(each, spans),
+                ""
+                if each["parent_id"] is None
+                else named[each["parent_id"]] + _parent_kind(each, spans),
             )
             for role, told in spans.items()
             for each in told
         }
 
 
-def _kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
-    """Return the kind of a span's parent: both sides of a call have one name."""
+def _parent_kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
+    """Return the kind of a span's parent, as both sides of a call share a name."""
     for told in spans.values():
         for each in told:
             if each["context"]["span_id"] == span["parent_id"]:
@@ -56,9 +58,9 @@ def _kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -> str:
 
 
 @asynccontextmanager
-async def processes(url: str, mode: str) -> AsyncIterator[Story]:
-    """Run the three, and read what they told after they have stopped."""
-    story = Story()
+async def processes(url: str, mode: str) -> AsyncIterator[TraceRecord]:
+    """Run the three processes, and read their spans after they have stopped."""
+    story = TraceRecord()
     async with AsyncExitStack() as stack:
         running = [
             await stack.enter_async_context(
@@ -82,8 +84,8 @@ async def processes(url: str, mode: str) -> AsyncIterator[Story]:
     assert [process.returncode for process in running] == [0, 0, 0]
 
 
-async def test_all_of_it_is_one_trace(nats_url: str, observed: Recording) -> None:
-    """Client, service, nested service, event and its consumer; handlers' own spans nest below."""
+async def test_calls_and_events_form_one_trace(nats_url: str, observed: Recording) -> None:
+    """Client, services, event and consumer share a trace; spans of handlers nest in it."""
     async with processes(nats_url, "all") as story, calling(nats_url) as client:
         await client.run("k", Run(action="go"))
     assert story.edges(observed) == {
@@ -99,10 +101,10 @@ async def test_all_of_it_is_one_trace(nats_url: str, observed: Recording) -> Non
     }
 
 
-async def test_a_nested_client_without_telemetry_goes_on_with_the_trace(
+async def test_nested_client_without_telemetry_keeps_the_trace(
     nats_url: str, observed: Recording
 ) -> None:
-    """It has no span; what it calls is below the handler's own."""
+    """The client has no span, and its calls are children of the handler's span."""
     async with processes(nats_url, "bare-client") as story, calling(nats_url) as client:
         await client.run("k", Run(action="go"))
     edges = story.edges(observed)
@@ -110,10 +112,10 @@ async def test_a_nested_client_without_telemetry_goes_on_with_the_trace(
     assert len(edges) == 8
 
 
-async def test_a_service_without_telemetry_hands_the_trace_on(
+async def test_service_without_telemetry_propagates_the_trace(
     nats_url: str, observed: Recording
 ) -> None:
-    """What it calls and publishes is below who called it, with and without a client span."""
+    """Calls and events of the service are children of the caller's span."""
     async with processes(nats_url, "bare-service") as story, calling(nats_url) as client:
         await client.run("k", Run(action="go"))
     assert story.edges(observed) == {
@@ -127,10 +129,8 @@ async def test_a_service_without_telemetry_hands_the_trace_on(
 
 
 @pytest.mark.parametrize("mode", ["all", "bare-client", "bare-service"])
-async def test_an_unsampled_trace_has_no_span_anywhere(
-    nats_url: str, observed: Recording, mode: str
-) -> None:
-    """Nobody records it, handlers' own spans included; its ids go on to the last."""
+async def test_unsampled_trace_has_no_spans(nats_url: str, observed: Recording, mode: str) -> None:
+    """No process records spans, but the trace ids are propagated to the last one."""
     async with (
         processes(nats_url, mode) as story,
         calling(nats_url, sampling=NOTHING) as client,

@@ -1,4 +1,4 @@
-"""Each way a request can end has its status, on both sides where both exist, in one span each."""
+"""Every outcome of a request has its status on one span of each side."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ SECRET: Final = "hunter2"  # what handlers and callers say, which no span repeat
 GOOD: Final = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "go"}}
 
 
-class Guarded(Probe):
-    """A probe whose command demands a scope."""
+class GuardedProbe(Probe):
+    """A probe whose command requires a scope."""
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the one operation."""
@@ -52,15 +52,15 @@ class Guarded(Probe):
         return (Endpoint.command(guarded, self.run),)
 
 
-class Held:
-    """An action that waits until it is let go."""
+class BlockingAction:
+    """An action that waits until the test opens it."""
 
     def __init__(self) -> None:
         self.entered = asyncio.Semaphore(0)
         self.opened = asyncio.Event()
 
     async def __call__(self, key: str, command: Run, context: RequestContext) -> Outcome:
-        """Wait."""
+        """Wait until it is opened."""
         self.entered.release()
         await self.opened.wait()
         return Outcome(text=key)
@@ -82,22 +82,22 @@ async def undeclared(*_: Any) -> Outcome:
 
 
 async def crash(*_: Any) -> Outcome:
-    """Fail."""
+    """Raise ValueError."""
     raise ValueError(SECRET)
 
 
 async def give_up(*_: Any) -> Outcome:
-    """Be cancelled by nobody."""
+    """Raise CancelledError."""
     raise asyncio.CancelledError(SECRET)
 
 
 async def too_large(*_: Any) -> Outcome:
-    """Answer more than the server carries."""
+    """Return a result above the maximum payload."""
     return Outcome(text="x" * 1_100_000)
 
 
 async def wrong_result(*_: Any) -> Any:
-    """Answer what the contract does not promise."""
+    """Return a result that breaks the contract."""
     return SECRET
 
 
@@ -107,8 +107,8 @@ ACTIONS: Final = {
 }
 
 
-def shows(span: ReadableSpan, code: str, label: str | None = None) -> None:
-    """Check that a span tells of this outcome, in all its places and in no words of others."""
+def assert_outcome(span: ReadableSpan, code: str, label: str | None = None) -> None:
+    """Check status and attributes of a span, without any secret text."""
     attributes = span.attributes or {}
     assert attributes["rpc.response.status_code"] == code
     if code == "OK":
@@ -121,8 +121,8 @@ def shows(span: ReadableSpan, code: str, label: str | None = None) -> None:
     assert SECRET not in span.to_json()
 
 
-def counted(observed: Recording, side: str) -> dict[str, int]:
-    """Return how many calls of a side ended in each code."""
+def calls_by_code(observed: Recording, side: str) -> dict[str, int]:
+    """Return the number of calls of a side by code."""
     counts: dict[str, int] = {}
     for point in observed.points(f"rpc.{side}.call.duration"):
         code = point.attributes["rpc.response.status_code"]
@@ -133,7 +133,7 @@ def counted(observed: Recording, side: str) -> dict[str, int]:
 
 @pytest.fixture
 async def client(nats_url: str, observed: Recording, handlers: Probe) -> AsyncIterator[ProbeClient]:
-    """A client of a serving probe, both recorded."""
+    """A client of a running probe, both with telemetry."""
     handlers.actions.update(ACTIONS)
     async with serving(nats_url, handlers), calling(nats_url) as connected:
         yield connected
@@ -152,10 +152,10 @@ async def client(nats_url: str, observed: Recording, handlers: Probe) -> AsyncIt
         ("too_large", "RESOURCE_EXHAUSTED", None),
     ],
 )
-async def test_what_a_handler_does_is_told_on_both_sides(
+async def test_handler_outcome_is_on_both_spans(
     client: ProbeClient, observed: Recording, action: str, code: str, label: str | None
 ) -> None:
-    """Both sides tell the same outcome."""
+    """Client and server spans show the same outcome."""
     call = client.run("k", Run(action=action))
     if code == "OK":
         await call
@@ -163,9 +163,9 @@ async def test_what_a_handler_does_is_told_on_both_sides(
         with pytest.raises(ServiceError) as raised:
             await call
         assert raised.value.code.value == code
-    shows(observed.one(SpanKind.SERVER), code, label)
-    shows(observed.one(SpanKind.CLIENT), code, label)
-    assert counted(observed, "server") == counted(observed, "client") == {code: 1}
+    assert_outcome(observed.one(SpanKind.SERVER), code, label)
+    assert_outcome(observed.one(SpanKind.CLIENT), code, label)
+    assert calls_by_code(observed, "server") == calls_by_code(observed, "client") == {code: 1}
 
 
 @pytest.mark.parametrize(
@@ -177,17 +177,20 @@ async def test_what_a_handler_does_is_told_on_both_sides(
         (probe_token(scope="probe:run"), "OK", "success", None),
     ],
 )
-async def test_a_refused_caller_is_told_with_why_it_was_refused(
+async def test_rejected_caller_has_auth_status_and_event(
     nats_url: str, observed: Recording, token: str | None, code: str, status: str, event: str | None
 ) -> None:
-    """Without a token, with a bad one, without a scope: status, event, and who it was if known."""
+    """The span has status and event, and the principal if it is known."""
     options: Any = {} if token is None else {"token": token}
-    async with serving(nats_url, Guarded(), auth=probe_validator()), calling(nats_url) as client:
+    async with (
+        serving(nats_url, GuardedProbe(), auth=probe_validator()),
+        calling(nats_url) as client,
+    ):
         with suppress(ServiceError):
             await client.run("k", Run(action="go"), **options)
     server = observed.one(SpanKind.SERVER)
-    shows(server, code)
-    shows(observed.one(SpanKind.CLIENT), code)
+    assert_outcome(server, code)
+    assert_outcome(observed.one(SpanKind.CLIENT), code)
     attributes = server.attributes or {}
     assert attributes["auth.message.status"] == status
     assert attributes.get("auth.message.method") == (None if token is None else "jwt")
@@ -195,16 +198,16 @@ async def test_a_refused_caller_is_told_with_why_it_was_refused(
     assert [each.name for each in server.events] == ([] if event is None else [event])
 
 
-async def test_auth_behind_another_interceptor_is_told_as_well(
+async def test_authentication_after_another_interceptor_is_traced(
     nats_url: str, observed: Recording
 ) -> None:
-    """The span has begun when callers are asked; what they are asked comes later, and comes."""
+    """The span has already started when authentication adds its attributes."""
 
     async def audit(context: RequestContext, call_next: Any) -> Any:
         assert context.span is not None
         return await call_next(context.replace(key="another"))
 
-    builder = NatsServiceBuilder(Guarded(), nats_url).with_interceptor(audit)
+    builder = NatsServiceBuilder(GuardedProbe(), nats_url).with_interceptor(audit)
     builder = builder.with_auth(validator=probe_validator()).with_telemetry(sampling=EVERYTHING)
     async with builder.build(), calling(nats_url) as client:
         await client.run("k", Run(action="go"), token=probe_token(scope="probe:run"))
@@ -227,10 +230,10 @@ async def test_auth_behind_another_interceptor_is_told_as_well(
     ]
 
 
-async def test_a_refusal_before_auth_says_nothing_of_who_calls(
+async def test_rejection_before_authentication_has_no_auth_status(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """A token that nobody looked at is neither good nor bad."""
+    """A token that was not validated has no status."""
 
     async def refuse(context: RequestContext, call_next: Any) -> Any:
         raise NotReadyError
@@ -244,10 +247,10 @@ async def test_a_refusal_before_auth_says_nothing_of_who_calls(
     assert not [name for name in attributes if name.startswith("auth.message")]
 
 
-async def test_a_deadline_is_told_on_both_sides_and_once(
+async def test_exceeded_deadline_is_on_both_spans_once(
     client: ProbeClient, observed: Recording, handlers: Probe
 ) -> None:
-    """The handler is cancelled; whatever it does then changes nothing."""
+    """The handler is cancelled, and whatever it does then changes nothing."""
     begun = asyncio.Event()
 
     async def stubborn(key: str, command: Run, context: RequestContext) -> Outcome:
@@ -263,62 +266,62 @@ async def test_a_deadline_is_told_on_both_sides_and_once(
         lambda timeout: client.run("k", Run(action="stubborn"), timeout=timeout), begun.is_set
     )
     await until(lambda: observed.of(SpanKind.SERVER))
-    shows(observed.of(SpanKind.CLIENT)[-1], "DEADLINE_EXCEEDED")
+    assert_outcome(observed.of(SpanKind.CLIENT)[-1], "DEADLINE_EXCEEDED")
     server = observed.of(SpanKind.SERVER)[-1]
     assert len(observed.of(SpanKind.SERVER)) <= len(observed.of(SpanKind.CLIENT))
     # The service's clock and the caller's word that it gave up arrive within the same millisecond.
     code = str((server.attributes or {})["rpc.response.status_code"])
     assert code in {"DEADLINE_EXCEEDED", "CANCELLED"}
-    shows(server, code)
+    assert_outcome(server, code)
 
 
-async def test_a_caller_that_gives_up_is_told(
+async def test_cancelled_call_is_on_the_client_span(
     client: ProbeClient, observed: Recording, handlers: Probe
 ) -> None:
-    """A cancelled call is CANCELLED where it was made; the service knows nothing of it."""
-    held = handlers.actions["hold"] = Held()
+    """A cancelled call is CANCELLED on the client; the service finishes normally."""
+    held = handlers.actions["hold"] = BlockingAction()
     call = asyncio.create_task(client.run("k", Run(action="hold")))
     await held.entered.acquire()
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    shows(observed.one(SpanKind.CLIENT), "CANCELLED")
+    assert_outcome(observed.one(SpanKind.CLIENT), "CANCELLED")
     held.opened.set()
     await until(lambda: observed.of(SpanKind.SERVER))
-    shows(observed.one(SpanKind.SERVER), "OK")
+    assert_outcome(observed.one(SpanKind.SERVER), "OK")
 
 
-async def test_a_full_queue_is_told_on_both_sides(
+async def test_full_queue_is_on_both_spans(
     client: ProbeClient, observed: Recording, handlers: Probe
 ) -> None:
-    """Two run, twenty wait; the next one is refused and told, the others end well."""
-    held = handlers.actions["hold"] = Held()
+    """The request beyond the queue is RESOURCE_EXHAUSTED, and the others succeed."""
+    held = handlers.actions["hold"] = BlockingAction()
     calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(23)]
     await until(lambda: observed.of(SpanKind.CLIENT))
-    shows(observed.one(SpanKind.CLIENT), "RESOURCE_EXHAUSTED")
-    shows(observed.one(SpanKind.SERVER), "RESOURCE_EXHAUSTED")
+    assert_outcome(observed.one(SpanKind.CLIENT), "RESOURCE_EXHAUSTED")
+    assert_outcome(observed.one(SpanKind.SERVER), "RESOURCE_EXHAUSTED")
     held.opened.set()
     await asyncio.gather(*calls, return_exceptions=True)
-    assert counted(observed, "server") == {"OK": 22, "RESOURCE_EXHAUSTED": 1}
+    assert calls_by_code(observed, "server") == {"OK": 22, "RESOURCE_EXHAUSTED": 1}
     assert len(observed.of(SpanKind.SERVER)) == 23
 
 
-async def test_nobody_who_listens_is_told(
+async def test_missing_responder_is_on_the_client_span(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """No responders, at once, on the only side there is."""
+    """A call without responders has a CLIENT span with UNAVAILABLE."""
     async with calling(nats_url) as client:
         with pytest.raises(ServiceError):
             await client.run("k", Run(action="go"))
-    shows(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
+    assert_outcome(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
     assert len(observed.spans) == 1
 
 
-async def test_a_lost_connection_is_told(
+async def test_lost_connection_is_on_the_client_span(
     own_nats_server: NatsServer, observed: Recording, handlers: Probe
 ) -> None:
-    """The caller cannot know; the service has answered."""
-    held = handlers.actions["hold"] = Held()
+    """The client span is UNAVAILABLE although the service has answered."""
+    held = handlers.actions["hold"] = BlockingAction()
     url = own_nats_server.url
     async with serving(url, handlers), calling(url) as client:
         call = asyncio.create_task(client.run("k", Run(action="hold"), timeout=30))
@@ -326,19 +329,19 @@ async def test_a_lost_connection_is_told(
         own_nats_server.stop()
         with pytest.raises(ServiceError):
             await call
-        shows(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
+        assert_outcome(observed.one(SpanKind.CLIENT), "UNAVAILABLE")
         held.opened.set()
         await until(lambda: observed.of(SpanKind.SERVER))
-    shows(observed.one(SpanKind.SERVER), "OK")
+    assert_outcome(observed.one(SpanKind.SERVER), "OK")
 
 
-async def test_a_spent_deadline_is_told_though_nothing_was_sent(
+async def test_expired_deadline_before_sending_has_a_client_span(
     client: ProbeClient, observed: Recording
 ) -> None:
-    """What is never sent has a CLIENT span all the same, and no SERVER span."""
+    """A call that is never sent has a CLIENT span and no SERVER span."""
     with pytest.raises(ServiceError):
         await client.run("k", Run(action="go"), timeout=1e-9)
-    shows(observed.one(SpanKind.CLIENT), "DEADLINE_EXCEEDED")
+    assert_outcome(observed.one(SpanKind.CLIENT), "DEADLINE_EXCEEDED")
     assert not observed.of(SpanKind.SERVER)
 
 
@@ -352,38 +355,38 @@ async def test_a_spent_deadline_is_told_though_nothing_was_sent(
         (json.dumps(GOOD).encode(), {"Wee-Timeout": SECRET}),
     ],
 )
-async def test_a_broken_request_is_told_once(
+async def test_invalid_request_has_one_server_span(
     nats_url: str, observed: Recording, handlers: Probe, body: bytes, headers: dict[str, str]
 ) -> None:
-    """Bad JSON, a broken payload or a bad timeout is INVALID_ARGUMENT, below the caller's span."""
+    """Invalid JSON, payload or timeout is INVALID_ARGUMENT, below the caller's span."""
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    async with serving(nats_url, handlers), _raw(nats_url) as ask:
+    async with serving(nats_url, handlers), _raw_requests(nats_url) as ask:
         reply = await ask(SUBJECT, body, {**headers, "traceparent": parent})
     assert reply["error"]["code"] == "INVALID_ARGUMENT"
     server = observed.one(SpanKind.SERVER)
-    shows(server, "INVALID_ARGUMENT")
+    assert_outcome(server, "INVALID_ARGUMENT")
     assert server.parent is not None
     assert f"{server.parent.span_id:016x}" == "b7ad6b7169203331"
     assert server.context.trace_id == server.parent.trace_id
-    assert counted(observed, "server") == {"INVALID_ARGUMENT": 1}
+    assert calls_by_code(observed, "server") == {"INVALID_ARGUMENT": 1}
 
 
-async def test_a_request_that_nobody_waits_for_is_told(
+async def test_request_without_a_reply_subject_has_a_server_span(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Without a reply subject it is dropped, and seen."""
+    """The request is dropped, and its span has INVALID_ARGUMENT."""
     async with serving(nats_url, handlers), calling(nats_url) as client:
         client.transport.publish(SUBJECT, json.dumps(GOOD).encode())
         await client.transport.fence()
         await until(lambda: observed.of(SpanKind.SERVER))
-    shows(observed.one(SpanKind.SERVER), "INVALID_ARGUMENT")
+    assert_outcome(observed.one(SpanKind.SERVER), "INVALID_ARGUMENT")
 
 
-async def test_what_a_stop_cuts_short_is_told_with_the_drain(
+async def test_aborted_requests_are_unavailable_on_their_spans(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Requests that run when the drain starts have it as an event; those cut are UNAVAILABLE."""
-    held = handlers.actions["hold"] = Held()
+    """Requests running when the drain starts have an event; aborted ones are UNAVAILABLE."""
+    held = handlers.actions["hold"] = BlockingAction()
     async with calling(nats_url) as client:
         async with serving(nats_url, handlers) as service:
             calls = [asyncio.create_task(client.run("k", Run(action="hold"))) for _ in range(3)]
@@ -398,16 +401,16 @@ async def test_what_a_stop_cuts_short_is_told_with_the_drain(
     assert [type(error).__name__ for error in errors] == ["UnavailableError"] * 3
     served = observed.of(SpanKind.SERVER)
     for span in served:
-        shows(span, "UNAVAILABLE")
+        assert_outcome(span, "UNAVAILABLE")
     events = sorted([event.name for event in span.events] for span in served)
     assert events == [[], ["drain.started"], ["drain.started"]]
 
 
-async def test_a_request_that_ends_well_while_draining_says_so(
+async def test_request_finished_while_draining_has_an_event(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """It has the event and no error."""
-    held = handlers.actions["hold"] = Held()
+    """The span has the drain event and no error."""
+    held = handlers.actions["hold"] = BlockingAction()
     async with calling(nats_url) as client:
         async with serving(nats_url, handlers) as service:
             call = asyncio.create_task(client.run("k", Run(action="hold")))
@@ -418,15 +421,15 @@ async def test_a_request_that_ends_well_while_draining_says_so(
             await stopping
         await call
     server = observed.one(SpanKind.SERVER)
-    shows(server, "OK")
+    assert_outcome(server, "OK")
     assert [event.name for event in server.events] == ["drain.started"]
 
 
 @pytest.mark.parametrize("error", [SystemExit(SECRET), KeyboardInterrupt(SECRET)])
-async def test_a_call_that_ends_the_process_is_told(
+async def test_process_exit_during_a_call_ends_its_span(
     observed: Recording, error: BaseException
 ) -> None:
-    """Whatever passes through a call ends its span."""
+    """SystemExit and KeyboardInterrupt end the span of the call."""
     from testkit.contexts import make_context
     from weenats.telemetry.client import ClientTelemetry
     from weenats.testing import MemoryTransport
@@ -438,12 +441,12 @@ async def test_a_call_that_ends_the_process_is_told(
     telemetry = ClientTelemetry(TelemetryManager(settings), MemoryTransport())
     with pytest.raises(type(error)):
         await telemetry.interceptor(RUN)(make_context(), send)
-    shows(observed.one(SpanKind.CLIENT), "INTERNAL")
+    assert_outcome(observed.one(SpanKind.CLIENT), "INTERNAL")
 
 
 @asynccontextmanager
-async def _raw(url: str) -> AsyncIterator[Callable[..., Awaitable[dict[str, Any]]]]:
-    """Send bytes with headers, as a client in another language would."""
+async def _raw_requests(url: str) -> AsyncIterator[Callable[..., Awaitable[dict[str, Any]]]]:
+    """Send arbitrary bytes and headers, like a client in another language."""
     connection = await nats.connect(url)
 
     async def ask(subject: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:

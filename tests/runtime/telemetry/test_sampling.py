@@ -1,4 +1,4 @@
-"""Which traces are recorded: a share of those that begin here, and those that came recorded."""
+"""Sampling: a share of new traces, and the decision of the parent for others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Act = Callable[[TelemetryManager], None]
 
 
 def serve(operation: AnyOperation, block: bytes = b"") -> Act:
-    """Return what serves one request."""
+    """Return an action that serves one request."""
 
     def act(manager: TelemetryManager) -> None:
         served = ServedOperation(manager, operation, "group", {})
@@ -52,8 +52,8 @@ def serve(operation: AnyOperation, block: bytes = b"") -> Act:
     return act
 
 
-def refuse(operation: AnyOperation, block: bytes = b"") -> Act:
-    """Return what refuses one request before it is read."""
+def reject(operation: AnyOperation, block: bytes = b"") -> Act:
+    """Return an action that rejects one request before it is read."""
 
     def act(manager: TelemetryManager) -> None:
         delivery = Delivery(operation.subject, "reply", b"", block)
@@ -64,7 +64,7 @@ def refuse(operation: AnyOperation, block: bytes = b"") -> Act:
 
 
 def call(operation: AnyOperation) -> Act:
-    """Return what makes one call."""
+    """Return an action that makes one call."""
 
     async def send(context: RequestContext) -> Response:
         return Response(None)
@@ -83,8 +83,8 @@ def publish(manager: TelemetryManager) -> None:
         pass
 
 
-def take(block: bytes = b"") -> Act:
-    """Return what takes one event."""
+def consume(block: bytes = b"") -> Act:
+    """Return an action that consumes one event."""
 
     def act(manager: TelemetryManager) -> None:
         context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
@@ -98,18 +98,18 @@ def take(block: bytes = b"") -> Act:
 ACTS: Final[list[tuple[Act, str]]] = [
     (serve(RUN), "commands"),
     (serve(GET), "queries"),
-    (refuse(RUN), "commands"),
-    (refuse(FIND), "queries"),
+    (reject(RUN), "commands"),
+    (reject(FIND), "queries"),
     (call(RUN), "commands"),
     (call(GET), "queries"),
     (publish, "events"),
-    (take(), "events"),
+    (consume(), "events"),
 ]
 
 
 @pytest.fixture(autouse=True)
-def same_numbers() -> Iterator[None]:
-    """The same draws each time: what holds within 3 sigma holds again."""
+def fixed_seed() -> Iterator[None]:
+    """Seed the random numbers, so that the 3 sigma bounds always hold."""
     state = random.getstate()
     random.seed(7)
     yield
@@ -118,24 +118,24 @@ def same_numbers() -> Iterator[None]:
 
 @pytest.fixture
 def manager(observed: Recording) -> TelemetryManager:
-    """A manager with shares that tell the kinds apart."""
+    """A telemetry manager with different shares for each kind."""
     return TelemetryManager(TelemetrySettings(sampling=SHARES))
 
 
 @pytest.mark.parametrize(("kind", "share"), [*zip(Kind, SHARES.values(), strict=True)])
-def test_the_share_of_roots_is_that_of_the_settings(
+def test_share_of_sampled_roots_matches_settings(
     manager: TelemetryManager, kind: Kind, share: float
 ) -> None:
-    """Of 10,000 roots so many are recorded, within 3 sigma."""
+    """Of 10,000 root traces the configured share is sampled, within 3 sigma."""
     recorded = sum(manager.unsampled(Context(), kind) is None for _ in range(ROOTS))
     assert abs(recorded - ROOTS * share) <= 3 * sqrt(ROOTS * share * (1 - share))
 
 
 @pytest.mark.parametrize(("act", "kind"), ACTS)
-def test_each_message_draws_once(
+def test_each_message_is_sampled_once(
     manager: TelemetryManager, observed: Recording, act: Act, kind: str
 ) -> None:
-    """Of 1,000 requests, calls or events that begin a trace so many have a span, in 3 sigma."""
+    """Of 1,000 requests, calls or events the configured share has a span, within 3 sigma."""
     for _ in range(1000):
         act(manager)
     share = SHARES[kind]
@@ -144,8 +144,10 @@ def test_each_message_draws_once(
 
 @pytest.mark.parametrize("act", [act for act, _ in ACTS])
 @pytest.mark.parametrize("share", [0, 1])
-def test_a_share_may_be_none_or_all(observed: Recording, act: Act, share: float) -> None:
-    """0 records nothing, 1 everything."""
+def test_sampling_share_of_zero_or_one_is_exact(
+    observed: Recording, act: Act, share: float
+) -> None:
+    """A share of 0 records nothing, 1 records everything."""
     sampling = dict.fromkeys(SHARES, share)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
     for _ in range(100):
@@ -161,14 +163,14 @@ def block(flags: str, *more: str) -> bytes:
 
 
 @pytest.mark.parametrize("more", [[], ["tracestate: a=1", "baggage: b=2"]])
-@pytest.mark.parametrize("make", [lambda b: serve(GET, b), lambda b: refuse(GET, b), take])
+@pytest.mark.parametrize("make", [lambda b: serve(GET, b), lambda b: reject(GET, b), consume])
 @pytest.mark.parametrize(
     ("flags", "recorded"), [("01", 50), ("03", 50), ("ff", 50), ("00", 0), ("02", 0), ("fe", 0)]
 )
-def test_a_parent_that_came_is_followed(
+def test_remote_parent_decides_sampling(
     observed: Recording, make: Callable[[bytes], Act], flags: str, recorded: int, more: list[str]
 ) -> None:
-    """Recorded or not, whatever the share; other flags than `sampled` change nothing."""
+    """The sampled flag of a remote parent decides; other flags are ignored."""
     share = 0 if recorded else 1
     manager = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, share)))
     for _ in range(50):
@@ -182,8 +184,8 @@ def test_a_parent_that_came_is_followed(
 
 @pytest.mark.parametrize("flags", [TraceFlags.DEFAULT, TraceFlags.SAMPLED])
 @pytest.mark.parametrize("act", [call(RUN), publish])
-def test_a_parent_of_the_process_is_followed(observed: Recording, act: Act, flags: int) -> None:
-    """A call within a span of the application is below it, or not recorded like it."""
+def test_local_parent_decides_sampling(observed: Recording, act: Act, flags: int) -> None:
+    """A call within a span of the application is its child, or unsampled like it."""
     sampling = NOTHING if flags else dict.fromkeys(SHARES, 1.0)
     manager = TelemetryManager(TelemetrySettings(sampling=sampling))
     above = NonRecordingSpan(SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(flags)))
@@ -193,10 +195,8 @@ def test_a_parent_of_the_process_is_followed(observed: Recording, act: Act, flag
 
 
 @pytest.mark.parametrize("act", [call(RUN), publish])
-def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_trace(
-    observed: Recording, act: Act
-) -> None:
-    """Below the span that came, even though no span is current."""
+def test_calls_of_an_untraced_service_continue_the_trace(observed: Recording, act: Act) -> None:
+    """Calls and events are children of the remote span, although no span is current."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     served = make_context(side="server", headers=Headers(block("01")))
     reset = CURRENT.set(served)
@@ -209,8 +209,8 @@ def test_what_is_sent_while_a_service_without_telemetry_serves_goes_on_with_its_
     assert f"{span.parent.span_id:016x}" == "b7ad6b7169203331"
 
 
-def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Recording) -> None:
-    """All that is below what is not recorded is not recorded, and knows the same trace."""
+def test_spans_in_an_unsampled_trace_are_not_recorded(observed: Recording) -> None:
+    """Child spans are not recorded, but share the trace id."""
     manager = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     served = ServedOperation(manager, RUN, "group", {})
     _, context = make_served_request()
@@ -238,13 +238,13 @@ def test_spans_of_a_handler_in_an_unsampled_trace_are_not_recorded(observed: Rec
 
 
 def _span_key() -> str:
-    """Return the name under which a context keeps its span."""
+    """Return the key of the span in a context."""
     (key,) = set_span_in_context(trace.INVALID_SPAN, Context())
     return key
 
 
-def test_the_public_spans_of_a_manager_follow_the_same_rules(observed: Recording) -> None:
-    """A request span and a message span, recorded and not."""
+def test_manager_spans_follow_the_sampling_settings(observed: Recording) -> None:
+    """Request and message spans are recorded according to the settings."""
     attributes: dict[str, Any] = {"a": 1}
     nobody = TelemetryManager(TelemetrySettings(sampling=NOTHING))
     everybody = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, 1.0)))

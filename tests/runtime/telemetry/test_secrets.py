@@ -1,4 +1,4 @@
-"""Nothing that is secret is told: not in spans, events, statuses, metrics or logs."""
+"""No secrets in spans, events, statuses, metrics or logs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ MARK: Final = "hunter2"
 LEVELS: Final = ("minimal", "standard", "full")
 
 
-async def story(nats_url: str, handlers: Probe, level: str) -> list[str]:
-    """Let all happen that can, with secrets in every place; return the tokens."""
+async def run_all_outcomes(nats_url: str, handlers: Probe, level: str) -> list[str]:
+    """Run every kind of request with secrets in every place; return the tokens."""
 
     async def answer(key: str, command: Run, context: RequestContext) -> Outcome:
         await handlers.publish_happened(MARK, Happened(whatText=MARK), revision=1)
@@ -81,17 +81,17 @@ async def story(nats_url: str, handlers: Probe, level: str) -> list[str]:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-async def test_nothing_secret_is_told(
+async def test_telemetry_and_logs_contain_no_secrets(
     nats_url: str,
     observed: Recording,
     handlers: Probe,
     caplog: pytest.LogCaptureFixture,
     level: str,
 ) -> None:
-    """Tokens, claims, keys, payloads, results, details, headers, contexts, reply subjects."""
+    """No tokens, claims, keys, payloads, results, details, headers or contexts appear."""
     caplog.set_level(logging.DEBUG)
     caplog.handler.addFilter(MessageFilter(principal="hashed"))
-    tokens = await story(nats_url, handlers, level)
+    tokens = await run_all_outcomes(nats_url, handlers, level)
     told = observed.text()
     logged = "\n".join(JsonFormatter().format(record) for record in caplog.records)
     assert len(observed.spans) >= 20
@@ -105,8 +105,8 @@ async def test_nothing_secret_is_told(
     assert "_INBOX" not in told
 
 
-async def test_a_span_of_ones_own_tells_no_text_of_an_exception(observed: Recording) -> None:
-    """`with_span` names the class of what went wrong, and nothing that it says."""
+async def test_with_span_records_no_exception_message(observed: Recording) -> None:
+    """with_span() records the class of an exception, but not its message."""
     manager = TelemetryManager(TelemetrySettings())
     with pytest.raises(ValueError, match=MARK), manager.with_span("work", {"part": 1}):
         raise ValueError(MARK)

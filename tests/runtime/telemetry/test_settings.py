@@ -1,4 +1,4 @@
-"""What telemetry may be told, and what it refuses at once."""
+"""Validation and defaults of the telemetry settings."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from weenats.testing import MemoryTransport
         {"principal": "secret"},
     ],
 )
-def test_bad_settings_are_refused_at_once(settings: dict[str, Any]) -> None:
-    """By the builder and by the settings; the text shows no part of a URL."""
+def test_invalid_telemetry_settings_are_rejected(settings: dict[str, Any]) -> None:
+    """Settings and builder reject them, and the error shows no part of a URL."""
     for give in (
         lambda: TelemetrySettings(**settings),
         lambda: NatsServiceBuilder(Probe()).with_telemetry(**settings),
@@ -46,8 +46,8 @@ def test_bad_settings_are_refused_at_once(settings: dict[str, Any]) -> None:
         assert "hunter2" not in str(refused.value)
 
 
-def test_shares_that_are_not_told_are_the_defaults() -> None:
-    """One of three may be told; what was told cannot be changed afterwards."""
+def test_missing_sampling_shares_have_defaults() -> None:
+    """Single shares can be set, and the mapping is immutable."""
     given = {"queries": 0.25}
     settings = TelemetrySettings(sampling=given)
     given["queries"] = 1
@@ -58,18 +58,18 @@ def test_shares_that_are_not_told_are_the_defaults() -> None:
     assert hash(settings) == hash(TelemetrySettings(sampling={"queries": 0.25}))
 
 
-def test_a_client_has_no_exporter_of_its_own() -> None:
-    """It says so, instead of passing it over."""
+def test_client_rejects_exporter_url() -> None:
+    """with_telemetry() of a client rejects an exporter_url."""
     settings = TelemetrySettings(exporter_url="http://localhost:4318")
     with pytest.raises(ValueError, match="exporter_url"):
         ProbeClient(MemoryTransport()).with_telemetry(settings)
 
 
 @pytest.mark.parametrize("missing", ["opentelemetry.sdk", "opentelemetry.exporter"])
-def test_a_missing_sdk_is_told_when_it_is_asked_for(
+def test_missing_sdk_is_reported_with_the_extra(
     monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
-    """With the extra to install; without an exporter nothing is missing."""
+    """The error names the extra to install; without an exporter nothing is needed."""
     for name in [each for each in sys.modules if each.startswith(missing)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
@@ -79,8 +79,8 @@ def test_a_missing_sdk_is_told_when_it_is_asked_for(
         builder.with_telemetry(exporter_url="http://localhost:4318")
 
 
-def test_overlays_share_telemetry_and_leave_the_original_alone() -> None:
-    """A client is immutable; what is made of one with telemetry has the same."""
+def test_derived_clients_share_telemetry() -> None:
+    """with_telemetry() does not change the original client."""
     plain = ProbeClient(MemoryTransport())
     told = plain.with_telemetry()
     assert plain.telemetry is SILENT

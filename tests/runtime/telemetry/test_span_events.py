@@ -1,4 +1,4 @@
-"""Events of a request are on its one span."""
+"""Events on the span of a request, also those added before it starts."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ async def test_a_span_starts_when_its_request_arrived(observed: Recording) -> No
     assert span.start_time == context.arrival == ARRIVAL
 
 
-async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Recording) -> None:
-    """However many: a handler may tell as it likes."""
+async def test_events_of_an_unsampled_request_are_dropped(observed: Recording) -> None:
+    """Any number of events uses no memory."""
     context = await serve(NOTHING, 1000)
     assert context.span is None
     assert not observed.spans
 
 
-async def test_interceptors_and_handlers_have_the_span(
+async def test_interceptors_and_handlers_can_use_the_span(
     nats_url: str, observed: Recording, handlers: Probe
 ) -> None:
-    """Both may add to it; a span that is not recorded is none."""
+    """Both can add to the span; it is None if the request is unsampled."""
 
     async def audit(context: RequestContext, call_next: Any) -> Any:
         if context.span is not None:
             context.span.set_attribute("audited", "yes")
         return await call_next(context)
 
-    async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
+    async def add_event_and_answer(key: str, command: Run, context: RequestContext) -> Outcome:
         context.add_event("handled", part="of an event")
         return Outcome(text=key)
 
-    handlers.actions["go"] = tell
+    handlers.actions["go"] = add_event_and_answer
     for sampling in (EVERYTHING, NOTHING):
         builder = NatsServiceBuilder(handlers, nats_url).with_interceptor(audit)
         service = builder.with_telemetry(sampling=sampling).build()
@@ -77,28 +77,28 @@ async def test_interceptors_and_handlers_have_the_span(
     assert "audited" not in (observed.one(SpanKind.CLIENT).attributes or {})
 
 
-async def test_a_service_without_telemetry_keeps_nothing(nats_url: str, handlers: Probe) -> None:
-    """`add_event` and `set_attribute` do nothing without a span."""
+async def test_add_event_without_telemetry_does_nothing(nats_url: str, handlers: Probe) -> None:
+    """Without telemetry add_event() stores nothing."""
 
-    async def tell(key: str, command: Run, context: RequestContext) -> Outcome:
+    async def add_event_and_answer(key: str, command: Run, context: RequestContext) -> Outcome:
         context.add_event("handled")
         context.set_attribute("name", "value")
         return Outcome(text=str(context.span))
 
-    handlers.actions["go"] = tell
+    handlers.actions["go"] = add_event_and_answer
     service = NatsServiceBuilder(handlers, nats_url).build()
     async with service, ProbeClient.connect(nats_url) as client:
         assert (await client.run("k", Run(action="go"))).text == "None"
 
 
-async def _take(_: Any) -> None:
-    """Take an event."""
+async def _ignore(_: Any) -> None:
+    """Ignore an event."""
 
 
-def test_an_event_that_finds_no_place_is_told(observed: Recording) -> None:
-    """Dropped before its handler: a CONSUMER span with why, and a count."""
+def test_dropped_event_has_a_span_and_is_counted(observed: Recording) -> None:
+    """An event dropped before its handler has a CONSUMER span with the reason."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
-    worker = _EventWorker(HAPPENED, _take, EventTelemetry(manager, HAPPENED, "process"))
+    worker = _EventWorker(HAPPENED, _ignore, EventTelemetry(manager, HAPPENED, "process"))
     worker.refuse(Job(worker, Delivery(HAPPENED.subject, "", b"")), ResourceExhaustedError())
     (span,) = observed.spans
     assert (span.kind.name, span.status.description) == ("CONSUMER", "RESOURCE_EXHAUSTED")

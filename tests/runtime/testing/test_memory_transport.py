@@ -1,4 +1,4 @@
-"""Behaviour that only the in-memory transport has; the rest is tested for both transports."""
+"""Behaviour specific to the in-memory transport."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PATTERNS = st.tuples(
 ).map(lambda parts: ".".join([*parts[0], *parts[1]]))
 
 
-def oracle(pattern: str, subject: str) -> bool:
-    """Whether a subject matches a pattern, by a regular expression."""
+def matches_by_regex(pattern: str, subject: str) -> bool:
+    """Return whether NATS would deliver, by a regular expression."""
     parts = [
         {"*": r"[^.]+", ">": r".+"}.get(token, re.escape(token)) for token in pattern.split(".")
     ]
@@ -31,13 +31,13 @@ def oracle(pattern: str, subject: str) -> bool:
 @example(">", "a")
 @example("a.>", "a")
 @example("*", "a.b")
-def test_subjects_match_as_in_nats(pattern: str, subject: str) -> None:
-    """`*` matches one token, `>` one or more at the end; other tokens match exactly."""
-    assert _matches(pattern.split("."), subject.split(".")) is oracle(pattern, subject)
+def test_subjects_match_like_in_nats(pattern: str, subject: str) -> None:
+    """`*` matches one token, `>` one or more at the end."""
+    assert _matches(pattern.split("."), subject.split(".")) is matches_by_regex(pattern, subject)
 
 
-async def test_delivery_is_never_within_publish() -> None:
-    """A callback runs in a later iteration of the event loop, as over a network."""
+async def test_delivery_is_asynchronous() -> None:
+    """A callback runs on a later turn of the event loop, as over a network."""
     transport, arrived = MemoryTransport(), list[Delivery]()
     await transport.connect()
     transport.subscribe("a", arrived.append)
@@ -47,8 +47,8 @@ async def test_delivery_is_never_within_publish() -> None:
     assert [delivery.payload for delivery in arrived] == [b"1"]
 
 
-async def test_a_group_takes_turns() -> None:
-    """Members of a queue group share messages evenly; two groups get each message."""
+async def test_queue_group_members_take_turns() -> None:
+    """Members of a group share messages evenly, and each group gets every message."""
     transport, counts = MemoryTransport(), dict[str, int]()
     await transport.connect()
 

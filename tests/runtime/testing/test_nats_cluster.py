@@ -1,4 +1,4 @@
-"""NatsCluster: start, restart and stop of its servers."""
+"""The NATS cluster for tests: start, restart, failures and cleanup."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from weenats.testing.nats_cluster import ClusterServer
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory for the temporary directories of servers."""
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which servers create their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
@@ -30,20 +30,20 @@ def cluster() -> Iterator[NatsCluster]:
 
 
 def neighbours(server: ClusterServer) -> set[str]:
-    """Return the servers that a server has routes to."""
+    """Return the names of the servers that a server has routes to."""
     return {route["remote_name"] for route in server.monitor("/routez")["routes"]}
 
 
-def test_it_leaves_nothing_behind(temporary: Path) -> None:
-    """Directories and processes exist while the cluster runs, and not afterwards."""
+def test_cluster_cleans_up(temporary_folder: Path) -> None:
+    """Servers and folders are gone after the cluster stops."""
     with NatsCluster(2) as cluster:
-        assert len(list(temporary.iterdir())) == 2
+        assert len(list(temporary_folder.iterdir())) == 2
     assert not any(server.is_running for server in cluster.servers)
-    assert list(temporary.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []
 
 
-async def test_it_comes_up_whole(cluster: NatsCluster) -> None:
-    """After the start, all routes exist, JetStream has a leader, and messages cross servers."""
+async def test_cluster_is_complete_after_start(cluster: NatsCluster) -> None:
+    """All routes exist, JetStream has a leader, and messages cross servers immediately."""
     names = {server.name for server in cluster.servers}
     assert names == {"trio-0", "trio-1", "trio-2"}
     assert cluster.urls == [server.url for server in cluster.servers]
@@ -58,8 +58,8 @@ async def test_it_comes_up_whole(cluster: NatsCluster) -> None:
         assert (await request_routed(client, "work", b"x")).payload == b"x"
 
 
-def test_servers_come_back_where_they_were(cluster: NatsCluster) -> None:
-    """After `kill` and `start`, or `restart`, a server has its port and its routes."""
+def test_restarted_servers_keep_their_address(cluster: NatsCluster) -> None:
+    """After a restart a server has its address and rejoins the cluster."""
     server, *others = cluster.servers
     for again in (server.restart, lambda: (server.kill(), server.start())):
         url, process_id = server.url, server.process_id
@@ -69,8 +69,8 @@ def test_servers_come_back_where_they_were(cluster: NatsCluster) -> None:
         assert neighbours(server) == {other.name for other in others}
 
 
-def test_nobody_waits_for_a_server_that_is_paused(cluster: NatsCluster) -> None:
-    """A server starts while another one is paused, without waiting for it."""
+def test_paused_server_does_not_block_a_restart(cluster: NatsCluster) -> None:
+    """While one server is paused, another restarts; then the paused one rejoins."""
     leader = cluster.servers[0].monitor("/jsz")["meta_cluster"]["leader"]
     paused, again = [server for server in cluster.servers if server.name != leader]
     paused.pause()
@@ -82,8 +82,8 @@ def test_nobody_waits_for_a_server_that_is_paused(cluster: NatsCluster) -> None:
     assert again.name in neighbours(paused)
 
 
-def test_a_server_in_lame_duck_mode_ends_and_starts_again(cluster: NatsCluster) -> None:
-    """After lame duck mode has ended, `stop` and `start` work."""
+def test_lame_duck_server_exits_and_can_be_restarted(cluster: NatsCluster) -> None:
+    """Without clients it exits, and can be started again."""
     server = cluster.servers[0]
     server.lame_duck()
     process = server._process
@@ -93,10 +93,10 @@ def test_a_server_in_lame_duck_mode_ends_and_starts_again(cluster: NatsCluster) 
     assert server.start().is_running
 
 
-def test_a_server_that_cannot_join_says_so(
-    temporary: Path, monkeypatch: pytest.MonkeyPatch
+def test_failed_join_is_reported_with_the_log(
+    temporary_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The error has the log of the server; no process or directory is left."""
+    """The error has the server's log; no process and no folder is left."""
     monkeypatch.setattr(nats_cluster, "_JOIN_TIMEOUT", 0.5)
     with Network() as network:
         cluster = NatsCluster(2, link=network.link)
@@ -107,11 +107,11 @@ def test_a_server_that_cannot_join_says_so(
         ):
             cluster.start()
     assert not any(server.is_running for server in cluster.servers)
-    assert list(temporary.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []
 
 
-def test_a_configuration_that_is_none_is_told(temporary: Path) -> None:
-    """The error of an invalid configuration has the log of the server."""
+def test_invalid_cluster_configuration_is_reported(temporary_folder: Path) -> None:
+    """The error has the server's message, and no folder is left."""
     with pytest.raises(NatsServerError, match="did not start"):
         NatsCluster(2, config="no { config").start()
-    assert list(temporary.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []

@@ -1,4 +1,4 @@
-"""NatsServer: start, kill, restart, pause, lame duck mode and stop."""
+"""The NATS server for tests: start, kill, pause, restart and cleanup."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from weenats.testing import NatsServer, NatsServerError, nats_server
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The directory for the temporary directories of servers."""
+def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which servers create their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 def is_running(process_id: int) -> bool:
-    """Whether a process exists."""
+    """Return whether the process exists."""
     try:
         os.kill(process_id, 0)
     except ProcessLookupError:
@@ -32,26 +32,26 @@ def is_running(process_id: int) -> bool:
     return True
 
 
-def test_a_server_leaves_nothing_behind(temporary: Path) -> None:
-    """Process and directory exist while the server runs, and not after `stop`."""
+def test_server_cleans_up(temporary_folder: Path) -> None:
+    """Process and folder are gone after stop()."""
     server = NatsServer()
     with server, NatsServer() as other:
         assert server.start() is server
         assert server.port != other.port
         process_id = server.process_id
         assert is_running(process_id)
-        assert len(list(temporary.iterdir())) == 2
+        assert len(list(temporary_folder.iterdir())) == 2
         assert "Server is ready" in server.log()
     assert not is_running(process_id)
-    assert list(temporary.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []
     server.stop()
     assert server.log() == ""
     with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
-async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServer) -> None:
-    """After `kill` and `start` the server has the same port and its data."""
+async def test_killed_server_restarts_on_its_port(own_nats_server: NatsServer) -> None:
+    """After start() the same address answers, with the stored data."""
     url, process_id = own_nats_server.url, own_nats_server.process_id
     async with connected(url) as transport:
         reply = await transport.request_many(
@@ -73,8 +73,8 @@ async def test_a_killed_server_comes_back_on_its_port(own_nats_server: NatsServe
         assert b"KEPT" in names.payload
 
 
-async def test_a_paused_server_says_nothing_until_it_goes_on(own_nats_server: NatsServer) -> None:
-    """A fence waits while the server is paused, and ends after `resume`."""
+async def test_paused_server_does_not_answer(own_nats_server: NatsServer) -> None:
+    """A fence waits while the server is paused, and completes when it resumes."""
     async with connected(own_nats_server.url) as transport:
         await transport.fence()
         own_nats_server.pause()
@@ -87,19 +87,19 @@ async def test_a_paused_server_says_nothing_until_it_goes_on(own_nats_server: Na
         await fence
 
 
-def test_stop_ends_a_server_in_whatever_state_it_is(temporary: Path) -> None:
-    """`stop` ends a server that is paused, in lame duck mode, or dead."""
+def test_stop_works_in_every_state(temporary_folder: Path) -> None:
+    """stop() ends a paused server or one in lame duck mode, and ignores a dead one."""
     for trouble in (NatsServer.pause, NatsServer.lame_duck, NatsServer.kill):
         with NatsServer() as server:
             trouble(server)
         assert not server.is_running
-        assert list(temporary.iterdir()) == []
+        assert list(temporary_folder.iterdir()) == []
         with pytest.raises(NatsServerError, match="is not running"):
             server.pause()
 
 
-async def test_its_configuration_holds() -> None:
-    """The server uses the given configuration."""
+async def test_server_uses_the_given_configuration() -> None:
+    """The server runs with the given configuration text."""
     config = (
         'authorization { users = [{user: "me", password: "right", permissions: {publish: "a"}}] }'
     )
@@ -112,18 +112,18 @@ async def test_its_configuration_holds() -> None:
 
 
 @pytest.mark.parametrize("config", ["no { config", "port: nowhere"])
-def test_a_server_that_does_not_start_says_why(temporary: Path, config: str) -> None:
-    """The error has the log of the server; no process or directory is left."""
+def test_failed_start_reports_the_reason(temporary_folder: Path, config: str) -> None:
+    """The error has the server's message; no process and no folder is left."""
     server = NatsServer(config=config)
     with pytest.raises(NatsServerError, match=r"did not start on port \d+:\nnats-server: ."):
         server.start()
-    assert list(temporary.iterdir()) == []
+    assert list(temporary_folder.iterdir()) == []
     with pytest.raises(NatsServerError, match="is not running"):
         _ = server.process_id
 
 
-def test_without_a_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The binary on the PATH is used without the extra; without both, the error has a hint."""
+def test_missing_server_binary_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PATH is searched without the extra; else the error names the extra to install."""
 
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)

@@ -1,4 +1,4 @@
-"""One suite over both transports, so that the one in memory cannot drift from a real server."""
+"""One suite for both transports, so that the in-memory one behaves like a real server."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from weenats import (
 from weenats.transport import Delivery, OnDelivery, Transport
 
 
-async def test_a_message_arrives_as_it_was_sent(
+async def test_message_arrives_unchanged(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Subject, payload and reply arrive; header names are compared without case, the last holds."""
+    """Subject, payload, reply and headers arrive; of duplicate headers the last wins."""
     arrived: list[Delivery] = []
     listener.subscribe(subject, arrived.append)
     await listener.fence()
@@ -45,10 +45,10 @@ async def test_a_message_arrives_as_it_was_sent(
         (">", ["a", "a.b", "c.b", "a.b.c"]),
     ],
 )
-async def test_wildcards(
+async def test_wildcards_match_like_in_nats(
     caller: Transport, listener: Transport, subject: str, pattern: str, taken: list[str]
 ) -> None:
-    """`*` stands for one token, `>` for one or more at the end."""
+    """`*` matches one token, `>` one or more at the end."""
     arrived: list[str] = []
     prefix = f"{subject}."
     listener.subscribe(
@@ -62,10 +62,10 @@ async def test_wildcards(
     assert arrived == taken
 
 
-async def test_one_of_each_queue_group(
+async def test_one_member_of_each_queue_group_gets_a_message(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Every plain subscriber gets a message, and one member of each group, each in its turn."""
+    """Each plain subscriber gets every message, and group members take turns."""
     counts = {"plain": 0, "a1": 0, "a2": 0, "b1": 0}
 
     def count(name: str) -> OnDelivery:
@@ -87,7 +87,7 @@ async def test_one_of_each_queue_group(
 async def test_requests_get_their_own_replies(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Replies find their requests among many, and never carry the request's headers."""
+    """Replies reach their own requests, and never carry the request's headers."""
     listener.subscribe(subject, answering(listener))
     await listener.fence()
     requests = [
@@ -99,8 +99,10 @@ async def test_requests_get_their_own_replies(
     assert not any(reply.headers for reply in replies)
 
 
-async def test_nobody_listens(caller: Transport, subject: str) -> None:
-    """A request that nobody listens to fails at once; a message is dropped without a word."""
+async def test_request_without_responders_fails_immediately(
+    caller: Transport, subject: str
+) -> None:
+    """A request without responders fails at once; a plain message is dropped."""
     caller.publish(subject, b"")
     with pytest.raises(NoRespondersError, match=subject):
         await caller.request(subject, b"", b"", soon())
@@ -108,8 +110,10 @@ async def test_nobody_listens(caller: Transport, subject: str) -> None:
         assert await caller.request_many(subject, b"", timeout=120, quiet=120) == []
 
 
-async def test_no_reply_in_time(caller: Transport, listener: Transport, subject: str) -> None:
-    """A request ends when its deadline passes, or has passed before; a late reply is dropped."""
+async def test_request_without_a_reply_times_out(
+    caller: Transport, listener: Transport, subject: str
+) -> None:
+    """A request ends at its deadline, and a late reply is dropped."""
     arrived: list[Delivery] = []
     listener.subscribe(subject, arrived.append)
     await listener.fence()
@@ -128,10 +132,10 @@ async def test_no_reply_in_time(caller: Transport, listener: Transport, subject:
     assert (await caller.request(f"{subject}.2", b"", b"", soon())).payload == b"in time"
 
 
-async def test_a_cancelled_request_is_forgotten(
+async def test_cancelled_request_does_not_affect_others(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Cancelling a request leaves the others alone."""
+    """Other requests still get their replies."""
     waiting: asyncio.Queue[Delivery] = asyncio.Queue()
     listener.subscribe(subject, waiting.put_nowait)
     await listener.fence()
@@ -146,8 +150,10 @@ async def test_a_cancelled_request_is_forgotten(
     assert given_up.cancelled()
 
 
-async def test_giving_up_is_told(caller: Transport, listener: Transport, subject: str) -> None:
-    """Whoever waits no more, cancelled or out of time, says which reply with an empty message."""
+async def test_abandoned_request_sends_a_cancel_message(
+    caller: Transport, listener: Transport, subject: str
+) -> None:
+    """A cancelled or timed out request sends its reply subject in an empty message."""
     asked: asyncio.Queue[Delivery] = asyncio.Queue()
     told: asyncio.Queue[Delivery] = asyncio.Queue()
     listener.subscribe(subject, asked.put_nowait)
@@ -173,8 +179,10 @@ async def test_giving_up_is_told(caller: Transport, listener: Transport, subject
     assert told.empty()
 
 
-async def test_only_giving_up_is_told(caller: Transport, listener: Transport, subject: str) -> None:
-    """Answered, refused and unsent calls are given up by nobody; without a subject none is told."""
+async def test_completed_requests_send_no_cancel_message(
+    caller: Transport, listener: Transport, subject: str
+) -> None:
+    """Answered, rejected and unsent requests, or those without a cancel subject, send none."""
     told: list[Delivery] = []
     listener.subscribe(f"{subject}.*", told.append)
     echo = listener.subscribe(subject, answering(listener))
@@ -197,10 +205,10 @@ async def test_only_giving_up_is_told(caller: Transport, listener: Transport, su
     assert told == []
 
 
-async def test_giving_up_disturbs_nobody(
+async def test_cancel_message_without_listener_is_harmless(
     caller: Transport, listener: Transport, subject: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """That nobody listens there, or that the connection is closed, changes nothing for anyone."""
+    """Missing listeners or a closed connection affect no other request and log nothing."""
     asked: asyncio.Queue[Delivery] = asyncio.Queue()
     listener.subscribe(subject, asked.put_nowait)
     listener.subscribe(f"{subject}.echo", answering(listener, b"here"))
@@ -227,10 +235,10 @@ async def test_giving_up_disturbs_nobody(
     assert caplog.records == []
 
 
-async def test_a_foreign_reply_is_passed_over(
+async def test_unaccepted_replies_are_ignored(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """What the caller does not accept is no reply, and is told when no other one comes."""
+    """A reply that is not accepted is ignored, and mentioned if the request times out."""
     listener.subscribe(subject, answering(listener, b"foreign"))
     listener.subscribe(f"{subject}.*", answering(listener, b"foreign"))
     listener.subscribe(f"{subject}.both", answering(listener, b"ours"))
@@ -255,10 +263,10 @@ async def test_a_foreign_reply_is_passed_over(
     assert "1 message" in error.message
 
 
-async def test_request_many_gathers_all_replies(
+async def test_request_many_collects_all_replies(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """All who listen are heard, until it is quiet or time is up."""
+    """request_many() collects replies until there is a pause or the timeout passes."""
     for number in range(3):
         listener.subscribe(subject, answering(listener, b"%d" % number))
     listener.subscribe(f"{subject}.silent", lambda _: None)

@@ -1,4 +1,4 @@
-"""Files of credentials: good ones, broken ones, hostile ones."""
+"""Credentials files: valid, broken and hostile ones."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ JWT = CREDENTIALS.splitlines()[1]
 
 
 def verify(identity: Identity) -> None:
-    """Check that what it signs is signed by its key."""
+    """Check the key and a signature of an identity."""
     pair = nkeys.from_seed(bytearray(USER.seed.encode()))
     assert identity.public_key == USER.public
     assert pair.verify(b"nonce", base64.b64decode(identity.sign("nonce")))
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\n\n"])
-def test_a_creds_file(tmp_path: Path, ending: str) -> None:
-    """The JWT and a signature of its seed; line ends are anybody's."""
+def test_creds_file_gives_jwt_and_signature(tmp_path: Path, ending: str) -> None:
+    """Any line ending is accepted, and repr hides the JWT."""
     (tmp_path / "clerk.creds").write_bytes(CREDENTIALS.replace("\n", ending).encode())
     identity = credentials_in(tmp_path / "clerk.creds")
     verify(identity)
@@ -33,8 +33,8 @@ def test_a_creds_file(tmp_path: Path, ending: str) -> None:
     assert JWT not in repr(identity)
 
 
-def test_a_seed_file(tmp_path: Path) -> None:
-    """A signature of the seed, whatever space is around it."""
+def test_seed_file_gives_a_signature(tmp_path: Path) -> None:
+    """Whitespace around the seed is ignored."""
     (tmp_path / "clerk.nk").write_text(f" {USER.seed}\n\n")
     identity = nkey_in(str(tmp_path / "clerk.nk"))
     verify(identity)
@@ -59,8 +59,10 @@ def test_a_seed_file(tmp_path: Path) -> None:
     ],
     ids=range(11),
 )
-def test_what_is_no_credentials(tmp_path: Path, content: bytes, read: type[Identity]) -> None:
-    """It is told with the file and without what stands in it; nothing loops, nothing is signed."""
+def test_invalid_credentials_file_is_rejected(
+    tmp_path: Path, content: bytes, read: type[Identity]
+) -> None:
+    """The error names the file, without its content."""
     (tmp_path / "broken").write_bytes(content)
     with pytest.raises(CredentialsError, match="broken does not contain") as told:
         read(tmp_path / "broken")
@@ -69,7 +71,9 @@ def test_what_is_no_credentials(tmp_path: Path, content: bytes, read: type[Ident
 
 @pytest.mark.parametrize("read", [credentials_in, nkey_in])
 @pytest.mark.parametrize("path", ["nothing", "."])
-def test_what_cannot_be_read(tmp_path: Path, path: str, read: type[Identity]) -> None:
-    """A missing file and a folder are told as what they are."""
+def test_unreadable_credentials_file_is_reported(
+    tmp_path: Path, path: str, read: type[Identity]
+) -> None:
+    """The error says that the file is missing or a directory."""
     with pytest.raises(CredentialsError, match=r"cannot be read: (No such file|Is a directory)"):
         read(tmp_path / path)

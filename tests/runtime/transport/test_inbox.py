@@ -1,4 +1,4 @@
-"""Replies that come late, twice, from others, or never."""
+"""Request inbox: late, duplicate, foreign and missing replies."""
 
 from __future__ import annotations
 
@@ -22,91 +22,91 @@ NOBODY = b"NATS/1.0 503\r\n\r\n"
 FAR = 1e12
 
 
-def answer(reply: str, payload: bytes = b"yes", block: bytes = b"") -> Delivery:
-    """Return what arrives on a reply subject."""
+def make_reply(reply: str, payload: bytes = b"yes", block: bytes = b"") -> Delivery:
+    """Return a message on a reply subject."""
     return Delivery(reply, "", payload, block)
 
 
-async def test_each_request_has_a_reply_subject_of_its_own() -> None:
-    """Subjects are below the one inbox and never used twice; replies find their own requests."""
+async def test_each_request_has_its_own_reply_subject() -> None:
+    """Reply subjects are below one inbox, unique, and lead to their own requests."""
     mux = RequestMux("_INBOX.me")
     opened = [mux.open("a.b", FAR, None) for _ in range(100)]
     assert mux.wildcard == "_INBOX.me.*"
     assert len({reply for reply, _ in opened}) == 100
     assert all(reply.rpartition(".")[0] == "_INBOX.me" for reply, _ in opened)
     for reply, _ in reversed(opened):
-        mux.on_delivery(answer(reply, reply.encode()))
+        mux.on_delivery(make_reply(reply, reply.encode()))
     assert [(await future).payload.decode() for _, future in opened] == [r for r, _ in opened]
     mux.close()
 
 
 async def test_late_and_duplicate_replies_are_dropped() -> None:
-    """The first reply holds; a second one, one after giving up and one to nobody change nothing."""
+    """The first reply is used; duplicates, late and unknown replies are dropped."""
     mux = RequestMux("_INBOX.me")
     reply, future = mux.open("a.b", FAR, None)
-    mux.on_delivery(answer(reply, b"first"))
-    mux.on_delivery(answer(reply, b"second"))
+    mux.on_delivery(make_reply(reply, b"first"))
+    mux.on_delivery(make_reply(reply, b"second"))
     assert (await future).payload == b"first"
     reply, given_up = mux.open("a.b", FAR, None)
     mux.discard(reply)
     mux.discard(reply)
-    mux.on_delivery(answer(reply))
-    mux.on_delivery(answer("_INBOX.me.999"))
-    mux.on_delivery(answer("_INBOX.other.1"))
+    mux.on_delivery(make_reply(reply))
+    mux.on_delivery(make_reply("_INBOX.me.999"))
+    mux.on_delivery(make_reply("_INBOX.other.1"))
     assert not given_up.done()
     assert mux._pending == {}
     mux.close()
 
 
-async def test_a_reply_to_a_cancelled_call_is_dropped() -> None:
-    """A caller that was cancelled while its reply was on the way is not disturbed."""
+async def test_reply_to_a_cancelled_call_is_dropped() -> None:
+    """A reply that arrives after the cancellation has no effect."""
     mux = RequestMux("_INBOX.me")
     reply, future = mux.open("a.b", FAR, None)
     future.cancel()
-    mux.on_delivery(answer(reply))
+    mux.on_delivery(make_reply(reply))
     mux.fail(ConnectionLostError)
     assert future.cancelled()
     mux.close()
 
 
-async def test_foreign_answers_are_passed_over_and_counted() -> None:
-    """A stream that answers first does not end the call; when nothing better comes, it is told."""
+async def test_unaccepted_replies_are_ignored_and_counted() -> None:
+    """Unaccepted replies do not end the call, and the timeout error has their number."""
     clock = travel()
     mux = RequestMux("_INBOX.me", clock)
     reply, future = mux.open("a.b", FAR, lambda delivery: delivery.payload == b"yes")
-    mux.on_delivery(answer(reply, b'{"stream":"S","seq":1}'))
-    mux.on_delivery(answer(reply, b"yes"))
+    mux.on_delivery(make_reply(reply, b'{"stream":"S","seq":1}'))
+    mux.on_delivery(make_reply(reply, b"yes"))
     assert (await future).payload == b"yes"
     reply, future = mux.open("a.b", clock() + 1, lambda _: False)
     for _ in range(3):
-        mux.on_delivery(answer(reply))
+        mux.on_delivery(make_reply(reply))
     clock.advance(2)
     with pytest.raises(DeadlineExceededError, match=r"3 message\(s\) arrived that are not"):
         await future
 
 
-async def test_nobody_listens() -> None:
-    """The status of the server ends the call at once, under whatever condition it waits."""
+async def test_no_responders_status_ends_the_call() -> None:
+    """The server's 503 status ends the call at once, whatever replies it accepts."""
     mux = RequestMux("_INBOX.me")
     for accepts in (None, lambda _: False):
         reply, future = mux.open("a.b", FAR, accepts)
-        mux.on_delivery(answer(reply, b"", NOBODY))
+        mux.on_delivery(make_reply(reply, b"", NOBODY))
         with pytest.raises(NoRespondersError, match=r"no responders on a\.b"):
             await future
     mux.close()
 
 
-async def test_a_payload_beside_a_status_is_a_reply() -> None:
-    """Only an empty message with the status is the server's; a body is somebody's answer."""
+async def test_message_with_status_and_payload_is_a_reply() -> None:
+    """Only an empty message with the status comes from the server."""
     mux = RequestMux("_INBOX.me")
     reply, future = mux.open("a.b", FAR, None)
-    mux.on_delivery(answer(reply, b"yes", NOBODY))
+    mux.on_delivery(make_reply(reply, b"yes", NOBODY))
     assert (await future).payload == b"yes"
     mux.close()
 
 
-async def test_failing_by_subject() -> None:
-    """A refused subject ends the calls to it and to no other; without one all end."""
+async def test_fail_ends_the_calls_of_a_subject() -> None:
+    """fail() ends the calls to one subject, or all calls without a subject."""
     mux = RequestMux("_INBOX.me")
     (_, one), (_, two), (_, other) = (
         mux.open(subject, FAR, None) for subject in ("A.b", "A.b", "a.b")
@@ -123,8 +123,8 @@ async def test_failing_by_subject() -> None:
     mux.close()
 
 
-async def test_expiry() -> None:
-    """A call ends at its own deadline, early ones first, and says which subject kept silent."""
+async def test_calls_expire_at_their_own_deadline() -> None:
+    """The error names the subject of the expired call."""
     clock = travel()
     mux = RequestMux("_INBOX.me", clock)
     _, late = mux.open("a.late", clock() + 10, None)
@@ -139,12 +139,12 @@ async def test_expiry() -> None:
     assert mux._pending == {}
 
 
-async def test_answered_calls_never_expire() -> None:
-    """What was answered, failed or given up is watched no longer."""
+async def test_finished_calls_do_not_expire() -> None:
+    """Answered and discarded calls no longer have a timer."""
     clock = travel()
     mux = RequestMux("_INBOX.me", clock)
     opened = [mux.open("a.b", clock() + 1, None) for _ in range(3)]
-    mux.on_delivery(answer(opened[0][0]))
+    mux.on_delivery(make_reply(opened[0][0]))
     mux.discard(opened[1][0])
     clock.advance(2)
     await settle()
@@ -153,8 +153,8 @@ async def test_answered_calls_never_expire() -> None:
     assert isinstance(opened[2][1].exception(), DeadlineExceededError)
 
 
-async def gather(patch: pytest.MonkeyPatch, *arriving: Delivery | float) -> list[bytes]:
-    """Let messages and pauses (seconds) arrive, and return what is gathered."""
+async def collect(patch: pytest.MonkeyPatch, *arriving: Delivery | float) -> list[bytes]:
+    """Let messages and pauses (in seconds) arrive, and return the collected payloads."""
     clock, arrived = travel(), asyncio.Queue[Delivery]()
     patch.setattr(request_mux, "monotonic", clock)
     task = asyncio.create_task(gather_replies(arrived, timeout=10, quiet=1))
@@ -169,16 +169,16 @@ async def gather(patch: pytest.MonkeyPatch, *arriving: Delivery | float) -> list
     return [delivery.payload for delivery in await task]
 
 
-async def test_gathering_ends_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a reply, a pause longer than `quiet` ends it; nobody at all ends it at once."""
-    one, two = answer("r", b"1"), answer("r", b"2")
-    replies = await gather(monkeypatch, 0.5, one, 0.9, two, 1.1, answer("r", b"3"))
+async def test_collecting_ends_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause longer than `quiet` ends it, and no responders end it at once."""
+    one, two = make_reply("r", b"1"), make_reply("r", b"2")
+    replies = await collect(monkeypatch, 0.5, one, 0.9, two, 1.1, make_reply("r", b"3"))
     assert replies == [b"1", b"2"]
-    assert await gather(monkeypatch, answer("r", b"", NOBODY)) == []
+    assert await collect(monkeypatch, make_reply("r", b"", NOBODY)) == []
 
 
-async def test_gathering_ends_with_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence is waited for until the timeout, and a stream of replies lasts no longer."""
-    assert await gather(monkeypatch, 9.0, 1.1) == []
-    stream = [each for number in range(20) for each in (0.7, answer("r", b"%d" % number))]
-    assert len(await gather(monkeypatch, *stream)) == 14
+async def test_collecting_ends_at_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither silence nor a stream of replies extends the timeout."""
+    assert await collect(monkeypatch, 9.0, 1.1) == []
+    stream = [each for number in range(20) for each in (0.7, make_reply("r", b"%d" % number))]
+    assert len(await collect(monkeypatch, *stream)) == 14

@@ -1,4 +1,4 @@
-"""The same suite over both transports: fences, limits, and how connections begin and end."""
+"""Fences, size limits, connecting and closing, for both transports."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from weenats.transport import Delivery, Transport
 Opener = Callable[[], Transport]
 
 
-async def test_a_fence_is_a_barrier(caller: Transport, listener: Transport, subject: str) -> None:
-    """After subscribe and fence a request over another connection finds its responder."""
+async def test_fence_makes_subscriptions_visible(
+    caller: Transport, listener: Transport, subject: str
+) -> None:
+    """After subscribe and fence a request from another connection finds its responder."""
     for round_number in range(300):
         own = f"{subject}.{round_number}"
         listener.subscribe(own, answering(listener, b"here"))
@@ -24,10 +26,10 @@ async def test_a_fence_is_a_barrier(caller: Transport, listener: Transport, subj
         assert (await caller.request(own, b"", b"", soon())).payload == b"here"
 
 
-async def test_leaving_a_group_loses_nothing(
+async def test_leaving_a_queue_group_loses_no_request(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Members leave and join while requests are under way: each one is answered."""
+    """Requests are answered while members leave and join."""
     answered = 0
     done = asyncio.Event()
 
@@ -54,10 +56,10 @@ async def test_leaving_a_group_loses_nothing(
     assert answered > 3000
 
 
-async def test_after_unsubscribe_nothing_arrives(
+async def test_no_message_arrives_after_unsubscribe(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """What was sent before the end is handed over, what is sent after it is not."""
+    """Messages sent before are delivered, later ones are not."""
     arrived: list[bytes] = []
     interest = listener.subscribe(subject, lambda delivery: arrived.append(delivery.payload))
     assert interest.subject == subject
@@ -72,10 +74,10 @@ async def test_after_unsubscribe_nothing_arrives(
     assert arrived == [b"before"]
 
 
-async def test_messages_that_are_too_large_are_not_sent(
+async def test_oversized_messages_are_rejected(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Headers and payload have max_payload bytes at most together; the connection lives on."""
+    """Headers and payload together are limited to max_payload; the connection stays open."""
     arrived: list[int] = []
     listener.subscribe(subject, lambda delivery: arrived.append(len(delivery.payload)))
     await listener.fence()
@@ -92,10 +94,10 @@ async def test_messages_that_are_too_large_are_not_sent(
     assert arrived == [limit, fitting]
 
 
-async def test_a_callback_that_raises_ends_nothing(
+async def test_failing_callback_does_not_stop_deliveries(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """A delivery that cannot be taken is logged; the next ones arrive."""
+    """After a callback raised, the next messages still arrive."""
     arrived: list[bytes] = []
 
     def on_delivery(delivery: Delivery) -> None:
@@ -110,8 +112,8 @@ async def test_a_callback_that_raises_ends_nothing(
     assert arrived == [b"1", b"2"]
 
 
-async def test_before_connect(opener: Opener, subject: str) -> None:
-    """Publishing and subscribing need a connection; a request opens it; connecting twice is one."""
+async def test_operations_before_connect(opener: Opener, subject: str) -> None:
+    """Publishing and subscribing need a connection; a request opens it."""
     transport = opener()
     assert transport.max_payload == 1_048_576
     with pytest.raises(ConnectionLostError, match="not open yet"):
@@ -127,10 +129,10 @@ async def test_before_connect(opener: Opener, subject: str) -> None:
     await transport.fence()
 
 
-async def test_a_closed_transport_refuses_everything_at_once(
+async def test_closed_transport_rejects_all_operations(
     opener: Opener, caller: Transport, subject: str
 ) -> None:
-    """After close every verb raises ConnectionLostError; closing again is fine."""
+    """Each operation raises ConnectionLostError; closing twice is allowed."""
     interest = caller.subscribe(subject, print)
     for transport in (caller, opener()):
         await transport.close()
@@ -151,10 +153,10 @@ async def test_a_closed_transport_refuses_everything_at_once(
         await transport.unsubscribe([interest])
 
 
-async def test_close_ends_calls_that_wait(
+async def test_close_ends_pending_calls(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """Requests that wait when it is closed learn at once; what was published is sent."""
+    """Pending requests fail at once, and published messages are still sent."""
     waiting: asyncio.Queue[Delivery] = asyncio.Queue()
     listener.subscribe(subject, waiting.put_nowait)
     await listener.fence()

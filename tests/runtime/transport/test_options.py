@@ -1,4 +1,4 @@
-"""What is refused when it is written down."""
+"""Validation of the connection options."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ USER = {"user": "clerk", "password": "x"}
 
 
 @pytest.mark.parametrize("given", SIGNED)
-def test_missing_nkeys_are_told_at_once(
+def test_missing_nkeys_package_is_reported(
     monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
 ) -> None:
-    """With the extra to install; other credentials do not need it."""
+    """The error names the extra to install; other credentials do not need it."""
     monkeypatch.setitem(sys.modules, "nkeys", None)
     with pytest.raises(ImportError, match=r"package nkeys: pip install 'weenats\[nkeys\]'"):
         ConnectionOptions(**given)
@@ -38,15 +38,15 @@ def test_missing_nkeys_are_told_at_once(
     ],
     ids="+".join,
 )
-def test_credentials_that_contradict_each_other(given: dict[str, Any]) -> None:
-    """Nothing that is given is passed over in silence."""
+def test_conflicting_credentials_are_rejected(given: dict[str, Any]) -> None:
+    """Incomplete and conflicting credentials are not silently ignored."""
     with pytest.raises(InvalidArgumentError):
         ConnectionOptions(**given)
 
 
 @pytest.mark.parametrize("given", SIGNED)
-def test_a_token_beside_what_is_signed(given: dict[str, Any]) -> None:
-    """Both are sent: an authorization service behind NATS may ask for them."""
+def test_auth_token_can_be_combined_with_signed_credentials(given: dict[str, Any]) -> None:
+    """An authorization service behind NATS may need both."""
     assert "x" not in repr(ConnectionOptions(auth_token="x", **given))
 
 
@@ -63,8 +63,8 @@ SEED = "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY"
         ("credentials", "-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n"),
     ],
 )
-def test_secrets_in_place_of_their_file_are_refused_and_not_shown(name: str, secret: str) -> None:
-    """What would be told as the path of a file that cannot be read is no path."""
+def test_secret_in_place_of_a_path_is_rejected(name: str, secret: str) -> None:
+    """The error says that a path is expected, and does not show the secret."""
     given: dict[str, Any] = {name: secret}
     with pytest.raises(InvalidArgumentError, match=f"{name} is the path of a file") as refused:
         ConnectionOptions(**given)
@@ -72,13 +72,13 @@ def test_secrets_in_place_of_their_file_are_refused_and_not_shown(name: str, sec
 
 
 @pytest.mark.parametrize("path", ["clerk.nk", Path("/run/S3CRETS/clerk.creds"), SEED.lower()])
-def test_paths_are_no_secrets(path: str | Path) -> None:
-    """Whatever a file is called, as text and as Path."""
+def test_file_paths_are_accepted(path: str | Path) -> None:
+    """Any file name is accepted, as str and as Path."""
     assert ConnectionOptions(nkey_seed=path).nkey_seed == path
 
 
 @pytest.mark.parametrize("tls", ["ca.pem", True, Path("ca.pem")])
-def test_a_file_is_no_tls_context(tls: Any) -> None:
-    """The error says how one is made of a file of certificates."""
+def test_path_as_tls_option_is_rejected(tls: Any) -> None:
+    """The error shows how to create an SSL context from a certificate file."""
     with pytest.raises(InvalidArgumentError, match=r"ssl\.create_default_context\(cafile=\.\.\.\)"):
         ConnectionOptions(tls=tls)

@@ -1,4 +1,4 @@
-"""Health checks in the background: their results, timeouts and isolation from each other."""
+"""Health checks in the background: results, failures, timeouts and logging."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[..., HealthChecks]
 
 @pytest.fixture
 async def checks() -> AsyncIterator[Make]:
-    """Create the health checks of a service, by name."""
+    """Create the health checks of a service from names and callables."""
     made: list[HealthChecks] = []
 
     def make(**named: Any) -> HealthChecks:
@@ -41,7 +41,7 @@ async def checks() -> AsyncIterator[Make]:
         await each.close()
 
 
-def found(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
+def results(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
     """Return status and message of each check by name."""
     return {
         name: (each["status"], each.get("message"))
@@ -51,7 +51,7 @@ def found(checks: HealthChecks) -> dict[str, tuple[str, Any]]:
 
 
 async def forever() -> None:
-    """Wait forever."""
+    """Wait for ever."""
     await asyncio.Event().wait()
 
 
@@ -93,11 +93,11 @@ class Callables:
     """Checks that are neither functions nor coroutine functions."""
 
     async def __call__(self) -> bool:
-        """Return ok."""
+        """Return True."""
         return True
 
     async def method(self) -> bool:
-        """Return ok."""
+        """Return True."""
         return True
 
 
@@ -118,11 +118,13 @@ WELL = ("ok", None)
         ({"secret": "hunter2"}, ("error", "the check returned dict, not True, False or None")),
     ],
 )
-async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: Any) -> None:
-    """True and None are ok, any other value is an error; the value is not shown."""
+async def test_return_value_gives_the_status(
+    checks: Make, how: Any, value: Any, expected: Any
+) -> None:
+    """True and None are ok, anything else is an error that does not show the value."""
     made = checks(one=how(value))
     await made.start()
-    assert found(made) == {"one": expected}
+    assert results(made) == {"one": expected}
 
 
 @pytest.mark.parametrize("how", [raising, raising_later])
@@ -135,37 +137,37 @@ async def test_what_is_returned(checks: Make, how: Any, value: Any, expected: An
         (MemoryError(), "MemoryError"),
     ],
 )
-async def test_what_is_raised(
+async def test_exception_gives_an_error_status(
     checks: Make, how: Any, error: Exception, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The result has the class name of an exception only; the log has all of it."""
+    """The message has the class of the exception only; the log has all of it."""
     made = checks(one=how(error))
     await made.start()
-    assert found(made) == {"one": ("error", f"the check raised {kind}")}
+    assert results(made) == {"one": ("error", f"the check raised {kind}")}
     (record,) = caplog.records
     assert (record.levelname, record.exc_info and record.exc_info[1]) == ("WARNING", error)
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), StopIteration(3)])
-async def test_what_ends_a_thread(checks: Make, error: BaseException) -> None:
-    """SystemExit and the like in a plain check are errors of the check only."""
+async def test_process_exit_in_a_sync_check_is_an_error(checks: Make, error: BaseException) -> None:
+    """SystemExit, KeyboardInterrupt and StopIteration only fail the check."""
     made = checks(one=raising(error), two=returning(None))
     await made.start()
-    assert found(made) == {
+    assert results(made) == {
         "one": ("error", f"the check raised {type(error).__name__}"),
         "two": WELL,
     }
 
 
-async def test_a_check_that_cancels_itself(checks: Make) -> None:
-    """A check that raises CancelledError is an error; the other checks are not affected."""
+async def test_cancelled_check_is_an_error(checks: Make) -> None:
+    """A check that raises CancelledError fails, and the other checks still run."""
     made = checks(one=raising_later(asyncio.CancelledError()), two=awaiting(None))
     await made.start()
-    assert found(made) == {"one": ("error", "the check was cancelled"), "two": WELL}
+    assert results(made) == {"one": ("error", "the check was cancelled"), "two": WELL}
 
 
-async def test_every_kind_of_callable(checks: Make) -> None:
-    """Async methods, callable objects, partials and functions that return a coroutine work."""
+async def test_every_kind_of_callable_is_supported(checks: Make) -> None:
+    """Async methods, callable objects, partials and functions that return coroutines work."""
     later = awaiting("d")
     made = checks(
         a=Callables(),
@@ -176,11 +178,11 @@ async def test_every_kind_of_callable(checks: Make) -> None:
     )
     await made.start()
     told = ("error", "the check returned str, not True, False or None")
-    assert found(made) == {"a": WELL, "b": WELL, "c": told, "d": told, "e": WELL}
+    assert results(made) == {"a": WELL, "b": WELL, "c": told, "d": told, "e": WELL}
 
 
-async def test_checks_run_together(checks: Make) -> None:
-    """Checks run concurrently."""
+async def test_checks_run_concurrently(checks: Make) -> None:
+    """No check waits for another one to finish."""
     ready, barrier = asyncio.Event(), threading.Barrier(2, timeout=10)
 
     async def first() -> None:
@@ -194,14 +196,14 @@ async def test_checks_run_together(checks: Make) -> None:
 
     made = checks(a=first, b=second, c=third, d=third)
     await made.start()
-    assert set(found(made).values()) == {WELL}
+    assert set(results(made).values()) == {WELL}
 
 
-async def test_a_check_that_hangs(checks: Make) -> None:
-    """A check is an error after the timeout; the other checks and the start are not affected."""
+async def test_hanging_check_times_out(checks: Make) -> None:
+    """Only the hanging check is an error after the timeout, and the start continues."""
     clock = travel()
     made = checks(hangs=forever, fine=awaiting(None))
-    assert found(made)["hangs"] == found(made)["fine"] == ("error", "the check has not run yet")
+    assert results(made)["hangs"] == results(made)["fine"] == ("error", "the check has not run yet")
     starting = asyncio.create_task(made.start())
     await settle()
     clock.advance(TIMEOUT - 0.5)
@@ -209,11 +211,11 @@ async def test_a_check_that_hangs(checks: Make) -> None:
     assert not starting.done()
     clock.advance(0.6)
     await starting
-    assert found(made) == {"hangs": ("error", "the check took longer than 5 s"), "fine": WELL}
+    assert results(made) == {"hangs": ("error", "the check took longer than 5 s"), "fine": WELL}
 
 
-async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> None:
-    """A plain check that blocks occupies one thread and is not started again."""
+async def test_hanging_sync_check_uses_one_thread(checks: Make) -> None:
+    """A blocked sync check is not started again and does not block the event loop."""
     clock, released, rounds = travel(), threading.Event(), []
     calls: list[threading.Thread] = []
 
@@ -222,7 +224,7 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
         released.wait(LIMIT)
 
     async def count() -> None:
-        rounds.append(found(made)["blocks"])
+        rounds.append(results(made)["blocks"])
 
     made = checks(blocks=block, counts=count)
     starting = asyncio.create_task(made.start())
@@ -241,12 +243,12 @@ async def test_a_thread_that_hangs_is_not_joined_by_another(checks: Make) -> Non
     await until(lambda: not calls[0].is_alive())
     await settle()
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["blocks"] == WELL)
+    await until(lambda: results(made)["blocks"] == WELL)
     assert len(calls) == 2
 
 
-async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -> None:
-    """An async check that ignores cancellation is not started again until it ends."""
+async def test_async_check_ignoring_cancellation_runs_once(checks: Make) -> None:
+    """A check that swallows its cancellation is started again only after it has ended."""
     clock, released, begun = travel(), asyncio.Event(), []
 
     async def stubborn() -> None:
@@ -263,17 +265,17 @@ async def test_a_task_that_will_not_end_is_not_joined_by_another(checks: Make) -
     clock.advance(TIMEOUT + 0.1)
     await starting
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["stubborn"][1] == "an earlier run of the check has not ended")
+    await until(lambda: results(made)["stubborn"][1] == "an earlier run of the check has not ended")
     assert len(begun) == 1
     released.set()
     await settle()
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["stubborn"] == WELL)
+    await until(lambda: results(made)["stubborn"] == WELL)
     assert len(begun) == 2
 
 
-async def test_a_late_answer_changes_nothing(checks: Make) -> None:
-    """A result after the timeout is ignored."""
+async def test_result_after_the_timeout_is_ignored(checks: Make) -> None:
+    """A result after the timeout does not change the status."""
     clock, entered, released = travel(), threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
 
@@ -290,11 +292,11 @@ async def test_a_late_answer_changes_nothing(checks: Make) -> None:
     released.set()
     await until(lambda: not threads[0].is_alive())
     await settle()
-    assert found(made) == {"late": ("error", "the check took longer than 5 s")}
+    assert results(made) == {"late": ("error", "the check took longer than 5 s")}
 
 
-async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFixture) -> None:
-    """Changes are logged once; a first result of ok is not a change."""
+async def test_status_changes_are_logged(checks: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Each change is logged once; a first successful run is not a change."""
     caplog.set_level(logging.INFO)
     clock = travel()
     answers: list[Any] = [True, False, False, True, True]
@@ -318,8 +320,8 @@ async def test_what_changes_is_logged(checks: Make, caplog: pytest.LogCaptureFix
     ]
 
 
-async def test_nothing_of_whoever_starts_it_is_seen(checks: Make) -> None:
-    """Checks do not inherit the context of the code that starts the service."""
+async def test_checks_do_not_inherit_context_variables(checks: Make) -> None:
+    """Checks do not see the context in which the service was started."""
     variable = ContextVar("variable", default="none")
     seen: list[str] = []
     clock = travel()
@@ -339,8 +341,8 @@ async def test_nothing_of_whoever_starts_it_is_seen(checks: Make) -> None:
     assert set(seen) == {"none"}
 
 
-async def test_closing_ends_what_runs(checks: Make) -> None:
-    """`close` cancels running checks, and no check runs afterwards."""
+async def test_close_cancels_running_checks(checks: Make) -> None:
+    """After close() no check runs any more."""
     clock = travel()
     ended: list[str] = []
 
@@ -363,8 +365,10 @@ async def test_closing_ends_what_runs(checks: Make) -> None:
     await made.close()
 
 
-async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A check for which no thread can be started is an error, and runs again the next time."""
+async def test_check_without_a_thread_is_retried(
+    checks: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that cannot get a thread is an error, and runs again the next time."""
     clock = travel()
 
     def refuse(self: threading.Thread) -> None:
@@ -374,14 +378,14 @@ async def test_a_machine_without_threads(checks: Make, monkeypatch: pytest.Monke
         patched.setattr(threading.Thread, "start", refuse)
         made = checks(one=returning(None))
         await made.start()
-    assert found(made) == {"one": ("error", "the check raised RuntimeError")}
+    assert results(made) == {"one": ("error", "the check raised RuntimeError")}
     await settle()
     clock.advance(INTERVAL + 0.1)
-    await until(lambda: found(made)["one"] == WELL)
+    await until(lambda: results(made)["one"] == WELL)
 
 
 async def test_disabled_checks_never_run() -> None:
-    """With `enabled=False`, no check runs."""
+    """With health disabled no check runs."""
     calls: list[None] = []
     settings = HealthSettings(
         enabled=False,

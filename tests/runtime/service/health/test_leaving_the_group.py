@@ -1,4 +1,4 @@
-"""An instance with `self_eject` leaves its queue group while a health check fails."""
+"""Self-ejection: an unhealthy instance leaves its queue group and rejoins it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from weenats.testing import MemoryTransport
 GO = Run(action="go")
 
 
-async def test_a_failing_check_keeps_new_work_away() -> None:
-    """While a check fails, calls find no responders; discovery and health still respond."""
+async def test_unhealthy_instance_leaves_the_queue_group() -> None:
+    """While a check fails calls have no responders, but `$SRV` and health still answer."""
     transport, well = MemoryTransport(), [True]
     looked = asyncio.Event()
 
@@ -52,8 +52,8 @@ async def test_a_failing_check_keeps_new_work_away() -> None:
         assert (await client.check_health()).status == "ok"
 
 
-async def test_it_does_not_begin_with_work_while_a_check_fails() -> None:
-    """A service that starts with a failing check joins its queue group once it is ok."""
+async def test_unhealthy_instance_does_not_join_at_start() -> None:
+    """A service that starts unhealthy takes no requests until it is healthy."""
     transport, well = MemoryTransport(), [False]
     service = (
         NatsServiceBuilder(Probe(), transport=transport)
@@ -68,8 +68,8 @@ async def test_it_does_not_begin_with_work_while_a_check_fails() -> None:
         await ProbeClient(transport).run("k", GO)
 
 
-def test_leaving_needs_something_to_go_by() -> None:
-    """`self_eject` requires a circuit breaker or health checks."""
+def test_self_eject_requires_a_breaker_or_health_checks() -> None:
+    """build() with self_eject names what to add."""
     builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
     with pytest.raises(ValueError, match=r"with_circuit_breaker\(...\) or with_health"):
         builder.with_queue_group("probe", self_eject=True).build()

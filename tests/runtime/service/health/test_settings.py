@@ -1,4 +1,4 @@
-"""Validation of the arguments of `with_health`."""
+"""with_health(): validation of its options."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from weenats import CustomCheck, InvalidArgumentError, NatsServiceBuilder
 
 
 def builder() -> NatsServiceBuilder:
-    """Return a builder that is never started."""
+    """Return a builder without a connection."""
     return NatsServiceBuilder(Probe())
 
 
-def a_check(name: Any = "store", check: Any = bool, **more: Any) -> Any:
+def make_check(name: Any = "store", check: Any = bool, **more: Any) -> Any:
     """Return an entry of custom_checks."""
     return {"name": name, "check": check, **more}
 
 
 @pytest.mark.parametrize("name", ["store", "s", "a-b_c9", "x" * 200])
-def test_names(name: str) -> None:
-    """Names have lower-case letters, digits, dashes and underscores."""
-    assert builder().with_health(custom_checks=[a_check(name)])
+def test_valid_check_names_are_accepted(name: str) -> None:
+    """A name has lower-case letters, digits, dashes and underscores."""
+    assert builder().with_health(custom_checks=[make_check(name)])
 
 
 @pytest.mark.parametrize(
     "name", ["", "Store", "9a", "-a", "_a", "a b", "a\n", "a.b", "ä", None, 5, b"a", "jwks"]
 )
-def test_no_names(name: Any) -> None:
-    """Other names are refused, and so is the name of the built-in check."""
+def test_invalid_check_names_are_rejected(name: Any) -> None:
+    """Other names and the name of the built-in check are rejected."""
     with pytest.raises(ValueError, match=r"a name in custom_checks|built-in check"):
-        builder().with_health(custom_checks=[a_check(name)])
+        builder().with_health(custom_checks=[make_check(name)])
 
 
 @pytest.mark.parametrize(
     "duration", [0, -1, float("nan"), float("inf"), "5", None, True, timedelta(0)]
 )
-def test_no_durations(duration: Any) -> None:
-    """Interval and timeout must be positive durations; the error names the argument."""
+def test_invalid_durations_are_rejected(duration: Any) -> None:
+    """The interval and timeout must be positive, and the error names the option."""
     with pytest.raises(InvalidArgumentError, match="interval must be"):
         builder().with_health(interval=duration)
     with pytest.raises(InvalidArgumentError, match="timeout must be"):
@@ -50,9 +50,13 @@ def test_no_durations(duration: Any) -> None:
 @pytest.mark.parametrize(
     ("checks", "error", "told"),
     [
-        ([a_check(), a_check()], ValueError, "have the name store twice"),
-        ([a_check(check=5)], TypeError, "the check store is not callable"),
-        ([a_check(timeout=3)], ValueError, "has the members name, check; this one has name, check"),
+        ([make_check(), make_check()], ValueError, "have the name store twice"),
+        ([make_check(check=5)], TypeError, "the check store is not callable"),
+        (
+            [make_check(timeout=3)],
+            ValueError,
+            "has the members name, check; this one has name, check",
+        ),
         ([{"name": "store"}], ValueError, "this one has name"),
         ([{}], ValueError, "this one has none"),
         ([("store", bool)], TypeError, "each of custom_checks is a dictionary, not tuple"),
@@ -61,20 +65,20 @@ def test_no_durations(duration: Any) -> None:
         (None, TypeError, "a list of dictionaries, not NoneType"),
     ],
 )
-def test_no_checks(checks: Any, error: type[Exception], told: str) -> None:
-    """Invalid checks are refused with a helpful message."""
+def test_invalid_checks_are_rejected(checks: Any, error: type[Exception], told: str) -> None:
+    """The error says what is wrong with the checks."""
     with pytest.raises(error, match=told):
         builder().with_health(custom_checks=checks)
 
 
-def test_enabled_is_a_truth_value() -> None:
-    """`enabled` must be a bool."""
+def test_enabled_must_be_a_bool() -> None:
+    """The string 'no' is not accepted as True."""
     with pytest.raises(TypeError, match="enabled is True or False, not 'no'"):
         builder().with_health("no")  # type: ignore[arg-type]
 
 
-def test_once() -> None:
-    """A second call is refused; builders are immutable."""
+def test_with_health_can_be_called_once() -> None:
+    """A second call is rejected, and the original builder is unchanged."""
     first = builder()
     second = first.with_health(enabled=False)
     with pytest.raises(ValueError, match=r"with_health\(\) was already called"):
@@ -82,8 +86,8 @@ def test_once() -> None:
     assert first.with_health()
 
 
-def test_entries_are_copied() -> None:
-    """Later changes of the arguments have no effect."""
+def test_custom_checks_are_copied() -> None:
+    """Later changes of the list and its dictionaries have no effect."""
     entry: CustomCheck = {"name": "store", "check": bool}
     entries = [entry]
     built = builder().with_health(custom_checks=entries)

@@ -1,4 +1,4 @@
-"""Custom metrics: validation, and values that are omitted."""
+"""Custom metrics: validation, and values that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,73 +12,77 @@ import pytest
 from weenats.service.monitoring.custom_metrics import CustomMetrics, check_metrics
 
 
-def a_metric(read: Any = int, **changes: Any) -> Any:
+def make_metric(read: Any = int, **changes: Any) -> Any:
     """Return an entry of custom_metrics."""
     return {"name": "depth", "type": "gauge", "help": "How deep.", "read": read, **changes}
 
 
 @pytest.mark.parametrize("name", ["depth", "d", "queue_depth2", "d__"])
-def test_names(name: str) -> None:
-    """Names have lower-case letters, digits and underscores."""
-    assert check_metrics([a_metric(name=name)])[0]["name"] == name
+def test_valid_metric_names_are_accepted(name: str) -> None:
+    """A name has lower-case letters, digits and underscores."""
+    assert check_metrics([make_metric(name=name)])[0]["name"] == name
 
 
 @pytest.mark.parametrize(
     "name", ["", "Depth", "9a", "_a", "a-b", "a b", "a\n", "a.b", "ä", None, 5]
 )
-def test_no_names(name: Any) -> None:
-    """Other names are refused."""
+def test_invalid_metric_names_are_rejected(name: Any) -> None:
+    """Other names are rejected."""
     with pytest.raises(ValueError, match="a name in custom_metrics matches"):
-        check_metrics([a_metric(name=name)])
+        check_metrics([make_metric(name=name)])
 
 
-async def later() -> int:
-    """Return a number."""
+async def read_later() -> int:
+    """Return a number asynchronously."""
     return 5
 
 
 @pytest.mark.parametrize(
     ("metrics", "error", "told"),
     [
-        ([a_metric(), a_metric()], ValueError, "have the name depth twice"),
-        ([a_metric(type="summary")], ValueError, 'depth is "counter" or "gauge", not \'summary\''),
-        ([a_metric(type=["gauge"])], ValueError, 'depth is "counter" or "gauge"'),
-        ([a_metric(help=None)], TypeError, "help of the metric depth must be a string"),
-        ([a_metric(5)], TypeError, "depth must be a plain function"),
-        ([a_metric(later)], TypeError, "depth must be a plain function"),
+        ([make_metric(), make_metric()], ValueError, "have the name depth twice"),
+        (
+            [make_metric(type="summary")],
+            ValueError,
+            'depth is "counter" or "gauge", not \'summary\'',
+        ),
+        ([make_metric(type=["gauge"])], ValueError, 'depth is "counter" or "gauge"'),
+        ([make_metric(help=None)], TypeError, "help of the metric depth must be a string"),
+        ([make_metric(5)], TypeError, "depth must be a plain function"),
+        ([make_metric(read_later)], TypeError, "depth must be a plain function"),
         ([{"name": "depth"}], ValueError, "name, type, help, read; this one has name"),
         ([5], TypeError, "a dictionary, not int"),
         ("depth", TypeError, "a list of dictionaries"),
-        (iter([a_metric()]), TypeError, "a list of dictionaries"),
+        (iter([make_metric()]), TypeError, "a list of dictionaries"),
     ],
 )
-def test_no_metrics(metrics: Any, error: type[Exception], told: str) -> None:
-    """Invalid metrics are refused with a helpful message."""
+def test_invalid_metrics_are_rejected(metrics: Any, error: type[Exception], told: str) -> None:
+    """The error says what is wrong with the metrics."""
     with pytest.raises(error, match=told):
         check_metrics(metrics)
 
 
-class Lying(float):
-    """A number whose conversion to float fails."""
+class UnreadableFloat(float):
+    """A float whose value cannot be read."""
 
     def __float__(self) -> float:
         raise RuntimeError("no")
 
 
 def failing() -> float:
-    """Raise an exception with a secret in its message."""
+    """Raise an error that contains a secret."""
     raise ValueError("password=hunter2")
 
 
 def returning(value: Any) -> Any:
-    """Return a function that returns a value."""
+    """Return a reader that returns this value."""
     return lambda: value
 
 
 @pytest.mark.parametrize("value", [0, 7, -3, 2.5, -0.0, 2**53, 1e308, sys.float_info.min])
-def test_values(value: float) -> None:
-    """Finite numbers are read with type and help."""
-    (told,) = CustomMetrics(check_metrics([a_metric(returning(value))])).read().values()
+def test_finite_values_are_reported(value: float) -> None:
+    """Finite numbers are reported with their type and help."""
+    (told,) = CustomMetrics(check_metrics([make_metric(returning(value))])).read().values()
     assert (told.value, told.type, told.help) == (value, "gauge", "How deep.")
 
 
@@ -86,14 +90,14 @@ def test_values(value: float) -> None:
     "read",
     [
         failing,
-        lambda: later(),  # noqa: PLW0108 - a plain function that returns a coroutine
+        lambda: read_later(),  # noqa: PLW0108 - a plain function that returns a coroutine
         *map(returning, [None, True, "5", b"5", [5], {}, 5j, Fraction(1, 2)]),
-        *map(returning, [math.nan, math.inf, -math.inf, 10**400, Lying(1)]),
+        *map(returning, [math.nan, math.inf, -math.inf, 10**400, UnreadableFloat(1)]),
     ],
 )
-def test_no_values(read: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """A metric that raises or has no finite value is omitted and logged once."""
-    metrics = CustomMetrics(check_metrics([a_metric(read), a_metric(int, name="other")]))
+def test_unreadable_metrics_are_omitted(read: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A metric that raises or is not finite is omitted and logged once."""
+    metrics = CustomMetrics(check_metrics([make_metric(read), make_metric(int, name="other")]))
     for _ in range(3):
         assert list(metrics.read()) == ["other"]
     (record,) = caplog.records
@@ -101,15 +105,15 @@ def test_no_values(read: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert record.exc_info
 
 
-def test_counters_are_not_negative() -> None:
-    """A negative counter is omitted; a gauge may be negative."""
-    assert not CustomMetrics(check_metrics([a_metric(returning(-1), type="counter")])).read()
-    assert CustomMetrics(check_metrics([a_metric(returning(0), type="counter")])).read()
+def test_negative_counters_are_omitted() -> None:
+    """A negative counter is omitted, a negative gauge is not."""
+    assert not CustomMetrics(check_metrics([make_metric(returning(-1), type="counter")])).read()
+    assert CustomMetrics(check_metrics([make_metric(returning(0), type="counter")])).read()
 
 
-def test_a_metric_comes_back() -> None:
-    """A metric is read again after a failure."""
+def test_metric_is_reported_again_after_a_failure() -> None:
+    """A metric that could not be read for a while is reported again."""
     values = iter([math.nan, 5.0])
-    metrics = CustomMetrics(check_metrics([a_metric(lambda: next(values))]))
+    metrics = CustomMetrics(check_metrics([make_metric(lambda: next(values))]))
     assert not metrics.read()
     assert metrics.read()["depth"].value == 5.0

@@ -1,4 +1,4 @@
-"""Snapshots of an instance, and its statistics, with a fake clock."""
+"""Monitoring snapshots and statistics of an instance, with a fake clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[..., Monitor]
 
 
 def settings(**changes: Any) -> MonitoringSettings:
-    """Return settings with changes."""
+    """Return monitoring settings; a test changes what it needs."""
     values: dict[str, Any] = {
         "interval": INTERVAL,
         "include_memory_stats": True,
@@ -35,7 +35,7 @@ def settings(**changes: Any) -> MonitoringSettings:
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """The clock of rates and of the uptime."""
+    """The clock for rates and the uptime."""
     return FakeClock()
 
 
@@ -49,7 +49,7 @@ async def transport() -> MemoryTransport:
 
 @pytest.fixture
 def published(transport: MemoryTransport) -> list[dict[str, Any]]:
-    """The published snapshots, validated against their schema."""
+    """The published snapshots, each validated against its schema."""
     snapshots: list[dict[str, Any]] = []
     transport.subscribe(
         "probe.monitoring",
@@ -60,7 +60,7 @@ def published(transport: MemoryTransport) -> list[dict[str, Any]]:
 
 @pytest.fixture
 async def make(transport: MemoryTransport, clock: FakeClock) -> AsyncIterator[Make]:
-    """Create monitors of the probe service."""
+    """Create monitors of the probe."""
     made: list[Monitor] = []
 
     def new(**changes: Any) -> Monitor:
@@ -72,21 +72,23 @@ async def make(transport: MemoryTransport, clock: FakeClock) -> AsyncIterator[Ma
         await monitor.close()
 
 
-def idle() -> tuple[int, int]:
-    """Return the load of an idle endpoint."""
+def idle_load() -> tuple[int, int]:
+    """Return the load of an endpoint without requests."""
     return 0, 0
 
 
 def told(data: Any) -> Any:
-    """Return the member `monitoring` of statistics."""
+    """Return the `monitoring` data of the statistics."""
     assert list(data) == ["monitoring"]
     return data["monitoring"]()
 
 
-async def test_the_first_snapshot(make: Make, published: list[dict[str, Any]]) -> None:
-    """The first snapshot is published at the start."""
+async def test_first_snapshot_is_published_at_start(
+    make: Make, published: list[dict[str, Any]]
+) -> None:
+    """The first snapshot has identity and memory, and no requests yet."""
     monitor = make()
-    monitor.watch(EndpointCounters(), idle)
+    monitor.watch(EndpointCounters(), idle_load)
     await monitor.start()
     await settle()
     (snapshot,) = published
@@ -102,10 +104,10 @@ async def test_the_first_snapshot(make: Make, published: list[dict[str, Any]]) -
     }
 
 
-async def test_snapshots_tell_of_the_time_since_the_last_one(
+async def test_snapshot_covers_the_interval_since_the_last_one(
     make: Make, clock: FakeClock, published: list[dict[str, Any]]
 ) -> None:
-    """Rate and percentiles cover one interval and all endpoints; totals cover all time."""
+    """Rate and percentiles cover one interval of all endpoints; total and errors are overall."""
     time = travel()
     monitor = make()
     one, other = EndpointCounters(), EndpointCounters()
@@ -137,8 +139,8 @@ async def test_snapshots_tell_of_the_time_since_the_last_one(
     assert "p99" not in requests
 
 
-async def test_statistics_tell_of_one_interval_more(make: Make, clock: FakeClock) -> None:
-    """Statistics have current numbers and also cover the interval before."""
+async def test_statistics_cover_the_previous_interval_too(make: Make, clock: FakeClock) -> None:
+    """Statistics show current requests, and keep the interval before the last snapshot."""
     time = travel()
     monitor = make()
     counters = EndpointCounters()
@@ -158,8 +160,8 @@ async def test_statistics_tell_of_one_interval_more(make: Make, clock: FakeClock
     assert told(endpoint) == {"total": 1, "errors": 0, "rate": 0, "inFlight": 1, "queued": 0}
 
 
-async def test_each_endpoint_tells_of_itself(make: Make) -> None:
-    """An endpoint has its own numbers, the instance has the sums."""
+async def test_endpoint_statistics_are_separate(make: Make) -> None:
+    """An endpoint has its own figures; the instance has the sum."""
     monitor = make()
     counters = [EndpointCounters(), EndpointCounters()]
     data = [monitor.watch(each, lambda: (1, 2)) for each in counters]
@@ -171,11 +173,11 @@ async def test_each_endpoint_tells_of_itself(make: Make) -> None:
     assert (requests["total"], requests["inFlight"], requests["queued"]) == (1, 2, 4)
 
 
-async def test_what_is_not_wanted_is_absent(make: Make, published: list[dict[str, Any]]) -> None:
-    """Without memory and request statistics, both are absent and nothing is measured."""
+async def test_disabled_statistics_are_omitted(make: Make, published: list[dict[str, Any]]) -> None:
+    """Without memory and request statistics both are absent, and no duration is recorded."""
     monitor = make(include_memory_stats=False, include_request_stats=False)
     counters = EndpointCounters()
-    assert monitor.watch(counters, idle) == {}
+    assert monitor.watch(counters, idle_load) == {}
     await monitor.start()
     await settle()
     assert set(published[0]) == {"name", "id", "version", "timestamp", "uptime", "custom"}
@@ -183,8 +185,8 @@ async def test_what_is_not_wanted_is_absent(make: Make, published: list[dict[str
     assert counters.on_duration is None
 
 
-async def test_metrics_are_read_for_snapshots_only(make: Make) -> None:
-    """Statistics show the last values of custom metrics and do not read them."""
+async def test_custom_metrics_are_read_for_snapshots_only(make: Make) -> None:
+    """Statistics show the values of the last snapshot."""
     time = travel()
     reads: list[None] = []
 
@@ -202,10 +204,10 @@ async def test_metrics_are_read_for_snapshots_only(make: Make) -> None:
     await until(lambda: told(monitor.data())["custom"]["n"]["value"] == 2.0)
 
 
-async def test_a_connection_that_takes_nothing(
+async def test_unpublished_snapshot_is_logged(
     make: Make, transport: MemoryTransport, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A snapshot that cannot be published is logged, and still shown in statistics."""
+    """A snapshot that cannot be published is logged and still appears in the statistics."""
     await transport.close()
     monitor = make()
     await monitor.start()
@@ -213,13 +215,15 @@ async def test_a_connection_that_takes_nothing(
     assert "a snapshot of probe cannot be published" in caplog.text
 
 
-async def test_statistics_before_the_first_snapshot(make: Make) -> None:
-    """Statistics are available before the start."""
+async def test_statistics_are_available_before_the_first_snapshot(make: Make) -> None:
+    """Before the start the statistics have what is known so far."""
     assert told(make().data())["requests"]["total"] == 0
 
 
-async def test_nothing_after_the_close(make: Make, published: list[dict[str, Any]]) -> None:
-    """A closed monitor takes no snapshots."""
+async def test_closed_monitor_takes_no_snapshots(
+    make: Make, published: list[dict[str, Any]]
+) -> None:
+    """After close() no snapshot is published."""
     time = travel()
     monitor = make()
     await monitor.start()
@@ -231,29 +235,29 @@ async def test_nothing_after_the_close(make: Make, published: list[dict[str, Any
 
 
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "30", None, True])
-def test_no_intervals(interval: Any) -> None:
+def test_invalid_interval_is_rejected(interval: Any) -> None:
     """The interval must be a positive duration."""
     with pytest.raises(InvalidArgumentError, match="interval must be"):
         NatsServiceBuilder(Probe()).with_monitoring(interval)
 
 
 @pytest.mark.parametrize("name", ["include_memory_stats", "include_request_stats"])
-def test_what_to_include_is_a_truth_value(name: str) -> None:
-    """The flags must be bools."""
+def test_include_options_must_be_bool(name: str) -> None:
+    """The string 'no' is not accepted as True."""
     wrong: dict[str, Any] = {name: "no"}
     with pytest.raises(TypeError, match=f"{name} is True or False, not 'no'"):
         NatsServiceBuilder(Probe()).with_monitoring(**wrong)
 
 
-def test_metrics_are_checked_at_once() -> None:
-    """The builder refuses invalid metrics."""
+def test_builder_validates_custom_metrics() -> None:
+    """with_monitoring() rejects invalid metrics immediately."""
     wrong: Any = [{"name": "Bad", "type": "gauge", "help": "", "read": int}]
     with pytest.raises(ValueError, match="a name in custom_metrics"):
         NatsServiceBuilder(Probe()).with_monitoring(custom_metrics=wrong)
 
 
-def test_once() -> None:
-    """A second call is refused; builders are immutable."""
+def test_with_monitoring_can_be_called_once() -> None:
+    """A second call is rejected, and the original builder is unchanged."""
     first = NatsServiceBuilder(Probe())
     with pytest.raises(ValueError, match=r"with_monitoring\(\) was already called"):
         first.with_monitoring().with_monitoring()

@@ -1,4 +1,4 @@
-"""The memory of this process."""
+"""Resident memory of the process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ MEGABYTE = 2**20
 
 
 @pytest.mark.timing
-def test_it_grows_with_what_is_held() -> None:
-    """Writing to 64 MB adds about 64 MB."""
+def test_resident_memory_grows_with_allocations() -> None:
+    """Writing to 64 MB increases the resident memory by about as much."""
     before = resident_bytes()
     held = bytearray(64 * MEGABYTE)
     held[::4096] = b"x" * len(held[::4096])
@@ -27,8 +27,10 @@ def test_it_grows_with_what_is_held() -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "x y z", "5"])
-def test_without_proc(text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a valid /proc/self/statm, the peak is returned."""
+def test_peak_memory_is_used_without_proc(
+    text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a readable /proc the peak size is returned."""
     exact = resident_bytes()
     statm = tmp_path / "statm"
     if text is not None:
@@ -41,8 +43,8 @@ def test_without_proc(text: str | None, tmp_path: Path, monkeypatch: pytest.Monk
     assert largest < 100 * exact
 
 
-def test_where_nobody_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is returned on a platform without both."""
+def test_unsupported_platform_returns_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform with neither source returns None."""
     monkeypatch.setattr(monitor, "_STATM", tmp_path / "statm")
     monkeypatch.setitem(sys.modules, "resource", None)
     assert resident_bytes() is None

@@ -1,4 +1,4 @@
-"""The parser of the NATS protocol: however bytes are cut, the same messages come out."""
+"""The NATS protocol parser gives the same messages however the bytes are split."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONTROL = (
 
 
 class Connection:
-    """Stands in for the connection: keeps what the parser hands it."""
+    """Records what the parser passes to the connection."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -34,7 +34,7 @@ class Connection:
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
     ) -> None:
-        """Take a message."""
+        """Record a message."""
         self.messages.append((sid, subject, reply, bytes(payload), bytes(block)))
 
     async def _process_ping(self) -> None:
@@ -52,13 +52,13 @@ class Connection:
         self.controls.append("-ERR")
 
     def refuse(self, what: str, subject: str) -> None:
-        """Take a refusal; the subject keeps its case."""
+        """Record a permission error; the subject keeps its case."""
         assert (what, subject) == ("publish", "A.b")
         self.controls.append("-ERR")
 
 
 def frame(message: Message) -> bytes:
-    """Return a message as the server writes it."""
+    """Return a message as the server sends it."""
     sid, subject, reply, payload, block = message
     head = b" ".join(part for part in (subject, b"%d" % sid, reply) if part)
     size = len(payload) + len(block)
@@ -68,7 +68,7 @@ def frame(message: Message) -> bytes:
 
 
 def parse(pieces: Iterable[bytes]) -> Connection:
-    """Feed the parser and return what it handed over."""
+    """Feed the parser and return the connection."""
 
     async def feed() -> Connection:
         connection = Connection()
@@ -94,8 +94,8 @@ streams = st.lists(st.one_of(messages, st.sampled_from(CONTROL)), max_size=8)
 
 @given(stream=streams, cuts=st.lists(st.integers(0, 6000), max_size=12))
 @example(stream=[(1, b"a", b"", b"", b""), b"PING\r\n"], cuts=list(range(40)))
-def test_any_cut_gives_the_same_messages(stream: list[Message | bytes], cuts: list[int]) -> None:
-    """Messages and control lines come out whole and in order, wherever the bytes were cut."""
+def test_any_split_gives_the_same_messages(stream: list[Message | bytes], cuts: list[int]) -> None:
+    """Messages and control lines are complete and in order, wherever the bytes are split."""
     data = b"".join(part if isinstance(part, bytes) else frame(part) for part in stream)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     connection = parse(data[start:end] for start, end in pairwise(edges))
@@ -105,8 +105,8 @@ def test_any_cut_gives_the_same_messages(stream: list[Message | bytes], cuts: li
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7])
-def test_a_few_bytes_at_a_time(step: int) -> None:
-    """The slowest of connections delivers too."""
+def test_parser_handles_few_bytes_at_a_time(step: int) -> None:
+    """Messages are parsed from pieces of one to seven bytes."""
     message = (7, b"a.b", b"_INBOX.1", b"pay\r\nload", b"NATS/1.0\r\nA: b\r\n\r\n")
     data = CONTROL[0] + frame(message) * 3 + CONTROL[3]
     connection = parse(data[start : start + step] for start in range(0, len(data), step))
@@ -125,14 +125,14 @@ def test_a_few_bytes_at_a_time(step: int) -> None:
         b"MSG a 1 \xff\r\n",
     ],
 )
-def test_what_is_no_message_ends_the_connection(line: bytes) -> None:
-    """By the one error that lets it be opened anew."""
+def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
+    """An invalid line raises the one error after which the connection is reopened."""
     with pytest.raises(nats.errors.ProtocolError):
         parse([line + b"hello\r\n"])
 
 
-def test_a_reset_forgets_the_old_connection() -> None:
-    """What was read in part of a connection that broke is not mixed with the next one."""
+def test_reset_discards_partial_data() -> None:
+    """Partial data of a broken connection is not mixed with the next one."""
 
     async def feed() -> Connection:
         connection = Connection()
