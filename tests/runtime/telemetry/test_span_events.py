@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import pytest
 from opentelemetry.trace import SpanKind
 
-from testkit.doubles import a_served_request
+from testkit.doubles import a_served_request, until
 from testkit.observed import EVERYTHING, NOTHING, Observed, calling
 from testkit.probe import HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
-from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
+from weenats import (
+    NatsServiceBuilder,
+    RequestContext,
+    ResourceExhaustedError,
+    Response,
+    ServiceError,
+)
 from weenats.admission.job import Job
 from weenats.events.subscribe import _EventWorker
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.server import ServedOperation
+from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
 
 ARRIVAL = 1_800_000_000_000_000_000
@@ -49,6 +58,30 @@ async def test_events_of_a_request_that_nobody_records_are_not_kept(observed: Ob
     context = await serve(NOTHING, 1000)
     assert context.span is None
     assert not observed.spans
+
+
+async def test_nothing_is_recorded_after_the_answer(observed: Observed, handlers: Probe) -> None:
+    """A handler that runs on after its deadline adds nothing to the span, and the SDK is silent."""
+    finished = asyncio.Event()
+
+    async def late(key: str, command: Run, context: RequestContext) -> Outcome:
+        with context.shield_from_deadline():
+            await until(lambda: observed.of(SpanKind.SERVER))
+        context.add_event("too late")
+        context.set_attribute("too", "late")
+        finished.set()
+        raise ValueError(key)
+
+    handlers.actions["late"] = late
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(handlers, transport=transport).with_circuit_breaker(1)
+    async with builder.with_telemetry(sampling=EVERYTHING).build():
+        with pytest.raises(ServiceError):
+            await ProbeClient(transport).run("k", Run(action="late"), timeout=0.02)
+        await asyncio.wait_for(finished.wait(), 5)
+    span = observed.one(SpanKind.SERVER)
+    assert "too" not in (span.attributes or {})
+    assert list(span.events) == []
 
 
 async def test_interceptors_and_handlers_have_the_span(
