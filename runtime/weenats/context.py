@@ -177,7 +177,8 @@ class RequestContext(MessageContext):
         key: the key of the aggregate.
         token: the JWT of the message, None when it has none; never shown by repr.
         principal: the authenticated caller, None before authentication; never shown by repr.
-        span: the span of the request, for attributes and events; None when none is recorded.
+        span: the span of the request, for attributes and events, which ends when the request has
+            been answered; None when none is recorded.
         recorder: records what features decide on the span; set by telemetry.
         trace_headers: header lines that carry the trace of a call, set by client telemetry.
     """
@@ -307,23 +308,23 @@ class RequestContext(MessageContext):
         return self._payload
 
     def add_event(self, name: str, **attributes: str) -> None:
-        """Add an event to the span of the request; does nothing when no span is recorded.
+        """Add an event to the span of the request; does nothing unless a span is recorded.
 
         Args:
             name: the name of the event.
             attributes: its attributes.
         """
-        if self.span is not None:
+        if self.span is not None and self.span.is_recording():
             self.span.add_event(name, attributes)
 
     def set_attribute(self, name: str, value: str | bool) -> None:  # noqa: FBT001 - a value
-        """Set an attribute of the span of the request; does nothing when no span is recorded.
+        """Set an attribute of the span of the request; does nothing unless a span is recorded.
 
         Args:
             name: the name of the attribute.
             value: its value.
         """
-        if self.span is not None:
+        if self.span is not None and self.span.is_recording():
             self.span.set_attribute(name, value)
 
     def note_feature(self, attributes: Mapping[str, str | bool]) -> None:
@@ -332,7 +333,7 @@ class RequestContext(MessageContext):
         Args:
             attributes: attributes of the span.
         """
-        if self.recorder is not None:
+        if self.recorder is not None and self.span is not None and self.span.is_recording():
             self.recorder(attributes)
 
     @property

@@ -19,7 +19,8 @@ PROBE = """
 import importlib, json, pkgutil, sys, weenats
 for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
     # The ones that are for pytest, and for those who have the SDK of OpenTelemetry.
-    if module.name not in ("weenats.testing.plugin", "weenats.telemetry.late_span"):
+    with_sdk = ("weenats.telemetry.late_span", "weenats.telemetry.otlp")
+    if module.name not in ("weenats.testing.plugin", *with_sdk):
         importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """

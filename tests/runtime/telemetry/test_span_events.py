@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from opentelemetry.trace import SpanKind
@@ -9,12 +10,14 @@ from opentelemetry.trace import SpanKind
 from testkit.contexts import make_served_request
 from testkit.probe import HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
 from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
+from testkit.waiting import LIMIT, until
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
 from weenats.events.subscribe import _EventWorker
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.server import ServedOperation
+from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
 
 ARRIVAL = 1_800_000_000_000_000_000
@@ -49,6 +52,32 @@ async def test_events_of_an_unsampled_request_are_dropped(observed: Recording) -
     context = await serve(NOTHING, 1000)
     assert context.span is None
     assert not observed.spans
+
+
+async def test_nothing_is_recorded_after_the_answer(observed: Recording, handlers: Probe) -> None:
+    """A handler that continues after its caller cancelled adds nothing; the SDK logs nothing."""
+    entered, finished = asyncio.Event(), asyncio.Event()
+
+    async def late(key: str, command: Run, context: RequestContext) -> Outcome:
+        with context.shield_from_deadline():
+            entered.set()
+            await until(lambda: observed.of(SpanKind.SERVER))
+        context.add_event("too late")
+        context.set_attribute("too", "late")
+        finished.set()
+        raise ValueError(key)
+
+    handlers.actions["late"] = late
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(handlers, transport=transport).with_circuit_breaker(1)
+    async with builder.with_telemetry(sampling=EVERYTHING).build():
+        call = asyncio.create_task(ProbeClient(transport).run("k", Run(action="late")))
+        await entered.wait()
+        call.cancel()
+        await asyncio.wait_for(finished.wait(), LIMIT)
+    span = observed.one(SpanKind.SERVER)
+    assert "too" not in (span.attributes or {})
+    assert list(span.events) == []
 
 
 async def test_interceptors_and_handlers_can_use_the_span(
