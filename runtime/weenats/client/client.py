@@ -96,7 +96,7 @@ class ServiceClient:
             connection: how to connect: credentials, TLS, timeouts.
             token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
             timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.
-            interceptors: run around every call, the first one is the outermost.
+            interceptors: run around every call; the first one is the outermost.
 
         Returns:
             The client.
@@ -164,8 +164,8 @@ class ServiceClient:
         """Authenticate the caller of every call.
 
         Args:
-            token: a JWT, or a provider that returns one, sync or async. The provider is asked for
-                each call, within the time of the call; CachedToken keeps its token.
+            token: a JWT, or a provider that returns one, sync or async. The provider is called for
+                each call, before the deadline of the call; CachedToken keeps its token.
 
         Returns:
             A client with this token.
@@ -330,7 +330,7 @@ class ServiceClient:
         """Return the description of the service and its endpoints (ADR-32 INFO).
 
         Args:
-            instance_id: the instance to ask; by default the first one that answers.
+            instance_id: the id of the instance; by default the first one that replies.
 
         Raises:
             ServiceError: see discovery.get_service_info.
@@ -341,7 +341,7 @@ class ServiceClient:
         """Return the statistics of one instance of the service (ADR-32 STATS).
 
         Args:
-            instance_id: the instance to ask; by default the first one that answers.
+            instance_id: the id of the instance; by default the first one that replies.
 
         Raises:
             ServiceError: see discovery.get_service_stats.
@@ -349,7 +349,11 @@ class ServiceClient:
         return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
     async def list_instances(self) -> list[PingResponse]:
-        """Return all running instances of the service (ADR-32 PING)."""
+        """Return all running instances of the service (ADR-32 PING).
+
+        Raises:
+            ServiceError: see discovery.list_instances.
+        """
         return await self._discover("PING", discovery.list_instances)
 
     async def check_health(self) -> HealthCheck:

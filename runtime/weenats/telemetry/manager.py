@@ -52,14 +52,13 @@ class TelemetryManager:
     It needs the API of OpenTelemetry only, and does nothing while the application has no provider.
 
     Args:
-        settings: what is collected.
+        settings: the settings of telemetry.
         tracer_provider: where spans go; the application's provider if not set.
         meter_provider: where metrics go; the application's provider if not set.
 
     Attributes:
-        settings: what is collected.
+        settings: the settings of telemetry.
         meter: makes the instruments of metrics.
-        publishers: the telemetry of each event that is published; made once, see `messaging`.
         is_shared: whether metrics go to the application's provider.
 
     Example:
@@ -92,8 +91,8 @@ class TelemetryManager:
 
     @property
     def traces(self) -> bool:
-        """Whether there is a provider that takes spans."""
-        # Not isinstance: it is slow for an abstract class, and this is called for each request.
+        """Whether there is a provider of spans."""
+        # Not isinstance, which is slow for an abstract class: this is called for each request.
         return (
             self._own_provider is not None
             or type(trace.get_tracer_provider()) is not ProxyTracerProvider
@@ -157,7 +156,7 @@ class TelemetryManager:
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
     ) -> Generator[Span]:
-        """Run the body of the `with` in a span of its own, a child of the current one.
+        """Run the body of the `with` in a new span, a child of the current one.
 
         An exception marks the span as failed with the name of its class; its message is not
         recorded, as it may hold secrets.
@@ -190,7 +189,7 @@ class TelemetryManager:
             span.set_attributes(self.correlation(context))
 
     def correlation(self, context: MessageContext) -> Attributes:
-        """Return the ids of a message as attributes, as many as the level of attributes wants.
+        """Return the ids of a message as attributes, according to the level of attributes.
 
         Args:
             context: the context of the message.
@@ -210,7 +209,7 @@ class TelemetryManager:
         return attributes
 
     def principal(self, identity: str) -> str | None:
-        """Return the id of a principal as spans show it, None when they do not.
+        """Return the id of a principal as spans show it, None when they do not show it.
 
         Args:
             identity: the id.
@@ -218,7 +217,7 @@ class TelemetryManager:
         return shown_principal(identity, self.settings.principal)
 
     async def shut_down(self) -> None:
-        """Export what is pending, for at most five seconds; only own providers have anything."""
+        """Export pending data of providers of a service's own, for at most five seconds."""
 
     def histogram(self, name: str, description: str) -> Histogram:
         """Return a histogram of durations in seconds, with the buckets of the conventions.
@@ -242,7 +241,7 @@ class TelemetryManager:
             kind: the kind of message.
 
         Returns:
-            None when it is to be recorded, else the span to use in its place.
+            None when the span is to be recorded, else the span to use in its place.
         """
         span = get_current_span(parent)
         if isinstance(span, DeferredSpan):
@@ -250,7 +249,7 @@ class TelemetryManager:
         above = span.get_span_context()
         if above.is_valid:
             return None if above.trace_flags & TraceFlags.SAMPLED else NonRecordingSpan(above)
-        if random() < self.settings.share(kind):  # noqa: S311 - a share, no secret
+        if random() < self.settings.share(kind):  # noqa: S311 - not a secret
             return None
         return unsampled_root()
 
@@ -287,7 +286,7 @@ class TelemetryManager:
         return self.record(name, span_kind, attributes, parent)
 
     def _late_tracer(self) -> LateTracer | None:
-        """Return the tracer of late spans, None when only spans of the provider will do."""
+        """Return the tracer of late spans, None when the provider does not support them."""
         provider = self._own_provider or trace.get_tracer_provider()
         if not self._looked and type(provider).__module__.startswith("opentelemetry.sdk."):
             from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
@@ -299,7 +298,7 @@ class TelemetryManager:
 
 
 def current_parent() -> Context:
-    """Return the trace context of what is sent now."""
+    """Return the trace context for a message that is sent now."""
     current = otel.get_current()
     served = CURRENT.get()
     if (

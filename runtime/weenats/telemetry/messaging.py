@@ -41,7 +41,7 @@ _publishers: Final[WeakKeyDictionary[TelemetryManager, dict[Event[Any], EventTel
 
 
 class EventTelemetry:
-    """The spans and metrics of one event, on the side of its publisher or of a subscriber.
+    """The spans and metrics of one event, for its publisher or a subscriber.
 
     Args:
         manager: starts spans and creates instruments.
@@ -79,7 +79,12 @@ class EventTelemetry:
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
-        """Return the telemetry of an event for its publisher, which is created once."""
+        """Return the telemetry of an event for its publisher, which is created once.
+
+        Args:
+            manager: starts spans and creates instruments.
+            event: the event.
+        """
         events = _publishers.setdefault(manager, {})
         if event not in events:
             # A proxy, because the cache must not keep the manager alive.
@@ -87,11 +92,11 @@ class EventTelemetry:
         return events[event]
 
     def publishing(self, context: MessageContext, size: int) -> Recording:
-        """Return the recording of a message that is published.
+        """Return the recording of a published message.
 
         Args:
             context: the message.
-            size: bytes of the message.
+            size: its size in bytes.
         """
         if not self._manager.traces:
             return Recording(self._end, None)
@@ -114,11 +119,11 @@ class EventTelemetry:
         return Recording(self._end, span)
 
     def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:
-        """Record a message that reached no handler.
+        """Record a message that was rejected before it reached a handler.
 
         Args:
             headers: the headers of the message.
-            error: why it was refused.
+            error: the reason.
         """
         traces = self._manager.traces
         self._count_end(self._start(extract_trace_context(headers)) if traces else None, error)

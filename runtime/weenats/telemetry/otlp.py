@@ -40,7 +40,7 @@ class ExportingTelemetry(TelemetryManager):
 
     Args:
         url: the base URL of the receiver.
-        settings: what is collected.
+        settings: the settings of telemetry.
         contract: the contract of the service.
         instance_id: the id of the instance.
     """
@@ -70,7 +70,7 @@ class ExportingTelemetry(TelemetryManager):
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
-        # In own threads: the SDK retries for up to half a minute when the receiver is down.
+        # In threads, because the SDK retries for up to 30 seconds when the receiver is down.
         threads = [
             Thread(target=_run, args=(end,), daemon=True)
             for end in (self._tracers.shutdown, self._meters.shutdown)
@@ -87,5 +87,5 @@ class ExportingTelemetry(TelemetryManager):
 def _run(end: Callable[[], None]) -> None:
     try:
         end()
-    except Exception as error:  # noqa: BLE001 - a receiver that is down must not affect the stop
+    except Exception as error:  # noqa: BLE001 - a receiver that is down must not affect the shutdown
         _LOG.warning("telemetry was not exported completely: %s", type(error).__name__)

@@ -1,7 +1,7 @@
 """Trace context and baggage in headers (W3C Trace Context, W3C Baggage).
 
-Headers that are malformed, or longer than the W3C asks implementations to propagate, are ignored
-silently: the propagators of the OpenTelemetry API log a line for each such message.
+Headers that are malformed, or longer than implementations have to propagate, are ignored without a
+log entry; the propagators of the OpenTelemetry API would log a line for each such message.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
 class DeferredSpan(NonRecordingSpan):
     """A span that is not recorded here; its ids are computed on demand.
 
-    Most requests of traces that are not sampled end without it.
+    Most requests of traces that are not sampled never need the ids.
 
     Args:
         make: returns the ids.
@@ -103,7 +103,7 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
         headers: the headers.
 
     Returns:
-        A context; it is empty where the headers have no valid trace context and baggage.
+        A context; it is empty when the headers have no valid trace context and no valid baggage.
     """
     if isinstance(headers, Headers) and (found := _TRACEPARENT_LINE.search(headers.block)):
         block = headers.block.lower()
@@ -135,7 +135,12 @@ def unsampled_root() -> DeferredSpan:
 
 
 def in_context(span: Span, parent: Context) -> Context:
-    """Return the context in which a span is current."""
+    """Return the context in which a span is current.
+
+    Args:
+        span: the span.
+        parent: the context to derive it from.
+    """
     return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
 
 

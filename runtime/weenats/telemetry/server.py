@@ -163,7 +163,15 @@ class ServedOperation(Calls):
             self._attributes[semconv.OWN_QUEUE_GROUP] = queue_group
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
-        """Start the span of a request, to be ended when the request has been answered."""
+        """Start the span of a request; it ends when the request has been answered.
+
+        Args:
+            context: the request.
+            call_next: handles the request.
+
+        Returns:
+            The response.
+        """
         context.on_answer(self._end)
         if self._manager.traces:
             parent = extract_trace_context(context.headers)
