@@ -382,7 +382,7 @@ class ServiceClient:
 
     def _chain(self, operation: AnyOperation) -> CallNext:
         """Compose the calls of an operation: interceptors, token, telemetry, exchange."""
-        links = [*self._interceptors, self._tokens.interceptor(operation)]
+        links = [*self._interceptors, self._tokens]
         if self._telemetry is not None:
             links.append(self._telemetry.interceptor(operation))
         exchange = Exchange(operation, self._transport, self._defaults.headers)
@@ -390,6 +390,5 @@ class ServiceClient:
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
-        for name, value in changes.items():
-            setattr(changed, name, value)
+        vars(changed).update(changes)
         return changed

@@ -22,13 +22,11 @@ from weenats.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from weenats.interceptors import Description
 from weenats.protocol.identifiers import check_token
 
 if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import CallNext, Interceptor
+    from weenats.interceptors import CallNext
     from weenats.protocol.deadline import Clock
     from weenats.transport.base import Transport
 
@@ -170,16 +168,6 @@ class TokenInterceptor:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-
-    def interceptor(self, operation: AnyOperation) -> Interceptor:
-        """Return the interceptor, which is the same for each `operation`."""
-        del operation
-        return self
-
-    def describe(self, operation: AnyOperation) -> Description:
-        """Describe the feature, in the same way for each `operation`."""
-        del operation
-        return Description(name="token")
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Send a call, with a token when it has a token source.

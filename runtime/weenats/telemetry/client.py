@@ -9,14 +9,12 @@ from opentelemetry.trace import SpanKind
 
 from weenats.context import ATTEMPT
 from weenats.errors import CancelledError, InternalError, ServiceError
-from weenats.interceptors import Description
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
-from weenats.telemetry.manager import current_parent, fail
+from weenats.telemetry.manager import current_parent
 from weenats.telemetry.propagation import header_lines
-from weenats.telemetry.recording import Recording
-from weenats.telemetry.server import Calls, failure_of
+from weenats.telemetry.recording import CallRecorder, Recording, end_span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -52,11 +50,6 @@ class ClientTelemetry:
         name = f"{operation.contract.name}/{operation.name}"
         return self._named(name, operation.kind, operation.subject)
 
-    def describe(self, operation: AnyOperation) -> Description:
-        """Describe the feature, in the same way for each `operation`."""
-        del operation
-        return Description(name="telemetry")
-
     def discovery(self, service: str, verb: str) -> Recording:
         """Return the recording of a discovery request.
 
@@ -75,7 +68,7 @@ class ClientTelemetry:
         return self._calls[name]
 
 
-class OutgoingCalls(Calls):
+class OutgoingCalls(CallRecorder):
     """Records the calls of one operation, or the discovery requests with one verb.
 
     Args:
@@ -135,10 +128,7 @@ class OutgoingCalls(Calls):
     def _end(self, span: Span | None, seconds: float, raised: BaseException | None) -> None:
         error = None if raised is None else _service_error(raised)
         if span is not None:
-            if error is not None:
-                span.set_attributes(failure_of(error))
-                fail(span, error)
-            span.end()
+            end_span(span, error)
         self._duration.record(seconds, self._outcome(error))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from random import random
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,6 @@ from opentelemetry.trace import (
     ProxyTracerProvider,
     Span,
     SpanKind,
-    Status,
     StatusCode,
     TraceFlags,
     TracerProvider,
@@ -24,8 +24,13 @@ from opentelemetry.trace import (
 )
 
 from weenats.context import CURRENT
-from weenats.telemetry import propagation, semconv
-from weenats.telemetry.propagation import DeferredSpan, extract_trace_context, unsampled_root
+from weenats.telemetry import semconv
+from weenats.telemetry.propagation import (
+    DeferredSpan,
+    create_trace_headers,
+    extract_trace_context,
+    unsampled_root,
+)
 from weenats.telemetry.settings import TelemetrySettings, shown_principal
 
 if TYPE_CHECKING:
@@ -36,11 +41,10 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
-    from weenats.errors import ServiceError
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
-__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent", "fail"]
+__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent"]
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
@@ -80,8 +84,6 @@ class TelemetryManager:
         self.settings = settings
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
-        self._looked = False
-        self._late: LateTracer | None = None
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
         )
@@ -98,26 +100,8 @@ class TelemetryManager:
             or type(trace.get_tracer_provider()) is not ProxyTracerProvider
         )
 
-    @staticmethod
-    def extract_trace_context(headers: Mapping[str, str]) -> Context:
-        """Return the trace context and baggage of received headers.
-
-        Args:
-            headers: the headers of a message.
-
-        Returns:
-            An empty Context when the headers have no valid trace context.
-        """
-        return propagation.extract_trace_context(headers)
-
-    @staticmethod
-    def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-        """Return the headers that propagate a trace: `traceparent`, `tracestate`, `baggage`.
-
-        Args:
-            context: the trace context to propagate; the current one if not set.
-        """
-        return propagation.create_trace_headers(context)
+    extract_trace_context = staticmethod(extract_trace_context)
+    create_trace_headers = staticmethod(create_trace_headers)
 
     def start_request_span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
@@ -270,7 +254,7 @@ class TelemetryManager:
             parent: the context of its parent.
             start_time: when it started, nanoseconds since the epoch; now if not set.
         """
-        late = self._late or self._late_tracer()
+        late = self._late
         if late is not None and late.fits:
             return late.start_span(name, parent, span_kind, attributes, start_time)
         return self._tracer.start_span(
@@ -285,16 +269,16 @@ class TelemetryManager:
             return unsampled
         return self.record(name, span_kind, attributes, parent)
 
-    def _late_tracer(self) -> LateTracer | None:
+    @cached_property
+    def _late(self) -> LateTracer | None:
         """Return the tracer of late spans, None when the provider does not support them."""
         provider = self._own_provider or trace.get_tracer_provider()
-        if not self._looked and type(provider).__module__.startswith("opentelemetry.sdk."):
-            from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
+        if not type(provider).__module__.startswith("opentelemetry.sdk."):
+            return None
+        from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
 
-            tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
-            self._late = LateTracer.of(provider, tracer)
-        self._looked = True
-        return self._late
+        tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
+        return LateTracer.of(provider, tracer)
 
 
 def current_parent() -> Context:
@@ -309,16 +293,6 @@ def current_parent() -> Context:
         # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)
     return current
-
-
-def fail(span: Span, error: ServiceError) -> None:
-    """Mark a span as failed, with the code of the error; its message may hold secrets.
-
-    Args:
-        span: the span.
-        error: the error.
-    """
-    span.set_status(Status(StatusCode.ERROR, error.label))
 
 
 def _version() -> str:

@@ -32,8 +32,8 @@ _DURATIONS: Final = {
     "process": (semconv.PROCESS_DURATION, "Duration of handling received messages."),
 }
 _COUNTS: Final = {
-    "publish": (semconv.SENT, "Messages handed to the connection."),
-    "process": (semconv.CONSUMED, "Messages handed to handlers."),
+    "publish": (semconv.SENT, "{message}", "Messages handed to the connection."),
+    "process": (semconv.CONSUMED, "{message}", "Messages handed to handlers."),
 }
 _publishers: Final[WeakKeyDictionary[TelemetryManager, dict[Event[Any], EventTelemetry]]] = (
     WeakKeyDictionary()
@@ -74,8 +74,7 @@ class EventTelemetry:
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
         self._duration = manager.histogram(*_DURATIONS[action])
-        name, description = _COUNTS[action]
-        self._count = manager.meter.create_counter(name, "{message}", description)
+        self._count = manager.meter.create_counter(*_COUNTS[action])
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:

@@ -86,13 +86,11 @@ class DeferredSpan(NonRecordingSpan):
         super().__init__(INVALID_SPAN_CONTEXT)
         self.is_sampled = is_sampled
         self._make = make
-        self._made = False
 
     @override
     def get_span_context(self) -> SpanContext:
-        if not self._made:
+        if self._context is INVALID_SPAN_CONTEXT:
             self._context = self._make()
-            self._made = True
         return self._context
 
 
@@ -156,17 +154,13 @@ def _new_unsampled() -> SpanContext:
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-    """Return the headers that propagate a context.
+    """Return the headers that propagate a trace: `traceparent`, `tracestate`, `baggage`.
 
     Args:
-        context: the context; by default the current one.
+        context: the trace context to propagate; the current one if not set.
     """
     carrier: dict[str, str] = {}
-    span_context = get_current_span(context).get_span_context()
-    if span_context.is_valid:
-        carrier["traceparent"] = _traceparent(span_context)
-        if span_context.trace_state:
-            carrier["tracestate"] = span_context.trace_state.to_header()
+    _TRACE.inject(carrier, context)
     if baggage := _baggage(context):
         carrier["baggage"] = baggage
     return carrier
@@ -184,17 +178,13 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     """
     if not span_context.is_valid:
         return b""
-    lines = f"traceparent: {_traceparent(span_context)}\r\n"
+    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
+    lines = f"traceparent: 00-{ids}-{span_context.trace_flags:02x}\r\n"
     if span_context.trace_state:
         lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
     if context and (baggage := _baggage(context)):
         lines += f"baggage: {baggage}\r\n"
     return lines.encode()
-
-
-def _traceparent(span_context: SpanContext) -> str:
-    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
-    return f"00-{ids}-{span_context.trace_flags:02x}"
 
 
 def _is_tracestate(text: str) -> bool:
