@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from weenats.codec import decode_model
+from weenats.codec.failures import decode_model
 from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
@@ -15,13 +15,7 @@ from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, S
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = [
-    "check_health",
-    "get_service_info",
-    "get_service_stats",
-    "list_instances",
-    "list_stats",
-]
+__all__ = ["check_health", "get_service_info", "get_service_stats", "list_instances", "list_stats"]
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
 InstanceT = TypeVar("InstanceT", PingResponse, StatsResponse)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import unknown_option
 from weenats.client.tokens import TokenSource, check_source, set_token
-from weenats.codec import operation_codec
+from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
 from weenats.errors import DeadlineExceededError
 from weenats.protocol import headers as header_names

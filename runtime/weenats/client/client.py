@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from weenats.context import Response
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
-    from weenats.protocol.messages import (
-        HealthCheck,
-        InfoResponse,
-        PingResponse,
-        StatsResponse,
-    )
+    from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
     from weenats.transport.base import Transport
     from weenats.transport.options import ConnectionOptions
 

@@ -13,17 +13,9 @@ from threading import Lock, RLock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace import (  # noqa: TID251 - this file is imported only if there is an SDK
-    ReadableSpan,
-    Span,
-    Tracer,
-    TracerProvider,
-)
-from opentelemetry.sdk.trace.export import (  # noqa: TID251 - same
-    BatchSpanProcessor,
-    SimpleSpanProcessor,
-)
-from opentelemetry.sdk.trace.sampling import Decision  # noqa: TID251 - same
+from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,

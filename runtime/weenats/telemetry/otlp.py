@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import (  # noqa: TID251 - this file is imported only if there is an SDK
-    MeterProvider,
-)
-from opentelemetry.sdk.metrics.export import (  # noqa: TID251 - same
-    PeriodicExportingMetricReader,
-)
-from opentelemetry.sdk.resources import Resource  # noqa: TID251 - same
-from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - same
-from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: TID251 - same
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from weenats.telemetry.manager import TelemetryManager

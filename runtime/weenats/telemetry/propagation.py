@@ -191,22 +191,18 @@ def _is_tracestate(text: str) -> bool:
     if len(text) > _MAX_TRACESTATE:
         return False
     members = [member for each in text.split(",") if (member := each.strip(" \t"))]
-    if len(members) > _MAX_MEMBERS:
-        return False
-    matches = [_MEMBER.fullmatch(member) for member in members]
-    names = [match[1] for match in matches if match]
-    return len(names) == len(members) == len(set(names))
+    names = {match[1] for member in members if (match := _MEMBER.fullmatch(member))}
+    return len(names) == len(members) <= _MAX_MEMBERS
 
 
 def _usable_entries(text: str) -> list[str]:
     """Return the valid entries of a baggage header; none when there are too many."""
-    if len(text) > _MAX_BAGGAGE:
-        return []
-    entries = text.split(",")
-    if len(entries) > _MAX_BAGGAGE_ENTRIES:
+    if len(text) > _MAX_BAGGAGE or text.count(",") >= _MAX_BAGGAGE_ENTRIES:
         return []
     return [
-        entry for entry in entries if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
+        entry
+        for entry in text.split(",")
+        if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
     ]
 
 
