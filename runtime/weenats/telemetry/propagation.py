@@ -160,7 +160,8 @@ def create_trace_headers(context: Context | None = None) -> dict[str, str]:
         context: the trace context to propagate; the current one if not set.
     """
     carrier: dict[str, str] = {}
-    _TRACE.inject(carrier, context)
+    if get_current_span(context).get_span_context().is_valid:
+        _TRACE.inject(carrier, context)
     if baggage := _baggage(context):
         carrier["baggage"] = baggage
     return carrier
