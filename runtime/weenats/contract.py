@@ -67,8 +67,8 @@ class RateLimit:
 
     Attributes:
         max_requests_per_second: long-term rate, 0.001 to 1,000,000.
-        burst: number of requests that may come at once after a pause, at least 1 and at least the
-            requests of a second, at most 10,000,000. Default: twice the rate, at least 1.
+        burst: number of requests that are admitted at once after a pause: at least 1 and at least
+            `max_requests_per_second`, at most 10,000,000. Default: twice the rate, at least 1.
 
     Raises:
         ValueError: a value is out of bounds.
@@ -93,7 +93,7 @@ class RateLimit:
 
     @property
     def capacity(self) -> float:
-        """The number of requests that may come at once after a pause."""
+        """The number of requests that are admitted at once after a pause."""
         return max(2 * self.max_requests_per_second, 1) if self.burst is None else self.burst
 
 
@@ -224,7 +224,7 @@ class Query(_Operation[PayloadT, ResultT]):
 
     @property
     def payload(self) -> type[PayloadT]:
-        """The type of the parameters, by the name that commands use."""
+        """The type of the parameters, under the name that commands have for it."""
         return self.parameters
 
 

@@ -1,4 +1,4 @@
-"""Asking services about themselves, as ADR-32 revision 6 defines it: PING, INFO and STATS."""
+"""Discovery requests to services (ADR-32, revision 6): PING, INFO, STATS, and the health check."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from weenats.codec import decode_model
+from weenats.codec.failures import decode_model
 from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
@@ -15,13 +15,7 @@ from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, S
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = [
-    "check_health",
-    "get_service_info",
-    "get_service_stats",
-    "list_instances",
-    "list_stats",
-]
+__all__ = ["check_health", "get_service_info", "get_service_stats", "list_instances", "list_stats"]
 _QUIET: Final = 0.15
 ModelT = TypeVar("ModelT", bound=Model)
 InstanceT = TypeVar("InstanceT", PingResponse, StatsResponse)
@@ -35,7 +29,7 @@ async def list_instances(
     Args:
         transport: the connection.
         service: the name of the service; None for all services.
-        timeout: the time limit in seconds; it ends earlier when no more answers arrive.
+        timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
 
     Returns:
@@ -52,7 +46,7 @@ async def list_instances(
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
     """
-    return await _ask_all(transport, "PING", service, PingResponse, timeout, headers)
+    return await _request_all(transport, "PING", service, PingResponse, timeout, headers)
 
 
 async def list_stats(
@@ -63,7 +57,7 @@ async def list_stats(
     Args:
         transport: the connection.
         service: the name of the service; None for all services.
-        timeout: the time limit in seconds; it ends earlier when no more answers arrive.
+        timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
 
     Returns:
@@ -73,7 +67,7 @@ async def list_stats(
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
     """
-    return await _ask_all(transport, "STATS", service, StatsResponse, timeout, headers)
+    return await _request_all(transport, "STATS", service, StatsResponse, timeout, headers)
 
 
 async def get_service_info(
@@ -89,16 +83,16 @@ async def get_service_info(
     Args:
         transport: the connection.
         service: the name of the service.
-        instance_id: the instance to ask; by default the first one that answers.
+        instance_id: the id of the instance; by default the first one that replies.
         timeout: the time limit in seconds.
         headers: encoded header lines to send.
 
     Raises:
         SubjectError: the name or the instance is not valid.
-        ServiceError: see Transport.request; InternalError when the answer is not valid.
+        ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
     subject = subjects.discovery("INFO", subjects.check_service_name(service), instance_id)
-    return await _ask(transport, subject, InfoResponse, timeout, headers)
+    return await _request(transport, subject, InfoResponse, timeout, headers)
 
 
 async def get_service_stats(
@@ -114,16 +108,16 @@ async def get_service_stats(
     Args:
         transport: the connection.
         service: the name of the service.
-        instance_id: the instance to ask; by default the first one that answers.
+        instance_id: the id of the instance; by default the first one that replies.
         timeout: the time limit in seconds.
         headers: encoded header lines to send.
 
     Raises:
         SubjectError: the name or the instance is not valid.
-        ServiceError: see Transport.request; InternalError when the answer is not valid.
+        ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
     subject = subjects.discovery("STATS", subjects.check_service_name(service), instance_id)
-    return await _ask(transport, subject, StatsResponse, timeout, headers)
+    return await _request(transport, subject, StatsResponse, timeout, headers)
 
 
 async def check_health(
@@ -139,19 +133,19 @@ async def check_health(
 
     Raises:
         SubjectError: the name is not valid.
-        ServiceError: see Transport.request; InternalError when the answer is not valid.
+        ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
-    return await _ask(transport, subjects.health(service), HealthCheck, timeout, headers)
+    return await _request(transport, subjects.health(service), HealthCheck, timeout, headers)
 
 
-async def _ask(
+async def _request(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
     reply = await transport.request(subject, b"", headers, monotonic() + timeout)
     return decode_model(model, reply.payload)
 
 
-async def _ask_all(  # noqa: PLR0913, PLR0917 - the request and its limits
+async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     transport: Transport,
     verb: str,
     service: str | None,
@@ -166,6 +160,6 @@ async def _ask_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     )
     found: list[InstanceT] = []
     for reply in replies:
-        with suppress(ServiceError):  # a service of another framework that breaks ADR-32
+        with suppress(ServiceError):  # a service of another framework that violates ADR-32
             found.append(decode_model(model, reply.payload))
     return sorted(found, key=lambda instance: (instance.name, instance.id))

@@ -141,7 +141,8 @@ class ServiceError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.message, self.details, self.remote)
+        # Does not call the constructors of generated classes, which are keyword-only.
+        return type(self).__new__, (type(self), self.message), vars(self)
 
     def __str__(self) -> str:
         return f"{self.label}: {self.message}"
@@ -161,14 +162,6 @@ class ServiceError(Exception):
     def label(self) -> str:
         """The code and the declared name, if any; never text from a caller or a handler."""
         return f"{self.code.value} {self.name}" if self.name else self.code.value
-
-
-def _restore(kind: type[ServiceError], message: str, details: Any, remote: bool) -> ServiceError:  # noqa: ANN401, FBT001 - the values from __reduce__
-    """Create a copied or unpickled error without its generated, keyword-only constructor."""
-    error = kind.__new__(kind, message)
-    ServiceError.__init__(error, message, details=details)
-    error.remote = remote
-    return error
 
 
 class InvalidArgumentError(ServiceError):

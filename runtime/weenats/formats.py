@@ -1,8 +1,8 @@
 """Types for strings with a JSON Schema `format`: dates, times, durations and UUIDs.
 
-JSON is parsed strictly by the RFCs that JSON Schema refers to; pydantic's own types accept more,
-such as a number of seconds for a date-time. In Python the values have the types of the standard
-library.
+JSON is parsed strictly, by the RFCs that JSON Schema refers to; pydantic's own types accept
+more, such as a number of seconds for a date-time. In Python the values have the types of the
+standard library.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Text:
 
     Attributes:
         pattern: regular expression that the text must match.
-        name: what error messages call it, with an article.
+        name: its name in error messages, with an article.
     """
 
     pattern: str

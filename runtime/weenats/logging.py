@@ -1,6 +1,6 @@
 """Logging with the request, trace and caller of each record.
 
-Libraries log to loggers below `weenats` and configure nothing; programs may call `configure`.
+The runtime logs to the logger `weenats` and its children. Programs may call `configure`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _NAME: Final = "weenats"
 
 
 class MessageFilter(logging.Filter):
-    """Adds the attributes `FIELDS` to every record; it drops none.
+    """Adds the attributes `FIELDS` to every record; it drops no records.
 
     Args:
         principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
@@ -92,7 +92,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC)
         line: dict[str, Any] = {
-            "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z",
+            "timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),

@@ -19,7 +19,7 @@ import recording
 import typed
 import with_auth
 from weenats import NatsServiceBuilder
-from weenats.codec import OperationCodec
+from weenats.codec.operations import OperationCodec
 from weenats.context import RequestContext
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.nats import NatsTransport

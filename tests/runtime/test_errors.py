@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from testkit.probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import errors
-from weenats.codec import encode_error_headers
+from weenats.codec.failures import encode_error_headers
 from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
 from weenats.protocol.messages import ErrorCode
 

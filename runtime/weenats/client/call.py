@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import unknown_option
 from weenats.client.tokens import TokenSource, check_source, set_token
-from weenats.codec import operation_codec
+from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
 from weenats.errors import DeadlineExceededError
 from weenats.protocol import headers as header_names
@@ -55,10 +55,10 @@ _CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)
 
 
 class CallDefaults(NamedTuple):
-    """What the calls of a client have in common, unless the options of a call override it.
+    """The settings of all calls of a client, which the options of a call override.
 
     Attributes:
-        timeout: the time limit in seconds; None leaves it to the contract.
+        timeout: the time limit in seconds; None for that of the contract.
         token: a token or a provider of tokens.
         context: members of `metadata.context`.
         headers: NATS headers.
@@ -159,8 +159,16 @@ class Exchange:
     async def send(self, context: RequestContext) -> Response:
         """Send a request and wait for its response.
 
+        Args:
+            context: the request.
+
+        Returns:
+            The response, if the request succeeded.
+
         Raises:
-            ServiceError: the error in the reply, or why there is none, see Transport.request.
+            DeadlineExceededError: the deadline passed before the request was sent.
+            ServiceError: the error in the reply, or the reason why there is no reply, see
+                Transport.request.
         """
         deadline = cast("float", context.deadline)
         remaining = int((deadline - monotonic()) * 1000)
@@ -184,5 +192,5 @@ class Exchange:
 
 
 def _is_reply(delivery: Delivery) -> bool:
-    """Return whether a message is the reply of a service, and not that of a stream, for example."""
+    """Return whether a message is the reply of a service: JetStream streams may reply as well."""
     return b'"success"' in delivery.payload

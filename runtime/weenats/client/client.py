@@ -29,12 +29,7 @@ if TYPE_CHECKING:
     from weenats.context import Response
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
-    from weenats.protocol.messages import (
-        HealthCheck,
-        InfoResponse,
-        PingResponse,
-        StatsResponse,
-    )
+    from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
     from weenats.transport.base import Transport
     from weenats.transport.options import ConnectionOptions
 
@@ -96,7 +91,7 @@ class ServiceClient:
             connection: how to connect: credentials, TLS, timeouts.
             token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
             timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.
-            interceptors: run around every call, the first one is the outermost.
+            interceptors: run around every call; the first one is the outermost.
 
         Returns:
             The client.
@@ -164,8 +159,8 @@ class ServiceClient:
         """Authenticate the caller of every call.
 
         Args:
-            token: a JWT, or a provider that returns one, sync or async. The provider is asked for
-                each call, within the time of the call; CachedToken keeps its token.
+            token: a JWT, or a provider that returns one, sync or async. The provider is called for
+                each call, before the deadline of the call; CachedToken keeps its token.
 
         Returns:
             A client with this token.
@@ -330,7 +325,7 @@ class ServiceClient:
         """Return the description of the service and its endpoints (ADR-32 INFO).
 
         Args:
-            instance_id: the instance to ask; by default the first one that answers.
+            instance_id: the id of the instance; by default the first one that replies.
 
         Raises:
             ServiceError: see discovery.get_service_info.
@@ -341,7 +336,7 @@ class ServiceClient:
         """Return the statistics of one instance of the service (ADR-32 STATS).
 
         Args:
-            instance_id: the instance to ask; by default the first one that answers.
+            instance_id: the id of the instance; by default the first one that replies.
 
         Raises:
             ServiceError: see discovery.get_service_stats.
@@ -349,7 +344,11 @@ class ServiceClient:
         return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
     async def list_instances(self) -> list[PingResponse]:
-        """Return all running instances of the service (ADR-32 PING)."""
+        """Return all running instances of the service (ADR-32 PING).
+
+        Raises:
+            ServiceError: see discovery.list_instances.
+        """
         return await self._discover("PING", discovery.list_instances)
 
     async def check_health(self) -> HealthCheck:
@@ -378,7 +377,7 @@ class ServiceClient:
 
     def _chain(self, operation: AnyOperation) -> CallNext:
         """Compose the calls of an operation: interceptors, token, telemetry, exchange."""
-        links = [*self._interceptors, self._tokens.interceptor(operation)]
+        links = [*self._interceptors, self._tokens]
         if self._telemetry is not None:
             links.append(self._telemetry.interceptor(operation))
         exchange = Exchange(operation, self._transport, self._defaults.headers)
@@ -386,6 +385,5 @@ class ServiceClient:
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes
         changed = copy(self)
-        for name, value in changes.items():
-            setattr(changed, name, value)
+        vars(changed).update(changes)
         return changed

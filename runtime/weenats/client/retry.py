@@ -47,7 +47,7 @@ class RetryInterceptor:
     """Retries calls of idempotent operations that fail with UNAVAILABLE or RESOURCE_EXHAUSTED.
 
     These include lost connections and subjects without responders, but not messages that are too
-    large. Every attempt is the same message, with the same messageId, within the time of the call.
+    large. Every attempt sends the same message, with the same messageId and deadline.
     A call fails immediately with its last error when the next attempt would start after the
     deadline, or when the budget is used up.
 
@@ -98,7 +98,14 @@ class RetryInterceptor:
         self._silent_until = -math.inf
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
-        """Make a call, and repeat it where that is safe and useful.
+        """Make a call, and retry it if its operation is idempotent.
+
+        Args:
+            context: the request.
+            call_next: makes one attempt.
+
+        Returns:
+            The response of the last attempt.
 
         Raises:
             ServiceError: the error of the last attempt.
@@ -132,7 +139,7 @@ class RetryInterceptor:
         """Return the seconds until the next attempt, None when there is no further attempt."""
         if error.code not in _TRANSIENT or isinstance(error, MessageTooLargeError):
             return None
-        # Added, so that callers with the same `retryAfter` do not all come back at once.
+        # Added, so that callers with the same `retryAfter` do not all retry at once.
         delay = (error.retry_after or 0.0) + self._uniform(0.0, backoff)
         if context.deadline is not None and self._clock() + delay >= context.deadline:
             return None
@@ -155,9 +162,9 @@ class RetryInterceptor:
 class RetryBudget:
     """Grants retries up to a share of the calls in the last 10 seconds.
 
-    Ten retries in 10 seconds are always granted. A service that answers nothing gets at most
-    `1 + share` times the calls that were made, once there were `10 / share` of them. This is the
-    RetryBudget of Finagle, except that the retries that are always granted count as well.
+    Ten retries in 10 seconds are always granted. A service that fails all calls gets at most
+    `1 + share` times the calls, once there were `10 / share` of them. This is the RetryBudget of
+    Finagle, except that the retries that are always granted count as well.
 
     Args:
         share: greater than 0, at most 1.
@@ -186,7 +193,11 @@ class RetryBudget:
         self._calls_in_window += 1
 
     def take(self) -> bool:
-        """Count a retry and return True, or return False when the budget is used up."""
+        """Count a retry, if the budget has one left.
+
+        Returns:
+            True if the retry is granted, False when the budget is used up.
+        """
         bucket = self._bucket()
         if self._retries_in_window + 1 > max(_ALWAYS, self._share * self._calls_in_window):
             return False
@@ -210,8 +221,11 @@ class RetryBudget:
 def check_not_retried(interceptors: Iterable[Interceptor]) -> None:
     """Check that no interceptor retries: the attempts of two would multiply.
 
+    Args:
+        interceptors: the interceptors of a client.
+
     Raises:
-        ValueError: one of them does.
+        ValueError: one of them retries.
     """
     if any(isinstance(each, RetryInterceptor) for each in interceptors):
         raise ValueError("with_retry() was already called")

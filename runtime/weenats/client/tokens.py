@@ -1,4 +1,4 @@
-"""The tokens that calls carry: where they come from, caching, and sending again after a refusal."""
+"""Tokens of calls: sources, caching, and the second attempt when a service refuses a token."""
 
 from __future__ import annotations
 
@@ -22,13 +22,11 @@ from weenats.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
-from weenats.interceptors import Description
 from weenats.protocol.identifiers import check_token
 
 if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import CallNext, Interceptor
+    from weenats.interceptors import CallNext
     from weenats.protocol.deadline import Clock
     from weenats.transport.base import Transport
 
@@ -46,7 +44,7 @@ __all__ = [
 TokenProvider = Callable[[], str | Awaitable[str]]
 """Returns a token, or awaits one; it must not block."""
 TokenSource = str | TokenProvider
-"""A token, or a provider that is asked for a token for each call."""
+"""A token, or a provider that is called for each call."""
 TokenT = TypeVar("TokenT")
 
 _PROVIDER: Final = Key[TokenProvider]("token provider")
@@ -132,16 +130,16 @@ class CachedToken:
         return None if token == refused else token
 
     def invalidate(self, token: str | None = None) -> None:
-        """Forget the cached token, so that the next call asks the provider.
+        """Remove the cached token, so that the next call uses the provider.
 
         Args:
-            token: forget only this token; by default any.
+            token: the token to remove, if it is the cached one; by default any token.
         """
         if token is None or token == self._token:
             self._token = None
 
     def _refresh(self) -> asyncio.Task[str]:
-        """Return the task that asks the provider, which all waiting calls share."""
+        """Return the task that calls the provider, which all waiting calls share."""
         loop = asyncio.get_running_loop()
         task = self._refreshing
         if task is None or task.done() or task.get_loop() is not loop:
@@ -162,27 +160,24 @@ class CachedToken:
 class TokenInterceptor:
     """Adds the token to calls, and sends a call again when a cached token was refused.
 
-    The provider is asked within the time of the call.
+    The time that the provider takes is part of the time of the call.
 
     Args:
-        transport: the connection, for a warning when others could read the tokens on it.
+        transport: the connection, for a warning when it does not encrypt the tokens.
     """
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def interceptor(self, operation: AnyOperation) -> Interceptor:
-        """Return the interceptor, which is the same for all operations."""
-        del operation
-        return self
-
-    def describe(self, operation: AnyOperation) -> Description:
-        """Describe the feature."""
-        del operation
-        return Description(name="token")
-
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
         """Send a call, with a token when it has a token source.
+
+        Args:
+            context: the request.
+            call_next: sends the request.
+
+        Returns:
+            The response.
 
         Raises:
             ServiceError: the error of the call, or of the token provider.
@@ -215,7 +210,12 @@ class TokenInterceptor:
 
 
 def set_token(context: RequestContext, source: TokenSource) -> None:
-    """Set the token of a call, or the provider that is asked for it when the call is sent."""
+    """Set the token of a call, or the provider that is called when the request is sent.
+
+    Args:
+        context: the request.
+        source: a token or a provider.
+    """
     if isinstance(source, str):
         context.token = source
     else:
@@ -223,7 +223,7 @@ def set_token(context: RequestContext, source: TokenSource) -> None:
 
 
 async def ask(provider: TokenProvider) -> str:
-    """Return a token from a provider.
+    """Return a token of a provider.
 
     Args:
         provider: the provider.
@@ -245,16 +245,27 @@ async def ask(provider: TokenProvider) -> str:
 
 
 def check_source(source: TokenSource) -> TokenSource:
-    """Check that something is a token or a provider of tokens.
+    """Check a token or a provider of tokens.
+
+    Args:
+        source: the value to check.
+
+    Returns:
+        The value.
 
     Raises:
-        InvalidArgumentError: it is neither, or the token is empty. The error does not show it.
+        InvalidArgumentError: it is neither a token nor a provider, or the token is empty. The error
+            does not contain the value.
     """
     return source if callable(source) else check_token(source)
 
 
 def warn_if_exposed(transport: Transport) -> None:
-    """Warn, once per connection, when tokens are sent to a remote server without TLS."""
+    """Warn, once per connection, when tokens are sent to a remote server without TLS.
+
+    Args:
+        transport: the connection.
+    """
     if not transport.is_private and transport not in _exposed:
         _exposed.add(transport)
         _LOG.warning(
@@ -266,7 +277,7 @@ def warn_if_exposed(transport: Transport) -> None:
 def expiry(token: str) -> float:
     """Return when a token expires, from its `exp` claim.
 
-    Nothing is verified: the sender of a token does not need to.
+    The signature is not verified: only the receiver of a token has to.
 
     Args:
         token: the token, usually a JWT.

@@ -57,7 +57,7 @@ class EventCodec:
             InvalidArgumentError: the key or the data is not valid.
         """
         try:
-            # An event has no reply: a key that subscribers would refuse is refused here.
+            # An event has no reply, so a key that subscribers would reject is rejected here.
             self._aggregate.validate_python({"type": self._event.contract.aggregate, "key": key})
             return (
                 b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,'
@@ -103,5 +103,9 @@ class EventCodec:
 
 @cache
 def event_codec(event: Event[Any]) -> EventCodec:
-    """Return the codec of an event, which is created once."""
+    """Return the codec of an event, which is created once.
+
+    Args:
+        event: the event.
+    """
     return EventCodec(event)

@@ -27,9 +27,9 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     """Encode an error reply.
 
     Args:
-        error: what the request failed with.
-        duration: how long the request ran, in milliseconds.
-        request: the request; None when its envelope could not be read.
+        error: the error.
+        duration: the duration of the request in milliseconds.
+        request: the request; None when its envelope is not valid.
 
     Returns:
         The bytes of the reply.
@@ -49,7 +49,11 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
 
 
 def encode_error_headers(error: ServiceError) -> bytes:
-    """Return the header lines of the reply of a request that failed."""
+    """Return the header lines of an error reply.
+
+    Args:
+        error: the error.
+    """
     text = "".join(
         character if character.isprintable() else " "
         for character in error.message[:_MAX_HEADER_TEXT]

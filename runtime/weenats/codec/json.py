@@ -11,12 +11,15 @@ __all__ = ["dump", "dump_any", "dump_checked", "quoted", "reject_constants"]
 
 
 def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
-    """Serialize a model without validating it again: the receiver does.
+    """Serialize a model without validating it: the receiver validates.
 
     Args:
         value: an instance of the declared model.
         declared: the model.
-        warnings: "error" to raise where a value does not have the type of its field.
+        warnings: "error" to raise when a value does not have the type of its field.
+
+    Returns:
+        JSON text.
 
     Raises:
         TypeError: the value is not an instance of the model.
@@ -29,12 +32,30 @@ def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"
 
 
 def dump_checked(value: object, declared: type[Any]) -> bytes:
-    """Serialize a model, or raise ValueError where a value does not have the type of its field."""
+    """Serialize a model whose values must have the types of their fields.
+
+    Args:
+        value: an instance of the declared model.
+        declared: the model.
+
+    Returns:
+        JSON text.
+
+    Raises:
+        TypeError: the value is not an instance of the model.
+        ValueError: a value does not have the type of its field, or cannot be serialized.
+    """
     return dump(value, declared, warnings="error")
 
 
 def dump_any(value: Any) -> bytes:
     """Serialize a value that no model has validated.
+
+    Args:
+        value: the value.
+
+    Returns:
+        JSON text.
 
     Raises:
         ValueError: it contains NaN or an infinity, which JSON does not have.
@@ -45,8 +66,15 @@ def dump_any(value: Any) -> bytes:
 
 
 def reject_constants(data: bytes) -> None:
-    """Raise ValueError where JSON text has NaN or an infinity, which pydantic's parser accepts."""
-    if b"NaN" in data or b"Infinity" in data:  # rare, and then mostly part of a string
+    """Check that JSON text has no NaN and no infinity, which pydantic's parser accepts.
+
+    Args:
+        data: the text.
+
+    Raises:
+        ValueError: it has.
+    """
+    if b"NaN" in data or b"Infinity" in data:  # usually false; else usually part of a string
         json.loads(data, parse_constant=_reject)
 
 
@@ -55,6 +83,10 @@ def _reject(text: str) -> Any:
 
 
 def quoted(text: str) -> str:
-    """Return a string as a JSON literal."""
+    """Return a string as a JSON literal.
+
+    Args:
+        text: the string.
+    """
     # Most ids have only letters and digits, which need no escaping.
     return f'"{text}"' if text.isalnum() else to_json(text).decode()

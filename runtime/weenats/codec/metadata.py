@@ -1,4 +1,4 @@
-"""The metadata of messages, written as text: most of it is ids and times that need no escaping."""
+"""The metadata of messages as JSON text: most of it is ids and times that need no escaping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ __all__ = ["message_metadata", "reply_metadata", "request_metadata"]
 
 
 def request_metadata(context: RequestContext) -> bytes:
-    """Return the metadata of a request, with the caller's token."""
+    """Return the metadata of a request, with the token of the caller.
+
+    Args:
+        context: the request.
+    """
     metadata = message_metadata(context)
     if context.token is None:
         return metadata
@@ -27,7 +31,11 @@ def request_metadata(context: RequestContext) -> bytes:
 
 
 def message_metadata(context: MessageContext) -> bytes:
-    """Return the metadata of a request or an event."""
+    """Return the metadata of a request or an event.
+
+    Args:
+        context: the message.
+    """
     text = (
         f'{{"messageId":"{context.message_id}","timestamp":"{context.timestamp}",'
         f'"correlation":{{"correlationId":{quoted(context.correlation_id)}'
@@ -40,7 +48,11 @@ def message_metadata(context: MessageContext) -> bytes:
 
 
 def reply_metadata(request: MessageContext) -> bytes:
-    """Return the metadata of the reply to a request."""
+    """Return the metadata of the reply to a request.
+
+    Args:
+        request: the request.
+    """
     message_id, timestamp = STAMPER.stamp()
     return (
         f'{{"messageId":"{message_id}","timestamp":"{timestamp}","correlation":'

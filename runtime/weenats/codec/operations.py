@@ -47,7 +47,7 @@ class Request:
         key: the key of the aggregate.
         payload: the payload; None when the operation has none or when it is invalid.
         metadata: the metadata of the message as on the wire, None when there is none.
-        payload_error: what is wrong with the payload, None when it is valid.
+        payload_error: the violations of the payload, None when it is valid.
     """
 
     key: str
@@ -57,9 +57,13 @@ class Request:
 
 
 class ContractBreachError(Exception):
-    """A handler returned something else than its contract declares.
+    """The result of a handler is not what its contract declares.
 
-    It is a bug of the service and is only logged: the caller gets an InternalError.
+    This is a bug of the service. It is logged, and the caller gets an InternalError.
+
+    Args:
+        operation: the operation.
+        result: what the handler returned.
     """
 
     def __init__(self, operation: AnyOperation, result: object) -> None:
@@ -107,7 +111,11 @@ class OperationCodec:
         self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
 
     def declares(self, error: ServiceError) -> bool:
-        """Return whether the operation may fail with an error, according to its contract."""
+        """Return whether the contract allows an operation to fail with an error.
+
+        Args:
+            error: the error.
+        """
         return not error.name or self._errors.get(error.name) is type(error)
 
     def encode_request(self, context: RequestContext) -> bytes:
@@ -141,7 +149,7 @@ class OperationCodec:
             data: the bytes of the request.
 
         Returns:
-            The request. Where only its payload is invalid, `payload_error` says why.
+            The request. When only its payload is invalid, it has a `payload_error`.
 
         Raises:
             InvalidArgumentError: the envelope is invalid.
@@ -164,7 +172,7 @@ class OperationCodec:
 
         Args:
             result: what the handler returned.
-            duration: how long the request ran, in milliseconds.
+            duration: the duration of the request in milliseconds.
             request: the request.
 
         Returns:
@@ -218,7 +226,8 @@ class OperationCodec:
 
         Args:
             data: the bytes of the reply.
-            not_success: why the reply is not a success, reported when it is not an error either.
+            not_success: the violations of a success reply, which are reported when the reply is
+                not an error either.
 
         Returns:
             The error in the reply; InternalError when the reply is not valid.
@@ -272,7 +281,7 @@ class OperationCodec:
     def _declared(
         self, body: messages.ErrorBody, details: dict[str, Any] | None
     ) -> ServiceError | None:
-        """Return the error of the contract that a reply names, None when it names none."""
+        """Return the error of the contract that a reply names, None when there is none."""
         declared = None if details is None else self._errors.get(str(details.get("error")))
         if declared is None or declared.code.value != body.code:
             return None
@@ -289,15 +298,21 @@ class OperationCodec:
 
 @cache
 def operation_codec(operation: AnyOperation) -> OperationCodec:
-    """Return the codec of an operation, which is created once."""
+    """Return the codec of an operation, which is created once.
+
+    Args:
+        operation: the operation.
+    """
     return OperationCodec(operation)
 
 
 class ReceivedResponse(Response):
-    """A response as it arrived.
+    """A received response.
 
-    Attributes:
+    Args:
+        result: the result of the operation.
         duration: how long the service ran the request, in milliseconds.
+        data: the bytes of the reply.
     """
 
     __slots__ = ("_data", "duration")

@@ -1,4 +1,4 @@
-"""What is wrong with a message, reported without its content."""
+"""Violations of the contract by a message, reported without its content."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
     the message.
 
     Args:
-        error: what pydantic raised.
+        error: the exception of pydantic.
         data: the message.
     """
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
@@ -46,21 +46,36 @@ def _location(error: Any, document: Any) -> tuple[int | str, ...]:
 
 
 def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
-    """Return the error that reports violations, of which there is at least one."""
+    """Return the error that reports violations.
+
+    Args:
+        message: the start of the message of the error.
+        found: one or more errors of `validation_errors`.
+    """
     listed = [_violation(each) for each in found[:_MAX_VIOLATIONS]]
     text = f"{message}: {listed[0]['pointer']}: {listed[0]['message']}"
     return InvalidArgumentError(text, details={"violations": listed})
 
 
 def not_json(message: str, error: ValueError) -> InvalidArgumentError:
-    """Return the error that reports text that is not JSON."""
+    """Return the error that reports text that is not valid JSON.
+
+    Args:
+        message: the message of the error.
+        error: the exception of the parser.
+    """
     return InvalidArgumentError(
         message, details={"violations": [{"pointer": "", "message": str(error)}]}
     )
 
 
 def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:
-    """Return the violations of a message in the form that error details have."""
+    """Return the violations of a message for the details of an error.
+
+    Args:
+        error: the exception of pydantic.
+        data: the message.
+    """
     return [_violation(each) for each in validation_errors(error, data)[:_MAX_VIOLATIONS]]
 
 
@@ -72,7 +87,11 @@ def _violation(error: Any) -> dict[str, str]:
 
 
 def reason(error: Exception) -> str:
-    """Return why a message could not be encoded, without its content."""
+    """Return why a message could not be encoded, without its content.
+
+    Args:
+        error: the exception of the encoder.
+    """
     if isinstance(error, ValidationError):
         return "; ".join(f"{each['pointer']}: {each['message']}" for each in violations(error))
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):

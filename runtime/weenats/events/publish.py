@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Required, TypedDict, TypeVar
 from typing_extensions import Unpack
 
 from weenats._internal.validation import unknown_option
-from weenats.codec import event_codec
+from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError
 from weenats.model import Model

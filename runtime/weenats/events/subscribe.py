@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 from weenats._internal.validation import check_async, unknown_option
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
-from weenats.codec import event_codec
+from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model

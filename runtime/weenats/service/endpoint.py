@@ -8,13 +8,8 @@ from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats.admission.job import Job
-from weenats.codec import (
-    ContractBreachError,
-    OperationCodec,
-    Request,
-    encode_error_headers,
-    encode_failure,
-)
+from weenats.codec.failures import encode_error_headers, encode_failure
+from weenats.codec.operations import ContractBreachError, OperationCodec, Request
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.errors import (
     CancelledError,

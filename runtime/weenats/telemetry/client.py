@@ -1,4 +1,4 @@
-"""Telemetry of calls on the client's side: CLIENT spans and durations."""
+"""Telemetry of the calls of a client: CLIENT spans and durations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from opentelemetry.trace import SpanKind
 
 from weenats.context import ATTEMPT
 from weenats.errors import CancelledError, InternalError, ServiceError
-from weenats.interceptors import Description
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
-from weenats.telemetry.manager import current_parent, fail
+from weenats.telemetry.manager import current_parent
 from weenats.telemetry.propagation import header_lines
-from weenats.telemetry.recording import Recording
-from weenats.telemetry.server import Calls, failure_of
+from weenats.telemetry.recording import CallRecorder, Recording, end_span
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -44,14 +42,13 @@ class ClientTelemetry:
         self._calls: dict[str, OutgoingCalls] = {}
 
     def interceptor(self, operation: AnyOperation) -> Interceptor:
-        """Return the interceptor that records the calls of an operation."""
+        """Return the interceptor that records the calls of an operation.
+
+        Args:
+            operation: the operation.
+        """
         name = f"{operation.contract.name}/{operation.name}"
         return self._named(name, operation.kind, operation.subject)
-
-    def describe(self, operation: AnyOperation) -> Description:
-        """Describe the feature."""
-        del operation
-        return Description(name="telemetry")
 
     def discovery(self, service: str, verb: str) -> Recording:
         """Return the recording of a discovery request.
@@ -71,8 +68,16 @@ class ClientTelemetry:
         return self._calls[name]
 
 
-class OutgoingCalls(Calls):
-    """Records the calls with one name, see Calls."""
+class OutgoingCalls(CallRecorder):
+    """Records the calls of one operation, or the discovery requests with one verb.
+
+    Args:
+        manager: starts spans and creates instruments.
+        name: the name of the spans, `{service}/{operation}`.
+        kind: the kind of message, for sampling.
+        subject: the subject of the requests.
+        transport: the connection, for the address of the server.
+    """
 
     def __init__(
         self, manager: TelemetryManager, name: str, kind: Kind, subject: str, transport: Transport
@@ -82,12 +87,24 @@ class OutgoingCalls(Calls):
         self._duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
-        """Record an attempt of a call; its trace goes along in `context.trace_headers`."""
+        """Record an attempt of a call, and set the `context.trace_headers` to send.
+
+        Args:
+            context: the request.
+            call_next: makes the attempt.
+
+        Returns:
+            The response.
+        """
         with self.record(context) as context.trace_headers:
             return await call_next(context)
 
     def record(self, context: RequestContext | None) -> Recording:
-        """Return the recording of a call; without a context, of a discovery request."""
+        """Return the recording of a call or of a discovery request.
+
+        Args:
+            context: the request; None for a discovery request.
+        """
         if not self._manager.traces:
             return Recording(self._end, None)
         parent = current_parent()
@@ -111,10 +128,7 @@ class OutgoingCalls(Calls):
     def _end(self, span: Span | None, seconds: float, raised: BaseException | None) -> None:
         error = None if raised is None else _service_error(raised)
         if span is not None:
-            if error is not None:
-                span.set_attributes(failure_of(error))
-                fail(span, error)
-            span.end()
+            end_span(span, error)
         self._duration.record(seconds, self._outcome(error))
 
 

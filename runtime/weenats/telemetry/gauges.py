@@ -34,12 +34,12 @@ class Observed(Protocol):
     instance_id: str
 
     def gauges(self) -> Mapping[str, float]:
-        """Return the current values, by the names of gauges; none once it has stopped."""
+        """Return the current values, by the names of gauges; empty once it has stopped."""
         ...
 
 
 _OF_THE_APPLICATION: Final[WeakSet[Observed]] = WeakSet()
-"""The services with the application's provider, which keeps one gauge of each name."""
+"""The services that use the application's provider, which has one gauge of each name."""
 
 
 def observe(service: Observed, manager: TelemetryManager) -> None:
@@ -47,7 +47,7 @@ def observe(service: Observed, manager: TelemetryManager) -> None:
 
     Args:
         service: the service.
-        manager: makes the gauges.
+        manager: creates the gauges.
     """
     services = _OF_THE_APPLICATION if manager.is_shared else WeakSet[Observed]()
     services.add(service)

@@ -1,9 +1,9 @@
-"""Spans of the SDK that are constructed as late as possible, which costs less than half.
+"""Spans of the SDK that are constructed as late as possible, which halves their cost.
 
 Most of the cost of a span is its construction: locks, bounded containers, a check of each
-attribute. A `LateSpan` keeps its attributes in a dictionary, and most need no more until they end:
-then the processors get the same `ReadableSpan` that the SDK would have made. Anything else that is
-done to the span first runs the SDK's own constructor, and the SDK's own methods do the rest.
+attribute. A `LateSpan` keeps its attributes in a dictionary. For most spans that is enough until
+they end; then the processors get the same `ReadableSpan` that the SDK would have made. Any other
+use of the span first runs the constructor of the SDK; from then on the span is an ordinary one.
 """
 
 from __future__ import annotations
@@ -13,17 +13,9 @@ from threading import Lock, RLock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.sdk.trace import (  # noqa: TID251 - this file is imported only if there is an SDK
-    ReadableSpan,
-    Span,
-    Tracer,
-    TracerProvider,
-)
-from opentelemetry.sdk.trace.export import (  # noqa: TID251 - same
-    BatchSpanProcessor,
-    SimpleSpanProcessor,
-)
-from opentelemetry.sdk.trace.sampling import Decision  # noqa: TID251 - same
+from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
@@ -74,7 +66,7 @@ class LateTracer:
             tracer: the tracer.
 
         Returns:
-            None when only spans of the SDK will do, because of its class or its limits.
+            None when late spans are not possible, because of the class or the limits of the tracer.
         """
         if type(provider) is not TracerProvider or type(tracer) is not Tracer:
             return None
@@ -111,7 +103,7 @@ class LateTracer:
             name: the name of the span.
             parent: the context of its parent.
             kind: its kind.
-            attributes: its attributes, valid and fewer than 64; the span owns the dictionary.
+            attributes: its attributes, at most 64 and all valid; the span owns the dictionary.
             start_time: when it started, nanoseconds since the epoch; now if not set.
         """
         tracer = self._tracer
@@ -139,7 +131,7 @@ class LateTracer:
 
 
 class LateSpan(Span):
-    """A span of the SDK whose constructor runs when something is used that it makes.
+    """A span of the SDK whose constructor runs when one of the attributes it sets is needed.
 
     Its attributes are in `_early` until then.
 
@@ -156,7 +148,7 @@ class LateSpan(Span):
     _lock: Any = Lock()  # until the constructor has made one for this span
     _early: dict[str, AttributeValue] | None = None
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a span is made of
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts of a span
         self,
         tracer: Any,  # noqa: ANN401 - see LateTracer
         name: str,
@@ -177,7 +169,7 @@ class LateSpan(Span):
         self._early = attributes
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the SDK's span
-        """Run the SDK's constructor, then return what it has made."""
+        """Run the constructor of the SDK, then return an attribute that it has set."""
         with _CONSTRUCTING:
             early, self._early = self._early, None
             if early is not None:
@@ -248,7 +240,7 @@ class LateSpan(Span):
 def _are_plain(
     attributes: Mapping[str, AttributeValue], others: Mapping[str, AttributeValue]
 ) -> bool:
-    """Whether the SDK would take these attributes unchanged, beside the others."""
+    """Return whether the SDK would add these attributes unchanged to the others."""
     if len(attributes) + len(others) > _MAX_ATTRIBUTES:
         return False
     for key, value in attributes.items():  # noqa: SIM110 - a generator is slower for so few

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from random import random
 from typing import TYPE_CHECKING, Final
@@ -16,7 +17,6 @@ from opentelemetry.trace import (
     ProxyTracerProvider,
     Span,
     SpanKind,
-    Status,
     StatusCode,
     TraceFlags,
     TracerProvider,
@@ -24,8 +24,13 @@ from opentelemetry.trace import (
 )
 
 from weenats.context import CURRENT
-from weenats.telemetry import propagation, semconv
-from weenats.telemetry.propagation import DeferredSpan, extract_trace_context, unsampled_root
+from weenats.telemetry import semconv
+from weenats.telemetry.propagation import (
+    DeferredSpan,
+    create_trace_headers,
+    extract_trace_context,
+    unsampled_root,
+)
 from weenats.telemetry.settings import TelemetrySettings, shown_principal
 
 if TYPE_CHECKING:
@@ -36,11 +41,10 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
-    from weenats.errors import ServiceError
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
-__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent", "fail"]
+__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent"]
 Attributes = dict[str, "AttributeValue"]
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
@@ -52,14 +56,13 @@ class TelemetryManager:
     It needs the API of OpenTelemetry only, and does nothing while the application has no provider.
 
     Args:
-        settings: what is collected.
+        settings: the settings of telemetry.
         tracer_provider: where spans go; the application's provider if not set.
         meter_provider: where metrics go; the application's provider if not set.
 
     Attributes:
-        settings: what is collected.
+        settings: the settings of telemetry.
         meter: makes the instruments of metrics.
-        publishers: the telemetry of each event that is published; made once, see `messaging`.
         is_shared: whether metrics go to the application's provider.
 
     Example:
@@ -81,8 +84,6 @@ class TelemetryManager:
         self.settings = settings
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
-        self._looked = False
-        self._late: LateTracer | None = None
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
         )
@@ -92,33 +93,15 @@ class TelemetryManager:
 
     @property
     def traces(self) -> bool:
-        """Whether there is a provider that takes spans."""
-        # Not isinstance: it is slow for an abstract class, and this is called for each request.
+        """Whether there is a provider of spans."""
+        # Not isinstance, which is slow for an abstract class: this is called for each request.
         return (
             self._own_provider is not None
             or type(trace.get_tracer_provider()) is not ProxyTracerProvider
         )
 
-    @staticmethod
-    def extract_trace_context(headers: Mapping[str, str]) -> Context:
-        """Return the trace context and baggage of received headers.
-
-        Args:
-            headers: the headers of a message.
-
-        Returns:
-            An empty Context when the headers have no valid trace context.
-        """
-        return propagation.extract_trace_context(headers)
-
-    @staticmethod
-    def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-        """Return the headers that propagate a trace: `traceparent`, `tracestate`, `baggage`.
-
-        Args:
-            context: the trace context to propagate; the current one if not set.
-        """
-        return propagation.create_trace_headers(context)
+    extract_trace_context = staticmethod(extract_trace_context)
+    create_trace_headers = staticmethod(create_trace_headers)
 
     def start_request_span(
         self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
@@ -157,7 +140,7 @@ class TelemetryManager:
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
     ) -> Generator[Span]:
-        """Run the body of the `with` in a span of its own, a child of the current one.
+        """Run the body of the `with` in a new span, a child of the current one.
 
         An exception marks the span as failed with the name of its class; its message is not
         recorded, as it may hold secrets.
@@ -190,7 +173,7 @@ class TelemetryManager:
             span.set_attributes(self.correlation(context))
 
     def correlation(self, context: MessageContext) -> Attributes:
-        """Return the ids of a message as attributes, as many as the level of attributes wants.
+        """Return the ids of a message as attributes, according to the level of attributes.
 
         Args:
             context: the context of the message.
@@ -210,7 +193,7 @@ class TelemetryManager:
         return attributes
 
     def principal(self, identity: str) -> str | None:
-        """Return the id of a principal as spans show it, None when they do not.
+        """Return the id of a principal as spans show it, None when they do not show it.
 
         Args:
             identity: the id.
@@ -218,7 +201,7 @@ class TelemetryManager:
         return shown_principal(identity, self.settings.principal)
 
     async def shut_down(self) -> None:
-        """Export what is pending, for at most five seconds; only own providers have anything."""
+        """Export pending data of providers of a service's own, for at most five seconds."""
 
     def histogram(self, name: str, description: str) -> Histogram:
         """Return a histogram of durations in seconds, with the buckets of the conventions.
@@ -242,7 +225,7 @@ class TelemetryManager:
             kind: the kind of message.
 
         Returns:
-            None when it is to be recorded, else the span to use in its place.
+            None when the span is to be recorded, else the span to use in its place.
         """
         span = get_current_span(parent)
         if isinstance(span, DeferredSpan):
@@ -250,7 +233,7 @@ class TelemetryManager:
         above = span.get_span_context()
         if above.is_valid:
             return None if above.trace_flags & TraceFlags.SAMPLED else NonRecordingSpan(above)
-        if random() < self.settings.share(kind):  # noqa: S311 - a share, no secret
+        if random() < self.settings.share(kind):  # noqa: S311 - not a secret
             return None
         return unsampled_root()
 
@@ -271,7 +254,7 @@ class TelemetryManager:
             parent: the context of its parent.
             start_time: when it started, nanoseconds since the epoch; now if not set.
         """
-        late = self._late or self._late_tracer()
+        late = self._late
         if late is not None and late.fits:
             return late.start_span(name, parent, span_kind, attributes, start_time)
         return self._tracer.start_span(
@@ -286,20 +269,20 @@ class TelemetryManager:
             return unsampled
         return self.record(name, span_kind, attributes, parent)
 
-    def _late_tracer(self) -> LateTracer | None:
-        """Return the tracer of late spans, None when only spans of the provider will do."""
+    @cached_property
+    def _late(self) -> LateTracer | None:
+        """Return the tracer of late spans, None when the provider does not support them."""
         provider = self._own_provider or trace.get_tracer_provider()
-        if not self._looked and type(provider).__module__.startswith("opentelemetry.sdk."):
-            from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
+        if not type(provider).__module__.startswith("opentelemetry.sdk."):
+            return None
+        from weenats.telemetry.late_span import LateTracer  # noqa: PLC0415 - needs the SDK
 
-            tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
-            self._late = LateTracer.of(provider, tracer)
-        self._looked = True
-        return self._late
+        tracer = provider.get_tracer(_SCOPE, _version(), schema_url=semconv.SCHEMA_URL)
+        return LateTracer.of(provider, tracer)
 
 
 def current_parent() -> Context:
-    """Return the trace context of what is sent now."""
+    """Return the trace context for a message that is sent now."""
     current = otel.get_current()
     served = CURRENT.get()
     if (
@@ -310,16 +293,6 @@ def current_parent() -> Context:
         # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)
     return current
-
-
-def fail(span: Span, error: ServiceError) -> None:
-    """Mark a span as failed, with the code of the error; its message may hold secrets.
-
-    Args:
-        span: the span.
-        error: the error.
-    """
-    span.set_status(Status(StatusCode.ERROR, error.label))
 
 
 def _version() -> str:

@@ -32,8 +32,8 @@ _DURATIONS: Final = {
     "process": (semconv.PROCESS_DURATION, "Duration of handling received messages."),
 }
 _COUNTS: Final = {
-    "publish": (semconv.SENT, "Messages handed to the connection."),
-    "process": (semconv.CONSUMED, "Messages handed to handlers."),
+    "publish": (semconv.SENT, "{message}", "Messages handed to the connection."),
+    "process": (semconv.CONSUMED, "{message}", "Messages handed to handlers."),
 }
 _publishers: Final[WeakKeyDictionary[TelemetryManager, dict[Event[Any], EventTelemetry]]] = (
     WeakKeyDictionary()
@@ -41,7 +41,7 @@ _publishers: Final[WeakKeyDictionary[TelemetryManager, dict[Event[Any], EventTel
 
 
 class EventTelemetry:
-    """The spans and metrics of one event, on the side of its publisher or of a subscriber.
+    """The spans and metrics of one event, for its publisher or a subscriber.
 
     Args:
         manager: starts spans and creates instruments.
@@ -74,12 +74,16 @@ class EventTelemetry:
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
         self._duration = manager.histogram(*_DURATIONS[action])
-        name, description = _COUNTS[action]
-        self._count = manager.meter.create_counter(name, "{message}", description)
+        self._count = manager.meter.create_counter(*_COUNTS[action])
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
-        """Return the telemetry of an event for its publisher, which is created once."""
+        """Return the telemetry of an event for its publisher, which is created once.
+
+        Args:
+            manager: starts spans and creates instruments.
+            event: the event.
+        """
         events = _publishers.setdefault(manager, {})
         if event not in events:
             # A proxy, because the cache must not keep the manager alive.
@@ -87,11 +91,11 @@ class EventTelemetry:
         return events[event]
 
     def publishing(self, context: MessageContext, size: int) -> Recording:
-        """Return the recording of a message that is published.
+        """Return the recording of a published message.
 
         Args:
             context: the message.
-            size: bytes of the message.
+            size: its size in bytes.
         """
         if not self._manager.traces:
             return Recording(self._end, None)
@@ -114,11 +118,11 @@ class EventTelemetry:
         return Recording(self._end, span)
 
     def refuse(self, headers: Mapping[str, str], error: ServiceError) -> None:
-        """Record a message that reached no handler.
+        """Record a message that was rejected before it reached a handler.
 
         Args:
             headers: the headers of the message.
-            error: why it was refused.
+            error: the reason.
         """
         traces = self._manager.traces
         self._count_end(self._start(extract_trace_context(headers)) if traces else None, error)

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.metrics import (  # noqa: TID251 - this file is imported only if there is an SDK
-    MeterProvider,
-)
-from opentelemetry.sdk.metrics.export import (  # noqa: TID251 - same
-    PeriodicExportingMetricReader,
-)
-from opentelemetry.sdk.resources import Resource  # noqa: TID251 - same
-from opentelemetry.sdk.trace import TracerProvider  # noqa: TID251 - same
-from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: TID251 - same
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from weenats.telemetry.manager import TelemetryManager
@@ -40,7 +36,7 @@ class ExportingTelemetry(TelemetryManager):
 
     Args:
         url: the base URL of the receiver.
-        settings: what is collected.
+        settings: the settings of telemetry.
         contract: the contract of the service.
         instance_id: the id of the instance.
     """
@@ -70,7 +66,7 @@ class ExportingTelemetry(TelemetryManager):
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
-        # In own threads: the SDK retries for up to half a minute when the receiver is down.
+        # In threads, because the SDK retries for up to 30 seconds when the receiver is down.
         threads = [
             Thread(target=_run, args=(end,), daemon=True)
             for end in (self._tracers.shutdown, self._meters.shutdown)
@@ -87,5 +83,5 @@ class ExportingTelemetry(TelemetryManager):
 def _run(end: Callable[[], None]) -> None:
     try:
         end()
-    except Exception as error:  # noqa: BLE001 - a receiver that is down must not affect the stop
+    except Exception as error:  # noqa: BLE001 - a receiver that is down must not affect the shutdown
         _LOG.warning("telemetry was not exported completely: %s", type(error).__name__)

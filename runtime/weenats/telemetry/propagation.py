@@ -1,7 +1,7 @@
 """Trace context and baggage in headers (W3C Trace Context, W3C Baggage).
 
-Headers that are malformed, or longer than the W3C asks implementations to propagate, are ignored
-silently: the propagators of the OpenTelemetry API log a line for each such message.
+Headers that are malformed, or longer than implementations have to propagate, are ignored without a
+log entry; the propagators of the OpenTelemetry API would log a line for each such message.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
 class DeferredSpan(NonRecordingSpan):
     """A span that is not recorded here; its ids are computed on demand.
 
-    Most requests of traces that are not sampled end without it.
+    Most requests of traces that are not sampled never need the ids.
 
     Args:
         make: returns the ids.
@@ -86,13 +86,11 @@ class DeferredSpan(NonRecordingSpan):
         super().__init__(INVALID_SPAN_CONTEXT)
         self.is_sampled = is_sampled
         self._make = make
-        self._made = False
 
     @override
     def get_span_context(self) -> SpanContext:
-        if not self._made:
+        if self._context is INVALID_SPAN_CONTEXT:
             self._context = self._make()
-            self._made = True
         return self._context
 
 
@@ -103,7 +101,7 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
         headers: the headers.
 
     Returns:
-        A context; it is empty where the headers have no valid trace context and baggage.
+        A context; it is empty when the headers have no valid trace context and no valid baggage.
     """
     if isinstance(headers, Headers) and (found := _TRACEPARENT_LINE.search(headers.block)):
         block = headers.block.lower()
@@ -135,7 +133,12 @@ def unsampled_root() -> DeferredSpan:
 
 
 def in_context(span: Span, parent: Context) -> Context:
-    """Return the context in which a span is current."""
+    """Return the context in which a span is current.
+
+    Args:
+        span: the span.
+        parent: the context to derive it from.
+    """
     return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
 
 
@@ -151,17 +154,14 @@ def _new_unsampled() -> SpanContext:
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
-    """Return the headers that propagate a context.
+    """Return the headers that propagate a trace: `traceparent`, `tracestate`, `baggage`.
 
     Args:
-        context: the context; by default the current one.
+        context: the trace context to propagate; the current one if not set.
     """
     carrier: dict[str, str] = {}
-    span_context = get_current_span(context).get_span_context()
-    if span_context.is_valid:
-        carrier["traceparent"] = _traceparent(span_context)
-        if span_context.trace_state:
-            carrier["tracestate"] = span_context.trace_state.to_header()
+    if get_current_span(context).get_span_context().is_valid:
+        _TRACE.inject(carrier, context)
     if baggage := _baggage(context):
         carrier["baggage"] = baggage
     return carrier
@@ -179,7 +179,8 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     """
     if not span_context.is_valid:
         return b""
-    lines = f"traceparent: {_traceparent(span_context)}\r\n"
+    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
+    lines = f"traceparent: 00-{ids}-{span_context.trace_flags:02x}\r\n"
     if span_context.trace_state:
         lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
     if context and (baggage := _baggage(context)):
@@ -187,31 +188,22 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     return lines.encode()
 
 
-def _traceparent(span_context: SpanContext) -> str:
-    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
-    return f"00-{ids}-{span_context.trace_flags:02x}"
-
-
 def _is_tracestate(text: str) -> bool:
     if len(text) > _MAX_TRACESTATE:
         return False
     members = [member for each in text.split(",") if (member := each.strip(" \t"))]
-    if len(members) > _MAX_MEMBERS:
-        return False
-    matches = [_MEMBER.fullmatch(member) for member in members]
-    names = [match[1] for match in matches if match]
-    return len(names) == len(members) == len(set(names))
+    names = {match[1] for member in members if (match := _MEMBER.fullmatch(member))}
+    return len(names) == len(members) <= _MAX_MEMBERS
 
 
 def _usable_entries(text: str) -> list[str]:
     """Return the valid entries of a baggage header; none when there are too many."""
-    if len(text) > _MAX_BAGGAGE:
-        return []
-    entries = text.split(",")
-    if len(entries) > _MAX_BAGGAGE_ENTRIES:
+    if len(text) > _MAX_BAGGAGE or text.count(",") >= _MAX_BAGGAGE_ENTRIES:
         return []
     return [
-        entry for entry in entries if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
+        entry
+        for entry in text.split(",")
+        if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
     ]
 
 

@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
-from weenats.telemetry.manager import fail
 from weenats.telemetry.propagation import extract_trace_context, in_context
+from weenats.telemetry.recording import CallRecorder, end_span
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -23,69 +23,13 @@ if TYPE_CHECKING:
 
     from weenats.context import RequestContext, Response
     from weenats.contract import AnyOperation
-    from weenats.errors import Code, ServiceError
+    from weenats.errors import ServiceError
     from weenats.interceptors import CallNext
-    from weenats.protocol.subjects import Kind
     from weenats.telemetry.manager import Attributes, TelemetryManager
     from weenats.transport.base import Delivery
 
-__all__ = ["Calls", "ServedOperation", "ServerTelemetry", "failure_of"]
+__all__ = ["ServedOperation", "ServerTelemetry"]
 _NANOSECONDS_PER_SECOND: Final = 1e9
-
-
-class Calls:
-    """What the calls of one operation have in common on either side; made once, not for each call.
-
-    Args:
-        manager: starts the spans and has the settings.
-        name: the name of the spans, `{service}/{operation}`.
-        kind: the kind of message, for sampling.
-        subject: the subject of the requests.
-        action: `messaging.operation.name` and `messaging.operation.type`.
-    """
-
-    def __init__(
-        self,
-        manager: TelemetryManager,
-        name: str,
-        kind: Kind,
-        subject: str,
-        action: tuple[str, str],
-    ) -> None:
-        self.name = name
-        self._manager = manager
-        self._kind = kind
-        # Spans start with the status OK, so that most of them need no other attribute at their end.
-        self._rpc: Attributes = {
-            semconv.RPC_SYSTEM: semconv.NATS,
-            semconv.RPC_METHOD: name,
-            semconv.RPC_STATUS: semconv.OK,
-        }
-        self._outcomes: dict[Code, Attributes] = {}
-        self._attributes: Attributes = dict(self._rpc)
-        level = manager.settings.attributes
-        self._has_features = level != "minimal"
-        if self._has_features:
-            self._attributes |= {
-                semconv.SYSTEM: semconv.NATS,
-                semconv.OPERATION_NAME: action[0],
-                semconv.OPERATION_TYPE: action[1],
-                semconv.DESTINATION: subject,
-            }
-        if level == "full":
-            self._attributes |= {
-                semconv.OWN_SUBJECT: subject,
-                semconv.ENVIRONMENT: manager.settings.environment,
-            }
-
-    def _outcome(self, error: ServiceError | None) -> Attributes:
-        """Return the attributes of a metric; there is one set for each code."""
-        if error is None:
-            return self._rpc
-        attributes = self._outcomes.get(error.code)
-        if attributes is None:
-            attributes = self._outcomes[error.code] = {**self._rpc, **failure_of(error)}
-        return attributes
 
 
 class ServerTelemetry(ServiceFeature):
@@ -133,7 +77,7 @@ class ServerTelemetry(ServiceFeature):
         self.interceptor(operation).refused(delivery, received, error)
 
 
-class ServedOperation(Calls):
+class ServedOperation(CallRecorder):
     """The spans and durations of one operation; an interceptor.
 
     A span starts when its request arrived and ends when the request has been answered.
@@ -163,7 +107,15 @@ class ServedOperation(Calls):
             self._attributes[semconv.OWN_QUEUE_GROUP] = queue_group
 
     def __call__(self, context: RequestContext, call_next: CallNext, /) -> Awaitable[Response]:
-        """Start the span of a request, to be ended when the request has been answered."""
+        """Start the span of a request; it ends when the request has been answered.
+
+        Args:
+            context: the request.
+            call_next: handles the request.
+
+        Returns:
+            The response.
+        """
         context.on_answer(self._end)
         if self._manager.traces:
             parent = extract_trace_context(context.headers)
@@ -186,12 +138,11 @@ class ServedOperation(Calls):
         if self._manager.traces:
             parent = extract_trace_context(delivery.headers)
             if self._manager.unsampled(parent, self._kind) is None:
-                attributes = self._attributes | failure_of(error)
+                attributes = dict(self._attributes)
                 span = self._manager.record(
                     self.name, SpanKind.SERVER, attributes, parent, received or None
                 )
-                fail(span, error)
-                span.end()
+                end_span(span, error)
         self._count(received, error)
 
     def _start(self, context: RequestContext, parent: Context) -> Span:
@@ -217,19 +168,10 @@ class ServedOperation(Calls):
         span.set_attributes(shown)
 
     def _end(self, context: RequestContext, error: ServiceError | None) -> None:
-        span = context.span
-        if span is not None:
-            if error is not None:
-                span.set_attributes(failure_of(error))
-                fail(span, error)
-            span.end()
+        if context.span is not None:
+            end_span(context.span, error)
         self._count(context.arrival, error)
 
     def _count(self, received: int, error: ServiceError | None) -> None:
         elapsed = max(time_ns() - received, 0)  # the clock may have been set back
         self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
-
-
-def failure_of(error: ServiceError) -> Attributes:
-    """Return the span attributes of a request that failed with an `error`."""
-    return {semconv.RPC_STATUS: error.code.value, semconv.ERROR_TYPE: error.code.value}

@@ -1,4 +1,4 @@
-"""The settings of telemetry: sampling, attributes, where spans and metrics go."""
+"""The settings of telemetry: sampling, attributes of spans, and the exporter."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class TelemetrySettings:
         sampling: the share of new traces that is recorded, see Sampling; 1 for commands, 0.5 for
             queries and 0.1 for events if not set.
         environment: `deployment.environment.name`.
-        exporter_url: the base URL of an OTLP/HTTP receiver, for OpenTelemetry providers of the
-            service's own; None: the application's providers are used.
+        exporter_url: the base URL of an OTLP/HTTP receiver, for which the service has its own
+            OpenTelemetry providers; None: the application's providers are used.
         attributes: "minimal": the call and its outcome; "standard": also ids, the caller and what
             features decided; "full": also sizes and the names of older conventions.
         principal: how spans show the caller: "plain", "hashed" (SHA-256) or "none".
@@ -92,24 +92,24 @@ class TelemetrySettings:
 
 
 def check_principal_mode(mode: str) -> None:
-    """Check how the caller is to be shown.
+    """Check a mode in which the caller is shown.
 
     Args:
         mode: a PrincipalMode.
 
     Raises:
-        ValueError: it is unknown.
+        ValueError: the mode is unknown.
     """
     if mode not in get_args(PrincipalMode):
         raise ValueError(f"principal is one of {get_args(PrincipalMode)}, not {mode!r}")
 
 
 def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
-    """Return the id of a principal as spans and logs show it, None when they do not.
+    """Return the id of a principal as spans and logs show it, None when they do not show it.
 
     Args:
         identity: the id.
-        mode: how it is to be shown.
+        mode: how they show it.
     """
     if mode == "plain":
         return identity

@@ -27,7 +27,9 @@ from testkit.probe import (
     UndeclaredError,
 )
 from testkit.wire import dump, load_strict, load_valid
-from weenats.codec import ContractBreachError, EventCodec, OperationCodec, encode_failure
+from weenats.codec.events import EventCodec
+from weenats.codec.failures import encode_failure
+from weenats.codec.operations import ContractBreachError, OperationCodec
 from weenats.contract import Entity
 from weenats.errors import (
     CLASS_OF_CODE,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from testkit.contexts import make_context
 from testkit.probe import HAPPENED, Happened
 from testkit.wire import METADATA, dump
-from weenats.codec import EventCodec
+from weenats.codec.events import EventCodec
 from weenats.errors import InvalidArgumentError
 from weenats.events import publish
 from weenats.testing import MemoryTransport

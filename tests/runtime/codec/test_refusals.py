@@ -12,8 +12,10 @@ from testkit.contexts import make_context
 from testkit.probe import FORGET, GET, HAPPENED, RUN, Happened, NotReadyError, Outcome, Run, Thing
 from testkit.wire import METADATA, dump, request
 from weenats import Model
-from weenats.codec import ContractBreachError, EventCodec, OperationCodec, decode_model
-from weenats.codec import encode_failure as encode
+from weenats.codec.events import EventCodec
+from weenats.codec.failures import decode_model
+from weenats.codec.failures import encode_failure as encode
+from weenats.codec.operations import ContractBreachError, OperationCodec
 from weenats.errors import InternalError, InvalidArgumentError, NotFoundError
 
 RUNS, FORGETS, GETS = (OperationCodec(each) for each in (RUN, FORGET, GET))

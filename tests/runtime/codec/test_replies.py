@@ -22,7 +22,8 @@ from testkit.probe import (
     UndeclaredError,
 )
 from testkit.wire import METADATA, dump
-from weenats.codec import OperationCodec, ReceivedResponse, encode_failure
+from weenats.codec.failures import encode_failure
+from weenats.codec.operations import OperationCodec, ReceivedResponse
 from weenats.contract import Entity
 from weenats.errors import CLASS_OF_CODE, InternalError, NotFoundError, ServiceError
 from weenats.protocol.messages import AggregateId

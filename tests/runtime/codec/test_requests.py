@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from testkit.contexts import make_context
 from testkit.probe import FIND, FORGET, GET, RUN, Run
 from testkit.wire import METADATA, dump, request
-from weenats.codec import OperationCodec
+from weenats.codec.operations import OperationCodec
 from weenats.errors import InvalidArgumentError
 
 RUNS, FORGETS, GETS, FINDS = (OperationCodec(each) for each in (RUN, FORGET, GET, FIND))
