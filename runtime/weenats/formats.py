@@ -16,7 +16,8 @@ import pydantic
 from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
 
 __all__ = ["UUID", "AwareDatetime", "date", "time", "timedelta"]
 
@@ -26,10 +27,12 @@ class _Text:
     """The JSON text of a type.
 
     Attributes:
+        format: the `format` of the type in JSON Schema.
         pattern: regular expression that the text must match.
         name: its name in error messages, with an article.
     """
 
+    format: str
     pattern: str
     name: str
 
@@ -49,6 +52,11 @@ class _Text:
         read = core_schema.no_info_plain_validator_function(validator.validate_python)
         return core_schema.json_or_python_schema(core_schema.chain_schema([text, read]), value)
 
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"type": "string", "format": self.format}
+
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
@@ -56,21 +64,22 @@ _OFFSET = r"[Zz]|[+-][0-9]{2}:[0-9]{2}"
 
 AwareDatetime = Annotated[
     pydantic.AwareDatetime,
-    _Text(f"{_DATE}[Tt]{_TIME}(?:{_OFFSET})", "an RFC 3339 date-time with an offset"),
+    _Text("date-time", f"{_DATE}[Tt]{_TIME}(?:{_OFFSET})", "an RFC 3339 date-time with an offset"),
 ]
 """`format: date-time`, a `datetime.datetime` with a time zone."""
-date = Annotated[dt.date, _Text(_DATE, "an RFC 3339 full-date")]
+date = Annotated[dt.date, _Text("date", _DATE, "an RFC 3339 full-date")]
 """`format: date`, a `datetime.date`."""
 time = Annotated[
-    dt.time, _Text(f"{_TIME}(?:{_OFFSET})?", "an RFC 3339 time, with or without an offset")
+    dt.time, _Text("time", f"{_TIME}(?:{_OFFSET})?", "an RFC 3339 time, with or without an offset")
 ]
 """`format: time`, a `datetime.time`."""
 timedelta = Annotated[
-    dt.timedelta, _Text(r"[+-]?P[0-9YMWDTHS.]+", "an ISO 8601 duration, such as PT1H30M")
+    dt.timedelta,
+    _Text("duration", r"[+-]?P[0-9YMWDTHS.]+", "an ISO 8601 duration, such as PT1H30M"),
 ]
 """`format: duration`, a `datetime.timedelta`."""
 UUID = Annotated[
     uuid.UUID,
-    _Text(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "an RFC 4122 UUID"),
+    _Text("uuid", r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", "an RFC 4122 UUID"),
 ]
 """`format: uuid`, a `uuid.UUID`."""

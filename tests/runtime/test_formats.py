@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -28,6 +28,13 @@ class Formats(Model):
 
 
 ADAPTER = TypeAdapter(Formats)
+JSON_SCHEMA_FORMATS = {
+    "moment": "date-time",
+    "day": "date",
+    "clock": "time",
+    "span": "duration",
+    "id": "uuid",
+}
 ID = "6f1f5b0e-8a4e-4c7e-9c57-2f2f0c0a4f11"
 
 GOOD = {
@@ -102,3 +109,11 @@ def test_values_survive_a_json_round_trip(values: dict[str, Any]) -> None:
     written = Formats(**values)
     assert isinstance(written.id, uuid.UUID)
     assert ADAPTER.validate_json(written.model_dump_json()) == written
+
+
+@pytest.mark.parametrize("mode", ["validation", "serialization"])
+def test_json_schema_has_the_format(mode: Literal["validation", "serialization"]) -> None:
+    """The JSON Schema of a model, which FastAPI publishes, has the format of each member."""
+    properties = Formats.model_json_schema(mode=mode)["properties"]
+    for name, expected in JSON_SCHEMA_FORMATS.items():
+        assert properties[name]["anyOf"][0] == {"type": "string", "format": expected}
