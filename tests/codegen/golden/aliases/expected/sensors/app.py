@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: ebdd7a5f3f7663aa
-"""Run the service sensors: `python -m sensors.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 4aa445526938af42
+"""Run the service sensors: `weenats run sensors.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

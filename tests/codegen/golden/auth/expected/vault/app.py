@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 847b1f3961e24d50
-"""Run the service vault: `python -m vault.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: f252775470cf0a3e
+"""Run the service vault: `weenats run vault.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: d511c1d3e41ce866
-"""Run the service weather: `python -m weather.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6bbc852a29ef95cb
+"""Run the service weather: `weenats run weather.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

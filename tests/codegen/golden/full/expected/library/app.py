@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 3169830c1f3ad8a3
-"""Run the service library: `python -m library.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 807eb3622a7ce338
+"""Run the service library: `weenats run library.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 409c63fa2b44e088
-"""Run the service hostile: `python -m hostile.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 84b19008e9a27338
+"""Run the service hostile: `weenats run hostile.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 8feb3908a251f6d8
-"""Run the service pumps: `python -m pumps.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: c596fadf046134c4
+"""Run the service pumps: `weenats run pumps.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 16cb5f57b97c8820
-"""Run the service notes: `python -m notes.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: b0ffba004998292a
+"""Run the service notes: `weenats run notes.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

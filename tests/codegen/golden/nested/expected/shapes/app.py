@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: b24310e8620e4bef
-"""Run the service shapes: `python -m shapes.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 72b68eabf721367d
+"""Run the service shapes: `weenats run shapes.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 565e7969a9ba2911
-"""Run the service counters: `python -m counters.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 7b52da3dc4e3263e
+"""Run the service counters: `weenats run counters.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 5493a145ee879a73
-"""Run the service class: `python -m class_.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 72164f793f70319d
+"""Run the service class: `weenats run class_.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

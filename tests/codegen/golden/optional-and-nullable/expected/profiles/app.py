@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 3a30e34524a0d528
-"""Run the service profiles: `python -m profiles.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 3772b635af2266a5
+"""Run the service profiles: `weenats run profiles.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

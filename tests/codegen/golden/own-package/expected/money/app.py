@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: c5987ec6227e04a8
-"""Run the service my-billing: `python -m money.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 3af43c23e8bb334d
+"""Run the service my-billing: `weenats run money.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """

@@ -1,5 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 20d9aa5d32fd0394
-"""Run the service orders: `python -m orders.app`.
+# A stub: `weenats generate` replaces it until you change it. Checksum: 7489201bc926c958
+"""Run the service orders: `weenats run orders.app:builder`.
 
 NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
 """
