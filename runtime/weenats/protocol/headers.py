@@ -20,9 +20,9 @@ __all__ = [
     "encode",
 ]
 TIMEOUT: Final = "Wee-Timeout"
-"""How long the caller still waits, in milliseconds."""
+"""The time that is left until the deadline of the caller, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"
-"""When a retry makes sense, in milliseconds, beside an error with `retryAfter`."""
+"""The `retryAfter` of an error: the time until a retry makes sense, in milliseconds."""
 ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
@@ -70,6 +70,9 @@ class Headers(Mapping[str, str]):
         """Return the `Wee-Timeout` of a header block, None when it has none.
 
         Clients of weenats send it as the first header, so that the block need not be parsed.
+
+        Args:
+            block: the header block as on the wire.
         """
         if block.startswith(_TIMEOUT_FIRST):
             value = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")[0]
@@ -125,5 +128,9 @@ def check(headers: Mapping[str, str]) -> None:
 
 
 def encode(headers: Mapping[str, str]) -> bytes:
-    """Return headers as lines on the wire, each one with CR LF at its end."""
+    """Return headers as lines on the wire, each one with CR LF at its end.
+
+    Args:
+        headers: the headers.
+    """
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

@@ -100,7 +100,7 @@ class Transport(Protocol):
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the network path can read messages: TLS, or a server on this machine.
+        """Whether messages are safe from eavesdroppers: TLS, or a server on this machine.
 
         True before the first connection.
         """
@@ -122,7 +122,7 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Send what is buffered, fail what waits for replies, and close the connection for good."""
+        """Send what is buffered, fail pending requests, and close the connection for good."""
         ...
 
     async def wait_closed(self) -> None:
@@ -163,8 +163,8 @@ class Transport(Protocol):
             headers: encoded header lines.
             deadline: when to stop waiting, on the monotonic clock.
             accepts: returns whether a message is the reply; by default every message is.
-            cancel_subject: where a service is told when the caller is cancelled or the deadline
-                passes, see `give_up`; "" for nowhere.
+            cancel_subject: the subject for a cancellation message when the caller is cancelled
+                or the deadline passes, see `give_up`; "" for none.
 
         Returns:
             The first accepted reply.
@@ -225,7 +225,11 @@ class Transport(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End subscriptions; messages that the server sent until then have been handed over."""
+        """End subscriptions; messages that the server sent until then have been handed over.
+
+        Args:
+            subscriptions: the subscriptions.
+        """
         ...
 
 

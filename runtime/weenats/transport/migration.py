@@ -62,7 +62,11 @@ class Migration:
         return self._task is not None
 
     def start(self, connection: NatsConnection) -> None:
-        """Start to leave the server of a connection, unless the transport is moving."""
+        """Start to leave the server of a connection, unless the transport is moving.
+
+        Args:
+            connection: the connection.
+        """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
             self._task = asyncio.create_task(self._run(connection))

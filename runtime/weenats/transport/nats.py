@@ -39,7 +39,7 @@ _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
 class NatsTransport:
-    """A connection to NATS servers; see Transport.
+    """A connection to NATS servers; see `Transport`.
 
     It is opened by the first use, and reconnects without limit. It leaves a server in lame duck
     mode for another one before that server shuts down, without losing messages.
@@ -88,16 +88,16 @@ class NatsTransport:
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the network path can read messages; see Transport."""
+        """Whether messages are safe from eavesdroppers; see `Transport`."""
         return self._is_private
 
     @property
     def server_address(self) -> tuple[str, int] | None:
-        """Host and port of the server; see Transport."""
+        """Host and port of the server; see `Transport`."""
         return self._server_address
 
     async def connect(self) -> None:
-        """Open the connection; see Transport."""
+        """Open the connection; see `Transport`."""
         self._check_open()
         if self._connection is not None:
             return
@@ -115,7 +115,7 @@ class NatsTransport:
                 self._connected.set()
 
     async def close(self) -> None:
-        """Send what is buffered, fail what waits, and close the connection; see Transport."""
+        """Send the buffer, fail pending requests, and close the connection; see `Transport`."""
         if self._closed is not None:
             return
         self._closed = "the connection to NATS was closed"
@@ -131,11 +131,11 @@ class NatsTransport:
         self._end()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection is closed for good; see Transport."""
+        """Wait until the connection is closed for good; see `Transport`."""
         await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
-        """Send a message; see Transport."""
+        """Send a message; see `Transport`."""
         connection = self._connection
         if connection is None or self._closed is not None:
             connection = self._opened()
@@ -156,7 +156,7 @@ class NatsTransport:
         *,
         cancel_subject: str = "",
     ) -> Delivery:
-        """Send a request and wait for its reply; see Transport."""
+        """Send a request and wait for its reply; see `Transport`."""
         if not self._connected.is_set() or self._closed is not None:
             await self._wait_connected(deadline)
         if self._inbox.interest is None:
@@ -175,7 +175,7 @@ class NatsTransport:
     async def request_many(
         self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
-        """Send a request and gather replies; see Transport."""
+        """Send a request and gather replies; see `Transport`."""
         await self.connect()
         with self._inbox.mux.gathering(subject) as arrivals:
             inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrivals.put_nowait)
@@ -187,11 +187,11 @@ class NatsTransport:
                 await self.unsubscribe([inbox])
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
-        """Subscribe; see Transport."""
+        """Subscribe; see `Transport`."""
         return self._opened().register(subject, queue_group, on_delivery)
 
     async def fence(self) -> None:
-        """Wait until the server has processed everything that was sent before; see Transport."""
+        """Wait until the server has processed everything that was sent before; see `Transport`."""
         connection = self._connection
         if connection is None:
             raise ConnectionLostError("not connected to NATS")
@@ -200,7 +200,7 @@ class NatsTransport:
             raise permission_denied("subscription", ", ".join(sorted(denied)))
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End subscriptions behind a fence; see Transport."""
+        """Unsubscribe and wait for a fence; see `Transport`."""
         interests = [each for each in subscriptions if isinstance(each, Interest)]
         async with self._migration.lock:  # a subscription that moves is left on both servers
             for interest in interests:

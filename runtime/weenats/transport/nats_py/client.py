@@ -112,13 +112,21 @@ class SteadyClient(Client):
 
 
 def socket_of(transport: NatsSocket | None) -> asyncio.WriteTransport | None:
-    """Return the socket of a connection, None when it has another transport."""
+    """Return the socket of a connection, None when it has another transport.
+
+    Args:
+        transport: nats-py's transport of the connection.
+    """
     writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
     return None if writer is None else writer.transport
 
 
 async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended, and retrieve its exception."""
+    """Cancel a task until it has ended, and retrieve its exception.
+
+    Args:
+        task: the task.
+    """
     # Before Python 3.12 asyncio.wait_for, on which nats-py waits, may lose a cancellation.
     while not task.done():
         task.cancel()

@@ -50,7 +50,7 @@ class ConnectionEvents:
     """Callbacks of a connection, which is their first argument."""
 
     denied: Callable[[NatsConnection, str, str], None]
-    """The server denied a "publish" or "subscription"; the third argument is the subject."""
+    """The server denied a subject; arguments are "publish" or "subscription", and the subject."""
     disconnected: Callable[[NatsConnection], Awaitable[None]]
     reconnected: Callable[[NatsConnection], Awaitable[None]]
     closed: Callable[[NatsConnection], Awaitable[None]]
@@ -152,7 +152,14 @@ class NatsConnection(SteadyClient):
         return _REFUSAL if refuses_credentials(self._err) else str(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
-        """Write a message after this iteration of the loop; buffer it while reconnecting."""
+        """Write a message after this iteration of the loop; buffer it while reconnecting.
+
+        Args:
+            subject: the subject.
+            reply: the reply subject, "" for none.
+            payload: the payload.
+            headers: encoded header lines.
+        """
         if headers:
             size = len(headers) + _HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
@@ -162,13 +169,23 @@ class NatsConnection(SteadyClient):
             self._append(b"%b%b\r\n" % (head, payload))
 
     def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
-        """Subscribe."""
+        """Subscribe.
+
+        Args:
+            subject: the subject, which may have wildcards.
+            queue_group: the queue group, "" for none.
+            on_delivery: called with each message.
+        """
         interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
 
     def adopt(self, interest: Interest) -> None:
-        """Subscribe with an interest, which may be that of another connection."""
+        """Subscribe with an interest, which may be that of another connection.
+
+        Args:
+            interest: the subscription.
+        """
         sid = self._sid = self._sid + 1
         subject, queue_group = interest.subject, interest.queue_group
         # nats-py repeats what is in `_subs` after a reconnect.
@@ -178,26 +195,46 @@ class NatsConnection(SteadyClient):
         self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
-        """Hand the messages of an interest to another callback; the interest may move away."""
+        """Hand the messages of a subscription to another callback; the subscription may move away.
+
+        Args:
+            interest: the subscription.
+            on_delivery: called with each message.
+
+        Returns:
+            A subscription with the same number, which replaces the other one here.
+        """
         other = Interest(self, interest.subject, interest.queue_group, on_delivery)
         other.sid = interest.sid
         self._interests[other.sid] = other
         return other
 
     def restore(self, interest: Interest) -> None:
-        """Undo `substitute`."""
+        """Undo `substitute`.
+
+        Args:
+            interest: the subscription that was replaced.
+        """
         substitute = self._interests.get(interest.sid)
         if substitute is not None:
             interest.denied = substitute.denied
             self._interests[interest.sid] = interest
 
     def unregister(self, interest: Interest) -> None:
-        """Unsubscribe; messages that are on their way are handed over until `forget`."""
+        """Unsubscribe; messages that are on their way are handed over until `forget`.
+
+        Args:
+            interest: the subscription.
+        """
         if self._subs.pop(interest.sid, None) is not None and not self.is_closed:
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
-        """Hand over no more messages."""
+        """Hand over no more messages.
+
+        Args:
+            interest: the subscription.
+        """
         self._interests.pop(interest.sid, None)
 
     async def close(self) -> None:
@@ -243,7 +280,15 @@ class NatsConnection(SteadyClient):
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
     ) -> None:
-        """Hand over a message, and log exceptions: they would end the read loop of nats-py."""
+        """Hand over a message, and log exceptions: they would end the read loop of nats-py.
+
+        Args:
+            sid: the number of the subscription.
+            subject: the subject.
+            reply: the reply subject, b"" for none.
+            payload: the payload.
+            block: the header block as on the wire.
+        """
         interest = self._interests.get(sid)
         if interest is None:
             return
@@ -333,7 +378,11 @@ class NatsConnection(SteadyClient):
 
 
 def new_inbox(prefix: str) -> str:
-    """Return a unique subject."""
+    """Return a unique subject.
+
+    Args:
+        prefix: the beginning of the subject.
+    """
     return f"{prefix}.{NUID().next().decode()}"
 
 

@@ -50,7 +50,14 @@ class MessageParser(Parser):
         self._needed = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Dispatch complete messages, and keep the rest."""
+        """Dispatch complete messages, and keep the rest.
+
+        Args:
+            data: what was received.
+
+        Raises:
+            ProtocolError: a message is malformed.
+        """
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
