@@ -45,25 +45,27 @@ class Headers(Mapping[str, str]):
 
     Args:
         block: the header block as on the wire.
+
+    Attributes:
+        block: the header block as on the wire.
     """
 
-    __slots__ = ("_block", "_known")
+    __slots__ = ("_known", "block")
 
     def __init__(self, block: bytes = b"") -> None:
-        self._block = block
+        self.block: Final = block
         self._known: dict[str, str] | None = None
 
     @property
-    def block(self) -> bytes:
-        """The header block as on the wire."""
-        return self._block
-
-    @property
     def _values(self) -> dict[str, str]:
-        # Parsed on demand: most handlers do not use headers.
-        if self._known is None:
-            self._known = _parse(self._block)
-        return self._known
+        if (values := self._known) is None:  # parsed on demand: most handlers do not use headers
+            values = self._known = {}
+            lines = self.block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
+            for line in lines[1:]:
+                name, colon, value = line.partition(":")
+                if colon:
+                    values[name.lower()] = value.strip()
+        return values
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
@@ -93,15 +95,6 @@ class Headers(Mapping[str, str]):
 
 
 NO_HEADERS: Final = Headers()
-
-
-def _parse(block: bytes) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for line in block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            values[name.lower()] = value.strip()
-    return values
 
 
 def check(headers: Mapping[str, str]) -> None:

@@ -47,8 +47,7 @@ class SubjectError(ValueError):
 
 def _checked(pattern: re.Pattern[str], value: str, what: str) -> str:
     if pattern.fullmatch(value) is None:
-        text = f"{value!r} is not a valid {what}: it must match ^{pattern.pattern}$"
-        raise SubjectError(text)
+        raise SubjectError(f"{value!r} is not a valid {what}: it must match ^{pattern.pattern}$")
     return value
 
 

@@ -26,8 +26,8 @@ __all__ = [
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 
-_STATUS_START: Final = len(b"NATS/1.0 ")
-_STATUS_END: Final = _STATUS_START + 3
+_INLINE_STATUS: Final = b"NATS/1.0 "
+
 _FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
@@ -70,9 +70,9 @@ class Delivery:
     @property
     def status(self) -> str:
         """The inline status of a message of the NATS server, "" for other messages."""
-        if not self._block.startswith(b"NATS/1.0 "):
+        if not self._block.startswith(_INLINE_STATUS):
             return ""
-        return self._block[_STATUS_START:_STATUS_END].decode("ascii", "replace")
+        return self._block.removeprefix(_INLINE_STATUS)[:3].decode("ascii", "replace")
 
 
 OnDelivery = Callable[[Delivery], None]

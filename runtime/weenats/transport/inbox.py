@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
 from weenats.protocol.deadline import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
-from weenats.transport.nats_py import new_inbox, permission_denied
+from weenats.transport.nats_py.connection import new_inbox
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from weenats.transport.nats_py import Interest, NatsConnection
+    from weenats.transport.nats_py.connection import Interest, NatsConnection
 
 __all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies"]
 Arrivals = asyncio.Queue[Delivery | ServiceError]

@@ -19,15 +19,14 @@ from weenats.protocol.deadline import seconds
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration
-from weenats.transport.nats_py import (
+from weenats.transport.nats_py.connect import open_connection
+from weenats.transport.nats_py.connection import (
     ConnectionEvents,
     Interest,
     NatsConnection,
     new_inbox,
-    open_connection,
-    permission_denied,
-    shown,
 )
+from weenats.transport.nats_py.errors import permission_denied, shown
 from weenats.transport.options import ConnectionOptions, check_servers
 
 if TYPE_CHECKING:

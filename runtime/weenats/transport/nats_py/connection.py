@@ -14,7 +14,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
@@ -81,7 +80,6 @@ class Interest:
 
     def drop(self) -> None:
         """Unsubscribe, and hand over no more messages."""
-        self.connection.unregister(self)
         self.connection.forget(self)
 
 
@@ -230,11 +228,12 @@ class NatsConnection(SteadyClient):
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
-        """Hand over no more messages.
+        """Unsubscribe, and hand over no more messages.
 
         Args:
             interest: the subscription.
         """
+        self.unregister(interest)
         self._interests.pop(interest.sid, None)
 
     async def close(self) -> None:
@@ -318,7 +317,7 @@ class NatsConnection(SteadyClient):
 
     def _write(self) -> None:
         self._write_scheduled = False
-        if self._pending and self._draining is None and self._status == Client.CONNECTED:
+        if self._pending and self._draining is None and self._status == self.CONNECTED:
             self._hand_over()
 
     def _hand_over(self, last: bytes = b"") -> None:
