@@ -189,17 +189,13 @@ class Admission:
             job = self._queue.get()
             if job is None:
                 break
-            if self._is_hopeless(job):
+            left = math.inf if job.deadline is None else job.deadline - self._clock()
+            if left <= self._service_times.least(job.worker):
                 self._end(job, DeadlineExceededError("too little time is left for the request"))
             else:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():
             self._idle.set_result(None)
-
-    def _is_hopeless(self, job: Job) -> bool:
-        if job.deadline is None:
-            return False
-        return job.deadline - self._clock() <= self._service_times.least(job.worker)
 
     def _on_deadline(self, job: Job) -> None:
         self._end(job, DeadlineExceededError("the deadline passed before the request finished"))

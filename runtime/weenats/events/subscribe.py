@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
@@ -13,7 +14,7 @@ from typing_extensions import Unpack
 from weenats._internal.validation import check_async, unknown_option
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
-from weenats.codec import event_codec
+from weenats.codec import EventCodec, event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
@@ -136,6 +137,7 @@ async def subscribe(
         event,
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
+        event_codec(event),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -169,26 +171,24 @@ class EventSubscription:
         await self.unsubscribe()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _EventWorker(Generic[DataT]):
-    def __init__(
-        self, event: Event[DataT], handler: EventHandler[DataT], telemetry: EventTelemetry | None
-    ) -> None:
-        self._event = event
-        self._telemetry = telemetry
-        self._handler = handler
-        self._codec = event_codec(event)
+    event: Event[DataT]
+    handler: EventHandler[DataT]
+    telemetry: EventTelemetry | None
+    codec: EventCodec
 
     async def run(self, job: Job) -> None:
         try:
-            notification = self._codec.decode(job.delivery.payload)
+            notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:
             _LOG.warning(
                 "a message on %s does not match the contract: %s",
-                self._event.subject,
+                self.event.subject,
                 error.details or error,
             )
-            if self._telemetry is not None:
-                self._telemetry.refuse(job.delivery.headers, error)
+            if self.telemetry is not None:
+                self.telemetry.refuse(job.delivery.headers, error)
         else:
             await self._handle(ReceivedEvent[DataT](notification, job.delivery.headers))
         job.answered = True
@@ -196,14 +196,14 @@ class _EventWorker(Generic[DataT]):
     async def _handle(self, event: ReceivedEvent[DataT]) -> None:
         CURRENT.set(event)
         try:
-            with self._telemetry.processing(event) if self._telemetry else nullcontext():
-                await self._handler(event)
+            with self.telemetry.processing(event) if self.telemetry else nullcontext():
+                await self.handler(event)
         except asyncio.CancelledError:
-            _LOG.warning("the handler of %s was cancelled", self._event.subject)
+            _LOG.warning("the handler of %s was cancelled", self.event.subject)
         except Exception:  # noqa: BLE001 - any exception of the handler is logged
-            _LOG.exception("the handler of %s failed", self._event.subject)
+            _LOG.exception("the handler of %s failed", self.event.subject)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
-        if self._telemetry is not None and not job.started:
-            self._telemetry.refuse(job.delivery.headers, error)
+        _LOG.error("an event on %s was dropped: %s", self.event.subject, error.label)
+        if self.telemetry is not None and not job.started:
+            self.telemetry.refuse(job.delivery.headers, error)

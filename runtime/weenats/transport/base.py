@@ -14,6 +14,7 @@ from weenats.errors import MessageTooLargeError, ServiceError
 from weenats.protocol.headers import NO_HEADERS, Headers
 
 __all__ = [
+    "HEADER_FRAMING",
     "NO_RESPONDERS",
     "Accepts",
     "Delivery",
@@ -26,9 +27,10 @@ __all__ = [
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 
-_INLINE_STATUS: Final = b"NATS/1.0 "
+HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+"""The size of a header block without header lines, in bytes."""
 
-_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+_INLINE_STATUS: Final = b"NATS/1.0 "
 
 
 class Delivery:
@@ -258,7 +260,7 @@ def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None
     Raises:
         MessageTooLargeError: it is too large.
     """
-    size = len(payload) + (len(headers) + _FRAMING if headers else 0)
+    size = len(payload) + (len(headers) + HEADER_FRAMING if headers else 0)
     if size > limit:
         raise MessageTooLargeError(
             f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"

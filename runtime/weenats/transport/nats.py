@@ -47,6 +47,10 @@ class NatsTransport:
         servers: the URL of a NATS server, or several URLs.
         options: how to connect: credentials, TLS, timeouts.
 
+    Attributes:
+        is_private: whether messages are safe from eavesdroppers; True before the first connection.
+        server_address: host and port of the server; None before the first connection.
+
     Example:
         ```python
         transport = NatsTransport("tls://nats.example:4222", ConnectionOptions(name="billing"))
@@ -69,8 +73,8 @@ class NatsTransport:
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
         self._connection: NatsConnection | None = None
-        self._is_private = True
-        self._server_address: tuple[str, int] | None = None
+        self.is_private = True
+        self.server_address: tuple[str, int] | None = None
         self._connecting = asyncio.Lock()
         self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
@@ -84,16 +88,6 @@ class NatsTransport:
     def max_payload(self) -> int:
         """The maximum size of a message; the default of NATS before there is a connection."""
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
-
-    @property
-    def is_private(self) -> bool:
-        """Whether messages are safe from eavesdroppers; see `Transport`."""
-        return self._is_private
-
-    @property
-    def server_address(self) -> tuple[str, int] | None:
-        """Host and port of the server; see `Transport`."""
-        return self._server_address
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
@@ -111,7 +105,6 @@ class NatsTransport:
                     raise
                 finally:
                     self._opening = None
-                self._connected.set()
 
     async def close(self) -> None:
         """Send the buffer, fail pending requests, and close the connection; see `Transport`."""
@@ -224,8 +217,9 @@ class NatsTransport:
 
     def _use(self, connection: NatsConnection) -> None:
         self._connection = connection
-        self._is_private = connection.is_private
-        self._server_address = connection.server_address
+        self.is_private = connection.is_private
+        self.server_address = connection.server_address
+        self._connected.set()
 
     def _check_open(self) -> None:
         if self._closed is not None:
@@ -265,7 +259,6 @@ class NatsTransport:
     async def _on_reconnected(self, connection: NatsConnection) -> None:
         if connection is self._connection:
             self._use(connection)
-            self._connected.set()
 
     async def _on_lame_duck(self, connection: NatsConnection) -> None:
         if connection is self._connection:

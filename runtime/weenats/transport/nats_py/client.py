@@ -54,17 +54,13 @@ class SteadyClient(Client):
             raise
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
-        if initial_connection and self._wants_tls:
+        scheme = "" if self._current_server is None else self._current_server.uri.scheme
+        wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
+        if initial_connection and wants_tls:
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("nats: the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
         await super()._process_info(info, initial_connection)
-
-    @property
-    def _wants_tls(self) -> bool:
-        """Whether TLS is required, even if the server does not offer it."""
-        scheme = "" if self._current_server is None else self._current_server.uri.scheme
-        return scheme != "wss" and (scheme == "tls" or "tls" in self.options)
 
     def _connect_command(self) -> bytes:
         if self._identify is None:

@@ -19,7 +19,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats.errors import ConnectionLostError
-from weenats.transport.base import Delivery, OnDelivery
+from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -41,7 +41,6 @@ _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
 _REFUSAL: Final = "the server refuses the credentials of the connection"
-_HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,7 @@ class NatsConnection(SteadyClient):
             headers: encoded header lines.
         """
         if headers:
-            size = len(headers) + _HEADER_FRAMING
+            size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
             self._append(b"%b%b\r\n%b\r\n" % (head, headers, payload))
         else:
