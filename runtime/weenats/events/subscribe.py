@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats._internal.validation import check_async, unknown_option
+from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec import EventCodec, event_codec
@@ -45,9 +45,6 @@ class SubscribeOptions(TypedDict, total=False):
 
     queue_group: str
     max_concurrency: int
-
-
-_SUBSCRIBE_OPTIONS: Final = frozenset(SubscribeOptions.__annotations__)
 
 
 class ReceivedEvent(MessageContext, Generic[DataT]):
@@ -123,8 +120,7 @@ async def subscribe(
         ServiceError: there is no connection, or the server denies the subject.
         TypeError: an option is unknown, or the handler is not async.
     """
-    if not options.keys() <= _SUBSCRIBE_OPTIONS:
-        raise unknown_option(options, _SUBSCRIBE_OPTIONS, "a subscription")
+    check_options(options, SubscribeOptions, "a subscription")
     check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")
     if queue_group:
