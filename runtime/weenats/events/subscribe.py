@@ -82,7 +82,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
 
 EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
-"""An async function that handles an event; exceptions are logged, and the subscription goes on."""
+"""An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
