@@ -23,7 +23,7 @@ from weenats.codec.operations import OperationCodec
 from weenats.context import RequestContext
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.nats import NatsTransport
-from weenats.transport.nats_py import ConnectionEvents, NatsConnection
+from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
 from workload import KEY, ORDER
 
 _IN_FLIGHT: Final = 64

@@ -24,7 +24,7 @@ from weenats import (
     UnavailableError,
 )
 from weenats.testing import NatsServer
-from weenats.transport.nats_py import shown
+from weenats.transport.nats_py.errors import shown
 
 INFO = b'INFO {"server_id":"x","version":"2.11.0","headers":true,"max_payload":1048576}\r\n'
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

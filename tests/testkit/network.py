@@ -85,11 +85,11 @@ class Network:
         self._links: dict[tuple[str, str], Link] = {}
 
     def link(self, place: str, target: str, port: int) -> int:
-        """Return a port by which one place reaches a port of another; see weenats.testing.Link.
+        """Return a port by which one place reaches a port of another; see nats_cluster.Link.
 
-        What servers know by hearsay leads nowhere: it would lead around the links.
+        Advertised addresses lead nowhere: they would lead around the links.
         """
-        if place == "hearsay":
+        if place == "advertised":
             return 1
         link = self._links[place, target] = Link(port)
         self._run(link.open())

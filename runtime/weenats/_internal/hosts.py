@@ -7,9 +7,7 @@ from ipaddress import ip_address
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is certainly this machine."""
-    if host.lower() == "localhost":
-        return True
     try:
-        return ip_address(host).is_loopback
+        return host.lower() == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False

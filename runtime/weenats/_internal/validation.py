@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 
 def is_async(function: object) -> bool:
@@ -41,18 +41,23 @@ def check_async(function: object, what: str) -> None:
         raise TypeError(f"{what} must be an `async def`: {inner.__qualname__} is a plain function")
 
 
-def unknown_option(given: Iterable[str], known: frozenset[str], whose: str) -> TypeError:
-    """Return the error for unknown options.
+def check_options(options: Mapping[str, object], known: type, whose: str) -> None:
+    """Check the names of options.
 
     Args:
-        given: the names of the given options, of which at least one is unknown.
-        known: the names of the known options.
+        options: the options.
+        known: the TypedDict of the options.
         whose: what the options are for, such as "a call".
+
+    Raises:
+        TypeError: an option is unknown.
     """
-    name = min(set(given) - known)
-    close = get_close_matches(name, known, n=1)
-    remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(known))}"
-    return TypeError(f"{whose} has no option {name}; {remedy}")
+    names = known.__annotations__.keys()
+    if not options.keys() <= names:
+        name = min(options.keys() - names)
+        close = get_close_matches(name, names, n=1)
+        remedy = f"did you mean {close[0]}?" if close else f"it has {', '.join(sorted(names))}"
+        raise TypeError(f"{whose} has no option {name}; {remedy}")
 
 
 def checked_entries(

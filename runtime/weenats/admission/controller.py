@@ -33,6 +33,9 @@ _MAX_CONCURRENCY: Final = 1000
 def check_concurrency(max_concurrency: int) -> None:
     """Check how many messages may run at once.
 
+    Args:
+        max_concurrency: the number.
+
     Raises:
         ValueError: it is not a whole number from 1 to 1000.
     """
@@ -86,7 +89,11 @@ class Admission:
         return len(self._queue)
 
     def submit(self, job: Job) -> None:
-        """Run a job now, put it into the queue, or refuse it."""
+        """Run a job now, put it into the queue, or refuse it.
+
+        Args:
+            job: the job.
+        """
         if job.deadline is not None and job.deadline <= self._clock():
             self._refuse(job, DeadlineExceededError("the deadline passed before admission"))
             return
@@ -105,6 +112,9 @@ class Admission:
 
         Unknown and answered calls are ignored. If several calls have the reply subject, the latest
         one is ended.
+
+        Args:
+            delivery: the message.
         """
         job = self._calls.get(delivery.reply)
         if job is None:
@@ -115,7 +125,11 @@ class Admission:
             self._end(job, CancelledError("the caller cancelled the call"))
 
     def load(self, worker: Worker) -> tuple[int, int]:
-        """Return how many jobs of a worker run, and how many wait."""
+        """Return how many jobs of a worker run, and how many wait.
+
+        Args:
+            worker: the worker.
+        """
         running = sum(job.worker is worker for job in self._running)
         return running, sum(job.worker is worker for job in self._queue)
 
@@ -175,17 +189,13 @@ class Admission:
             job = self._queue.get()
             if job is None:
                 break
-            if self._is_hopeless(job):
+            left = math.inf if job.deadline is None else job.deadline - self._clock()
+            if left <= self._service_times.least(job.worker):
                 self._end(job, DeadlineExceededError("too little time is left for the request"))
             else:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():
             self._idle.set_result(None)
-
-    def _is_hopeless(self, job: Job) -> bool:
-        if job.deadline is None:
-            return False
-        return job.deadline - self._clock() <= self._service_times.least(job.worker)
 
     def _on_deadline(self, job: Job) -> None:
         self._end(job, DeadlineExceededError("the deadline passed before the request finished"))
@@ -245,5 +255,9 @@ class ServiceTimes:
         self._least[worker] = min(duration, known * _GROWTH + _STEP)
 
     def least(self, worker: Worker) -> float:
-        """Return the least time of a worker's jobs in seconds, 0 while it is unknown."""
+        """Return the least time of a worker's jobs in seconds, 0 while it is unknown.
+
+        Args:
+            worker: the worker.
+        """
         return self._least.get(worker, 0.0)

@@ -21,7 +21,11 @@ class Worker(Protocol):
     """Handles jobs: the endpoint of an operation, or a subscription to events."""
 
     async def run(self, job: Job) -> None:
-        """Handle a job and mark it as answered; it must not raise."""
+        """Handle a job and mark it as answered; it must not raise.
+
+        Args:
+            job: the job.
+        """
         ...
 
     def refuse(self, job: Job, error: ServiceError) -> None:
@@ -29,7 +33,7 @@ class Worker(Protocol):
 
         Args:
             job: the job.
-            error: why.
+            error: the error to answer with.
         """
         ...
 
@@ -70,7 +74,12 @@ class Job:
         return len(self.delivery.payload)
 
     def notify(self, context: RequestContext, error: ServiceError | None) -> None:
-        """Call the functions that wait for the answer; one that raises is logged."""
+        """Call the functions that wait for the answer; one that raises is logged.
+
+        Args:
+            context: the context of the request.
+            error: the error that the request was answered with, None if it succeeded.
+        """
         for callback in self.on_answer:
             try:
                 callback(context, error)

@@ -50,7 +50,14 @@ class BoundedQueue(Generic[ItemT]):
         return iter(self._ends)
 
     def put(self, item: ItemT) -> bool:
-        """Add an item at the end; return False when the queue is full."""
+        """Add an item at the end.
+
+        Args:
+            item: the item.
+
+        Returns:
+            Whether it was added; False when the queue is full.
+        """
         if len(self._ends) >= self._max_length:
             return False
         self._ends[item] = self._clock() + self._max_time
@@ -58,7 +65,11 @@ class BoundedQueue(Generic[ItemT]):
         return True
 
     def remove(self, item: ItemT) -> None:
-        """Remove an item; unknown items are ignored."""
+        """Remove an item; unknown items are ignored.
+
+        Args:
+            item: the item.
+        """
         self._ends.pop(item, None)
 
     def get(self) -> ItemT | None:

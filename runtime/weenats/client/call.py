@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
-from weenats._internal.validation import unknown_option
+from weenats._internal.validation import check_options
 from weenats.client.tokens import TokenSource, check_source, set_token
 from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
@@ -49,9 +49,6 @@ class CallOptions(TypedDict, total=False):
     token: TokenSource
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
-
-
-_CALL_OPTIONS: Final = frozenset(CallOptions.__annotations__)
 
 
 class CallDefaults(NamedTuple):
@@ -124,8 +121,7 @@ class CallDefaults(NamedTuple):
 
 
 def _apply(options: CallOptions, context: RequestContext) -> None:
-    if not options.keys() <= _CALL_OPTIONS:
-        raise unknown_option(options, _CALL_OPTIONS, "a call")
+    check_options(options, CallOptions, "a call")
     if "correlation_id" in options:
         context.correlation_id = check_correlation(options["correlation_id"], "correlation_id")
     if "causation_id" in options:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Required, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Required, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats._internal.validation import unknown_option
+from weenats._internal.validation import check_options
 from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError
@@ -44,9 +44,6 @@ class PublishOptions(TypedDict, total=False):
     headers: Mapping[str, str]
 
 
-_PUBLISH_OPTIONS: Final = frozenset(PublishOptions.__annotations__)
-
-
 async def publish(
     transport: Transport,
     event: Event[DataT],
@@ -81,8 +78,7 @@ async def publish(
         ServiceError: there is no connection, see Transport.publish.
         TypeError: an option is unknown, or the revision is missing.
     """
-    if not options.keys() <= _PUBLISH_OPTIONS:
-        raise unknown_option(options, _PUBLISH_OPTIONS, "an event")
+    check_options(options, PublishOptions, "an event")
     if "revision" not in options:
         raise TypeError("publishing an event requires the revision of its aggregate: revision=...")
     await transport.connect()

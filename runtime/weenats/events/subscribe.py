@@ -6,14 +6,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats._internal.validation import check_async, unknown_option
+from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
-from weenats.codec.events import event_codec
+from weenats.codec.events import EventCodec, event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
@@ -44,9 +45,6 @@ class SubscribeOptions(TypedDict, total=False):
 
     queue_group: str
     max_concurrency: int
-
-
-_SUBSCRIBE_OPTIONS: Final = frozenset(SubscribeOptions.__annotations__)
 
 
 class ReceivedEvent(MessageContext, Generic[DataT]):
@@ -84,7 +82,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
 
 EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
-"""An async function that handles an event; exceptions are logged, and the subscription goes on."""
+"""An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
@@ -122,8 +120,7 @@ async def subscribe(
         ServiceError: there is no connection, or the server denies the subject.
         TypeError: an option is unknown, or the handler is not async.
     """
-    if not options.keys() <= _SUBSCRIBE_OPTIONS:
-        raise unknown_option(options, _SUBSCRIBE_OPTIONS, "a subscription")
+    check_options(options, SubscribeOptions, "a subscription")
     check_async(handler, f"the handler of event {event.name}")
     queue_group = options.get("queue_group", "")
     if queue_group:
@@ -136,6 +133,7 @@ async def subscribe(
         event,
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
+        event_codec(event),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -169,26 +167,24 @@ class EventSubscription:
         await self.unsubscribe()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _EventWorker(Generic[DataT]):
-    def __init__(
-        self, event: Event[DataT], handler: EventHandler[DataT], telemetry: EventTelemetry | None
-    ) -> None:
-        self._event = event
-        self._telemetry = telemetry
-        self._handler = handler
-        self._codec = event_codec(event)
+    event: Event[DataT]
+    handler: EventHandler[DataT]
+    telemetry: EventTelemetry | None
+    codec: EventCodec
 
     async def run(self, job: Job) -> None:
         try:
-            notification = self._codec.decode(job.delivery.payload)
+            notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:
             _LOG.warning(
                 "a message on %s does not match the contract: %s",
-                self._event.subject,
+                self.event.subject,
                 error.details or error,
             )
-            if self._telemetry is not None:
-                self._telemetry.refuse(job.delivery.headers, error)
+            if self.telemetry is not None:
+                self.telemetry.refuse(job.delivery.headers, error)
         else:
             await self._handle(ReceivedEvent[DataT](notification, job.delivery.headers))
         job.answered = True
@@ -196,14 +192,14 @@ class _EventWorker(Generic[DataT]):
     async def _handle(self, event: ReceivedEvent[DataT]) -> None:
         CURRENT.set(event)
         try:
-            with self._telemetry.processing(event) if self._telemetry else nullcontext():
-                await self._handler(event)
+            with self.telemetry.processing(event) if self.telemetry else nullcontext():
+                await self.handler(event)
         except asyncio.CancelledError:
-            _LOG.warning("the handler of %s was cancelled", self._event.subject)
+            _LOG.warning("the handler of %s was cancelled", self.event.subject)
         except Exception:  # noqa: BLE001 - any exception of the handler is logged
-            _LOG.exception("the handler of %s failed", self._event.subject)
+            _LOG.exception("the handler of %s failed", self.event.subject)
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        _LOG.error("an event on %s was dropped: %s", self._event.subject, error.label)
-        if self._telemetry is not None and not job.started:
-            self._telemetry.refuse(job.delivery.headers, error)
+        _LOG.error("an event on %s was dropped: %s", self.event.subject, error.label)
+        if self.telemetry is not None and not job.started:
+            self.telemetry.refuse(job.delivery.headers, error)

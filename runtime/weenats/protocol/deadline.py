@@ -14,6 +14,7 @@ from weenats.errors import InvalidArgumentError
 __all__ = ["DEFAULT_TIMEOUT", "Clock", "DeadlineTimer", "Duration", "from_header", "seconds"]
 ItemT = TypeVar("ItemT")
 Clock = Callable[[], float]
+"""Returns monotonic seconds."""
 Duration = float | timedelta
 """Seconds, or a timedelta."""
 
@@ -77,13 +78,22 @@ class DeadlineTimer(Generic[ItemT]):
         self._next = math.inf
 
     def add(self, item: ItemT, deadline: float) -> None:
-        """Watch an item until it is discarded or its deadline passes."""
+        """Watch an item until it is discarded or its deadline passes.
+
+        Args:
+            item: the item.
+            deadline: its deadline, on the monotonic clock.
+        """
         self._deadlines[item] = deadline
         if deadline < self._next:
             self._set(deadline)
 
     def discard(self, item: ItemT) -> None:
-        """Stop watching an item; unknown items are ignored."""
+        """Stop watching an item; unknown items are ignored.
+
+        Args:
+            item: the item.
+        """
         self._deadlines.pop(item, None)
 
     def close(self) -> None:

@@ -20,9 +20,9 @@ __all__ = [
     "encode",
 ]
 TIMEOUT: Final = "Wee-Timeout"
-"""How long the caller still waits, in milliseconds."""
+"""The time that is left until the deadline of the caller, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"
-"""When a retry makes sense, in milliseconds, beside an error with `retryAfter`."""
+"""The `retryAfter` of an error: the time until a retry makes sense, in milliseconds."""
 ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
@@ -45,31 +45,36 @@ class Headers(Mapping[str, str]):
 
     Args:
         block: the header block as on the wire.
+
+    Attributes:
+        block: the header block as on the wire.
     """
 
-    __slots__ = ("_block", "_known")
+    __slots__ = ("_known", "block")
 
     def __init__(self, block: bytes = b"") -> None:
-        self._block = block
+        self.block: Final = block
         self._known: dict[str, str] | None = None
 
     @property
-    def block(self) -> bytes:
-        """The header block as on the wire."""
-        return self._block
-
-    @property
     def _values(self) -> dict[str, str]:
-        # Parsed on demand: most handlers do not use headers.
-        if self._known is None:
-            self._known = _parse(self._block)
-        return self._known
+        if (values := self._known) is None:  # parsed on demand: most handlers do not use headers
+            values = self._known = {}
+            lines = self.block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
+            for line in lines[1:]:
+                name, colon, value = line.partition(":")
+                if colon:
+                    values[name.lower()] = value.strip()
+        return values
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
         """Return the `Wee-Timeout` of a header block, None when it has none.
 
         Clients of weenats send it as the first header, so that the block need not be parsed.
+
+        Args:
+            block: the header block as on the wire.
         """
         if block.startswith(_TIMEOUT_FIRST):
             value = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")[0]
@@ -90,15 +95,6 @@ class Headers(Mapping[str, str]):
 
 
 NO_HEADERS: Final = Headers()
-
-
-def _parse(block: bytes) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for line in block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")[1:]:
-        name, colon, value = line.partition(":")
-        if colon:
-            values[name.lower()] = value.strip()
-    return values
 
 
 def check(headers: Mapping[str, str]) -> None:
@@ -125,5 +121,9 @@ def check(headers: Mapping[str, str]) -> None:
 
 
 def encode(headers: Mapping[str, str]) -> bytes:
-    """Return headers as lines on the wire, each one with CR LF at its end."""
+    """Return headers as lines on the wire, each one with CR LF at its end.
+
+    Args:
+        headers: the headers.
+    """
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()

@@ -47,23 +47,52 @@ class SubjectError(ValueError):
 
 def _checked(pattern: re.Pattern[str], value: str, what: str) -> str:
     if pattern.fullmatch(value) is None:
-        text = f"{value!r} is not a valid {what}: it must match ^{pattern.pattern}$"
-        raise SubjectError(text)
+        raise SubjectError(f"{value!r} is not a valid {what}: it must match ^{pattern.pattern}$")
     return value
 
 
 def check_service_name(name: str) -> str:
-    """Return the name of a service, or raise SubjectError."""
+    """Check the name of a service.
+
+    Args:
+        name: the name.
+
+    Returns:
+        The name.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
     return _checked(_SERVICE, name, "service name")
 
 
 def check_component(name: str) -> str:
-    """Return the name of an aggregate, operation or event, or raise SubjectError."""
+    """Check the name of an aggregate, operation or event.
+
+    Args:
+        name: the name.
+
+    Returns:
+        The name.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
     return _checked(_COMPONENT, name, "subject component")
 
 
 def check_queue_group(name: str) -> str:
-    """Return the name of a queue group, or raise SubjectError."""
+    """Check the name of a queue group.
+
+    Args:
+        name: the name.
+
+    Returns:
+        The name.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
     if len(name) > _MAX_QUEUE_GROUP_LENGTH:
         raise SubjectError(
             f"a queue group name has at most {_MAX_QUEUE_GROUP_LENGTH} characters, not {len(name)}"
@@ -72,19 +101,49 @@ def check_queue_group(name: str) -> str:
 
 
 def check_inbox_prefix(prefix: str) -> str:
-    """Return the prefix of the reply subjects of a client, or raise SubjectError."""
+    """Check the prefix of the reply subjects of a client.
+
+    Args:
+        prefix: the prefix.
+
+    Returns:
+        The prefix.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
     for part in prefix.split("."):
         _checked(_TOKEN, part, "part of an inbox prefix")
     return prefix
 
 
 def check_version(version: str) -> str:
-    """Return a semantic version (semver.org 2.0.0), or raise SubjectError."""
+    """Check a semantic version (semver.org 2.0.0).
+
+    Args:
+        version: the version.
+
+    Returns:
+        The version.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
     return _checked(_VERSION, version, "semantic version")
 
 
 def build(service: str, kind: Kind, aggregate: str, name: str) -> str:
-    """Return the subject of an operation or an event, or raise SubjectError."""
+    """Return the subject of an operation or an event.
+
+    Args:
+        service: the name of the service.
+        kind: the kind of message.
+        aggregate: the name of the aggregate.
+        name: the name of the operation or event.
+
+    Raises:
+        SubjectError: a name is not valid.
+    """
     check_service_name(service)
     check_component(aggregate)
     check_component(name)
@@ -92,17 +151,38 @@ def build(service: str, kind: Kind, aggregate: str, name: str) -> str:
 
 
 def health(service: str) -> str:
-    """Return the subject on which a service answers HealthCheck."""
+    """Return the subject on which a service answers HealthCheck.
+
+    Args:
+        service: the name of the service.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
     return f"{check_service_name(service)}.health"
 
 
 def cancel(service: str) -> str:
-    """Return the subject on which callers cancel calls."""
+    """Return the subject on which callers cancel calls.
+
+    Args:
+        service: the name of the service.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
     return f"{check_service_name(service)}.cancel"
 
 
 def monitoring(service: str) -> str:
-    """Return the subject on which the instances of a service publish their snapshots."""
+    """Return the subject on which the instances of a service publish their snapshots.
+
+    Args:
+        service: the name of the service.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
     return f"{check_service_name(service)}.monitoring"
 
 

@@ -127,23 +127,20 @@ class MemoryTransport:
         self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
         self._inbox: _Subscription | None = None
         self._open = False
-        self._closed = False
-        self._ended = asyncio.Event()
+        self._closed = asyncio.Event()
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
-        if self._closed:
-            raise ConnectionLostError("the connection to NATS was closed")
         self._open = True
+        self._check_open()
 
     async def close(self) -> None:
         """Fail pending requests and close the connection for good; see `Transport`."""
-        if self._closed:
+        if self._closed.is_set():
             return
         if self._open:
             await self.fence()
-        self._closed = True
-        self._ended.set()
+        self._closed.set()
         for subscription in self._mine:
             self.broker.remove(subscription)
         self._mux.fail(
@@ -153,7 +150,7 @@ class MemoryTransport:
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed for good; see `Transport`."""
-        await self._ended.wait()
+        await self._closed.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
@@ -212,20 +209,18 @@ class MemoryTransport:
     async def fence(self) -> None:
         """Wait until all earlier messages are delivered; see `Transport`."""
         self._check_open()
-        passed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(passed.set_result, None)
-        await passed
+        await asyncio.sleep(0)  # deliveries are callbacks that were scheduled before
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""
         for subscription in subscriptions:
             if isinstance(subscription, _Subscription):
                 self.broker.remove(subscription)
-        if self._open and not self._closed:
+        if self._open and not self._closed.is_set():
             await self.fence()
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closed.is_set():
             raise ConnectionLostError("the connection to NATS was closed")
         if not self._open:
             raise ConnectionLostError("the connection to NATS is not open yet")

@@ -25,7 +25,7 @@ Link = Callable[[str, str, int], int]
 """Returns the port through which an origin reaches a server, that of a proxy for example.
 
 Arguments are the origin, the name of the server, and its port. An origin is the name of a server,
-"client", or "hearsay": the route address of the server that other servers pass on.
+"client", or "advertised": the route address that servers advertise to each other.
 """
 
 
@@ -212,7 +212,7 @@ class NatsCluster:
             cluster {{
                 name: "{self._name}"
                 listen: "127.0.0.1:{routes[name]}"
-                advertise: "127.0.0.1:{self._link("hearsay", name, routes[name])}"
+                advertise: "127.0.0.1:{self._link("advertised", name, routes[name])}"
                 routes: {json.dumps(others)}
                 ping_interval: "1s"  # after three missing pongs, a route is closed
             }}

@@ -14,6 +14,7 @@ from weenats.errors import MessageTooLargeError, ServiceError
 from weenats.protocol.headers import NO_HEADERS, Headers
 
 __all__ = [
+    "HEADER_FRAMING",
     "NO_RESPONDERS",
     "Accepts",
     "Delivery",
@@ -26,9 +27,10 @@ __all__ = [
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 
-_STATUS_START: Final = len(b"NATS/1.0 ")
-_STATUS_END: Final = _STATUS_START + 3
-_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+"""The size of a header block without header lines, in bytes."""
+
+_INLINE_STATUS: Final = b"NATS/1.0 "
 
 
 class Delivery:
@@ -70,9 +72,9 @@ class Delivery:
     @property
     def status(self) -> str:
         """The inline status of a message of the NATS server, "" for other messages."""
-        if not self._block.startswith(b"NATS/1.0 "):
+        if not self._block.startswith(_INLINE_STATUS):
             return ""
-        return self._block[_STATUS_START:_STATUS_END].decode("ascii", "replace")
+        return self._block.removeprefix(_INLINE_STATUS)[:3].decode("ascii", "replace")
 
 
 OnDelivery = Callable[[Delivery], None]
@@ -100,7 +102,7 @@ class Transport(Protocol):
 
     @property
     def is_private(self) -> bool:
-        """Whether nobody on the network path can read messages: TLS, or a server on this machine.
+        """Whether messages are safe from eavesdroppers: TLS, or a server on this machine.
 
         True before the first connection.
         """
@@ -122,7 +124,7 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Send what is buffered, fail what waits for replies, and close the connection for good."""
+        """Send what is buffered, fail pending requests, and close the connection for good."""
         ...
 
     async def wait_closed(self) -> None:
@@ -163,8 +165,8 @@ class Transport(Protocol):
             headers: encoded header lines.
             deadline: when to stop waiting, on the monotonic clock.
             accepts: returns whether a message is the reply; by default every message is.
-            cancel_subject: where a service is told when the caller is cancelled or the deadline
-                passes, see `give_up`; "" for nowhere.
+            cancel_subject: the subject for a cancellation message when the caller is cancelled
+                or the deadline passes, see `give_up`; "" for none.
 
         Returns:
             The first accepted reply.
@@ -225,7 +227,11 @@ class Transport(Protocol):
         ...
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End subscriptions; messages that the server sent until then have been handed over."""
+        """End subscriptions; messages that the server sent until then have been handed over.
+
+        Args:
+            subscriptions: the subscriptions.
+        """
         ...
 
 
@@ -254,7 +260,7 @@ def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None
     Raises:
         MessageTooLargeError: it is too large.
     """
-    size = len(payload) + (len(headers) + _FRAMING if headers else 0)
+    size = len(payload) + (len(headers) + HEADER_FRAMING if headers else 0)
     if size > limit:
         raise MessageTooLargeError(
             f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"

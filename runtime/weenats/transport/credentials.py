@@ -43,12 +43,19 @@ class Identity:
 
 
 def is_secret(path: str | Path) -> bool:
-    """Return whether a path is in fact the content of a file of credentials."""
+    """Return whether a path is in fact the content of a file of credentials.
+
+    Args:
+        path: the path.
+    """
     return "-BEGIN " in str(path) or _SEED_TEXT.fullmatch(str(path)) is not None
 
 
 def credentials_in(path: str | Path) -> Identity:
     """Read a .creds file.
+
+    Args:
+        path: the path of the file.
 
     Raises:
         CredentialsError: it cannot be read, or does not contain a JWT and a seed.
@@ -62,6 +69,9 @@ def credentials_in(path: str | Path) -> Identity:
 
 def nkey_in(path: str | Path) -> Identity:
     """Read a file with an nkey seed.
+
+    Args:
+        path: the path of the file.
 
     Raises:
         CredentialsError: it cannot be read, or does not contain a seed.

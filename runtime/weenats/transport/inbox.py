@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
 from weenats.protocol.deadline import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
-from weenats.transport.nats_py import new_inbox, permission_denied
+from weenats.transport.nats_py.connection import new_inbox
+from weenats.transport.nats_py.errors import permission_denied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from weenats.transport.nats_py import Interest, NatsConnection
+    from weenats.transport.nats_py.connection import Interest, NatsConnection
 
 __all__ = ["Arrivals", "ReplyInbox", "RequestMux", "gather_replies"]
 Arrivals = asyncio.Queue[Delivery | ServiceError]
@@ -77,12 +78,20 @@ class RequestMux:
         return reply, future
 
     def discard(self, reply: str) -> None:
-        """Forget a request; unknown ones are ignored."""
+        """Forget a request; unknown ones are ignored.
+
+        Args:
+            reply: the reply subject of the request.
+        """
         if self._pending.pop(reply, None) is not None:
             self._timer.discard(reply)
 
     def on_delivery(self, delivery: Delivery) -> None:
-        """Hand a reply to its request; late and foreign ones are dropped."""
+        """Hand a reply to its request; late and foreign ones are dropped.
+
+        Args:
+            delivery: the reply.
+        """
         pending = self._pending.get(delivery.subject)
         if pending is None or pending.future.done():
             return
@@ -199,7 +208,11 @@ class ReplyInbox:
             raise permission_denied("subscription", interest.subject)
 
     def on_denied(self, subject: str) -> None:
-        """Fail all requests if the server has denied the inbox; the next one opens it again."""
+        """Fail all requests if the server has denied the inbox; the next one opens it again.
+
+        Args:
+            subject: the subject that the server denied.
+        """
         if self.interest is not None and subject == self.interest.subject:
             interest, self.interest = self.interest, None
             self.mux.fail(lambda _: permission_denied("subscription", subject), subject)

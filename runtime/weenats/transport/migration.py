@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.base import Delivery
     from weenats.transport.inbox import ReplyInbox
-    from weenats.transport.nats_py import Interest, NatsConnection
+    from weenats.transport.nats_py.connection import Interest, NatsConnection
 
 __all__ = ["Migration", "hand_over"]
 _LOG: Final = logging.getLogger("weenats.transport")
@@ -62,7 +62,11 @@ class Migration:
         return self._task is not None
 
     def start(self, connection: NatsConnection) -> None:
-        """Start to leave the server of a connection, unless the transport is moving."""
+        """Start to leave the server of a connection, unless the transport is moving.
+
+        Args:
+            connection: the connection.
+        """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
             self._task = asyncio.create_task(self._run(connection))
@@ -87,7 +91,7 @@ class Migration:
                     async with self.lock:
                         with suppress(ConnectionLostError):
                             await current.fence()  # keeps the order of messages
-                        if _can_move(current, new):
+                        if new.is_connected and current.is_lame_duck:
                             unused, current = current, new
                             self._use(new)
                             await hand_over(unused, new, self._inbox.interest)
@@ -98,10 +102,6 @@ class Migration:
                     await unused.close()
         finally:
             self._task = None
-
-
-def _can_move(old: NatsConnection, new: NatsConnection) -> bool:
-    return old.is_lame_duck and new.is_connected
 
 
 async def hand_over(

@@ -19,15 +19,14 @@ from weenats.protocol.deadline import seconds
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration
-from weenats.transport.nats_py import (
+from weenats.transport.nats_py.connect import open_connection
+from weenats.transport.nats_py.connection import (
     ConnectionEvents,
     Interest,
     NatsConnection,
     new_inbox,
-    open_connection,
-    permission_denied,
-    shown,
 )
+from weenats.transport.nats_py.errors import permission_denied, shown
 from weenats.transport.options import ConnectionOptions, check_servers
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 
 
 class NatsTransport:
-    """A connection to NATS servers; see Transport.
+    """A connection to NATS servers; see `Transport`.
 
     It is opened by the first use, and reconnects without limit. It leaves a server in lame duck
     mode for another one before that server shuts down, without losing messages.
@@ -47,6 +46,10 @@ class NatsTransport:
     Args:
         servers: the URL of a NATS server, or several URLs.
         options: how to connect: credentials, TLS, timeouts.
+
+    Attributes:
+        is_private: whether messages are safe from eavesdroppers; True before the first connection.
+        server_address: host and port of the server; None before the first connection.
 
     Example:
         ```python
@@ -70,8 +73,8 @@ class NatsTransport:
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
         self._connection: NatsConnection | None = None
-        self._is_private = True
-        self._server_address: tuple[str, int] | None = None
+        self.is_private = True
+        self.server_address: tuple[str, int] | None = None
         self._connecting = asyncio.Lock()
         self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
@@ -86,18 +89,8 @@ class NatsTransport:
         """The maximum size of a message; the default of NATS before there is a connection."""
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
 
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody on the network path can read messages; see Transport."""
-        return self._is_private
-
-    @property
-    def server_address(self) -> tuple[str, int] | None:
-        """Host and port of the server; see Transport."""
-        return self._server_address
-
     async def connect(self) -> None:
-        """Open the connection; see Transport."""
+        """Open the connection; see `Transport`."""
         self._check_open()
         if self._connection is not None:
             return
@@ -112,10 +105,9 @@ class NatsTransport:
                     raise
                 finally:
                     self._opening = None
-                self._connected.set()
 
     async def close(self) -> None:
-        """Send what is buffered, fail what waits, and close the connection; see Transport."""
+        """Send the buffer, fail pending requests, and close the connection; see `Transport`."""
         if self._closed is not None:
             return
         self._closed = "the connection to NATS was closed"
@@ -131,11 +123,11 @@ class NatsTransport:
         self._end()
 
     async def wait_closed(self) -> None:
-        """Wait until the connection is closed for good; see Transport."""
+        """Wait until the connection is closed for good; see `Transport`."""
         await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
-        """Send a message; see Transport."""
+        """Send a message; see `Transport`."""
         connection = self._connection
         if connection is None or self._closed is not None:
             connection = self._opened()
@@ -156,7 +148,7 @@ class NatsTransport:
         *,
         cancel_subject: str = "",
     ) -> Delivery:
-        """Send a request and wait for its reply; see Transport."""
+        """Send a request and wait for its reply; see `Transport`."""
         if not self._connected.is_set() or self._closed is not None:
             await self._wait_connected(deadline)
         if self._inbox.interest is None:
@@ -175,7 +167,7 @@ class NatsTransport:
     async def request_many(
         self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
     ) -> list[Delivery]:
-        """Send a request and gather replies; see Transport."""
+        """Send a request and gather replies; see `Transport`."""
         await self.connect()
         with self._inbox.mux.gathering(subject) as arrivals:
             inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrivals.put_nowait)
@@ -187,11 +179,11 @@ class NatsTransport:
                 await self.unsubscribe([inbox])
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
-        """Subscribe; see Transport."""
+        """Subscribe; see `Transport`."""
         return self._opened().register(subject, queue_group, on_delivery)
 
     async def fence(self) -> None:
-        """Wait until the server has processed everything that was sent before; see Transport."""
+        """Wait until the server has processed everything that was sent before; see `Transport`."""
         connection = self._connection
         if connection is None:
             raise ConnectionLostError("not connected to NATS")
@@ -200,7 +192,7 @@ class NatsTransport:
             raise permission_denied("subscription", ", ".join(sorted(denied)))
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
-        """End subscriptions behind a fence; see Transport."""
+        """Unsubscribe and wait for a fence; see `Transport`."""
         interests = [each for each in subscriptions if isinstance(each, Interest)]
         async with self._migration.lock:  # a subscription that moves is left on both servers
             for interest in interests:
@@ -225,8 +217,9 @@ class NatsTransport:
 
     def _use(self, connection: NatsConnection) -> None:
         self._connection = connection
-        self._is_private = connection.is_private
-        self._server_address = connection.server_address
+        self.is_private = connection.is_private
+        self.server_address = connection.server_address
+        self._connected.set()
 
     def _check_open(self) -> None:
         if self._closed is not None:
@@ -266,7 +259,6 @@ class NatsTransport:
     async def _on_reconnected(self, connection: NatsConnection) -> None:
         if connection is self._connection:
             self._use(connection)
-            self._connected.set()
 
     async def _on_lame_duck(self, connection: NatsConnection) -> None:
         if connection is self._connection:

@@ -54,17 +54,13 @@ class SteadyClient(Client):
             raise
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
-        if initial_connection and self._wants_tls:
+        scheme = "" if self._current_server is None else self._current_server.uri.scheme
+        wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
+        if initial_connection and wants_tls:
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("nats: the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
         await super()._process_info(info, initial_connection)
-
-    @property
-    def _wants_tls(self) -> bool:
-        """Whether TLS is required, even if the server does not offer it."""
-        scheme = "" if self._current_server is None else self._current_server.uri.scheme
-        return scheme != "wss" and (scheme == "tls" or "tls" in self.options)
 
     def _connect_command(self) -> bytes:
         if self._identify is None:
@@ -112,13 +108,21 @@ class SteadyClient(Client):
 
 
 def socket_of(transport: NatsSocket | None) -> asyncio.WriteTransport | None:
-    """Return the socket of a connection, None when it has another transport."""
+    """Return the socket of a connection, None when it has another transport.
+
+    Args:
+        transport: nats-py's transport of the connection.
+    """
     writer: asyncio.StreamWriter | None = getattr(transport, "_io_writer", None)
     return None if writer is None else writer.transport
 
 
 async def end_task(task: asyncio.Task[None]) -> None:
-    """Cancel a task until it has ended, and retrieve its exception."""
+    """Cancel a task until it has ended, and retrieve its exception.
+
+    Args:
+        task: the task.
+    """
     # Before Python 3.12 asyncio.wait_for, on which nats-py waits, may lose a cancellation.
     while not task.done():
         task.cancel()

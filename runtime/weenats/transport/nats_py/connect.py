@@ -83,8 +83,8 @@ async def open_connection(
     connecting = asyncio.create_task(connection.connect(**settings))
     try:
         # nats-py would try a dead server for minutes.
-        if not (await asyncio.wait([connecting], timeout=seconds(options.connect_timeout)))[0]:
-            raise TimeoutError  # noqa: TRY301 - handled like other errors
+        async with asyncio.timeout(seconds(options.connect_timeout)):
+            await asyncio.wait([connecting])
         await connecting
     except BaseException as error:
         await end_task(connecting)

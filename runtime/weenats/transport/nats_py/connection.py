@@ -14,13 +14,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats.errors import ConnectionLostError
-from weenats.transport.base import Delivery, OnDelivery
+from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -42,7 +41,6 @@ _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
 _REFUSAL: Final = "the server refuses the credentials of the connection"
-_HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class ConnectionEvents:
     """Callbacks of a connection, which is their first argument."""
 
     denied: Callable[[NatsConnection, str, str], None]
-    """The server denied a "publish" or "subscription"; the third argument is the subject."""
+    """The server denied a subject; arguments are "publish" or "subscription", and the subject."""
     disconnected: Callable[[NatsConnection], Awaitable[None]]
     reconnected: Callable[[NatsConnection], Awaitable[None]]
     closed: Callable[[NatsConnection], Awaitable[None]]
@@ -81,7 +79,6 @@ class Interest:
 
     def drop(self) -> None:
         """Unsubscribe, and hand over no more messages."""
-        self.connection.unregister(self)
         self.connection.forget(self)
 
 
@@ -152,9 +149,16 @@ class NatsConnection(SteadyClient):
         return _REFUSAL if refuses_credentials(self._err) else str(self._err)
 
     def send(self, subject: str, reply: str, payload: bytes, headers: bytes) -> None:
-        """Write a message after this iteration of the loop; buffer it while reconnecting."""
+        """Write a message after this iteration of the loop; buffer it while reconnecting.
+
+        Args:
+            subject: the subject.
+            reply: the reply subject, "" for none.
+            payload: the payload.
+            headers: encoded header lines.
+        """
         if headers:
-            size = len(headers) + _HEADER_FRAMING
+            size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
             self._append(b"%b%b\r\n%b\r\n" % (head, headers, payload))
         else:
@@ -162,13 +166,23 @@ class NatsConnection(SteadyClient):
             self._append(b"%b%b\r\n" % (head, payload))
 
     def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
-        """Subscribe."""
+        """Subscribe.
+
+        Args:
+            subject: the subject, which may have wildcards.
+            queue_group: the queue group, "" for none.
+            on_delivery: called with each message.
+        """
         interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
 
     def adopt(self, interest: Interest) -> None:
-        """Subscribe with an interest, which may be that of another connection."""
+        """Subscribe with an interest, which may be that of another connection.
+
+        Args:
+            interest: the subscription.
+        """
         sid = self._sid = self._sid + 1
         subject, queue_group = interest.subject, interest.queue_group
         # nats-py repeats what is in `_subs` after a reconnect.
@@ -178,26 +192,47 @@ class NatsConnection(SteadyClient):
         self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
-        """Hand the messages of an interest to another callback; the interest may move away."""
+        """Hand the messages of a subscription to another callback; the subscription may move away.
+
+        Args:
+            interest: the subscription.
+            on_delivery: called with each message.
+
+        Returns:
+            A subscription with the same number, which replaces the other one here.
+        """
         other = Interest(self, interest.subject, interest.queue_group, on_delivery)
         other.sid = interest.sid
         self._interests[other.sid] = other
         return other
 
     def restore(self, interest: Interest) -> None:
-        """Undo `substitute`."""
+        """Undo `substitute`.
+
+        Args:
+            interest: the subscription that was replaced.
+        """
         substitute = self._interests.get(interest.sid)
         if substitute is not None:
             interest.denied = substitute.denied
             self._interests[interest.sid] = interest
 
     def unregister(self, interest: Interest) -> None:
-        """Unsubscribe; messages that are on their way are handed over until `forget`."""
+        """Unsubscribe; messages that are on their way are handed over until `forget`.
+
+        Args:
+            interest: the subscription.
+        """
         if self._subs.pop(interest.sid, None) is not None and not self.is_closed:
             self._append(f"UNSUB {interest.sid}\r\n".encode())
 
     def forget(self, interest: Interest) -> None:
-        """Hand over no more messages."""
+        """Unsubscribe, and hand over no more messages.
+
+        Args:
+            interest: the subscription.
+        """
+        self.unregister(interest)
         self._interests.pop(interest.sid, None)
 
     async def close(self) -> None:
@@ -243,7 +278,15 @@ class NatsConnection(SteadyClient):
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
     ) -> None:
-        """Hand over a message, and log exceptions: they would end the read loop of nats-py."""
+        """Hand over a message, and log exceptions: they would end the read loop of nats-py.
+
+        Args:
+            sid: the number of the subscription.
+            subject: the subject.
+            reply: the reply subject, b"" for none.
+            payload: the payload.
+            block: the header block as on the wire.
+        """
         interest = self._interests.get(sid)
         if interest is None:
             return
@@ -273,7 +316,7 @@ class NatsConnection(SteadyClient):
 
     def _write(self) -> None:
         self._write_scheduled = False
-        if self._pending and self._draining is None and self._status == Client.CONNECTED:
+        if self._pending and self._draining is None and self._status == self.CONNECTED:
             self._hand_over()
 
     def _hand_over(self, last: bytes = b"") -> None:
@@ -333,7 +376,11 @@ class NatsConnection(SteadyClient):
 
 
 def new_inbox(prefix: str) -> str:
-    """Return a unique subject."""
+    """Return a unique subject.
+
+    Args:
+        prefix: the beginning of the subject.
+    """
     return f"{prefix}.{NUID().next().decode()}"
 
 

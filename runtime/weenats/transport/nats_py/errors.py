@@ -34,31 +34,48 @@ class TlsMissingError(nats.errors.Error):
 
 
 def refuses_credentials(error: Exception) -> bool:
-    """Return whether a server refused the credentials of a connection."""
+    """Return whether a server refused the credentials of a connection.
+
+    Args:
+        error: the error of the connection.
+    """
     return "authorization violation" in str(error).lower()
 
 
 def is_final(error: Exception) -> bool:
-    """Return whether further attempts fail until the configuration is changed."""
+    """Return whether further attempts fail until the configuration is changed.
+
+    Args:
+        error: the error of an attempt to connect.
+    """
     if isinstance(error, ssl.SSLError):
         return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
     return isinstance(error, CredentialsError | TlsMissingError) or refuses_credentials(error)
 
 
 def shown(servers: Sequence[str]) -> str:
-    """Return servers as text, without the credentials in their URLs."""
+    """Return servers as text, without the credentials in their URLs.
+
+    Args:
+        servers: the URLs of the servers.
+    """
     return ", ".join(re.sub(r"^(\w+://)?.*@", r"\1", server) for server in servers)
 
 
 def permission_denied(what: str, subject: str) -> PermissionDeniedError:
-    """Return the error for a "publish" or "subscription" that the server denies."""
+    """Return the error for a subject that the server denies.
+
+    Args:
+        what: "publish" or "subscription".
+        subject: the subject.
+    """
     return PermissionDeniedError(
         f"the NATS server does not let this connection use {subject} ({what})"
     )
 
 
 def connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
-    """Return the error of a caller when no server accepted the connection.
+    """Return the error that is raised when no server accepted the connection.
 
     Args:
         servers: the URLs of the servers.

@@ -18,7 +18,6 @@ Dispatch = Callable[[int, bytes, bytes, bytes, bytes], None]
 Deny = Callable[[str, str], None]
 """Called with "publish" or "subscription", and the subject that the server denied."""
 
-_M: Final = ord("M")
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
 _DENIED: Final = re.compile(
@@ -50,7 +49,14 @@ class MessageParser(Parser):
         self._needed = 0
 
     async def parse(self, data: bytes = b"") -> None:
-        """Dispatch complete messages, and keep the rest."""
+        """Dispatch complete messages, and keep the rest.
+
+        Args:
+            data: what was received.
+
+        Raises:
+            ProtocolError: a message is malformed.
+        """
         if self._rest:
             self._rest += data
             if len(self._rest) < self._needed:
@@ -60,7 +66,7 @@ class MessageParser(Parser):
         self._needed = position = 0
         while (line_end := data.find(b"\r\n", position)) >= 0:
             first = data[position]
-            if first in (_M, _H):
+            if first in b"MH":
                 try:
                     after = self._take_message(data, position, line_end, has_headers=first == _H)
                 except (ValueError, IndexError):
