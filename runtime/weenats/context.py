@@ -156,15 +156,15 @@ class Work(Protocol):
 
     @property
     def is_shielded(self) -> bool:
-        """Whether interruptions wait."""
+        """Whether interruptions are deferred."""
         ...
 
     def shield(self) -> None:
-        """Let interruptions wait, until the matching `unshield`."""
+        """Defer interruptions until the matching `unshield`."""
         ...
 
     def unshield(self) -> None:
-        """Undo one `shield`; an interruption that waited for the last one takes effect."""
+        """Undo one `shield`; after the last one, a deferred interruption takes effect."""
         ...
 
 
@@ -275,7 +275,7 @@ class RequestContext(MessageContext):
             self._work.unshield()
 
     def on_answer(self, callback: OnAnswer) -> None:
-        """Call a function once the request has been answered, whatever answered it.
+        """Call a function once the request has been answered, with any result.
 
         The function runs after the reply was sent. Unlike code after `await call_next(context)` it
         also sees what the caller got when the deadline passed, the service stopped or the reply

@@ -1,4 +1,4 @@
-"""A circuit breaker: when it opens, which calls it tries, when it closes."""
+"""A circuit breaker: when it opens, which trial calls it admits, when it closes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _TRIAL_PATIENCE: Final = 1.0
 
 
 class CircuitBreaker:
-    """Refuses calls to a handler that fails, and tries a few calls to find out if it has recovered.
+    """Refuses calls to a handler that fails; trial calls show whether it has recovered.
 
-    A call is admitted, and ends in `succeeded`, `failed` or, without a verdict, `released`. It
-    passes the generation that it was admitted in; calls of earlier generations change nothing.
+    A call is admitted, and ends in `succeeded`, `failed` or, if it counts as neither, `released`.
+    It passes the generation that it was admitted in; calls of earlier generations change nothing.
 
     Args:
         policy: when it opens and closes.
@@ -70,7 +70,7 @@ class CircuitBreaker:
 
         Raises:
             UnavailableError: the breaker is open; `retryAfter` in its details is the time in
-                milliseconds after which calls are tried.
+                milliseconds after which trial calls are admitted.
         """
         if not self._state.is_closed:
             self._admit_trial()
@@ -113,7 +113,7 @@ class CircuitBreaker:
             self._trials -= 1
 
     def seconds_to_trial(self) -> float:
-        """Return the seconds until calls are tried, 0 unless it is open."""
+        """Return the seconds until trial calls are admitted, 0 unless it is open."""
         if self._state.current is not CircuitState.OPEN:
             return 0.0
         return max(self._due - self._clock(), 0.0)

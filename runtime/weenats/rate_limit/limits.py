@@ -60,7 +60,7 @@ class RateLimits(ServiceFeature):
             value = self._text(self._settings.limit)
             settings.append(Setting("rate limit", value, "with_rate_limit"))
         if operation.rate_limit is not None:
-            name = "rate limit besides" if settings else "rate limit"
+            name = "additional rate limit" if settings else "rate limit"
             settings.append(Setting(name, self._text(operation.rate_limit), "contract"))
         return Description(
             name="rate limit",

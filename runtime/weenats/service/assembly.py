@@ -78,7 +78,7 @@ class Assembly:
             transport,
             [(runner.operation.subject, runner.on_delivery) for runner in self.runners],
             settings.queue_group,
-            [self._seconds_until_ready, self.health.seconds_until_well]
+            [self._seconds_until_ready, self.health.seconds_until_ok]
             if settings.self_eject
             else [],
         )

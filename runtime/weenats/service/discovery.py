@@ -46,7 +46,7 @@ class EndpointCounters:
 
     Attributes:
         requests: how many there were.
-        errors: how many of them failed, with whatever error.
+        errors: how many of them failed, with any error.
         last_error: the code of the last error, "" without one.
         processing_time: the time that handlers took together, in nanoseconds.
         on_duration: takes the duration of each request that ran, in nanoseconds.
@@ -167,7 +167,7 @@ class Instance:
             "name": self.contract.name,
             "id": self.instance_id,
             "version": self.contract.version,
-            # The digest tells callers whether they have the same contract.
+            # Callers compare the digest with that of their own contract.
             "metadata": {"contract": self.contract.digest},
         }
 

@@ -39,7 +39,7 @@ class HealthChecks:
         self._periodic = Periodic(self._run, seconds(settings.interval))
         self._on_result: Callable[[], None] | None = None
 
-    def seconds_until_well(self) -> float:
+    def seconds_until_ok(self) -> float:
         """Return 0 if all checks are ok, else infinity, since the time of recovery is unknown."""
         return 0.0 if all(check.entry.status == "ok" for check in self._checks) else math.inf
 
