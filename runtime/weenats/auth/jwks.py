@@ -89,6 +89,9 @@ class JwksKeySource:
         fetch: fetches the document; it is called in a thread.
         clock: monotonic time in seconds.
 
+    Attributes:
+        generation: a number that changes whenever a key is added or removed.
+
     Raises:
         ValueError: an algorithm is an HMAC.
     """
@@ -111,7 +114,7 @@ class JwksKeySource:
         self._clock = clock
         self._keys: _Keys = {}
         self._jwks: dict[str | None, Any] = {}
-        self._generation = 0
+        self.generation = 0
         self._fetched_at: float | None = None
         self._attempted_at = -math.inf
         self._is_slow = False
@@ -122,11 +125,6 @@ class JwksKeySource:
 
     def __repr__(self) -> str:
         return f"<JwksKeySource {self._shown}>"
-
-    @property
-    def generation(self) -> int:
-        """A number that changes whenever a key is added or removed."""
-        return self._generation
 
     def state(self) -> JwksState:
         """Return the current state, for health checks."""
@@ -267,7 +265,7 @@ class JwksKeySource:
     def _take(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
         self._keys = keys
         self._jwks = jwks
-        self._generation += 1
+        self.generation += 1
 
     def _fail(self, reason: str) -> None:
         self._failures += 1

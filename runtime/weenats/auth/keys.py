@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -36,24 +36,13 @@ __all__ = [
     "secret_keys",
 ]
 
-Algorithm = Literal[
-    "EdDSA",
-    "ES256",
-    "ES384",
-    "ES512",
-    "HS256",
-    "HS384",
-    "HS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "RS256",
-    "RS384",
-    "RS512",
-]
+_EllipticCurve = Literal["EdDSA", "ES256", "ES384", "ES512"]
+_Hmac = Literal["HS256", "HS384", "HS512"]
+_Rsa = Literal["PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
+Algorithm = Literal[_EllipticCurve, _Hmac, _Rsa]
 """The supported signature algorithms (RFC 7518, RFC 8037); EdDSA is Ed25519."""
 
-SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
+SYMMETRIC: Final = frozenset(get_args(_Hmac))
 """The HMAC algorithms, which use a shared secret."""
 
 _MIN_SECRET: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -63,7 +52,7 @@ _ALGORITHMS_OF: Final[dict[tuple[str | None, str | None], set[str]]] = {
     ("EC", "P-256"): {"ES256"},
     ("EC", "P-384"): {"ES384"},
     ("EC", "P-521"): {"ES512"},
-    ("RSA", None): {"PS256", "PS384", "PS512", "RS256", "RS384", "RS512"},
+    ("RSA", None): {*get_args(_Rsa)},
 }
 """The algorithms of a JWK, by its `kty` and `crv`."""
 _MIN_RSA_BITS: Final = 2048

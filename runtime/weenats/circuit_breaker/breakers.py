@@ -83,12 +83,8 @@ class CircuitBreakers(ServiceFeature):
         return CircuitBreaker(self._policy, operation.contract.name, name, self._report)
 
     def _report(self, change: CircuitStateChange) -> None:
-        note_state(
-            change.new,
-            semconv.CIRCUIT_BREAKER_CHANGED,
-            old=change.old.value,
-            new=change.new.value,
-        )
+        old, new = change.old.value, change.new.value
+        note_state(change.new, semconv.CIRCUIT_BREAKER_CHANGED, old=old, new=new)
         is_open = change.new is CircuitState.OPEN
         _LOG.log(
             logging.WARNING if is_open else logging.INFO,
