@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
@@ -369,17 +370,15 @@ class RequestContext(MessageContext):
 _SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Response:
-    """The response of a call that succeeded.
+    """The response of a call that succeeded; `repr` does not show the result.
 
     Attributes:
         result: the typed result; None when the operation has none.
     """
 
-    __slots__ = ("result",)
-
-    def __init__(self, result: object) -> None:
-        self.result = result
+    result: object
 
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(

@@ -11,13 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal, Protocol, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
 from jwt import PyJWK, PyJWTError
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -237,7 +232,7 @@ def _check_strength(key: object) -> None:
         if _is_roca(key.public_numbers().n):
             raise KeyRefusedError("the RSA key has the ROCA vulnerability (CVE-2017-15361)")
     elif isinstance(key, ed25519.Ed25519PublicKey) and _is_low_order(
-        key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     ):
         raise KeyRefusedError("the Ed25519 key is a low-order point: its signatures can be forged")
 
@@ -263,7 +258,7 @@ def _read_key(text: str | bytes) -> dict[str, Any]:
         if data.lstrip().startswith(b"{"):
             return read_object(data)
         if _PEM.fullmatch(data):
-            return _to_jwk(load_pem_public_key(data))
+            return _to_jwk(serialization.load_pem_public_key(data))
     except (ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
         pass  # not raised from here: the parser's error may show the key
     raise KeyRefusedError(
@@ -284,7 +279,7 @@ def _to_jwk(key: object) -> dict[str, Any]:
 
 def _is_der(secret: bytes) -> bool:
     try:
-        load_der_public_key(secret)
+        serialization.load_der_public_key(secret)
     except (ValueError, UnsupportedAlgorithm):
         return False
     return True
