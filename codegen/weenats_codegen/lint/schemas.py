@@ -58,21 +58,13 @@ _REMEDIES: Final = {
 }
 """What to do about keywords that are not supported."""
 _TYPE_ALIASES: Final = {
+    **dict.fromkeys(("date", "datetime", "str", "text", "uuid"), "string"),
+    **dict.fromkeys(("decimal", "double", "float"), "number"),
+    **dict.fromkeys(("dict", "map", "mapping"), "object"),
     "bool": "boolean",
-    "date": "string",
-    "datetime": "string",
-    "decimal": "number",
-    "dict": "object",
-    "double": "number",
-    "float": "number",
     "int": "integer",
     "list": "array",
-    "map": "object",
-    "mapping": "object",
     "none": "null",
-    "str": "string",
-    "text": "string",
-    "uuid": "string",
 }
 """The names of types in other languages."""
 
