@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
@@ -317,14 +318,12 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     jwks: dict[str | None, Any] = {}
     shared: set[str | None] = set()
     for jwk in cast("list[object]", members):
-        usable = _usable(jwk, algorithms)
-        if usable is None:
-            continue
-        kid, fitting = usable
-        if kid in keys:
-            shared.add(kid)
-        keys[kid] = fitting
-        jwks[kid] = jwk
+        with suppress(KeyRefusedError):
+            kid, fitting = _read_key(jwk, algorithms)
+            if kid in keys:
+                shared.add(kid)
+            keys[kid] = fitting
+            jwks[kid] = jwk
     for kid in shared:
         del keys[kid], jwks[kid]
     if shared:
@@ -332,15 +331,16 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     return keys, jwks
 
 
-def _usable(jwk: object, algorithms: Collection[str]) -> tuple[str | None, dict[str, PyJWK]] | None:
-    """Return the kid and the keys by algorithm, None if the JWK must not verify tokens."""
+def _read_key(jwk: object, algorithms: Collection[str]) -> tuple[str | None, dict[str, PyJWK]]:
+    """Return the kid and the keys by algorithm.
+
+    Raises:
+        KeyRefusedError: the JWK must not verify tokens.
+    """
     if not isinstance(jwk, dict):
-        return None
+        raise KeyRefusedError("the key is not a JSON object")
     members = cast("dict[str, Any]", jwk)
     kid = members.get("kid")
     if kid is not None and not isinstance(kid, str):
-        return None
-    try:
-        return kid, jwk_keys(members, algorithms)
-    except KeyRefusedError:
-        return None
+        raise KeyRefusedError("`kid` of the key is not a string")
+    return kid, jwk_keys(members, algorithms)
