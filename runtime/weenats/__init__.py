@@ -5,13 +5,7 @@ This package exports what most applications need. Other public names are in `wee
 `weenats.logging`, `weenats.rate_limit`, `weenats.testing` and `weenats.transport`.
 """
 
-from weenats.auth import (
-    AuthConfig,
-    InvalidTokenError,
-    JwtAuthConfig,
-    NoAuthConfig,
-    TokenValidator,
-)
+from weenats.auth import AuthConfig, InvalidTokenError, JwtAuthConfig, NoAuthConfig, TokenValidator
 from weenats.circuit_breaker import CircuitState, CircuitStateChange
 from weenats.client import CachedToken, CallOptions, ServiceClient
 from weenats.context import Key, MessageContext, RequestContext, Response

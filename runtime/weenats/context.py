@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
@@ -156,15 +157,15 @@ class Work(Protocol):
 
     @property
     def is_shielded(self) -> bool:
-        """Whether interruptions wait."""
+        """Whether interruptions are deferred."""
         ...
 
     def shield(self) -> None:
-        """Let interruptions wait, until the matching `unshield`."""
+        """Defer interruptions until the matching `unshield`."""
         ...
 
     def unshield(self) -> None:
-        """Undo one `shield`; an interruption that waited for the last one takes effect."""
+        """Undo one `shield`; after the last one, a deferred interruption takes effect."""
         ...
 
 
@@ -276,7 +277,7 @@ class RequestContext(MessageContext):
             self._work.unshield()
 
     def on_answer(self, callback: OnAnswer) -> None:
-        """Call a function once the request has been answered, whatever answered it.
+        """Call a function once the request has been answered, with any result.
 
         The function runs after the reply was sent. Unlike code after `await call_next(context)` it
         also sees what the caller got when the deadline passed, the service stopped or the reply
@@ -370,17 +371,15 @@ class RequestContext(MessageContext):
 _SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)
 
 
+@dataclass(slots=True, eq=False, repr=False)
 class Response:
-    """The response of a call that succeeded.
+    """The response of a call that succeeded; `repr` does not show the result.
 
     Attributes:
         result: the typed result; None when the operation has none.
     """
 
-    __slots__ = ("result",)
-
-    def __init__(self, result: object) -> None:
-        self.result = result
+    result: object
 
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(

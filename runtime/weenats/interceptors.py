@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
 
-__all__ = ["CallNext", "Description", "Feature", "Interceptor", "Setting"]
+__all__ = ["CallNext", "Interceptor", "Setting"]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
 PRINCIPAL: Final = "principal"
 """What a feature provides that sets `context.principal`."""
 
 
 class Interceptor(Protocol):
-    """Code that runs around a call, on either side; a plain async function will do.
+    """Code that runs around a call, in clients or services, such as an async function.
 
     It awaits `call_next(context)` to continue and returns the response, or raises a ServiceError
     to refuse the call.
@@ -94,7 +94,7 @@ class Feature(Protocol):
 class ServiceFeature(Feature):
     """A feature of one running instance of a service.
 
-    Subclasses override what they have to offer beyond their interceptors.
+    Subclasses override the methods that apply to them.
     """
 
     def gauges(self) -> Mapping[str, float]:
@@ -105,14 +105,14 @@ class ServiceFeature(Feature):
         """Return the seconds until it admits requests, 0 while it does; see `self_eject`.
 
         Returns:
-            None when the instance is not to leave its queue group because of this feature.
+            The seconds; None if the instance stays in its queue group whatever the feature does.
         """
         return None
 
     def on_refused(
         self, operation: AnyOperation, delivery: Delivery, received: int, error: ServiceError
     ) -> None:
-        """Take note of a request that was refused before it entered the chain.
+        """Record a request that was refused before it entered the chain.
 
         Args:
             operation: the operation that was called.
@@ -123,7 +123,7 @@ class ServiceFeature(Feature):
 
 
 class UserInterceptor(ServiceFeature):
-    """A member of the chain that is an interceptor and nothing else.
+    """A member of the chain that has only an interceptor.
 
     Args:
         interceptor: the interceptor, the same one for all operations.

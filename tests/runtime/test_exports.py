@@ -56,7 +56,7 @@ EXPORTS = {
         subscribe
     """,
     "weenats.formats": "AwareDatetime UUID date time timedelta",
-    "weenats.interceptors": "CallNext Description Feature Interceptor Setting",
+    "weenats.interceptors": "CallNext Interceptor Setting",
     "weenats.logging": """
         FIELDS JsonFormatter MessageFilter TextFormatter configure current_fields
     """,

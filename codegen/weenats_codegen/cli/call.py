@@ -16,26 +16,9 @@ from pydantic_core import to_json
 from weenats.client.tokens import warn_if_exposed
 from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
-from weenats.protocol import headers
+from weenats.protocol import headers, messages
 from weenats.protocol.deadline import seconds
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.messages import (
-    AggregateId,
-    CommandRequest,
-    CommandResponse,
-    CommandSuccess,
-    Correlation,
-    EndpointInfo,
-    Failure,
-    InfoResponse,
-    InvalidArgumentDetails,
-    JwtAuthentication,
-    MessageMetadata,
-    PingResponse,
-    QueryRequest,
-    QueryResponse,
-    QuerySuccess,
-)
 from weenats.protocol.subjects import Kind, cancel
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
@@ -46,7 +29,7 @@ if TYPE_CHECKING:
 
     from weenats.transport.nats import NatsTransport
 
-Reply = CommandSuccess | QuerySuccess | Failure
+Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +52,10 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     """
     payload = parse_payload(arguments.payload)
     reply = asyncio.run(exchange(arguments, payload, servers))
-    if as_json or not isinstance(reply, Failure):
+    if as_json or not isinstance(reply, messages.Failure):
         data = reply.model_dump(mode="json", by_alias=True)
         emit(data, as_json=as_json, render=lambda: rendered(data))
-    if isinstance(reply, Failure):
+    if isinstance(reply, messages.Failure):
         raise CliError(failure_line(reply))
 
 
@@ -109,19 +92,19 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
         finally:
             await instances
     replies: TypeAdapter[Reply] = TypeAdapter(
-        CommandResponse if kind is Kind.COMMAND else QueryResponse
+        messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
     return replies.validate_json(delivery.payload, by_name=False)
 
 
 async def _instances(
     transport: "NatsTransport", service: str, timeout: float
-) -> list[PingResponse]:
+) -> list[messages.PingResponse]:
     """Return the instances of a service, and warn if their contracts differ.
 
     An error is not reported here, since the other requests have it too: there are none then.
     """
-    instances: list[PingResponse] = []
+    instances: list[messages.PingResponse] = []
     with suppress(ServiceError):
         instances = await list_instances(transport, service, timeout=timeout)
     warn_of_differences(instances)
@@ -131,9 +114,9 @@ async def _instances(
 async def locate(
     transport: "NatsTransport",
     arguments: Arguments,
-    instances: Awaitable[list[PingResponse]],
+    instances: Awaitable[list[messages.PingResponse]],
     timeout: float,
-) -> tuple[EndpointInfo, Kind]:
+) -> tuple[messages.EndpointInfo, Kind]:
     """Find an operation at one instance, otherwise at the others, whose contract may differ."""
     service, operation = arguments.service, arguments.operation
     info = await get_service_info(transport, service, timeout=timeout)
@@ -147,7 +130,7 @@ async def locate(
         raise missing from None
 
 
-def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:
+def find(info: messages.InfoResponse, operation: str) -> tuple[messages.EndpointInfo, Kind]:
     """Return the endpoint of an operation and whether it is a command or a query."""
     known: list[str] = []
     for endpoint in info.endpoints:
@@ -161,30 +144,31 @@ def find(info: InfoResponse, operation: str) -> tuple[EndpointInfo, Kind]:
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {has}")
 
 
-def _metadata(endpoint: EndpointInfo) -> dict[str, str]:
+def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
     """Return the metadata of an endpoint, which other services may not have."""
     return endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
 
 
 def encode_request(
-    arguments: Arguments, payload: JsonValue, endpoint: EndpointInfo, kind: Kind
+    arguments: Arguments, payload: JsonValue, endpoint: messages.EndpointInfo, kind: Kind
 ) -> bytes:
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        target = AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
-        sender = MessageMetadata(
+        sender = messages.MessageMetadata(
             message_id=message_id,
             timestamp=timestamp,
-            correlation=Correlation(correlation_id=message_id),
-            authentication=JwtAuthentication(type="jwt", token=token) if token else MISSING,
+            correlation=messages.Correlation(correlation_id=message_id),
+            authentication=authentication,
         )
-        request: CommandRequest | QueryRequest
+        request: messages.CommandRequest | messages.QueryRequest
         if kind is Kind.COMMAND:
-            request = CommandRequest(aggregate_id=target, command=payload, metadata=sender)
+            request = messages.CommandRequest(aggregate_id=target, command=payload, metadata=sender)
         else:
-            request = QueryRequest(aggregate_id=target, query=payload, metadata=sender)
+            request = messages.QueryRequest(aggregate_id=target, query=payload, metadata=sender)
         return to_json(request, by_alias=True)
     except ValidationError as error:
         raise typer.BadParameter(f"the key: {error.errors()[0]['msg']}") from None
@@ -202,7 +186,7 @@ def rendered(reply: dict[str, JsonValue]) -> "RenderableType":
     return "[green]done[/]"
 
 
-def failure_line(failure: Failure) -> str:
+def failure_line(failure: messages.Failure) -> str:
     """Return an error as one line: code, declared name, message, then what the details add."""
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
@@ -223,7 +207,7 @@ def failure_line(failure: Failure) -> str:
 def _violations(details: dict[str, JsonValue]) -> list[str]:
     """Return what was wrong in a request, if the details contain it."""
     try:
-        violations = InvalidArgumentDetails.model_validate(details).violations
+        violations = messages.InvalidArgumentDetails.model_validate(details).violations
     except ValidationError:
         return []
     return [f"{each.pointer}: {each.message}" for each in violations]

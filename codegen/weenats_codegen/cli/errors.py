@@ -4,14 +4,11 @@ from weenats_codegen.cli.output import one_line
 from weenats_codegen.parser.diagnostics import ContractError
 
 _EXTRAS = {
-    "typer": "cli",
-    "rich": "cli",
-    "datamodel_code_generator": "codegen",
-    "jinja2": "codegen",
-    "jsonschema": "codegen",
-    "referencing": "codegen",
-    "ruff": "codegen",
-    "yaml": "codegen",
+    **dict.fromkeys(("typer", "rich"), "cli"),
+    **dict.fromkeys(
+        ("datamodel_code_generator", "jinja2", "jsonschema", "referencing", "ruff", "yaml"),
+        "codegen",
+    ),
 }
 """The extra that installs each module."""
 

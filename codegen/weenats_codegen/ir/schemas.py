@@ -4,16 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weenats_codegen.parser.keywords import (
-    BY_TYPE,
-    DESCRIPTIVE,
-    MAP,
-    NAMED,
-    SCALAR_BOUNDS,
-    SIZE_BOUNDS,
-    TYPED,
-    VALUES,
-)
+from weenats_codegen.parser import keywords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +20,7 @@ def normalized(schema: Schema) -> Schema:
     if isinstance(kinds, list) and "properties" not in schema:
         several = len([kind for kind in kinds if kind != "null"]) > 1
         # Combined with null, a map would lose its bounds.
-        if several or ("null" in kinds and not schema.keys().isdisjoint(MAP)):
+        if several or ("null" in kinds and not schema.keys().isdisjoint(keywords.MAP)):
             return _split(schema, kinds)
     match schema.get("anyOf"):
         case [dict() as only, {"type": "null"}] | [{"type": "null"}, dict() as only]:
@@ -50,7 +41,9 @@ def is_object(schema: Mapping[str, JsonValue]) -> bool:
 
 def is_bounded(schema: Mapping[str, JsonValue]) -> bool:
     """Return whether a schema has bounds, so that it needs a name inside a union or a list."""
-    return not schema.keys().isdisjoint(SCALAR_BOUNDS | SIZE_BOUNDS | MAP)
+    return not schema.keys().isdisjoint(
+        keywords.SCALAR_BOUNDS | keywords.SIZE_BOUNDS | keywords.MAP
+    )
 
 
 def map_schemas(schema: JsonValue, change: Callable[[Schema], Schema]) -> JsonValue:
@@ -66,17 +59,17 @@ def map_schemas(schema: JsonValue, change: Callable[[Schema], Schema]) -> JsonVa
         return schema
     result: Schema = {}
     for key, value in change(schema).items():
-        if key in NAMED and isinstance(value, dict):
+        if key in keywords.NAMED and isinstance(value, dict):
             result[key] = {name: map_schemas(part, change) for name, part in value.items()}
         else:
-            result[key] = value if key in VALUES else map_schemas(value, change)
+            result[key] = value if key in keywords.VALUES else map_schemas(value, change)
     return result
 
 
 def without_descriptions(schema: JsonValue) -> JsonValue:
     """Return a schema without the keywords that only document it."""
     return map_schemas(
-        schema, lambda part: {key: part[key] for key in part if key not in DESCRIPTIVE}
+        schema, lambda part: {key: part[key] for key in part if key not in keywords.DESCRIPTIVE}
     )
 
 
@@ -85,19 +78,19 @@ def _nullable(schema: Schema, only: Schema) -> Schema:
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
     kind = only.get("type")
     simple = isinstance(kind, str) and kind != "object" and not {"enum", "const"} & only.keys()
-    if not simple or rest.keys() & only.keys() - DESCRIPTIVE:
+    if not simple or rest.keys() & only.keys() - keywords.DESCRIPTIVE:
         return schema
     return {**only, **rest, "type": [kind, "null"]}
 
 
 def _split(schema: Schema, kinds: list[JsonValue]) -> Schema:
     """Return a schema of several types as one branch per type, each with the bounds of its type."""
-    result = {key: value for key, value in schema.items() if key not in TYPED | {"type"}}
+    result = {key: value for key, value in schema.items() if key not in keywords.TYPED | {"type"}}
     result["anyOf"] = [
         {
             "title": str(kind),
             "type": kind,
-            **{key: schema[key] for key in schema if key in BY_TYPE.get(str(kind), ())},
+            **{key: schema[key] for key in schema if key in keywords.BY_TYPE.get(str(kind), ())},
         }
         for kind in kinds
     ]

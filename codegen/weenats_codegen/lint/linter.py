@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from weenats_codegen.lint import operations
 from weenats_codegen.lint.names import check_names
-from weenats_codegen.lint.operations import (
-    check_declared,
-    check_models,
-    check_package,
-    check_rate_limits,
-)
 from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.schemas import check_schema, check_valid
 from weenats_codegen.lint.shape import check_shape
@@ -25,9 +20,9 @@ if TYPE_CHECKING:
 
 _OF_CONTRACT: Final = (
     check_shape,
-    check_rate_limits,
-    check_declared,
-    check_package,
+    operations.check_rate_limits,
+    operations.check_declared,
+    operations.check_package,
     check_descriptions,
 )
 
@@ -40,7 +35,7 @@ def lint(source: Source, bundle: Bundler) -> list[Diagnostic]:
         bundle: Its schemas.
     """
     root = source.root
-    found = [*source.diagnostics, *check_models(source)]
+    found = [*source.diagnostics, *operations.check_models(source)]
     for check in _OF_CONTRACT:
         found += check(root)
     invalid: list[Diagnostic] = []

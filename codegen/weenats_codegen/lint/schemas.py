@@ -9,17 +9,8 @@ from weenats_codegen.lint.objects import check_object
 from weenats_codegen.lint.text import check_text
 from weenats_codegen.lint.validation import schema_errors
 from weenats_codegen.lint.values import check_default, check_values, types_of
+from weenats_codegen.parser import keywords
 from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.keywords import (
-    ANNOTATIONS,
-    BY_TYPE,
-    COMBINING,
-    OBJECT,
-    SCALAR_BOUNDS,
-    SIZE_BOUNDS,
-    SUPPORTED,
-    is_library,
-)
 from weenats_codegen.parser.walk import parts
 
 if TYPE_CHECKING:
@@ -37,7 +28,7 @@ _ENFORCED_TOGETHER: Final = {
     "$ref": frozenset[str](),
     "oneOf": frozenset({"discriminator"}),
     "anyOf": frozenset({"discriminator"}),
-    "allOf": OBJECT | {"type"},
+    "allOf": keywords.OBJECT | {"type"},
 }
 _REMEDIES: Final = {
     **dict.fromkeys(("contains", "minContains", "maxContains", "$vocabulary"), "remove it"),
@@ -58,21 +49,13 @@ _REMEDIES: Final = {
 }
 """What to do about keywords that are not supported."""
 _TYPE_ALIASES: Final = {
+    **dict.fromkeys(("date", "datetime", "str", "text", "uuid"), "string"),
+    **dict.fromkeys(("decimal", "double", "float"), "number"),
+    **dict.fromkeys(("dict", "map", "mapping"), "object"),
     "bool": "boolean",
-    "date": "string",
-    "datetime": "string",
-    "decimal": "number",
-    "dict": "object",
-    "double": "number",
-    "float": "number",
     "int": "integer",
     "list": "array",
-    "map": "object",
-    "mapping": "object",
     "none": "null",
-    "str": "string",
-    "text": "string",
-    "uuid": "string",
 }
 """The names of types in other languages."""
 
@@ -120,7 +103,7 @@ def _check(schema: Node, context: _Context) -> Iterator[Diagnostic]:
     for part in parts(schema):
         step = part.location.pointer[len(schema.location.pointer) + 1 :].partition("/")[0]
         is_open_or_closed = step == "additionalProperties" and isinstance(part.value, bool)
-        if step in SUPPORTED and not is_open_or_closed:
+        if step in keywords.SUPPORTED and not is_open_or_closed:
             inside = _Context(
                 is_property=step == "properties",
                 is_inner=step not in {"properties", "$defs"},
@@ -131,7 +114,7 @@ def _check(schema: Node, context: _Context) -> Iterator[Diagnostic]:
 
 def _check_keywords(schema: Node, context: _Context) -> Iterator[Diagnostic]:
     for key, value in schema.mapping.items():
-        if key not in SUPPORTED:
+        if key not in keywords.SUPPORTED:
             remedy = _REMEDIES.get(key, "correct it, or remove it")
             yield schema.diagnostic(f"the keyword {quoted(key)} is not supported", remedy, key)
         elif key == "$schema" and not context.is_file:
@@ -145,7 +128,7 @@ def _check_keywords(schema: Node, context: _Context) -> Iterator[Diagnostic]:
 def _check_form(schema: Node, context: _Context) -> Iterator[Diagnostic]:
     """Yield keywords that cannot be combined, and what is wrong with those that can."""
     yield from check_default(schema, is_property=context.is_property)
-    head = next((key for key in COMBINING if key in schema.mapping), None)
+    head = next((key for key in keywords.COMBINING if key in schema.mapping), None)
     if head is not None:
         yield from _check_combination(schema, head)
         if head == "allOf":
@@ -154,7 +137,7 @@ def _check_form(schema: Node, context: _Context) -> Iterator[Diagnostic]:
     if "discriminator" in schema.mapping:
         message = "is used without oneOf or anyOf"
         yield schema.diagnostic(message, "use it together with one of them", "discriminator")
-    if context.is_file and is_library(schema.mapping):
+    if context.is_file and keywords.is_library(schema.mapping):
         return  # a $ref to it as a whole is refused
     if not schema.mapping.keys() & {"type", "enum", "const"} and not context.is_key:
         yield schema.diagnostic("has no type", _TYPE_REMEDY)
@@ -173,7 +156,9 @@ def _check_inner(schema: Node) -> Iterator[Diagnostic]:
     """Yield what the models enforce only for a property or a schema in `$defs`."""
     kind = schema.mapping.get("type")
     is_nullable = isinstance(kind, list) and "null" in kind
-    unenforced = SIZE_BOUNDS | SCALAR_BOUNDS if is_nullable else SIZE_BOUNDS
+    unenforced = keywords.SIZE_BOUNDS
+    if is_nullable:
+        unenforced = unenforced | keywords.SCALAR_BOUNDS
     for key in sorted(schema.mapping.keys() & unenforced):
         remedy = "move this schema to $defs and refer to it"
         yield schema.diagnostic(f"models do not enforce {key} here", remedy, key)
@@ -181,8 +166,10 @@ def _check_inner(schema: Node) -> Iterator[Diagnostic]:
 
 def _check_combination(schema: Node, head: str) -> Iterator[Diagnostic]:
     """Yield keywords that the models do not enforce next to `$ref`, oneOf, anyOf or allOf."""
-    allowed = _ENFORCED_TOGETHER[head] | ANNOTATIONS | {head, "default", "$defs", "$schema"}
-    for key in sorted(schema.mapping.keys() & SUPPORTED - allowed):
+    allowed = (
+        {head, "default", "$defs", "$schema"} | _ENFORCED_TOGETHER[head] | keywords.ANNOTATIONS
+    )
+    for key in sorted(schema.mapping.keys() & keywords.SUPPORTED - allowed):
         remedy = f"move it to the {'schema' if head == '$ref' else 'branches'} of the {head}"
         yield schema.diagnostic(f"models do not enforce {key} next to {head}", remedy, key)
 
@@ -192,11 +179,11 @@ def _type_remedy(value: JsonValue) -> str:
     if value is None:
         return 'use "null", in quotes'
     names = value if isinstance(value, list) else [value]
-    wrong = next((name for name in names if name not in [*BY_TYPE]), None)
+    wrong = next((name for name in names if name not in [*keywords.BY_TYPE]), None)
     if isinstance(wrong, str):
         name = wrong.lower()
-        close = difflib.get_close_matches(name, BY_TYPE, n=1)
+        close = difflib.get_close_matches(name, keywords.BY_TYPE, n=1)
         meant = _TYPE_ALIASES.get(name) or next(iter(close), None)
         if meant is not None:
             return f"did you mean {meant}?"
-    return f"use {', '.join(BY_TYPE)}, or a list of several, each once"
+    return f"use {', '.join(keywords.BY_TYPE)}, or a list of several, each once"

@@ -44,9 +44,9 @@ _TYPES: Final = {
 }
 _MESSAGES: Final = {
     "enum": ("{value} is not a canonical code", "use one of {expected}"),
-    "minLength": ("is empty", "fill it in, or remove it"),
-    "minProperties": ("is empty", "fill it in, or remove it"),
-    "minItems": ("is empty", "fill it in, or remove it"),
+    **dict.fromkeys(
+        ("minLength", "minProperties", "minItems"), ("is empty", "fill it in, or remove it")
+    ),
     "maxLength": ("is longer than {expected} characters", "shorten it"),
     "minimum": ("is {value}", "use {expected} or more"),
     "maximum": ("is {value}", "use {expected} or less"),

@@ -10,13 +10,7 @@ from pydantic_core import SchemaError
 
 from weenats_codegen.lint.validation import is_valid, schema_errors
 from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.keywords import (
-    BY_TYPE,
-    COMBINING,
-    TEXT_FORMATS,
-    TYPED,
-    VALUE_FORMATS,
-)
+from weenats_codegen.parser.keywords import BY_TYPE, COMBINING, TEXT_FORMATS, TYPED, VALUE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

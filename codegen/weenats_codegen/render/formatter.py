@@ -45,11 +45,7 @@ def format_sources(files: Mapping[str, str], *, first_party: str = "") -> dict[s
 
 def _ruff(*arguments: str, folder: Path) -> None:
     done = subprocess.run(  # noqa: S603 - a fixed program, arguments from this module, no shell
-        (str(find_ruff_bin()), *arguments),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
+        (str(find_ruff_bin()), *arguments), cwd=folder, capture_output=True, text=True, check=False
     )
     if done.returncode:
         message = f"ruff {arguments[0]} failed: {done.stdout}{done.stderr}".strip()

@@ -141,9 +141,5 @@ def _wrap(line: str, width: int) -> list[str]:
         return [f'"{line.strip()}"']
     margin = line[: len(line) - len(line.lstrip())][: width // 2]
     return textwrap.wrap(
-        line.strip(),
-        width,
-        initial_indent=margin,
-        subsequent_indent=margin,
-        break_on_hyphens=False,
+        line.strip(), width, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False
     ) or [""]

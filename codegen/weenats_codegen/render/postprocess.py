@@ -60,8 +60,7 @@ class _Rewriter:
     def _rewrite_statement(self, statement: ast.stmt, *, indent: int) -> None:
         match statement:
             case ast.Assign(
-                targets=[ast.Name("model_config")],
-                value=ast.Call(keywords=keywords) as call,
+                targets=[ast.Name("model_config")], value=ast.Call(keywords=keywords) as call
             ):
                 kept = [
                     keyword for keyword in keywords if keyword.arg != "use_attribute_docstrings"

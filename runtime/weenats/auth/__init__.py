@@ -7,12 +7,7 @@ from weenats.auth.config import AuthConfig, JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource, JwksState
 from weenats.auth.jwt_validator import JwtValidator
-from weenats.auth.keys import (
-    KeySource,
-    KeysUnavailableError,
-    StaticKeySource,
-    UnknownKeyError,
-)
+from weenats.auth.keys import KeySource, KeysUnavailableError, StaticKeySource, UnknownKeyError
 from weenats.auth.validator import InvalidTokenError, TokenValidator
 from weenats.principal import Principal
 

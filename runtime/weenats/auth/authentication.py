@@ -29,7 +29,7 @@ class Authentication(ServiceFeature):
     Args:
         validator: validates the tokens.
         required: whether calls need a token, where the contract does not say.
-        method: how callers are authenticated, for people.
+        method: how callers are authenticated, for `weenats explain`.
         jwks: the published keys that the validator uses, None without any.
     """
 

@@ -49,7 +49,7 @@ class AuthInterceptor:
     def __init__(self, validator: TokenValidator, *, required: bool = True) -> None:
         self._validator = validator
         self._required = required
-        self._recall: Callable[[str], Principal | None] = _recall_nothing
+        self._recall: Callable[[str], Principal | None] = lambda _: None
         if isinstance(validator, JwtValidator) and _has_own_validate(validator):
             self._recall = validator.recall
 
@@ -134,7 +134,3 @@ def _attributes(context: RequestContext) -> Mapping[str, str]:
 def _has_own_validate(validator: JwtValidator) -> bool:
     """Whether `validate` is not overridden: a subclass that checks more must see every token."""
     return getattr(validator.validate, "__func__", None) is JwtValidator.validate
-
-
-def _recall_nothing(_: str) -> None:
-    return None

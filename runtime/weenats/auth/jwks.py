@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from time import monotonic
@@ -89,6 +90,9 @@ class JwksKeySource:
         fetch: fetches the document; it is called in a thread.
         clock: monotonic time in seconds.
 
+    Attributes:
+        generation: a number that changes whenever a key is added or removed.
+
     Raises:
         ValueError: an algorithm is an HMAC.
     """
@@ -111,7 +115,7 @@ class JwksKeySource:
         self._clock = clock
         self._keys: _Keys = {}
         self._jwks: dict[str | None, Any] = {}
-        self._generation = 0
+        self.generation = 0
         self._fetched_at: float | None = None
         self._attempted_at = -math.inf
         self._is_slow = False
@@ -122,11 +126,6 @@ class JwksKeySource:
 
     def __repr__(self) -> str:
         return f"<JwksKeySource {self._shown}>"
-
-    @property
-    def generation(self) -> int:
-        """A number that changes whenever a key is added or removed."""
-        return self._generation
 
     def state(self) -> JwksState:
         """Return the current state, for health checks."""
@@ -267,7 +266,7 @@ class JwksKeySource:
     def _take(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
         self._keys = keys
         self._jwks = jwks
-        self._generation += 1
+        self.generation += 1
 
     def _fail(self, reason: str) -> None:
         self._failures += 1
@@ -319,14 +318,12 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     jwks: dict[str | None, Any] = {}
     shared: set[str | None] = set()
     for jwk in cast("list[object]", members):
-        usable = _usable(jwk, algorithms)
-        if usable is None:
-            continue
-        kid, fitting = usable
-        if kid in keys:
-            shared.add(kid)
-        keys[kid] = fitting
-        jwks[kid] = jwk
+        with suppress(KeyRefusedError):
+            kid, fitting = _read_key(jwk, algorithms)
+            if kid in keys:
+                shared.add(kid)
+            keys[kid] = fitting
+            jwks[kid] = jwk
     for kid in shared:
         del keys[kid], jwks[kid]
     if shared:
@@ -334,15 +331,16 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     return keys, jwks
 
 
-def _usable(jwk: object, algorithms: Collection[str]) -> tuple[str | None, dict[str, PyJWK]] | None:
-    """Return the kid and the keys by algorithm, None if the JWK must not verify tokens."""
+def _read_key(jwk: object, algorithms: Collection[str]) -> tuple[str | None, dict[str, PyJWK]]:
+    """Return the kid and the keys by algorithm.
+
+    Raises:
+        KeyRefusedError: the JWK must not verify tokens.
+    """
     if not isinstance(jwk, dict):
-        return None
+        raise KeyRefusedError("the key is not a JSON object")
     members = cast("dict[str, Any]", jwk)
     kid = members.get("kid")
     if kid is not None and not isinstance(kid, str):
-        return None
-    try:
-        return kid, jwk_keys(members, algorithms)
-    except KeyRefusedError:
-        return None
+        raise KeyRefusedError("`kid` of the key is not a string")
+    return kid, jwk_keys(members, algorithms)

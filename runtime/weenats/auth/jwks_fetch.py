@@ -47,8 +47,7 @@ def fetch(uri: str, *, timeout: float = _TIMEOUT, max_bytes: int = MAX_BYTES) ->
     opener = urllib.request.OpenerDirector()  # no default handlers: no redirects, no files
     opener.add_handler(urllib.request.ProxyHandler())
     opener.add_handler(urllib.request.UnknownHandler())
-    opener.add_handler(_HttpHandler(watch.add))
-    opener.add_handler(_HttpsHandler(watch.add))
+    opener.add_handler(_Handler(watch.add))
     request = urllib.request.Request(uri, headers={"Accept": "application/json"})  # noqa: S310 - the handlers above support http and https only
     try:
         with watch, cast("HTTPResponse", opener.open(request, timeout=timeout)) as response:
@@ -132,8 +131,8 @@ class _Secure(HTTPSConnection, _Plain):
 
 
 def _connection(
-    kind: type[_Plain],
     watch: Callable[[socket.socket], None],
+    kind: type[_Plain],
     host: str,
     **options: Any,  # noqa: ANN401 - passed on by urllib
 ) -> HTTPConnection:
@@ -142,19 +141,15 @@ def _connection(
     return connection
 
 
-class _HttpHandler(urllib.request.HTTPHandler):
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens watched connections."""
+
     def __init__(self, watch: Callable[[socket.socket], None]) -> None:
         super().__init__()
-        self._connect = partial(_connection, _Plain, watch)
+        self._connect = partial(_connection, watch)
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(self._connect, req)
-
-
-class _HttpsHandler(urllib.request.HTTPSHandler):
-    def __init__(self, watch: Callable[[socket.socket], None]) -> None:
-        super().__init__()
-        self._connect = partial(_connection, _Secure, watch)
+        return self.do_open(partial(self._connect, _Plain), req)
 
     def https_open(self, req: urllib.request.Request) -> HTTPResponse:
-        return self.do_open(self._connect, req)
+        return self.do_open(partial(self._connect, _Secure), req)

@@ -95,11 +95,8 @@ class JwtValidator:
         config = JwtAuthConfig.model_validate(dict(config))
         self._keys = keys
         self._clock = clock
-        self._max_length = config.max_token_bytes
-        self._algorithms = tuple(config.algorithms)
+        self._config = config
         self._types = None if config.token_types is None else {*map(_typ, config.token_types)}
-        self._issuer = config.issuer
-        self._audience = config.audience
         self._claims = ClaimRules(config)
         self._jwt = _StrictJWT()
         self._options: Options = {
@@ -133,7 +130,7 @@ class JwtValidator:
         principal = self.recall(token)
         if principal is not None:
             return principal
-        if len(token) > self._max_length:
+        if len(token) > self._config.max_token_bytes:
             raise InvalidTokenError("the token is longer than max_token_bytes")
         algorithm, kid = self._headers(_header_segment(token))
         key = await self._key(kid, algorithm)
@@ -148,7 +145,7 @@ class JwtValidator:
         """Check the header segment and return its `alg` and `kid`."""
         header = _read_header(segment)
         algorithm = header.get("alg")
-        if not isinstance(algorithm, str) or algorithm not in self._algorithms:
+        if not isinstance(algorithm, str) or algorithm not in self._config.algorithms:
             raise InvalidTokenError("the algorithm is not accepted")
         if "crit" in header or "b64" in header:
             raise InvalidTokenError("the header has unsupported extensions (crit, b64)")
@@ -187,8 +184,8 @@ class JwtValidator:
                 key,
                 algorithms=[algorithm],
                 options=self._options,
-                issuer=self._issuer,
-                audience=self._audience,
+                issuer=self._config.issuer,
+                audience=self._config.audience,
             )
         except exceptions.MissingRequiredClaimError as error:
             reason = f"the claim {error.claim} is missing"

@@ -8,16 +8,11 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_der_public_key,
-    load_pem_public_key,
-)
 from jwt import PyJWK, PyJWTError
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
@@ -36,24 +31,13 @@ __all__ = [
     "secret_keys",
 ]
 
-Algorithm = Literal[
-    "EdDSA",
-    "ES256",
-    "ES384",
-    "ES512",
-    "HS256",
-    "HS384",
-    "HS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "RS256",
-    "RS384",
-    "RS512",
-]
+_EllipticCurve = Literal["EdDSA", "ES256", "ES384", "ES512"]
+_Hmac = Literal["HS256", "HS384", "HS512"]
+_Rsa = Literal["PS256", "PS384", "PS512", "RS256", "RS384", "RS512"]
+Algorithm = Literal[_EllipticCurve, _Hmac, _Rsa]
 """The supported signature algorithms (RFC 7518, RFC 8037); EdDSA is Ed25519."""
 
-SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
+SYMMETRIC: Final = frozenset(get_args(_Hmac))
 """The HMAC algorithms, which use a shared secret."""
 
 _MIN_SECRET: Final = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -63,7 +47,7 @@ _ALGORITHMS_OF: Final[dict[tuple[str | None, str | None], set[str]]] = {
     ("EC", "P-256"): {"ES256"},
     ("EC", "P-384"): {"ES384"},
     ("EC", "P-521"): {"ES512"},
-    ("RSA", None): {"PS256", "PS384", "PS512", "RS256", "RS384", "RS512"},
+    ("RSA", None): {*get_args(_Rsa)},
 }
 """The algorithms of a JWK, by its `kty` and `crv`."""
 _MIN_RSA_BITS: Final = 2048
@@ -248,7 +232,7 @@ def _check_strength(key: object) -> None:
         if _is_roca(key.public_numbers().n):
             raise KeyRefusedError("the RSA key has the ROCA vulnerability (CVE-2017-15361)")
     elif isinstance(key, ed25519.Ed25519PublicKey) and _is_low_order(
-        key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
     ):
         raise KeyRefusedError("the Ed25519 key is a low-order point: its signatures can be forged")
 
@@ -274,7 +258,7 @@ def _read_key(text: str | bytes) -> dict[str, Any]:
         if data.lstrip().startswith(b"{"):
             return read_object(data)
         if _PEM.fullmatch(data):
-            return _to_jwk(load_pem_public_key(data))
+            return _to_jwk(serialization.load_pem_public_key(data))
     except (ValueError, TypeError, RecursionError, UnsupportedAlgorithm):
         pass  # not raised from here: the parser's error may show the key
     raise KeyRefusedError(
@@ -295,7 +279,7 @@ def _to_jwk(key: object) -> dict[str, Any]:
 
 def _is_der(secret: bytes) -> bool:
     try:
-        load_der_public_key(secret)
+        serialization.load_der_public_key(secret)
     except (ValueError, UnsupportedAlgorithm):
         return False
     return True

@@ -1,4 +1,4 @@
-"""A circuit breaker: when it opens, which calls it tries, when it closes."""
+"""A circuit breaker: when it opens, which trial calls it admits, when it closes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _TRIAL_PATIENCE: Final = 1.0
 
 
 class CircuitBreaker:
-    """Refuses calls to a handler that fails, and tries a few calls to find out if it has recovered.
+    """Refuses calls to a handler that fails; trial calls show whether it has recovered.
 
-    A call is admitted, and ends in `succeeded`, `failed` or, without a verdict, `released`. It
-    passes the generation that it was admitted in; calls of earlier generations change nothing.
+    A call is admitted, and ends in `succeeded`, `failed` or, if it counts as neither, `released`.
+    It passes the generation that it was admitted in; calls of earlier generations change nothing.
 
     Args:
         policy: when it opens and closes.
@@ -39,18 +39,15 @@ class CircuitBreaker:
     def __init__(
         self, policy: CircuitBreakerPolicy, service: str, operation: str, report: Listener
     ) -> None:
+        self._policy = policy
         self._clock = policy.clock
-        self._threshold = policy.failure_threshold
-        self._recovery = policy.recovery_timeout
-        self._window = policy.monitoring_window
-        self._max_trials = policy.half_open_max_calls
         self._service = service
         self._operation = operation
         self._name = service if operation == EVERY_OPERATION else operation
         self._report = report
         self._state = StateHolder()
         self._generation = 0
-        self._failures: deque[float] = deque(maxlen=self._threshold)
+        self._failures: deque[float] = deque(maxlen=policy.failure_threshold)
         self._trials = 0
         self._successes = 0
         self._due = 0.0  # when trials may begin: it is open, or all trials are running
@@ -70,7 +67,7 @@ class CircuitBreaker:
 
         Raises:
             UnavailableError: the breaker is open; `retryAfter` in its details is the time in
-                milliseconds after which calls are tried.
+                milliseconds after which trial calls are admitted.
         """
         if not self._state.is_closed:
             self._admit_trial()
@@ -85,7 +82,7 @@ class CircuitBreaker:
         if generation != self._generation or self._state.is_closed:
             return
         self._successes += 1
-        if self._successes == self._max_trials:
+        if self._successes == self._policy.half_open_max_calls:
             self._failures.clear()
             self._change(CircuitState.CLOSED)
 
@@ -98,9 +95,9 @@ class CircuitBreaker:
         if generation != self._generation:
             return
         self._failures.append(self._clock())
-        if not self._state.is_closed or self._recent_failures() == self._threshold:
+        if not self._state.is_closed or self._recent_failures() == self._policy.failure_threshold:
             self._opened += 1
-            self._due = self._clock() + self._recovery
+            self._due = self._clock() + self._policy.recovery_timeout
             self._change(CircuitState.OPEN)
 
     def released(self, generation: int) -> None:
@@ -113,7 +110,7 @@ class CircuitBreaker:
             self._trials -= 1
 
     def seconds_to_trial(self) -> float:
-        """Return the seconds until calls are tried, 0 unless it is open."""
+        """Return the seconds until trial calls are admitted, 0 unless it is open."""
         if self._state.current is not CircuitState.OPEN:
             return 0.0
         return max(self._due - self._clock(), 0.0)
@@ -134,12 +131,12 @@ class CircuitBreaker:
     def _admit_trial(self) -> None:
         now = self._clock()
         is_open = self._state.current is CircuitState.OPEN
-        if is_open or self._trials == self._max_trials:
+        if is_open or self._trials == self._policy.half_open_max_calls:
             if now < self._due:
                 self._refuse(self._due - now, is_open=is_open)
             self._begin_trials(is_open=is_open)
         self._trials += 1
-        self._due = now + self._recovery
+        self._due = now + self._policy.recovery_timeout
         note_state(self._state.current)
 
     def _begin_trials(self, *, is_open: bool) -> None:
@@ -169,13 +166,13 @@ class CircuitBreaker:
             old=old,
             new=state,
             failures=self._recent_failures(),
-            next_trial=self._recovery if state is CircuitState.OPEN else None,
+            next_trial=self._policy.recovery_timeout if state is CircuitState.OPEN else None,
         )
         self._report(change)
 
     def _recent_failures(self) -> int:
         """Return how many failures there were within the window."""
-        oldest = self._clock() - self._window
+        oldest = self._clock() - self._policy.monitoring_window
         while self._failures and self._failures[0] <= oldest:
             self._failures.popleft()
         return len(self._failures)

@@ -25,7 +25,7 @@ _LOG: Final = logging.getLogger("weenats.circuit_breaker")
 
 
 class CircuitBreakers(ServiceFeature):
-    """One breaker for each operation or one for all operations, as the policy says.
+    """One breaker for each operation, or one for all operations, by the scope of the policy.
 
     Args:
         policy: the policy of each breaker.
@@ -59,8 +59,8 @@ class CircuitBreakers(ServiceFeature):
         policy = self._policy
         value = (
             f"{policy.failure_threshold} failures in {policy.monitoring_window:g} s open it for"
-            f" {policy.recovery_timeout:g} s, {policy.half_open_max_calls} tried, one for each"
-            f" {policy.scope}"
+            f" {policy.recovery_timeout:g} s, trial calls: {policy.half_open_max_calls},"
+            f" one breaker for each {policy.scope}"
         )
         return Description(
             name="circuit breaker",
@@ -76,19 +76,15 @@ class CircuitBreakers(ServiceFeature):
 
     @override
     def seconds_until_ready(self) -> float:
-        """Return the seconds until the first breaker tries calls, 0 unless all are open."""
+        """Return the seconds until the first breaker admits trial calls, 0 unless all are open."""
         return min((each.seconds_to_trial() for each in self._breakers.values()), default=0.0)
 
     def _new(self, operation: AnyOperation, name: str) -> CircuitBreaker:
         return CircuitBreaker(self._policy, operation.contract.name, name, self._report)
 
     def _report(self, change: CircuitStateChange) -> None:
-        note_state(
-            change.new,
-            semconv.CIRCUIT_BREAKER_CHANGED,
-            old=change.old.value,
-            new=change.new.value,
-        )
+        old, new = change.old.value, change.new.value
+        note_state(change.new, semconv.CIRCUIT_BREAKER_CHANGED, old=old, new=new)
         is_open = change.new is CircuitState.OPEN
         _LOG.log(
             logging.WARNING if is_open else logging.INFO,

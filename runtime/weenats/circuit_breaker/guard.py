@@ -62,7 +62,7 @@ class HandlerGuard:
         return response
 
     def _count(self, call: int, error: BaseException, context: RequestContext) -> None:
-        is_failure = self._judge(error, context)
+        is_failure = self._classify(error, context)
         if is_failure is None:
             self._breaker.released(call)
         elif is_failure:
@@ -70,7 +70,7 @@ class HandlerGuard:
         else:
             self._breaker.succeeded(call)
 
-    def _judge(self, error: BaseException, context: RequestContext) -> bool | None:
+    def _classify(self, error: BaseException, context: RequestContext) -> bool | None:
         """Return whether an exception is a failure, None when it counts as neither."""
         if isinstance(error, asyncio.CancelledError):
             return True if context.remaining == 0 else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final
 
 import aiobreaker as theirs  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
@@ -19,14 +18,6 @@ class CircuitState(StrEnum):
     """Calls fail immediately."""
     HALF_OPEN = "half-open"
     """A few trial calls reach the handler, all others fail immediately."""
-
-
-_THEIRS: Final = {
-    CircuitState.CLOSED: theirs.CircuitBreakerState.CLOSED,
-    CircuitState.OPEN: theirs.CircuitBreakerState.OPEN,
-    CircuitState.HALF_OPEN: theirs.CircuitBreakerState.HALF_OPEN,
-}
-_OURS: Final = {their: our for our, their in _THEIRS.items()}
 
 
 class StateHolder:
@@ -47,7 +38,7 @@ class StateHolder:
     @property
     def current(self) -> CircuitState:
         """The current state."""
-        return _OURS[self._breaker.current_state]
+        return CircuitState[self._breaker.current_state.name]
 
     def change(self, state: CircuitState) -> None:
         """Change the state.
@@ -59,5 +50,4 @@ class StateHolder:
             state: the new state.
         """
         self.is_closed = state is CircuitState.CLOSED
-        self._storage.state = _THEIRS[state]
-        self._breaker.state = _THEIRS[state]
+        self._storage.state = self._breaker.state = theirs.CircuitBreakerState[state.name]

@@ -60,15 +60,16 @@ class RateLimits(ServiceFeature):
             value = self._text(self._settings.limit)
             settings.append(Setting("rate limit", value, "with_rate_limit"))
         if operation.rate_limit is not None:
-            name = "rate limit besides" if settings else "rate limit"
+            name = "additional rate limit" if settings else "rate limit"
             settings.append(Setting(name, self._text(operation.rate_limit), "contract"))
+        identity = self._settings.identity
         return Description(
             name="rate limit",
             settings=tuple(settings),
-            requires={PRINCIPAL: _NO_PRINCIPAL} if self._settings.needs_principal else {},
+            requires={PRINCIPAL: _NO_PRINCIPAL} if identity == "principal" else {},
             span_attributes={
                 semconv.FEATURE_RATE_LIMIT: False,
-                semconv.RATE_LIMIT_IDENTITY: self._settings.identity,
+                semconv.RATE_LIMIT_IDENTITY: identity,
             },
             statistics={"rateLimit": lambda: {"refused": interceptor.refused}},
         )

@@ -66,11 +66,6 @@ class RateLimitSettings:
         return self.per_client or self.key_extractor is not None
 
     @property
-    def needs_principal(self) -> bool:
-        """Whether the keys of buckets are principals."""
-        return self.per_client and self.key_extractor is None
-
-    @property
     def identity(self) -> str:
         """What the keys of buckets are: "all", "principal" or "key"."""
         if self.key_extractor is not None:

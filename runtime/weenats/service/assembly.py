@@ -72,13 +72,12 @@ class Assembly:
             Host(operations, settings.queue_group, self.telemetry, self._review)
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
-        self.health = HealthChecks(settings.health or HealthSettings())
-        self.health.on_result(self._review)
+        self.health = HealthChecks(settings.health or HealthSettings(), self._review)
         self.membership = QueueMembership(
             transport,
             [(runner.operation.subject, runner.on_delivery) for runner in self.runners],
             settings.queue_group,
-            [self._seconds_until_ready, self.health.seconds_until_well]
+            [self._seconds_until_ready, self.health.seconds_until_ok]
             if settings.self_eject
             else [],
         )

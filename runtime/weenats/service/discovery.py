@@ -10,17 +10,7 @@ from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
 from weenats._internal.timestamps import utc_timestamp
-from weenats.protocol import subjects
-from weenats.protocol.messages import (
-    EndpointInfo,
-    EndpointStats,
-    HealthCheck,
-    HealthCheckData,
-    HealthCheckEntry,
-    InfoResponse,
-    PingResponse,
-    StatsResponse,
-)
+from weenats.protocol import messages, subjects
 
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
@@ -46,7 +36,7 @@ class EndpointCounters:
 
     Attributes:
         requests: how many there were.
-        errors: how many of them failed, with whatever error.
+        errors: how many of them failed, with any error.
         last_error: the code of the last error, "" without one.
         processing_time: the time that handlers took together, in nanoseconds.
         on_duration: takes the duration of each request that ran, in nanoseconds.
@@ -84,14 +74,14 @@ class EndpointDescription:
         data: its other statistics in STATS.
     """
 
-    info: EndpointInfo
+    info: messages.EndpointInfo
     counters: EndpointCounters
     data: Statistics
 
-    def stats(self) -> EndpointStats:
+    def stats(self) -> messages.EndpointStats:
         """Return the statistics of the endpoint."""
         counters = self.counters
-        return EndpointStats(
+        return messages.EndpointStats(
             name=self.info.name,
             subject=self.info.subject,
             queue_group=self.info.queue_group,
@@ -122,26 +112,26 @@ class Instance:
     instance_id: str
     endpoints: Sequence[EndpointDescription]
     serving: Callable[[], bool]
-    checks: Callable[[], list[HealthCheckEntry]]
+    checks: Callable[[], list[messages.HealthCheckEntry]]
     data: Statistics
     started: str = field(default_factory=utc_timestamp)
 
-    def ping(self) -> PingResponse:
+    def ping(self) -> messages.PingResponse:
         """Return the answer to PING."""
-        return PingResponse(type="io.nats.micro.v1.ping_response", **self._identity())
+        return messages.PingResponse(type="io.nats.micro.v1.ping_response", **self._identity())
 
-    def info(self) -> InfoResponse:
+    def info(self) -> messages.InfoResponse:
         """Return the answer to INFO."""
-        return InfoResponse(
+        return messages.InfoResponse(
             type="io.nats.micro.v1.info_response",
             **self._identity(),
             description=self.contract.description,
             endpoints=[each.info for each in self.endpoints],
         )
 
-    def stats(self) -> StatsResponse:
+    def stats(self) -> messages.StatsResponse:
         """Return the answer to STATS."""
-        return StatsResponse(
+        return messages.StatsResponse(
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
             started=self.started,
@@ -149,17 +139,17 @@ class Instance:
             data=_current(self.data),
         )
 
-    def health(self) -> HealthCheck:
+    def health(self) -> messages.HealthCheck:
         """Return the answer to a health request: "ok" while it serves and all checks pass."""
         checks = self.checks()
         ready = self.serving() and all(check.status == "ok" for check in checks)
         identity = self._identity()
         del identity["metadata"]
-        return HealthCheck(
+        return messages.HealthCheck(
             type="io.nats.micro.v1.ping_response",
             **identity,
             status="ok" if ready else "error",
-            data=HealthCheckData(live=True, ready=ready, checks=checks),
+            data=messages.HealthCheckData(live=True, ready=ready, checks=checks),
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -167,7 +157,7 @@ class Instance:
             "name": self.contract.name,
             "id": self.instance_id,
             "version": self.contract.version,
-            # The digest tells callers whether they have the same contract.
+            # Callers compare the digest with that of their own contract.
             "metadata": {"contract": self.contract.digest},
         }
 

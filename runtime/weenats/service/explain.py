@@ -30,7 +30,7 @@ _ORDER: Final = {
     "authentication": 0,
     "scopes": 1,
     "rate limit": 2,
-    "rate limit besides": 3,
+    "additional rate limit": 3,
     "circuit breaker": 4,
     "retries": 5,
     "telemetry": 6,

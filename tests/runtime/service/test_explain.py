@@ -98,10 +98,10 @@ def test_explain_names_contract_and_builder_as_sources() -> None:
     assert run["rate limit"] == (
         "100 a second, 200 at once, of each caller", "with_rate_limit"
     )  # fmt: skip
-    assert run["rate limit besides"] == ("5 a second, 10 at once, of each caller", "contract")
-    assert "rate limit besides" not in find
+    assert run["additional rate limit"] == ("5 a second, 10 at once, of each caller", "contract")
+    assert "additional rate limit" not in find
     assert run["circuit breaker"] == (
-        "9 failures in 60 s open it for 30 s, 1 tried, one for each service",
+        "9 failures in 60 s open it for 30 s, trial calls: 1, one breaker for each service",
         "with_circuit_breaker",
     )
     assert run["retries"] == ("allowed to clients, as it is idempotent", "contract")

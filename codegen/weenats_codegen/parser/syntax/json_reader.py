@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
-from weenats_codegen.parser.syntax.builder import TOO_DEEP
-
-if TYPE_CHECKING:
-    from weenats_codegen.parser.syntax.builder import Builder
+from weenats_codegen.parser.syntax.builder import TOO_DEEP, Builder, Parsed
 
 _CONSTANTS: Final = {"NaN": ".nan", "Infinity": ".inf", "-Infinity": "-.inf"}
 
@@ -23,12 +20,17 @@ class _Number(str):
     __slots__ = ()
 
 
-def read_json(text: str, builder: Builder) -> None:
-    """Report a JSON text to a builder.
+def parse_json(text: str, file: str = "") -> Parsed:
+    """Parse JSON.
+
+    Args:
+        text: The text.
+        file: The name of the file, for diagnostics.
 
     Raises:
         ContractError: The text is not valid JSON, or is nested too deeply.
     """
+    builder = Builder(file)
     try:
         value: object = json.loads(
             text,
@@ -42,6 +44,7 @@ def read_json(text: str, builder: Builder) -> None:
     except ValueError as error:
         raise builder.error(f"is not valid JSON ({error})", "fix its syntax") from None
     _report(value, builder)
+    return builder.parsed
 
 
 def _report(value: object, builder: Builder) -> None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import yaml
 
 from weenats_codegen.parser.diagnostics import quoted
-
-if TYPE_CHECKING:
-    from weenats_codegen.parser.syntax.builder import Builder
+from weenats_codegen.parser.syntax.builder import Builder, Parsed
 
 
-def read_yaml(text: str, builder: Builder) -> None:
-    """Report a YAML text to a builder.
+def parse_yaml(text: str, file: str = "") -> Parsed:
+    """Parse YAML 1.2 that is limited to what JSON can express.
+
+    Args:
+        text: The text.
+        file: The name of the file, for diagnostics.
 
     Raises:
         ContractError: The text is not valid YAML, or is nested too deeply.
     """
+    builder = Builder(file)
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             _report(event, builder)
@@ -26,6 +27,7 @@ def read_yaml(text: str, builder: Builder) -> None:
     except (ValueError, OverflowError):  # "\UFFFFFFFF"
         message = "is not valid YAML (an escaped character does not exist)"
         raise builder.error(message, "fix its syntax") from None
+    return builder.parsed
 
 
 def _report(event: yaml.Event, builder: Builder) -> None:

@@ -30,26 +30,21 @@ class HealthChecks:
 
     Args:
         settings: the checks, their interval and timeout.
+        on_result: called at the end of every run.
     """
 
-    def __init__(self, settings: HealthSettings) -> None:
+    def __init__(
+        self, settings: HealthSettings, on_result: Callable[[], None] = lambda: None
+    ) -> None:
         checks = settings.checks if settings.enabled else ()
         self._checks = [CheckRunner(each["name"], each["check"]) for each in checks]
         self._timeout = seconds(settings.timeout)
         self._periodic = Periodic(self._run, seconds(settings.interval))
-        self._on_result: Callable[[], None] | None = None
+        self._on_result = on_result
 
-    def seconds_until_well(self) -> float:
+    def seconds_until_ok(self) -> float:
         """Return 0 if all checks are ok, else infinity, since the time of recovery is unknown."""
         return 0.0 if all(check.entry.status == "ok" for check in self._checks) else math.inf
-
-    def on_result(self, review: Callable[[], None]) -> None:
-        """Set a callback for the end of every run.
-
-        Args:
-            review: called without arguments.
-        """
-        self._on_result = review
 
     @property
     def entries(self) -> list[HealthCheckEntry]:
@@ -77,8 +72,7 @@ class HealthChecks:
             check.set_result(self._result(task))
             if task is not None:
                 task.cancel()
-        if self._on_result is not None:
-            self._on_result()
+        self._on_result()
 
     def _result(self, task: asyncio.Task[CheckResult] | None) -> CheckResult:
         if task is None:

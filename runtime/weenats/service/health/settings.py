@@ -41,7 +41,7 @@ class CustomCheck(TypedDict):
 
     Attributes:
         name: unique name that matches `^[a-z][a-z0-9_-]*$`.
-        check: returns True or None if all is well. An async function runs in the event loop, a
+        check: returns True or None if it passes. An async function runs in the event loop, a
             plain function in its own thread.
     """
 

@@ -40,7 +40,7 @@ class CustomMetric(TypedDict):
     Attributes:
         name: unique name that matches `^[a-z][a-z0-9_]*$`.
         type: "counter" for a value that only increases, else "gauge".
-        help: description for people.
+        help: human-readable description.
         read: returns the current value, a finite number. It is called in the event loop and must
             not block.
     """
