@@ -17,9 +17,9 @@ from weenats.client.tokens import warn_if_exposed
 from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers, messages
-from weenats.protocol.deadline import seconds
 from weenats.protocol.identifiers import STAMPER
 from weenats.protocol.subjects import Kind, cancel
+from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit

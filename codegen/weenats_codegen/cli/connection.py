@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from weenats.errors import UnavailableError
-from weenats.protocol.deadline import seconds
 from weenats.protocol.messages import PingResponse
+from weenats.protocol.timeouts import seconds
 from weenats.transport.nats import NatsTransport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli.errors import CliError

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from weenats.protocol import subjects
-from weenats.protocol.deadline import DEFAULT_TIMEOUT
 from weenats.protocol.subjects import Kind
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 
 if TYPE_CHECKING:

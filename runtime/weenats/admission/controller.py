@@ -18,7 +18,7 @@ from weenats.errors import (
     ServiceError,
     UnavailableError,
 )
-from weenats.protocol.deadline import Clock, DeadlineTimer
+from weenats.protocol.timeouts import Clock, DeadlineTimer
 
 if TYPE_CHECKING:
     from weenats.transport.base import Delivery

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from weenats.protocol.deadline import Clock
+    from weenats.protocol.timeouts import Clock
 
 __all__ = ["BoundedQueue"]
 ItemT = TypeVar("ItemT")

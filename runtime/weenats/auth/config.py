@@ -24,7 +24,7 @@ from typing_extensions import override
 
 from weenats._internal.hosts import is_loopback
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
-from weenats.protocol.deadline import Duration
+from weenats.protocol.timeouts import Duration
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult

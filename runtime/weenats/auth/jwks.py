@@ -26,7 +26,7 @@ from weenats.auth.keys import (
 if TYPE_CHECKING:
     from jwt import PyJWK
 
-    from weenats.protocol.deadline import Clock
+    from weenats.protocol.timeouts import Clock
 
 __all__ = ["Fetch", "JwksKeySource", "JwksState", "read_keys"]
 

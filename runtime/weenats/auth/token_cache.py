@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from weenats.auth.keys import KeySource
     from weenats.principal import Principal
-    from weenats.protocol.deadline import Clock
+    from weenats.protocol.timeouts import Clock
 
 __all__ = ["TokenCache"]
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from weenats.errors import Code, ServiceError
+from weenats.circuit_breaker.policy import is_failure_by_default
 
 if TYPE_CHECKING:
     from weenats.circuit_breaker.breaker import CircuitBreaker
@@ -17,16 +17,13 @@ if TYPE_CHECKING:
 
 __all__ = ["HandlerGuard"]
 _LOG: Final = logging.getLogger("weenats.circuit_breaker")
-_FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 
 class HandlerGuard:
     """Counts the outcomes of the handler of one operation, and refuses calls while it is open.
 
-    Failures are exceptions other than ServiceError; INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED
-    that the contract does not declare, also those of nested calls; declared errors of other
-    operations; and exceeding the deadline. All other outcomes are successes. A payload that breaks
-    the contract and a call that was cancelled count as neither.
+    Exceeding the deadline is a failure; `is_failure_by_default` decides about other exceptions. A
+    payload that breaks the contract and a call that was cancelled count as neither.
 
     Args:
         breaker: the circuit breaker; operations may share it.
@@ -81,16 +78,9 @@ class HandlerGuard:
                 return bool(self._is_failure(error))
             except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
                 self._log_once()
-        return self._is_failure_by_default(error)
+        return is_failure_by_default(error, self._declared)
 
     def _log_once(self) -> None:
         if not self._logged:
             self._logged = True
             _LOG.exception("is_failure raised for %s; the default decides instead", self._subject)
-
-    def _is_failure_by_default(self, error: Exception) -> bool:
-        if not isinstance(error, ServiceError):
-            return True
-        if type(error) in self._declared:
-            return False
-        return bool(error.name) or error.code in _FAILURE_CODES

@@ -8,12 +8,23 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from weenats._internal.validation import is_async
+from weenats.errors import Code, ServiceError
 
 if TYPE_CHECKING:
-    from weenats.circuit_breaker.state import CircuitState
-    from weenats.protocol.deadline import Clock
+    from collections.abc import Collection
 
-__all__ = ["CircuitBreakerPolicy", "CircuitStateChange", "IsFailure", "Listener", "Scope"]
+    from weenats.circuit_breaker.state import CircuitState
+    from weenats.protocol.timeouts import Clock
+
+__all__ = [
+    "CircuitBreakerPolicy",
+    "CircuitStateChange",
+    "IsFailure",
+    "Listener",
+    "Scope",
+    "is_failure_by_default",
+]
+_FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 Scope = Literal["operation", "service"]
 """One circuit breaker for each operation, or one for all operations of the service."""
@@ -90,3 +101,21 @@ class CircuitBreakerPolicy:
             function: object = getattr(self, name)
             if function is not None and (not callable(function) or is_async(function)):
                 raise TypeError(f"{name} must be a plain function, not {function!r}")
+
+
+def is_failure_by_default(error: Exception, declared: Collection[type[ServiceError]]) -> bool:
+    """Return whether an exception of a handler counts as a failure, without `is_failure`.
+
+    Failures are exceptions other than ServiceError; INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED
+    that the contract does not declare, also those of nested calls; and declared errors of other
+    operations. All other errors are successes of the handler.
+
+    Args:
+        error: the exception.
+        declared: the errors that the contract declares for the operation.
+    """
+    if not isinstance(error, ServiceError):
+        return True
+    if type(error) in declared:
+        return False
+    return bool(error.name) or error.code in _FAILURE_CODES

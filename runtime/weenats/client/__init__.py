@@ -3,7 +3,7 @@
 from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
-from weenats.protocol.deadline import DEFAULT_TIMEOUT
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
 __all__ = [
     "DEFAULT_TIMEOUT",

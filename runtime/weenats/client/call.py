@@ -11,9 +11,9 @@ from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
 from weenats.errors import DeadlineExceededError
 from weenats.protocol import headers as header_names
-from weenats.protocol.deadline import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.tokens import TokenInterceptor, check_source
 from weenats.protocol import headers as header_names
-from weenats.protocol.deadline import DEFAULT_TIMEOUT, Duration, seconds
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings

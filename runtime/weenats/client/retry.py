@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats.context import ATTEMPT
 from weenats.errors import Code, MessageTooLargeError, ServiceError
-from weenats.protocol.deadline import Clock, Duration, seconds
+from weenats.protocol.timeouts import Clock, Duration, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

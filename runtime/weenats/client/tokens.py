@@ -27,7 +27,7 @@ from weenats.protocol.identifiers import check_token
 if TYPE_CHECKING:
     from weenats.context import RequestContext, Response
     from weenats.interceptors import CallNext
-    from weenats.protocol.deadline import Clock
+    from weenats.protocol.timeouts import Clock
     from weenats.transport.base import Transport
 
 __all__ = [

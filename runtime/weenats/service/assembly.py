@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
 from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
+from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance
 from weenats.service.endpoint import EndpointRunner
 from weenats.service.handlers import CURRENT_BINDING, Binding
 from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
-from weenats.service.settings import Host
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 
@@ -68,8 +68,8 @@ class Assembly:
         self.admission = self._admission()
         endpoints = handlers.endpoints()
         operations = [endpoint.operation for endpoint in endpoints]
-        self._chain = settings.build_chain(
-            Host(operations, settings.queue_group, self.telemetry, self._review)
+        self._chain = build_chain(
+            settings.members, Host(operations, settings.queue_group, self.telemetry, self._review)
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]
         self.health = HealthChecks(settings.health or HealthSettings(), self._review)

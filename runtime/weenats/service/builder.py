@@ -14,14 +14,15 @@ from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
 from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
-from weenats.protocol.deadline import Duration, seconds
+from weenats.protocol.timeouts import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
+from weenats.service.chain import Host, Member, Position, add_member, build_chain
 from weenats.service.explain import explain_operations
 from weenats.service.handlers import ServiceHandlers
 from weenats.service.health import HealthSettings
 from weenats.service.instance import NatsService
 from weenats.service.monitoring import MonitoringSettings
-from weenats.service.settings import Host, Member, Position, ServiceSettings
+from weenats.service.settings import ServiceSettings
 from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.options import ConnectionOptions
@@ -469,7 +470,7 @@ class NatsServiceBuilder:
                 breakers and health checks.
         """
         settings = self._settings
-        chain = settings.build_chain(Host(self._operations()))
+        chain = build_chain(settings.members, Host(self._operations()))
         unauthenticated = [
             operation.name
             for operation in self._operations()
@@ -510,9 +511,7 @@ class NatsServiceBuilder:
             raise ValueError(f"{method}() was already called")
 
     def _with_member(self, member: Member[Any], *, replaces: str = "") -> Self:
-        kept = [each for each in self._settings.members if each.added_by != replaces]
-        members = sorted([*kept, member], key=lambda each: each.position)
-        return self._with(members=tuple(members))
+        return self._with(members=add_member(self._settings.members, member, replaces=replaces))
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of ServiceSettings
         changed = copy(self)

@@ -19,8 +19,8 @@ from weenats.errors import (
     ServiceError,
 )
 from weenats.interceptors import Interceptor, chain, result_of
-from weenats.protocol.deadline import from_header
 from weenats.protocol.identifiers import STAMPER
+from weenats.protocol.timeouts import from_header
 from weenats.service.discovery import EndpointCounters
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from weenats.interceptors import Setting
-from weenats.protocol.deadline import DEFAULT_TIMEOUT
 from weenats.protocol.subjects import Kind
-from weenats.service.settings import Host, Position
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
+from weenats.service.chain import Host, Position, build_chain
 from weenats.telemetry.manager import TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 
@@ -65,7 +65,7 @@ def explain_operations(
         settings: the settings of the service.
     """
     telemetry = TelemetryManager(settings.telemetry or TelemetrySettings())
-    chain = settings.build_chain(Host(operations, telemetry=telemetry))
+    chain = build_chain(settings.members, Host(operations, telemetry=telemetry))
     return tuple(
         OperationPolicy(
             operation.name,

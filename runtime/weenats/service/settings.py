@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
-
-from weenats.telemetry.manager import SILENT
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from weenats.auth import JwksKeySource
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import ServiceFeature
+    from weenats.service.chain import Member
     from weenats.service.health import HealthSettings
     from weenats.service.monitoring import MonitoringSettings
-    from weenats.telemetry import TelemetryManager, TelemetrySettings
+    from weenats.telemetry import TelemetrySettings
     from weenats.transport.base import Transport
     from weenats.transport.options import ConnectionOptions
 
-__all__ = ["Host", "Member", "Position", "ServiceSettings"]
+__all__ = ["ServiceSettings"]
 _QUEUE_FACTOR: Final = 10
-OptionsT = TypeVar("OptionsT")
-
-
-class Position(IntEnum):
-    """Where a member stands in the chain; those of one position keep the order of their calls."""
-
-    OUTERMOST = 0
-    AS_ADDED = 1
-    INNER = 2
-    INNERMOST = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What features may use of the running instance that they belong to.
-
-    Attributes:
-        operations: the operations of the service.
-        queue_group: the queue group of the instance.
-        telemetry: its telemetry.
-        review: to be called when the readiness of a feature has changed.
-        chain: all members of the chain, the outermost first.
-    """
-
-    operations: Sequence[AnyOperation]
-    queue_group: str = ""
-    telemetry: TelemetryManager = SILENT
-    review: Callable[[], None] = lambda: None
-    chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
-
-
-@dataclass(frozen=True, slots=True)
-class Member(Generic[OptionsT]):
-    """A member of the chain, as the builder keeps it.
-
-    Attributes:
-        added_by: the method of the builder that added it, or "contract".
-        options: what the method was called with.
-        build: returns the feature of one running instance, from the options.
-        position: where it stands.
-    """
-
-    added_by: str
-    options: OptionsT
-    build: Callable[[OptionsT, Host], ServiceFeature]
-    position: Position = Position.AS_ADDED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,15 +57,3 @@ class ServiceSettings:
         """
         defaults = {each.name: each.default for each in fields(self)}
         return bool(getattr(self, name) == defaults[name])
-
-    def build_chain(self, host: Host) -> list[ServiceFeature]:
-        """Build the members of the chain for one instance.
-
-        Args:
-            host: the instance.
-
-        Returns:
-            The features, the outermost first.
-        """
-        host.chain.extend(member.build(member.options, host) for member in self.members)
-        return host.chain

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.errors import DeadlineExceededError, NoRespondersError, ServiceError
-from weenats.protocol.deadline import Clock, DeadlineTimer
+from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import NO_RESPONDERS, Accepts, Delivery
 from weenats.transport.nats_py.connection import new_inbox
 from weenats.transport.nats_py.errors import permission_denied

@@ -15,7 +15,7 @@ from weenats.errors import (
     ServiceError,
     UnavailableError,
 )
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
-from weenats.protocol.deadline import Duration, seconds
+from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 
 from testkit.cli_service import TARGET, weenats_run
 from weenats import ConnectionOptions
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 from weenats.testing import NatsServer
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import pytest
 
 from testkit.cli_service import TEA
 from weenats.discovery import get_service_info
-from weenats.protocol.deadline import Duration
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
+from weenats.protocol.timeouts import Duration
 from weenats.transport import Transport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli import call

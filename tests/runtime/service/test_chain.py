@@ -16,7 +16,7 @@ from testkit.waiting import until
 from weenats import CallNext, NatsServiceBuilder, RequestContext, Response, ServiceError
 from weenats.contract import AnyOperation
 from weenats.interceptors import Description, Interceptor, ServiceFeature, Setting
-from weenats.service.settings import Member, Position
+from weenats.service.chain import Member, Position
 from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
 

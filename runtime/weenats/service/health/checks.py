@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.periodic import Periodic
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 from weenats.service.health.check_runner import CheckResult, CheckRunner
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats.protocol.deadline import Duration
+    from weenats.protocol.timeouts import Duration
 
 __all__ = ["JWKS", "Check", "CustomCheck", "HealthSettings"]
 

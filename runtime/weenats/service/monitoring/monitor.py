@@ -17,8 +17,8 @@ from weenats._internal.periodic import Periodic
 from weenats._internal.timestamps import utc_timestamp
 from weenats.errors import ServiceError
 from weenats.protocol import subjects
-from weenats.protocol.deadline import seconds
 from weenats.protocol.messages import MonitoringMemory, MonitoringRequests, MonitoringSnapshot
+from weenats.protocol.timeouts import seconds
 from weenats.service.monitoring.custom_metrics import CustomMetrics
 from weenats.service.monitoring.request_stats import Load, RequestMeter, measure
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import ServiceContract
-    from weenats.protocol.deadline import Clock
+    from weenats.protocol.timeouts import Clock
     from weenats.service.discovery import EndpointCounters, Statistics
     from weenats.service.monitoring.settings import MonitoringSettings
     from weenats.transport.base import Transport

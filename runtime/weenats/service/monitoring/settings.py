@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 from weenats.service.monitoring.custom_metrics import check_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats.protocol.deadline import Duration
+    from weenats.protocol.timeouts import Duration
     from weenats.service.monitoring.custom_metrics import CustomMetric
 
 __all__ = ["MonitoringSettings"]

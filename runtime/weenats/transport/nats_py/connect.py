@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import nats.errors
 
-from weenats.protocol.deadline import seconds
+from weenats.protocol.timeouts import seconds
 from weenats.transport.credentials import Identity, credentials_in, nkey_in
 from weenats.transport.nats_py.client import end_task
 from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from testkit.clocks import FakeClock, travel
 from testkit.waiting import settle
 from weenats.errors import InvalidArgumentError
-from weenats.protocol import deadline
-from weenats.protocol.deadline import DeadlineTimer, from_header, seconds
+from weenats.protocol import timeouts
+from weenats.protocol.timeouts import DeadlineTimer, from_header, seconds
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ class FakeTimer:
 def loop(monkeypatch: pytest.MonkeyPatch) -> FakeLoop:
     """The fake event loop on which timers are set."""
     fake = FakeLoop()
-    monkeypatch.setattr(deadline.asyncio, "get_running_loop", lambda: fake)
+    monkeypatch.setattr(timeouts.asyncio, "get_running_loop", lambda: fake)
     return fake
 
 
