@@ -251,9 +251,13 @@ async def test_rotated_key_is_accepted_within_a_second(
 
 
 async def test_rotation_under_load_rejects_no_token(
-    source: JwksKeySource, endpoint: Endpoint, clock: FakeClock
+    source: JwksKeySource,
+    endpoint: Endpoint,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Concurrent lookups of the new key wait for the one fetch that brings it."""
+    monkeypatch.setattr(jwks, "UNKNOWN_WAIT", LIMIT)
     await source.key("a", "EdDSA")
     clock.now += 1
     endpoint.answer = make_jwks(make_ed25519_jwk("a"), make_ed25519_jwk("b"))
