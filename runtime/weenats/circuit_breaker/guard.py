@@ -31,8 +31,6 @@ class HandlerGuard:
         is_failure: decides in place of the default whether an exception is a failure.
     """
 
-    __slots__ = ("_admit", "_breaker", "_declared", "_is_failure", "_logged", "_subject")
-
     def __init__(
         self, breaker: CircuitBreaker, operation: AnyOperation, is_failure: IsFailure | None = None
     ) -> None:

@@ -26,15 +26,10 @@ _DEFAULT: Final = "default"
 _CONTRACT: Final = "contract"
 _OPTIONAL: Final = ("authentication", "rate limit", "circuit breaker", "telemetry")
 """Features that are shown even when they are off."""
-_ORDER: Final = {
-    "authentication": 0,
-    "scopes": 1,
-    "rate limit": 2,
-    "additional rate limit": 3,
-    "circuit breaker": 4,
-    "retries": 5,
-    "telemetry": 6,
-}
+_ORDER: Final = (
+    *("authentication", "scopes", "rate limit", "additional rate limit"),
+    *("circuit breaker", "retries", "telemetry"),
+)
 """The order of the settings; settings of other features follow."""
 
 
@@ -93,7 +88,7 @@ def _settings(
     names = {each.name for each in shown}
     shown += [Setting(name, None, _DEFAULT) for name in _OPTIONAL if name not in names]
     shown.append(_retries(operation))
-    yield from sorted(shown, key=lambda each: _ORDER.get(each.name, len(_ORDER)))
+    yield from sorted(shown, key=lambda each: (*_ORDER, each.name).index(each.name))
     yield from _background(settings)
 
 

@@ -13,6 +13,7 @@ from testkit.telemetry import EVERYTHING, NOTHING, Recording, calling
 from testkit.waiting import LIMIT, until
 from weenats import NatsServiceBuilder, RequestContext, ResourceExhaustedError, Response
 from weenats.admission.job import Job
+from weenats.codec.events import event_codec
 from weenats.events.subscribe import _EventWorker
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.messaging import EventTelemetry
@@ -127,7 +128,9 @@ async def _ignore(_: Any) -> None:
 def test_dropped_event_has_a_span_and_is_counted(observed: Recording) -> None:
     """An event dropped before its handler has a CONSUMER span with the reason."""
     manager = TelemetryManager(TelemetrySettings(sampling=EVERYTHING))
-    worker = _EventWorker(HAPPENED, _ignore, EventTelemetry(manager, HAPPENED, "process"))
+    worker = _EventWorker(
+        HAPPENED, _ignore, EventTelemetry(manager, HAPPENED, "process"), event_codec(HAPPENED)
+    )
     worker.refuse(Job(worker, Delivery(HAPPENED.subject, "", b"")), ResourceExhaustedError())
     (span,) = observed.spans
     assert (span.kind.name, span.status.description) == ("CONSUMER", "RESOURCE_EXHAUSTED")
