@@ -29,7 +29,7 @@ HANDLERS_ATTRIBUTES: Final = frozenset(
     {"bind", "contract", "endpoints", "telemetry", "transport", "unbind"}
 )
 RESERVED_METHODS: Final = CLIENT_ATTRIBUTES | HANDLERS_ATTRIBUTES
-"""The public attributes of weenats.ServiceClient and weenats.ServiceHandlers."""
+"""Methods that generated clients and handlers have, or that are reserved for them."""
 
 RESERVED_CLASSES: Final = frozenset({
     # Python and typing, as generated modules import them
