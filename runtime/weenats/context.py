@@ -135,7 +135,7 @@ class MessageContext:
 
     @property
     def inherited_deadline(self) -> float | None:
-        """The deadline that calls inherit that are made while this message is handled."""
+        """The deadline that calls inherit when they are made while this message is handled."""
         return self.deadline
 
 
@@ -266,7 +266,7 @@ class RequestContext(MessageContext):
             RuntimeError: this is the context of a call that is made, not of one that is served.
         """
         if self.side == "client":
-            raise RuntimeError("a call that is made has no handler to shield from its deadline")
+            raise RuntimeError("shield_from_deadline() works only in the handler of a request")
         if self._work is None:  # a context that a unit test made
             yield
             return

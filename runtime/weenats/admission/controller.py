@@ -69,7 +69,7 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
-        # Not the context of the job whose end lets the next one start.
+        # Jobs must not inherit the context of the job that finished before them.
         self._context = copy_context()
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](max_queue, max_queue_time, self._refuse_expired, clock)
@@ -122,7 +122,7 @@ class Admission:
         if job.deadline is not None and job.deadline <= self._clock():
             self._on_deadline(job)  # the timer has not fired yet
         else:
-            self._end(job, CancelledError("the caller cancelled the call"))
+            self._cancel_job(job, CancelledError("the caller cancelled the call"))
 
     def load(self, worker: Worker) -> tuple[int, int]:
         """Return how many jobs of a worker run, and how many wait.
@@ -157,7 +157,7 @@ class Admission:
         for job in (*self._queue, *self._running):
             self._refuse(job, UnavailableError("the service is stopping"))
             job.cancel()
-            self._release(job)
+            self._free_slot(job)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
@@ -176,10 +176,10 @@ class Admission:
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0
             self._service_times.add(job.worker, self._clock() - started, cut_short=cut_short)
-            self._finish(job)
+            self._on_task_done(job)
 
-    def _finish(self, job: Job) -> None:
-        self._forget(job)
+    def _on_task_done(self, job: Job) -> None:
+        self._untrack(job)
         self._running.discard(job)
         job.task = None  # breaks the reference cycle of job, task and context
         self._start_next()
@@ -191,40 +191,44 @@ class Admission:
                 break
             left = math.inf if job.deadline is None else job.deadline - self._clock()
             if left <= self._service_times.least(job.worker):
-                self._end(job, DeadlineExceededError("too little time is left for the request"))
+                self._cancel_job(
+                    job, DeadlineExceededError("too little time is left for the request")
+                )
             else:
                 self._start(job)
         if self._idle is not None and not self._running and not self._idle.done():
             self._idle.set_result(None)
 
     def _on_deadline(self, job: Job) -> None:
-        self._end(job, DeadlineExceededError("the deadline passed before the request finished"))
+        self._cancel_job(
+            job, DeadlineExceededError("the deadline passed before the request finished")
+        )
 
     def _refuse_expired(self, job: Job) -> None:
-        self._end(job, ResourceExhaustedError("the request waited too long in the queue"))
+        self._cancel_job(job, ResourceExhaustedError("the request waited too long in the queue"))
 
-    def _end(self, job: Job, error: ServiceError) -> None:
+    def _cancel_job(self, job: Job, error: ServiceError) -> None:
         """Refuse a job that waits or runs, unless it was answered."""
         if not job.answered:
             self._refuse(job, error)
             job.interrupt()
-            self._release(job)
+            self._free_slot(job)
 
-    def _release(self, job: Job) -> None:
+    def _free_slot(self, job: Job) -> None:
         """Release the place of a job whose task has not started; others release it at their end."""
         if job.task is None:
             self._queue.remove(job)
-            self._forget(job)
+            self._untrack(job)
         elif job.started is None:
             # A task that is cancelled before its first step never runs its `finally`.
-            self._finish(job)
+            self._on_task_done(job)
 
     def _refuse(self, job: Job, error: ServiceError) -> None:
         if not job.answered:
             job.answered = True
             job.worker.refuse(job, error)
 
-    def _forget(self, job: Job) -> None:
+    def _untrack(self, job: Job) -> None:
         if job.deadline is not None:
             self._timer.discard(job)
         if self._calls.get(job.delivery.reply) is job:

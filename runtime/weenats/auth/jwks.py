@@ -42,7 +42,7 @@ MAX_STALE: Final = 3600.0
 COOLDOWN: Final = 1.0
 """Minimum time between two fetches, in seconds."""
 MAX_BACKOFF: Final = 5.0
-"""Maximum time between two fetches, in seconds, after any number of failures."""
+"""Maximum delay before a failed fetch is retried, in seconds."""
 UNKNOWN_WAIT: Final = 1.0
 """How long tokens with an unknown kid wait for a fetch, in seconds from its start.
 
@@ -125,7 +125,7 @@ class JwksKeySource:
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
-        return f"<JwksKeySource {self._shown}>"
+        return f"<JwksKeySource {self._redacted_uri}>"
 
     def state(self) -> JwksState:
         """Return the current state, for health checks."""
@@ -171,15 +171,15 @@ class JwksKeySource:
         """
         self._fetch_if_due()
         if not self._is_usable():
-            await self._join(FIRST_WAIT)
+            await self._wait_for_fetch(FIRST_WAIT)
             if not self._is_usable():
                 raise KeysUnavailableError
         key = self._find(kid, algorithm)
         if key is None and (kid is None or kid not in self._keys):
             if self._may_fetch():
-                self._begin()
+                self._start_fetch()
             if not self._is_slow:
-                await self._join(self._attempted_at + UNKNOWN_WAIT - self._clock())
+                await self._wait_for_fetch(self._attempted_at + UNKNOWN_WAIT - self._clock())
             key = self._find(kid, algorithm)
         if key is None:
             raise UnknownKeyError
@@ -203,8 +203,8 @@ class JwksKeySource:
         if age < LIFETIME + MAX_STALE:
             return True
         if self._keys:
-            self._take({}, {})
-            _LOG.error("the keys at %s are too old and no longer used", self._shown)
+            self._replace_keys({}, {})
+            _LOG.error("the keys at %s are too old and no longer used", self._redacted_uri)
         return False
 
     def _due_at(self) -> float:
@@ -228,16 +228,16 @@ class JwksKeySource:
 
     def _fetch_if_due(self) -> None:
         if self._clock() >= self._due_at() and self._may_fetch():
-            self._begin()
+            self._start_fetch()
         elif self._timer is None and not self._is_fetching():
             self._set_timer()
 
-    def _begin(self) -> None:
+    def _start_fetch(self) -> None:
         self._attempted_at = self._clock()
         # An empty context: the fetch must not inherit the deadline and trace of a request.
         self._fetching = asyncio.get_running_loop().create_task(self._fetch(), context=Context())
 
-    async def _join(self, timeout: float) -> None:
+    async def _wait_for_fetch(self, timeout: float) -> None:
         task = self._fetching
         if task is not None and self._is_fetching() and timeout > 0:
             await asyncio.wait({task}, timeout=timeout)
@@ -250,12 +250,12 @@ class JwksKeySource:
             self._fail(str(error) if isinstance(error, FetchError) else type(error).__name__)
         else:
             if self._failures:
-                _LOG.info("the keys at %s can be fetched again", self._shown)
+                _LOG.info("the keys at %s can be fetched again", self._redacted_uri)
             self._failures = 0
             self._last_error = None
             self._fetched_at = started
             if jwks != self._jwks:
-                self._take(keys, jwks)
+                self._replace_keys(keys, jwks)
         self._is_slow = self._clock() - started >= UNKNOWN_WAIT
         self._set_timer()
 
@@ -263,7 +263,7 @@ class JwksKeySource:
         """Fetch and parse, both in a thread: parsing many keys takes long."""
         return read_keys(self._load(self._uri), self._algorithms)
 
-    def _take(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
+    def _replace_keys(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
         self._keys = keys
         self._jwks = jwks
         self.generation += 1
@@ -272,7 +272,7 @@ class JwksKeySource:
         self._failures += 1
         level = logging.WARNING if reason != self._last_error else logging.DEBUG
         self._last_error = reason
-        _LOG.log(level, "the keys at %s cannot be fetched: %s", self._shown, reason)
+        _LOG.log(level, "the keys at %s cannot be fetched: %s", self._redacted_uri, reason)
 
     def _set_timer(self) -> None:
         if self._timer is not None:
@@ -285,7 +285,7 @@ class JwksKeySource:
         self._fetch_if_due()
 
     @property
-    def _shown(self) -> str:
+    def _redacted_uri(self) -> str:
         """The URL without user, password and query, which may be secret."""
         parts = urlsplit(self._uri)
         host = parts.netloc.rpartition("@")[2]

@@ -50,7 +50,7 @@ class CircuitBreaker:
         self._failures: deque[float] = deque(maxlen=policy.failure_threshold)
         self._trials = 0
         self._successes = 0
-        self._due = 0.0  # when trials may begin: it is open, or all trials are running
+        self._next_trial_at = 0.0  # when trials may begin: it is open, or all trials are running
         self._refused = 0
         self._opened = 0
 
@@ -97,7 +97,7 @@ class CircuitBreaker:
         self._failures.append(self._clock())
         if not self._state.is_closed or self._recent_failures() == self._policy.failure_threshold:
             self._opened += 1
-            self._due = self._clock() + self._policy.recovery_timeout
+            self._next_trial_at = self._clock() + self._policy.recovery_timeout
             self._change(CircuitState.OPEN)
 
     def released(self, generation: int) -> None:
@@ -113,7 +113,7 @@ class CircuitBreaker:
         """Return the seconds until trial calls are admitted, 0 unless it is open."""
         if self._state.current is not CircuitState.OPEN:
             return 0.0
-        return max(self._due - self._clock(), 0.0)
+        return max(self._next_trial_at - self._clock(), 0.0)
 
     def statistics(self) -> dict[str, JsonValue]:
         """Return the statistics that `$SRV.STATS` shows."""
@@ -125,18 +125,18 @@ class CircuitBreaker:
             "opened": self._opened,
         }
         if state is CircuitState.OPEN:
-            statistics["nextTrial"] = utc_timestamp(self._due - self._clock())
+            statistics["nextTrial"] = utc_timestamp(self._next_trial_at - self._clock())
         return statistics
 
     def _admit_trial(self) -> None:
         now = self._clock()
         is_open = self._state.current is CircuitState.OPEN
         if is_open or self._trials == self._policy.half_open_max_calls:
-            if now < self._due:
-                self._refuse(self._due - now, is_open=is_open)
+            if now < self._next_trial_at:
+                self._refuse(self._next_trial_at - now, is_open=is_open)
             self._begin_trials(is_open=is_open)
         self._trials += 1
-        self._due = now + self._policy.recovery_timeout
+        self._next_trial_at = now + self._policy.recovery_timeout
         note_state(self._state.current)
 
     def _begin_trials(self, *, is_open: bool) -> None:

@@ -36,7 +36,7 @@ _TRANSIENT: Final = frozenset({Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED})
 _MAX_ATTEMPTS: Final = 10
 _WINDOW: Final = 10
 """Seconds for which the budget counts calls and retries."""
-_ALWAYS: Final = 10
+_MIN_RETRIES: Final = 10
 """Retries in a window that are always granted, for clients that make few calls."""
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -162,9 +162,9 @@ class RetryInterceptor:
 class RetryBudget:
     """Grants retries up to a share of the calls in the last 10 seconds.
 
-    Ten retries in 10 seconds are always granted. A service that fails all calls gets at most
-    `1 + share` times the calls, once there were `10 / share` of them. This is the RetryBudget of
-    Finagle, except that the retries that are always granted count as well.
+    Ten retries in 10 seconds are always granted. With a share of 0.1, a service that fails all
+    calls gets at most 1.1 times the calls, from 100 calls in 10 seconds on. This is the RetryBudget
+    of Finagle, except that the retries that are always granted count as well.
 
     Args:
         share: greater than 0, at most 1.
@@ -199,7 +199,7 @@ class RetryBudget:
             True if the retry is granted, False when the budget is used up.
         """
         bucket = self._bucket()
-        if self._retries_in_window + 1 > max(_ALWAYS, self._share * self._calls_in_window):
+        if self._retries_in_window + 1 > max(_MIN_RETRIES, self._share * self._calls_in_window):
             return False
         self._retries[bucket] += 1
         self._retries_in_window += 1

@@ -185,7 +185,7 @@ class TokenInterceptor:
         if context.token is not None:
             return self._send(context, call_next)
         if _PROVIDER in context:
-            return self._send_with_token_of(context[_PROVIDER], context, call_next)
+            return self._send_with_provider(context[_PROVIDER], context, call_next)
         return call_next(context)
 
     async def _send(self, context: RequestContext, call_next: CallNext) -> Response:
@@ -194,7 +194,7 @@ class TokenInterceptor:
         finally:
             warn_if_exposed(self._transport)
 
-    async def _send_with_token_of(
+    async def _send_with_provider(
         self, provider: TokenProvider, context: RequestContext, call_next: CallNext
     ) -> Response:
         token = await _before_deadline(ask(provider), context)
