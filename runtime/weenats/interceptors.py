@@ -5,6 +5,7 @@ A chain is composed once, from its members; the first member is the outermost.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -79,23 +80,19 @@ class Description:
     )
 
 
-class Feature(Protocol):
-    """A member of a chain: authentication, rate limiting, telemetry, a user's interceptor."""
-
-    def interceptor(self, operation: AnyOperation) -> Interceptor | None:
-        """Return the interceptor of an `operation`, None when the feature does nothing for it."""
-        ...
-
-    def describe(self, operation: AnyOperation) -> Description | None:
-        """Describe the feature for an `operation`, None when there is nothing to show."""
-        ...
-
-
-class ServiceFeature(Feature):
-    """A feature of one running instance of a service.
+class ServiceFeature(ABC):
+    """A member of the chain of one running instance: authentication, a user's interceptor.
 
     Subclasses override the methods that apply to them.
     """
+
+    @abstractmethod
+    def interceptor(self, operation: AnyOperation) -> Interceptor | None:
+        """Return the interceptor of an `operation`, None when the feature does nothing for it."""
+
+    @abstractmethod
+    def describe(self, operation: AnyOperation) -> Description | None:
+        """Describe the feature for an `operation`, None when there is nothing to show."""
 
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of its gauges, by their names."""
@@ -109,7 +106,7 @@ class ServiceFeature(Feature):
         """
         return None
 
-    def on_refused(
+    def on_refused(  # noqa: B027 - most features have nothing to record
         self, operation: AnyOperation, delivery: Delivery, received: int, error: ServiceError
     ) -> None:
         """Record a request that was refused before it entered the chain.

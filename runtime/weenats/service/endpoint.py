@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from weenats.admission.job import Job
 from weenats.codec.failures import encode_error_headers, encode_failure
-from weenats.codec.operations import ContractBreachError, OperationCodec, Request
+from weenats.codec.operations import ContractBreachError, Request, operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.errors import (
     CancelledError,
@@ -62,7 +62,7 @@ class EndpointRunner:
         self._transport = transport
         self._admission = admission
         self._on_refused = on_refused
-        self._codec = OperationCodec(endpoint.operation)
+        self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
         self._call = chain(interceptors, self._handle)
 

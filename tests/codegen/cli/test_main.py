@@ -16,12 +16,6 @@ BLOCKED = (
 )
 
 
-def run_weenats(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run `weenats` in a subprocess."""
-    command = [sys.executable, "-m", "weenats_codegen", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
-
-
 def run_without_module(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run `weenats` in a subprocess in which a module cannot be imported."""
     code = BLOCKED.format(module=module, code=f"sys.exit(main({list(arguments)!r}))")
