@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
-NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+NO_CONTEXT: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 OnAnswer = Callable[["RequestContext", "ServiceError | None"], None]
 """Takes the context of a request, and the error of the reply or None for a success."""
 Recorder = Callable[["Mapping[str, str | bool]"], None]
@@ -366,6 +367,16 @@ class RequestContext(MessageContext):
 
     def __repr__(self) -> str:
         return f"<RequestContext {self.side} {self.operation.subject} {self.message_id}>"
+
+
+def received_context(metadata: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+    """Return the read-only values that the sender of a message put into `metadata.context`.
+
+    Args:
+        metadata: the metadata of the message.
+    """
+    values = metadata.get("context")
+    return NO_CONTEXT if values is None else MappingProxyType(values)
 
 
 _SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)

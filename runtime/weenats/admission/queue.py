@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import OrderedDict
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -88,7 +89,9 @@ class BoundedQueue(Generic[ItemT]):
         """Set the timer for the first item, unless it is set."""
         if self._timer is None and self._ends and self._max_time < math.inf:
             delay = max(next(iter(self._ends.values())) - self._clock(), _MIN_DELAY)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(
+                delay, self._on_timer, context=Context()
+            )
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -124,14 +124,14 @@ class Assembly:
         await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks run in a context that has the binding."""
-        context = copy_context()
-        context.run(CURRENT_BINDING.set, self.binding)
-        return context.run(
-            Admission,
+        """Return the admission, whose tasks have no context variable but the binding."""
+        variables = Context()
+        variables.run(CURRENT_BINDING.set, self.binding)
+        return Admission(
             max_concurrency=self._settings.max_concurrency,
             max_queue=self._settings.max_waiting,
             max_queue_time=self._settings.max_queue_time,
+            variables=variables,
         )
 
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weenats.admission.job import Job
 from weenats.codec.failures import encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
-from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
+from weenats.context import CURRENT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -229,7 +229,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
         token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=metadata.get("context", NO_CONTEXT),
+        metadata_context=received_context(metadata),
         headers=job.delivery.headers,
         deadline=job.deadline,
         work=job,

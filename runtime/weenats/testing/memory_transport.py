@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -70,7 +71,10 @@ class MemoryBroker:
             self.deliver(reply, "", b"", _NO_RESPONDERS)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
-            asyncio.get_running_loop().call_soon(subscription.on_delivery, delivery)
+            # As over a network, the sender's context variables do not arrive.
+            asyncio.get_running_loop().call_soon(
+                subscription.on_delivery, delivery, context=Context()
+            )
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
