@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-__all__ = ["Principal"]
+__all__ = ["Principal", "read_only"]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
