@@ -145,10 +145,12 @@ class Work(Protocol):
 
     Attributes:
         received: when the request arrived, nanoseconds since the epoch.
+        started: when the service began to handle it, on the monotonic clock; None before.
         on_answer: the functions to call once the request has been answered.
     """
 
     received: int
+    started: float | None
     on_answer: list[OnAnswer]
 
     @property
@@ -248,6 +250,15 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def time_to_run(self) -> float | None:
+        """Seconds from when the service began to handle the request to its deadline.
+
+        None without a deadline, and on the client side.
+        """
+        started = None if self._work is None else self._work.started
+        return None if started is None or self.deadline is None else self.deadline - started
 
     @property
     @override
