@@ -172,7 +172,9 @@ class Admission:
         started = job.started = self._clock()
         try:
             await job.worker.run(job)
-        except Exception:  # noqa: BLE001 - any exception of the worker is logged
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - any exception of the worker is logged
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0

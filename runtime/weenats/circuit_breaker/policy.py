@@ -142,6 +142,6 @@ def is_failure_by_default(
         return None if isinstance(error, _ABOUT_VALUES) else True
     if type(error) in declared:
         return False
-    if error.remote and error.code is Code.INTERNAL:
+    if (error.remote and error.code is Code.INTERNAL) or not isinstance(error.code, Code):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's class
         return None
     return error.code in _FAILURE_CODES

@@ -8,7 +8,7 @@ from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats.admission.job import Job
-from weenats.codec.failures import encode_error_headers, encode_failure
+from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
 from weenats.context import CURRENT, RequestContext, Response, received_context
 from weenats.errors import (
@@ -111,7 +111,10 @@ class EndpointRunner:
                 job, CancelledError("the service cancelled the request"), started, context
             )
         except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
-            self._answer_failure(job, self._public_error(error), started, context)
+            failure = self._public_error(error)
+            self._answer_failure(job, failure, started, context)
+            if failure is not error:
+                self._log(error)
         except BaseException:  # SystemExit and the like end the process, after the reply
             self._answer_failure(job, InternalError(), started, context)
             raise
@@ -134,18 +137,23 @@ class EndpointRunner:
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
-        """Return the error that the caller gets; what it does not get is logged."""
-        if isinstance(error, ServiceError) and self._codec.declares(error):
-            return error
+        """Return the error that the caller gets."""
+        if isinstance(error, ServiceError) and not broken_rule(error):
+            return error if self._codec.declares(error) else InternalError()
+        return InternalError()
+
+    def _log(self, error: Exception) -> None:
+        """Log an exception that the caller does not get."""
         cause: BaseException | None = error
         if isinstance(error, ContractBreachError):
             text, cause = f"broke its contract: {error}", error.__cause__
+        elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
+            text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
             text = "failed"
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
-        return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:
@@ -191,24 +199,22 @@ class EndpointRunner:
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
     ) -> None:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
+        subject, unsent = self.operation.subject, "the error of %s cannot be sent unchanged: %s"
+        try:
+            body, headers = encode_failure(error, duration, context), encode_error_headers(error)
+        except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
+            _LOG.warning(unsent, subject, type(failure).__name__)
+            error = InternalError()
+            body, headers = encode_failure(error, duration, None), encode_error_headers(error)
         try:
             try:
-                self._publish_failure(reply, error, duration, context)
-            except (MessageTooLargeError, TypeError, ValueError) as failure:
-                _LOG.warning(
-                    "the error of %s cannot be sent unchanged: %s", self.operation.subject, failure
-                )
-                smaller = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-                self._publish_failure(reply, smaller, duration, None)
+                self._transport.publish(reply, body, headers)
+            except MessageTooLargeError as failure:
+                _LOG.warning(unsent, subject, failure)
+                body = encode_failure(failure, duration, None)
+                self._transport.publish(reply, body, encode_error_headers(failure))
         except ServiceError as failure:
-            _LOG.warning("the error of %s could not be sent: %s", self.operation.subject, failure)
-
-    def _publish_failure(
-        self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
-    ) -> None:
-        self._transport.publish(
-            reply, encode_failure(error, duration, context), encode_error_headers(error)
-        )
+            _LOG.warning("the error of %s could not be sent: %s", subject, failure)
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
