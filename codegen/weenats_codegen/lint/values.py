@@ -41,6 +41,12 @@ def types_of(schema: Schema) -> frozenset[str]:
     return frozenset(name for name in names if isinstance(name, str))
 
 
+def number(members: Node, key: str) -> float | None:
+    """Return a member that is a number, None if there is none or it is no number."""
+    value = members.mapping.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def check_values(schema: Node, *, is_key: bool) -> Iterator[Diagnostic]:
     """Yield what is wrong with a schema that has a type, an enum or a const."""
     kinds = frozenset({"string"}) if is_key else types_of(schema.mapping)
@@ -115,22 +121,16 @@ def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnost
 
 def _check_bounds(schema: Node) -> Iterator[Diagnostic]:
     for low, high in _BOUNDS:
-        least, most = _number(schema, low), _number(schema, high)
+        least, most = number(schema, low), number(schema, high)
         if least is None or most is None:
             continue
-        is_empty = least >= most if "exclusive" in f"{low}{high}" else least > most
-        if is_empty:
+        if least > most or (least == most and "exclusive" in f"{low}{high}"):
             message = f"no value is within {low} and {high}"
             yield schema.diagnostic(message, "correct one of them", low)
     for key in (key for pair in _SIZES for key in pair):
-        size = _number(schema, key)
+        size = number(schema, key)
         if size is not None and size > _MAX_SIZE:
             yield schema.diagnostic("is larger than any value can be", "remove it", key)
-
-
-def _number(schema: Node, key: str) -> float | None:
-    value = schema.mapping.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _check_string(schema: Node) -> Iterator[Diagnostic]:

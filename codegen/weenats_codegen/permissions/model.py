@@ -141,8 +141,17 @@ def of_client(
     operations, events = _operations(contract), _events(contract)
     used = used or Used([*operations], [*events], discovery=True)
     missing = [
-        *_unknown(contract, "operation", used.operations, operations),
-        *_unknown(contract, "event", used.events, events),
+        Diagnostic(
+            Location(contract.file),
+            f"has no {kind} {quoted(name)}",
+            f"known are {', '.join(known)}",
+        )
+        for kind, names, known in (
+            ("operation", used.operations, operations),
+            ("event", used.events, events),
+        )
+        for name in names
+        if name not in known
     ]
     if missing:
         raise ContractError(missing)
@@ -194,17 +203,3 @@ def _discovery_requests(service: str) -> list[Entry]:
 def _each_instance(verb: str, service: str) -> str:
     """Return the wildcard for the instances of a service, whose ids change with each start."""
     return f"{subjects.discovery(verb, service)}.*"
-
-
-def _unknown(
-    contract: Contract, kind: str, names: Collection[str], known: Collection[str]
-) -> list[Diagnostic]:
-    return [
-        Diagnostic(
-            Location(contract.file),
-            f"has no {kind} {quoted(name)}",
-            f"known are {', '.join(known)}",
-        )
-        for name in names
-        if name not in known
-    ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.render import literals
 from weenats_codegen.render.models import render_models
@@ -24,7 +24,6 @@ HANDLERS: Final = "handlers.py"
 STUBS: Final = (HANDLERS, "app.py")
 """The files that the user edits: the handlers, and the program that serves them."""
 
-_TEMPLATES: Final = Path(__file__).parent / "templates"
 _MODULES: Final = ("errors.py", "operations.py", "client.py", "service.py", "__init__.py", *STUBS)
 _MAX_PATH_LENGTH: Final = 60
 
@@ -102,7 +101,7 @@ def _tuple(names: Iterable[str]) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(  # noqa: S701 - what is written is Python; the filters below escape it
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=PackageLoader("weenats_codegen.render"),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

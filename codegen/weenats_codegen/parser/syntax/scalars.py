@@ -35,13 +35,6 @@ def plain_value(text: str) -> JsonValue:
         raise ValueError("is infinite or not a number, which JSON does not support")
     if not _FLOAT.fullmatch(text):
         return text
-    number: float = math.inf
-    if len(text) <= _MAX_DIGITS:
-        number = int(text) if _INTEGER.fullmatch(text) else float(text)
-    try:
-        finite = math.isfinite(number)
-    except OverflowError:  # an int that is too large for a double
-        finite = False
-    if not finite:
+    if len(text) > _MAX_DIGITS or math.isinf(float(text)):
         raise ValueError("is too large for a JSON number")
-    return number
+    return int(text) if _INTEGER.fullmatch(text) else float(text)
