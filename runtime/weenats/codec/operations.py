@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 from weenats.codec.json import dump, dump_checked, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.validators import typed_dict, validator
-from weenats.codec.violations import invalid, not_json, reason, validation_errors, violations
+from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
 from weenats.context import Response
 from weenats.contract import AnyOperation, Entity, state_type
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
@@ -236,14 +236,11 @@ class OperationCodec:
             failure = _FAILURE.validate_json(data, by_name=False)
         except ValidationError as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
-            return InternalError(
-                text, details={"violations": violations(not_success or error, data)}
-            )
+            return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
         details = None if body.details is MISSING else body.details
-        received = self._declared(body, details)
-        if received is None:
-            received = CLASS_OF_CODE[body.code](body.message, details=details)
+        declared = self._declared(body, details)
+        received = declared or CLASS_OF_CODE[body.code](body.message, details=details)
         received.remote = True
         return received
 
@@ -332,10 +329,7 @@ class ReceivedResponse(Response):
         try:
             reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
-            raise InternalError(
-                "the metadata of the reply is invalid",
-                details={"violations": violations(error, self._data)},
-            ) from None
+            raise breach("the metadata of the reply is invalid", error, self._data) from None
         metadata: messages.MessageMetadata | None = reply.get("metadata")
         return metadata
 

@@ -165,17 +165,16 @@ class Assembly:
             data |= {} if description is None else description.statistics
         if self.monitor is not None:
             data |= self.monitor.watch(runner.counters, partial(self.admission.load, runner))
-        metadata = {
-            "kind": operation.kind.value,
-            "operation": operation.name,
-            "aggregate": operation.contract.aggregate,
-            "description": operation.description,
-        }
         info = EndpointInfo(
             name=operation.name,
             subject=operation.subject,
             queue_group=self._settings.queue_group,
-            metadata=metadata,
+            metadata={
+                "kind": operation.kind.value,
+                "operation": operation.name,
+                "aggregate": operation.contract.aggregate,
+                "description": operation.description,
+            },
         )
         return EndpointDescription(info, runner.counters, data)
 

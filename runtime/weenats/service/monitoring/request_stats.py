@@ -63,10 +63,8 @@ class LatencyHistogram:
             parts: the histograms.
         """
         whole = cls()
-        whole._counts = [
-            sum(counts)
-            for counts in zip(whole._counts, *(part._counts for part in parts), strict=True)
-        ]
+        buckets = zip(whole._counts, *(part._counts for part in parts), strict=True)
+        whole._counts = [sum(counts) for counts in buckets]
         return whole
 
     def quantiles(self, *shares: float) -> list[float]:
