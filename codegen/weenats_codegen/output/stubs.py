@@ -97,9 +97,10 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
         The difference; None if there is none, or if the handlers may be defined elsewhere.
     """
     try:
-        classes = _classes(ast.parse(content))
+        module = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         return HandlerMismatch(file, unreadable=" ".join(str(error).split()))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     bases = [names for each in classes if contract.handlers in (names := _base_names(each))]
     if not bases:
         return None
@@ -116,10 +117,6 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
 
 def _checksum(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
-
-
-def _classes(module: ast.Module) -> list[ast.ClassDef]:
-    return [node for node in module.body if isinstance(node, ast.ClassDef)]
 
 
 def _base_names(node: ast.ClassDef) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final, cast
 
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
-from datamodel_code_generator.enums import DataModelType, InputFileType, TargetPydanticVersion
+from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
 from pydantic import BaseModel
 
@@ -75,7 +75,6 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
     """Call datamodel-code-generator."""
     config = GenerateConfig(
         input_file_type=InputFileType.JsonSchema,
-        output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_14,
         base_class=base_class,
@@ -88,12 +87,9 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         snake_case_field=True,
         strict_nullable=True,
         use_missing_sentinel=True,
-        use_standard_collections=True,
-        use_union_operator=True,
         use_typed_nullable_map_values=True,
         use_typed_map_values_beside_other_types=True,
         use_type_alias=True,
-        capitalise_enum_members=True,
         field_extra_keys_without_x_prefix={_REPR},
         enum_field_as_literal=LiteralType.All,
         use_schema_description=True,

@@ -101,9 +101,8 @@ class OperationCodec:
         success: dict[str, Any] = {"metadata": None, "result": None}
         if operation.result is not NoneType:
             success[self._result_member] = operation.result
-        self._success = validator(
-            typed_dict(messages.CommandSuccess if is_command else messages.QuerySuccess, **success)
-        )
+        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
+        self._success = validator(typed_dict(reply, **success))
         self._errors = {error.name: error for error in operation.errors}
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
