@@ -1,7 +1,5 @@
 """A name -> a new contract folder: the receipts sample with other names."""
 
-from __future__ import annotations
-
 import re
 import tempfile
 from pathlib import Path

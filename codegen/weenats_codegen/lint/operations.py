@@ -1,22 +1,15 @@
 """Operations: what they refer to is declared, their limits and models are usable."""
 
-from __future__ import annotations
-
 import difflib
 import keyword
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from weenats_codegen.lint.values import number
 from weenats_codegen.naming import is_reserved_package, package_name
-from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.walk import contract_schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.source import Source
+from weenats_codegen.parser.walk import Node, Schema, contract_schemas
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),

@@ -1,25 +1,18 @@
 """One schema at a time: valid JSON Schema, and nothing in it that the models do not enforce."""
 
-from __future__ import annotations
-
 import difflib
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
+
+from pydantic import JsonValue
 
 from weenats_codegen.lint.objects import check_object
 from weenats_codegen.lint.text import check_text
 from weenats_codegen.lint.validation import schema_errors
 from weenats_codegen.lint.values import check_default, check_values, types_of
 from weenats_codegen.parser import keywords
-from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.walk import parts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import JsonValue
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.walk import Node, parts
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEYWORD_REMEDY: Final = "see the keyword in JSON Schema 2020-12"

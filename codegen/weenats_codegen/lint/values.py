@@ -1,22 +1,16 @@
 """Schemas of single values: types, the bounds that apply to them, enumerations and defaults."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 from pydantic_core import SchemaError
 
 from weenats_codegen.lint.validation import is_valid, schema_errors
-from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.keywords import BY_TYPE, COMBINING, TEXT_FORMATS, TYPED, VALUE_FORMATS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.walk import Node, Schema
 
 _LET_HANDLER: Final = "remove it, and let the handler set the value"
 _SIZES: Final = (

@@ -1,19 +1,14 @@
 """Stubs: files that are generated until the user changes them, and how handlers differ."""
 
-from __future__ import annotations
-
 import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
+from weenats_codegen.ir.contract import Contract
 from weenats_codegen.render.package import HANDLERS, STUBS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from weenats_codegen.ir.contract import Contract
 
 _MARK: Final = "# A stub: "
 _FIRST_LINE: Final = f"{_MARK}`weenats generate` replaces it until you change it. Checksum: "

@@ -1,27 +1,20 @@
 """A bundled schema -> the source of its models, by datamodel-code-generator."""
 
-from __future__ import annotations
-
 import ast
 import re
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
 
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
 from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
 from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
+from weenats_codegen.parser.walk import Schema
 from weenats_codegen.render.postprocess import postprocess
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pydantic import JsonValue
-
-    from weenats_codegen.parser.walk import Schema
 
 # The Python types of formats, for which the runtime has strict versions.
 _FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", "UUID"})

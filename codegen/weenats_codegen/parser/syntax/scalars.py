@@ -3,14 +3,11 @@
 `yes`, `no`, dates and `1:30` are strings here, as they are for editors that check service.yaml.
 """
 
-from __future__ import annotations
-
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from pydantic import JsonValue
+from pydantic import JsonValue
 
 _WORDS: Final[dict[str, JsonValue]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
