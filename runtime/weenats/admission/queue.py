@@ -1,18 +1,14 @@
 """A first-in, first-out queue that is bounded in length and in waiting time."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from weenats.protocol.timeouts import Clock
+from weenats.protocol.timeouts import Clock
 
 __all__ = ["BoundedQueue"]
 ItemT = TypeVar("ItemT")

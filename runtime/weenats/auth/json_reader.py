@@ -1,7 +1,5 @@
 """Strict JSON for tokens and keys: what two parsers could read differently is refused."""
 
-from __future__ import annotations
-
 import json
 import math
 from itertools import accumulate

@@ -1,21 +1,17 @@
 """Error replies, and messages that are described by one model."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import breach
+from weenats.context import MessageContext
+from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
-
-if TYPE_CHECKING:
-    from weenats.context import MessageContext
-    from weenats.errors import ServiceError
 
 __all__ = ["decode_model", "encode_error_headers", "encode_failure"]
 ModelT = TypeVar("ModelT", bound=Model)

@@ -1,11 +1,9 @@
 """Encoding and decoding of requests and replies."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, cast
+from typing import Any, Final, Literal, NotRequired, cast
 
 from pydantic import MISSING, ValidationError
 from pydantic_core import to_json
@@ -15,15 +13,12 @@ from weenats.codec.json import dump, dump_checked, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
-from weenats.context import Response
+from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation, Entity, state_type
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
+from weenats.model import Model
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
-
-if TYPE_CHECKING:
-    from weenats.context import RequestContext
-    from weenats.model import Model
 
 __all__ = [
     "ContractBreachError",

@@ -1,7 +1,5 @@
 """Violations of the contract by a message, reported without its content."""
 
-from __future__ import annotations
-
 from typing import Any, Final, cast
 
 from pydantic import ValidationError

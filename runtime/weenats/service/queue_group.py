@@ -1,21 +1,15 @@
 """The membership of an instance in its queue group: it leaves while it is not ready."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.errors import ServiceError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from weenats.transport.base import OnDelivery, Subscription, Transport
+from weenats.transport.base import OnDelivery, Subscription, Transport
 
 __all__ = ["Condition", "QueueMembership"]
 _LOG: Final = logging.getLogger("weenats.service.queue_group")
