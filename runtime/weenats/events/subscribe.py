@@ -19,6 +19,7 @@ from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT
 from weenats.telemetry.messaging import EventTelemetry
 
@@ -134,6 +135,7 @@ async def subscribe(
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
         event_codec(event),
+        OF_SERVICE.get(),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -173,8 +175,10 @@ class _EventWorker(Generic[DataT]):
     handler: EventHandler[DataT]
     telemetry: EventTelemetry | None
     codec: EventCodec
+    of_service: TelemetryManager | None = None
 
     async def run(self, job: Job) -> None:
+        OF_SERVICE.set(self.of_service)
         try:
             notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:

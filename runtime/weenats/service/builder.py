@@ -331,7 +331,7 @@ class NatsServiceBuilder:
         self,
         *,
         sampling: Mapping[str, float] | None = None,
-        environment: str = "development",
+        environment: str | None = None,
         exporter_url: str | None = None,
         attributes: Level = "standard",
         principal: PrincipalMode = "plain",
@@ -342,10 +342,11 @@ class NatsServiceBuilder:
             sampling: the share of new traces that is recorded, 0 to 1, by "commands", "queries" and
                 "events"; 1, 0.5 and 0.1 if not set. A message that belongs to a trace is recorded
                 if the trace is.
-            environment: `deployment.environment.name`.
+            environment: `deployment.environment.name`; if not set, that of the environment variable
+                OTEL_RESOURCE_ATTRIBUTES, else "development".
             exporter_url: the base URL of an OTLP/HTTP receiver; the service then has OpenTelemetry
-                providers of its own (extra `otel`). If not set, the application's providers are
-                used.
+                providers of its own (extra `otel`), which the clients with telemetry of its
+                handlers use too. If not set, the application's providers are used.
             attributes: which attributes spans have: "minimal", "standard" or "full", see
                 TelemetrySettings.
             principal: how spans show the caller: "plain", "hashed" or "none".
@@ -359,10 +360,10 @@ class NatsServiceBuilder:
         """
         settings = TelemetrySettings(
             sampling=sampling or {},
-            environment=environment,
             exporter_url=exporter_url,
             attributes=attributes,
             principal=principal,
+            **({} if environment is None else {"environment": environment}),
         )
         if exporter_url is not None:
             check_installed(

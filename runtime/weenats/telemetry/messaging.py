@@ -74,7 +74,7 @@ class EventTelemetry:
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
         self._duration = manager.histogram(*_DURATIONS[action])
-        self._count = manager.meter.create_counter(*_COUNTS[action])
+        self._count = manager.counter(*_COUNTS[action])
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
