@@ -12,7 +12,6 @@ from opentelemetry import context as otel
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import (
-    NonRecordingSpan,
     NoOpTracerProvider,
     ProxyTracerProvider,
     Span,
@@ -29,6 +28,7 @@ from weenats.telemetry.propagation import (
     DeferredSpan,
     create_trace_headers,
     extract_trace_context,
+    unsampled_child,
     unsampled_root,
 )
 from weenats.telemetry.settings import TelemetrySettings, shown_principal
@@ -250,10 +250,10 @@ class TelemetryManager:
         """
         span = get_current_span(parent)
         if isinstance(span, DeferredSpan):
-            return None if span.is_sampled else span
+            return None if span.is_sampled else unsampled_child(span)
         above = span.get_span_context()
         if above.is_valid:
-            return None if above.trace_flags & TraceFlags.SAMPLED else NonRecordingSpan(above)
+            return None if above.trace_flags & TraceFlags.SAMPLED else unsampled_child(span)
         if random() < self.settings.share(kind):  # noqa: S311 - not a secret
             return None
         return unsampled_root()
