@@ -225,7 +225,11 @@ def through_pickle(protocol: int, error: Exception) -> Exception:
 
 def members(error: Exception) -> dict[str, object]:
     """Return what a copy must have in common with an error."""
-    known = {**vars(error), "args": error.args, "owner": getattr(error, "owner", None)}
+    known: dict[str, object] = {
+        **vars(error),
+        "args": error.args,
+        "owner": getattr(error, "owner", None),
+    }
     known.pop("lock", None)
     return known
 

@@ -16,6 +16,7 @@ __all__ = [
     "RETRY_AFTER",
     "TIMEOUT",
     "TOKEN",
+    "TOKEN_REFUSED",
     "Headers",
     "check",
     "encode",
@@ -24,6 +25,8 @@ TIMEOUT: Final = "Wee-Timeout"
 """The time that is left until the deadline of the caller, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"
 """The `retryAfter` of an error: the time until a retry makes sense, in milliseconds."""
+TOKEN_REFUSED: Final = "Wee-Token-Refused"  # noqa: S105 - a name
+"""Of an UNAUTHENTICATED error: "true" when the caller was refused before the handler began."""
 ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
