@@ -208,10 +208,10 @@ async def test_renewing_a_token_is_not_an_attempt(handlers: Probe, time: SleepCl
     tokens = iter(["old", "new", "newer"])
     failing = Failing(UnavailableError(), UnauthenticatedError(), stopping_error())
     transport = MemoryTransport()
-    sent = requests_on(transport)
     client = ProbeClient(transport).with_interceptor(make_retry(time))
     builder = NatsServiceBuilder(handlers, transport=transport)
     async with builder.with_interceptor(failing.intercept).build():
+        sent = requests_on(transport)
         await run(client.with_token(CachedToken(lambda: next(tokens))))
     assert [
         (request["metadata"]["authentication"]["token"], attempt_of(request)) for request in sent
