@@ -144,10 +144,12 @@ class Work(Protocol):
 
     Attributes:
         received: when the request arrived, nanoseconds since the epoch.
+        executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
     """
 
     received: int
+    executed: bool
     on_answer: tuple[OnAnswer, ...]
 
     @property
@@ -247,6 +249,16 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def executed(self) -> bool:
+        """Whether the handler has begun; False on the client side."""
+        return self._work is not None and self._work.executed
+
+    def note_executed(self) -> None:
+        """Note that the handler begins."""
+        if self._work is not None:
+            self._work.executed = True
 
     @property
     @override

@@ -60,7 +60,8 @@ class Description:
         name: its name in the list of interceptors.
         settings: its settings, in the order in which they are shown.
         provides: what later members may rely on, such as PRINCIPAL.
-        requires: what earlier members must provide, with the error message if none does.
+        requires: what earlier members must provide, with the error message if none does, in which
+            `{remedy}` stands for what to do about it.
         span_attributes: attributes that the spans of most requests have.
         statistics: what it adds to the `data` of the endpoint in `$SRV.STATS`.
     """

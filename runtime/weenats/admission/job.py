@@ -49,6 +49,7 @@ class Job:
 
     Attributes:
         answered: whether it was answered or dropped; later outcomes are ignored.
+        executed: whether the handler of its request has begun.
         started: when its task started, on the monotonic clock; None before.
         task: the task that handles it, while it runs.
         received: when it arrived, nanoseconds since the epoch; 0 for events.
@@ -61,6 +62,7 @@ class Job:
     deadline: float | None = None
     received: int = 0
     answered: bool = field(default=False, init=False)
+    executed: bool = field(default=False, init=False)
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
     context: RequestContext | None = field(default=None, init=False)

@@ -9,7 +9,7 @@ from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import breach
 from weenats.context import MessageContext
-from weenats.errors import ServiceError
+from weenats.errors import Code, ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 
@@ -44,11 +44,12 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
 
 
-def encode_error_headers(error: ServiceError) -> bytes:
+def encode_error_headers(error: ServiceError, *, executed: bool = False) -> bytes:
     """Return the header lines of an error reply.
 
     Args:
         error: the error.
+        executed: whether the handler of the request had begun.
     """
     text = "".join(
         character if character.isprintable() else " "
@@ -60,6 +61,9 @@ def encode_error_headers(error: ServiceError) -> bytes:
     }
     if (retry_after := error.retry_after) is not None:
         lines[header_names.RETRY_AFTER] = str(math.ceil(round(retry_after * 1000, 3)))
+    if error.code is Code.UNAUTHENTICATED:
+        # Remote: another service refused the token of an interceptor, not this one its caller's.
+        lines[header_names.TOKEN_REFUSED] = "false" if executed or error.remote else "true"
     return header_names.encode(lines)
 
 

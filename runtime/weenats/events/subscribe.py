@@ -18,6 +18,7 @@ from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
@@ -149,6 +150,7 @@ async def subscribe(
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
         event_codec(event),
+        OF_SERVICE.get(),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -168,8 +170,10 @@ class _EventWorker(Generic[DataT]):
     handler: EventHandler[DataT]
     telemetry: EventTelemetry | None
     codec: EventCodec
+    of_service: TelemetryManager | None = None
 
     async def run(self, job: Job) -> None:
+        OF_SERVICE.set(self.of_service)
         try:
             notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:

@@ -16,6 +16,7 @@ from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.service.settings import ServiceSettings
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 from weenats.telemetry.settings import TelemetrySettings
@@ -115,9 +116,10 @@ class Assembly:
         await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks run in a context that has the binding."""
+        """Return the admission, whose tasks run in a context that has binding and telemetry."""
         context = copy_context()
         context.run(CURRENT_BINDING.set, self.binding)
+        context.run(OF_SERVICE.set, self.telemetry)
         return context.run(
             Admission,
             max_concurrency=self._settings.max_concurrency,

@@ -131,6 +131,7 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        context.note_executed()
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
@@ -206,9 +207,8 @@ class EndpointRunner:
     def _publish_failure(
         self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
     ) -> None:
-        self._transport.publish(
-            reply, encode_failure(error, duration, context), encode_error_headers(error)
-        )
+        headers = encode_error_headers(error, executed=context is not None and context.executed)
+        self._transport.publish(reply, encode_failure(error, duration, context), headers)
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:

@@ -23,6 +23,7 @@ class ServiceSettings:
     Attributes:
         members: the members of the chain, the outermost first.
         jwks: the published keys that tokens are verified with, None when there are none.
+        auth_is_off: whether a NoAuthConfig has turned authentication off.
     """
 
     servers: str | Sequence[str]
@@ -36,6 +37,7 @@ class ServiceSettings:
     drain_timeout: float = 30.0
     members: tuple[Member[Any], ...] = ()
     jwks: JwksKeySource | None = None
+    auth_is_off: bool = False
     telemetry: TelemetrySettings | None = None
     health: HealthSettings | None = None
     monitoring: MonitoringSettings | None = None
