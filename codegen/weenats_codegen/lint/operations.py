@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.naming import is_reserved_package, package_name
 from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.keywords import COMBINING, OBJECT
 from weenats_codegen.parser.walk import contract_schemas
 
 if TYPE_CHECKING:
@@ -93,4 +94,5 @@ def _is_class(schema: Schema) -> bool:
     if "allOf" in schema:
         return True
     named = "properties" in schema or schema.get("additionalProperties") is False
+    named = named or schema.keys().isdisjoint({*OBJECT, *COMBINING})  # check_object reports it
     return schema.get("type") == "object" and named and "patternProperties" not in schema

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from weenats_codegen.parser.walk import Node
 
+_START: Final = "begin with `weenats new NAME`"
 _ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
 
 
@@ -154,7 +155,12 @@ def _folders(path: Path) -> list[Path]:
 
 def _no_contract(path: Path) -> Diagnostic:
     if path.is_dir():
-        message, remedy = "contains no contract", "put a service.yaml there"
-    else:
+        message, remedy = "contains no contract", f"put a service.yaml there, or {_START}"
+    elif path.exists():
         message, remedy = "is not a readable folder", "use a folder that contains a service.yaml"
+    else:
+        message, remedy = (
+            "does not exist",
+            f"use a folder that contains a service.yaml, or {_START}",
+        )
     return Diagnostic(Location(path.as_posix()), message, remedy)
