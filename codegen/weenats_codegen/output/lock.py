@@ -1,18 +1,14 @@
 """One run at a time in a folder: other runs wait, and so do signals that end the process."""
 
-from __future__ import annotations
-
 import errno
 import os
 import signal
 import sys
 import time
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+from pathlib import Path
+from typing import Final
 
 LOCK: Final = ".weenats-lock"
 """The file that is locked. It exists while a run has the lock, and after a run was killed."""

@@ -5,21 +5,17 @@ there before the first file is replaced, and removed after the last one. A journ
 is not locked is that of a run that was killed: the next run restores the old files.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
 import shutil
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from pathlib import Path
+from typing import Final, NamedTuple, cast
 
 from weenats_codegen.output.lock import LOCK
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
 
 _PREFIX: Final = ".weenats-"
 _STAGE: Final = f"{_PREFIX}stage"

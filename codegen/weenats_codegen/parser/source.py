@@ -68,7 +68,7 @@ class Source:
         """Return the end of a chain of `$ref`s; each step is taken once for all chains."""
         passed: dict[Location, None] = {}
         end = schema
-        while end.ref is not None:
+        while (ref := end.ref) is not None:
             if end.location in self._ends:
                 end = self._ends[end.location]
             elif end.location in passed:
@@ -76,7 +76,7 @@ class Source:
             else:
                 passed[end.location] = None
                 try:
-                    end = self._find(end.location.child("$ref"), end.ref)
+                    end = self._find(end.location.child("$ref"), ref)
                 except ContractError:  # reported for that $ref
                     end = _BROKEN
         self._ends.update(dict.fromkeys(passed, end))
