@@ -283,7 +283,7 @@ def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limi
         _check_token(reply, "reply subject")
     size = len(payload)
     if headers:
-        if headers[-2:] != b"\r\n" or b"\r\n\r\n" in headers:
+        if headers[-2:] != b"\r\n":
             raise InvalidArgumentError(
                 f"the headers of the message to {_shown(subject)} are not lines that end with CR LF"
             )

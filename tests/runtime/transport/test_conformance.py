@@ -308,11 +308,11 @@ async def test_malformed_subjects_are_not_sent(
     assert [each for each in arrived if not each.startswith("_INBOX")] == [f"{subject}.end"]
 
 
-@pytest.mark.parametrize("headers", [b"A: 1", b"A: 1\n", b"A: 1\r\n\r\n", b"A: 1\r\n\r\nB: 2\r\n"])
+@pytest.mark.parametrize("headers", [b"A: 1", b"A: 1\n", b"A: 1\r", b"\n"])
 async def test_malformed_headers_are_not_sent(
     caller: Transport, subject: str, headers: bytes
 ) -> None:
-    """Header lines end with CR LF, and cannot end the block."""
+    """The last header line ends with CR LF, so that the block ends where it should."""
     with pytest.raises(InvalidArgumentError, match="are not lines that end with CR LF"):
         caller.publish(subject, b"", headers)
     with pytest.raises(InvalidArgumentError, match="are not lines that end with CR LF"):
