@@ -64,7 +64,10 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
-        self._call = chain(interceptors, self._handle)
+        links = tuple(interceptors)
+        # One pass reads all of a request, unless an interceptor may refuse its caller.
+        self._decode = self._codec.decode_envelope if links else self._codec.decode_request
+        self._call = chain(links, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -97,7 +100,7 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            request = self._codec.decode_request(job.delivery.payload)
+            request = self._decode(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
             CURRENT.set(context)
             result = result_of(await self._call(context))
@@ -131,6 +134,8 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        if context.received is not None:
+            context.payload  # noqa: B018 - an invalid payload does not reach the handler
         context.note_executed()
         return Response(await self._handler(context))
 
@@ -223,7 +228,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         operation=operation,
         key=request.key,
         payload=request.payload,
-        payload_error=request.payload_error,
+        received=request if request.is_unread else None,
         message_id=message_id,
         timestamp=metadata["timestamp"],
         correlation_id=correlation.get("correlationId", message_id),
