@@ -146,12 +146,14 @@ class Work(Protocol):
     Attributes:
         received: when the request arrived, nanoseconds since the epoch.
         started: when the service began to handle it, on the monotonic clock; None before.
+        executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
     """
 
     received: int
     started: float | None
-    on_answer: list[OnAnswer]
+    executed: bool
+    on_answer: tuple[OnAnswer, ...]
 
     @property
     def size(self) -> int:
@@ -172,6 +174,24 @@ class Work(Protocol):
         ...
 
 
+class Received(Protocol):
+    """A received request, as its context uses it.
+
+    Attributes:
+        error: what was wrong with the payload when it was read, None when it is valid or unread.
+    """
+
+    error: ServiceError | None
+
+    def read_payload(self) -> object:
+        """Check the payload, once, and return it; None when the operation has none.
+
+        Raises:
+            InvalidArgumentError: it breaks the contract.
+        """
+        ...
+
+
 class RequestContext(MessageContext):
     """The context of one request, on either side.
 
@@ -180,6 +200,7 @@ class RequestContext(MessageContext):
         operation: the descriptor of the command or query.
         key: the key of the aggregate.
         token: the JWT of the message, None when it has none; never shown by repr.
+        received: the request while its payload is unread, or invalid; else None.
         principal: the authenticated caller, None before authentication; never shown by repr.
         span: the span of the request, for attributes and events, which ends when the request has
             been answered; None when none is recorded.
@@ -192,8 +213,8 @@ class RequestContext(MessageContext):
         "_work",
         "key",
         "operation",
-        "payload_error",
         "principal",
+        "received",
         "recorder",
         "side",
         "span",
@@ -216,8 +237,8 @@ class RequestContext(MessageContext):
         metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
-        payload_error: ServiceError | None = None,
         principal: Principal | None = None,
+        received: Received | None = None,
         work: Work | None = None,
     ) -> None:
         self.message_id = message_id
@@ -233,9 +254,9 @@ class RequestContext(MessageContext):
         self.operation = operation
         self.key = key
         self._payload = payload
-        self.payload_error = payload_error
         self.token = token
         self.principal = principal
+        self.received = received
         self._work = work
         self.span: Span | None = None
         self.recorder: Recorder | None = None
@@ -259,6 +280,16 @@ class RequestContext(MessageContext):
         """
         started = None if self._work is None else self._work.started
         return None if started is None or self.deadline is None else self.deadline - started
+
+    @property
+    def executed(self) -> bool:
+        """Whether the handler has begun; False on the client side."""
+        return self._work is not None and self._work.executed
+
+    def note_executed(self) -> None:
+        """Note that the handler begins."""
+        if self._work is not None:
+            self._work.executed = True
 
     @property
     @override
@@ -305,7 +336,7 @@ class RequestContext(MessageContext):
         if self.side == "client":
             raise RuntimeError("on_answer is for requests that are served, not for calls")
         if self._work is not None:
-            self._work.on_answer.append(callback)
+            self._work.on_answer += (callback,)
 
     @property
     def payload(self) -> object:
@@ -316,9 +347,18 @@ class RequestContext(MessageContext):
                 do so before they read the payload, so that callers who are refused do not learn
                 whether it is valid.
         """
-        if self.payload_error is not None:
-            raise self.payload_error
+        received = self.received
+        if received is not None:
+            payload = received.read_payload()
+            self.received = None
+            if self._payload is None:  # else an interceptor has replaced it
+                self._payload = payload
         return self._payload
+
+    @property
+    def payload_error(self) -> ServiceError | None:
+        """What was wrong with the payload when it was read, None when it is valid or unread."""
+        return None if self.received is None else self.received.error
 
     def add_event(self, name: str, **attributes: str) -> None:
         """Add an event to the span of the request; does nothing unless a span is recorded.

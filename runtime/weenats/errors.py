@@ -149,8 +149,12 @@ class ServiceError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Does not call the constructors of generated classes, which are keyword-only.
-        return type(self).__new__, (type(self), self.message), vars(self)
+        # Constructors are not called: those of generated classes and of users take other arguments.
+        state: Any = self.__getstate__()
+        slots: dict[str, Any] = {}
+        if type(self).__getstate__ is object.__getstate__ and isinstance(state, tuple):
+            state, slots = cast("tuple[Any, dict[str, Any]]", state)
+        return _restore, (type(self), self.args, slots), state
 
     def __str__(self) -> str:
         return f"{self.label}: {self.message}"
@@ -289,6 +293,20 @@ class ConnectionLostError(UnavailableError):
 
     A call that was already sent may or may not have been executed.
     """
+
+
+def _restore(
+    kind: type[ServiceError], arguments: tuple[object, ...], slots: Mapping[str, Any]
+) -> ServiceError:
+    """Return an error without calling its constructor; pickle and copy then set its attributes."""
+    base: Any = kind
+    while base.__module__ != "builtins":
+        base = base.__base__
+    error: ServiceError = base.__new__(kind)
+    error.args = arguments
+    for name, value in slots.items():
+        setattr(error, name, value)
+    return error
 
 
 CLASS_OF_CODE: Final = {kind.code.value: kind for kind in ServiceError.__subclasses__()}

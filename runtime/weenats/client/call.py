@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
-from weenats.client.tokens import TokenSource, check_source, set_token
+from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
-from weenats.errors import DeadlineExceededError
+from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
@@ -187,7 +187,11 @@ class Exchange:
             _is_reply,
             cancel_subject=self._cancel_subject,
         )
-        return self._codec.decode_response(reply.payload)
+        try:
+            return self._codec.decode_response(reply.payload)
+        except UnauthenticatedError:
+            context[TOKEN_REFUSED] = reply.headers.get(header_names.TOKEN_REFUSED, "")
+            raise
 
 
 def _is_reply(delivery: Delivery) -> bool:

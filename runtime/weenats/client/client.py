@@ -17,6 +17,7 @@ from weenats.principal import read_only
 from weenats.protocol import headers as header_names
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
+from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
@@ -253,6 +254,8 @@ class ServiceClient:
     def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
         """Record a CLIENT span and the duration of every call, with the application's providers.
 
+        In the handlers of a service that has an `exporter_url`, they are exported with its own.
+
         Args:
             settings: what is recorded.
 
@@ -267,7 +270,7 @@ class ServiceClient:
             raise ValueError(
                 "exporter_url is for services only: a client uses the application's providers"
             )
-        telemetry = ClientTelemetry(TelemetryManager(settings), self._transport)
+        telemetry = ClientTelemetry(DelegatingTelemetry(settings), self._transport)
         return self._with(_telemetry=telemetry, _chains={})
 
     async def execute(

@@ -1,14 +1,13 @@
 """Values as JSON text."""
 
-from __future__ import annotations
-
 import json
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from pydantic_core import to_json
 
-__all__ = ["dump", "dump_any", "dump_checked", "quoted", "reject_constants"]
+__all__ = ["dump", "dump_any", "dump_checked", "has_constants", "quoted", "reject_constants"]
+_I: Final = ord("I")
 
 
 def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
@@ -81,8 +80,18 @@ def reject_constants(data: bytes) -> None:
     Raises:
         ValueError: it has.
     """
-    if b"NaN" in data or b"Infinity" in data:  # usually false; else usually part of a string
+    if has_constants(data):
         json.loads(data, parse_constant=_reject)
+
+
+def has_constants(data: bytes) -> bool:
+    """Return whether JSON text may have NaN or an infinity, which are usually part of a string.
+
+    Args:
+        data: the text.
+    """
+    # Looking for one byte takes a tenth of the time: I, which is rare.
+    return b"NaN" in data or (_I in data and b"Infinity" in data)
 
 
 def _reject(text: str) -> Any:

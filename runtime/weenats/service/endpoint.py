@@ -64,7 +64,10 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
-        self._call = chain(interceptors, self._handle)
+        links = tuple(interceptors)
+        # One pass reads all of a request, unless an interceptor may refuse its caller.
+        self._decode = self._codec.decode_envelope if links else self._codec.decode_request
+        self._call = chain(links, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -97,7 +100,7 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            request = self._codec.decode_request(job.delivery.payload)
+            request = self._decode(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
             CURRENT.set(context)
             result = result_of(await self._call(context))
@@ -134,6 +137,9 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        if context.received is not None:
+            context.payload  # noqa: B018 - an invalid payload does not reach the handler
+        context.note_executed()
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
@@ -201,20 +207,25 @@ class EndpointRunner:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
         subject, unsent = self.operation.subject, "the error of %s cannot be sent unchanged: %s"
         try:
-            body, headers = encode_failure(error, duration, context), encode_error_headers(error)
+            body, headers = self._encode(error, duration, context)
         except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
             _LOG.warning(unsent, subject, type(failure).__name__)
-            error = InternalError()
-            body, headers = encode_failure(error, duration, None), encode_error_headers(error)
+            body, headers = self._encode(InternalError(), duration, None)
         try:
             try:
                 self._transport.publish(reply, body, headers)
             except MessageTooLargeError as failure:
                 _LOG.warning(unsent, subject, failure)
-                body = encode_failure(failure, duration, None)
-                self._transport.publish(reply, body, encode_error_headers(failure))
+                self._transport.publish(reply, *self._encode(failure, duration, None))
         except ServiceError as failure:
             _LOG.warning("the error of %s could not be sent: %s", subject, failure)
+
+    @staticmethod
+    def _encode(
+        error: ServiceError, duration: float, context: RequestContext | None
+    ) -> tuple[bytes, bytes]:
+        headers = encode_error_headers(error, executed=context is not None and context.executed)
+        return encode_failure(error, duration, context), headers
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
@@ -229,7 +240,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         operation=operation,
         key=request.key,
         payload=request.payload,
-        payload_error=request.payload_error,
+        received=request if request.is_unread else None,
         message_id=message_id,
         timestamp=metadata["timestamp"],
         correlation_id=correlation.get("correlationId", message_id),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testkit.contexts import make_context, make_served_request
+from testkit.contexts import Refusing, make_context, make_served_request
 from testkit.manual_breaker import ManualBreaker, ended
 from testkit.probe import RUN, MissingDetails, NotReadyError, PartMissingError, UndeclaredError
 from weenats import (
@@ -164,8 +164,8 @@ def test_process_exit_is_not_counted(error: BaseException) -> None:
 def test_invalid_payload_is_not_counted() -> None:
     """The handler was not called; the same error raised by the handler is an answer."""
     error = InvalidArgumentError()
-    assert verdict(error, payload_error=error) == "nothing"
-    assert verdict(InvalidArgumentError(), payload_error=error) == "answer"
+    assert verdict(error, received=Refusing(error)) == "nothing"
+    assert verdict(InvalidArgumentError(), received=Refusing(error)) == "answer"
 
 
 @pytest.mark.parametrize("says", [True, False, 1, "", None])
@@ -185,7 +185,7 @@ def test_is_failure_is_called_for_handler_exceptions_only(says: bool) -> None:
         return says
 
     error = InvalidArgumentError()
-    assert verdict(error, is_failure, payload_error=error) == "nothing"
+    assert verdict(error, is_failure, received=Refusing(error)) == "nothing"
     assert verdict(asyncio.CancelledError(), is_failure) == "nothing"
     assert verdict(asyncio.CancelledError(), is_failure, **TIMED_OUT) == "failure"
     assert verdict(SystemExit(), is_failure) == "nothing"
