@@ -23,6 +23,7 @@ from weenats.transport.base import (
     OnDelivery,
     Subscription,
     check_message,
+    encode_subject,
     give_up,
 )
 from weenats.transport.inbox import ReplyInbox, gather_replies
@@ -254,7 +255,9 @@ class NatsTransport:
         self._check_open()
 
     def _on_denied(self, _: NatsConnection, what: str, subject: str) -> None:
-        _LOG.warning("NATS refused a %s: %s", what, subject)
+        # A reply subject that is not UTF-8 cannot be written to every log.
+        shown_subject = encode_subject(subject).decode("utf-8", "backslashreplace")
+        _LOG.warning("NATS refused a %s: %s", what, shown_subject)
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
         else:
