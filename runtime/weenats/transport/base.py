@@ -189,8 +189,15 @@ class Transport(Protocol):
         """
         ...
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies.
 
@@ -200,6 +207,7 @@ class Transport(Protocol):
             headers: encoded header lines.
             timeout: the time limit in seconds.
             quiet: the pause after a reply that ends it earlier, in seconds.
+            accepts: returns whether a message is a reply; by default every message is.
 
         Returns:
             The replies; immediately [] when there are no responders.

@@ -174,8 +174,15 @@ class NatsTransport:
         finally:
             mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
         await self.connect()
@@ -184,7 +191,7 @@ class NatsTransport:
             try:
                 await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 
