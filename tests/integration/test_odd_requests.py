@@ -13,7 +13,7 @@ from weenats.testing import NatsServer
 
 ODD_REPLY = b"\xff\xfe\x85.\xc3"
 BODY = b'{"aggregateId":{"type":"thing","key":"k"}}'
-SMALL = "max_payload: 1300"
+SMALL = "max_payload: 1000"
 
 
 async def converse(server: NatsServer, frames: bytes, messages: int, user: str = "") -> bytes:
