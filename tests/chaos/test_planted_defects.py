@@ -172,6 +172,7 @@ def _never_cancel(patch: pytest.MonkeyPatch) -> None:
 
 
 def _run_what_has_expired(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("testkit.chaos.journaled_receipts._DAWDLING", 0.0)
     submit = Admission.submit
 
     def broken(self: Admission, job: Job) -> None:
