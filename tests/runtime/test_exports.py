@@ -60,7 +60,7 @@ EXPORTS = {
     "weenats.logging": """
         FIELDS JsonFormatter MessageFilter TextFormatter configure current_fields
     """,
-    "weenats.model": "Model",
+    "weenats.model": "Model OMIT_NONE",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
@@ -155,7 +155,7 @@ def encode_request(
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(

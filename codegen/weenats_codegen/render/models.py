@@ -14,6 +14,7 @@ from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
 from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
 from weenats_codegen.parser.walk import Schema
+from weenats_codegen.render.omit_none import omit_none, refuses_null
 from weenats_codegen.render.postprocess import postprocess
 
 # The Python types of formats, for which the runtime has strict versions.
@@ -60,7 +61,8 @@ def render_models(bundle: Schema, *, base_class: str, header: str) -> str:
     if made != definitions.keys():
         names = ", ".join(sorted(str(name) for name in made ^ definitions.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
-    models = postprocess(_with_strict_formats(source.removeprefix(_FILE_HEADER)), descriptions)
+    source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(definitions))
+    models = postprocess(_with_strict_formats(source), descriptions)
     return f"{header}\n{models}"
 
 
@@ -156,18 +158,28 @@ def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
     return {
         f"{class_name}.{name}": attribute
         for class_name, schema in definitions.items()
-        for name in _property_names(schema)
+        for name, _ in _properties(schema)
         if (attribute := _attribute(name)) != name
     }
 
 
-def _property_names(schema: JsonValue) -> Iterator[str]:
+def _fields_without_null(definitions: Mapping[str, Schema]) -> set[tuple[str, str]]:
+    """Return the classes and attributes of the properties that refuse null."""
+    return {
+        (class_name, _attribute(name))
+        for class_name, schema in definitions.items()
+        for name, part in _properties(schema)
+        if refuses_null(part, definitions)
+    }
+
+
+def _properties(schema: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield the properties of a class, those in the parts of an allOf included."""
     if isinstance(schema, dict):
         properties, parts = schema.get("properties"), schema.get("allOf")
-        yield from properties if isinstance(properties, dict) else ()
+        yield from properties.items() if isinstance(properties, dict) else ()
         for part in parts if isinstance(parts, list) else ():
-            yield from _property_names(part)
+            yield from _properties(part)
 
 
 def _attribute(name: str) -> str:

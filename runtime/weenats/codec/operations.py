@@ -5,7 +5,7 @@ from functools import cache
 from types import NoneType
 from typing import Any, Final, Literal, NotRequired, cast
 
-from pydantic import MISSING, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -232,9 +232,8 @@ class OperationCodec:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
-        details = None if body.details is MISSING else body.details
-        declared = self._declared(body, details)
-        received = declared or CLASS_OF_CODE[body.code](body.message, details=details)
+        declared = self._declared(body, body.details)
+        received = declared or CLASS_OF_CODE[body.code](body.message, details=body.details)
         received.remote = True
         return received
 

@@ -73,7 +73,7 @@ def test_requests_conform_to_their_schemas(
 
 
 def test_optional_request_members_are_omitted() -> None:
-    """A query without parameters has no `query`, and MISSING members are omitted."""
+    """A query without parameters has no `query`, and members that are None are omitted."""
     plain = GETS.encode_request(make_context(operation=GET, payload=None))
     assert set(load_valid("query-request", plain)) == {"aggregateId", "metadata"}
     aliased = RUNS.encode_request(make_context(payload=Run(action="go", retry_count=2)))
