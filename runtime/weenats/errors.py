@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 if TYPE_CHECKING:
     from weenats.model import Model
@@ -131,6 +131,14 @@ class ServiceError(Exception):
 
     details: Any
     """A JSON object, a Model, or None."""
+
+    def __new__(cls, *args: object, **_: object) -> Self:
+        """Create an error that is valid even if a subclass does not call `super().__init__`."""
+        error = super().__new__(cls, *args)
+        error.message = cls.description
+        error.details = None
+        error.remote = False
+        return error
 
     def __init__(
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testkit.contexts import make_context
+from testkit.contexts import Refusing, make_context
 from testkit.probe import CONTRACT, RUN, Run
 from weenats.context import Key, MessageContext, RequestContext
 from weenats.errors import InvalidArgumentError
@@ -46,7 +46,7 @@ def test_contexts_do_not_share_slots() -> None:
 def test_invalid_payload_raises_on_access() -> None:
     """Key and operation are available; only reading the payload raises."""
     error = InvalidArgumentError("bad")
-    context = make_context(payload=None, payload_error=error)
+    context = make_context(payload=None, received=Refusing(error))
     assert (context.key, context.operation) == ("k-1", RUN)
     with pytest.raises(InvalidArgumentError) as raised:
         context.payload  # noqa: B018 - reading it is the test

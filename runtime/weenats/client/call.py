@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
@@ -127,10 +128,12 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
-        context.metadata_context = {**context.metadata_context, **options["context"]}
+        context.metadata_context = MappingProxyType(
+            {**context.metadata_context, **options["context"]}
+        )
     if "headers" in options:
         header_names.check(options["headers"])
-        context.headers = {**context.headers, **options["headers"]}
+        context.headers = MappingProxyType({**context.headers, **options["headers"]})
 
 
 class Exchange:

@@ -13,6 +13,7 @@ from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.principal import read_only
 from weenats.protocol import headers as header_names
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
@@ -185,7 +186,7 @@ class ServiceClient:
             InvalidArgumentError: the header is reserved or malformed.
         """
         header_names.check({name: value})
-        headers = {**self._defaults.headers, name: value}
+        headers = read_only({**self._defaults.headers, name: value})
         return self._with(_defaults=self._defaults._replace(headers=headers), _chains={})
 
     def with_context(self, **members: JsonValue) -> Self:
@@ -197,7 +198,7 @@ class ServiceClient:
         Returns:
             A client with these members.
         """
-        context = {**self._defaults.context, **members}
+        context = read_only({**self._defaults.context, **members})
         return self._with(_defaults=self._defaults._replace(context=context))
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:

@@ -1,6 +1,7 @@
 """Error replies, and messages that are described by one model."""
 
 import math
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -13,10 +14,35 @@ from weenats.errors import Code, ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 
-__all__ = ["decode_model", "encode_error_headers", "encode_failure"]
+__all__ = ["broken_rule", "decode_model", "encode_error_headers", "encode_failure"]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200
+_MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
+    "code": Code,
+    "number": int,
+    "name": str,
+    "message": str,
+    "label": str,
+    "details": (dict, Model, NoneType),
+    "retry_after": (float, NoneType),
+}
+
+
+def broken_rule(error: ServiceError) -> str:
+    """Return which rule of errors an error breaks, "" if it obeys them.
+
+    Args:
+        error: the error, perhaps of a class that a user defined.
+    """
+    for name, kind in _MEMBERS.items():
+        try:
+            value: object = getattr(error, name)
+        except Exception as raised:  # noqa: BLE001 - a property may raise anything
+            return f"its {name} raises {type(raised).__name__}"
+        if not isinstance(value, kind):
+            return f"its {name} is of the type {type(value).__name__}"
+    return ""
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:

@@ -9,10 +9,11 @@ from weenats.errors import InternalError, InvalidArgumentError
 
 __all__ = ["breach", "invalid", "not_json", "reason", "validation_errors", "violations"]
 _MAX_VIOLATIONS: Final = 20
+_MAX_FOUND: Final = 1000
 _MAX_POINTER_LENGTH: Final = 200
 
 
-def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
+def validation_errors(error: ValidationError, data: bytes = b"") -> list[Any]:
     """Return the errors that pydantic found in a message, without the input.
 
     pydantic adds the branch of a union to the location of an error. Here `loc` has only what is in
@@ -20,8 +21,11 @@ def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
 
     Args:
         error: the exception of pydantic.
-        data: the message.
+        data: the message; b"" when its type has no unions.
     """
+    count = error.error_count()
+    if count > _MAX_FOUND:  # pydantic lists all or none, which takes seconds for a large message
+        return [{"type": "", "loc": (), "msg": f"{count} violations, which is too many to list"}]
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
     try:
         document = from_json(data)
@@ -51,7 +55,8 @@ def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
         found: one or more errors of `validation_errors`.
     """
     listed = [_violation(each) for each in found[:_MAX_VIOLATIONS]]
-    text = f"{message}: {listed[0]['pointer']}: {listed[0]['message']}"
+    first = listed[0]
+    text = ": ".join(part for part in (message, first["pointer"], first["message"]) if part)
     return InvalidArgumentError(text, details={"violations": listed})
 
 

@@ -13,7 +13,7 @@ from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec.events import EventCodec, event_codec
-from weenats.context import CURRENT, NO_CONTEXT, MessageContext
+from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
@@ -65,7 +65,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
             timestamp=notification["timestamp"],
             correlation_id=correlation.get("correlationId", message_id),
             causation_id=correlation.get("causationId"),
-            metadata_context=metadata.get("context", NO_CONTEXT),
+            metadata_context=received_context(metadata),
             headers=headers,
         )
         self.id: str = notification["id"]

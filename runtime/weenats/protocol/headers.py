@@ -141,5 +141,11 @@ def encode(headers: Mapping[str, str]) -> bytes:
 
     Args:
         headers: the headers.
+
+    Raises:
+        InvalidArgumentError: a name or value has a line break, which would begin another header.
     """
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if not lines.count("\n") == lines.count("\r") == len(headers):
+        raise InvalidArgumentError("a header contains a line break")
+    return lines.encode()

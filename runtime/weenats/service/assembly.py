@@ -1,7 +1,7 @@
 """Puts the parts of a running instance together, from the settings of its service."""
 
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 
 from weenats.admission.controller import Admission
@@ -116,15 +116,15 @@ class Assembly:
         await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks run in a context that has binding and telemetry."""
-        context = copy_context()
-        context.run(CURRENT_BINDING.set, self.binding)
-        context.run(OF_SERVICE.set, self.telemetry)
-        return context.run(
-            Admission,
+        """Return the admission, whose tasks have only the variables of binding and telemetry."""
+        variables = Context()
+        variables.run(CURRENT_BINDING.set, self.binding)
+        variables.run(OF_SERVICE.set, self.telemetry)
+        return Admission(
             max_concurrency=self._settings.max_concurrency,
             max_queue=self._settings.max_waiting,
             max_queue_time=self._settings.max_queue_time,
+            variables=variables,
         )
 
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:

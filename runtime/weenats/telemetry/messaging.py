@@ -162,4 +162,5 @@ def _type_of(error: BaseException) -> str:
     """Return the code or the class of an error, never its text."""
     if isinstance(error, asyncio.CancelledError):
         return Code.CANCELLED.value
-    return error.code.value if isinstance(error, ServiceError) else type(error).__name__
+    code = error.code if isinstance(error, ServiceError) else None
+    return code.value if isinstance(code, Code) else type(error).__name__

@@ -167,3 +167,10 @@ def test_checked_headers_survive_a_round_trip(wanted: dict[str, str]) -> None:
         return
     received = Headers(FIRST + headers.encode(wanted) + b"\r\n")
     assert dict(received) == {name: value.strip() for name, value in wanted.items()}
+
+
+@pytest.mark.parametrize(("name", "value"), [("X", "a\r\nY: 1"), ("X", "a\nb"), ("X\r", "a")])
+def test_encoded_headers_are_one_line_each(name: str, value: str) -> None:
+    """Values that a handler passes on, unchecked, cannot begin another header."""
+    with pytest.raises(InvalidArgumentError, match="a header contains a line break"):
+        headers.encode({"A": "1", name: value})
