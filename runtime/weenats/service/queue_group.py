@@ -6,7 +6,9 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ServiceError
@@ -80,14 +82,22 @@ class QueueMembership:
         elif wait > 0:
             self._review_in(wait)
 
-    async def close(self) -> None:
-        """Leave for good, after a change that has begun."""
+    async def close(self, timeout: float | None = None) -> None:
+        """Leave for good, after a change that has begun.
+
+        Args:
+            timeout: how long to wait for the server, in seconds; None for as long as it takes.
+        """
         self._serves = False
-        if self._moving is not None:
-            await asyncio.wait([self._moving])
+        end = math.inf if timeout is None else monotonic() + timeout
+        if (moving := self._moving) is not None:
+            await asyncio.wait([moving], timeout=timeout)
+            moving.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        await self._leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if timeout is None else max(end - monotonic(), 0)):
+                await self._leave()
 
     async def _move(self) -> None:
         try:
