@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
 
 __all__ = ["Admission", "ServiceTimes", "check_concurrency"]
-_LOG: Final = logging.getLogger("weenats.admission")
+_LOG: Final = limited_logger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
+from weenats._internal.limited_log import limited_logger
 from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
-_LOG: Final = logging.getLogger("weenats.events")
+_LOG: Final = limited_logger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT", bound=Model)

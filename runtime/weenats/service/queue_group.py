@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import OnDelivery, Subscription, Transport
 
 __all__ = ["Condition", "QueueMembership"]
-_LOG: Final = logging.getLogger("weenats.service.queue_group")
+_LOG: Final = limited_logger("weenats.service.queue_group")
 _RETRY: Final = 1.0
 
 Condition = Callable[[], float]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from asyncio import get_running_loop
 from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["NatsTransport"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = limited_logger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 _CLOSE_TIMEOUT: Final = 10.0
 
