@@ -18,7 +18,7 @@ from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers, messages
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.subjects import Kind, cancel
+from weenats.protocol.subjects import Kind, SubjectError, build, cancel
 from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
@@ -80,6 +80,7 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
         instances = asyncio.ensure_future(_instances(transport, arguments.service, left))
         try:
             endpoint, kind = await locate(transport, arguments, instances, left)
+            check_subject(arguments, endpoint, kind)
             request = encode_request(arguments, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
             if arguments.token:
@@ -142,6 +143,22 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
         known.append(metadata.get("operation", ""))
     has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {has}")
+
+
+def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind) -> None:
+    """Refuse an endpoint on another subject than its operation has: any user may answer INFO.
+
+    Raises:
+        CliError: The request would be published elsewhere in the name of the user.
+    """
+    with suppress(SubjectError):
+        aggregate = _metadata(endpoint).get("aggregate", "")
+        if endpoint.subject == build(arguments.service, kind, aggregate, arguments.operation):
+            return
+    raise CliError(
+        f"an instance of {arguments.service} names {endpoint.subject} as the subject of"
+        f" {arguments.operation}, which it is not: nothing was sent"
+    )
 
 
 def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:

@@ -151,7 +151,7 @@ class NatsService:
         if os.getpid() != _INIT:
             # Later, so that no signal is lost before `wait_until_stopped` is called.
             asyncio.get_running_loop().call_soon(self._release_signals)
-        self._watch = asyncio.create_task(self._stop_without_connection())
+        self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
             observe(self, assembly.telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)

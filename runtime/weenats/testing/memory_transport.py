@@ -1,19 +1,24 @@
 """An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    check_subscription,
+    give_up,
+)
 from weenats.transport.inbox import RequestMux, gather_replies
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -76,10 +81,10 @@ class MemoryBroker:
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
             loop = subscription.loop
-            if loop is asyncio.get_running_loop():
-                loop.call_soon(subscription.on_delivery, delivery)
-            else:
-                loop.call_soon_threadsafe(subscription.on_delivery, delivery)
+            is_here = loop is asyncio.get_running_loop()
+            call = loop.call_soon if is_here else loop.call_soon_threadsafe
+            # As over a network, the sender's context variables do not arrive.
+            call(subscription.on_delivery, delivery, context=Context())
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
@@ -170,7 +175,7 @@ class MemoryTransport:
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
         self._check_open()
-        check_size(subject, payload, headers, self.max_payload)
+        check_message(subject, reply, payload, headers, self.max_payload)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
@@ -216,6 +221,7 @@ class MemoryTransport:
     ) -> _Subscription:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
+        check_subscription(subject, queue_group)
         loop = asyncio.get_running_loop()
         subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."), loop)
         self._mine.append(subscription)

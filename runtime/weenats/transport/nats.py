@@ -19,7 +19,14 @@ from weenats.errors import (
     WrongEventLoopError,
 )
 from weenats.protocol.timeouts import seconds
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    give_up,
+)
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
@@ -162,7 +169,7 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None or get_running_loop() is not self._loop:
             connection = self._opened()
-        check_size(subject, payload, headers, connection.max_payload)
+        check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
                 "the buffer for messages to NATS is full: the server is unreachable or too slow"

@@ -12,7 +12,7 @@ import pytest
 
 from testkit.probe import Outcome, Probe, ProbeClient, Run, echo
 from testkit.processes import async_child_process, python_environment
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, settle, until
 from weenats import NatsServiceBuilder
 from weenats.service.threads import HandlerThreads, use_handler_threads
 from weenats.testing import MemoryTransport, NatsServer
@@ -52,6 +52,7 @@ async def test_failures_and_cancelled_work() -> None:
         late = asyncio.create_task(asyncio.to_thread(done.append, "late"))
         await asyncio.sleep(0)
         late.cancel()
+        await settle()
         held.set()
         await asyncio.gather(*waiting)
         return Outcome(text="ok")
