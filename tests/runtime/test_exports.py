@@ -28,6 +28,7 @@ EXPORTS = {
         RequestContext ResourceExhaustedError Response Sampling ServiceClient ServiceContract
         ServiceError ServiceHandlers SubscribeOptions TelemetryManager TelemetrySettings
         TokenValidator Transport UnauthenticatedError UnavailableError UnimplementedError
+        WrongEventLoopError
     """,
     "weenats.auth": """
         AuthConfig AuthInterceptor InvalidTokenError JwksKeySource JwksState JwtAuthConfig
@@ -49,7 +50,7 @@ EXPORTS = {
         DeadlineExceededError FailedPreconditionError InternalError InvalidArgumentError
         MessageTooLargeError NoRespondersError NotFoundError PermissionDeniedError
         ResourceExhaustedError ServiceError UnauthenticatedError UnavailableError
-        UnimplementedError
+        UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
         EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish
