@@ -14,6 +14,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers, messages
@@ -86,7 +87,12 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
             if arguments.token:
                 warn_if_exposed(transport)
             delivery = await transport.request(
-                endpoint.subject, request, lines, deadline, cancel_subject=cancel(arguments.service)
+                endpoint.subject,
+                request,
+                lines,
+                deadline,
+                is_reply,
+                cancel_subject=cancel(arguments.service),
             )
         except NoRespondersError:
             raise CliError(f"no instance of {arguments.service} is running") from None
@@ -95,7 +101,13 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
     replies: TypeAdapter[Reply] = TypeAdapter(
         messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
-    return replies.validate_json(delivery.payload, by_name=False)
+    try:
+        return replies.validate_json(delivery.payload, by_name=False)
+    except ValidationError:
+        error = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
+        if error is None:
+            raise
+        raise error from None
 
 
 async def _instances(
