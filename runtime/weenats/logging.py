@@ -11,12 +11,14 @@ from typing import Any, Final
 from opentelemetry.trace import get_current_span
 from typing_extensions import override
 
+from weenats._internal.text import printable
 from weenats.context import CURRENT, RequestContext
 from weenats.telemetry.settings import PrincipalMode, check_principal_mode, shown_principal
 
 __all__ = [
     "FIELDS",
     "JsonFormatter",
+    "LineFormatter",
     "MessageFilter",
     "TextFormatter",
     "configure",
@@ -97,10 +99,26 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
-        return encoding.dumps(line, default=str)
+        return printable(encoding.dumps(line, default=str))
 
 
-class TextFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line, and its traceback on indented lines below.
+
+    What is not printable is escaped, so that text of other parties can neither look like a record
+    of its own nor control the terminal.
+    """
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n").replace("\n", "\n    ")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
+class TextFormatter(LineFormatter):
     """Formats a record as a line of text, with operation, principal and ids in brackets."""
 
     def __init__(self) -> None:

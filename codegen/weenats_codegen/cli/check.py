@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.generate import warn_of_mismatches
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, write
 from weenats_codegen.generate import check as check_packages
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     freshness = check_packages(schemas, out)
     diff, mismatches = freshness.diff, freshness.mismatches
     if diff and not as_json and not sys.stdout.isatty():
-        sys.stdout.write(diff)  # unchanged, for `patch` and for logs
+        write(diff)  # for `patch` and for logs
     else:
         gaps = [asdict(mismatch) for mismatch in mismatches]
         result = {"fresh": not diff, "diff": diff, "gaps": gaps}
