@@ -11,7 +11,8 @@ class Model(BaseModel):
     Fields have Python names, and the names in the contract are their aliases. The constructor
     accepts both; JSON always uses the aliases. Values are not converted to another type: `"1"` is
     not an integer, and NaN and infinities are not numbers. The value of an optional field that was
-    not set is `pydantic.MISSING`, never None, and JSON does not contain it.
+    not set is `pydantic.MISSING`, never None, and JSON does not contain it. The text of a
+    ValidationError names the member that is wrong, and does not show its value.
 
     Example:
         ```python
@@ -36,4 +37,5 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,
     )

@@ -10,6 +10,7 @@ from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
+from weenats.transport.nats_py.errors import shown
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, write
@@ -26,7 +27,7 @@ def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -
         with NatsServer() as server:
             asyncio.run(serve(builder.with_servers(server.url), server.url, as_json=as_json))
     elif servers:
-        asyncio.run(serve(builder.with_servers(servers), ",".join(servers), as_json=as_json))
+        asyncio.run(serve(builder.with_servers(servers), shown(servers), as_json=as_json))
     else:
         asyncio.run(serve(builder, "", as_json=as_json))
 
@@ -36,7 +37,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
 
     Args:
         builder: Its builder.
-        url: The servers, "" if only the builder knows them.
+        url: The servers, without passwords, "" if only the builder knows them.
         as_json: Whether to announce the service as JSON.
 
     Raises:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weenats.admission.job import Job
 from weenats.codec.failures import encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
+from weenats.codec.violations import reason
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
 from weenats.errors import (
     CancelledError,
@@ -142,9 +143,9 @@ class EndpointRunner:
         """Return the error that the caller gets; what it does not get is logged."""
         if isinstance(error, ServiceError) and self._codec.declares(error):
             return error
-        cause: BaseException | None = error
+        cause: Exception | None = error
         if isinstance(error, ContractBreachError):
-            text, cause = f"broke its contract: {error}", error.__cause__
+            text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
@@ -201,7 +202,9 @@ class EndpointRunner:
                 self._publish_failure(reply, error, duration, context)
             except (MessageTooLargeError, TypeError, ValueError) as failure:
                 _LOG.warning(
-                    "the error of %s cannot be sent unchanged: %s", self.operation.subject, failure
+                    "the error of %s cannot be sent unchanged: %s",
+                    self.operation.subject,
+                    reason(failure),
                 )
                 smaller = failure if isinstance(failure, MessageTooLargeError) else InternalError()
                 self._publish_failure(reply, smaller, duration, None)

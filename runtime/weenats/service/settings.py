@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class ServiceSettings:
         jwks: the published keys that tokens are verified with, None when there are none.
     """
 
-    servers: str | Sequence[str]
+    servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords
     connection: ConnectionOptions
     transport: Transport | None
     queue_group: str
