@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
-NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+NO_CONTEXT: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 OnAnswer = Callable[["RequestContext", "ServiceError | None"], None]
 """Takes the context of a request, and the error of the reply or None for a success."""
 Recorder = Callable[["Mapping[str, str | bool]"], None]
@@ -144,10 +145,14 @@ class Work(Protocol):
 
     Attributes:
         received: when the request arrived, nanoseconds since the epoch.
+        started: when the service began to handle it, on the monotonic clock; None before.
+        executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
     """
 
     received: int
+    started: float | None
+    executed: bool
     on_answer: tuple[OnAnswer, ...]
 
     @property
@@ -266,6 +271,25 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def time_to_run(self) -> float | None:
+        """Seconds from when the service began to handle the request to its deadline.
+
+        None without a deadline, and on the client side.
+        """
+        started = None if self._work is None else self._work.started
+        return None if started is None or self.deadline is None else self.deadline - started
+
+    @property
+    def executed(self) -> bool:
+        """Whether the handler has begun; False on the client side."""
+        return self._work is not None and self._work.executed
+
+    def note_executed(self) -> None:
+        """Note that the handler begins."""
+        if self._work is not None:
+            self._work.executed = True
 
     @property
     @override
@@ -394,6 +418,16 @@ class RequestContext(MessageContext):
 
     def __repr__(self) -> str:
         return f"<RequestContext {self.side} {self.operation.subject} {self.message_id}>"
+
+
+def received_context(metadata: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+    """Return the read-only values that the sender of a message put into `metadata.context`.
+
+    Args:
+        metadata: the metadata of the message.
+    """
+    values = metadata.get("context")
+    return NO_CONTEXT if values is None else MappingProxyType(values)
 
 
 _SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)

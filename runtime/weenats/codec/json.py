@@ -1,6 +1,7 @@
 """Values as JSON text."""
 
 import json
+from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
 from pydantic_core import PydanticSerializationError, to_json
@@ -66,9 +67,15 @@ def dump_any(value: Any) -> bytes:
     Raises:
         ValueError: it contains NaN or an infinity, which JSON does not have.
     """
-    data = to_json(value, by_alias=True, inf_nan_mode="constants")
+    data = to_json(value, by_alias=True, inf_nan_mode="constants", fallback=_plain)
     reject_constants(data)
     return data
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, MappingProxyType):  # what contexts and principals hold
+        return dict(cast("MappingProxyType[str, object]", value))
+    raise TypeError(f"a value of the type {type(value).__name__} cannot be sent as JSON")
 
 
 def reject_constants(data: bytes) -> None:

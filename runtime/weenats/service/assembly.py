@@ -1,7 +1,7 @@
 """Puts the parts of a running instance together, from the settings of its service."""
 
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
 
 from weenats.admission.controller import Admission
@@ -16,6 +16,7 @@ from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.service.settings import ServiceSettings
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 from weenats.telemetry.settings import TelemetrySettings
@@ -115,14 +116,15 @@ class Assembly:
         await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks run in a context that has the binding."""
-        context = copy_context()
-        context.run(CURRENT_BINDING.set, self.binding)
-        return context.run(
-            Admission,
+        """Return the admission, whose tasks have only the variables of binding and telemetry."""
+        variables = Context()
+        variables.run(CURRENT_BINDING.set, self.binding)
+        variables.run(OF_SERVICE.set, self.telemetry)
+        return Admission(
             max_concurrency=self._settings.max_concurrency,
             max_queue=self._settings.max_waiting,
             max_queue_time=self._settings.max_queue_time,
+            variables=variables,
         )
 
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:

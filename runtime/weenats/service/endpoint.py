@@ -8,10 +8,9 @@ from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats.admission.job import Job
-from weenats.codec.failures import encode_error_headers, encode_failure
+from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
-from weenats.codec.violations import reason
-from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
+from weenats.context import CURRENT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -115,7 +114,10 @@ class EndpointRunner:
                 job, CancelledError("the service cancelled the request"), started, context
             )
         except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
-            self._answer_failure(job, self._public_error(error), started, context)
+            failure = self._public_error(error)
+            self._answer_failure(job, failure, started, context)
+            if failure is not error:
+                self._log(error)
         except BaseException:  # SystemExit and the like end the process, after the reply
             self._answer_failure(job, InternalError(), started, context)
             raise
@@ -137,21 +139,27 @@ class EndpointRunner:
             CURRENT.set(context)
         if context.received is not None:
             context.payload  # noqa: B018 - an invalid payload does not reach the handler
+        context.note_executed()
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
-        """Return the error that the caller gets; what it does not get is logged."""
-        if isinstance(error, ServiceError) and self._codec.declares(error):
-            return error
+        """Return the error that the caller gets."""
+        if isinstance(error, ServiceError) and not broken_rule(error):
+            return error if self._codec.declares(error) else InternalError()
+        return InternalError()
+
+    def _log(self, error: Exception) -> None:
+        """Log an exception that the caller does not get."""
         cause: Exception | None = error
         if isinstance(error, ContractBreachError):
             text, cause = f"broke its contract: {error}", None
+        elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
+            text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
             text = "failed"
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
-        return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:
@@ -197,26 +205,27 @@ class EndpointRunner:
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
     ) -> None:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
+        subject, unsent = self.operation.subject, "the error of %s cannot be sent unchanged: %s"
+        try:
+            body, headers = self._encode(error, duration, context)
+        except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
+            _LOG.warning(unsent, subject, type(failure).__name__)
+            body, headers = self._encode(InternalError(), duration, None)
         try:
             try:
-                self._publish_failure(reply, error, duration, context)
-            except (MessageTooLargeError, TypeError, ValueError) as failure:
-                _LOG.warning(
-                    "the error of %s cannot be sent unchanged: %s",
-                    self.operation.subject,
-                    reason(failure),
-                )
-                smaller = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-                self._publish_failure(reply, smaller, duration, None)
+                self._transport.publish(reply, body, headers)
+            except MessageTooLargeError as failure:
+                _LOG.warning(unsent, subject, failure)
+                self._transport.publish(reply, *self._encode(failure, duration, None))
         except ServiceError as failure:
-            _LOG.warning("the error of %s could not be sent: %s", self.operation.subject, failure)
+            _LOG.warning("the error of %s could not be sent: %s", subject, failure)
 
-    def _publish_failure(
-        self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
-    ) -> None:
-        self._transport.publish(
-            reply, encode_failure(error, duration, context), encode_error_headers(error)
-        )
+    @staticmethod
+    def _encode(
+        error: ServiceError, duration: float, context: RequestContext | None
+    ) -> tuple[bytes, bytes]:
+        headers = encode_error_headers(error, executed=context is not None and context.executed)
+        return encode_failure(error, duration, context), headers
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
@@ -237,7 +246,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
         token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=metadata.get("context", NO_CONTEXT),
+        metadata_context=received_context(metadata),
         headers=job.delivery.headers,
         deadline=job.deadline,
         work=job,

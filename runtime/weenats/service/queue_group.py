@@ -111,4 +111,6 @@ class QueueMembership:
             self._timer.cancel()
         self._timer = None
         if wait < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(wait, self.review)
+            self._timer = asyncio.get_running_loop().call_later(
+                wait, self.review, context=Context()
+            )

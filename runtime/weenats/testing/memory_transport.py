@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -74,7 +75,10 @@ class MemoryBroker:
             self.deliver(reply, "", b"", _NO_RESPONDERS)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
-            asyncio.get_running_loop().call_soon(subscription.on_delivery, delivery)
+            # As over a network, the sender's context variables do not arrive.
+            asyncio.get_running_loop().call_soon(
+                subscription.on_delivery, delivery, context=Context()
+            )
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}

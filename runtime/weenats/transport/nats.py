@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -104,7 +105,8 @@ class NatsTransport:
         async with self._connecting:
             self._check_open()
             if self._connection is None:
-                self._opening = asyncio.create_task(self._open(self._servers))
+                # An empty context: the connection outlives the request that needs it first.
+                self._opening = asyncio.create_task(self._open(self._servers), context=Context())
                 try:
                     self._use(await self._opening)
                 except asyncio.CancelledError:
