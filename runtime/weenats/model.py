@@ -46,7 +46,8 @@ class Model(BaseModel):
 
     Fields have Python names, and the names in the contract are their aliases. The constructor
     accepts both; JSON always uses the aliases. Values are not converted to another type: `"1"` is
-    not an integer, and NaN and infinities are not numbers.
+    not an integer, and NaN and infinities are not numbers. The text of a ValidationError names the
+    member that is wrong, and does not show its value.
 
     The value of an optional field that was not set is None, and JSON does not contain it. Where
     the contract allows null for an optional field, its value is `pydantic.MISSING` when it was not
@@ -78,4 +79,5 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,
     )

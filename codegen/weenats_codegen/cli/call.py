@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -40,9 +40,9 @@ class Arguments:
     service: str
     operation: str
     key: str
-    payload: str | None
+    payload: str | None = field(repr=False)
     timeout: float
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:

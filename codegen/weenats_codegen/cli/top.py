@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from weenats.discovery import list_stats
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
+from weenats_codegen.cli import output
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.output import console, plain, warn
 
@@ -198,8 +199,7 @@ def write(measurements: Sequence[Measurement]) -> None:
         {to_camel(name): value for name, value in asdict(each).items()} for each in measurements
     ]
     document = {"timestamp": datetime.now(UTC).isoformat(), "instances": instances}
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
+    output.write(f"{json.dumps(document)}\n")
 
 
 def rendered(measurements: Sequence[Measurement]) -> "Table | str":

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from weenats.model import OMIT_NONE, Model
 
 __all__ = ["typed_dict", "validator"]
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def typed_dict(model: type[Model], /, **members: Any) -> Any:

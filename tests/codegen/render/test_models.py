@@ -218,20 +218,49 @@ def test_nested_object_class_name(package: ModuleType) -> None:
 def test_write_only_fields_are_hidden_in_repr(
     generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
 ) -> None:
-    """`writeOnly` strings are part of the JSON, but never of `repr()`."""
+    """`writeOnly` values of any type are part of the JSON, but never of `repr()`."""
     secret = {"type": "string", "writeOnly": True}
+    numbers = {"type": "array", "items": {"type": "integer", "writeOnly": True}}
     properties = {
         "user": {"type": "string"},
         "pin": {**secret, "minLength": 4},
         "hint": {**secret, "default": "s3cret"},
         "code": {**secret, "enum": ["s3cret", "other"]},
         "shown": {"type": "string", "writeOnly": False},
+        "number": {"type": "integer", "writeOnly": True},
+        "numbers": numbers,
+        "maybe": {"anyOf": [secret, {"type": "null"}]},
+        "map": {"type": "object", "additionalProperties": secret},
+        "named": {"$ref": "#/$defs/pin"},
+        "whole": {
+            "type": "object",
+            "writeOnly": True,
+            "additionalProperties": False,
+            "properties": {"text": {"type": "string"}},
+        },
     }
-    module = generated(
-        contract_of({"type": "object", "required": ["pin"], "properties": properties})
-    )
-    values = {"user": "ada", "pin": "s3cret", "hint": "s3cret", "code": "s3cret", "shown": "x"}
+    state = {
+        "type": "object",
+        "required": ["pin"],
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    module = generated(contract_of(state) | {"$defs": {"pin": secret}})
+    values = {
+        "user": "ada",
+        "pin": "s3cret",
+        "hint": "s3cret",
+        "code": "s3cret",
+        "shown": "x",
+        "number": 77123,
+        "numbers": [77123],
+        "maybe": "s3cret",
+        "map": {"a": "s3cret"},
+        "named": "s3cret",
+        "whole": {"text": "s3cret"},
+    }
     thing = module.Thing.model_validate_json(json.dumps(values))
     assert "s3cret" not in f"{thing!r} {thing}"
+    assert "77123" not in f"{thing!r} {thing}"
     assert "ada" in repr(thing)
     assert json.loads(thing.model_dump_json()) == values
