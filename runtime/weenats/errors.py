@@ -50,6 +50,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "WrongEventLoopError",
 ]
 
 RETRY_AFTER: Final = "retryAfter"
@@ -295,6 +296,18 @@ class ConnectionLostError(UnavailableError):
 
     A call that was already sent may or may not have been executed.
     """
+
+
+class WrongEventLoopError(UnavailableError):
+    """A connection, client or service is used on another event loop than its own; not retried.
+
+    It belongs to the event loop that connected or started it, in the process that did so.
+    """
+
+    description = (
+        "a connection belongs to the event loop that opened it: create the client, transport or"
+        " service in the coroutine that uses it, or run all calls on one loop"
+    )
 
 
 def _restore(

@@ -5,12 +5,12 @@ import json
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
@@ -40,9 +40,9 @@ class Arguments:
     service: str
     operation: str
     key: str
-    payload: str | None
+    payload: str | None = field(repr=False)
     timeout: float
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -184,7 +184,7 @@ def encode_request(
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(

@@ -124,6 +124,7 @@ class Transport(Protocol):
 
         Raises:
             UnavailableError: no server can be reached, or the connection was closed.
+            WrongEventLoopError: the connection belongs to another event loop.
             PermissionDeniedError: the server refused the credentials of the connection.
             InvalidArgumentError: a file of credentials cannot be used.
         """
