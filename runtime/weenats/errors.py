@@ -133,13 +133,15 @@ class ServiceError(Exception):
     details: Any
     """A JSON object, a Model, or None."""
 
-    def __new__(cls, *args: object, **_: object) -> Self:
-        """Create an error that is valid even if a subclass does not call `super().__init__`."""
-        error = super().__new__(cls, *args)
-        error.message = cls.description
-        error.details = None
-        error.remote = False
-        return error
+    if not TYPE_CHECKING:  # it takes what the `__init__` of each subclass takes
+
+        def __new__(cls, *args: object, **_: object) -> Self:
+            """Create an error that is valid even if a subclass does not call `super().__init__`."""
+            error = super().__new__(cls, *args)
+            error.message = cls.description
+            error.details = None
+            error.remote = False
+            return error
 
     def __init__(
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None

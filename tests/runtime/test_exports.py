@@ -59,9 +59,9 @@ EXPORTS = {
     "weenats.formats": "AwareDatetime UUID date time timedelta",
     "weenats.interceptors": "CallNext Interceptor Setting",
     "weenats.logging": """
-        FIELDS JsonFormatter MessageFilter TextFormatter configure current_fields
+        FIELDS JsonFormatter LineFormatter MessageFilter TextFormatter configure current_fields
     """,
-    "weenats.model": "Model",
+    "weenats.model": "Model OMIT_NONE",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

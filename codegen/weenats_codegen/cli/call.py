@@ -5,15 +5,16 @@ import json
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers, messages
@@ -39,9 +40,9 @@ class Arguments:
     service: str
     operation: str
     key: str
-    payload: str | None
+    payload: str | None = field(repr=False)
     timeout: float
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -86,7 +87,12 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
             if arguments.token:
                 warn_if_exposed(transport)
             delivery = await transport.request(
-                endpoint.subject, request, lines, deadline, cancel_subject=cancel(arguments.service)
+                endpoint.subject,
+                request,
+                lines,
+                deadline,
+                is_reply,
+                cancel_subject=cancel(arguments.service),
             )
         except NoRespondersError:
             raise CliError(f"no instance of {arguments.service} is running") from None
@@ -95,7 +101,13 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
     replies: TypeAdapter[Reply] = TypeAdapter(
         messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
-    return replies.validate_json(delivery.payload, by_name=False)
+    try:
+        return replies.validate_json(delivery.payload, by_name=False)
+    except ValidationError:
+        error = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
+        if error is None:
+            raise
+        raise error from None
 
 
 async def _instances(
@@ -172,7 +184,7 @@ def encode_request(
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(

@@ -74,7 +74,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
         self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
-        return f"<ReceivedEvent {self.id} {self.data!r}>"
+        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
 
 
 class EventSubscription:

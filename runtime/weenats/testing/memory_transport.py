@@ -203,8 +203,15 @@ class MemoryTransport:
         finally:
             self._mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
@@ -212,7 +219,7 @@ class MemoryTransport:
             inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
             try:
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 

@@ -25,6 +25,7 @@ from weenats.transport.base import (
     OnDelivery,
     Subscription,
     check_message,
+    encode_subject,
     give_up,
 )
 from weenats.transport.inbox import ReplyInbox, gather_replies
@@ -206,8 +207,15 @@ class NatsTransport:
         finally:
             mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
         await self.connect()
@@ -216,7 +224,7 @@ class NatsTransport:
             try:
                 await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 
@@ -306,7 +314,9 @@ class NatsTransport:
         self._check_open()
 
     def _on_denied(self, _: NatsConnection, what: str, subject: str) -> None:
-        _LOG.warning("NATS refused a %s: %s", what, subject)
+        # A reply subject that is not UTF-8 cannot be written to every log.
+        shown_subject = encode_subject(subject).decode("utf-8", "backslashreplace")
+        _LOG.warning("NATS refused a %s: %s", what, shown_subject)
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
         else:

@@ -283,7 +283,7 @@ SMUGGLED = " 0\r\n\r\nPUB admin.delete 5\r\npwned\r\nPUB x"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a b", "a\tb", "a\nb", "a\rb", " a", "a ", f"a{SMUGGLED}", "a\udc80b"]
+    "text", ["", "a b", "a\tb", "a\nb", "a\rb", " a", "a ", f"a{SMUGGLED}", "a\ud800b"]
 )
 async def test_malformed_subjects_are_not_sent(
     caller: Transport, listener: Transport, subject: str, text: str

@@ -19,7 +19,14 @@ from nats.nuid import NUID
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionLostError
-from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery, check_subscription
+from weenats.transport.base import (
+    HEADER_FRAMING,
+    Delivery,
+    OnDelivery,
+    check_subscription,
+    decode_subject,
+    encode_subject,
+)
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -159,11 +166,11 @@ class NatsConnection(SteadyClient):
         """
         if headers:
             size = len(headers) + HEADER_FRAMING
-            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
-            self._append(b"%b%b\r\n%b\r\n" % (head, headers, payload))
+            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
+            self._append(b"%b%b\r\n%b\r\n" % (encode_subject(head), headers, payload))
         else:
-            head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
-            self._append(b"%b%b\r\n" % (head, payload))
+            head = f"PUB {subject} {reply} {len(payload)}\r\n"
+            self._append(b"%b%b\r\n" % (encode_subject(head), payload))
 
     def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
         """Subscribe.
@@ -303,7 +310,9 @@ class NatsConnection(SteadyClient):
         if interest is None:
             return
         try:
-            interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
+            interest.on_delivery(
+                Delivery(decode_subject(subject), decode_subject(reply), payload, block)
+            )
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
