@@ -95,7 +95,7 @@ async def test_library_needs_no_free_thread() -> None:
         await until(lambda: keys.age is not None)
         await keys.close()
         telemetry = ExportingTelemetry("http://127.0.0.1:9", TelemetrySettings(), CONTRACT, "i-1")
-        await asyncio.wait_for(telemetry.shut_down(5), LIMIT)
+        await asyncio.wait_for(telemetry.shut_down(0.1), LIMIT)
         held.set()
         await busy
 
