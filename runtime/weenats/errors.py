@@ -15,7 +15,8 @@ ServiceError
 ├── UnimplementedError          UNIMPLEMENTED        501   the service does not have the operation
 ├── UnavailableError            UNAVAILABLE          503   the service cannot take calls now
 │   ├── NoRespondersError                                  no service is subscribed to the subject
-│   └── ConnectionLostError                                no connection to NATS; outcome unknown
+│   ├── ConnectionLostError                                no connection to NATS; outcome unknown
+│   └── WrongEventLoopError                                opened on another event loop
 └── DeadlineExceededError       DEADLINE_EXCEEDED    504   the deadline of the call has passed
 
 Errors that a contract declares are generated as subclasses of these, with a `name` and typed
