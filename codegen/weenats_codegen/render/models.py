@@ -8,7 +8,7 @@ from typing import Final, cast
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
 from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
@@ -21,12 +21,6 @@ _FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", 
 _FORMAT_IMPORT: Final = re.compile(
     r"^from (?P<module>datetime|uuid|pydantic) import (?P<names>.+)\n", re.MULTILINE
 )
-# Attributes with these names would hide types that annotations use ("l" violates E741).
-_TYPE_NAMES: Final = frozenset({
-    "bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple", "l",
-})  # fmt: skip
-# The prefixes that pydantic reserves (protected_namespaces).
-_PROTECTED: Final = ("model_dump", "model_validate")
 _FILE_HEADER: Final = "# models"
 # datamodel-code-generator passes it to `Field` as `repr`.
 _REPR: Final = "x-repr"
@@ -157,7 +151,7 @@ def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
         f"{class_name}.{name}": attribute
         for class_name, schema in definitions.items()
         for name in _property_names(schema)
-        if (attribute := _attribute(name)) != name
+        if (attribute := field_name(name)) != name
     }
 
 
@@ -168,13 +162,3 @@ def _property_names(schema: JsonValue) -> Iterator[str]:
         yield from properties if isinstance(properties, dict) else ()
         for part in parts if isinstance(parts, list) else ():
             yield from _property_names(part)
-
-
-def _attribute(name: str) -> str:
-    attribute = field_name(name)
-    if attribute.startswith("model_") and (
-        hasattr(BaseModel, attribute) or attribute.startswith(_PROTECTED)
-    ):
-        return f"field_{attribute}"
-    is_taken = attribute in _TYPE_NAMES or hasattr(BaseModel, attribute)
-    return f"{attribute}_" if is_taken else attribute
