@@ -1,8 +1,7 @@
 """The Python names that a contract cannot use, found where they come from.
 
 Generated modules import names, their classes have base classes, and their packages stand beside
-those of other distributions. Nothing is imported here: sources are read, so that generating needs
-neither the runtime nor the time to load it.
+those of other distributions. The runtime is not imported for it: its source is read.
 """
 
 import ast
@@ -36,7 +35,6 @@ _TEMPLATES: Final = Path(__file__).parent / "render" / "templates"
 _IMPORT: Final = re.compile(r"^(?:from \S+ )?import ([\w, ]+)$", re.MULTILINE)
 _CONSTANT: Final = re.compile(r"^([A-Z]+): Final\b", re.MULTILINE)
 _DECORATOR: Final = re.compile(r"^ *@(\w+)$", re.MULTILINE)
-_MODEL_IMPORT: Final = re.compile(r'Import\.from_full_path\("([\w.]+)\.(\w+)"\)')
 
 
 @cache
@@ -134,13 +132,15 @@ def _imported() -> frozenset[str]:
 @cache
 def _imported_by_models() -> frozenset[str]:
     """Return the names that datamodel-code-generator may import from Python and pydantic."""
-    text = "".join(
-        _source("datamodel_code_generator", file)
-        for file in ("imports.py", "model/_pydantic_imports.py", "model/pydantic_v2/imports.py")
-    )
-    known = sys.stdlib_module_names | {"pydantic"}
+    # Imported here, since it takes as long as reading a contract.
+    from datamodel_code_generator import imports  # noqa: PLC0415
+    from datamodel_code_generator.model.pydantic_v2 import imports as pydantic  # noqa: PLC0415
+
+    known = sys.stdlib_module_names | {"pydantic", "typing_extensions"}
     return frozenset(
-        name for module, name in _MODEL_IMPORT.findall(text) if module.partition(".")[0] in known
+        value.import_
+        for value in (*vars(imports).values(), *vars(pydantic).values())
+        if isinstance(value, imports.Import) and (value.from_ or "").partition(".")[0] in known
     )
 
 
