@@ -40,26 +40,15 @@ _DECORATOR: Final = re.compile(r"^ *@(\w+)$", re.MULTILINE)
 @cache
 def classes() -> frozenset[str]:
     """Return the names that a generated class cannot have."""
-    return _imported() | _imported_by_models() | errors() | BUILTINS | _AMBIGUOUS
-
-
-@cache
-def errors() -> frozenset[str]:
-    """Return the errors of the runtime."""
-    for node in ast.parse(_source("weenats", "errors.py")).body:
-        match node:
-            case ast.Assign(targets=[ast.Name("__all__")], value=value):
-                names: list[str] = ast.literal_eval(value)
-                return frozenset(name for name in names if name.endswith("Error"))
-            case _:
-                continue
-    raise LookupError("weenats.errors has no __all__")  # pragma: no cover
+    runtime = _exported("model.py") | _exported("formats.py")
+    errors = frozenset(name for name in _exported("errors.py") if name.endswith("Error"))
+    return _imported() | _imported_by_models() | runtime | errors | BUILTINS | _AMBIGUOUS
 
 
 @cache
 def constants() -> frozenset[str]:
     """Return the names that the descriptor of an operation or event cannot have."""
-    return frozenset(_CONSTANT.findall(_templates())) | _imported()
+    return classes() | frozenset(_CONSTANT.findall(_templates()))
 
 
 @cache
@@ -142,6 +131,18 @@ def _imported_by_models() -> frozenset[str]:
         for value in (*vars(imports).values(), *vars(pydantic).values())
         if isinstance(value, imports.Import) and (value.from_ or "").partition(".")[0] in known
     )
+
+
+def _exported(file: str) -> frozenset[str]:
+    """Return the public names of a module of the runtime."""
+    for node in ast.parse(_source("weenats", file)).body:
+        match node:
+            case ast.Assign(targets=[ast.Name("__all__")], value=value):
+                names: list[str] = ast.literal_eval(value)
+                return frozenset(names)
+            case _:
+                continue
+    raise LookupError(f"weenats/{file} has no __all__")  # pragma: no cover
 
 
 def _members(source: str, name: str) -> frozenset[str]:

@@ -12,9 +12,11 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, ServiceError
+from weenats.transport.base import encode_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -69,7 +71,7 @@ class Migration:
         """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
-            self._task = asyncio.create_task(self._run(connection))
+            self._task = asyncio.create_task(self._run(connection), context=Context())
 
     async def stop(self) -> None:
         """Stop moving, and close the connection that is not used."""
@@ -168,7 +170,9 @@ class _Overlap:
             else:
                 subject, reply, payload, headers = content
                 sid = self._interest.sid
-                self._new.dispatch(sid, subject.encode(), reply.encode(), payload, headers)
+                self._new.dispatch(
+                    sid, encode_subject(subject), encode_subject(reply), payload, headers
+                )
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._arrived[delivery.content] += 1
