@@ -12,7 +12,7 @@ from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance
 from weenats.service.endpoint import EndpointRunner
 from weenats.service.handlers import CURRENT_BINDING, Binding
-from weenats.service.health import JWKS, HealthChecks, HealthSettings
+from weenats.service.health import JWKS, HealthChecks, HealthSettings, readiness
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -90,8 +90,13 @@ class Assembly:
             contract=handlers.contract,
             instance_id=instance_id,
             endpoints=[self._describe(runner) for runner in self.runners],
-            serving=lambda: is_serving() and self.membership.is_member,
-            checks=self._checks,
+            readiness=lambda: readiness(
+                serving=is_serving(),
+                connected=transport.is_connected,
+                member=self.membership.is_member,
+                refusing=self._refusing(),
+                checks=self._checks(),
+            ),
             data={} if self.monitor is None else self.monitor.data(),
         )
 
@@ -156,6 +161,17 @@ class Assembly:
 
     def _seconds_until_ready(self) -> float:
         return max((feature.seconds_until_ready() or 0.0 for feature in self._chain), default=0.0)
+
+    def _refusing(self) -> list[str]:
+        """Return the names of the features that refuse all requests now."""
+        operation = self.runners[0].operation if self.runners else None
+        return [
+            description.name
+            for feature in self._chain
+            if feature.seconds_until_ready()
+            and operation is not None
+            and (description := feature.describe(operation)) is not None
+        ]
 
     def _describe(self, runner: EndpointRunner) -> EndpointDescription:
         operation = runner.operation

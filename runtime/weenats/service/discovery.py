@@ -90,7 +90,7 @@ class EndpointDescription:
             last_error=counters.last_error,
             processing_time=counters.processing_time,
             average_processing_time=counters.processing_time // max(counters.requests, 1),
-            data=_current(self.data),
+            data={name: read() for name, read in self.data.items()} or MISSING,
         )
 
 
@@ -102,8 +102,7 @@ class Instance:
         contract: the contract of the service.
         instance_id: the id of the instance.
         endpoints: its endpoints.
-        serving: returns whether it accepts requests.
-        checks: returns the results of its health checks.
+        readiness: returns whether it is ready, and the results of its health checks.
         data: its other statistics in STATS.
         started: when it was started.
     """
@@ -111,8 +110,7 @@ class Instance:
     contract: ServiceContract
     instance_id: str
     endpoints: Sequence[EndpointDescription]
-    serving: Callable[[], bool]
-    checks: Callable[[], list[messages.HealthCheckEntry]]
+    readiness: Callable[[], messages.HealthCheckData]
     data: Statistics
     started: str = field(default_factory=utc_timestamp)
 
@@ -131,25 +129,25 @@ class Instance:
 
     def stats(self) -> messages.StatsResponse:
         """Return the answer to STATS."""
+        health = self.readiness().model_dump(mode="json", by_alias=True)
         return messages.StatsResponse(
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
             started=self.started,
             endpoints=[each.stats() for each in self.endpoints],
-            data=_current(self.data),
+            data={name: read() for name, read in self.data.items()} | {"health": health},
         )
 
     def health(self) -> messages.HealthCheck:
-        """Return the answer to a health request: "ok" while it serves and all checks pass."""
-        checks = self.checks()
-        ready = self.serving() and all(check.status == "ok" for check in checks)
+        """Return the answer to a health request: "ok" if the instance is ready."""
+        data = self.readiness()
         identity = self._identity()
         del identity["metadata"]
         return messages.HealthCheck(
             type="io.nats.micro.v1.ping_response",
             **identity,
-            status="ok" if ready else "error",
-            data=messages.HealthCheckData(live=True, ready=ready, checks=checks),
+            status="ok" if data.ready else "error",
+            data=data,
         )
 
     def _identity(self) -> dict[str, Any]:
@@ -197,11 +195,6 @@ def answer_health(transport: Transport, instance: Instance) -> list[Subscription
     """
     name = instance.contract.name
     return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
-
-
-def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of its own
-    """Return the current values as one object, absent when there are none."""
-    return {name: read() for name, read in data.items()} or MISSING
 
 
 def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import monotonic, perf_counter_ns, time_ns
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats.admission.job import Job
@@ -17,6 +18,7 @@ from weenats.errors import (
     InvalidArgumentError,
     MessageTooLargeError,
     ServiceError,
+    UnimplementedError,
 )
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol.identifiers import STAMPER
@@ -64,6 +66,7 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
+        self._logged_unimplemented = False
         self._call = chain(interceptors, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
@@ -136,6 +139,8 @@ class EndpointRunner:
     def _public_error(self, error: Exception) -> ServiceError:
         """Return the error that the caller gets; what it does not get is logged."""
         if isinstance(error, ServiceError) and self._codec.declares(error):
+            if isinstance(error, UnimplementedError):
+                self._log_unimplemented(error)
             return error
         cause: BaseException | None = error
         if isinstance(error, ContractBreachError):
@@ -146,6 +151,14 @@ class EndpointRunner:
             text = "failed"
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
         return InternalError()
+
+    def _log_unimplemented(self, error: UnimplementedError) -> None:
+        """Log once which line raises the error; callers are not told."""
+        frames = extract_tb(error.__traceback__)
+        if frames and not error.remote and not self._logged_unimplemented:
+            self._logged_unimplemented = True
+            place = f"{frames[-1].filename}:{frames[-1].lineno}"
+            _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:

@@ -64,6 +64,16 @@ class NatsService:
         return self._assembly is not None and self._assembly.membership.is_member
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it is connected to NATS now."""
+        return self._transport.is_connected
+
+    @property
+    def servers(self) -> str:
+        """The NATS servers of its connection, without credentials; "" if it has none."""
+        return self._transport.servers if isinstance(self._transport, NatsTransport) else ""
+
+    @property
     def jwks_state(self) -> JwksState | None:
         """The state of the published keys that tokens are verified with, None without any."""
         jwks = self._settings.jwks

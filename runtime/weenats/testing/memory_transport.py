@@ -129,6 +129,11 @@ class MemoryTransport:
         self._open = False
         self._closed = asyncio.Event()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open; see `Transport`."""
+        return self._open and not self._closed.is_set()
+
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
         self._open = True

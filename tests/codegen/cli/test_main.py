@@ -10,7 +10,7 @@ import pytest
 
 from weenats_codegen.cli.main import main
 
-VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "demo")
+VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "health", "demo")
 BLOCKED = (
     "import sys; sys.modules[{module!r}] = None; from weenats_codegen.cli.main import main; {code}"
 )
@@ -104,18 +104,22 @@ def test_missing_extra_is_named(
     assert done.stderr == f"weenats: this needs the extra `{extra}`: {install}\n"
 
 
-def test_unexpected_error_shows_traceback(
-    monkeypatch: pytest.MonkeyPatch,
+def test_unexpected_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unexpected exceptions are not caught, so their traceback is shown."""
-    from weenats_codegen.cli import generate
+    """A bug of weenats is one line without values; an environment variable shows its traceback."""
+    from weenats_codegen.cli import explain
 
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(generate, "generate", broken)
-    with pytest.raises(ZeroDivisionError):
-        main(["generate"])
+    monkeypatch.setattr(explain, "_common", None)
+    explained = ["explain", "receipts.handlers:Receipts"]
+    assert main(explained) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("weenats: unexpected TypeError at ")
+    assert line.endswith(", a bug; WEENATS_TRACEBACK=1 shows its traceback")
+    assert "explain.py:" in line
+    monkeypatch.setenv("WEENATS_TRACEBACK", "1")
+    assert main(explained) == 1
+    assert "Traceback (most recent call last):" in capsys.readouterr().err
 
 
 def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
