@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
-from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
+from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance
 from weenats.service.endpoint import EndpointRunner
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation, ServiceContract
     from weenats.errors import ServiceError
     from weenats.service.handlers import Endpoint, ServiceHandlers
+    from weenats.service.health.http import HealthServer
     from weenats.service.settings import ServiceSettings
     from weenats.telemetry.settings import TelemetrySettings
     from weenats.transport.base import Delivery, Transport
@@ -50,6 +51,7 @@ class Assembly:
         runners: serve its endpoints.
         membership: its membership of the queue group.
         health: its health checks.
+        http: serves its health over HTTP, None without `http`.
         monitor: takes snapshots, None without monitoring.
         instance: its description for discovery.
     """
@@ -63,6 +65,7 @@ class Assembly:
         is_serving: Callable[[], bool],
     ) -> None:
         self._settings = settings
+        self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
         self.binding = Binding(transport, self.telemetry)
         self.admission = self._admission()
@@ -86,17 +89,12 @@ class Assembly:
             if settings.monitoring is None
             else Monitor(settings.monitoring, transport, handlers.contract, instance_id)
         )
+        self.http = _http(settings.health, self._readiness)
         self.instance = Instance(
             contract=handlers.contract,
             instance_id=instance_id,
             endpoints=[self._describe(runner) for runner in self.runners],
-            readiness=lambda: readiness(
-                serving=is_serving(),
-                connected=transport.is_connected,
-                member=self.membership.is_member,
-                refusing=self._refusing(),
-                checks=self._checks(),
-            ),
+            readiness=self._readiness,
             data={} if self.monitor is None else self.monitor.data(),
         )
 
@@ -126,6 +124,8 @@ class Assembly:
         if self.monitor is not None:
             await self.monitor.close()
         await self.health.close()
+        if self.http is not None:
+            await self.http.close()
         await self.telemetry.shut_down()
 
     def _admission(self) -> Admission:
@@ -161,6 +161,15 @@ class Assembly:
 
     def _seconds_until_ready(self) -> float:
         return max((feature.seconds_until_ready() or 0.0 for feature in self._chain), default=0.0)
+
+    def _readiness(self) -> HealthCheckData:
+        return readiness(
+            serving=self._is_serving(),
+            connected=self.binding.transport.is_connected,
+            member=self.membership.is_member,
+            refusing=self._refusing(),
+            checks=self._checks(),
+        )
 
     def _refusing(self) -> list[str]:
         """Return the names of the features that refuse all requests now."""
@@ -203,6 +212,16 @@ class Assembly:
         if jwks.state().status != "empty":
             return [*entries, HealthCheckEntry(name=JWKS, status="ok")]
         return [*entries, HealthCheckEntry(name=JWKS, status="error", message="there are no keys")]
+
+
+def _http(
+    settings: HealthSettings | None, readiness: Callable[[], HealthCheckData]
+) -> HealthServer | None:
+    if settings is None or settings.http is None:
+        return None
+    from weenats.service.health.http import HealthServer  # noqa: PLC0415 - needs aiohttp
+
+    return HealthServer(settings.http, readiness)
 
 
 def _telemetry(

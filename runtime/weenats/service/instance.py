@@ -91,6 +91,7 @@ class NatsService:
         Raises:
             UnavailableError: NATS cannot be reached, or the service was stopped meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
+            OSError: the address of HTTP probes cannot be used.
             RuntimeError: the instance was started before.
         """
         if self._state != "new":
@@ -106,6 +107,8 @@ class NatsService:
             )
             if self._settings.jwks is not None:
                 self._settings.jwks.start()
+            if assembly.http is not None:
+                await assembly.http.start()
             await self._transport.connect()
             self._handlers.bind(assembly.binding)
             await self._subscribe(assembly)
