@@ -12,6 +12,7 @@ from weenats.discovery import check_health, list_stats
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckData
 from weenats.protocol.subjects import SubjectError
+from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import (
@@ -72,7 +73,7 @@ async def find_health(
     Raises:
         CliError: There is no such service or instance.
     """
-    deadline = monotonic() + timeout
+    deadline = monotonic() + seconds(timeout)
     async with connection(servers, timeout) as transport:
         left = max(deadline - monotonic(), 0.001)
         stats = await list_stats(transport, service, timeout=left, on_invalid=warn_once())

@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,41 @@ def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(check, "check", interrupted)
     assert main(["check"]) == 130
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints the version of the installed package."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"weenats {version('weenats')}\n"
+
+
+def test_similar_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that does not exist names the most similar one."""
+    assert main(["servces"]) == 2
+    assert "Did you mean 'services'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables"),
+    [
+        ("bash", {"COMP_WORDS": "weenats hea", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "weenats hea"}),
+        (
+            "fish",
+            {"_TYPER_COMPLETE_ARGS": "weenats hea", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        ),
+    ],
+)
+def test_shell_completion(shell: str, variables: dict[str, str]) -> None:
+    """Each shell has a script, and gets the commands that begin as what was typed."""
+    for instruction, expected in (("source", "_WEENATS_COMPLETE="), ("complete", "health")):
+        done = subprocess.run(
+            [sys.executable, "-c", "from weenats_codegen.cli.main import main; main()"],
+            env={**os.environ, **variables, "_WEENATS_COMPLETE": f"{instruction}_{shell}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert expected in done.stdout
+        assert done.stderr == ""
