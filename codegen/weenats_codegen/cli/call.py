@@ -25,7 +25,7 @@ from weenats.errors import (
 )
 from weenats.protocol import headers, messages
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.subjects import Kind, SubjectError, cancel, check_component
+from weenats.protocol.subjects import Kind, SubjectError, build, cancel, check_component
 from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
@@ -91,6 +91,7 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
         instances = asyncio.ensure_future(_instances(transport, arguments.service, left))
         try:
             endpoint, kind = await locate(transport, arguments, left)
+            check_subject(arguments, endpoint, kind)
             request = encode_request(arguments, payload, endpoint, kind)
             delivery = await _send(transport, arguments, endpoint.subject, request, deadline)
         finally:
@@ -189,7 +190,7 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
     known: list[str] = []
     for endpoint in info.endpoints:
         metadata = _metadata(endpoint)
-        if metadata is None:
+        if not metadata:
             continue
         if metadata["operation"] == operation:
             return endpoint, Kind(metadata["kind"])
@@ -199,16 +200,32 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
 
 
-def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str] | None:
-    """Return the metadata of an endpoint, None if it is not one that weenats can call."""
+def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind) -> None:
+    """Refuse an endpoint on another subject than its operation has: any user may answer INFO.
+
+    Raises:
+        CliError: The request would be published elsewhere in the name of the user.
+    """
+    with suppress(SubjectError):
+        aggregate = _metadata(endpoint).get("aggregate", "")
+        if endpoint.subject == build(arguments.service, kind, aggregate, arguments.operation):
+            return
+    raise CliError(
+        f"an instance of {arguments.service} names {endpoint.subject} as the subject of"
+        f" {arguments.operation}, which it is not: nothing was sent"
+    )
+
+
+def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
+    """Return the metadata of an endpoint, {} if it is not one that weenats can call."""
     metadata = endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
     if metadata.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
-        return None
+        return {}
     try:
         for name in ("operation", "aggregate"):
             check_component(metadata[name])
     except (KeyError, SubjectError):
-        return None
+        return {}
     return metadata
 
 
@@ -219,7 +236,7 @@ def encode_request(
     token = arguments.token
     try:
         authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
-        aggregate = (_metadata(endpoint) or {})["aggregate"]
+        aggregate = _metadata(endpoint)["aggregate"]
         target = messages.AggregateId(type=aggregate, key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(

@@ -1,38 +1,39 @@
 """Operations: what they refer to is declared, their limits and models are usable."""
 
-from __future__ import annotations
-
 import difflib
 import keyword
-import math
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator
+from typing import Final
 
+from weenats_codegen.lint.values import number
 from weenats_codegen.naming import is_reserved_package, package_name
-from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.walk import contract_schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.keywords import COMBINING, OBJECT
+from weenats_codegen.parser.source import Source
+from weenats_codegen.parser.walk import Node, Schema, contract_schemas, entries
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),
     ("commands", "emits", "event"),
     ("queries", "errors", "error"),
 )
+_MAX_LENGTH: Final = 50
+_MAX_SUGGESTIONS: Final = 50
+"""The names for which similar ones are looked for, which takes long in a large contract."""
 
 
 def check_declared(contract: Node) -> Iterator[Diagnostic]:
     """Yield errors and events that an operation names and the contract does not declare."""
+    suggestions = 0
     for section, member, kind in _REFERENCES:
-        known = list(contract.get(f"{kind}s").mapping)
+        known = contract.get(f"{kind}s").mapping
+        names = [*entries(contract, f"{kind}s")]
         for operation in contract.get(section).members.values():
             for item in operation.get(member).items:
                 if isinstance(item.value, str) and item.value not in known:
-                    close = difflib.get_close_matches(item.value, known, n=1)
+                    suggestions += 1
+                    is_like = len(item.value) <= _MAX_LENGTH and suggestions <= _MAX_SUGGESTIONS
+                    close = difflib.get_close_matches(item.value, names, n=1) if is_like else []
                     yield item.diagnostic(
                         f"the {kind} {quoted(item.value)} is not declared",
                         f"did you mean {close[0]}?" if close else f"declare it under {kind}s",
@@ -44,8 +45,8 @@ def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
     for section in ("commands", "queries"):
         for operation in contract.get(section).members.values():
             limit = operation.get("rateLimit")
-            burst = _number(limit.mapping, "burst", math.inf)
-            if burst < _number(limit.mapping, "maxRequestsPerSecond", 0):
+            burst = number(limit, "burst")
+            if burst is not None and burst < (number(limit, "maxRequestsPerSecond") or 0):
                 yield limit.diagnostic(
                     "is less than maxRequestsPerSecond", "use at least that number", "burst"
                 )
@@ -83,14 +84,9 @@ def check_package(contract: Node) -> Iterator[Diagnostic]:
         )
 
 
-def _number(members: Schema, key: str, default: float) -> float:
-    value = members.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(cast("float", value)) if is_number else default
-
-
 def _is_class(schema: Schema) -> bool:
     if "allOf" in schema:
         return True
     named = "properties" in schema or schema.get("additionalProperties") is False
+    named = named or schema.keys().isdisjoint({*OBJECT, *COMBINING})  # check_object reports it
     return schema.get("type") == "object" and named and "patternProperties" not in schema

@@ -66,9 +66,13 @@ class ContractError(Exception):
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Initialize the exception; its text has one line for each diagnostic."""
+        """Initialize the exception."""
         self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(set(diagnostics)))
-        super().__init__("\n".join(map(str, self.diagnostics)))
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        """Return one line for each diagnostic."""
+        return "\n".join(map(str, self.diagnostics))
 
 
 def quoted(value: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import asyncio
+    from contextvars import Context
 
     from weenats.context import OnAnswer, RequestContext
     from weenats.errors import ServiceError
@@ -49,8 +50,10 @@ class Job:
 
     Attributes:
         answered: whether it was answered or dropped; later outcomes are ignored.
+        executed: whether the handler of its request has begun.
         started: when its task started, on the monotonic clock; None before.
         task: the task that handles it, while it runs.
+        variables: the context variables of that task.
         received: when it arrived, nanoseconds since the epoch; 0 for events.
         context: the context of the request while it is served, None before and after.
         on_answer: functions to call once the request has been answered.
@@ -61,10 +64,12 @@ class Job:
     deadline: float | None = None
     received: int = 0
     answered: bool = field(default=False, init=False)
+    executed: bool = field(default=False, init=False)
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
+    variables: Context | None = field(default=None, init=False)
     context: RequestContext | None = field(default=None, init=False)
-    on_answer: list[OnAnswer] = field(default_factory=list["OnAnswer"], init=False)
+    on_answer: tuple[OnAnswer, ...] = field(default=(), init=False)
     _shields: int = field(default=0, init=False)
     _interrupted: bool = field(default=False, init=False)
 
@@ -85,7 +90,7 @@ class Job:
                 callback(context, error)
             except Exception:  # noqa: BLE001 - the request has been answered; the others must run
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
-        self.on_answer.clear()  # or job, callback and context would keep each other alive
+        self.on_answer = ()  # or job, callback and context would keep each other alive
 
     @property
     def is_shielded(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,7 +29,9 @@ from weenats.protocol.timeouts import Duration
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-__all__ = ["AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
+__all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
+MAX_TEXT: Final = 255
+"""The length of the longest accepted `iss`, `sub` and principal claim."""
 
 
 def in_seconds(value: Duration) -> float:
@@ -115,7 +117,8 @@ class JwtAuthConfig(_Config):
         public_key: public key of the issuer: PEM or JWK (JSON text or mapping).
         jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
         secret: secret shared with the issuer, for the HMAC algorithms.
-        issuer: required `iss` of tokens. None accepts every issuer that has the key.
+        issuer: required `iss` of tokens, exactly as they have it: a URL, a URN or a plain name.
+            None accepts every issuer that has the key.
         audience: required `aud` of tokens; of several, tokens need one. None refuses tokens that
             have an `aud`.
         required: whether requests need a token, for operations whose contract does not specify it.
@@ -197,9 +200,11 @@ AuthConfig = Annotated[NoAuthConfig | JwtAuthConfig, Field(discriminator="type")
 
 
 def _check_issuer(issuer: str) -> None:
-    url = _split(issuer)
-    if url is None or url.username is not None or url.query or url.fragment:
-        raise ValueError("issuer must be an https URL without user, query and fragment")
+    """Refuse what no token can have as `iss`; RFC 7519 allows any string, not only URLs."""
+    if not 0 < len(issuer) <= MAX_TEXT or not issuer.isprintable() or issuer != issuer.strip():
+        raise ValueError(
+            f"issuer must be 1 to {MAX_TEXT} printable characters without spaces around them"
+        )
 
 
 def _check_jwks_uri(uri: str, plain_http_hosts: Collection[str]) -> None:

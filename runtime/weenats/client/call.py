@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
-from weenats.client.tokens import TokenSource, check_source, set_token
+from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.operations import operation_codec
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
-from weenats.errors import DeadlineExceededError
+from weenats.errors import DeadlineExceededError, UnauthenticatedError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
@@ -127,10 +128,12 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
-        context.metadata_context = {**context.metadata_context, **options["context"]}
+        context.metadata_context = MappingProxyType(
+            {**context.metadata_context, **options["context"]}
+        )
     if "headers" in options:
         header_names.check(options["headers"])
-        context.headers = {**context.headers, **options["headers"]}
+        context.headers = MappingProxyType({**context.headers, **options["headers"]})
 
 
 class Exchange:
@@ -184,7 +187,11 @@ class Exchange:
             _is_reply,
             cancel_subject=self._cancel_subject,
         )
-        return self._codec.decode_response(reply.payload)
+        try:
+            return self._codec.decode_response(reply.payload)
+        except UnauthenticatedError:
+            context[TOKEN_REFUSED] = reply.headers.get(header_names.TOKEN_REFUSED, "")
+            raise
 
 
 def _is_reply(delivery: Delivery) -> bool:

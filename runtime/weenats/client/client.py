@@ -13,9 +13,11 @@ from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.principal import read_only
 from weenats.protocol import headers as header_names
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
+from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
@@ -184,7 +186,7 @@ class ServiceClient:
             InvalidArgumentError: the header is reserved or malformed.
         """
         header_names.check({name: value})
-        headers = {**self._defaults.headers, name: value}
+        headers = read_only({**self._defaults.headers, name: value})
         return self._with(_defaults=self._defaults._replace(headers=headers), _chains={})
 
     def with_context(self, **members: JsonValue) -> Self:
@@ -196,7 +198,7 @@ class ServiceClient:
         Returns:
             A client with these members.
         """
-        context = {**self._defaults.context, **members}
+        context = read_only({**self._defaults.context, **members})
         return self._with(_defaults=self._defaults._replace(context=context))
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
@@ -252,6 +254,8 @@ class ServiceClient:
     def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
         """Record a CLIENT span and the duration of every call, with the application's providers.
 
+        In the handlers of a service that has an `exporter_url`, they are exported with its own.
+
         Args:
             settings: what is recorded.
 
@@ -266,7 +270,7 @@ class ServiceClient:
             raise ValueError(
                 "exporter_url is for services only: a client uses the application's providers"
             )
-        telemetry = ClientTelemetry(TelemetryManager(settings), self._transport)
+        telemetry = ClientTelemetry(DelegatingTelemetry(settings), self._transport)
         return self._with(_telemetry=telemetry, _chains={})
 
     async def execute(

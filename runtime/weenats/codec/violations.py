@@ -1,20 +1,19 @@
 """Violations of the contract by a message, reported without its content."""
 
-from __future__ import annotations
-
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InternalError, InvalidArgumentError
 
-__all__ = ["invalid", "not_json", "reason", "validation_errors", "violations"]
+__all__ = ["breach", "invalid", "not_json", "reason", "validation_errors", "violations"]
 _MAX_VIOLATIONS: Final = 20
+_MAX_FOUND: Final = 1000
 _MAX_POINTER_LENGTH: Final = 200
 
 
-def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
+def validation_errors(error: ValidationError, data: bytes = b"") -> list[Any]:
     """Return the errors that pydantic found in a message, without the input.
 
     pydantic adds the branch of a union to the location of an error. Here `loc` has only what is in
@@ -22,8 +21,11 @@ def validation_errors(error: ValidationError, data: bytes) -> list[Any]:
 
     Args:
         error: the exception of pydantic.
-        data: the message.
+        data: the message; b"" when its type has no unions.
     """
+    count = error.error_count()
+    if count > _MAX_FOUND:  # pydantic lists all or none, which takes seconds for a large message
+        return [{"type": "", "loc": (), "msg": f"{count} violations, which is too many to list"}]
     found: list[Any] = error.errors(include_url=False, include_input=False, include_context=False)
     try:
         document = from_json(data)
@@ -53,7 +55,8 @@ def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
         found: one or more errors of `validation_errors`.
     """
     listed = [_violation(each) for each in found[:_MAX_VIOLATIONS]]
-    text = f"{message}: {listed[0]['pointer']}: {listed[0]['message']}"
+    first = listed[0]
+    text = ": ".join(part for part in (message, first["pointer"], first["message"]) if part)
     return InvalidArgumentError(text, details={"violations": listed})
 
 
@@ -67,6 +70,17 @@ def not_json(message: str, error: ValueError) -> InvalidArgumentError:
     return InvalidArgumentError(
         message, details={"violations": [{"pointer": "", "message": str(error)}]}
     )
+
+
+def breach(message: str, error: ValidationError, data: bytes) -> InternalError:
+    """Return the error that reports the violations of a message from a service.
+
+    Args:
+        message: the message of the error.
+        error: the exception of pydantic.
+        data: the message from the service.
+    """
+    return InternalError(message, details={"violations": violations(error, data)})
 
 
 def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:

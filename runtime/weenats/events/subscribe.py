@@ -1,13 +1,11 @@
 """Subscriptions to typed events."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
+from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
@@ -15,17 +13,15 @@ from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec.events import EventCodec, event_codec
-from weenats.context import CURRENT, NO_CONTEXT, MessageContext
+from weenats.context import CURRENT, MessageContext, received_context
+from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
-from weenats.telemetry.manager import SILENT
+from weenats.telemetry.delegating import OF_SERVICE
+from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
-
-if TYPE_CHECKING:
-    from weenats.contract import Event
-    from weenats.telemetry.manager import TelemetryManager
-    from weenats.transport.base import Subscription, Transport
+from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
 _LOG: Final = logging.getLogger("weenats.events")
@@ -69,7 +65,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
             timestamp=notification["timestamp"],
             correlation_id=correlation.get("correlationId", message_id),
             causation_id=correlation.get("causationId"),
-            metadata_context=metadata.get("context", NO_CONTEXT),
+            metadata_context=received_context(metadata),
             headers=headers,
         )
         self.id: str = notification["id"]
@@ -79,6 +75,26 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
     def __repr__(self) -> str:
         return f"<ReceivedEvent {self.id} {self.data!r}>"
+
+
+class EventSubscription:
+    """A running subscription; `async with` ends it."""
+
+    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
+        self._transport = transport
+        self._interest = interest
+        self._admission = admission
+
+    async def unsubscribe(self) -> None:
+        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
+        await self._transport.unsubscribe([self._interest])
+        await self._admission.drain(_DRAIN_TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.unsubscribe()
 
 
 EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
@@ -134,6 +150,7 @@ async def subscribe(
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
         event_codec(event),
+        OF_SERVICE.get(),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -147,34 +164,16 @@ async def subscribe(
     return subscription
 
 
-class EventSubscription:
-    """A running subscription; `async with` ends it."""
-
-    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
-        self._transport = transport
-        self._interest = interest
-        self._admission = admission
-
-    async def unsubscribe(self) -> None:
-        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
-        await self._transport.unsubscribe([self._interest])
-        await self._admission.drain(_DRAIN_TIMEOUT)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.unsubscribe()
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _EventWorker(Generic[DataT]):
     event: Event[DataT]
     handler: EventHandler[DataT]
     telemetry: EventTelemetry | None
     codec: EventCodec
+    of_service: TelemetryManager | None = None
 
     async def run(self, job: Job) -> None:
+        OF_SERVICE.set(self.of_service)
         try:
             notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:

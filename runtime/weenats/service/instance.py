@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Final, Self
 
 from weenats.errors import ConnectionLostError, UnavailableError
@@ -116,7 +117,7 @@ class NatsService:
             await self._stop(budget=0)
             raise
         self._state = "serving"
-        self._watch = asyncio.create_task(self._stop_without_connection())
+        self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
             observe(self, assembly.telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
@@ -175,7 +176,9 @@ class NatsService:
 
     def _begin_stop(self) -> asyncio.Task[None]:
         if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(self._settings.drain_timeout))
+            self._stopping = asyncio.create_task(
+                self._stop(self._settings.drain_timeout), context=Context()
+            )
         return self._stopping
 
     def _on_signal(self) -> None:

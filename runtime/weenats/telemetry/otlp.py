@@ -12,15 +12,18 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
+from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.util.types import AttributeValue
 
     from weenats.contract import ServiceContract
     from weenats.telemetry.settings import TelemetrySettings
@@ -50,6 +53,7 @@ class ExportingTelemetry(TelemetryManager):
                 "service.name": contract.name,
                 "service.version": contract.version,
                 "service.instance.id": instance_id,
+                **_from_environment(),
                 "deployment.environment.name": settings.environment,
             }
         )
@@ -60,9 +64,11 @@ class ExportingTelemetry(TelemetryManager):
         reader = PeriodicExportingMetricReader(metrics)
         self._meters = MeterProvider([reader], resource, shutdown_on_exit=False)
         super().__init__(settings, tracer_provider=self._tracers, meter_provider=self._meters)
+        add_exporting(self, contract.name)
 
     @override
     async def shut_down(self) -> None:
+        remove_exporting(self)
         await asyncio.to_thread(self._shut_down)
 
     def _shut_down(self) -> None:
@@ -78,6 +84,12 @@ class ExportingTelemetry(TelemetryManager):
             thread.join(max(deadline - monotonic(), 0))
         if any(thread.is_alive() for thread in threads):
             _LOG.warning("telemetry was not exported completely: the receiver does not answer")
+
+
+def _from_environment() -> dict[str, AttributeValue]:
+    """Return OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which win over our defaults."""
+    attributes = OTELResourceDetector().detect().attributes
+    return {name: value for name, value in attributes.items() if value}
 
 
 def _run(end: Callable[[], None]) -> None:

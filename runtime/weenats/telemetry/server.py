@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
-from weenats.telemetry.propagation import extract_trace_context, in_context
+from weenats.telemetry.propagation import extract_trace_context
 from weenats.telemetry.recording import CallRecorder, end_span
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ServedOperation(CallRecorder):
             if unsampled is None:
                 context.otel_context = set_span_in_context(self._start(context, parent), parent)
             else:
-                context.otel_context = in_context(unsampled, parent)
+                context.otel_context = set_span_in_context(unsampled, parent)
             otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 
@@ -155,7 +155,7 @@ class ServedOperation(CallRecorder):
         if self._hides_principal:
             context.recorder = partial(self._record, span)
         elif self._has_features:
-            context.recorder = span.set_attributes
+            context.recorder = getattr(span, "add_scalars", span.set_attributes)
         return span
 
     def _record(self, span: Span, attributes: Mapping[str, str | bool]) -> None:
@@ -168,8 +168,9 @@ class ServedOperation(CallRecorder):
         span.set_attributes(shown)
 
     def _end(self, context: RequestContext, error: ServiceError | None) -> None:
-        if context.span is not None:
-            end_span(context.span, error)
+        span = context.span
+        if span is not None:
+            end_span(span, error)
         self._count(context.arrival, error)
 
     def _count(self, received: int, error: ServiceError | None) -> None:

@@ -1,19 +1,24 @@
 """An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    check_subscription,
+    give_up,
+)
 from weenats.transport.inbox import RequestMux, gather_replies
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -70,7 +75,10 @@ class MemoryBroker:
             self.deliver(reply, "", b"", _NO_RESPONDERS)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
-            asyncio.get_running_loop().call_soon(subscription.on_delivery, delivery)
+            # As over a network, the sender's context variables do not arrive.
+            asyncio.get_running_loop().call_soon(
+                subscription.on_delivery, delivery, context=Context()
+            )
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
@@ -160,7 +168,7 @@ class MemoryTransport:
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
         self._check_open()
-        check_size(subject, payload, headers, self.max_payload)
+        check_message(subject, reply, payload, headers, self.max_payload)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
@@ -206,6 +214,7 @@ class MemoryTransport:
     ) -> _Subscription:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
+        check_subscription(subject, queue_group)
         subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."))
         self._mine.append(subscription)
         self.broker.add(subscription)

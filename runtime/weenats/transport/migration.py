@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, ServiceError
@@ -69,7 +70,7 @@ class Migration:
         """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
-            self._task = asyncio.create_task(self._run(connection))
+            self._task = asyncio.create_task(self._run(connection), context=Context())
 
     async def stop(self) -> None:
         """Stop moving, and close the connection that is not used."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,14 @@ from weenats.errors import (
     UnavailableError,
 )
 from weenats.protocol.timeouts import seconds
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    give_up,
+)
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
@@ -107,7 +115,8 @@ class NatsTransport:
         async with self._connecting:
             self._check_open()
             if self._connection is None:
-                self._opening = asyncio.create_task(self._open(self._servers))
+                # An empty context: the connection outlives the request that needs it first.
+                self._opening = asyncio.create_task(self._open(self._servers), context=Context())
                 try:
                     self._use(await self._opening)
                 except asyncio.CancelledError:
@@ -141,7 +150,7 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None:
             connection = self._opened()
-        check_size(subject, payload, headers, connection.max_payload)
+        check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
                 "the buffer for messages to NATS is full: the server is unreachable or too slow"

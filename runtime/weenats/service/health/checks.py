@@ -1,20 +1,15 @@
 """The health checks of a service, which run in the background; requests get the latest results."""
 
-from __future__ import annotations
-
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from weenats._internal.periodic import Periodic
+from weenats.protocol.messages import HealthCheckEntry
 from weenats.protocol.timeouts import seconds
 from weenats.service.health.check_runner import CheckResult, CheckRunner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from weenats.protocol.messages import HealthCheckEntry
-    from weenats.service.health.settings import HealthSettings
+from weenats.service.health.settings import HealthSettings
 
 __all__ = ["HealthChecks"]
 

@@ -1,20 +1,15 @@
 """Serves `/livez` and `/readyz` over HTTP, for the probes of an orchestrator."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from aiohttp import web
 from typing_extensions import override
 
+from weenats.protocol.messages import HealthCheckData
 from weenats.service.health.settings import parse_address
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from weenats.protocol.messages import HealthCheckData
 
 __all__ = ["HealthServer"]
 _LOG: Final = logging.getLogger("weenats.health")

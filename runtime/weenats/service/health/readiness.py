@@ -1,15 +1,10 @@
 """Whether an instance is ready for requests, and what keeps it from being so."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from pydantic import MISSING
 
 from weenats.protocol.messages import HealthCheckData, HealthCheckEntry
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["readiness"]
 

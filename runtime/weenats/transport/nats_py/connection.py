@@ -19,7 +19,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats.errors import ConnectionLostError
-from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery
+from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -172,7 +172,11 @@ class NatsConnection(SteadyClient):
             subject: the subject, which may have wildcards.
             queue_group: the queue group, "" for none.
             on_delivery: called with each message.
+
+        Raises:
+            InvalidArgumentError: the subject or the queue group is malformed.
         """
+        check_subscription(subject, queue_group)
         interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
