@@ -123,7 +123,7 @@ async def test_ejected_instance_is_not_ready(nats_url: str) -> None:
     handlers = Probe()
 
     async def fail(*_: Any) -> Any:
-        raise ValueError
+        raise ConnectionRefusedError
 
     handlers.actions["fail"] = fail
     builder = NatsServiceBuilder(handlers, nats_url).with_queue_group("probe", self_eject=True)
