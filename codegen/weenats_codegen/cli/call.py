@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
@@ -73,9 +73,12 @@ def parse_payload(text: str | None) -> JsonValue:
     """Return the payload; `-` reads standard input, None is an empty object."""
     if text is None:
         return {}
+    if text == "-" and cast("object", sys.stdin) is None:
+        raise typer.BadParameter("standard input is closed")
     try:
         # As bytes: JSON is UTF-8, whatever the locale is.
         value: JsonValue = json.loads(sys.stdin.buffer.read() if text == "-" else text)
+        json.dumps(value, allow_nan=False)  # NaN, and numbers that are too large for a float
     except ValueError as error:
         raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
     except RecursionError:

@@ -144,6 +144,16 @@ def test_streams_that_were_closed(closed: str, stale: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_closed_stdin_is_wrong_usage() -> None:
+    """A payload from standard input that is closed is wrong usage."""
+    command = f'"{sys.executable}" -m weenats_codegen call receipts get r-1 - <&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, check=False, timeout=60, text=True
+    )
+    assert done.returncode == 2
+    assert "standard input is closed" in done.stderr
+
+
 def test_long_lines_are_cut() -> None:
     """A warning or an error has a bounded length."""
     assert len(one_line("x" * 100_000)) < 3000
