@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic_core import from_json
 
 from weenats.codec.failures import decode_model
+from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import InternalError
 from weenats.model import Model
 from weenats.protocol import subjects
@@ -199,7 +200,11 @@ async def check_health(
 async def _request(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
-    reply = await transport.request(subject, b"", headers, monotonic() + timeout)
+    deadline = monotonic() + timeout
+    reply = await transport.request(subject, b"", headers, deadline, is_answer)
+    error = error_in_headers(reply)
+    if error is not None:
+        raise error
     return decode_model(model, reply.payload)
 
 
@@ -215,7 +220,12 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     if service is not None:
         subjects.check_discovered_name(service)
     replies = await transport.request_many(
-        subjects.discovery(verb, service), b"", headers, timeout=timeout, quiet=min(_QUIET, timeout)
+        subjects.discovery(verb, service),
+        b"",
+        headers,
+        timeout=timeout,
+        quiet=min(_QUIET, timeout),
+        accepts=is_answer,
     )
     found: list[InstanceT] = []
     for reply in replies:

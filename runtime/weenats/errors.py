@@ -50,6 +50,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "WrongEventLoopError",
 ]
 
 RETRY_AFTER: Final = "retryAfter"
@@ -132,13 +133,15 @@ class ServiceError(Exception):
     details: Any
     """A JSON object, a Model, or None."""
 
-    def __new__(cls, *args: object, **_: object) -> Self:
-        """Create an error that is valid even if a subclass does not call `super().__init__`."""
-        error = super().__new__(cls, *args)
-        error.message = cls.description
-        error.details = None
-        error.remote = False
-        return error
+    if not TYPE_CHECKING:  # it takes what the `__init__` of each subclass takes
+
+        def __new__(cls, *args: object, **_: object) -> Self:
+            """Create an error that is valid even if a subclass does not call `super().__init__`."""
+            error = super().__new__(cls, *args)
+            error.message = cls.description
+            error.details = None
+            error.remote = False
+            return error
 
     def __init__(
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
@@ -293,6 +296,18 @@ class ConnectionLostError(UnavailableError):
 
     A call that was already sent may or may not have been executed.
     """
+
+
+class WrongEventLoopError(UnavailableError):
+    """A connection, client or service is used on another event loop than its own; not retried.
+
+    It belongs to the event loop that connected or started it, in the process that did so.
+    """
+
+    description = (
+        "a connection belongs to the event loop that opened it: create the client, transport or"
+        " service in the coroutine that uses it, or run all calls on one loop"
+    )
 
 
 def _restore(

@@ -11,12 +11,14 @@ from typing import Any, Final
 from opentelemetry.trace import get_current_span
 from typing_extensions import override
 
+from weenats._internal.text import printable
 from weenats.context import CURRENT, RequestContext
 from weenats.telemetry.settings import PrincipalMode, check_principal_mode, shown_principal
 
 __all__ = [
     "FIELDS",
     "JsonFormatter",
+    "LineFormatter",
     "MessageFilter",
     "TextFormatter",
     "configure",
@@ -117,10 +119,10 @@ class JsonFormatter(logging.Formatter):
             line["stack"] = self.formatStack(record.stack_info)
         extra = _extra(record)
         try:
-            return encoding.dumps(line | extra, default=_text, allow_nan=False)
+            return printable(encoding.dumps(line | extra, default=_text, allow_nan=False))
         except (TypeError, ValueError, RecursionError):  # NaN, keys that are not text, circles
             extra = {name: _text(value) for name, value in extra.items()}
-            return encoding.dumps(line | extra, default=_text)
+            return printable(encoding.dumps(line | extra, default=_text))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -140,7 +142,23 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-class TextFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line, and its traceback on indented lines below.
+
+    What is not printable is escaped, so that text of other parties can neither look like a record
+    of its own nor control the terminal.
+    """
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n").replace("\n", "\n    ")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
+class TextFormatter(LineFormatter):
     """Formats a record as a line of text, with operation, principal and ids in brackets."""
 
     def __init__(self) -> None:

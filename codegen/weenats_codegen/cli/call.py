@@ -5,15 +5,16 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 import typer
-from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.codec.violations import violations
 from weenats.discovery import get_service_info, list_infos, list_instances, list_stats
 from weenats.errors import (
@@ -49,9 +50,9 @@ class Arguments:
     service: str
     operation: str
     key: str
-    payload: str | None
+    payload: str | None = field(repr=False)
     timeout: float
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -114,7 +115,7 @@ async def _send(
     service = arguments.service
     try:
         return await transport.request(
-            subject, request, lines, deadline, cancel_subject=cancel(service)
+            subject, request, lines, deadline, is_reply, cancel_subject=cancel(service)
         )
     except NoRespondersError as error:
         raise await _not_served(transport, service, error) from None
@@ -147,6 +148,9 @@ def decode_reply(delivery: "Delivery", service: str, kind: Kind) -> Reply:
     try:
         return replies.validate_json(delivery.payload, by_name=False)
     except ValidationError as error:
+        failure = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
+        if failure is not None:
+            raise failure from None
         first = violations(error, delivery.payload)[0]
         what = ": ".join(part for part in (first["pointer"], first["message"]) if part)
         raise CliError(f"{service} sent an invalid reply: {what}") from None
@@ -238,7 +242,7 @@ def encode_request(
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         aggregate = _metadata(endpoint)["aggregate"]
         target = messages.AggregateId(type=aggregate, key=arguments.key)
         message_id, timestamp = STAMPER.stamp()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.generate import warn_of_mismatches
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, write
 from weenats_codegen.generate import check as check_packages
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     incomplete = [each.file for each in mismatches if each.missing or each.unreadable]
     fresh = not diff and not incomplete and not freshness.interrupted
     if diff and not as_json and not sys.stdout.isatty():
-        sys.stdout.write(diff)  # unchanged, for `patch` and for logs
+        write(diff)  # for `patch` and for logs
     elif fresh or diff or as_json:
         gaps = [asdict(mismatch) for mismatch in mismatches]
         result = {"fresh": fresh, "diff": diff, "gaps": gaps}

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pydantic import MISSING
-
 from weenats.discovery import check_health, list_stats
 from weenats.errors import ServiceError
 from weenats.protocol.messages import HealthCheckData
@@ -97,7 +95,7 @@ async def _asked(transport: "NatsTransport", health: Health, timeout: float) -> 
         answer = await check_health(transport, health.service, timeout=timeout)
     except (ServiceError, SubjectError):
         return health
-    data = HealthCheckData(checks=[]) if answer.data is MISSING else answer.data
+    data = answer.data or HealthCheckData(checks=[])
     data = data.model_copy(update={"ready": answer.status == "ok"})
     return Health(answer.name, answer.version, answer.id, data)
 

@@ -1,4 +1,7 @@
-"""Results on standard output: formatted for people, or one JSON document for programs."""
+"""Results on standard output: formatted for people, or one JSON document for programs.
+
+Whatever is printed passes here, so that text of other parties cannot control the terminal.
+"""
 
 import io
 import json
@@ -10,6 +13,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
+
+from weenats_codegen.parser.diagnostics import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -61,7 +66,7 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         render: Returns the result for people; it is not called for JSON.
     """
     if as_json:
-        sys.stdout.write(f"{_json(value, indent=2)}\n")
+        write(f"{_json(value, indent=2)}\n")
     else:
         console().print(render())
 
@@ -72,8 +77,7 @@ def emit_line(value: object) -> None:
     Args:
         value: The result, as JSON.
     """
-    sys.stdout.write(f"{_json(value)}\n")
-    sys.stdout.flush()
+    write(f"{_json(value)}\n")
 
 
 def _json(value: object, indent: int | None = None) -> str:
@@ -86,6 +90,12 @@ def _json(value: object, indent: int | None = None) -> str:
 
         finite = from_json(to_json(value, inf_nan_mode="null"))
         return json.dumps(finite, indent=indent, ensure_ascii=not is_unicode)
+
+
+def write(text: str) -> None:
+    """Print lines on standard output, at once; what is not printable is escaped."""
+    sys.stdout.write(escaped(text, keep="\n\t"))
+    sys.stdout.flush()
 
 
 def warn(line: str) -> None:
@@ -106,23 +116,23 @@ class WarningLog(logging.Handler):
 
 
 def one_line(text: str) -> str:
-    """Return text on one line and without characters that are not printable."""
-    shown = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+    """Return text on one line; what is not printable is escaped."""
+    shown = escaped(" ".join(text.split()))
     return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def console() -> "Console":
     """Return the terminal; it has colors only if standard output is a terminal."""
-    from rich.console import Console
+    from weenats_codegen.cli.terminal import Terminal
 
-    return Console(highlight=False)
+    return Terminal(highlight=False)
 
 
 def plain(text: str) -> str:
-    """Return untrusted text for use in rich markup: no markup, no control characters."""
+    """Return untrusted text for use in rich markup: no markup, nothing that is not printable."""
     from rich.markup import escape
 
-    return escape("".join(char if char.isprintable() else "\ufffd" for char in text))
+    return escape(escaped(text))
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from pydantic import MISSING, ValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from typing_extensions import TypeIs
 
@@ -146,8 +146,8 @@ def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measur
         instance=stats.id,
         rate=requests.rate if rate is None and requests is not None else rate,
         error_rate=error_rate,
-        p50=None if requests is None or requests.p50 is MISSING else requests.p50,
-        p99=None if requests is None or requests.p99 is MISSING else requests.p99,
+        p50=None if requests is None else requests.p50,
+        p99=None if requests is None else requests.p99,
         in_flight=None if requests is None else requests.in_flight,
         queued=None if requests is None else requests.queued,
         circuit_breaker=next((state for state in _BREAKER_STYLES if state in states), None),
@@ -164,10 +164,9 @@ def _is_count(value: object) -> TypeIs[int]:
 def _monitored_requests(stats: StatsResponse) -> MonitoringRequests | None:
     """Return what an instance with monitoring reports of its requests."""
     try:
-        requests = MonitoringSnapshot.model_validate(member(stats.data, "monitoring")).requests
+        return MonitoringSnapshot.model_validate(member(stats.data, "monitoring")).requests
     except ValidationError:
         return None
-    return None if requests is MISSING else requests
 
 
 def _rates(

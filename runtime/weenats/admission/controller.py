@@ -1,12 +1,12 @@
 """How many messages are handled at once, how many wait, and when they are ended."""
 
 import asyncio
-import logging
 import math
 from contextvars import Context
 from time import monotonic
 from typing import Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
@@ -20,7 +20,7 @@ from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import Delivery
 
 __all__ = ["Admission", "ServiceTimes", "check_concurrency"]
-_LOG: Final = logging.getLogger("weenats.admission")
+_LOG: Final = limited_logger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
+
+from weenats._internal.limited_log import limited_logger
 
 if TYPE_CHECKING:
     import asyncio
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
 
 __all__ = ["Job", "Worker"]
-_LOG: Final = logging.getLogger("weenats.admission")
+_LOG: Final = limited_logger("weenats.admission")
 
 
 class Worker(Protocol):

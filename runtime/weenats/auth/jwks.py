@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
+from weenats._internal.threads import run_in_thread
 from weenats.auth.json_reader import JsonError, read_object
 from weenats.auth.jwks_fetch import FetchError, fetch
 from weenats.auth.keys import (
@@ -246,7 +247,7 @@ class JwksKeySource:
     async def _fetch(self) -> None:
         started = self._attempted_at
         try:
-            keys, jwks = await asyncio.to_thread(self._read)
+            keys, jwks = await run_in_thread(self._read, "weenats keys")
         except Exception as error:  # noqa: BLE001 - the known keys remain usable
             self._fail(str(error) if isinstance(error, FetchError) else type(error).__name__)
         else:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 from weenats._internal.validation import check_options
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.operations import operation_codec
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
-from weenats.errors import DeadlineExceededError, UnauthenticatedError
+from weenats.errors import DeadlineExceededError, InternalError, UnauthenticatedError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from weenats.context import Response
     from weenats.contract import AnyOperation
-    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.base import Transport
 
 __all__ = ["CallDefaults", "CallOptions", "Exchange"]
 
@@ -184,16 +185,16 @@ class Exchange:
             self._codec.encode_request(context),
             b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
-            _is_reply,
+            is_reply,
             cancel_subject=self._cancel_subject,
         )
         try:
             return self._codec.decode_response(reply.payload)
+        except InternalError as error:
+            foreign = None if error.remote else error_in_headers(reply)
+            if foreign is None:
+                raise
+            raise foreign from None
         except UnauthenticatedError:
             context[TOKEN_REFUSED] = reply.headers.get(header_names.TOKEN_REFUSED, "")
             raise
-
-
-def _is_reply(delivery: Delivery) -> bool:
-    """Return whether a message is the reply of a service: JetStream streams may reply as well."""
-    return b'"success"' in delivery.payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -47,6 +48,9 @@ class ServiceClient:
     A client is immutable. Every `with_*` method returns a new client that uses the same connection.
     A client from `connect` opens its connection on the first call or with `async with`, and closes
     it when the `async with` block ends. A client that was given a transport leaves it open.
+
+    A client belongs to the event loop on which it connected: calls on another loop raise
+    WrongEventLoopError.
 
     Args:
         transport: a connection to share.
@@ -132,12 +136,19 @@ class ServiceClient:
         return SILENT if self._telemetry is None else self._telemetry.manager
 
     async def close(self) -> None:
-        """Close the connection, if the client has its own; pending calls fail."""
+        """Close the connection, if the client has its own; pending calls fail.
+
+        Closing goes on when its caller is cancelled.
+        """
         if self._owns_transport:
             await self._transport.close()
 
     async def __aenter__(self) -> Self:
-        await self._transport.connect()
+        try:
+            await self._transport.connect()
+        except asyncio.CancelledError:  # `__aexit__` is not called
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -109,4 +109,5 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
     try:
         return model.model_validate_json(data, by_name=False)
     except ValidationError as error:
-        raise breach(f"the message is not a valid {model.__name__}", error, data) from None
+        failure = breach(f"the message is not a valid {model.__name__}", error, data)
+    raise failure  # outside of `except`, as in `operations`

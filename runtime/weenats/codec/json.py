@@ -4,7 +4,9 @@ import json
 from types import MappingProxyType
 from typing import Any, Final, Literal, cast
 
-from pydantic_core import to_json
+from pydantic_core import PydanticSerializationError, to_json
+
+from weenats.codec.violations import NOT_ALLOWED, misfit, reason
 
 __all__ = ["dump", "dump_any", "dump_checked", "has_constants", "quoted", "reject_constants"]
 _I: Final = ord("I")
@@ -43,9 +45,14 @@ def dump_checked(value: object, declared: type[Any]) -> bytes:
 
     Raises:
         TypeError: the value is not an instance of the model.
-        ValueError: a value does not have the type of its field, or cannot be serialized.
+        ValueError: a value does not have the type of its field, or cannot be serialized. The error
+            does not show it.
     """
-    return dump(value, declared, warnings="error")
+    try:
+        return dump(value, declared, warnings="error")
+    except PydanticSerializationError as error:
+        text = reason(error)
+    raise ValueError(misfit(cast("Any", value)) if text == NOT_ALLOWED else text)
 
 
 def dump_any(value: Any) -> bytes:

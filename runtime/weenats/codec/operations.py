@@ -1,11 +1,15 @@
-"""Encoding and decoding of requests and replies."""
+"""Encoding and decoding of requests and replies.
+
+Errors are raised outside of `except`: an exception keeps the one that is being handled as its
+context, and those of pydantic have the values of the message.
+"""
 
 from collections.abc import Callable
 from functools import cache
 from types import NoneType
 from typing import Any, Final, Literal, NotRequired, cast
 
-from pydantic import MISSING, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -98,13 +102,12 @@ class ContractBreachError(Exception):
     Args:
         operation: the operation.
         result: what the handler returned.
+        why: what is wrong with it, "" when it has another type.
     """
 
-    def __init__(self, operation: AnyOperation, result: object) -> None:
-        super().__init__(
-            f"{operation.name} must return {operation.result.__name__} according to its contract,"
-            f" not {type(result).__name__}"
-        )
+    def __init__(self, operation: AnyOperation, result: object, why: str = "") -> None:
+        text = f"{operation.name} must return {operation.result.__name__} according to its contract"
+        super().__init__(f"{text}: {why}" if why else f"{text}, not {type(result).__name__}")
 
 
 class OperationCodec:
@@ -170,10 +173,12 @@ class OperationCodec:
             body = dump(payload, self.operation.payload) if self._has_payload else b""
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
-            raise InvalidArgumentError(text) from None
-        if not self._has_payload:
-            return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
-        return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
+        else:
+            if not self._has_payload:
+                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
+            head = self._payload_head
+            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
+        raise InvalidArgumentError(text)
 
     def decode_request(self, data: bytes) -> Request:
         """Decode a request whose payload will be read in any case, in one pass.
@@ -210,8 +215,10 @@ class OperationCodec:
         try:
             envelope = self._envelope.validate_json(data, by_name=False)
         except ValidationError as error:
-            raise invalid(_INVALID_ENVELOPE, validation_errors(error)) from None
-        return Request(envelope, None, self._read_payload, data)
+            failure = invalid(_INVALID_ENVELOPE, validation_errors(error))
+        else:
+            return Request(envelope, None, self._read_payload, data)
+        raise failure
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
         """Encode the reply of a request that succeeded.
@@ -236,9 +243,13 @@ class OperationCodec:
                 body = b'{"success":true'
             else:
                 body = b'{"success":true,"result":' + dump_checked(result, self.operation.result)
-        except (TypeError, ValueError) as error:
-            raise ContractBreachError(self.operation, result) from error
-        return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+        except TypeError:
+            why = ""
+        except ValueError as error:
+            why = reason(error)
+        else:
+            return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+        raise ContractBreachError(self.operation, result, why)
 
     def decode_response(self, data: bytes) -> Response:
         """Decode a reply.
@@ -257,13 +268,15 @@ class OperationCodec:
             success = self._success.validate_json(data, by_name=False)
             reject_constants(data)
         except ValidationError as error:
-            raise self.decode_failure(data, error) from None
+            failure = self.decode_failure(data, error)
         except ValueError as error:
-            raise InternalError(
+            failure = InternalError(
                 f"the reply of {self.operation.subject} is not valid JSON: {error}"
-            ) from None
-        result = None if self.operation.result is NoneType else success[self._result_member]
-        return ReceivedResponse(result, success["duration"], data)
+            )
+        else:
+            result = None if self.operation.result is NoneType else success[self._result_member]
+            return ReceivedResponse(result, success["duration"], data)
+        raise failure
 
     def decode_failure(
         self, data: bytes, not_success: ValidationError | None = None
@@ -284,9 +297,8 @@ class OperationCodec:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
-        details = None if body.details is MISSING else body.details
-        declared = self._declared(body, details)
-        received = declared or CLASS_OF_CODE[body.code](body.message, details=details)
+        declared = self._declared(body, body.details)
+        received = declared or CLASS_OF_CODE[body.code](body.message, details=body.details)
         received.remote = True
         return received
 
@@ -301,10 +313,12 @@ class OperationCodec:
             request = self._payload.validate_json(data, by_name=False)
             reject_constants(data)
         except ValidationError as error:
-            raise invalid(text, validation_errors(error, data)) from None
+            failure = invalid(text, validation_errors(error, data))
         except ValueError as error:
-            raise not_json("the request is not valid JSON", error) from None
-        return request[self._member] if self._has_payload else None
+            failure = not_json("the request is not valid JSON", error)
+        else:
+            return request[self._member] if self._has_payload else None
+        raise failure
 
     def _entity(self, result: object, state: type[Model]) -> bytes:
         if not isinstance(result, Entity):
@@ -371,9 +385,11 @@ class ReceivedResponse(Response):
         try:
             reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
-            raise breach("the metadata of the reply is invalid", error, self._data) from None
-        metadata: messages.MessageMetadata | None = reply.get("metadata")
-        return metadata
+            failure = breach("the metadata of the reply is invalid", error, self._data)
+        else:
+            metadata: messages.MessageMetadata | None = reply.get("metadata")
+            return metadata
+        raise failure
 
 
 _FAILURE: Final = messages.Failure.__pydantic_validator__

@@ -1,7 +1,6 @@
 """Subscriptions to typed events."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
+from weenats._internal.limited_log import limited_logger
 from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
@@ -24,7 +24,7 @@ from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
-_LOG: Final = logging.getLogger("weenats.events")
+_LOG: Final = limited_logger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT", bound=Model)
@@ -74,7 +74,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
         self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
-        return f"<ReceivedEvent {self.id} {self.data!r}>"
+        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
 
 
 class EventSubscription:

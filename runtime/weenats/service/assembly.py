@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
@@ -108,20 +109,22 @@ class Assembly:
 
     async def drain(self, budget: float) -> None:
         """Leave the queue group and finish the admitted requests, for at most `budget` seconds."""
+        end = monotonic() + budget
         for job in self.admission.running:
             if job.context is not None:
                 job.context.add_event(DRAIN_STARTED)
-        await self.membership.close()
-        await self.admission.drain(budget)
+        await self.membership.close(budget)
+        await self.admission.drain(max(end - monotonic(), 0))
 
-    async def close(self) -> None:
-        """Stop what runs in the background, and export pending telemetry."""
+    async def close(self, timeout: float) -> None:
+        """Stop what runs in the background, and export pending telemetry, within `timeout`."""
+        end = monotonic() + timeout
         if self.monitor is not None:
             await self.monitor.close()
-        await self.health.close()
+        await self.health.close(timeout)
         if self.http is not None:
-            await self.http.close()
-        await self.telemetry.shut_down()
+            await self.http.close(max(end - monotonic(), 0))
+        await self.telemetry.shut_down(max(end - monotonic(), 0))
 
     def _admission(self) -> Admission:
         """Return the admission, whose tasks have only the variables of binding and telemetry."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from time import monotonic, perf_counter_ns, time_ns
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["EndpointRunner"]
-_LOG: Final = logging.getLogger("weenats.service")
+_LOG: Final = limited_logger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NO_CORRELATION: Final[dict[str, str]] = {}
 
@@ -155,9 +155,9 @@ class EndpointRunner:
 
     def _log(self, error: Exception) -> None:
         """Log an exception that the caller does not get."""
-        cause: BaseException | None = error
+        cause: Exception | None = error
         if isinstance(error, ContractBreachError):
-            text, cause = f"broke its contract: {error}", error.__cause__
+            text, cause = f"broke its contract: {error}", None
         elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
             text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
         elif isinstance(error, ServiceError):

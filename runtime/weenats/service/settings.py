@@ -1,7 +1,7 @@
 """The settings of a service, as its builder has collected them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
 from weenats.auth import JwksKeySource
@@ -26,7 +26,7 @@ class ServiceSettings:
         auth_is_off: whether a NoAuthConfig has turned authentication off.
     """
 
-    servers: str | Sequence[str]
+    servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords
     connection: ConnectionOptions
     transport: Transport | None
     queue_group: str

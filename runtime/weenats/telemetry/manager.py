@@ -211,8 +211,12 @@ class TelemetryManager:
             settings, tracer_provider=self._own_provider, meter_provider=self._own_meters
         )
 
-    async def shut_down(self) -> None:
-        """Export pending data of providers of a service's own, for at most five seconds."""
+    async def shut_down(self, timeout: float) -> None:
+        """Export pending data of providers of a service's own.
+
+        Args:
+            timeout: the time limit in seconds, at most 5.
+        """
 
     def histogram(self, name: str, description: str) -> Histogram:
         """Return a histogram of durations in seconds, with the buckets of the conventions.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from threading import Thread
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -17,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
+from weenats._internal.threads import run_in_thread
 from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
@@ -67,22 +67,15 @@ class ExportingTelemetry(TelemetryManager):
         add_exporting(self, contract.name)
 
     @override
-    async def shut_down(self) -> None:
+    async def shut_down(self, timeout: float) -> None:
         remove_exporting(self)
-        await asyncio.to_thread(self._shut_down)
-
-    def _shut_down(self) -> None:
         # In threads, because the SDK retries for up to 30 seconds when the receiver is down.
-        threads = [
-            Thread(target=_run, args=(end,), daemon=True)
+        ending = [
+            run_in_thread(partial(_run, end), "weenats telemetry")
             for end in (self._tracers.shutdown, self._meters.shutdown)
         ]
-        for thread in threads:
-            thread.start()
-        deadline = monotonic() + _SHUT_DOWN_TIMEOUT
-        for thread in threads:
-            thread.join(max(deadline - monotonic(), 0))
-        if any(thread.is_alive() for thread in threads):
+        _, late = await asyncio.wait(ending, timeout=min(timeout, _SHUT_DOWN_TIMEOUT))
+        if late:
             _LOG.warning("telemetry was not exported completely: the receiver does not answer")
 
 

@@ -81,7 +81,7 @@ class TelemetrySettings:
 
     sampling: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SAMPLING, hash=False)
     environment: str = field(default_factory=_default_environment)
-    exporter_url: str | None = None
+    exporter_url: str | None = field(default=None, repr=False)  # it may have a password
     attributes: Level = "standard"
     principal: PrincipalMode = "plain"
 

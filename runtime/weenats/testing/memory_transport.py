@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from weenats.errors import ConnectionLostError, DeadlineExceededError
+from weenats.errors import ConnectionLostError, DeadlineExceededError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.base import (
     Accepts,
@@ -32,6 +32,7 @@ class _Subscription:
     queue_group: str
     on_delivery: OnDelivery
     tokens: list[str]
+    loop: asyncio.AbstractEventLoop
 
 
 class MemoryBroker:
@@ -70,15 +71,20 @@ class MemoryBroker:
             block: header block in wire format, b"" without headers.
         """
         tokens = subject.split(".")
-        matching = [each for each in self._subscriptions if _matches(each.tokens, tokens)]
+        matching = [
+            each
+            for each in self._subscriptions
+            if _matches(each.tokens, tokens) and not each.loop.is_closed()
+        ]
         if not matching and reply:
             self.deliver(reply, "", b"", _NO_RESPONDERS)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
+            loop = subscription.loop
+            is_here = loop is asyncio.get_running_loop()
+            call = loop.call_soon if is_here else loop.call_soon_threadsafe
             # As over a network, the sender's context variables do not arrive.
-            asyncio.get_running_loop().call_soon(
-                subscription.on_delivery, delivery, context=Context()
-            )
+            call(subscription.on_delivery, delivery, context=Context())
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
@@ -92,6 +98,8 @@ class MemoryBroker:
 
 class MemoryTransport:
     """An in-memory `Transport`; transports with the same broker are connected with each other.
+
+    Like a connection to NATS it belongs to the event loop that connected it.
 
     Example:
         ```python
@@ -134,24 +142,25 @@ class MemoryTransport:
         self._mine: list[_Subscription] = []
         self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
         self._inbox: _Subscription | None = None
-        self._open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
         """Whether the connection is open; see `Transport`."""
-        return self._open and not self._closed.is_set()
+        return self._loop is not None and not self._closed.is_set()
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
-        self._open = True
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         self._check_open()
 
     async def close(self) -> None:
         """Fail pending requests and close the connection for good; see `Transport`."""
         if self._closed.is_set():
             return
-        if self._open:
+        if self._loop is not None:
             await self.fence()
         self._closed.set()
         for subscription in self._mine:
@@ -163,7 +172,10 @@ class MemoryTransport:
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed for good; see `Transport`."""
-        await self._closed.wait()
+        if not self._closed.is_set():
+            if self._loop is not None:
+                self._check_open()
+            await self._closed.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
@@ -196,8 +208,15 @@ class MemoryTransport:
         finally:
             self._mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
@@ -205,7 +224,7 @@ class MemoryTransport:
             inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
             try:
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 
@@ -215,7 +234,8 @@ class MemoryTransport:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
         check_subscription(subject, queue_group)
-        subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."))
+        loop = asyncio.get_running_loop()
+        subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."), loop)
         self._mine.append(subscription)
         self.broker.add(subscription)
         return subscription
@@ -227,17 +247,22 @@ class MemoryTransport:
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""
+        is_open = self._loop is not None and not self._closed.is_set()
+        if is_open:
+            self._check_open()
         for subscription in subscriptions:
             if isinstance(subscription, _Subscription):
                 self.broker.remove(subscription)
-        if self._open and not self._closed.is_set():
+        if is_open:
             await self.fence()
 
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise ConnectionLostError("the connection to NATS was closed")
-        if not self._open:
+        if self._loop is None:
             raise ConnectionLostError("the connection to NATS is not open yet")
+        if self._loop is not asyncio.get_running_loop():
+            raise WrongEventLoopError
 
 
 def _matches(pattern: list[str], subject: list[str]) -> bool:

@@ -24,6 +24,8 @@ __all__ = [
     "Transport",
     "check_message",
     "check_subscription",
+    "decode_subject",
+    "encode_subject",
     "give_up",
 ]
 NO_RESPONDERS: Final = "503"
@@ -127,6 +129,7 @@ class Transport(Protocol):
 
         Raises:
             UnavailableError: no server can be reached, or the connection was closed.
+            WrongEventLoopError: the connection belongs to another event loop.
             PermissionDeniedError: the server refused the credentials of the connection.
             InvalidArgumentError: a file of credentials cannot be used.
         """
@@ -192,8 +195,15 @@ class Transport(Protocol):
         """
         ...
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies.
 
@@ -203,6 +213,7 @@ class Transport(Protocol):
             headers: encoded header lines.
             timeout: the time limit in seconds.
             quiet: the pause after a reply that ends it earlier, in seconds.
+            accepts: returns whether a message is a reply; by default every message is.
 
         Returns:
             The replies; immediately [] when there are no responders.
@@ -319,11 +330,34 @@ def _check_token(text: str, what: str) -> None:
     if not text or _SEPARATOR.search(text) is not None:
         raise InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
     try:
-        text.encode()
+        encode_subject(text)
     except UnicodeEncodeError:
         raise InvalidArgumentError(
             f"{_shown(text)} is not a valid {what}: it is not valid Unicode"
         ) from None
+
+
+def decode_subject(subject: bytes) -> str:
+    """Return a received subject as text.
+
+    NATS allows any bytes. Those that are not UTF-8 are kept, so that such a caller can be answered.
+
+    Args:
+        subject: the subject as on the wire.
+    """
+    return subject.decode("utf-8", "surrogateescape")
+
+
+def encode_subject(subject: str) -> bytes:
+    """Return a subject as on the wire; undoes `decode_subject`.
+
+    Args:
+        subject: the subject.
+
+    Raises:
+        UnicodeEncodeError: it is not valid Unicode.
+    """
+    return subject.encode("utf-8", "surrogateescape")
 
 
 def _shown(text: str) -> str:

@@ -16,6 +16,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ConnectionLostError, ServiceError
+from weenats.transport.base import encode_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -169,7 +170,9 @@ class _Overlap:
             else:
                 subject, reply, payload, headers = content
                 sid = self._interest.sid
-                self._new.dispatch(sid, subject.encode(), reply.encode(), payload, headers)
+                self._new.dispatch(
+                    sid, encode_subject(subject), encode_subject(reply), payload, headers
+                )
 
     def _on_delivery(self, delivery: Delivery) -> None:
         self._arrived[delivery.content] += 1

@@ -71,7 +71,7 @@ async def transport(handlers: Probe) -> AsyncIterator[MemoryTransport]:
 
 
 @pytest.fixture
-def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
+async def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
     """All requests to the probe's command, with their Wee-Timeout under `timeout`."""
     return requests_on(transport)
 

@@ -24,7 +24,14 @@ from testkit.telemetry import Recording, calling, probe_token, probe_validator, 
 from weenats import Principal, ReceivedEvent, RequestContext
 from weenats import logging as weenats_logging
 from weenats.context import CURRENT
-from weenats.logging import FIELDS, JsonFormatter, MessageFilter, TextFormatter, configure
+from weenats.logging import (
+    FIELDS,
+    JsonFormatter,
+    LineFormatter,
+    MessageFilter,
+    TextFormatter,
+    configure,
+)
 from weenats.telemetry.settings import PrincipalMode
 
 LOG: Final = logging.getLogger("application")
@@ -328,3 +335,30 @@ def test_records_without_the_filter_are_formatted() -> None:
     assert TextFormatter().format(record("plain")).endswith("ERROR   application plain")
     assert json.loads(JsonFormatter().format(record("plain")))["message"] == "plain"
     assert weenats_logging.current_fields() == dict.fromkeys(FIELDS, "")
+
+
+EVIL = "a\x9b\u202e\x7f\u200b\u2028\x1b[2J\nERROR forged\r\n\ud800b"
+
+
+def failed(text: str) -> logging.LogRecord:
+    """Return the record of an exception, with this text in each part of it."""
+    try:
+        raise ValueError(text)  # noqa: TRY301 - what it is about
+    except ValueError:
+        return record("%s", text, exc_info=sys.exc_info())
+
+
+@pytest.mark.parametrize(
+    "formatter", [JsonFormatter(), TextFormatter(), LineFormatter("%(name)s: %(message)s")]
+)
+def test_records_do_not_control_the_terminal(formatter: logging.Formatter) -> None:
+    """What is not printable is escaped, and a message cannot begin a line of its own."""
+    plain = formatter.format(record("%s", EVIL))
+    assert plain.isprintable()
+    assert "u009b" in plain
+    traced = failed(EVIL)
+    logging.Formatter().format(traced)  # keeps the unescaped traceback in the record
+    text = formatter.format(traced)
+    assert text.replace("\n", "").isprintable()
+    assert text.count("u009b") == 2
+    assert "\nERROR" not in text

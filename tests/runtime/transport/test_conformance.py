@@ -229,10 +229,12 @@ async def test_cancel_message_without_listener_is_harmless(
     assert (await caller.request(f"{subject}.echo", b"", b"", soon())).payload == b"here"
     await fence_all(caller, listener)
     assert not calls[0].done()
-    await caller.close()
+    closing = asyncio.create_task(caller.close())
+    await asyncio.sleep(0)
     calls[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await calls[0]
+    await closing
     assert caplog.records == []
 
 
@@ -281,7 +283,7 @@ SMUGGLED = " 0\r\n\r\nPUB admin.delete 5\r\npwned\r\nPUB x"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a b", "a\tb", "a\nb", "a\rb", " a", "a ", f"a{SMUGGLED}", "a\udc80b"]
+    "text", ["", "a b", "a\tb", "a\nb", "a\rb", " a", "a ", f"a{SMUGGLED}", "a\ud800b"]
 )
 async def test_malformed_subjects_are_not_sent(
     caller: Transport, listener: Transport, subject: str, text: str

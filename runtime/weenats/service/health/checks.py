@@ -52,12 +52,16 @@ class HealthChecks:
             await self._run()
             self._periodic.start()
 
-    async def close(self) -> None:
-        """Stop running the checks."""
+    async def close(self, timeout: float = _CANCEL_TIMEOUT) -> None:
+        """Stop running the checks.
+
+        Args:
+            timeout: how long cancelled checks may take to end, in seconds, at most 1.
+        """
         await self._periodic.close()
         cancelled = [task for check in self._checks if (task := check.cancel()) is not None]
         if cancelled:
-            await asyncio.wait(cancelled, timeout=_CANCEL_TIMEOUT)
+            await asyncio.wait(cancelled, timeout=min(timeout, _CANCEL_TIMEOUT))
 
     async def _run(self) -> None:
         started = [(check, check.start()) for check in self._checks]

@@ -71,14 +71,18 @@ class HealthServer:
         self.url = f"http://{shown}:{self._listener.sockets[0].getsockname()[1]}"
         _LOG.info("health probes are served on %s/livez and /readyz", self.url)
 
-    async def close(self) -> None:
-        """Stop listening, and close all connections."""
+    async def close(self, timeout: float) -> None:
+        """Stop listening, and close all connections.
+
+        Args:
+            timeout: seconds that it may take.
+        """
         if self._listener is not None:
             self._listener.close()
         if self._server is not None:
             for connection in self._server.connections:
                 connection.force_close()
-            await self._server.shutdown(_CLOSE_SECONDS)
+            await self._server.shutdown(min(timeout, _CLOSE_SECONDS))
         self.url = ""
 
     def _accept(self) -> asyncio.BaseProtocol:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from pydantic import MISSING
-
 from weenats.protocol.messages import HealthCheckData, HealthCheckEntry
 
 __all__ = ["readiness"]
@@ -40,7 +38,7 @@ def readiness(
     return HealthCheckData(
         live=True,
         ready=not reasons,
-        ejected=ejected or MISSING,
-        reason=", ".join(reasons) or MISSING,
+        ejected=ejected or None,
+        reason=", ".join(reasons) or None,
         checks=[*checks],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
+from weenats._internal.limited_log import limited_logger
 from weenats.transport.nats_py.errors import TlsMissingError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from weenats.transport.credentials import Identity
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = limited_logger("weenats.transport")
 
 
 class SteadyClient(Client):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import MISSING
 
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.service.health import readiness
@@ -23,16 +22,16 @@ SICK = [HealthCheckEntry(name="store", status="error", message="the check return
 def test_ready() -> None:
     """An instance that serves, and whose checks pass, is ready for no reason to be told."""
     data = readiness(**WELL)
-    assert (data.live, data.ready, data.ejected, data.reason) == (True, True, MISSING, MISSING)
+    assert (data.live, data.ready, data.ejected, data.reason) == (True, True, None, None)
 
 
 @pytest.mark.parametrize(
     ("changes", "ejected", "reason"),
     [
-        ({"serving": False}, MISSING, "it is starting or stopping"),
-        ({"serving": False, "member": False}, MISSING, "it is starting or stopping"),
-        ({"connected": False}, MISSING, "it is not connected to NATS"),
-        ({"checks": SICK}, MISSING, "the check store fails"),
+        ({"serving": False}, None, "it is starting or stopping"),
+        ({"serving": False, "member": False}, None, "it is starting or stopping"),
+        ({"connected": False}, None, "it is not connected to NATS"),
+        ({"checks": SICK}, None, "the check store fails"),
         ({"checks": SICK, "member": False}, True, "the check store fails"),
         (
             {"refusing": ["circuit breaker"], "member": False},
@@ -42,7 +41,7 @@ def test_ready() -> None:
         ({"member": False}, True, "it is about to return to its queue group"),
         (
             {"connected": False, "checks": SICK},
-            MISSING,
+            None,
             "it is not connected to NATS, the check store fails",
         ),
     ],
