@@ -108,6 +108,16 @@ class NatsTransport:
         """The maximum size of a message; the default of NATS before there is a connection."""
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open now; see `Transport`."""
+        return self._connected.is_set() and self._closed is None
+
+    @property
+    def servers(self) -> str:
+        """The servers that it connects to, without credentials."""
+        return shown(self._servers)
+
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
         self._check_open()
