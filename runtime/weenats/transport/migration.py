@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
     from weenats.transport.inbox import ReplyInbox
     from weenats.transport.nats_py.connection import Interest, NatsConnection
+    from weenats.transport.servers import Server
 
 __all__ = ["Migration", "hand_over"]
 _LOG: Final = logging.getLogger("weenats.transport")
@@ -44,7 +45,7 @@ class Migration:
 
     def __init__(
         self,
-        connect: Callable[[Sequence[str]], Awaitable[NatsConnection]],
+        connect: Callable[[Sequence[Server]], Awaitable[NatsConnection]],
         use: Callable[[NatsConnection], None],
         inbox: ReplyInbox,
         pause: float,

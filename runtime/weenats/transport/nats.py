@@ -26,8 +26,9 @@ from weenats.transport.nats_py.connection import (
     NatsConnection,
     new_inbox,
 )
-from weenats.transport.nats_py.errors import permission_denied, shown
-from weenats.transport.options import ConnectionOptions, check_servers
+from weenats.transport.nats_py.errors import permission_denied
+from weenats.transport.options import ConnectionOptions
+from weenats.transport.servers import Server, check_servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,8 @@ class NatsTransport:
     mode for another one before that server shuts down, without losing messages.
 
     Args:
-        servers: the URL of a NATS server, or several URLs.
+        servers: the URL of a NATS server, or several URLs; a text may have several, separated by
+            commas.
         options: how to connect: credentials, TLS, timeouts.
 
     Attributes:
@@ -61,6 +63,7 @@ class NatsTransport:
 
     Raises:
         InvalidArgumentError: the servers are not URLs of NATS servers.
+        ImportError: a WebSocket URL is given without the extra `websocket`.
     """
 
     def __init__(
@@ -205,7 +208,7 @@ class NatsTransport:
                 for interest in interests:
                     interest.drop()
 
-    async def _open(self, servers: Sequence[str]) -> NatsConnection:
+    async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
             denied=self._on_denied,
             disconnected=self._on_disconnected,
@@ -240,7 +243,7 @@ class NatsTransport:
             trouble = "" if self._connection is None else f": {self._connection.trouble}"
             raise UnavailableError(
                 "there was no connection to NATS until the deadline; "
-                f"{shown(self._servers)}{trouble}"
+                f"{', '.join(map(str, self._servers))}{trouble}"
             ) from None
         self._check_open()
 

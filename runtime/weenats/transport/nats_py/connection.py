@@ -109,11 +109,6 @@ class NatsConnection(SteadyClient):
         return self._is_lame_duck and self.is_connected
 
     @property
-    def known_servers(self) -> list[str]:
-        """The given servers, and those that they announced."""
-        return [server.geturl() for server in self.servers]
-
-    @property
     def interests(self) -> list[Interest]:
         """The subscriptions."""
         return [self._interests[sid] for sid in self._subs if sid in self._interests]
@@ -128,12 +123,7 @@ class NatsConnection(SteadyClient):
     def is_private(self) -> bool:
         """Whether messages are private: TLS, or a server on this machine."""
         url = self.connected_url
-        if url is None or url.scheme == "wss":
-            return True
-        # nats-py uses TLS if and only if the server requires it.
-        if url.scheme != "ws" and self._server_info.get("tls_required"):
-            return True
-        return is_loopback(url.hostname or "")
+        return url is None or self.uses_tls or is_loopback(url.hostname or "")
 
     @property
     def server_address(self) -> tuple[str, int] | None:
