@@ -1,10 +1,10 @@
 """The pipeline from contracts to packages: `generate` writes them, `check` compares them."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
 from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
 from weenats_codegen.output.writer import Report, diff, write
@@ -13,12 +13,6 @@ from weenats_codegen.parser.source import find_contracts
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.models import UnsupportedSchemaError
 from weenats_codegen.render.package import render
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from weenats_codegen.ir.contract import Contract
 
 __all__ = ["Freshness", "HandlerMismatch", "Report", "check", "generate"]
 

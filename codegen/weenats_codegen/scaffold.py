@@ -1,14 +1,11 @@
 """A name -> a new contract folder: the receipts sample with other names."""
 
-from __future__ import annotations
-
 import re
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.lint.shape import SERVICE_NAME
 from weenats_codegen.loading import read
@@ -67,7 +64,9 @@ def _error(file: str, message: str, remedy: str) -> ContractError:
 def _render(name: str) -> dict[str, str]:
     """Return the files of a contract, by name."""
     environment = Environment(  # noqa: S701 - YAML and JSON; the name has letters and dashes only
-        undefined=StrictUndefined, keep_trailing_newline=True
+        loader=PackageLoader("weenats_codegen.render", "templates/new"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
     )
     environment.filters["scalar"] = _scalar
     aggregate = singular(name)
@@ -77,15 +76,11 @@ def _render(name: str) -> dict[str, str]:
         "aggregate": aggregate,
         "noun": aggregate.replace("-", " ").strip(),
     }
-    templates = files("weenats_codegen.render") / "templates" / "new"
+    schema = f"{aggregate}.schema.json"
+    templates = {"service.yaml": "service.yaml.jinja", schema: "aggregate.schema.json.jinja"}
     return {
-        file: environment.from_string((templates / template).read_text(encoding="utf-8")).render(
-            values
-        )
-        for file, template in (
-            ("service.yaml", "service.yaml.jinja"),
-            (f"{aggregate}.schema.json", "aggregate.schema.json.jinja"),
-        )
+        file: environment.get_template(template).render(values)
+        for file, template in templates.items()
     }
 
 

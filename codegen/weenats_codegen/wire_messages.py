@@ -3,13 +3,12 @@
 Run it as `python -m weenats_codegen.wire_messages`; `--check` only shows what would change.
 """
 
-from __future__ import annotations
-
 import json
 import sys
+from collections.abc import Sequence
 from difflib import unified_diff
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats_codegen.ir.bundler import Bundler
 from weenats_codegen.naming import words
@@ -17,9 +16,6 @@ from weenats_codegen.parser.diagnostics import ContractError, Location
 from weenats_codegen.parser.walk import Node
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.models import render_models
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SCHEMAS: Final = ROOT / "schemas" / "messages"

@@ -148,7 +148,7 @@ class Work(Protocol):
     """
 
     received: int
-    on_answer: list[OnAnswer]
+    on_answer: tuple[OnAnswer, ...]
 
     @property
     def size(self) -> int:
@@ -293,7 +293,7 @@ class RequestContext(MessageContext):
         if self.side == "client":
             raise RuntimeError("on_answer is for requests that are served, not for calls")
         if self._work is not None:
-            self._work.on_answer.append(callback)
+            self._work.on_answer += (callback,)
 
     @property
     def payload(self) -> object:

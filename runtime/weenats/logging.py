@@ -3,21 +3,16 @@
 The runtime logs to the logger `weenats` and its children. Programs may call `configure`.
 """
 
-from __future__ import annotations
-
 import json as encoding
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from opentelemetry.trace import get_current_span
 from typing_extensions import override
 
 from weenats.context import CURRENT, RequestContext
-from weenats.telemetry.settings import check_principal_mode, shown_principal
-
-if TYPE_CHECKING:
-    from weenats.telemetry.settings import PrincipalMode
+from weenats.telemetry.settings import PrincipalMode, check_principal_mode, shown_principal
 
 __all__ = [
     "FIELDS",

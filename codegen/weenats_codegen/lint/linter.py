@@ -1,9 +1,8 @@
 """A contract -> every error in it, all at once."""
 
-from __future__ import annotations
+from typing import Final
 
-from typing import TYPE_CHECKING, Final
-
+from weenats_codegen.ir.bundler import Bundler
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.names import check_names
 from weenats_codegen.lint.references import check_references
@@ -11,12 +10,9 @@ from weenats_codegen.lint.schemas import check_schema, check_valid
 from weenats_codegen.lint.shape import check_shape
 from weenats_codegen.lint.text import check_descriptions
 from weenats_codegen.lint.unions import check_unions
+from weenats_codegen.parser.diagnostics import Diagnostic
+from weenats_codegen.parser.source import Source
 from weenats_codegen.parser.walk import contract_schemas
-
-if TYPE_CHECKING:
-    from weenats_codegen.ir.bundler import Bundler
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
 
 _OF_CONTRACT: Final = (
     check_shape,

@@ -1,18 +1,12 @@
 """Names that are different in the contract and the same in Python."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from weenats_codegen import naming
-from weenats_codegen.parser.walk import entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from weenats_codegen.ir.bundler import Bundler
-    from weenats_codegen.parser.diagnostics import Diagnostic, Location
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.ir.bundler import Bundler
+from weenats_codegen.parser.diagnostics import Diagnostic, Location
+from weenats_codegen.parser.walk import Node, entries
 
 _REMEDY: Final = "rename one of them"
 

@@ -1,18 +1,11 @@
 """Schemas of objects: which members there are, and that no two have the same name in Python."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Container, Iterator
 
 from weenats_codegen.naming import field_name
-from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.keywords import MAP
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.walk import Node
 
 
 def check_object(schema: Node) -> Iterator[Diagnostic]:

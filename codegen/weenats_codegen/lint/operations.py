@@ -1,22 +1,15 @@
 """Operations: what they refer to is declared, their limits and models are usable."""
 
-from __future__ import annotations
-
 import difflib
 import keyword
-import math
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator
+from typing import Final
 
+from weenats_codegen.lint.values import number
 from weenats_codegen.naming import is_reserved_package, package_name
-from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.walk import contract_schemas
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.source import Source
+from weenats_codegen.parser.walk import Node, Schema, contract_schemas
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),
@@ -44,8 +37,8 @@ def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
     for section in ("commands", "queries"):
         for operation in contract.get(section).members.values():
             limit = operation.get("rateLimit")
-            burst = _number(limit.mapping, "burst", math.inf)
-            if burst < _number(limit.mapping, "maxRequestsPerSecond", 0):
+            burst = number(limit, "burst")
+            if burst is not None and burst < (number(limit, "maxRequestsPerSecond") or 0):
                 yield limit.diagnostic(
                     "is less than maxRequestsPerSecond", "use at least that number", "burst"
                 )
@@ -81,12 +74,6 @@ def check_package(contract: Node) -> Iterator[Diagnostic]:
             f"the Python package would be {package}, which is the name of another package",
             f"set python.package to another name, such as {package}_service",
         )
-
-
-def _number(members: Schema, key: str, default: float) -> float:
-    value = members.get(key)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(cast("float", value)) if is_number else default
 
 
 def _is_class(schema: Schema) -> bool:

@@ -1,19 +1,11 @@
 """Every `$ref` must refer to a schema, and not only to other `$ref`s in a circle."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
-from typing import TYPE_CHECKING
-
-from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
 from weenats_codegen.parser.refs import target
-from weenats_codegen.parser.walk import walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.source import Source
+from weenats_codegen.parser.walk import Node, walk
 
 
 def check_references(source: Source, schema: Node) -> Iterator[Diagnostic]:

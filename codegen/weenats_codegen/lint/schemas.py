@@ -1,25 +1,18 @@
 """One schema at a time: valid JSON Schema, and nothing in it that the models do not enforce."""
 
-from __future__ import annotations
-
 import difflib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterator
+from typing import Final
+
+from pydantic import JsonValue
 
 from weenats_codegen.lint.objects import check_object
 from weenats_codegen.lint.text import check_text
 from weenats_codegen.lint.validation import schema_errors
 from weenats_codegen.lint.values import check_default, check_values, types_of
 from weenats_codegen.parser import keywords
-from weenats_codegen.parser.diagnostics import quoted
-from weenats_codegen.parser.walk import parts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import JsonValue
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.walk import Node, parts
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _KEYWORD_REMEDY: Final = "see the keyword in JSON Schema 2020-12"
@@ -58,15 +51,8 @@ _TYPE_ALIASES: Final = {
     "none": "null",
 }
 """The names of types in other languages."""
-
-
-class _Context(NamedTuple):
-    """What a schema may contain depends on where it is."""
-
-    is_file: bool = False
-    is_property: bool = False
-    is_inner: bool = False  # part of another type, without a name of its own
-    is_key: bool = False  # propertyNames: keys are always strings
+_NAMED: Final = frozenset({"", "properties", "$defs"})
+"""The holders of schemas that have names; others are part of another type."""
 
 
 def check_valid(schema: Node) -> Iterator[Diagnostic]:
@@ -84,40 +70,37 @@ def check_valid(schema: Node) -> Iterator[Diagnostic]:
         )
 
 
-def check_schema(schema: Node, *, is_file: bool = False) -> Iterator[Diagnostic]:
-    """Yield what is wrong with an outermost schema and with every schema inside it."""
-    yield from _check(schema, _Context(is_file=is_file))
+def check_schema(schema: Node, holder: str = "", *, is_file: bool = False) -> Iterator[Diagnostic]:
+    """Yield what is wrong with a schema and with every schema inside it.
 
-
-def _check(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+    Args:
+        schema: The schema.
+        holder: The keyword of another schema that it belongs to; "" for an outermost schema.
+        is_file: Whether it is the content of a file.
+    """
     if isinstance(schema.value, bool):
         yield schema.diagnostic(f"is the boolean schema {quoted(schema.value)}", _TYPE_REMEDY)
         return
     if not isinstance(schema.value, dict):
         yield schema.diagnostic("is not a schema", "use a mapping of JSON Schema keywords")
         return
-    yield from _check_keywords(schema, context)
-    yield from _check_form(schema, context)
+    yield from _check_keywords(schema, is_file=is_file)
+    yield from _check_form(schema, holder, is_file=is_file)
     for key in ("title", "description"):
         yield from check_text(schema.get(key))
     for part in parts(schema):
         step = part.location.pointer[len(schema.location.pointer) + 1 :].partition("/")[0]
         is_open_or_closed = step == "additionalProperties" and isinstance(part.value, bool)
         if step in keywords.SUPPORTED and not is_open_or_closed:
-            inside = _Context(
-                is_property=step == "properties",
-                is_inner=step not in {"properties", "$defs"},
-                is_key=step == "propertyNames",
-            )
-            yield from _check(part, inside)
+            yield from check_schema(part, step)
 
 
-def _check_keywords(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+def _check_keywords(schema: Node, *, is_file: bool) -> Iterator[Diagnostic]:
     for key, value in schema.mapping.items():
         if key not in keywords.SUPPORTED:
             remedy = _REMEDIES.get(key, "correct it, or remove it")
             yield schema.diagnostic(f"the keyword {quoted(key)} is not supported", remedy, key)
-        elif key == "$schema" and not context.is_file:
+        elif key == "$schema" and not is_file:
             remedy = "use it only at the top of a file"
             yield schema.diagnostic("$schema is inside a schema", remedy, key)
         elif key == "$schema" and str(value).removesuffix("#") != _DIALECT:
@@ -125,9 +108,10 @@ def _check_keywords(schema: Node, context: _Context) -> Iterator[Diagnostic]:
             yield schema.diagnostic(message, f"use {_DIALECT}", key)
 
 
-def _check_form(schema: Node, context: _Context) -> Iterator[Diagnostic]:
+def _check_form(schema: Node, holder: str, *, is_file: bool) -> Iterator[Diagnostic]:
     """Yield keywords that cannot be combined, and what is wrong with those that can."""
-    yield from check_default(schema, is_property=context.is_property)
+    yield from check_default(schema, is_property=holder == "properties")
+    is_key = holder == "propertyNames"  # keys are always strings
     head = next((key for key in keywords.COMBINING if key in schema.mapping), None)
     if head is not None:
         yield from _check_combination(schema, head)
@@ -137,13 +121,13 @@ def _check_form(schema: Node, context: _Context) -> Iterator[Diagnostic]:
     if "discriminator" in schema.mapping:
         message = "is used without oneOf or anyOf"
         yield schema.diagnostic(message, "use it together with one of them", "discriminator")
-    if context.is_file and keywords.is_library(schema.mapping):
+    if is_file and keywords.is_library(schema.mapping):
         return  # a $ref to it as a whole is refused
-    if not schema.mapping.keys() & {"type", "enum", "const"} and not context.is_key:
+    if not schema.mapping.keys() & {"type", "enum", "const"} and not is_key:
         yield schema.diagnostic("has no type", _TYPE_REMEDY)
         return
-    yield from check_values(schema, is_key=context.is_key)
-    if context.is_inner:
+    yield from check_values(schema, is_key=is_key)
+    if holder not in _NAMED:
         yield from _check_inner(schema)
     kinds = types_of(schema.mapping)
     if "object" in kinds:

@@ -1,21 +1,15 @@
 """service.yaml and its meta-schema: members that are missing, unknown or have an invalid value."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from weenats_codegen.lint.validation import ValidationError, errors
-from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.walk import Node
 from weenats_codegen.resources import service_meta_schema
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node
 
 SERVICE_NAME: Final = (
     "is not a valid service name",

@@ -1,17 +1,11 @@
 """Descriptions and titles must not contain characters that are invisible or reorder text."""
 
-from __future__ import annotations
-
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
-from weenats_codegen.parser.walk import OPERATION_SCHEMAS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.diagnostics import Diagnostic
+from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node
 
 _ALLOWED: Final = frozenset("\n\t\u200c\u200d")  # scripts and emoji need the joiners
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -1,22 +1,15 @@
 """oneOf and allOf: branches must exclude one another, and parts must not contradict one another."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from weenats_codegen.lint.objects import check_required
 from weenats_codegen.lint.values import types_of
-from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.keywords import UNIONS
-from weenats_codegen.parser.walk import walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.source import Source
+from weenats_codegen.parser.walk import Node, Schema, walk
 
 _ONE_SCHEMA: Final = "write one schema instead of allOf"
 

@@ -1,15 +1,10 @@
 """Validation by jsonschema, whose type stubs leave half of it unknown to strict type checkers."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple, cast
 
 from jsonschema import Draft202012Validator
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pydantic import JsonValue
+from pydantic import JsonValue
 
 _Validator: Final = cast("Any", Draft202012Validator)
 

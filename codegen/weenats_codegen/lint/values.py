@@ -1,22 +1,16 @@
 """Schemas of single values: types, the bounds that apply to them, enumerations and defaults."""
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Iterator
+from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 from pydantic_core import SchemaError
 
 from weenats_codegen.lint.validation import is_valid, schema_errors
-from weenats_codegen.parser.diagnostics import quoted
+from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.keywords import BY_TYPE, COMBINING, TEXT_FORMATS, TYPED, VALUE_FORMATS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from weenats_codegen.parser.diagnostics import Diagnostic
-    from weenats_codegen.parser.walk import Node, Schema
+from weenats_codegen.parser.walk import Node, Schema
 
 _LET_HANDLER: Final = "remove it, and let the handler set the value"
 _SIZES: Final = (
@@ -39,6 +33,12 @@ def types_of(schema: Schema) -> frozenset[str]:
     kinds = schema.get("type", ["string", "null"])
     names = kinds if isinstance(kinds, list) else [kinds]
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def number(members: Node, key: str) -> float | None:
+    """Return a member that is a number, None if there is none or it is no number."""
+    value = members.mapping.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def check_values(schema: Node, *, is_key: bool) -> Iterator[Diagnostic]:
@@ -115,22 +115,16 @@ def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnost
 
 def _check_bounds(schema: Node) -> Iterator[Diagnostic]:
     for low, high in _BOUNDS:
-        least, most = _number(schema, low), _number(schema, high)
+        least, most = number(schema, low), number(schema, high)
         if least is None or most is None:
             continue
-        is_empty = least >= most if "exclusive" in f"{low}{high}" else least > most
-        if is_empty:
+        if least > most or (least == most and "exclusive" in f"{low}{high}"):
             message = f"no value is within {low} and {high}"
             yield schema.diagnostic(message, "correct one of them", low)
     for key in (key for pair in _SIZES for key in pair):
-        size = _number(schema, key)
+        size = number(schema, key)
         if size is not None and size > _MAX_SIZE:
             yield schema.diagnostic("is larger than any value can be", "remove it", key)
-
-
-def _number(schema: Node, key: str) -> float | None:
-    value = schema.mapping.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _check_string(schema: Node) -> Iterator[Diagnostic]:

@@ -1,19 +1,14 @@
 """Stubs: files that are generated until the user changes them, and how handlers differ."""
 
-from __future__ import annotations
-
 import ast
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
+from weenats_codegen.ir.contract import Contract
 from weenats_codegen.render.package import HANDLERS, STUBS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from weenats_codegen.ir.contract import Contract
 
 _MARK: Final = "# A stub: "
 _FIRST_LINE: Final = f"{_MARK}`weenats generate` replaces it until you change it. Checksum: "
@@ -97,9 +92,10 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
         The difference; None if there is none, or if the handlers may be defined elsewhere.
     """
     try:
-        classes = _classes(ast.parse(content))
+        module = ast.parse(content)
     except (SyntaxError, ValueError) as error:
         return HandlerMismatch(file, unreadable=" ".join(str(error).split()))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     bases = [names for each in classes if contract.handlers in (names := _base_names(each))]
     if not bases:
         return None
@@ -116,10 +112,6 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
 
 def _checksum(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:16]
-
-
-def _classes(module: ast.Module) -> list[ast.ClassDef]:
-    return [node for node in module.body if isinstance(node, ast.ClassDef)]
 
 
 def _base_names(node: ast.ClassDef) -> list[str]:

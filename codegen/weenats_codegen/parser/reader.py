@@ -1,17 +1,12 @@
 """The files of one contract: each is read once, and none outside the contract's folder."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.refs import target
 from weenats_codegen.parser.syntax import MAX_BYTES, parse
 from weenats_codegen.parser.walk import Node, contract_schemas, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 class Reader:

@@ -3,20 +3,14 @@
 Nothing is validated here: values of an unexpected shape are treated as empty.
 """
 
-from __future__ import annotations
-
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from collections.abc import Iterator
+from typing import Final, NamedTuple, Self
+
+from pydantic import JsonValue
 
 from weenats_codegen.parser import keywords
-from weenats_codegen.parser.diagnostics import Diagnostic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pydantic import JsonValue
-
-    from weenats_codegen.parser.diagnostics import Location
+from weenats_codegen.parser.diagnostics import Diagnostic, Location
 
 Schema = dict[str, "JsonValue"]
 

@@ -3,20 +3,15 @@
 Every subject that the runtime uses is listed once, with its purpose.
 """
 
-from __future__ import annotations
-
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
+from weenats_codegen.ir.contract import Contract
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from weenats_codegen.ir.contract import Contract
 
 _REPLY_GRACE: Final = 5.0
 """Seconds after a caller's timeout in which a busy service still replies that time ran out."""
@@ -34,7 +29,7 @@ class Entry:
     subject: str
     purpose: str
 
-    def shared(self, queue_group: str | None) -> Entry:
+    def shared(self, queue_group: str | None) -> Self:
         """Return the same entry for members of a queue group only; None changes nothing."""
         return replace(self, subject=f"{self.subject} {queue_group}") if queue_group else self
 
@@ -141,8 +136,17 @@ def of_client(
     operations, events = _operations(contract), _events(contract)
     used = used or Used([*operations], [*events], discovery=True)
     missing = [
-        *_unknown(contract, "operation", used.operations, operations),
-        *_unknown(contract, "event", used.events, events),
+        Diagnostic(
+            Location(contract.file),
+            f"has no {kind} {quoted(name)}",
+            f"known are {', '.join(known)}",
+        )
+        for kind, names, known in (
+            ("operation", used.operations, operations),
+            ("event", used.events, events),
+        )
+        for name in names
+        if name not in known
     ]
     if missing:
         raise ContractError(missing)
@@ -194,17 +198,3 @@ def _discovery_requests(service: str) -> list[Entry]:
 def _each_instance(verb: str, service: str) -> str:
     """Return the wildcard for the instances of a service, whose ids change with each start."""
     return f"{subjects.discovery(verb, service)}.*"
-
-
-def _unknown(
-    contract: Contract, kind: str, names: Collection[str], known: Collection[str]
-) -> list[Diagnostic]:
-    return [
-        Diagnostic(
-            Location(contract.file),
-            f"has no {kind} {quoted(name)}",
-            f"known are {', '.join(known)}",
-        )
-        for name in names
-        if name not in known
-    ]

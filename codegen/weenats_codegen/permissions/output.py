@@ -1,14 +1,10 @@
 """Permissions as a NATS server reads them: configuration text, and the claims of a user JWT."""
 
-from __future__ import annotations
-
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from weenats_codegen.permissions.model import Entry, Permissions
+from weenats_codegen.permissions.model import Entry, Permissions
 
 _EVERYTHING: Final = ">"
 """Denied if nothing is allowed: NATS takes an empty list for all subjects."""

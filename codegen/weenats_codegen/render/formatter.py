@@ -1,19 +1,15 @@
 """Formatting by ruff, independent of any configuration: two processes for all files together."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ruff import find_ruff_bin  # type: ignore[import-untyped]  # ruff has no type annotations
 
 from weenats_codegen.render.literals import LINE_LENGTH
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # I: sorted imports, F401: no unused imports, PIE790: no needless pass, RUF022: a sorted __all__.
 _RULES: Final = "I,F401,PIE790,RUF022"

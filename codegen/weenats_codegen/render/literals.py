@@ -3,14 +3,10 @@
 A contract is untrusted input: whatever it contains becomes text in the source, never code.
 """
 
-from __future__ import annotations
-
 import re
 import textwrap
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Final
 
 LINE_LENGTH: Final = 100
 _CHUNK: Final = 60

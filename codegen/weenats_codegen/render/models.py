@@ -1,27 +1,20 @@
 """A bundled schema -> the source of its models, by datamodel-code-generator."""
 
-from __future__ import annotations
-
 import ast
 import re
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
 
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
-from datamodel_code_generator.enums import DataModelType, InputFileType, TargetPydanticVersion
+from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
 from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
+from weenats_codegen.parser.walk import Schema
 from weenats_codegen.render.postprocess import postprocess
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from pydantic import JsonValue
-
-    from weenats_codegen.parser.walk import Schema
 
 # The Python types of formats, for which the runtime has strict versions.
 _FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", "UUID"})
@@ -75,7 +68,6 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
     """Call datamodel-code-generator."""
     config = GenerateConfig(
         input_file_type=InputFileType.JsonSchema,
-        output_model_type=DataModelType.PydanticV2BaseModel,
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_14,
         base_class=base_class,
@@ -88,12 +80,9 @@ def _generate(schema: Schema, base_class: str, field_names: Mapping[str, str]) -
         snake_case_field=True,
         strict_nullable=True,
         use_missing_sentinel=True,
-        use_standard_collections=True,
-        use_union_operator=True,
         use_typed_nullable_map_values=True,
         use_typed_map_values_beside_other_types=True,
         use_type_alias=True,
-        capitalise_enum_members=True,
         field_extra_keys_without_x_prefix={_REPR},
         enum_field_as_literal=LiteralType.All,
         use_schema_description=True,

@@ -1,15 +1,10 @@
 """Rewrites generated models: docstrings, long strings, unions and defaults."""
 
-from __future__ import annotations
-
 import ast
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from weenats_codegen.naming import words
 from weenats_codegen.render.literals import docstring, string
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def postprocess(source: str, descriptions: Sequence[str]) -> str:

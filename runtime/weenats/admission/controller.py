@@ -1,13 +1,11 @@
 """How many messages are handled at once, how many wait, and when they are ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math
 from contextvars import copy_context
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
@@ -19,9 +17,7 @@ from weenats.errors import (
     UnavailableError,
 )
 from weenats.protocol.timeouts import Clock, DeadlineTimer
-
-if TYPE_CHECKING:
-    from weenats.transport.base import Delivery
+from weenats.transport.base import Delivery
 
 __all__ = ["Admission", "ServiceTimes", "check_concurrency"]
 _LOG: Final = logging.getLogger("weenats.admission")

@@ -64,7 +64,7 @@ class Job:
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
     context: RequestContext | None = field(default=None, init=False)
-    on_answer: list[OnAnswer] = field(default_factory=list["OnAnswer"], init=False)
+    on_answer: tuple[OnAnswer, ...] = field(default=(), init=False)
     _shields: int = field(default=0, init=False)
     _interrupted: bool = field(default=False, init=False)
 
@@ -85,7 +85,7 @@ class Job:
                 callback(context, error)
             except Exception:  # noqa: BLE001 - the request has been answered; the others must run
                 _LOG.exception("an on_answer callback of %s failed", self.delivery.subject)
-        self.on_answer.clear()  # or job, callback and context would keep each other alive
+        self.on_answer = ()  # or job, callback and context would keep each other alive
 
     @property
     def is_shielded(self) -> bool:

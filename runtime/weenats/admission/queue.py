@@ -1,17 +1,14 @@
 """A first-in, first-out queue that is bounded in length and in waiting time."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from weenats.protocol.timeouts import Clock
+from weenats.protocol.timeouts import Clock
 
 __all__ = ["BoundedQueue"]
 ItemT = TypeVar("ItemT")
@@ -19,6 +16,7 @@ ItemT = TypeVar("ItemT")
 _MIN_DELAY: Final = 0.001
 
 
+@dataclass(slots=True, eq=False)
 class BoundedQueue(Generic[ItemT]):
     """Items in order of arrival, any of which can be removed in constant time.
 
@@ -29,19 +27,12 @@ class BoundedQueue(Generic[ItemT]):
         clock: returns monotonic seconds.
     """
 
-    def __init__(
-        self,
-        max_length: int,
-        max_time: float,
-        on_expired: Callable[[ItemT], None],
-        clock: Clock = monotonic,
-    ) -> None:
-        self._max_length = max_length
-        self._max_time = max_time
-        self._on_expired = on_expired
-        self._clock = clock
-        self._ends: OrderedDict[ItemT, float] = OrderedDict()
-        self._timer: asyncio.TimerHandle | None = None
+    max_length: int
+    max_time: float
+    on_expired: Callable[[ItemT], None]
+    clock: Clock = monotonic
+    _ends: OrderedDict[ItemT, float] = field(default_factory=OrderedDict[ItemT, float], init=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -58,9 +49,9 @@ class BoundedQueue(Generic[ItemT]):
         Returns:
             Whether it was added; False when the queue is full.
         """
-        if len(self._ends) >= self._max_length:
+        if len(self._ends) >= self.max_length:
             return False
-        self._ends[item] = self._clock() + self._max_time
+        self._ends[item] = self.clock() + self.max_time
         self._set_timer()
         return True
 
@@ -86,8 +77,8 @@ class BoundedQueue(Generic[ItemT]):
 
     def _set_timer(self) -> None:
         """Set the timer for the first item, unless it is set."""
-        if self._timer is None and self._ends and self._max_time < math.inf:
-            delay = max(next(iter(self._ends.values())) - self._clock(), _MIN_DELAY)
+        if self._timer is None and self._ends and self.max_time < math.inf:
+            delay = max(next(iter(self._ends.values())) - self.clock(), _MIN_DELAY)
             self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
 
     def _on_timer(self) -> None:
@@ -96,10 +87,10 @@ class BoundedQueue(Generic[ItemT]):
         self._set_timer()
 
     def _expire(self) -> None:
-        now = self._clock()
+        now = self.clock()
         while self._ends:
             item, end = next(iter(self._ends.items()))
             if end > now:
                 return
             del self._ends[item]
-            self._on_expired(item)
+            self.on_expired(item)

@@ -1,14 +1,15 @@
 """Strict JSON for tokens and keys: what two parsers could read differently is refused."""
 
-from __future__ import annotations
-
 import json
 import math
+from itertools import accumulate
 from typing import Any, Final, NoReturn, cast
 
 __all__ = ["JsonError", "read_object"]
 
 _MAX_DEPTH: Final = 32
+_STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
+"""How each bracket changes the nesting depth."""
 
 
 class JsonError(ValueError):
@@ -51,14 +52,7 @@ def _depth(text: str) -> int:
     """Return an upper bound of the nesting depth; brackets within strings are counted too."""
     if text.count("[") + text.count("{") <= _MAX_DEPTH:
         return 0
-    depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
+    return max(accumulate(_STEPS.get(character, 0) for character in text))
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:

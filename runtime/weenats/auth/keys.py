@@ -3,8 +3,6 @@
 Error messages and reprs show nothing of a key.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Collection, Mapping

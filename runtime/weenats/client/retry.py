@@ -1,24 +1,17 @@
 """Retries: which calls are repeated, after which delay, and within which budget."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from weenats.context import ATTEMPT
+from weenats.context import ATTEMPT, RequestContext, Response
 from weenats.errors import Code, MessageTooLargeError, ServiceError
+from weenats.interceptors import CallNext, Interceptor
 from weenats.protocol.timeouts import Clock, Duration, seconds
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from weenats.context import RequestContext, Response
-    from weenats.interceptors import CallNext, Interceptor
 
 __all__ = [
     "ATTEMPT_MEMBER",

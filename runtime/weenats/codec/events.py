@@ -1,9 +1,7 @@
 """Encoding and decoding of events."""
 
-from __future__ import annotations
-
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -12,12 +10,10 @@ from weenats.codec.json import dump_checked, reject_constants
 from weenats.codec.metadata import message_metadata
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import invalid, not_json, reason, validation_errors
+from weenats.context import MessageContext
+from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
-
-if TYPE_CHECKING:
-    from weenats.context import MessageContext
-    from weenats.contract import Event
 
 __all__ = ["EventCodec", "event_codec"]
 

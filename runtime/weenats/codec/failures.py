@@ -1,21 +1,17 @@
 """Error replies, and messages that are described by one model."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
-from weenats.codec.violations import violations
-from weenats.errors import InternalError, ServiceError
+from weenats.codec.violations import breach
+from weenats.context import MessageContext
+from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
-
-if TYPE_CHECKING:
-    from weenats.context import MessageContext
 
 __all__ = ["decode_model", "encode_error_headers", "encode_failure"]
 ModelT = TypeVar("ModelT", bound=Model)
@@ -83,5 +79,4 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
     try:
         return model.model_validate_json(data, by_name=False)
     except ValidationError as error:
-        text = f"the message is not a valid {model.__name__}"
-        raise InternalError(text, details={"violations": violations(error, data)}) from None
+        raise breach(f"the message is not a valid {model.__name__}", error, data) from None

@@ -1,7 +1,5 @@
 """Values as JSON text."""
 
-from __future__ import annotations
-
 import json
 from typing import Any, Literal, cast
 

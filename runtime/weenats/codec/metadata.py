@@ -1,16 +1,10 @@
 """The metadata of messages as JSON text: most of it is ids and times that need no escaping."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from pydantic_core import to_json
 
 from weenats.codec.json import dump_any, quoted
+from weenats.context import MessageContext, RequestContext
 from weenats.protocol.identifiers import STAMPER, check_token
-
-if TYPE_CHECKING:
-    from weenats.context import MessageContext, RequestContext
 
 __all__ = ["message_metadata", "reply_metadata", "request_metadata"]
 

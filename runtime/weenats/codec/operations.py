@@ -1,11 +1,9 @@
 """Encoding and decoding of requests and replies."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, cast
+from typing import Any, Final, Literal, NotRequired, cast
 
 from pydantic import MISSING, ValidationError
 from pydantic_core import to_json
@@ -14,16 +12,13 @@ from typing_extensions import TypedDict
 from weenats.codec.json import dump, dump_checked, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.validators import typed_dict, validator
-from weenats.codec.violations import invalid, not_json, reason, validation_errors, violations
-from weenats.context import Response
+from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
+from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation, Entity, state_type
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
+from weenats.model import Model
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
-
-if TYPE_CHECKING:
-    from weenats.context import RequestContext
-    from weenats.model import Model
 
 __all__ = [
     "ContractBreachError",
@@ -101,9 +96,8 @@ class OperationCodec:
         success: dict[str, Any] = {"metadata": None, "result": None}
         if operation.result is not NoneType:
             success[self._result_member] = operation.result
-        self._success = validator(
-            typed_dict(messages.CommandSuccess if is_command else messages.QuerySuccess, **success)
-        )
+        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
+        self._success = validator(typed_dict(reply, **success))
         self._errors = {error.name: error for error in operation.errors}
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
@@ -236,14 +230,11 @@ class OperationCodec:
             failure = _FAILURE.validate_json(data, by_name=False)
         except ValidationError as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
-            return InternalError(
-                text, details={"violations": violations(not_success or error, data)}
-            )
+            return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
         details = None if body.details is MISSING else body.details
-        received = self._declared(body, details)
-        if received is None:
-            received = CLASS_OF_CODE[body.code](body.message, details=details)
+        declared = self._declared(body, details)
+        received = declared or CLASS_OF_CODE[body.code](body.message, details=details)
         received.remote = True
         return received
 
@@ -332,10 +323,7 @@ class ReceivedResponse(Response):
         try:
             reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
-            raise InternalError(
-                "the metadata of the reply is invalid",
-                details={"violations": violations(error, self._data)},
-            ) from None
+            raise breach("the metadata of the reply is invalid", error, self._data) from None
         metadata: messages.MessageMetadata | None = reply.get("metadata")
         return metadata
 

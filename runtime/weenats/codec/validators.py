@@ -3,17 +3,13 @@
 They have the rules of the models and take half the time; for envelopes, which are read only once.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, Union, get_args, get_origin
+from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin
 
 from pydantic import MISSING, ConfigDict, TypeAdapter, with_config
+from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
 from weenats.model import Model
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 __all__ = ["typed_dict", "validator"]
 _STRICT = ConfigDict(strict=True, allow_inf_nan=False)

@@ -1,15 +1,13 @@
 """Violations of the contract by a message, reported without its content."""
 
-from __future__ import annotations
-
 from typing import Any, Final, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
-from weenats.errors import InvalidArgumentError
+from weenats.errors import InternalError, InvalidArgumentError
 
-__all__ = ["invalid", "not_json", "reason", "validation_errors", "violations"]
+__all__ = ["breach", "invalid", "not_json", "reason", "validation_errors", "violations"]
 _MAX_VIOLATIONS: Final = 20
 _MAX_POINTER_LENGTH: Final = 200
 
@@ -67,6 +65,17 @@ def not_json(message: str, error: ValueError) -> InvalidArgumentError:
     return InvalidArgumentError(
         message, details={"violations": [{"pointer": "", "message": str(error)}]}
     )
+
+
+def breach(message: str, error: ValidationError, data: bytes) -> InternalError:
+    """Return the error that reports the violations of a message from a service.
+
+    Args:
+        message: the message of the error.
+        error: the exception of pydantic.
+        data: the message from the service.
+    """
+    return InternalError(message, details={"violations": violations(error, data)})
 
 
 def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:

@@ -1,30 +1,23 @@
 """Publishing of typed events."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from typing import Required, TypedDict, TypeVar
 
-from typing import TYPE_CHECKING, Required, TypedDict, TypeVar
-
+from pydantic import JsonValue
 from typing_extensions import Unpack
 
 from weenats._internal.validation import check_options
 from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
+from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
-from weenats.telemetry.manager import SILENT
+from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.telemetry.propagation import inherited_header_lines
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic import JsonValue
-
-    from weenats.contract import Event
-    from weenats.telemetry.manager import TelemetryManager
-    from weenats.transport.base import Transport
+from weenats.transport.base import Transport
 
 __all__ = ["PublishOptions", "publish"]
 DataT = TypeVar("DataT", bound=Model)

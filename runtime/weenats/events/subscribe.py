@@ -1,13 +1,11 @@
 """Subscriptions to typed events."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypedDict, TypeVar
+from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
@@ -16,16 +14,13 @@ from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec.events import EventCodec, event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
+from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
-from weenats.telemetry.manager import SILENT
+from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
-
-if TYPE_CHECKING:
-    from weenats.contract import Event
-    from weenats.telemetry.manager import TelemetryManager
-    from weenats.transport.base import Subscription, Transport
+from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
 _LOG: Final = logging.getLogger("weenats.events")
@@ -79,6 +74,26 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
     def __repr__(self) -> str:
         return f"<ReceivedEvent {self.id} {self.data!r}>"
+
+
+class EventSubscription:
+    """A running subscription; `async with` ends it."""
+
+    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
+        self._transport = transport
+        self._interest = interest
+        self._admission = admission
+
+    async def unsubscribe(self) -> None:
+        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
+        await self._transport.unsubscribe([self._interest])
+        await self._admission.drain(_DRAIN_TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.unsubscribe()
 
 
 EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
@@ -145,26 +160,6 @@ async def subscribe(
         await subscription.unsubscribe()
         raise
     return subscription
-
-
-class EventSubscription:
-    """A running subscription; `async with` ends it."""
-
-    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
-        self._transport = transport
-        self._interest = interest
-        self._admission = admission
-
-    async def unsubscribe(self) -> None:
-        """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
-        await self._transport.unsubscribe([self._interest])
-        await self._admission.drain(_DRAIN_TIMEOUT)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.unsubscribe()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,34 +1,25 @@
 """Puts the parts of a running instance together, from the settings of its service."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
+from weenats.contract import AnyOperation, ServiceContract
+from weenats.errors import ServiceError
 from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
-from weenats.service.discovery import EndpointDescription, Instance
+from weenats.service.discovery import EndpointDescription, Instance, Statistics
 from weenats.service.endpoint import EndpointRunner
-from weenats.service.handlers import CURRENT_BINDING, Binding
+from weenats.service.handlers import CURRENT_BINDING, Binding, Endpoint, ServiceHandlers
 from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
+from weenats.service.settings import ServiceSettings
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from pydantic import JsonValue
-
-    from weenats.contract import AnyOperation, ServiceContract
-    from weenats.errors import ServiceError
-    from weenats.service.handlers import Endpoint, ServiceHandlers
-    from weenats.service.settings import ServiceSettings
-    from weenats.telemetry.settings import TelemetrySettings
-    from weenats.transport.base import Delivery, Transport
+from weenats.telemetry.settings import TelemetrySettings
+from weenats.transport.base import Delivery, Transport
 
 __all__ = ["Assembly"]
 
@@ -159,23 +150,23 @@ class Assembly:
 
     def _describe(self, runner: EndpointRunner) -> EndpointDescription:
         operation = runner.operation
-        data: dict[str, Callable[[], JsonValue]] = {}
+        data: Statistics = {}
         for feature in self._chain:
-            description = feature.describe(operation)
-            data |= {} if description is None else description.statistics
+            if (description := feature.describe(operation)) is not None:
+                data = {**data, **description.statistics}
         if self.monitor is not None:
-            data |= self.monitor.watch(runner.counters, partial(self.admission.load, runner))
-        metadata = {
-            "kind": operation.kind.value,
-            "operation": operation.name,
-            "aggregate": operation.contract.aggregate,
-            "description": operation.description,
-        }
+            load = partial(self.admission.load, runner)
+            data = {**data, **self.monitor.watch(runner.counters, load)}
         info = EndpointInfo(
             name=operation.name,
             subject=operation.subject,
             queue_group=self._settings.queue_group,
-            metadata=metadata,
+            metadata={
+                "kind": operation.kind.value,
+                "operation": operation.name,
+                "aggregate": operation.contract.aggregate,
+                "description": operation.description,
+            },
         )
         return EndpointDescription(info, runner.counters, data)
 

@@ -1,25 +1,17 @@
 """The settings that apply to each operation, and what set them: default, contract or builder."""
 
-from __future__ import annotations
-
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from weenats.interceptors import Setting
+from weenats.contract import AnyOperation
+from weenats.interceptors import ServiceFeature, Setting
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats.service.chain import Host, Position, build_chain
+from weenats.service.settings import ServiceSettings
 from weenats.telemetry.manager import TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from pydantic import JsonValue
-
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import ServiceFeature
-    from weenats.service.settings import ServiceSettings
 
 __all__ = ["OperationPolicy", "Setting", "explain_operations"]
 _DEFAULT: Final = "default"
@@ -78,12 +70,12 @@ def _settings(
     yield from _admission(operation, settings)
     yield _timeout(operation)
     descriptions = [feature.describe(operation) for feature in chain]
-    interceptors: JsonValue = [
+    interceptors = [
         description.name
         for member, description in zip(settings.members, descriptions, strict=True)
         if member.position is Position.AS_ADDED and description is not None
     ]
-    yield Setting("interceptors", interceptors, "builder" if interceptors else _DEFAULT)
+    yield Setting("interceptors", [*interceptors], "builder" if interceptors else _DEFAULT)
     shown = [each for one in descriptions if one is not None for each in one.settings]
     names = {each.name for each in shown}
     shown += [Setting(name, None, _DEFAULT) for name in _OPTIONAL if name not in names]
@@ -97,9 +89,7 @@ def _admission(operation: AnyOperation, settings: ServiceSettings) -> Iterator[S
     is_set = group != operation.contract.name
     yield Setting("queue group", group, "with_queue_group" if is_set else _DEFAULT)
     for name in ("max_concurrency", "max_queue", "max_queue_time", "self_eject", "drain_timeout"):
-        value: JsonValue = getattr(settings, name)
-        if name == "max_queue":
-            value = settings.max_waiting
+        value = settings.max_waiting if name == "max_queue" else getattr(settings, name)
         method = "with_drain_timeout" if name == "drain_timeout" else "with_queue_group"
         source = _DEFAULT if settings.is_default(name) else method
         yield Setting(name.replace("_", " "), value, source)
@@ -120,8 +110,8 @@ def _retries(operation: AnyOperation) -> Setting:
 
 def _background(settings: ServiceSettings) -> Iterator[Setting]:
     if settings.health is not None:
-        checks: JsonValue = [each["name"] for each in settings.health.checks]
-        yield Setting("health checks", checks, "with_health")
+        checks = [each["name"] for each in settings.health.checks]
+        yield Setting("health checks", [*checks], "with_health")
     if settings.monitoring is not None:
         value = f"every {settings.monitoring.interval:g} s"
         yield Setting("monitoring", value, "with_monitoring")

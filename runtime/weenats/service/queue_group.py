@@ -1,20 +1,15 @@
 """The membership of an instance in its queue group: it leaves while it is not ready."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from weenats.errors import ServiceError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from weenats.transport.base import OnDelivery, Subscription, Transport
+from weenats.transport.base import OnDelivery, Subscription, Transport
 
 __all__ = ["Condition", "QueueMembership"]
 _LOG: Final = logging.getLogger("weenats.service.queue_group")
@@ -27,6 +22,7 @@ When the time changes, `QueueMembership.review` is to be called.
 """
 
 
+@dataclass(slots=True, eq=False)
 class QueueMembership:
     """Joins and leaves a queue group with all operations of an instance, one change at a time.
 
@@ -39,21 +35,14 @@ class QueueMembership:
         conditions: the instance is a member while all of them return 0.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        operations: Iterable[tuple[str, OnDelivery]],
-        group: str,
-        conditions: Sequence[Condition] = (),
-    ) -> None:
-        self._transport = transport
-        self._operations = tuple(operations)
-        self._group = group
-        self._conditions = conditions
-        self._subscriptions: list[Subscription] = []
-        self._serves = False
-        self._moving: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+    transport: Transport
+    operations: Sequence[tuple[str, OnDelivery]]
+    group: str
+    conditions: Sequence[Condition] = ()
+    _subscriptions: list[Subscription] = field(default_factory=list["Subscription"], init=False)
+    _serves: bool = field(default=False, init=False)
+    _moving: asyncio.Task[None] | None = field(default=None, init=False)
+    _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     @property
     def is_member(self) -> bool:
@@ -73,7 +62,7 @@ class QueueMembership:
         """Check the conditions, and begin to join or leave accordingly."""
         if not self._serves or self._moving is not None:  # a change ends with another review
             return
-        wait = max((condition() for condition in self._conditions), default=0.0)
+        wait = max((condition() for condition in self.conditions), default=0.0)
         if self.is_member == (wait > 0):
             # The task must not inherit the context of the request that caused it.
             self._moving = asyncio.create_task(self._move(), context=Context())
@@ -92,14 +81,14 @@ class QueueMembership:
     async def _move(self) -> None:
         try:
             if self.is_member:
-                _LOG.warning("leaving the queue group %s for now", self._group)
+                _LOG.warning("leaving the queue group %s for now", self.group)
                 await self._leave()
             else:
                 self._subscribe()
-                await self._transport.fence()
-                _LOG.info("back in the queue group %s", self._group)
+                await self.transport.fence()
+                _LOG.info("back in the queue group %s", self.group)
         except ServiceError as error:
-            _LOG.warning("cannot return to the queue group %s yet: %s", self._group, error)
+            _LOG.warning("cannot return to the queue group %s yet: %s", self.group, error)
             self._moving = None
             self._review_in(_RETRY)
         else:
@@ -108,14 +97,14 @@ class QueueMembership:
 
     def _subscribe(self) -> None:
         self._subscriptions = [
-            self._transport.subscribe(subject, on_delivery, self._group)
-            for subject, on_delivery in self._operations
+            self.transport.subscribe(subject, on_delivery, self.group)
+            for subject, on_delivery in self.operations
         ]
 
     async def _leave(self) -> None:
         subscriptions, self._subscriptions = self._subscriptions, []
         if subscriptions:
-            await self._transport.unsubscribe(subscriptions)
+            await self.transport.unsubscribe(subscriptions)
 
     def _review_in(self, wait: float) -> None:
         if self._timer is not None:

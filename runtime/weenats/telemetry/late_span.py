@@ -203,6 +203,19 @@ class LateSpan(Span):
         else:
             super().set_attributes(attributes)
 
+    def add_scalars(self, attributes: Mapping[str, str | bool]) -> None:
+        """Add a few attributes that are valid, without the checks of `set_attributes`.
+
+        Args:
+            attributes: the attributes.
+        """
+        fields: Any = self.__dict__
+        early = fields["_early"]
+        if early is not None and fields["_end_time"] is None:
+            early.update(attributes)
+        else:
+            super().set_attributes(attributes)
+
     @override
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         if type(value) in _SCALARS and key:

@@ -143,8 +143,10 @@ def in_context(span: Span, parent: Context) -> Context:
 
 
 def _remote(found: re.Match[bytes]) -> SpanContext:
-    trace_id, span_id, flags = (int(digits, 16) for digits in found.groups())
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags))
+    trace_id, span_id, flags = found.groups()
+    return SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
+    )
 
 
 def _new_unsampled() -> SpanContext:

@@ -155,7 +155,7 @@ class ServedOperation(CallRecorder):
         if self._hides_principal:
             context.recorder = partial(self._record, span)
         elif self._has_features:
-            context.recorder = span.set_attributes
+            context.recorder = getattr(span, "add_scalars", span.set_attributes)
         return span
 
     def _record(self, span: Span, attributes: Mapping[str, str | bool]) -> None:
@@ -168,8 +168,9 @@ class ServedOperation(CallRecorder):
         span.set_attributes(shown)
 
     def _end(self, context: RequestContext, error: ServiceError | None) -> None:
-        if context.span is not None:
-            end_span(context.span, error)
+        span = context.span
+        if span is not None:
+            end_span(span, error)
         self._count(context.arrival, error)
 
     def _count(self, received: int, error: ServiceError | None) -> None:

@@ -1,19 +1,15 @@
 """An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
 
-from __future__ import annotations
-
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
 from weenats.transport.inbox import RequestMux, gather_replies
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 

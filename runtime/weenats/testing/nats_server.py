@@ -1,7 +1,5 @@
 """A real nats-server as a child process, for tests, demos and `weenats run --embedded`."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -11,12 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Final, Self
 
 __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 

@@ -1,16 +1,11 @@
 """pytest fixtures; enable them by `pytest_plugins = ["weenats.testing.plugin"]` in conftest.py."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
 from weenats.testing.memory_transport import MemoryTransport
 from weenats.testing.nats_server import NatsServer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 __all__ = ["memory_transport", "nats_server", "nats_url", "own_nats_server"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import tracemalloc
 from typing import Any
 
@@ -236,12 +237,14 @@ def test_cache_memory_is_bounded() -> None:
             principal = Principal(id="ada", claims=claims, expires_at=NOW + 600)
             cache.put(f"token-{second * 10_000 + number}", 0, NOW + second, principal)
         assert len(cache) == 1000
+        gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
     try:
         after_one = flood(0)
-        assert max(flood(second) for second in range(1, 4)) < after_one * 1.2
+        # A cache that kept what it evicts would hold ten times as much.
+        assert max(flood(second) for second in range(1, 4)) < after_one * 2
     finally:
         tracemalloc.stop()
     clock.now = NOW + 4

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gc
+from collections import Counter
 
 from testkit.probe import Probe, ProbeClient, Run
 from weenats import NatsServiceBuilder
 from weenats.testing import MemoryTransport
 
 CALLS = 100
+PARTS = ("Job", "RequestContext", "Response", "Task", "coroutine", "frame")
 
 
 async def test_answered_request_leaves_no_reference_cycle() -> None:
@@ -24,9 +26,15 @@ async def test_answered_request_leaves_no_reference_cycle() -> None:
         await call()
         gc.collect()
         gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
         try:
             for _ in range(CALLS):
                 await call()
-            assert gc.collect() < CALLS
+            gc.collect()
+            # Other tests may have left garbage of their own.
+            found = Counter(type(each).__qualname__ for each in gc.garbage)
+            assert [name for name in PARTS if found[name] >= CALLS] == []
         finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
             gc.enable()

@@ -4,8 +4,6 @@ YAML is read from PyYAML's events: only the types of JSON can result, and no obj
 is ever created, so that reading a contract cannot run code or exhaust memory.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 from weenats_codegen.parser.syntax.builder import Builder, Parsed

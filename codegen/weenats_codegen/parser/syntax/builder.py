@@ -1,16 +1,13 @@
 """What JSON and YAML readers report becomes one value; errors are collected on the way."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
+
+from pydantic import JsonValue
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax.scalars import plain_value
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
 
 _MAX_DEPTH: Final = 40
 """How deep mappings and lists may be nested; contracts that people write come nowhere near."""

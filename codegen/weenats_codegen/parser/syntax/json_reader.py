@@ -1,7 +1,5 @@
 """JSON, read by the standard library; duplicate keys and numbers are kept as written."""
 
-from __future__ import annotations
-
 import json
 from typing import Final, cast
 

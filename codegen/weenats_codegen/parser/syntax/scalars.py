@@ -3,14 +3,11 @@
 `yes`, `no`, dates and `1:30` are strings here, as they are for editors that check service.yaml.
 """
 
-from __future__ import annotations
-
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from pydantic import JsonValue
+from pydantic import JsonValue
 
 _WORDS: Final[dict[str, JsonValue]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -35,13 +32,6 @@ def plain_value(text: str) -> JsonValue:
         raise ValueError("is infinite or not a number, which JSON does not support")
     if not _FLOAT.fullmatch(text):
         return text
-    number: float = math.inf
-    if len(text) <= _MAX_DIGITS:
-        number = int(text) if _INTEGER.fullmatch(text) else float(text)
-    try:
-        finite = math.isfinite(number)
-    except OverflowError:  # an int that is too large for a double
-        finite = False
-    if not finite:
+    if len(text) > _MAX_DIGITS or math.isinf(float(text)):
         raise ValueError("is too large for a JSON number")
-    return number
+    return int(text) if _INTEGER.fullmatch(text) else float(text)

@@ -1,7 +1,5 @@
 """YAML, read by PyYAML's parser; its constructors, which create objects, are not used."""
 
-from __future__ import annotations
-
 import yaml
 
 from weenats_codegen.parser.diagnostics import quoted

@@ -1,7 +1,5 @@
 """Runs one health check and keeps its latest result."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import logging
@@ -9,12 +7,10 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from weenats.protocol.messages import HealthCheckEntry
-
-if TYPE_CHECKING:
-    from weenats.service.health.settings import Check
+from weenats.service.health.settings import Check
 
 __all__ = ["CheckResult", "CheckRunner"]
 

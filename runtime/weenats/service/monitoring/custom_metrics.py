@@ -1,18 +1,14 @@
 """Custom metrics, which are read for each snapshot."""
 
-from __future__ import annotations
-
 import inspect
 import logging
 import math
 import re
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, cast
+from collections.abc import Callable, Iterable
+from typing import Final, Literal, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
 from weenats.protocol.messages import MonitoringMetric
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 __all__ = ["CustomMetric", "CustomMetrics", "check_metrics"]
 

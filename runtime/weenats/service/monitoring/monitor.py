@@ -1,35 +1,28 @@
 """Snapshots of a running instance, which are published and included in its statistics."""
 
-from __future__ import annotations
-
 import logging
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pydantic import MISSING
+from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
 from weenats._internal.periodic import Periodic
 from weenats._internal.timestamps import utc_timestamp
+from weenats.contract import ServiceContract
 from weenats.errors import ServiceError
 from weenats.protocol import subjects
 from weenats.protocol.messages import MonitoringMemory, MonitoringRequests, MonitoringSnapshot
-from weenats.protocol.timeouts import seconds
+from weenats.protocol.timeouts import Clock, seconds
+from weenats.service.discovery import EndpointCounters, Statistics
 from weenats.service.monitoring.custom_metrics import CustomMetrics
 from weenats.service.monitoring.request_stats import Load, RequestMeter, measure
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
-
-    from weenats.contract import ServiceContract
-    from weenats.protocol.timeouts import Clock
-    from weenats.service.discovery import EndpointCounters, Statistics
-    from weenats.service.monitoring.settings import MonitoringSettings
-    from weenats.transport.base import Transport
+from weenats.service.monitoring.settings import MonitoringSettings
+from weenats.transport.base import Transport
 
 __all__ = ["Monitor", "resident_bytes"]
 

@@ -1,21 +1,15 @@
 """Request statistics of endpoints: rates, latency percentiles, requests in flight and queued."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from weenats.protocol.messages import MonitoringRequests
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from weenats.service.discovery import EndpointCounters
+from weenats.service.discovery import EndpointCounters
 
 __all__ = ["LatencyHistogram", "Load", "RequestMeter", "measure"]
 
@@ -63,10 +57,8 @@ class LatencyHistogram:
             parts: the histograms.
         """
         whole = cls()
-        whole._counts = [
-            sum(counts)
-            for counts in zip(whole._counts, *(part._counts for part in parts), strict=True)
-        ]
+        buckets = zip(whole._counts, *(part._counts for part in parts), strict=True)
+        whole._counts = [sum(counts) for counts in buckets]
         return whole
 
     def quantiles(self, *shares: float) -> list[float]:

@@ -1,18 +1,10 @@
 """Settings of monitoring."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from weenats.protocol.timeouts import seconds
-from weenats.service.monitoring.custom_metrics import check_metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from weenats.protocol.timeouts import Duration
-    from weenats.service.monitoring.custom_metrics import CustomMetric
+from weenats.protocol.timeouts import Duration, seconds
+from weenats.service.monitoring.custom_metrics import CustomMetric, check_metrics
 
 __all__ = ["MonitoringSettings"]
 
