@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -29,6 +30,8 @@ from weenats.protocol.timeouts import Duration
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
 __all__ = ["AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 
 
@@ -47,6 +50,15 @@ def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes 
     if value is None:
         return None
     return SecretBytes(value.encode() if isinstance(value, str) else value)
+
+
+def _headers(value: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in value.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError("the name of a header has characters that HTTP does not allow")
+        if not text.isascii() or not text.isprintable():
+            raise ValueError(f"the header {name} has characters that are not printable ASCII")
+    return dict(value)
 
 
 _Name = Annotated[str, Field(min_length=1)]
@@ -114,6 +126,7 @@ class JwtAuthConfig(_Config):
         algorithms: accepted signature algorithms, at least one.
         public_key: public key of the issuer: PEM or JWK (JSON text or mapping).
         jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
+        jwks_headers: headers of the request for the key set, such as `User-Agent` or an API key.
         secret: secret shared with the issuer, for the HMAC algorithms.
         issuer: required `iss` of tokens. None accepts every issuer that has the key.
         audience: required `aud` of tokens; of several, tokens need one. None refuses tokens that
@@ -140,6 +153,9 @@ class JwtAuthConfig(_Config):
     algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
+    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers)] = Field(
+        default_factory=dict[str, str], repr=False
+    )
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
@@ -163,6 +179,8 @@ class JwtAuthConfig(_Config):
             raise ValueError("max_lifetime requires `exp` in required_claims; None sets no limit")
         if self.issuer is not None:
             _check_issuer(self.issuer)
+        if self.jwks_headers and self.jwks_uri is None:
+            raise ValueError("jwks_headers requires jwks_uri")
         if self.jwks_uri is not None:
             _check_jwks_uri(self.jwks_uri, self.plain_http_hosts)
         if self.public_key is not None:
