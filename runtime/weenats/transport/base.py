@@ -222,6 +222,7 @@ class Transport(Protocol):
 
         Raises:
             PermissionDeniedError: the server denied a subscription.
+            ResourceExhaustedError: the server refused a subscription because there are too many.
             ConnectionLostError: the connection broke meanwhile.
         """
         ...

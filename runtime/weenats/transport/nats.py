@@ -75,6 +75,7 @@ class NatsTransport:
         self._migration = Migration(
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
+        self._ways_back = self._migration.ways_back
         self._connection: NatsConnection | None = None
         self.is_private = True
         self.server_address: tuple[str, int] | None = None
@@ -134,6 +135,8 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None:
             connection = self._opened()
+        if self._ways_back:
+            connection = self._migration.way_back(subject, connection)
         check_size(subject, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
@@ -197,16 +200,16 @@ class NatsTransport:
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""
         interests = [each for each in subscriptions if isinstance(each, Interest)]
-        async with self._migration.lock:  # a subscription that moves is left on both servers
+        for interest in interests:
+            interest.leave()
+        try:
+            await self._migration.end(interests)
+            await self.fence()
+        except ServiceError as error:
+            _LOG.debug("unsubscribed without a fence: %s", error)
+        finally:
             for interest in interests:
-                interest.leave()
-            try:
-                await self.fence()
-            except ServiceError as error:
-                _LOG.debug("unsubscribed without a fence: %s", error)
-            finally:
-                for interest in interests:
-                    interest.drop()
+                interest.drop()
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(

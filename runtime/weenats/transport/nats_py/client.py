@@ -171,9 +171,14 @@ class SteadyClient(Client):
         if (socket := socket_of(self._transport)) is not None:
             socket.abort()
 
+    async def _on_too_many_subscriptions(self) -> None:
+        """Note that the server refused a subscription."""
+
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg:
             _LOG.warning("NATS: %s", err_msg)
+        elif "maximum subscriptions exceeded" in err_msg.lower() and self.is_connected:
+            await self._on_too_many_subscriptions()  # the server keeps the connection
         elif self.is_connected:
             _LOG.warning("NATS ended the connection: %s", err_msg)
             # nats-py would close for good, for example after an expired credential. The server

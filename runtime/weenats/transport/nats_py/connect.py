@@ -62,7 +62,7 @@ async def open_connection(
 
     async def on_reconnected() -> None:
         last.clear()
-        await events.reconnected(connection)
+        await connection.on_reconnected()
 
     settings: dict[str, Any] = {
         "servers": list(servers),
