@@ -183,6 +183,7 @@ class Exchange:
             deadline,
             _is_reply,
             cancel_subject=self._cancel_subject,
+            message_id=context.message_id,
         )
         return self._codec.decode_response(reply.payload)
 

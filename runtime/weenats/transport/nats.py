@@ -153,6 +153,7 @@ class NatsTransport:
         accepts: Accepts | None = None,
         *,
         cancel_subject: str = "",
+        message_id: str = "",
     ) -> Delivery:
         """Send a request and wait for its reply; see `Transport`."""
         if not self._connected.is_set() or self._closed is not None:
@@ -165,7 +166,7 @@ class NatsTransport:
             self.publish(subject, payload, headers, reply)
             return await future
         except (asyncio.CancelledError, DeadlineExceededError):
-            give_up(self, cancel_subject, reply)
+            give_up(self, cancel_subject, reply, message_id, payload)
             raise
         finally:
             mux.discard(reply)
