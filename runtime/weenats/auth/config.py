@@ -153,7 +153,7 @@ class JwtAuthConfig(_Config):
     algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
-    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers)] = Field({}, repr=False)
+    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers), Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
