@@ -1,5 +1,6 @@
 """Settings and fixtures of all tests: signals, Hypothesis profiles, a nats-server, the sample."""
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
+from weenats._internal.limited_log import RateFilter
 
 # How long an example takes depends on the machine, and on coverage.
 settings.register_profile(
@@ -25,6 +27,16 @@ pytest_plugins = ["weenats.testing.plugin"]
 def pytest_configure() -> None:
     """Let tests interrupt processes that they start, wherever pytest was started."""
     restore_interrupts()
+
+
+@pytest.fixture(autouse=True)
+def fresh_log_limits() -> None:
+    """Log records that earlier tests caused do not count towards the limits of this one."""
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            for each in logger.filters:
+                if isinstance(each, RateFilter):
+                    each._kinds.clear()
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
+from weenats_codegen.output.lock import locked_for_reading
 from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
+from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.source import find_contracts
@@ -24,10 +26,12 @@ class Freshness:
     Attributes:
         diff: What `generate` would change, as a diff; "" if nothing.
         mismatches: The differences between the handlers of users and their contracts.
+        interrupted: Whether a run of `generate` was killed, so that packages may be incomplete.
     """
 
     diff: str
     mismatches: tuple[HandlerMismatch, ...]
+    interrupted: bool = False
 
 
 def generate(paths: Sequence[Path], out: Path) -> Report:
@@ -61,9 +65,12 @@ def check(paths: Sequence[Path], out: Path) -> Freshness:
 
     Raises:
         ContractError: A contract is invalid.
+        OSError: A package cannot be read, or another run has been writing it for too long.
     """
     contracts = read_contracts(paths)
-    return Freshness(diff(out, package_files(contracts)), mismatches(out, contracts))
+    files = package_files(contracts)
+    with locked_for_reading(out):
+        return Freshness(diff(out, files), mismatches(out, contracts), is_interrupted(out))
 
 
 def read_contracts(paths: Sequence[Path]) -> list[Contract]:

@@ -1,19 +1,13 @@
 """A contract folder -> the IR, or every error in the contract."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from weenats_codegen.ir.builder import build
 from weenats_codegen.ir.bundler import bundle_contract
+from weenats_codegen.ir.contract import Contract
 from weenats_codegen.lint.linter import lint
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.source import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from weenats_codegen.ir.contract import Contract
 
 
 def read(folder: Path) -> Contract:

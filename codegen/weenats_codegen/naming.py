@@ -39,7 +39,8 @@ RESERVED_CLASSES: Final = frozenset({
     # letters that look like digits (E742)
     "I", "O",
     # pydantic
-    "AnyUrl", "AwareDatetime", "BaseModel", "ConfigDict", "Field", "MISSING", "Model", "RootModel",
+    "AnyUrl", "AwareDatetime", "BaseModel", "ConfigDict", "Field", "MISSING", "Model", "OMIT_NONE",
+    "RootModel",
     # the runtime, as generated modules import it
     "CallOptions", "Command", "Endpoint", "Entity", "Event", "EventHandler", "EventSubscription",
     "NatsServiceBuilder", "PublishOptions", "Query", "RequestContext", "ServiceClient",
@@ -52,7 +53,7 @@ RESERVED_ERRORS: Final = frozenset({
     "ResourceExhaustedError", "ServiceError", "UnauthenticatedError", "UnavailableError",
     "UnimplementedError",
 })  # fmt: skip
-RESERVED_CONSTANTS: Final = frozenset({"CONTRACT", "MISSING"})
+RESERVED_CONSTANTS: Final = frozenset({"CONTRACT", "MISSING", "OMIT_NONE"})
 RESERVED_FIELDS: Final = frozenset({
     "construct", "copy", "dict", "from_orm", "json", "parse_file", "parse_obj", "parse_raw",
     "schema", "schema_json", "update_forward_refs", "validate",

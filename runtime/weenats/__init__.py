@@ -29,6 +29,7 @@ from weenats.errors import (
     UnauthenticatedError,
     UnavailableError,
     UnimplementedError,
+    WrongEventLoopError,
 )
 from weenats.events import (
     EventHandler,
@@ -108,4 +109,5 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "WrongEventLoopError",
 ]

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Key", "MessageContext", "Principal", "RequestContext", "Response"]
 ValueT = TypeVar("ValueT")
-NO_CONTEXT: Final[Mapping[str, JsonValue]] = {}
+NO_CONTEXT: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 OnAnswer = Callable[["RequestContext", "ServiceError | None"], None]
 """Takes the context of a request, and the error of the reply or None for a success."""
 Recorder = Callable[["Mapping[str, str | bool]"], None]
@@ -144,10 +145,14 @@ class Work(Protocol):
 
     Attributes:
         received: when the request arrived, nanoseconds since the epoch.
+        started: when the service began to handle it, on the monotonic clock; None before.
+        executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
     """
 
     received: int
+    started: float | None
+    executed: bool
     on_answer: tuple[OnAnswer, ...]
 
     @property
@@ -169,6 +174,24 @@ class Work(Protocol):
         ...
 
 
+class Received(Protocol):
+    """A received request, as its context uses it.
+
+    Attributes:
+        error: what was wrong with the payload when it was read, None when it is valid or unread.
+    """
+
+    error: ServiceError | None
+
+    def read_payload(self) -> object:
+        """Check the payload, once, and return it; None when the operation has none.
+
+        Raises:
+            InvalidArgumentError: it breaks the contract.
+        """
+        ...
+
+
 class RequestContext(MessageContext):
     """The context of one request, on either side.
 
@@ -177,6 +200,7 @@ class RequestContext(MessageContext):
         operation: the descriptor of the command or query.
         key: the key of the aggregate.
         token: the JWT of the message, None when it has none; never shown by repr.
+        received: the request while its payload is unread, or invalid; else None.
         principal: the authenticated caller, None before authentication; never shown by repr.
         span: the span of the request, for attributes and events, which ends when the request has
             been answered; None when none is recorded.
@@ -189,8 +213,8 @@ class RequestContext(MessageContext):
         "_work",
         "key",
         "operation",
-        "payload_error",
         "principal",
+        "received",
         "recorder",
         "side",
         "span",
@@ -213,8 +237,8 @@ class RequestContext(MessageContext):
         metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
-        payload_error: ServiceError | None = None,
         principal: Principal | None = None,
+        received: Received | None = None,
         work: Work | None = None,
     ) -> None:
         self.message_id = message_id
@@ -230,9 +254,9 @@ class RequestContext(MessageContext):
         self.operation = operation
         self.key = key
         self._payload = payload
-        self.payload_error = payload_error
         self.token = token
         self.principal = principal
+        self.received = received
         self._work = work
         self.span: Span | None = None
         self.recorder: Recorder | None = None
@@ -247,6 +271,25 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def time_to_run(self) -> float | None:
+        """Seconds from when the service began to handle the request to its deadline.
+
+        None without a deadline, and on the client side.
+        """
+        started = None if self._work is None else self._work.started
+        return None if started is None or self.deadline is None else self.deadline - started
+
+    @property
+    def executed(self) -> bool:
+        """Whether the handler has begun; False on the client side."""
+        return self._work is not None and self._work.executed
+
+    def note_executed(self) -> None:
+        """Note that the handler begins."""
+        if self._work is not None:
+            self._work.executed = True
 
     @property
     @override
@@ -304,9 +347,18 @@ class RequestContext(MessageContext):
                 do so before they read the payload, so that callers who are refused do not learn
                 whether it is valid.
         """
-        if self.payload_error is not None:
-            raise self.payload_error
+        received = self.received
+        if received is not None:
+            payload = received.read_payload()
+            self.received = None
+            if self._payload is None:  # else an interceptor has replaced it
+                self._payload = payload
         return self._payload
+
+    @property
+    def payload_error(self) -> ServiceError | None:
+        """What was wrong with the payload when it was read, None when it is valid or unread."""
+        return None if self.received is None else self.received.error
 
     def add_event(self, name: str, **attributes: str) -> None:
         """Add an event to the span of the request; does nothing unless a span is recorded.
@@ -366,6 +418,16 @@ class RequestContext(MessageContext):
 
     def __repr__(self) -> str:
         return f"<RequestContext {self.side} {self.operation.subject} {self.message_id}>"
+
+
+def received_context(metadata: Mapping[str, Any]) -> Mapping[str, JsonValue]:
+    """Return the read-only values that the sender of a message put into `metadata.context`.
+
+    Args:
+        metadata: the metadata of the message.
+    """
+    values = metadata.get("context")
+    return NO_CONTEXT if values is None else MappingProxyType(values)
 
 
 _SLOTS: Final = (*MessageContext.__slots__, *RequestContext.__slots__)

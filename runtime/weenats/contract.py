@@ -1,18 +1,14 @@
 """Descriptors of services, operations and events, which generated code creates."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
+from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
-
-if TYPE_CHECKING:
-    from weenats.errors import ServiceError
 
 __all__ = [
     "AnyOperation",

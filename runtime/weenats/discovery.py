@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from weenats.codec.failures import decode_model
+from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
@@ -141,7 +142,11 @@ async def check_health(
 async def _request(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
-    reply = await transport.request(subject, b"", headers, monotonic() + timeout)
+    deadline = monotonic() + timeout
+    reply = await transport.request(subject, b"", headers, deadline, is_answer)
+    error = error_in_headers(reply)
+    if error is not None:
+        raise error
     return decode_model(model, reply.payload)
 
 
@@ -156,7 +161,12 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     if service is not None:
         subjects.check_service_name(service)
     replies = await transport.request_many(
-        subjects.discovery(verb, service), b"", headers, timeout=timeout, quiet=min(_QUIET, timeout)
+        subjects.discovery(verb, service),
+        b"",
+        headers,
+        timeout=timeout,
+        quiet=min(_QUIET, timeout),
+        accepts=is_answer,
     )
     found: list[InstanceT] = []
     for reply in replies:

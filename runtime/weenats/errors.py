@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
 
 if TYPE_CHECKING:
     from weenats.model import Model
@@ -50,6 +50,7 @@ __all__ = [
     "UnauthenticatedError",
     "UnavailableError",
     "UnimplementedError",
+    "WrongEventLoopError",
 ]
 
 RETRY_AFTER: Final = "retryAfter"
@@ -132,6 +133,16 @@ class ServiceError(Exception):
     details: Any
     """A JSON object, a Model, or None."""
 
+    if not TYPE_CHECKING:  # it takes what the `__init__` of each subclass takes
+
+        def __new__(cls, *args: object, **_: object) -> Self:
+            """Create an error that is valid even if a subclass does not call `super().__init__`."""
+            error = super().__new__(cls, *args)
+            error.message = cls.description
+            error.details = None
+            error.remote = False
+            return error
+
     def __init__(
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
     ) -> None:
@@ -141,8 +152,12 @@ class ServiceError(Exception):
         super().__init__(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Does not call the constructors of generated classes, which are keyword-only.
-        return type(self).__new__, (type(self), self.message), vars(self)
+        # Constructors are not called: those of generated classes and of users take other arguments.
+        state: Any = self.__getstate__()
+        slots: dict[str, Any] = {}
+        if type(self).__getstate__ is object.__getstate__ and isinstance(state, tuple):
+            state, slots = cast("tuple[Any, dict[str, Any]]", state)
+        return _restore, (type(self), self.args, slots), state
 
     def __str__(self) -> str:
         return f"{self.label}: {self.message}"
@@ -281,6 +296,32 @@ class ConnectionLostError(UnavailableError):
 
     A call that was already sent may or may not have been executed.
     """
+
+
+class WrongEventLoopError(UnavailableError):
+    """A connection, client or service is used on another event loop than its own; not retried.
+
+    It belongs to the event loop that connected or started it, in the process that did so.
+    """
+
+    description = (
+        "a connection belongs to the event loop that opened it: create the client, transport or"
+        " service in the coroutine that uses it, or run all calls on one loop"
+    )
+
+
+def _restore(
+    kind: type[ServiceError], arguments: tuple[object, ...], slots: Mapping[str, Any]
+) -> ServiceError:
+    """Return an error without calling its constructor; pickle and copy then set its attributes."""
+    base: Any = kind
+    while base.__module__ != "builtins":
+        base = base.__base__
+    error: ServiceError = base.__new__(kind)
+    error.args = arguments
+    for name, value in slots.items():
+        setattr(error, name, value)
+    return error
 
 
 CLASS_OF_CODE: Final = {kind.code.value: kind for kind in ServiceError.__subclasses__()}

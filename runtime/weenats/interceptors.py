@@ -3,26 +3,21 @@
 A chain is composed once, from its members; the first member is the outermost.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
+from pydantic import JsonValue
 from typing_extensions import override
 
 from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
-
-if TYPE_CHECKING:
-    from pydantic import JsonValue
-
-    from weenats.contract import AnyOperation
-    from weenats.errors import ServiceError
-    from weenats.transport.base import Delivery
+from weenats.contract import AnyOperation
+from weenats.errors import ServiceError
+from weenats.transport.base import Delivery
 
 __all__ = ["CallNext", "Interceptor", "Setting"]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
@@ -65,7 +60,8 @@ class Description:
         name: its name in the list of interceptors.
         settings: its settings, in the order in which they are shown.
         provides: what later members may rely on, such as PRINCIPAL.
-        requires: what earlier members must provide, with the error message if none does.
+        requires: what earlier members must provide, with the error message if none does, in which
+            `{remedy}` stands for what to do about it.
         span_attributes: attributes that the spans of most requests have.
         statistics: what it adds to the `data` of the endpoint in `$SRV.STATS`.
     """

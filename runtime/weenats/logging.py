@@ -11,12 +11,14 @@ from typing import Any, Final
 from opentelemetry.trace import get_current_span
 from typing_extensions import override
 
+from weenats._internal.text import printable
 from weenats.context import CURRENT, RequestContext
 from weenats.telemetry.settings import PrincipalMode, check_principal_mode, shown_principal
 
 __all__ = [
     "FIELDS",
     "JsonFormatter",
+    "LineFormatter",
     "MessageFilter",
     "TextFormatter",
     "configure",
@@ -34,10 +36,21 @@ FIELDS: Final[tuple[str, ...]] = (
 """The attributes that `MessageFilter` adds to records; an attribute without a value is ""."""
 _SHOWN: Final = ("operation", "principal", "correlation_id", "trace_id")
 _NAME: Final = "weenats"
+_EXTRA: Final = "_weenats_extra"
+_STANDARD: Final = frozenset(
+    {*vars(logging.makeLogRecord({})), "asctime", "message", "taskName", "_weenats_fields", _EXTRA}
+)
+"""The attributes of records that are not from `extra=`."""
+_RESERVED: Final = frozenset(
+    {"timestamp", "level", "logger", "message", "exception", "stack", "extra", *FIELDS}
+)
+"""The members of a line of JSON that are not from `extra=`, or hold what is."""
 
 
 class MessageFilter(logging.Filter):
     """Adds the attributes `FIELDS` to every record; it drops no records.
+
+    Values of `extra=` with one of these names are kept for `JsonFormatter`.
 
     Args:
         principal: how records name the principal: "plain", "hashed" (SHA-256) or "none".
@@ -53,6 +66,9 @@ class MessageFilter(logging.Filter):
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
+        members = vars(record)
+        if _EXTRA not in members:  # the first filter of this record: the others find our fields
+            members[_EXTRA] = {name: members[name] for name in FIELDS if name in members}
         for name, value in current_fields(principal=self._principal).items():
             setattr(record, name, value)
         return True
@@ -81,7 +97,11 @@ def current_fields(*, principal: PrincipalMode = "plain") -> dict[str, str]:
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON in ASCII."""
+    """Formats a record as one line of JSON in ASCII.
+
+    What a program passes as `extra=` are members of the line. Those whose names the line uses
+    itself are members of `extra`.
+    """
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -97,19 +117,57 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
             line["stack"] = self.formatStack(record.stack_info)
-        return encoding.dumps(line, default=str)
+        extra = _extra(record)
+        try:
+            return printable(encoding.dumps(line | extra, default=_text, allow_nan=False))
+        except (TypeError, ValueError, RecursionError):  # NaN, keys that are not text, circles
+            extra = {name: _text(value) for name, value in extra.items()}
+            return printable(encoding.dumps(line | extra, default=_text))
 
 
-class TextFormatter(logging.Formatter):
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the members of a line of JSON that are from `extra=`."""
+    given = {str(name): value for name, value in vars(record).items() if name not in _STANDARD}
+    members = {name: value for name, value in given.items() if name not in _RESERVED}
+    taken = {name: value for name, value in given.items() if name in _RESERVED.difference(FIELDS)}
+    taken |= getattr(record, _EXTRA, {})
+    return {**members, "extra": taken} if taken else members
+
+
+def _text(value: object) -> str:
+    """Return a value as text, whatever its class does."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a value must not cost the record
+        return f"<{type(value).__name__}>"
+
+
+class LineFormatter(logging.Formatter):
+    """Formats a record as one line, and its traceback on indented lines below.
+
+    What is not printable is escaped, so that text of other parties can neither look like a record
+    of its own nor control the terminal.
+    """
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record), keep="\n").replace("\n", "\n    ")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
+class TextFormatter(LineFormatter):
     """Formats a record as a line of text, with operation, principal and ids in brackets."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(fields)s %(message)s")
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(_weenats_fields)s %(message)s")
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
         values = [value for name in _SHOWN if (value := getattr(record, name, ""))]
-        record.fields = f" [{' '.join(values)}]" if values else ""
+        record._weenats_fields = f" [{' '.join(values)}]" if values else ""
         return super().formatMessage(record)
 
 

@@ -1,8 +1,44 @@
 """The base class of generated models: strict types, wire names as aliases."""
 
-from pydantic import BaseModel, ConfigDict
+import operator
+from functools import partial
+from typing import Any, Final, cast
 
-__all__ = ["Model"]
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import json_or_python_schema
+
+__all__ = ["OMIT_NONE", "Model"]
+
+
+class _NoNull:
+    """Refuses null in JSON for a field whose type includes None, without a call of Python."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        return json_or_python_schema(_without_null(schema), schema)
+
+    def __repr__(self) -> str:
+        return "OMIT_NONE"
+
+
+def _without_null(schema: CoreSchema) -> CoreSchema:
+    """Return a schema that accepts what another one does, except null."""
+    inner: Any = schema.get("schema")
+    if not isinstance(inner, dict):
+        raise TypeError("OMIT_NONE is for fields whose type includes None")
+    accepted = cast("CoreSchema", inner)
+    if schema["type"] == "nullable":
+        return accepted
+    return cast("CoreSchema", {**schema, "schema": _without_null(accepted)})
+
+
+OMIT_NONE: Final[Any] = Field(exclude_if=partial(operator.is_, None))
+"""Marks a field that is optional and not nullable: JSON without the member is None, JSON does not
+contain a field that is None, and null is refused."""
+OMIT_NONE.metadata.append(_NoNull())
 
 
 class Model(BaseModel):
@@ -10,8 +46,12 @@ class Model(BaseModel):
 
     Fields have Python names, and the names in the contract are their aliases. The constructor
     accepts both; JSON always uses the aliases. Values are not converted to another type: `"1"` is
-    not an integer, and NaN and infinities are not numbers. The value of an optional field that was
-    not set is `pydantic.MISSING`, never None, and JSON does not contain it.
+    not an integer, and NaN and infinities are not numbers. The text of a ValidationError names the
+    member that is wrong, and does not show its value.
+
+    The value of an optional field that was not set is None, and JSON does not contain it. Where
+    the contract allows null for an optional field, its value is `pydantic.MISSING` when it was not
+    set, since None is null.
 
     Example:
         ```python
@@ -19,14 +59,17 @@ class Model(BaseModel):
 
         from pydantic import MISSING, Field
         from weenats import Model
+        from weenats.model import OMIT_NONE
 
         class Item(Model):
             unit_price: Annotated[float, Field(alias="unitPrice")]
-            note: str | MISSING = MISSING
+            note: Annotated[str | None, OMIT_NONE] = None
+            discount: float | MISSING | None = MISSING
 
         item = Item(unit_price=2.5)
         assert item.model_dump_json() == '{"unitPrice":2.5}'
-        assert item.note is MISSING
+        assert item.note is None
+        assert item.discount is MISSING
         ```
     """
 
@@ -36,4 +79,5 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        hide_input_in_errors=True,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, cast
 
-__all__ = ["Principal"]
+__all__ = ["Principal", "read_only"]
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
@@ -31,19 +31,26 @@ class Principal:
     expires_at: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "claims", _read_only(self.claims))
+        object.__setattr__(self, "claims", read_only(self.claims))
 
     def __repr__(self) -> str:
         return "Principal(...)"
 
 
-def _read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a read-only copy, since all requests of a caller share it."""
+def read_only(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return a read-only copy of a JSON value that several requests share.
+
+    Args:
+        value: the value.
+
+    Returns:
+        The copy: objects are mapping proxies, arrays are tuples.
+    """
     if type(value) in _SCALARS:  # the most frequent case, and cheaper than checking ABCs
         return value
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
-        return MappingProxyType({name: _read_only(member) for name, member in members.items()})
+        return MappingProxyType({name: read_only(member) for name, member in members.items()})
     if isinstance(value, list | tuple):
-        return tuple(_read_only(item) for item in cast("list[Any]", value))
+        return tuple(read_only(item) for item in cast("list[Any]", value))
     return value

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from weenats_codegen.generate import Freshness, check, generate, package_files, read_contracts
+from weenats_codegen.output import lock
 from weenats_codegen.parser.diagnostics import ContractError
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,37 @@ def test_generate_takes_less_than_two_seconds(tmp_path: Path) -> None:
 def _children_cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def test_check_waits_for_another_run(
+    tmp_path: Path, contract_of: Contract, write_contract: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`check` does not read packages that another run is writing."""
+    folder = write_contract(tmp_path / "a", contract_of())
+    out = tmp_path / "out"
+    generate([folder], out)
+    monkeypatch.setattr(lock, "_MAX_WAIT", 0.0)
+    with lock.locked(out), pytest.raises(TimeoutError):
+        check([folder], out)
+    assert check([folder], out) == Freshness("", ())
+    assert check([folder], tmp_path / "missing").diff
+    assert not (tmp_path / "missing").exists()
+
+
+def test_check_reports_interrupted_run(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """`check` reports a killed run even if the packages of its own contracts are up to date."""
+    folder = write_contract(tmp_path / "a", contract_of())
+    out = tmp_path / "out"
+    generate([folder], out)
+    journal = out / ".weenats-stage/journal.json"
+    journal.parent.mkdir()
+    journal.write_text("[]")
+    assert check([folder], out) == Freshness("", (), interrupted=True)
+    assert journal.exists()
+    generate([folder], out)
+    assert check([folder], out) == Freshness("", ())
 
 
 def test_invalid_contract_writes_nothing(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
+import nats
 import pytest
+from nats.aio.msg import Msg
 
 from testkit.certificates import self_signed
 from testkit.clocks import FakeClock
@@ -25,7 +28,7 @@ from weenats import (
     UnauthenticatedError,
     UnavailableError,
 )
-from weenats.testing import NatsServer
+from weenats.testing import MemoryTransport, NatsServer
 
 GO = Run(action="go")
 
@@ -194,6 +197,121 @@ async def test_other_errors_do_not_renew_the_token(client: ProbeClient, handlers
     with pytest.raises(UnauthenticatedError):
         await known.with_interceptor(local).run("k", GO)
     assert (issuer.asked, len(handlers.seen)) == (1, 2)
+
+
+@pytest.mark.parametrize("where", ["handler", "nested call", "interceptor after", "nested before"])
+async def test_executed_call_is_not_sent_again(
+    nats_url: str, judge: FakeValidator, handlers: Probe, where: str
+) -> None:
+    """An UnauthenticatedError that does not refuse the caller's token renews nothing."""
+    issuer = Issuer(probe_token("a"), probe_token("b"))
+    began: list[str] = []
+    other = Probe()
+    other_transport = MemoryTransport()
+
+    async def intercept(context: RequestContext, call_next: Any) -> Any:
+        began.append(context.message_id)
+        if where == "nested before":
+            await nested.run("k", GO)
+        response = await call_next(context)
+        if where == "interceptor after":
+            raise UnauthenticatedError
+        return response
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        if where == "nested call":
+            await nested.run("k", GO)
+        if where == "handler":
+            raise UnauthenticatedError
+        return Outcome(text=key)
+
+    handlers.actions["go"] = fail
+    builder = NatsServiceBuilder(handlers, nats_url).with_interceptor(intercept)
+    closed = NatsServiceBuilder(other, transport=other_transport).with_auth(validator=judge)
+    async with (
+        builder.with_auth(validator=judge).build(),
+        closed.build(),
+        ProbeClient(other_transport) as nested,
+        ProbeClient.connect(nats_url) as client,
+    ):
+        known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
+        with pytest.raises(UnauthenticatedError):
+            await known.run("k", GO)
+    assert len(began) == 1
+    assert issuer.asked == 1
+
+
+async def test_refusal_of_an_interceptor_renews_the_token(nats_url: str, handlers: Probe) -> None:
+    """Authentication of a user's own, before the handler, is a refusal like ours."""
+    issuer = Issuer("old", "new")
+
+    async def authenticate(context: RequestContext, call_next: Any) -> Any:
+        if context.token != "new":
+            raise UnauthenticatedError
+        return await call_next(context)
+
+    service = NatsServiceBuilder(handlers, nats_url).with_interceptor(authenticate).build()
+    async with service, ProbeClient.connect(nats_url) as client:
+        known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
+        assert (await known.run("k", GO)).text == "go"
+    assert issuer.asked == 2
+
+
+@pytest.mark.parametrize("executed", [True, False])
+async def test_reply_says_whether_the_token_was_refused(
+    nats_url: str, judge: FakeValidator, handlers: Probe, executed: bool
+) -> None:
+    """UNAUTHENTICATED replies have Wee-Token-Refused, other errors have not."""
+
+    async def refuse(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise UnauthenticatedError if command.action == "unauthenticated" else UnavailableError
+
+    handlers.actions |= {"unauthenticated": refuse, "unavailable": refuse}
+    builder = NatsServiceBuilder(handlers, nats_url)
+    builder = builder if executed else builder.with_auth(validator=judge)
+    connection = await nats.connect(nats_url)
+    async with builder.build():
+        replies = [
+            await connection.request(
+                "probe.command.thing.run",
+                b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"%b"}}' % action,
+            )
+            for action in (b"unauthenticated", b"unavailable")
+        ]
+    await connection.close()
+    told = [(reply.headers or {}).get("Wee-Token-Refused") for reply in replies]
+    assert told == (["false", None] if executed else ["true", "true"])
+
+
+@pytest.mark.parametrize("header", [None, "true", "false", "maybe"])
+@pytest.mark.parametrize("idempotent", [True, False])
+async def test_call_to_a_service_of_another_version(
+    nats_url: str, header: str | None, idempotent: bool
+) -> None:
+    """When a service does not say what it did, only idempotent operations are sent again."""
+    received: list[str] = []
+    body = b'{"success":false,"error":{"code":"UNAUTHENTICATED","message":"no"},"duration":1}'
+
+    async def answer(message: Msg) -> None:
+        received.append(json.loads(message.data)["metadata"]["authentication"]["token"])
+        headers = {} if header is None else {"Wee-Token-Refused": header}
+        await connection.publish(message.reply, body, headers=headers or None)
+
+    connection = await nats.connect(nats_url)
+    await connection.subscribe("probe.*.thing.*", cb=answer)
+    await connection.flush()
+    issuer = Issuer("one", "two")
+    async with ProbeClient.connect(nats_url) as client:
+        known = client.with_token(CachedToken(issuer, clock=FakeClock(NOW)))
+        with pytest.raises(UnauthenticatedError):
+            await (known.get("k") if idempotent else known.run("k", GO))
+        again = header == "true" or (header != "false" and idempotent)
+        assert received == (["one", "two"] if again else ["one"])
+        received.clear()
+        with pytest.raises(UnauthenticatedError):
+            await known.run("k", GO)
+        assert received == (["one"] if header == "false" else ["two"])
+    await connection.close()
 
 
 async def test_call_timeout_includes_waiting_for_a_token(

@@ -131,8 +131,11 @@ async def test_breaker_state_cycle_with_200_callers(nats_url: str) -> None:
         ]
 
 
-async def test_timed_out_trial_call_reopens_the_breaker(nats_url: str) -> None:
+async def test_timed_out_trial_call_reopens_the_breaker(
+    nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A trial call that ends at its deadline opens the breaker again."""
+    monkeypatch.setattr("weenats.circuit_breaker.guard.DEFAULT_TIMEOUT", 0.001)
     async with BreakerScenario(nats_url).serving() as it:
         it.backend.works = False
         await it.storm()

@@ -78,7 +78,7 @@ async def test_non_async_subscribers_are_rejected() -> None:
     transport = MemoryTransport()
     with pytest.raises(TypeError, match=r"handler of event happened must be an `async def`"):
         await ProbeClient(transport).subscribe_happened(non_async_subscriber)  # type: ignore[arg-type]
-    assert transport._open is False
+    assert transport._loop is None
 
 
 def non_async_subscriber(event: ReceivedEvent[Happened]) -> None:

@@ -167,7 +167,7 @@ async def test_instance_stays_while_one_breaker_is_closed(nats_url: str) -> None
     handlers = Probe()
 
     async def fail(key: str, command: Run, context: RequestContext) -> Any:
-        raise ValueError
+        raise OSError
 
     handlers.actions["fail"] = fail
     builder = NatsServiceBuilder(handlers, nats_url).with_queue_group("probe", self_eject=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testkit.contexts import make_context
+from testkit.contexts import Refusing, make_context
 from testkit.probe import CONTRACT, RUN, Run
 from weenats.context import Key, MessageContext, RequestContext
 from weenats.errors import InvalidArgumentError
@@ -46,7 +46,7 @@ def test_contexts_do_not_share_slots() -> None:
 def test_invalid_payload_raises_on_access() -> None:
     """Key and operation are available; only reading the payload raises."""
     error = InvalidArgumentError("bad")
-    context = make_context(payload=None, payload_error=error)
+    context = make_context(payload=None, received=Refusing(error))
     assert (context.key, context.operation) == ("k-1", RUN)
     with pytest.raises(InvalidArgumentError) as raised:
         context.payload  # noqa: B018 - reading it is the test
@@ -106,9 +106,11 @@ def test_remaining_time_is_never_negative() -> None:
 
 def test_only_trace_headers_are_propagated() -> None:
     """Only W3C headers are propagated, in any case of letters."""
-    block = b"NATS/1.0\r\nTraceParent: 00-ab\r\nX-Tenant: north\r\nBaggage: a=1\r\n\r\n"
+    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    lines = ["NATS/1.0", f"TraceParent: {parent}", "X-Tenant: north", "Baggage: a=1", "", ""]
+    block = "\r\n".join(lines).encode()
     context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
-    assert propagated_headers(context) == {"traceparent": "00-ab", "baggage": "a=1"}
+    assert propagated_headers(context) == {"traceparent": parent, "baggage": "a=1"}
     assert propagated_headers(MessageContext(message_id="m", correlation_id="c")) == {}
 
 

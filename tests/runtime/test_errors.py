@@ -5,19 +5,38 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any, Final, Self, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from testkit.probe import MissingDetails, NotReadyError, PartMissingError
-from weenats import errors
+from weenats import InvalidTokenError, errors
 from weenats.codec.failures import encode_error_headers
-from weenats.errors import CLASS_OF_CODE, Code, NotFoundError, ServiceError, UnavailableError
+from weenats.errors import (
+    CLASS_OF_CODE,
+    Code,
+    ConnectionLostError,
+    InvalidArgumentError,
+    MessageTooLargeError,
+    NoRespondersError,
+    NotFoundError,
+    ServiceError,
+    UnavailableError,
+)
+from weenats.protocol import headers
 from weenats.protocol.messages import ErrorCode
+from weenats.protocol.subjects import SubjectError
+from weenats.testing.nats_server import NatsServerError
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 
 NUMBERS = {
     "INVALID_ARGUMENT": 400,
@@ -114,14 +133,147 @@ def test_cancelled_error_is_not_asyncio_cancelled_error() -> None:
     assert not issubclass(errors.DeadlineExceededError, TimeoutError)
 
 
-def test_errors_can_be_copied_and_pickled() -> None:
-    """A declared error with details is unchanged by copy and pickle."""
-    error = PartMissingError("gone", details=MissingDetails(part="wheel"))
-    error.remote = True
-    for other in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own
-        assert type(other) is PartMissingError
-        assert (other.message, other.details, other.remote) == ("gone", error.details, True)
+class LockedError(NotFoundError):
+    """An error of a user, whose constructor takes something else than a message."""
+
+    def __init__(self, owner: str, *, since: int) -> None:
+        super().__init__(f"locked by {owner}")
+        self.owner = owner
+        self.since = since
+
+
+class SlotsError(NotFoundError):
+    """An error with slots, whose arguments are not its message."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
+        self.args = (owner, 5)
+
+
+class NewError(NotFoundError):
+    """An error with a `__new__` of its own."""
+
+    def __new__(cls, owner: str, since: int) -> Self:
+        """Take two arguments."""
+        del owner, since
+        return super().__new__(cls)
+
+    def __init__(self, owner: str, since: int) -> None:
+        super().__init__()
+        self.pair = (owner, since)
+
+
+class MixedError(NotFoundError, KeyError, OSError):  # type: ignore[misc]
+    """An error that is one of the standard library as well."""
+
+
+class StatefulError(NotFoundError):
+    """An error that leaves out what cannot be pickled."""
+
+    def __init__(self, owner: str) -> None:
+        super().__init__()
+        self.owner = owner
+        self.lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return everything but the lock."""
+        return {name: value for name, value in vars(self).items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, object] | None) -> None:
+        """Restore, with a lock."""
+        vars(self).update(state or {})
+        self.lock = threading.Lock()
+
+
+class MinimalError(NotFoundError):
+    """An error that does not call the constructor of its base."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+
+
+ERRORS: Final[list[Exception]] = [
+    *(kind("m", details={"retryAfter": 5, "deep": [1]}) for kind in CLASS_OF_CODE.values()),
+    ServiceError("m"),
+    NoRespondersError("m"),
+    ConnectionLostError("m"),
+    MessageTooLargeError("m"),
+    InvalidTokenError("why"),
+    NatsServerError("m"),
+    SubjectError("m"),
+    NotReadyError(),
+    PartMissingError("gone", details=MissingDetails(part="wheel")),
+    LockedError("ada", since=5),
+    SlotsError("ada"),
+    NewError("ada", 5),
+    MixedError("m"),
+    StatefulError("ada"),
+    MinimalError("ada"),
+    ContractError([Diagnostic(Location(name), "m", "r") for name in "ba"]),
+    CliError("m"),
+]
+
+
+def through_pickle(protocol: int, error: Exception) -> Exception:
+    """Return an error that was pickled."""
+    again: Exception = pickle.loads(pickle.dumps(error, protocol))  # noqa: S301 - our own
+    return again
+
+
+def members(error: Exception) -> dict[str, object]:
+    """Return what a copy must have in common with an error."""
+    known: dict[str, object] = {
+        **vars(error),
+        "args": error.args,
+        "owner": getattr(error, "owner", None),
+    }
+    known.pop("lock", None)
+    return known
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "duplicate",
+    [
+        copy.copy,
+        copy.deepcopy,
+        *(partial(through_pickle, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)),
+    ],
+)
+def test_errors_survive_copy_and_pickle(
+    error: Exception, duplicate: Callable[[Exception], Exception]
+) -> None:
+    """Class, text, arguments and all members are the same, whatever the constructor takes."""
+    vars(error)["remote"] = True
+    error.add_note("a note")
+    other = duplicate(error)
+    assert type(other) is type(error)
+    assert members(other) == members(error)
+    if not isinstance(error, MinimalError):
         assert str(other) == str(error)
+    again = duplicate(other)
+    assert members(again) == members(error)
+
+
+def test_deep_copies_share_no_details() -> None:
+    """A deep copy has details of its own, a shallow one shares them."""
+    error = NotFoundError(details={"deep": [1]})
+    assert copy.copy(error).details is error.details
+    other = copy.deepcopy(error)
+    other.details["deep"].append(2)
+    assert error.details == {"deep": [1]}
+
+
+def test_errors_cross_processes() -> None:
+    """An error that a worker process raises arrives in the parent as it was raised."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        error = pool.submit(headers.check, {"Wee-X": "1"}).exception()
+    assert isinstance(error, InvalidArgumentError)
+    assert error.message == "the header Wee-X is reserved for weenats and NATS"
+    assert (error.details, error.remote) == (None, False)
 
 
 def test_details_accept_any_mapping() -> None:

@@ -28,6 +28,7 @@ EXPORTS = {
         RequestContext ResourceExhaustedError Response Sampling ServiceClient ServiceContract
         ServiceError ServiceHandlers SubscribeOptions TelemetryManager TelemetrySettings
         TokenValidator Transport UnauthenticatedError UnavailableError UnimplementedError
+        WrongEventLoopError
     """,
     "weenats.auth": """
         AuthConfig AuthInterceptor InvalidTokenError JwksKeySource JwksState JwtAuthConfig
@@ -49,7 +50,7 @@ EXPORTS = {
         DeadlineExceededError FailedPreconditionError InternalError InvalidArgumentError
         MessageTooLargeError NoRespondersError NotFoundError PermissionDeniedError
         ResourceExhaustedError ServiceError UnauthenticatedError UnavailableError
-        UnimplementedError
+        UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
         EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish
@@ -58,9 +59,9 @@ EXPORTS = {
     "weenats.formats": "AwareDatetime UUID date time timedelta",
     "weenats.interceptors": "CallNext Interceptor Setting",
     "weenats.logging": """
-        FIELDS JsonFormatter MessageFilter TextFormatter configure current_fields
+        FIELDS JsonFormatter LineFormatter MessageFilter TextFormatter configure current_fields
     """,
-    "weenats.model": "Model",
+    "weenats.model": "Model OMIT_NONE",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

@@ -1,4 +1,4 @@
-"""The base class of models: strict, wire aliases, and MISSING for absent members."""
+"""The base class of models: strict, wire aliases, and None or MISSING for absent members."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import MISSING, Field, ValidationError
 
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 
 class Part(Model):
@@ -18,9 +18,10 @@ class Part(Model):
     price: float
     on: bool
     text: str
-    line_total: Annotated[float | MISSING, Field(alias="lineTotal")] = MISSING
-    kind: Literal["a", "b"] | MISSING = MISSING
-    parts: list[Part] | MISSING = MISSING
+    line_total: Annotated[float | None, Field(alias="lineTotal"), OMIT_NONE] = None
+    kind: Annotated[Literal["a", "b"] | None, OMIT_NONE] = None
+    parts: Annotated[list[Part] | None, OMIT_NONE] = None
+    note: str | MISSING | None = MISSING
 
 
 GOOD: dict[str, Any] = {"count": 1, "price": 0.5, "on": True, "text": "x"}
@@ -42,12 +43,12 @@ def from_wire(**members: Any) -> Part:
         ("price", "0.5"), ("price", True), ("price", math.nan), ("price", math.inf),
         ("price", None), ("on", 1), ("on", "true"), ("on", 0), ("text", 5), ("text", None),
         ("text", ["x"]),
-        ("lineTotal", None), ("lineTotal", "1"), ("kind", "c"), ("kind", None), ("kind", "A"),
-        ("parts", None), ("parts", {}), ("parts", [None]), ("parts", [{"count": 1}]),
+        ("lineTotal", "1"), ("kind", "c"), ("kind", "A"), ("note", 5),
+        ("parts", {}), ("parts", [None]), ("parts", [{"count": 1}]),
     ],
 )  # fmt: skip
 def test_values_are_not_coerced(member: str, value: Any) -> None:
-    """Wrong types are rejected from JSON and in Python, null for optional members too."""
+    """Wrong types are rejected from JSON and in Python."""
     with pytest.raises(ValidationError):
         from_wire(**{member: value})
     with pytest.raises(ValidationError):
@@ -73,13 +74,40 @@ def test_json_accepts_aliases_only() -> None:
     """In Python both names work; in JSON the Python name is an unknown member."""
     assert Part(**GOOD, line_total=1.0) == Part(**GOOD, lineTotal=1.0)
     assert from_wire(lineTotal=1.0).line_total == 1.0
-    assert from_wire(line_total=1.0).line_total is MISSING
+    assert from_wire(line_total=1.0).line_total is None
 
 
-def test_missing_members_are_not_serialized() -> None:
-    """An absent optional member is MISSING, never null."""
+@pytest.mark.parametrize("member", ["lineTotal", "kind", "parts"])
+def test_null_is_not_an_absent_member(member: str) -> None:
+    """Null in JSON is refused, while None in Python means that the member is absent."""
+    with pytest.raises(ValidationError):
+        from_wire(**{member: None})
+    assert Part(**GOOD, **{member: None}) == Part(**GOOD) == from_wire()
+    assert from_wire(note=None).note is None
+
+
+def test_omit_none_needs_a_type_with_none() -> None:
+    """The marker on another type is refused when the class is created."""
+    with pytest.raises(TypeError, match="whose type includes None"):
+
+        class Wrong(Model):
+            note: Annotated[str, OMIT_NONE]
+
+
+def test_fields_do_not_change_the_marker() -> None:
+    """The marker is shared by all fields and has no properties of theirs."""
+    assert OMIT_NONE.alias is None
+    assert OMIT_NONE.is_required()
+    assert len(OMIT_NONE.metadata) == 1
+    assert Part.model_fields["kind"].default is None
+    assert Part.model_fields["line_total"].alias == "lineTotal"
+
+
+def test_absent_members_are_not_serialized() -> None:
+    """An absent optional member is None, or MISSING if it is nullable, and JSON has neither."""
     part = Part(**GOOD)
-    assert part.line_total is MISSING
+    assert part.line_total is None
+    assert part.note is MISSING
     assert part.model_dump_json() == '{"count":1,"price":0.5,"on":true,"text":"x"}'
     assert '"lineTotal":1.0' in Part(**GOOD, line_total=1).model_dump_json()
     assert Part.model_validate_json(part.model_dump_json()) == part

@@ -9,9 +9,22 @@ from testkit.workers import FakeWorker
 from weenats.admission.job import Job
 from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation
+from weenats.errors import ServiceError
 from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport import Delivery
+
+
+class Refusing:
+    """A received request whose payload is invalid, and was read already."""
+
+    def __init__(self, error: ServiceError) -> None:
+        self.error: ServiceError | None = error
+
+    def read_payload(self) -> object:
+        """Raise the error."""
+        assert self.error is not None
+        raise self.error
 
 
 def make_context(**changes: Any) -> RequestContext:

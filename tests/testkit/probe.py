@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import MISSING, Field
+from pydantic import Field
 from typing_extensions import Unpack
 
 from weenats import (
@@ -29,14 +29,15 @@ from weenats import (
     SubscribeOptions,
 )
 from weenats.events import publish, subscribe
+from weenats.model import OMIT_NONE
 
 
 class Run(Model):
     """The payload of the command."""
 
     action: Annotated[str, Field(min_length=1)]
-    amount: Annotated[float, Field(ge=0)] | MISSING = MISSING
-    retry_count: Annotated[int | MISSING, Field(alias="retryCount")] = MISSING
+    amount: Annotated[float | None, Field(ge=0), OMIT_NONE] = None
+    retry_count: Annotated[int | None, Field(alias="retryCount"), OMIT_NONE] = None
 
 
 class Outcome(Model):

@@ -5,20 +5,21 @@ import json
 import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import typer
-from pydantic import MISSING, JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.discovery import get_service_info, list_instances
 from weenats.errors import NoRespondersError, ServiceError
 from weenats.protocol import headers, messages
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.subjects import Kind, cancel
+from weenats.protocol.subjects import Kind, SubjectError, build, cancel
 from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
@@ -39,9 +40,9 @@ class Arguments:
     service: str
     operation: str
     key: str
-    payload: str | None
+    payload: str | None = field(repr=False)
     timeout: float
-    token: str | None
+    token: str | None = field(repr=False)
 
 
 def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None:
@@ -80,12 +81,18 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
         instances = asyncio.ensure_future(_instances(transport, arguments.service, left))
         try:
             endpoint, kind = await locate(transport, arguments, instances, left)
+            check_subject(arguments, endpoint, kind)
             request = encode_request(arguments, payload, endpoint, kind)
             lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
             if arguments.token:
                 warn_if_exposed(transport)
             delivery = await transport.request(
-                endpoint.subject, request, lines, deadline, cancel_subject=cancel(arguments.service)
+                endpoint.subject,
+                request,
+                lines,
+                deadline,
+                is_reply,
+                cancel_subject=cancel(arguments.service),
             )
         except NoRespondersError:
             raise CliError(f"no instance of {arguments.service} is running") from None
@@ -94,7 +101,13 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
     replies: TypeAdapter[Reply] = TypeAdapter(
         messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
-    return replies.validate_json(delivery.payload, by_name=False)
+    try:
+        return replies.validate_json(delivery.payload, by_name=False)
+    except ValidationError:
+        error = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
+        if error is None:
+            raise
+        raise error from None
 
 
 async def _instances(
@@ -144,6 +157,22 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {has}")
 
 
+def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind) -> None:
+    """Refuse an endpoint on another subject than its operation has: any user may answer INFO.
+
+    Raises:
+        CliError: The request would be published elsewhere in the name of the user.
+    """
+    with suppress(SubjectError):
+        aggregate = _metadata(endpoint).get("aggregate", "")
+        if endpoint.subject == build(arguments.service, kind, aggregate, arguments.operation):
+            return
+    raise CliError(
+        f"an instance of {arguments.service} names {endpoint.subject} as the subject of"
+        f" {arguments.operation}, which it is not: nothing was sent"
+    )
+
+
 def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
     """Return the metadata of an endpoint, which other services may not have."""
     return endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
@@ -155,7 +184,7 @@ def encode_request(
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
     token = arguments.token
     try:
-        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else MISSING
+        authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.generate import warn_of_mismatches
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, write
 from weenats_codegen.generate import check as check_packages
 
 if TYPE_CHECKING:
@@ -19,20 +19,25 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Compare existing packages with what would be generated.
 
     Raises:
-        CliError: They differ, or handlers are missing, so that their service cannot start.
+        CliError: They differ, or a run was interrupted, or handlers are missing, so that their
+            service cannot start.
     """
     freshness = check_packages(schemas, out)
     diff, mismatches = freshness.diff, freshness.mismatches
+    incomplete = [each.file for each in mismatches if each.missing or each.unreadable]
+    fresh = not diff and not incomplete and not freshness.interrupted
     if diff and not as_json and not sys.stdout.isatty():
-        sys.stdout.write(diff)  # unchanged, for `patch` and for logs
-    else:
+        write(diff)  # for `patch` and for logs
+    elif fresh or diff or as_json:
         gaps = [asdict(mismatch) for mismatch in mismatches]
-        result = {"fresh": not diff, "diff": diff, "gaps": gaps}
+        result = {"fresh": fresh, "diff": diff, "gaps": gaps}
         emit(result, as_json=as_json, render=lambda: _rendered(diff))
     warn_of_mismatches(mismatches)
+    if freshness.interrupted:
+        raise CliError(f"`weenats generate` was interrupted in {out}: run it again")
     if diff:
         raise CliError(f"generated files in {out} are stale: run `weenats generate`")
-    if incomplete := [each.file for each in mismatches if each.missing or each.unreadable]:
+    if incomplete:
         raise CliError(f"services cannot start with the handlers in {', '.join(incomplete)}")
 
 

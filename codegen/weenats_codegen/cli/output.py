@@ -1,9 +1,14 @@
-"""Results on standard output: formatted for people, or one JSON document for programs."""
+"""Results on standard output: formatted for people, or one JSON document for programs.
+
+Whatever is printed passes here, so that text of other parties cannot control the terminal.
+"""
 
 import json
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from weenats_codegen.parser.diagnostics import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -18,10 +23,15 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         render: Returns the result for people; it is not called for JSON.
     """
     if as_json:
-        json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-        sys.stdout.write("\n")
+        write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
     else:
         console().print(render())
+
+
+def write(text: str) -> None:
+    """Print lines on standard output, at once; what is not printable is escaped."""
+    sys.stdout.write(escaped(text, keep="\n\t"))
+    sys.stdout.flush()
 
 
 def warn(line: str) -> None:
@@ -30,22 +40,22 @@ def warn(line: str) -> None:
 
 
 def one_line(text: str) -> str:
-    """Return text on one line and without characters that are not printable."""
-    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+    """Return text on one line; what is not printable is escaped."""
+    return escaped(" ".join(text.split()))
 
 
 def console() -> "Console":
     """Return the terminal; it has colors only if standard output is a terminal."""
-    from rich.console import Console
+    from weenats_codegen.cli.terminal import Terminal
 
-    return Console(highlight=False)
+    return Terminal(highlight=False)
 
 
 def plain(text: str) -> str:
-    """Return untrusted text for use in rich markup: no markup, no control characters."""
+    """Return untrusted text for use in rich markup: no markup, nothing that is not printable."""
     from rich.markup import escape
 
-    return escape("".join(char if char.isprintable() else "\ufffd" for char in text))
+    return escape(escaped(text))
 
 
 def milliseconds(nanoseconds: int) -> str:

@@ -1,12 +1,11 @@
 """The command `permissions`: what a NATS user must be allowed to do."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, write
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
 from weenats_codegen.permissions.model import Permissions, Used, of_client, of_service
@@ -40,7 +39,7 @@ def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
         emit(to_claims(needed), as_json=True, render=str)
     else:  # without wrapping, however narrow the terminal is
         head = f"# the {role} of {contract.service} {contract.version}; all else is denied"
-        sys.stdout.write(f"{head}\n{to_config(needed)}\n")
+        write(f"{head}\n{to_config(needed)}\n")
 
 
 def _of_service(contract: Contract, arguments: Arguments) -> Permissions:

@@ -7,25 +7,28 @@ import sys
 from collections.abc import Sequence
 
 from weenats.errors import UnavailableError
+from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
+from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import console
+from weenats_codegen.cli.output import console, write
 from weenats_codegen.cli.targets import builder_of
 
 
 def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -> None:
     """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
     builder = builder_of(target)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     if embedded:
         with NatsServer() as server:
             asyncio.run(serve(builder.with_servers(server.url), server.url, as_json=as_json))
     elif servers:
-        asyncio.run(serve(builder.with_servers(servers), ",".join(servers), as_json=as_json))
+        url = ", ".join(map(str, check_servers(servers)))
+        asyncio.run(serve(builder.with_servers(servers), url, as_json=as_json))
     else:
         asyncio.run(serve(builder, "", as_json=as_json))
 
@@ -35,7 +38,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
 
     Args:
         builder: Its builder.
-        url: The servers, "" if only the builder knows them.
+        url: The servers, without passwords, "" if only the builder knows them.
         as_json: Whether to announce the service as JSON.
 
     Raises:
@@ -68,8 +71,7 @@ def announce(service: NatsService, url: str, *, as_json: bool) -> None:
             "instance": service.instance_id,
             "servers": url or None,
         }
-        sys.stdout.write(json.dumps(facts) + "\n")
-        sys.stdout.flush()
+        write(f"{json.dumps(facts)}\n")
     else:
         on = f" on {url}" if url else ""
         text = f"[bold]{contract.name}[/] {contract.version} is running{on}; press Ctrl-C to stop"

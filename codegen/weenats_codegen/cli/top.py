@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from pydantic import MISSING, ValidationError
+from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from weenats.discovery import list_stats
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
+from weenats_codegen.cli import output
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.output import console, plain, warn
 
@@ -134,8 +135,8 @@ def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measur
         instance=stats.id,
         rate=requests.rate if rate is None and requests is not None else rate,
         error_rate=error_rate,
-        p50=None if requests is None or requests.p50 is MISSING else requests.p50,
-        p99=None if requests is None or requests.p99 is MISSING else requests.p99,
+        p50=None if requests is None else requests.p50,
+        p99=None if requests is None else requests.p99,
         in_flight=None if requests is None else requests.in_flight,
         queued=None if requests is None else requests.queued,
         circuit_breaker=next((state for state in _BREAKER_STYLES if state in states), None),
@@ -146,10 +147,9 @@ def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measur
 def _monitored_requests(stats: StatsResponse) -> MonitoringRequests | None:
     """Return what an instance with monitoring reports of its requests."""
     try:
-        requests = MonitoringSnapshot.model_validate(_member(stats.data, "monitoring")).requests
+        return MonitoringSnapshot.model_validate(_member(stats.data, "monitoring")).requests
     except ValidationError:
         return None
-    return None if requests is MISSING else requests
 
 
 def _rates(
@@ -199,8 +199,7 @@ def write(measurements: Sequence[Measurement]) -> None:
         {to_camel(name): value for name, value in asdict(each).items()} for each in measurements
     ]
     document = {"timestamp": datetime.now(UTC).isoformat(), "instances": instances}
-    sys.stdout.write(json.dumps(document) + "\n")
-    sys.stdout.flush()
+    output.write(f"{json.dumps(document)}\n")
 
 
 def rendered(measurements: Sequence[Measurement]) -> "Table | str":

@@ -93,6 +93,7 @@ class Bundler:
         self.locations: Final[dict[str, Location]] = {}
         self.names: Final[dict[Location, str]] = {}
         self.diagnostics: Final[list[Diagnostic]] = []
+        self._pending: Final[list[tuple[Node, str]]] = []
 
     @property
     def schema(self) -> Schema:
@@ -109,12 +110,33 @@ class Bundler:
         Returns:
             The class name.
         """
-        plain = schema._replace(value=normalized(schema.mapping)) if schema.mapping else schema
-        if plain.ref is not None and plain.mapping.keys() <= {"$ref", *DESCRIPTIVE}:
-            name = self._follow(plain.location.child("$ref"), plain.ref)
+        name = self._name(schema, name)
+        while self._pending:
+            schema, pending = self._pending.pop()
+            self.definitions[pending] = self._rewrite(schema, pending)
+        return name
+
+    def _name(self, schema: Node, name: str) -> str:
+        """Return the class of a schema or of what it refers to; the class is defined later.
+
+        Schemas may refer to one another in chains that are longer than Python's stack.
+        """
+        passed: list[Location] = []
+        while schema.location not in self.names:
+            passed.append(schema.location)
+            plain = schema._replace(value=normalized(schema.mapping)) if schema.mapping else schema
+            if plain.ref is None or not plain.mapping.keys() <= {"$ref", *DESCRIPTIVE}:
+                self._define(plain, name)
+                break
+            try:
+                schema = self._resolve(plain.location.child("$ref"), plain.ref)
+            except ContractError:  # lint reports it
+                name = "Unknown"
+                break
+            name = self._class(_name_of(schema.location))
         else:
-            self._define(plain, name)
-        self.names[schema.location] = name
+            name = self.names[schema.location]
+        self.names.update(dict.fromkeys(passed, name))
         return name
 
     def _follow(self, location: Location, ref: str) -> str:
@@ -122,7 +144,7 @@ class Bundler:
             found = self._resolve(location, ref)
         except ContractError:  # lint reports it
             return "Unknown"
-        return self.add(found, self._class(_name_of(found.location)))
+        return self._name(found, self._class(_name_of(found.location)))
 
     def _define(self, schema: Node, name: str) -> None:
         other = self.locations.setdefault(name, schema.location)
@@ -131,9 +153,8 @@ class Bundler:
             remedy = "rename one of them, or move it to $defs under another name"
             self.diagnostics.append(schema.diagnostic(message, remedy))
         elif name not in self.definitions:
-            # A placeholder ends recursion.
             self.definitions[name] = {}
-            self.definitions[name] = self._rewrite(schema, name)
+            self._pending.append((schema, name))
 
     def _rewrite(self, schema: Node, name: str) -> Schema:
         """Rewrite one schema; `name` is the class that it is part of."""

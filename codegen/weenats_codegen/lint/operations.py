@@ -8,24 +8,32 @@ from typing import Final
 from weenats_codegen.lint.values import number
 from weenats_codegen.naming import is_reserved_package, package_name
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
+from weenats_codegen.parser.keywords import COMBINING, OBJECT
 from weenats_codegen.parser.source import Source
-from weenats_codegen.parser.walk import Node, Schema, contract_schemas
+from weenats_codegen.parser.walk import Node, Schema, contract_schemas, entries
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),
     ("commands", "emits", "event"),
     ("queries", "errors", "error"),
 )
+_MAX_LENGTH: Final = 50
+_MAX_SUGGESTIONS: Final = 50
+"""The names for which similar ones are looked for, which takes long in a large contract."""
 
 
 def check_declared(contract: Node) -> Iterator[Diagnostic]:
     """Yield errors and events that an operation names and the contract does not declare."""
+    suggestions = 0
     for section, member, kind in _REFERENCES:
-        known = list(contract.get(f"{kind}s").mapping)
+        known = contract.get(f"{kind}s").mapping
+        names = [*entries(contract, f"{kind}s")]
         for operation in contract.get(section).members.values():
             for item in operation.get(member).items:
                 if isinstance(item.value, str) and item.value not in known:
-                    close = difflib.get_close_matches(item.value, known, n=1)
+                    suggestions += 1
+                    is_like = len(item.value) <= _MAX_LENGTH and suggestions <= _MAX_SUGGESTIONS
+                    close = difflib.get_close_matches(item.value, names, n=1) if is_like else []
                     yield item.diagnostic(
                         f"the {kind} {quoted(item.value)} is not declared",
                         f"did you mean {close[0]}?" if close else f"declare it under {kind}s",
@@ -80,4 +88,5 @@ def _is_class(schema: Schema) -> bool:
     if "allOf" in schema:
         return True
     named = "properties" in schema or schema.get("additionalProperties") is False
+    named = named or schema.keys().isdisjoint({*OBJECT, *COMBINING})  # check_object reports it
     return schema.get("type") == "object" and named and "patternProperties" not in schema

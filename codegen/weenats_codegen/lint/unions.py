@@ -1,7 +1,8 @@
 """oneOf and allOf: branches must exclude one another, and parts must not contradict one another."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain
 from typing import Final, NamedTuple
 
 from weenats_codegen.lint.objects import check_required
@@ -11,6 +12,9 @@ from weenats_codegen.parser.keywords import UNIONS
 from weenats_codegen.parser.source import Source
 from weenats_codegen.parser.walk import Node, Schema, walk
 
+_Slot = tuple[str, ...]
+_MAX_COMPARISONS: Final = 100_000
+_TAG_REMEDY: Final = "give each branch a required member with its own const, or use anyOf"
 _ONE_SCHEMA: Final = "write one schema instead of allOf"
 
 
@@ -30,17 +34,62 @@ def check_unions(source: Source, outermost: Node) -> Iterator[Diagnostic]:
                 yield from _check_branch(branch)
         if "discriminator" in schema.mapping:
             yield from _check_discriminator(source, schema)
-        branches = [_branch(source, branch) for branch in schema.get("oneOf").items]
-        for (first, one), (second, other) in combinations(enumerate(branches), 2):
-            if one and other and not _are_exclusive(one, other):
-                yield schema.diagnostic(
-                    f"a value may match both branch {first} and branch {second}",
-                    "give each branch a required member with its own const, or use anyOf",
-                    "oneOf",
-                    second,
-                )
+        if "oneOf" in schema.mapping:
+            yield from _check_exclusive(source, schema)
         if isinstance(schema.get("allOf").value, list):
             yield from _check_all_of(source, schema)
+
+
+def _check_exclusive(source: Source, schema: Node) -> Iterator[Diagnostic]:
+    """Yield each branch of a oneOf that an earlier branch may overlap.
+
+    Branches are compared only if they share a type and, in strings and in the member that most
+    objects have as a tag, a value: a oneOf of many branches takes linear time.
+    """
+    branches = [_branch(source, branch) for branch in schema.get("oneOf").items]
+    tags = Counter(tag for branch in branches if branch for tag in branch.tags)
+    tag = min(tags, key=lambda name: (-tags[name], name), default="")
+    earlier: dict[_Slot, list[tuple[int, _Branch]]] = defaultdict(list)
+    comparisons = 0
+    for second, branch in enumerate(branches):
+        if branch is None:
+            continue
+        slots, near = _slots(branch, tag)
+        for first, other in chain.from_iterable(earlier[slot] for slot in near):
+            comparisons += 1
+            if comparisons > _MAX_COMPARISONS:
+                message = "has too many branches that no member distinguishes"
+                yield schema.diagnostic(message, _TAG_REMEDY, "oneOf")
+                return
+            if not _are_exclusive(other, branch):
+                message = f"a value may match both branch {first} and branch {second}"
+                yield schema.diagnostic(message, _TAG_REMEDY, "oneOf", second)
+                break
+        for slot in slots:
+            earlier[slot].append((second, branch))
+
+
+def _slots(branch: _Branch, tag: str) -> tuple[list[_Slot], list[_Slot]]:
+    """Return where others find a branch, and where it finds those that it may overlap.
+
+    Args:
+        branch: The branch.
+        tag: The member whose values keep objects apart.
+    """
+    if "any" in branch.types:
+        return [("any",), ("any", "*")], [("any",)]
+    slots: list[_Slot] = [("any",)]
+    near: list[_Slot] = [("any", "*")]
+    for kind in sorted(_with_integer(branch.types)):
+        values: frozenset[str] = frozenset()
+        if kind == "string":
+            values = branch.values
+        elif kind == "object":
+            values = branch.tags.get(tag, values)
+        own = [(kind, f"={value}") for value in sorted(values)] or [(kind, "*")]
+        slots += [(kind,), *own]
+        near += [(kind, "*"), *own] if values else [(kind,)]
+    return slots, near
 
 
 def _check_branch(branch: Node) -> Iterator[Diagnostic]:

@@ -4,12 +4,19 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Final
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 from weenats_codegen.lint.validation import is_valid, schema_errors
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
-from weenats_codegen.parser.keywords import BY_TYPE, COMBINING, TEXT_FORMATS, TYPED, VALUE_FORMATS
+from weenats_codegen.parser.keywords import (
+    BY_TYPE,
+    COMBINING,
+    SCALAR_BOUNDS,
+    TEXT_FORMATS,
+    TYPED,
+    VALUE_FORMATS,
+)
 from weenats_codegen.parser.walk import Node, Schema
 
 _LET_HANDLER: Final = "remove it, and let the handler set the value"
@@ -25,6 +32,7 @@ _BOUNDS: Final = (
     ("minimum", "exclusiveMaximum"),
     ("exclusiveMinimum", "exclusiveMaximum"),
 )
+_SCALAR: Final = SCALAR_BOUNDS - {"pattern"} | {"type", "enum", "const"}
 _MAX_SIZE: Final = 2**31 - 1
 
 
@@ -76,7 +84,7 @@ def check_default(schema: Node, *, is_property: bool) -> Iterator[Diagnostic]:
     elif head is not None:
         remedy = f"write the schema out instead of using {head}"
         yield default.diagnostic(f"cannot be combined with {head}", remedy)
-    elif _is_sound(schema) and not is_valid(schema.value, default.value):
+    elif _is_sound(schema) and not _accepts(schema.mapping, default.value):
         message = f"{quoted(default.value)} does not match its own schema"
         yield default.diagnostic(message, "correct one of them")
 
@@ -85,6 +93,17 @@ def _is_sound(schema: Node) -> bool:
     pattern = schema.mapping.get("pattern", "")
     is_usable = isinstance(pattern, str) and _is_pattern(pattern)
     return is_usable and not any(schema_errors(schema.value))
+
+
+def _accepts(schema: Schema, value: JsonValue) -> bool:
+    """Return whether the supported keywords of a schema of scalars accept a value."""
+    pattern = schema.get("pattern")
+    if isinstance(pattern, str) and isinstance(value, str):
+        try:
+            _string_type(pattern).validate_python(value)
+        except ValidationError:
+            return False
+    return is_valid({key: schema[key] for key in schema.keys() & _SCALAR}, value)
 
 
 def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnostic]:
@@ -97,7 +116,8 @@ def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnost
         options = given.items if key == "enum" else [given]
         if not options:
             yield given.diagnostic("allows no value", "list at least one")
-        for index, option in enumerate(options):
+        seen: set[str | None] = set()
+        for option in options:
             value = option.value
             text = quoted(value)
             if value is not None and not isinstance(value, str):
@@ -106,8 +126,10 @@ def _check_enumeration(schema: Node, kinds: frozenset[str]) -> Iterator[Diagnost
                 yield option.diagnostic(message, remedy)
             elif ("null" if value is None else "string") not in kinds:
                 yield option.diagnostic(f"{text} has another type", "correct the type or value")
-            elif any(value == other.value for other in options[:index]):
+            elif value in seen:
                 yield option.diagnostic(f"{text} appears twice", "remove one of them")
+            else:
+                seen.add(value)
         others = TYPED | {"enum"} if key == "const" else TYPED
         if combined := ", ".join(sorted(schema.mapping.keys() & others)):
             yield given.diagnostic(f"cannot be combined with {combined}", f"remove {combined}")
@@ -155,7 +177,15 @@ def _format(schema: Node) -> str:
 def _is_pattern(pattern: str) -> bool:
     try:
         re.compile(pattern)
-        TypeAdapter(Annotated[str, Field(pattern=pattern)])
+        _string_type(pattern)
     except (re.error, SchemaError, OverflowError, RecursionError):
         return False
     return True
+
+
+def _string_type(pattern: str) -> TypeAdapter[str]:
+    """Return the type of the strings that match a pattern, as models check it.
+
+    Its engine takes linear time, which that of Python does not: contracts may come from strangers.
+    """
+    return TypeAdapter(Annotated[str, Field(pattern=pattern)])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from dataclasses import dataclass
 from difflib import unified_diff
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
+from weenats_codegen.output import transaction
+from weenats_codegen.output.lock import locked
 from weenats_codegen.output.stubs import is_stub, is_untouched
 from weenats_codegen.render.package import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from weenats_codegen.output.stubs import HandlerMismatch
 
@@ -49,15 +48,17 @@ def write(out: Path, files: Mapping[str, str]) -> Report:
     Raises:
         OSError: A file cannot be written. Everything is as it was before.
     """
-    changed, unchanged = _compare(out, files)
-    removed = _stale(out, files)
-    if changed or removed:
-        with _Transaction(out) as transaction:
-            for name, text in changed.items():
-                transaction.put(out / name, text)
-            for path in removed:
-                transaction.remove(path)
-    return Report(tuple(out / name for name in changed), unchanged, removed)
+    if not transaction.has_remains(out):
+        report, _ = _pending(out, files)
+        if not report.written and not report.removed:
+            return report
+    with locked(out):
+        transaction.recover(out)
+        report, changed = _pending(out, files)
+        removed = [path.relative_to(out).as_posix() for path in report.removed]
+        if changed or removed:
+            transaction.apply(out, changed, removed)
+    return report
 
 
 def diff(out: Path, files: Mapping[str, str]) -> str:
@@ -80,6 +81,13 @@ def diff(out: Path, files: Mapping[str, str]) -> str:
         if old == text:
             lines.append(f"--- {name} is missing")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _pending(out: Path, files: Mapping[str, str]) -> tuple[Report, dict[str, str]]:
+    """Return what a run would do, and the texts that it would write."""
+    changed, unchanged = _compare(out, files)
+    removed = _stale(out, files)
+    return Report(tuple(out / name for name in changed), unchanged, removed), changed
 
 
 def _compare(out: Path, files: Mapping[str, str]) -> tuple[dict[str, str], tuple[Path, ...]]:
@@ -107,61 +115,3 @@ def _stale(out: Path, files: Mapping[str, str]) -> tuple[Path, ...]:
         for path in sorted(package.glob("*.py"))
         if path not in kept and path.is_file() and path.read_bytes().startswith(MARK.encode())
     )
-
-
-class _Transaction:
-    """Writes and removes files; if a step fails, or one after it, each is restored."""
-
-    def __init__(self, out: Path) -> None:
-        self._out = out
-        self._created: list[Path] = []
-        self._undo: list[tuple[Path, Path | None]] = []
-
-    def __enter__(self) -> Self:
-        self._create(self._out)
-        self._stage = Path(tempfile.mkdtemp(prefix=".weenats-", dir=self._out))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._roll_back()
-        shutil.rmtree(self._stage, ignore_errors=True)
-
-    def put(self, path: Path, text: str) -> None:
-        """Write a file in one step: readers see the old content or the new one."""
-        self._create(path.parent)
-        new = self._stage / f"{len(self._undo)}.new"
-        new.write_bytes(text.encode())
-        self._back_up(path)
-        new.replace(path)
-
-    def remove(self, path: Path) -> None:
-        """Remove a file."""
-        self._back_up(path)
-        path.unlink()
-
-    def _back_up(self, path: Path) -> None:
-        old = None
-        if path.exists():
-            old = self._stage / f"{len(self._undo)}.old"
-            try:
-                os.link(path, old)
-            except OSError:  # a file system without hard links
-                shutil.copy2(path, old)
-        self._undo.append((path, old))
-
-    def _create(self, folder: Path) -> None:
-        for parent in reversed([folder, *folder.parents]):
-            if not parent.exists():
-                parent.mkdir()
-                self._created.append(parent)
-
-    def _roll_back(self) -> None:
-        for path, old in reversed(self._undo):
-            if old is None:
-                path.unlink(missing_ok=True)
-            else:
-                old.replace(path)
-        shutil.rmtree(self._stage, ignore_errors=True)
-        for folder in reversed(self._created):
-            folder.rmdir()

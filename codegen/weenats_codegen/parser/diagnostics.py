@@ -55,7 +55,7 @@ class Diagnostic(NamedTuple):
     def __str__(self) -> str:
         """Return the diagnostic as one printable line."""
         # Messages quote the contract, which must not break the line or control the terminal.
-        return "".join(map(_printable, f"{self.location}: {self.message}; {self.remedy}"))
+        return escaped(f"{self.location}: {self.message}; {self.remedy}")
 
 
 class ContractError(Exception):
@@ -66,9 +66,13 @@ class ContractError(Exception):
     """
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        """Initialize the exception; its text has one line for each diagnostic."""
+        """Initialize the exception."""
         self.diagnostics: tuple[Diagnostic, ...] = tuple(sorted(set(diagnostics)))
-        super().__init__("\n".join(map(str, self.diagnostics)))
+        super().__init__(self.diagnostics)
+
+    def __str__(self) -> str:
+        """Return one line for each diagnostic."""
+        return "\n".join(map(str, self.diagnostics))
 
 
 def quoted(value: object) -> str:
@@ -77,5 +81,18 @@ def quoted(value: object) -> str:
     return text if len(text) <= _MAX_QUOTED_LENGTH else f"{text[: _MAX_QUOTED_LENGTH - 3]}..."
 
 
-def _printable(character: str) -> str:
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+def escaped(text: str, keep: str = "") -> str:
+    """Return text whose characters that are not printable are escaped, as JSON escapes them.
+
+    These are control characters, those that change the direction of text or take no place, line
+    separators, and spaces other than the usual one: a terminal would obey or hide them.
+
+    Args:
+        text: The text; JSON remains the same JSON.
+        keep: Characters that remain.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else json.dumps(each)[1:-1] for each in text
+    )

@@ -1,11 +1,7 @@
 """The keywords and formats of JSON Schema: what each one holds and which type it applies to."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Final
 
 DESCRIPTIVE: Final = frozenset({"title", "description", "examples", "deprecated", "$comment"})
 ANNOTATIONS: Final = DESCRIPTIVE | {"readOnly", "writeOnly"}

@@ -1,18 +1,13 @@
 """What a `$ref` may be: a schema file in the contract's own folder, or a named schema in one."""
 
-from __future__ import annotations
-
 import posixpath
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from pathlib import Path, PurePosixPath
+from typing import Final
 from urllib.parse import unquote
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax import SUFFIXES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")

@@ -5,7 +5,7 @@ Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,12 +13,15 @@ from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Locati
 from weenats_codegen.parser.keywords import is_library
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.refs import target
+from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from weenats_codegen.parser.walk import Node
-
+_CIRCLE: Final = Node(Location("circle"), None)
+_BROKEN: Final = Node(Location("broken"), None)
+"""What chains of `$ref`s without an end lead to."""
+_START: Final = "begin with `weenats new NAME`"
 _ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
 
 
@@ -37,6 +40,7 @@ class Source:
     root: Node
     files: Mapping[str, Node]
     diagnostics: tuple[Diagnostic, ...] = ()
+    _ends: dict[Location, Node] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def resolve(self, location: Location, ref: str) -> Node:
         """Return the schema that a `$ref` refers to.
@@ -48,28 +52,35 @@ class Source:
         Raises:
             ContractError: There is no schema, or it is only a `$ref` in a circle of `$ref`s.
         """
-        found = end = self._find(location, ref)
-        seen = {end.location}
-        while end.ref is not None:
-            try:
-                end = self._find(end.location.child("$ref"), end.ref)
-            except ContractError:  # reported for that $ref
-                break
-            if end.location in seen:
-                message = f"the $ref {quoted(ref)} leads to a circle of $refs"
-                remedy = "write the schema out in one of them"
-                raise ContractError([Diagnostic(location, message, remedy)])
-            seen.add(end.location)
+        found = self._find(location, ref)
+        if self._end(found) is _CIRCLE:
+            message = f"the $ref {quoted(ref)} leads to a circle of $refs"
+            remedy = "write the schema out in one of them"
+            raise ContractError([Diagnostic(location, message, remedy)])
         return found
 
     def follow(self, schema: Node) -> Node | None:
         """Return the schema at the end of a chain of `$ref`s, None if there is none."""
-        try:
-            while schema.ref is not None:
-                schema = self.resolve(schema.location.child("$ref"), schema.ref)
-        except ContractError:
-            return None
-        return schema
+        end = self._end(schema)
+        return None if end is _CIRCLE or end is _BROKEN else end
+
+    def _end(self, schema: Node) -> Node:
+        """Return the end of a chain of `$ref`s; each step is taken once for all chains."""
+        passed: dict[Location, None] = {}
+        end = schema
+        while (ref := end.ref) is not None:
+            if end.location in self._ends:
+                end = self._ends[end.location]
+            elif end.location in passed:
+                end = _CIRCLE
+            else:
+                passed[end.location] = None
+                try:
+                    end = self._find(end.location.child("$ref"), ref)
+                except ContractError:  # reported for that $ref
+                    end = _BROKEN
+        self._ends.update(dict.fromkeys(passed, end))
+        return end
 
     def _find(self, location: Location, ref: str) -> Node:
         """Take one step along a `$ref`."""
@@ -154,7 +165,12 @@ def _folders(path: Path) -> list[Path]:
 
 def _no_contract(path: Path) -> Diagnostic:
     if path.is_dir():
-        message, remedy = "contains no contract", "put a service.yaml there"
-    else:
+        message, remedy = "contains no contract", f"put a service.yaml there, or {_START}"
+    elif path.exists():
         message, remedy = "is not a readable folder", "use a folder that contains a service.yaml"
+    else:
+        message, remedy = (
+            "does not exist",
+            f"use a folder that contains a service.yaml, or {_START}",
+        )
     return Diagnostic(Location(path.as_posix()), message, remedy)

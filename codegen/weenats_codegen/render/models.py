@@ -14,6 +14,7 @@ from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
 from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
 from weenats_codegen.parser.walk import Schema
+from weenats_codegen.render.omit_none import omit_none, refuses_null
 from weenats_codegen.render.postprocess import postprocess
 
 # The Python types of formats, for which the runtime has strict versions.
@@ -30,6 +31,8 @@ _PROTECTED: Final = ("model_dump", "model_validate")
 _FILE_HEADER: Final = "# models"
 # datamodel-code-generator passes it to `Field` as `repr`.
 _REPR: Final = "x-repr"
+_INSIDE: Final = {"items", "prefixItems", "additionalProperties", "allOf", "anyOf", "oneOf"}
+"""Keywords whose schemas describe parts of a value, or the value itself."""
 
 
 class UnsupportedSchemaError(Exception):
@@ -52,7 +55,7 @@ def render_models(bundle: Schema, *, base_class: str, header: str) -> str:
         return f"{header}\n"
     descriptions: list[str] = []
     prepared: Schema = {
-        name: map_schemas(schema, lambda part: _prepared(part, descriptions))
+        name: map_schemas(schema, lambda part: _prepared(part, definitions, descriptions))
         for name, schema in definitions.items()
     }
     source = _generate({"$defs": prepared}, base_class, _field_names(definitions))
@@ -60,7 +63,8 @@ def render_models(bundle: Schema, *, base_class: str, header: str) -> str:
     if made != definitions.keys():
         names = ", ".join(sorted(str(name) for name in made ^ definitions.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
-    models = postprocess(_with_strict_formats(source.removeprefix(_FILE_HEADER)), descriptions)
+    source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(definitions))
+    models = postprocess(_with_strict_formats(source), descriptions)
     return f"{header}\n{models}"
 
 
@@ -123,11 +127,12 @@ def _defined_name(statement: ast.stmt) -> str | None:
             return None
 
 
-def _prepared(schema: Schema, descriptions: list[str]) -> Schema:
+def _prepared(schema: Schema, definitions: Mapping[str, Schema], descriptions: list[str]) -> Schema:
     """Return a schema with only the keywords that datamodel-code-generator may read.
 
     Args:
         schema: The schema.
+        definitions: The schemas that a `$ref` may name.
         descriptions: Gets the descriptions. Only their numbers are handed on, so that their text
             cannot become code; `postprocess` puts it in afterwards.
     """
@@ -139,16 +144,36 @@ def _prepared(schema: Schema, descriptions: list[str]) -> Schema:
         kept["description"] = str(len(descriptions))
         descriptions.append(text if isinstance(text, str) else "")
     if isinstance(properties := kept.get("properties"), dict):
-        kept["properties"] = {name: _without_repr(part) for name, part in properties.items()}
+        kept["properties"] = {
+            name: {**part, _REPR: False}
+            if isinstance(part, dict) and _is_secret(part, definitions)
+            else part
+            for name, part in properties.items()
+        }
     return kept
 
 
-def _without_repr(schema: JsonValue) -> JsonValue:
-    """Keep strings that are `writeOnly` out of repr, and so out of logs."""
-    is_secret = isinstance(schema, dict) and schema.get("writeOnly") is True
-    if isinstance(schema, dict) and is_secret and schema.get("type") == "string":
-        return {**schema, _REPR: False}
-    return schema
+def _is_secret(schema: JsonValue, definitions: Mapping[str, Schema]) -> bool:
+    """Return whether the values of a schema, or parts of them, are `writeOnly`.
+
+    They are kept out of repr, and so out of logs. Properties of objects are not looked at: each
+    has its own place in the repr of its model.
+    """
+    unread: list[JsonValue] = [schema]
+    names: set[str] = set()
+    while unread:
+        part = unread.pop()
+        if isinstance(part, list):
+            unread += part
+        elif isinstance(part, dict):
+            if part.get("writeOnly") is True:
+                return True
+            unread += [part[key] for key in _INSIDE & part.keys()]
+            name = str(part.get("$ref", "")).rpartition("/")[2]
+            if name in definitions and name not in names:
+                names.add(name)
+                unread.append(definitions[name])
+    return False
 
 
 def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
@@ -156,18 +181,28 @@ def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
     return {
         f"{class_name}.{name}": attribute
         for class_name, schema in definitions.items()
-        for name in _property_names(schema)
+        for name, _ in _properties(schema)
         if (attribute := _attribute(name)) != name
     }
 
 
-def _property_names(schema: JsonValue) -> Iterator[str]:
+def _fields_without_null(definitions: Mapping[str, Schema]) -> set[tuple[str, str]]:
+    """Return the classes and attributes of the properties that refuse null."""
+    return {
+        (class_name, _attribute(name))
+        for class_name, schema in definitions.items()
+        for name, part in _properties(schema)
+        if refuses_null(part, definitions)
+    }
+
+
+def _properties(schema: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Yield the properties of a class, those in the parts of an allOf included."""
     if isinstance(schema, dict):
         properties, parts = schema.get("properties"), schema.get("allOf")
-        yield from properties if isinstance(properties, dict) else ()
+        yield from properties.items() if isinstance(properties, dict) else ()
         for part in parts if isinstance(parts, list) else ():
-            yield from _property_names(part)
+            yield from _properties(part)
 
 
 def _attribute(name: str) -> str:

@@ -1,14 +1,10 @@
 """A background task that runs an action periodically."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextvars import Context
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from typing import Final
 
 _LOG: Final = logging.getLogger("weenats.periodic")
 

@@ -1,16 +1,11 @@
 """Checks of arguments: async functions, keyword options, lists of named entries."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from inspect import iscoroutinefunction, isfunction, ismethod, unwrap
-from typing import TYPE_CHECKING, Any, cast
-
-if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable, Collection, Sequence
+from typing import Any, cast
 
 
 def is_async(function: object) -> bool:

@@ -1,12 +1,12 @@
 """How many messages are handled at once, how many wait, and when they are ended."""
 
 import asyncio
-import logging
 import math
-from contextvars import copy_context
+from contextvars import Context
 from time import monotonic
 from typing import Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
@@ -21,7 +21,7 @@ from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import Delivery
 
 __all__ = ["Admission", "ServiceTimes", "check_concurrency"]
-_LOG: Final = logging.getLogger("weenats.admission")
+_LOG: Final = limited_logger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
@@ -55,6 +55,8 @@ class Admission:
         max_queue: how many jobs wait.
         max_queue_time: how long a job waits, in seconds.
         clock: returns monotonic seconds.
+        variables: the context variables of all jobs, none by default. A job never inherits those of
+            the code that created the controller, nor those of another job.
 
     Attributes:
         cancelled: message ids of calls that may wait and were cancelled by message id, each with
@@ -68,11 +70,11 @@ class Admission:
         max_queue: int,
         max_queue_time: float = math.inf,
         clock: Clock = monotonic,
+        variables: Context | None = None,
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
-        # Jobs must not inherit the context of the job that finished before them.
-        self._context = copy_context()
+        self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](max_queue, max_queue_time, self._refuse_expired, clock)
         self._calls: dict[str, Job] = {}
@@ -198,15 +200,16 @@ class Admission:
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
-        job.task = asyncio.get_running_loop().create_task(
-            self._run(job), context=self._context.copy()
-        )
+        job.variables = self._variables.copy()
+        job.task = asyncio.get_running_loop().create_task(self._run(job), context=job.variables)
 
     async def _run(self, job: Job) -> None:
         started = job.started = self._clock()
         try:
             await job.worker.run(job)
-        except Exception:  # noqa: BLE001 - any exception of the worker is logged
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: BLE001 - any exception of the worker is logged
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0
@@ -216,7 +219,7 @@ class Admission:
     def _on_task_done(self, job: Job) -> None:
         self._untrack(job)
         self._running.discard(job)
-        job.task = None  # breaks the reference cycle of job, task and context
+        job.task = job.variables = None  # breaks the reference cycle of job, task and context
         self._start_next()
 
     def _start_next(self) -> None:
@@ -261,7 +264,9 @@ class Admission:
     def _refuse(self, job: Job, error: ServiceError) -> None:
         if not job.answered:
             job.answered = True
-            job.worker.refuse(job, error)
+            # Not in the context of the timer, of the stop or of another job that leads here.
+            variables = self._variables if job.variables is None else job.variables
+            variables.copy().run(job.worker.refuse, job, error)
 
     def _untrack(self, job: Job) -> None:
         if job.deadline is not None:

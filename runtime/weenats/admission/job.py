@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
+from weenats._internal.limited_log import limited_logger
+
 if TYPE_CHECKING:
     import asyncio
+    from contextvars import Context
 
     from weenats.context import OnAnswer, RequestContext
     from weenats.errors import ServiceError
     from weenats.transport.base import Delivery
 
 __all__ = ["Job", "Worker"]
-_LOG: Final = logging.getLogger("weenats.admission")
+_LOG: Final = limited_logger("weenats.admission")
 
 
 class Worker(Protocol):
@@ -49,8 +51,10 @@ class Job:
 
     Attributes:
         answered: whether it was answered or dropped; later outcomes are ignored.
+        executed: whether the handler of its request has begun.
         started: when its task started, on the monotonic clock; None before.
         task: the task that handles it, while it runs.
+        variables: the context variables of that task.
         received: when it arrived, nanoseconds since the epoch; 0 for events.
         context: the context of the request while it is served, None before and after.
         on_answer: functions to call once the request has been answered.
@@ -61,8 +65,10 @@ class Job:
     deadline: float | None = None
     received: int = 0
     answered: bool = field(default=False, init=False)
+    executed: bool = field(default=False, init=False)
     started: float | None = field(default=None, init=False)
     task: asyncio.Task[None] | None = field(default=None, init=False)
+    variables: Context | None = field(default=None, init=False)
     context: RequestContext | None = field(default=None, init=False)
     on_answer: tuple[OnAnswer, ...] = field(default=(), init=False)
     _shields: int = field(default=0, init=False)

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -79,7 +80,9 @@ class BoundedQueue(Generic[ItemT]):
         """Set the timer for the first item, unless it is set."""
         if self._timer is None and self._ends and self.max_time < math.inf:
             delay = max(next(iter(self._ends.values())) - self.clock(), _MIN_DELAY)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(
+                delay, self._on_timer, context=Context()
+            )
 
     def _on_timer(self) -> None:
         self._timer = None

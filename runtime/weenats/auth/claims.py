@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from weenats.auth.config import in_seconds
+from weenats.auth.config import MAX_TEXT, in_seconds
 from weenats.auth.validator import InvalidTokenError
 from weenats.principal import Principal
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaimRules"]
 
-_MAX_TEXT: Final = 255
 _MAX_DATE: Final = 253_402_300_799  # the last second of the year 9999, seconds since the epoch
 
 
@@ -83,21 +82,25 @@ def _text(claims: Mapping[str, Any], name: str) -> str | None:
     if name not in claims:
         return None
     value = claims[name]
-    if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT or not value.isprintable():
-        raise InvalidTokenError(f"{name} is not a string of 1 to {_MAX_TEXT} printable characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+        raise InvalidTokenError(f"{name} is not a string of 1 to {MAX_TEXT} printable characters")
     return value
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the scopes of `scope` (RFC 8693) and `scp`, which are separated by single spaces."""
-    scope = claims.get("scope", "")
-    if not isinstance(scope, str):
-        raise InvalidTokenError("scope is not a string")
-    scp = claims.get("scp", "")
-    if isinstance(scp, str):
-        scp = scp.split(" ")
-    elif not isinstance(scp, list) or not all(
-        isinstance(item, str) for item in cast("list[object]", scp)
-    ):
-        raise InvalidTokenError("scp is not a string or an array of strings")
-    return frozenset([*scope.split(" "), *cast("list[str]", scp)]) - {""}
+    """Return the scopes of `scope` (RFC 8693) and of `scp`, which several issuers write instead."""
+    return frozenset([*_scope_list(claims, "scope"), *_scope_list(claims, "scp")]) - {""}
+
+
+def _scope_list(claims: Mapping[str, Any], name: str) -> list[str]:
+    """Return the scopes of a string, separated by single spaces, or of an array; null has none."""
+    value = claims.get(name)
+    if value is None:
+        return []
+    if isinstance(value, str):
+        return value.split(" ")
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        if all(isinstance(item, str) for item in items):
+            return cast("list[str]", items)
+    raise InvalidTokenError(f"{name} is not a string or an array of strings")

@@ -30,9 +30,10 @@ from weenats.protocol.timeouts import Duration
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+__all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
+MAX_TEXT: Final = 255
+"""The length of the longest accepted `iss`, `sub` and principal claim."""
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-
-__all__ = ["AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 
 
 def in_seconds(value: Duration) -> float:
@@ -128,7 +129,8 @@ class JwtAuthConfig(_Config):
         jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
         jwks_headers: headers of the request for the key set, such as `User-Agent` or an API key.
         secret: secret shared with the issuer, for the HMAC algorithms.
-        issuer: required `iss` of tokens. None accepts every issuer that has the key.
+        issuer: required `iss` of tokens, exactly as they have it: a URL, a URN or a plain name.
+            None accepts every issuer that has the key.
         audience: required `aud` of tokens; of several, tokens need one. None refuses tokens that
             have an `aud`.
         required: whether requests need a token, for operations whose contract does not specify it.
@@ -153,7 +155,7 @@ class JwtAuthConfig(_Config):
     algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
-    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers), Field(repr=False)] = {}  # noqa: RUF012 - pydantic copies it
+    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers), Field(repr=False)] = {}
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
@@ -213,9 +215,11 @@ AuthConfig = Annotated[NoAuthConfig | JwtAuthConfig, Field(discriminator="type")
 
 
 def _check_issuer(issuer: str) -> None:
-    url = _split(issuer)
-    if url is None or url.username is not None or url.query or url.fragment:
-        raise ValueError("issuer must be an https URL without user, query and fragment")
+    """Refuse what no token can have as `iss`; RFC 7519 allows any string, not only URLs."""
+    if not 0 < len(issuer) <= MAX_TEXT or not issuer.isprintable() or issuer != issuer.strip():
+        raise ValueError(
+            f"issuer must be 1 to {MAX_TEXT} printable characters without spaces around them"
+        )
 
 
 def _check_jwks_uri(uri: str, plain_http_hosts: Collection[str]) -> None:

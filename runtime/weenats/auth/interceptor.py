@@ -6,9 +6,9 @@ without tokens, claims and keys.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.validator import InvalidTokenError
 from weenats.errors import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["AuthInterceptor"]
-_LOG: Final = logging.getLogger("weenats.auth")
+_LOG: Final = limited_logger("weenats.auth")
 
 
 class AuthInterceptor:

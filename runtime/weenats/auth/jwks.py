@@ -14,6 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
+from weenats._internal.threads import run_in_thread
 from weenats.auth.json_reader import JsonError, read_object
 from weenats.auth.jwks_fetch import FetchError, fetch
 from weenats.auth.keys import (
@@ -61,6 +62,7 @@ FIRST_WAIT: Final = 6.0
 
 _LOG: Final = logging.getLogger("weenats.auth")
 _Keys = dict[str | None, dict[str, "PyJWK"]]
+_Jwks = dict[tuple[str | None, str], Any]
 _NO_KEYS: Final[dict[str, PyJWK]] = {}
 
 
@@ -121,7 +123,7 @@ class JwksKeySource:
         self._load = fetch
         self._clock = clock
         self._keys: _Keys = {}
-        self._jwks: dict[str | None, Any] = {}
+        self._jwks: _Jwks = {}
         self.generation = 0
         self._fetched_at: float | None = None
         self._attempted_at = -math.inf
@@ -140,7 +142,7 @@ class JwksKeySource:
         """Return the current state, for health checks."""
         return JwksState(
             status=self._status(),
-            keys=len(self._keys),
+            keys=len({id(jwk) for jwk in self._jwks.values()}),
             age=self.age,
             failures=self._failures,
             last_error=self._last_error,
@@ -271,7 +273,7 @@ class JwksKeySource:
     async def _fetch(self) -> None:
         started = self._attempted_at
         try:
-            keys, jwks = await asyncio.to_thread(self._read)
+            keys, jwks = await run_in_thread(self._read, "weenats keys")
         except Exception as error:  # noqa: BLE001 - the known keys remain usable
             self._fail(str(error) if isinstance(error, FetchError) else type(error).__name__)
         else:
@@ -285,11 +287,11 @@ class JwksKeySource:
         self._is_slow = self._clock() - started >= UNKNOWN_WAIT
         self._set_timer()
 
-    def _read(self) -> tuple[_Keys, dict[str | None, Any]]:
+    def _read(self) -> tuple[_Keys, _Jwks]:
         """Fetch and parse, both in a thread: parsing many keys takes long."""
         return read_keys(self._load(self._uri), self._algorithms)
 
-    def _replace_keys(self, keys: _Keys, jwks: dict[str | None, Any]) -> None:
+    def _replace_keys(self, keys: _Keys, jwks: _Jwks) -> None:
         self._keys = keys
         self._jwks = jwks
         self.generation += 1
@@ -318,18 +320,19 @@ class JwksKeySource:
         return f"{parts.scheme}://{host}{parts.path}"
 
 
-def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict[str | None, Any]]:
+def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, _Jwks]:
     """Parse a JWKS.
 
-    Keys that must not verify tokens are ignored, and so are keys that share a kid, since a token
-    could mean any of them.
+    Keys that must not verify tokens are ignored, and so are keys that share kid and algorithm,
+    since a token could mean any of them. Keys may share a kid, or have none, when their types and
+    algorithms tell them apart (RFC 7517, section 4.5).
 
     Args:
         document: the JWKS as JSON.
         algorithms: accepted signature algorithms.
 
     Returns:
-        The keys by kid and algorithm, and their JWKs by kid.
+        The keys by kid and algorithm, and their JWKs by both.
 
     Raises:
         FetchError: the document is not a JWKS.
@@ -341,19 +344,23 @@ def read_keys(document: bytes, algorithms: Collection[str]) -> tuple[_Keys, dict
     if not isinstance(members, list):
         raise FetchError("the document is not a JWKS: it has no array `keys`")
     keys: _Keys = {}
-    jwks: dict[str | None, Any] = {}
-    shared: set[str | None] = set()
+    jwks: _Jwks = {}
+    ambiguous: set[tuple[str | None, str]] = set()
     for jwk in cast("list[object]", members):
         with suppress(KeyRefusedError):
             kid, fitting = _read_key(jwk, algorithms)
-            if kid in keys:
-                shared.add(kid)
-            keys[kid] = fitting
-            jwks[kid] = jwk
-    for kid in shared:
-        del keys[kid], jwks[kid]
-    if shared:
-        _LOG.warning("the JWKS has several keys with the same kid; none of them is used")
+            for algorithm, key in fitting.items():
+                if jwks.setdefault((kid, algorithm), jwk) != jwk:
+                    ambiguous.add((kid, algorithm))
+                keys.setdefault(kid, {})[algorithm] = key
+    for kid, algorithm in ambiguous:
+        del jwks[kid, algorithm], keys[kid][algorithm]
+        if not keys[kid]:
+            del keys[kid]
+    if ambiguous:
+        _LOG.warning(
+            "the JWKS has several keys with the same kid and algorithm; none of them is used"
+        )
     return keys, jwks
 
 

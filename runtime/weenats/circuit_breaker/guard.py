@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.circuit_breaker.policy import is_failure_by_default
+from weenats.errors import DeadlineExceededError
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
 if TYPE_CHECKING:
     from weenats.circuit_breaker.breaker import CircuitBreaker
@@ -16,14 +18,19 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["HandlerGuard"]
-_LOG: Final = logging.getLogger("weenats.circuit_breaker")
+_LOG: Final = limited_logger("weenats.circuit_breaker")
+_FULL_TIME: Final = 0.9
+"""The share of its own timeout with which an operation had its full time: calls take some of it."""
+_TIMEOUTS: Final = (DeadlineExceededError, TimeoutError)
 
 
 class HandlerGuard:
     """Counts the outcomes of the handler of one operation, and refuses calls while it is open.
 
-    Exceeding the deadline is a failure; `is_failure_by_default` decides about other exceptions. A
-    payload that breaks the contract and a call that was cancelled count as neither.
+    Exceeding the deadline is a failure if the handler had the time that its operation has by the
+    contract or by default: a caller that allows less says nothing about the handler.
+    `is_failure_by_default` decides about other exceptions. A payload that breaks the contract and a
+    call that was cancelled count as neither.
 
     Args:
         breaker: the circuit breaker; operations may share it.
@@ -38,6 +45,7 @@ class HandlerGuard:
         self._admit = breaker.admit
         self._subject = operation.subject
         self._declared = frozenset(operation.errors)
+        self._full_time = (operation.timeout or DEFAULT_TIMEOUT) * _FULL_TIME
         self._is_failure = is_failure
         self._logged = False
 
@@ -67,8 +75,11 @@ class HandlerGuard:
 
     def _classify(self, error: BaseException, context: RequestContext) -> bool | None:
         """Return whether an exception is a failure, None when it counts as neither."""
+        is_late = context.remaining == 0
+        if self._was_hurried(context) and (is_late or isinstance(error, _TIMEOUTS)):
+            return None
         if isinstance(error, asyncio.CancelledError):
-            return True if context.remaining == 0 else None
+            return True if is_late else None
         if not isinstance(error, Exception) or error is context.payload_error:
             return None
         if self._is_failure is not None:
@@ -77,6 +88,11 @@ class HandlerGuard:
             except Exception:  # noqa: BLE001 - the error of the handler is the one to raise
                 self._log_once()
         return is_failure_by_default(error, self._declared)
+
+    def _was_hurried(self, context: RequestContext) -> bool:
+        """Return whether the handler had less time than its operation has."""
+        time = context.time_to_run
+        return time is not None and time < self._full_time
 
     def _log_once(self) -> None:
         if not self._logged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, cast, get_args
 
 from weenats._internal.validation import is_async
 from weenats.errors import Code, ServiceError
@@ -24,6 +24,16 @@ __all__ = [
     "Scope",
     "is_failure_by_default",
 ]
+_ABOUT_VALUES: Final = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What Python raises about values, such as a key that cannot be parsed: callers choose them."""
 _FAILURE_CODES: Final = frozenset({Code.INTERNAL, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED})
 
 Scope = Literal["operation", "service"]
@@ -103,19 +113,35 @@ class CircuitBreakerPolicy:
                 raise TypeError(f"{name} must be a plain function, not {function!r}")
 
 
-def is_failure_by_default(error: Exception, declared: Collection[type[ServiceError]]) -> bool:
+def is_failure_by_default(
+    error: Exception, declared: Collection[type[ServiceError]]
+) -> bool | None:
     """Return whether an exception of a handler counts as a failure, without `is_failure`.
 
-    Failures are exceptions other than ServiceError; INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED
-    that the contract does not declare, also those of nested calls; and declared errors of other
-    operations. All other errors are successes of the handler.
+    One caller must not open a circuit breaker for all: failures are the exceptions that say
+    something about the handler and what it depends on, whatever the request holds. These are
+    INTERNAL, UNAVAILABLE and DEADLINE_EXCEEDED that the contract does not declare, and exceptions
+    other than ServiceError, such as OSError and the errors of database drivers.
+
+    An exception about a value counts as neither, for callers choose the values, and so does
+    INTERNAL of a nested call, which may be one at the other service. Other errors of services are
+    successes of the handler. A group counts as the worst of its exceptions.
 
     Args:
         error: the exception.
         declared: the errors that the contract declares for the operation.
+
+    Returns:
+        Whether it is a failure; None when it counts neither as a failure nor as a success.
     """
+    if isinstance(error, ExceptionGroup):
+        group = cast("ExceptionGroup[Exception]", error)
+        verdicts = [is_failure_by_default(each, declared) for each in group.exceptions]
+        return True if True in verdicts else None
     if not isinstance(error, ServiceError):
-        return True
+        return None if isinstance(error, _ABOUT_VALUES) else True
     if type(error) in declared:
         return False
-    return bool(error.name) or error.code in _FAILURE_CODES
+    if (error.remote and error.code is Code.INTERNAL) or not isinstance(error.code, Code):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's class
+        return None
+    return error.code in _FAILURE_CODES

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from time import monotonic
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
-from weenats.client.tokens import TokenSource, check_source, set_token
+from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.operations import operation_codec
+from weenats.codec.replies import error_in_headers, is_reply
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
-from weenats.errors import DeadlineExceededError
+from weenats.errors import DeadlineExceededError, InternalError, UnauthenticatedError
 from weenats.protocol import headers as header_names
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from weenats.context import Response
     from weenats.contract import AnyOperation
-    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.base import Transport
 
 __all__ = ["CallDefaults", "CallOptions", "Exchange"]
 
@@ -127,10 +129,12 @@ def _apply(options: CallOptions, context: RequestContext) -> None:
     if "causation_id" in options:
         context.causation_id = check_correlation(options["causation_id"], "causation_id")
     if "context" in options:
-        context.metadata_context = {**context.metadata_context, **options["context"]}
+        context.metadata_context = MappingProxyType(
+            {**context.metadata_context, **options["context"]}
+        )
     if "headers" in options:
         header_names.check(options["headers"])
-        context.headers = {**context.headers, **options["headers"]}
+        context.headers = MappingProxyType({**context.headers, **options["headers"]})
 
 
 class Exchange:
@@ -181,13 +185,17 @@ class Exchange:
             self._codec.encode_request(context),
             b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
-            _is_reply,
+            is_reply,
             cancel_subject=self._cancel_subject,
             message_id=context.message_id,
         )
-        return self._codec.decode_response(reply.payload)
-
-
-def _is_reply(delivery: Delivery) -> bool:
-    """Return whether a message is the reply of a service: JetStream streams may reply as well."""
-    return b'"success"' in delivery.payload
+        try:
+            return self._codec.decode_response(reply.payload)
+        except InternalError as error:
+            foreign = None if error.remote else error_in_headers(reply)
+            if foreign is None:
+                raise
+            raise foreign from None
+        except UnauthenticatedError:
+            context[TOKEN_REFUSED] = reply.headers.get(header_names.TOKEN_REFUSED, "")
+            raise

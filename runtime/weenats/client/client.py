@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import nullcontext
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
@@ -13,9 +14,11 @@ from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.principal import read_only
 from weenats.protocol import headers as header_names
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
+from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
@@ -45,6 +48,9 @@ class ServiceClient:
     A client is immutable. Every `with_*` method returns a new client that uses the same connection.
     A client from `connect` opens its connection on the first call or with `async with`, and closes
     it when the `async with` block ends. A client that was given a transport leaves it open.
+
+    A client belongs to the event loop on which it connected: calls on another loop raise
+    WrongEventLoopError.
 
     Args:
         transport: a connection to share.
@@ -131,12 +137,19 @@ class ServiceClient:
         return SILENT if self._telemetry is None else self._telemetry.manager
 
     async def close(self) -> None:
-        """Close the connection, if the client has its own; pending calls fail."""
+        """Close the connection, if the client has its own; pending calls fail.
+
+        Closing goes on when its caller is cancelled.
+        """
         if self._owns_transport:
             await self._transport.close()
 
     async def __aenter__(self) -> Self:
-        await self._transport.connect()
+        try:
+            await self._transport.connect()
+        except asyncio.CancelledError:  # `__aexit__` is not called
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -185,7 +198,7 @@ class ServiceClient:
             InvalidArgumentError: the header is reserved or malformed.
         """
         header_names.check({name: value})
-        headers = {**self._defaults.headers, name: value}
+        headers = read_only({**self._defaults.headers, name: value})
         return self._with(_defaults=self._defaults._replace(headers=headers), _chains={})
 
     def with_context(self, **members: JsonValue) -> Self:
@@ -197,7 +210,7 @@ class ServiceClient:
         Returns:
             A client with these members.
         """
-        context = {**self._defaults.context, **members}
+        context = read_only({**self._defaults.context, **members})
         return self._with(_defaults=self._defaults._replace(context=context))
 
     def with_interceptor(self, interceptor: Interceptor) -> Self:
@@ -253,6 +266,8 @@ class ServiceClient:
     def with_telemetry(self, settings: TelemetrySettings | None = None) -> Self:
         """Record a CLIENT span and the duration of every call, with the application's providers.
 
+        In the handlers of a service that has an `exporter_url`, they are exported with its own.
+
         Args:
             settings: what is recorded.
 
@@ -267,7 +282,7 @@ class ServiceClient:
             raise ValueError(
                 "exporter_url is for services only: a client uses the application's providers"
             )
-        telemetry = ClientTelemetry(TelemetryManager(settings), self._transport)
+        telemetry = ClientTelemetry(DelegatingTelemetry(settings), self._transport)
         return self._with(_telemetry=telemetry, _chains={})
 
     async def execute(

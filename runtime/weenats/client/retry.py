@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final
 
 from weenats.context import ATTEMPT, RequestContext, Response
-from weenats.errors import Code, MessageTooLargeError, ServiceError
+from weenats.errors import Code, MessageTooLargeError, ServiceError, WrongEventLoopError
 from weenats.interceptors import CallNext, Interceptor
 from weenats.protocol.timeouts import Clock, Duration, seconds
 
@@ -26,6 +26,7 @@ ATTEMPT_MEMBER: Final = "weeAttempt"
 
 _LOG: Final = logging.getLogger("weenats.retry")
 _TRANSIENT: Final = frozenset({Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED})
+_FINAL: Final = (MessageTooLargeError, WrongEventLoopError)
 _MAX_ATTEMPTS: Final = 10
 _WINDOW: Final = 10
 """Seconds for which the budget counts calls and retries."""
@@ -130,7 +131,7 @@ class RetryInterceptor:
 
     def _delay(self, context: RequestContext, error: ServiceError, backoff: float) -> float | None:
         """Return the seconds until the next attempt, None when there is no further attempt."""
-        if error.code not in _TRANSIENT or isinstance(error, MessageTooLargeError):
+        if error.code not in _TRANSIENT or isinstance(error, _FINAL):
             return None
         # Added, so that callers with the same `retryAfter` do not all retry at once.
         delay = (error.retry_after or 0.0) + self._uniform(0.0, backoff)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
 __all__ = [
+    "TOKEN_REFUSED",
     "CachedToken",
     "TokenInterceptor",
     "TokenProvider",
@@ -47,6 +48,8 @@ TokenSource = str | TokenProvider
 """A token, or a provider that is called for each call."""
 TokenT = TypeVar("TokenT")
 
+TOKEN_REFUSED: Final = Key[str]("token refused")
+"""The header of this name of an UNAUTHENTICATED reply, "" when it has none."""
 _PROVIDER: Final = Key[TokenProvider]("token provider")
 _REFRESH_BEFORE: Final = 30.0
 _REFRESH_SHARE: Final = 0.2
@@ -61,9 +64,10 @@ class CachedToken:
     Concurrent calls wait for one request to the provider. It runs in a task of its own, so the
     deadline of one call does not cancel it for the others.
 
-    When a service answers UNAUTHENTICATED, the token is renewed and the call is sent once more.
-    Tokens are renewed for this reason at most once a second, so a service that refuses every token
-    does not flood the issuer.
+    When a service refuses the token, it is renewed and the call is sent once more. A call whose
+    handler raised an UnauthenticatedError is not sent again, nor is one of an operation that is not
+    idempotent when the service does not say which of both it was. Tokens are renewed for this
+    reason at most once a second, so a service that refuses every token does not flood the issuer.
 
     Args:
         provider: returns a new token, sync or async. A token with an `exp` claim is replaced 30
@@ -198,13 +202,17 @@ class TokenInterceptor:
         self, provider: TokenProvider, context: RequestContext, call_next: CallNext
     ) -> Response:
         token = await _before_deadline(ask(provider), context)
+        attempt = context.replace(token=token)
+        attempt[TOKEN_REFUSED] = ""
         try:
-            return await self._send(context.replace(token=token), call_next)
+            return await self._send(attempt, call_next)
         except UnauthenticatedError as error:
-            if not (error.remote and isinstance(provider, CachedToken)):
+            refused = attempt[TOKEN_REFUSED]
+            if not (error.remote and isinstance(provider, CachedToken)) or refused == "false":
                 raise
             renewed = await _before_deadline(provider.renew(token), context)
-            if renewed is None:
+            # Other services than ours may not say whether they executed the call.
+            if renewed is None or not (refused == "true" or context.operation.idempotent):
                 raise
         return await self._send(context.replace(token=renewed), call_next)
 

@@ -1,7 +1,7 @@
 """Conversion between bytes and messages: requests, replies, events and errors as JSON.
 
-A request is validated in one pass by a validator that includes the type of the operation's payload.
-Only when the payload alone is invalid is the envelope read a second time, so that interceptors can
-check the caller before the violations of the payload are reported. Messages are written by joining
-the serialized payload with parts that were built together with the codec.
+A request is validated in one pass by a validator that includes the type of the operation's payload,
+unless an interceptor may refuse its caller: then the envelope is validated alone, and the payload
+when it is read, so that nothing about it is found out for a caller who is refused. Messages are
+written by joining the serialized payload with parts that were built together with the codec.
 """

@@ -1,4 +1,7 @@
-"""Encoding and decoding of events."""
+"""Encoding and decoding of events.
+
+As in `operations`, errors are raised outside of `except`.
+"""
 
 from functools import cache
 from typing import Any, Literal
@@ -9,7 +12,14 @@ from pydantic_core import to_json
 from weenats.codec.json import dump_checked, reject_constants
 from weenats.codec.metadata import message_metadata
 from weenats.codec.validators import typed_dict, validator
-from weenats.codec.violations import invalid, not_json, reason, validation_errors
+from weenats.codec.violations import (
+    declared_names,
+    invalid,
+    not_json,
+    reason,
+    validation_errors,
+    without_keys,
+)
 from weenats.context import MessageContext
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
@@ -71,7 +81,7 @@ class EventCodec:
             )
         except (TypeError, ValueError) as error:
             text = f"the event {self._event.name} cannot be encoded: {reason(error)}"
-            raise InvalidArgumentError(text) from None
+        raise InvalidArgumentError(text)
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Decode a notification.
@@ -91,10 +101,14 @@ class EventCodec:
             notification: dict[str, Any] = self._notification.validate_json(data, by_name=False)
             reject_constants(data)
         except ValidationError as error:
-            raise invalid(text, validation_errors(error, data)) from None
+            # This is logged, so not even the keys of maps may be shown.
+            names = declared_names(messages.EventNotification, self._event.data)
+            failure = invalid(text, without_keys(validation_errors(error, data), names))
         except ValueError as error:
-            raise not_json(text, error) from None
-        return notification
+            failure = not_json(text, error)
+        else:
+            return notification
+        raise failure
 
 
 @cache

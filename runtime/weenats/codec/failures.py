@@ -1,6 +1,7 @@
 """Error replies, and messages that are described by one model."""
 
 import math
+from types import NoneType
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -9,14 +10,39 @@ from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.violations import breach
 from weenats.context import MessageContext
-from weenats.errors import ServiceError
+from weenats.errors import Code, ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
 
-__all__ = ["decode_model", "encode_error_headers", "encode_failure"]
+__all__ = ["broken_rule", "decode_model", "encode_error_headers", "encode_failure"]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200
+_MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
+    "code": Code,
+    "number": int,
+    "name": str,
+    "message": str,
+    "label": str,
+    "details": (dict, Model, NoneType),
+    "retry_after": (float, NoneType),
+}
+
+
+def broken_rule(error: ServiceError) -> str:
+    """Return which rule of errors an error breaks, "" if it obeys them.
+
+    Args:
+        error: the error, perhaps of a class that a user defined.
+    """
+    for name, kind in _MEMBERS.items():
+        try:
+            value: object = getattr(error, name)
+        except Exception as raised:  # noqa: BLE001 - a property may raise anything
+            return f"its {name} raises {type(raised).__name__}"
+        if not isinstance(value, kind):
+            return f"its {name} is of the type {type(value).__name__}"
+    return ""
 
 
 def encode_failure(error: ServiceError, duration: float, request: MessageContext | None) -> bytes:
@@ -44,11 +70,12 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
 
 
-def encode_error_headers(error: ServiceError) -> bytes:
+def encode_error_headers(error: ServiceError, *, executed: bool = False) -> bytes:
     """Return the header lines of an error reply.
 
     Args:
         error: the error.
+        executed: whether the handler of the request had begun.
     """
     text = "".join(
         character if character.isprintable() else " "
@@ -60,6 +87,9 @@ def encode_error_headers(error: ServiceError) -> bytes:
     }
     if (retry_after := error.retry_after) is not None:
         lines[header_names.RETRY_AFTER] = str(math.ceil(round(retry_after * 1000, 3)))
+    if error.code is Code.UNAUTHENTICATED:
+        # Remote: another service refused the token of an interceptor, not this one its caller's.
+        lines[header_names.TOKEN_REFUSED] = "false" if executed or error.remote else "true"
     return header_names.encode(lines)
 
 
@@ -79,4 +109,5 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
     try:
         return model.model_validate_json(data, by_name=False)
     except ValidationError as error:
-        raise breach(f"the message is not a valid {model.__name__}", error, data) from None
+        failure = breach(f"the message is not a valid {model.__name__}", error, data)
+    raise failure  # outside of `except`, as in `operations`

@@ -1,15 +1,19 @@
-"""Encoding and decoding of requests and replies."""
+"""Encoding and decoding of requests and replies.
 
-from dataclasses import dataclass
+Errors are raised outside of `except`: an exception keeps the one that is being handled as its
+context, and those of pydantic have the values of the message.
+"""
+
+from collections.abc import Callable
 from functools import cache
 from types import NoneType
 from typing import Any, Final, Literal, NotRequired, cast
 
-from pydantic import MISSING, ValidationError
+from pydantic import ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from weenats.codec.json import dump, dump_checked, reject_constants
+from weenats.codec.json import dump, dump_checked, has_constants, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
@@ -34,21 +38,60 @@ class _ReplyMetadata(TypedDict):
     metadata: NotRequired[messages.MessageMetadata]
 
 
-@dataclass(slots=True)
 class Request:
-    """A decoded request.
+    """A received request, whose payload may be unread.
+
+    Nothing of an unread payload was looked at, so that callers whom an interceptor refuses learn
+    nothing about its validity, neither from the error nor from the time that it takes.
+
+    Args:
+        envelope: the members of the envelope, by their names on the wire.
+        payload: the payload; None when the operation has none, and while it is unread.
+        read: checks the payload and returns it, or raises what is wrong with it; None when that is
+            done.
+        data: the bytes of the request, for `read`.
 
     Attributes:
         key: the key of the aggregate.
-        payload: the payload; None when the operation has none or when it is invalid.
         metadata: the metadata of the message as on the wire, None when there is none.
-        payload_error: the violations of the payload, None when it is valid.
+        payload: the payload; None when the operation has none, and while it is unread.
+        is_unread: whether the payload has not been checked yet.
+        error: what was wrong with the payload when it was read, None when it is valid or unread.
     """
 
-    key: str
-    payload: object
-    metadata: dict[str, Any] | None
-    payload_error: ServiceError | None = None
+    __slots__ = ("_data", "_read", "error", "is_unread", "key", "metadata", "payload")
+
+    def __init__(
+        self,
+        envelope: dict[str, Any],
+        payload: object,
+        read: Callable[[bytes], object] | None = None,
+        data: bytes = b"",
+    ) -> None:
+        self.key: str = envelope["aggregateId"]["key"]
+        self.metadata: dict[str, Any] | None = envelope.get("metadata")
+        self.payload = payload
+        self.is_unread = read is not None
+        self.error: ServiceError | None = None
+        self._read = read
+        self._data = data
+
+    def read_payload(self) -> object:
+        """Check the payload, once, and return it; None when the operation has none.
+
+        Raises:
+            InvalidArgumentError: it breaks the contract.
+        """
+        if self.error is not None:
+            raise self.error
+        if self._read is not None and self.is_unread:
+            self.is_unread = False
+            try:
+                self.payload = self._read(self._data)
+            except ServiceError as error:
+                self.error = error
+                raise
+        return self.payload
 
 
 class ContractBreachError(Exception):
@@ -59,13 +102,12 @@ class ContractBreachError(Exception):
     Args:
         operation: the operation.
         result: what the handler returned.
+        why: what is wrong with it, "" when it has another type.
     """
 
-    def __init__(self, operation: AnyOperation, result: object) -> None:
-        super().__init__(
-            f"{operation.name} must return {operation.result.__name__} according to its contract,"
-            f" not {type(result).__name__}"
-        )
+    def __init__(self, operation: AnyOperation, result: object, why: str = "") -> None:
+        text = f"{operation.name} must return {operation.result.__name__} according to its contract"
+        super().__init__(f"{text}: {why}" if why else f"{text}, not {type(result).__name__}")
 
 
 class OperationCodec:
@@ -88,10 +130,10 @@ class OperationCodec:
                 messages.AggregateId, type=Literal[operation.contract.aggregate]
             )
         }
-        self._envelope = validator(typed_dict(request, **members, **self._payload_member(Any)))
-        self._request = validator(
-            typed_dict(request, **members, **self._payload_member(operation.payload))
-        )
+        payload = {self._member: operation.payload} if self._has_payload else {}
+        self._envelope = validator(typed_dict(request, **members, **{self._member: None}))
+        self._request = validator(typed_dict(request, **{**members, self._member: None, **payload}))
+        self._payload = validator(typed_dict(request, aggregateId=None, metadata=None, **payload))
         # The metadata of a reply is only read on demand.
         success: dict[str, Any] = {"metadata": None, "result": None}
         if operation.result is not NoneType:
@@ -131,35 +173,52 @@ class OperationCodec:
             body = dump(payload, self.operation.payload) if self._has_payload else b""
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
-            raise InvalidArgumentError(text) from None
-        if not self._has_payload:
-            return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
-        return b'%b%b%b%b,"metadata":%b}' % (self._head, key, self._payload_head, body, metadata)
+        else:
+            if not self._has_payload:
+                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
+            head = self._payload_head
+            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
+        raise InvalidArgumentError(text)
 
     def decode_request(self, data: bytes) -> Request:
-        """Decode a request.
+        """Decode a request whose payload will be read in any case, in one pass.
 
         Args:
             data: the bytes of the request.
 
         Returns:
-            The request. When only its payload is invalid, it has a `payload_error`.
+            The request.
 
         Raises:
             InvalidArgumentError: the envelope is invalid.
         """
         try:
             envelope = self._request.validate_json(data, by_name=False)
-            reject_constants(data)
+        except ValidationError:
+            return self.decode_envelope(data)  # reading the payload reports its violations
+        if has_constants(data):
+            return self.decode_envelope(data)
+        return Request(envelope, envelope[self._member] if self._has_payload else None)
+
+    def decode_envelope(self, data: bytes) -> Request:
+        """Decode the envelope of a request, and leave its payload unread.
+
+        Args:
+            data: the bytes of the request.
+
+        Returns:
+            The request.
+
+        Raises:
+            InvalidArgumentError: the envelope is invalid.
+        """
+        try:
+            envelope = self._envelope.validate_json(data, by_name=False)
         except ValidationError as error:
-            return self._decode_envelope(data, error)
-        except ValueError as error:
-            raise not_json(_INVALID_ENVELOPE, error) from None
-        return Request(
-            envelope["aggregateId"]["key"],
-            envelope[self._member] if self._has_payload else None,
-            envelope.get("metadata"),
-        )
+            failure = invalid(_INVALID_ENVELOPE, validation_errors(error))
+        else:
+            return Request(envelope, None, self._read_payload, data)
+        raise failure
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
         """Encode the reply of a request that succeeded.
@@ -184,9 +243,13 @@ class OperationCodec:
                 body = b'{"success":true'
             else:
                 body = b'{"success":true,"result":' + dump_checked(result, self.operation.result)
-        except (TypeError, ValueError) as error:
-            raise ContractBreachError(self.operation, result) from error
-        return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+        except TypeError:
+            why = ""
+        except ValueError as error:
+            why = reason(error)
+        else:
+            return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+        raise ContractBreachError(self.operation, result, why)
 
     def decode_response(self, data: bytes) -> Response:
         """Decode a reply.
@@ -205,13 +268,15 @@ class OperationCodec:
             success = self._success.validate_json(data, by_name=False)
             reject_constants(data)
         except ValidationError as error:
-            raise self.decode_failure(data, error) from None
+            failure = self.decode_failure(data, error)
         except ValueError as error:
-            raise InternalError(
+            failure = InternalError(
                 f"the reply of {self.operation.subject} is not valid JSON: {error}"
-            ) from None
-        result = None if self.operation.result is NoneType else success[self._result_member]
-        return ReceivedResponse(result, success["duration"], data)
+            )
+        else:
+            result = None if self.operation.result is NoneType else success[self._result_member]
+            return ReceivedResponse(result, success["duration"], data)
+        raise failure
 
     def decode_failure(
         self, data: bytes, not_success: ValidationError | None = None
@@ -232,31 +297,28 @@ class OperationCodec:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
-        details = None if body.details is MISSING else body.details
-        declared = self._declared(body, details)
-        received = declared or CLASS_OF_CODE[body.code](body.message, details=details)
+        declared = self._declared(body, body.details)
+        received = declared or CLASS_OF_CODE[body.code](body.message, details=body.details)
         received.remote = True
         return received
 
-    def _payload_member(self, payload: Any) -> dict[str, Any]:
-        return {self._member: payload} if self._has_payload else {}
+    def _read_payload(self, data: bytes) -> object:
+        """Return the payload of a request.
 
-    def _decode_envelope(self, data: bytes, error: ValidationError) -> Request:
-        """Decode a request whose envelope or payload is invalid."""
-        found = validation_errors(error, data)
-        outside = [each for each in found if each["loc"][:1] != (self._member,)]
-        if outside:
-            raise invalid(_INVALID_ENVELOPE, outside)
+        Raises:
+            InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
+        """
+        text = f"the payload of {self.operation.name} breaks the contract"
         try:
-            envelope = self._envelope.validate_json(data)
-        except ValidationError:  # the payload is missing
-            raise invalid(_INVALID_ENVELOPE, found) from None
-        return Request(
-            envelope["aggregateId"]["key"],
-            None,
-            envelope.get("metadata"),
-            invalid(f"the payload of {self.operation.name} breaks the contract", found),
-        )
+            request = self._payload.validate_json(data, by_name=False)
+            reject_constants(data)
+        except ValidationError as error:
+            failure = invalid(text, validation_errors(error, data))
+        except ValueError as error:
+            failure = not_json("the request is not valid JSON", error)
+        else:
+            return request[self._member] if self._has_payload else None
+        raise failure
 
     def _entity(self, result: object, state: type[Model]) -> bytes:
         if not isinstance(result, Entity):
@@ -323,9 +385,11 @@ class ReceivedResponse(Response):
         try:
             reply = _METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
-            raise breach("the metadata of the reply is invalid", error, self._data) from None
-        metadata: messages.MessageMetadata | None = reply.get("metadata")
-        return metadata
+            failure = breach("the metadata of the reply is invalid", error, self._data)
+        else:
+            metadata: messages.MessageMetadata | None = reply.get("metadata")
+            return metadata
+        raise failure
 
 
 _FAILURE: Final = messages.Failure.__pydantic_validator__

@@ -3,16 +3,17 @@
 They have the rules of the models and take half the time; for envelopes, which are read only once.
 """
 
+from types import NoneType
 from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin
 
 from pydantic import MISSING, ConfigDict, TypeAdapter, with_config
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict
 
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 __all__ = ["typed_dict", "validator"]
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False)
+_STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def typed_dict(model: type[Model], /, **members: Any) -> Any:
@@ -44,11 +45,14 @@ def validator(kind: Any) -> Any:
 
 def _member(info: FieldInfo) -> Any:
     annotation: Any = info.annotation
+    # A member that is there has a value: neither MISSING, nor None if that means the same.
+    rules = [rule for rule in info.metadata if rule not in OMIT_NONE.metadata]
+    absent = (MISSING,) if len(rules) == len(info.metadata) else (MISSING, NoneType)
     if get_origin(annotation) is Union or get_origin(annotation) is type(int | str):
-        present = [each for each in get_args(annotation) if each is not MISSING]
+        present = [each for each in get_args(annotation) if each not in absent]
         annotation = Union[tuple(present)]  # noqa: UP007 - a union that is made at run time
     if isinstance(annotation, type) and issubclass(annotation, Model):
         annotation = typed_dict(annotation)
-    for rule in info.metadata:
+    for rule in rules:
         annotation = Annotated[annotation, rule]
     return Required[annotation] if info.is_required() else NotRequired[annotation]

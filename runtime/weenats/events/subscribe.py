@@ -1,7 +1,6 @@
 """Subscriptions to typed events."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,21 +8,23 @@ from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
+from weenats._internal.limited_log import limited_logger
 from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
 from weenats.codec.events import EventCodec, event_codec
-from weenats.context import CURRENT, NO_CONTEXT, MessageContext
+from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.model import Model
 from weenats.protocol import subjects
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
-_LOG: Final = logging.getLogger("weenats.events")
+_LOG: Final = limited_logger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT", bound=Model)
@@ -64,7 +65,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
             timestamp=notification["timestamp"],
             correlation_id=correlation.get("correlationId", message_id),
             causation_id=correlation.get("causationId"),
-            metadata_context=metadata.get("context", NO_CONTEXT),
+            metadata_context=received_context(metadata),
             headers=headers,
         )
         self.id: str = notification["id"]
@@ -73,7 +74,7 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
         self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
-        return f"<ReceivedEvent {self.id} {self.data!r}>"
+        return f"<ReceivedEvent {type(self.data).__name__} {self.id}>"
 
 
 class EventSubscription:
@@ -149,6 +150,7 @@ async def subscribe(
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
         event_codec(event),
+        OF_SERVICE.get(),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -168,8 +170,10 @@ class _EventWorker(Generic[DataT]):
     handler: EventHandler[DataT]
     telemetry: EventTelemetry | None
     codec: EventCodec
+    of_service: TelemetryManager | None = None
 
     async def run(self, job: Job) -> None:
+        OF_SERVICE.set(self.of_service)
         try:
             notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:

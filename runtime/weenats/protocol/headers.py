@@ -18,6 +18,8 @@ __all__ = [
     "PROPAGATED",
     "RETRY_AFTER",
     "TIMEOUT",
+    "TOKEN",
+    "TOKEN_REFUSED",
     "Headers",
     "check",
     "digest_of",
@@ -27,6 +29,8 @@ TIMEOUT: Final = "Wee-Timeout"
 """The time that is left until the deadline of the caller, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"
 """The `retryAfter` of an error: the time until a retry makes sense, in milliseconds."""
+TOKEN_REFUSED: Final = "Wee-Token-Refused"  # noqa: S105 - a name
+"""Of an UNAUTHENTICATED error: "true" when the caller was refused before the handler began."""
 ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
@@ -38,18 +42,23 @@ DIGEST: Final = "Wee-Message-Digest"
 PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
 """W3C trace context and baggage, which messages that a handler sends inherit."""
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The names of headers and of entries of baggage (RFC 7230, 3.2.6)."""
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
 _RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
 _TIMEOUT_FIRST: Final = b"NATS/1.0\r\nWee-Timeout: "
+_TIMEOUT_LOWERED: Final = TIMEOUT.lower().encode()
+_LISTS: Final = frozenset({"tracestate", "baggage"})
+"""The headers whose lines are combined (W3C Trace Context, 3.3; W3C Baggage, 3)."""
 _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
+_END_LENGTH: Final = len(b"\r\n")
 
 
 class Headers(Mapping[str, str]):
     """The headers of a received message.
 
-    Names are compared without regard to case. Of repeated headers the last one counts. Lines that
-    are not headers are ignored.
+    Names are compared without regard to case. Of repeated headers the last one counts, except that
+    the lines of `tracestate` and `baggage` are one list. Lines that are not headers are ignored.
 
     Args:
         block: the header block as on the wire.
@@ -68,25 +77,32 @@ class Headers(Mapping[str, str]):
     def _values(self) -> dict[str, str]:
         if (values := self._known) is None:  # parsed on demand: most handlers do not use headers
             values = self._known = {}
+            lists: dict[str, list[str]] = {}
             lines = self.block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
             for line in lines[1:]:
                 name, colon, value = line.partition(":")
                 if colon:
-                    values[name.lower()] = value.strip()
+                    name = name.lower()
+                    values[name] = value.strip()
+                    if name in _LISTS:
+                        lists.setdefault(name, []).append(values[name])
+            for name, parts in lists.items():
+                values[name] = ",".join(parts)
         return values
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
         """Return the `Wee-Timeout` of a header block, None when it has none.
 
-        Clients of weenats send it as the first header, so that the block need not be parsed.
+        Clients of weenats send it once, as the first header, so that the block need not be parsed.
 
         Args:
             block: the header block as on the wire.
         """
         if block.startswith(_TIMEOUT_FIRST):
-            value = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")[0]
-            return value.decode("utf-8", "replace").strip()
+            value, _, others = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")
+            if len(others) <= _END_LENGTH or _TIMEOUT_LOWERED not in others.lower():
+                return value.decode("utf-8", "replace").strip()
         return Headers(block).get(TIMEOUT) if block else None
 
     def __getitem__(self, name: str) -> str:
@@ -115,7 +131,7 @@ def check(headers: Mapping[str, str]) -> None:
         InvalidArgumentError: a header is reserved or malformed (RFC 7230).
     """
     for name, value in headers.items():
-        if type(name) is not str or _TOKEN.fullmatch(name) is None:
+        if type(name) is not str or TOKEN.fullmatch(name) is None:
             raise InvalidArgumentError(f"{name!r} is not a valid header name")
         lowered = name.lower()
         if lowered in _RESERVED_NAMES or lowered.startswith(_RESERVED_PREFIXES):
@@ -142,5 +158,11 @@ def encode(headers: Mapping[str, str]) -> bytes:
 
     Args:
         headers: the headers.
+
+    Raises:
+        InvalidArgumentError: a name or value has a line break, which would begin another header.
     """
-    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if not lines.count("\n") == lines.count("\r") == len(headers):
+        raise InvalidArgumentError("a header contains a line break")
+    return lines.encode()

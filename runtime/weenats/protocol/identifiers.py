@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime
 from os import urandom
 from time import time_ns
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from ulid import ULID
 
@@ -22,6 +24,9 @@ _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
+_MAX_AHEAD: Final = 1000
+"""How far the last id may be ahead of the clock, in milliseconds."""
+_stampers: Final[WeakSet[Stamper]] = WeakSet()
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CORRELATION: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
@@ -33,18 +38,27 @@ class Stamper:
     of monotonic ids: they are unique and sort in the order in which they were created. The prefix
     and the timestamp change once a millisecond and are computed once a millisecond.
 
+    When the clock is set back by up to a second, the last millisecond goes on, so that ids stay in
+    order; when it is set back further, ids and timestamps follow it. A forked process continues
+    with other ids.
+
     Args:
         clock: returns nanoseconds since the epoch.
     """
 
-    __slots__ = ("_clock", "_millisecond", "_prefix", "_suffix", "_timestamp")
+    __slots__ = ("__weakref__", "_clock", "_millisecond", "_prefix", "_suffix", "_timestamp")
 
     def __init__(self, clock: Callable[[], int] = time_ns) -> None:
         self._clock = clock
-        self._millisecond = -1
-        self._suffix = _LAST_SUFFIX
         self._prefix = ""
         self._timestamp = ""
+        self.reset()
+        _stampers.add(self)
+
+    def reset(self) -> None:
+        """Begin anew with the next id: in a forked process others would be those of its parent."""
+        self._millisecond = -1
+        self._suffix = _LAST_SUFFIX
 
     def stamp(self) -> tuple[str, str]:
         """Return a new message id and its timestamp, which are of the same millisecond.
@@ -53,17 +67,24 @@ class Stamper:
             A ULID, and ISO 8601 text in UTC with milliseconds and "Z".
         """
         millisecond = self._clock() // _NANOSECONDS_PER_MILLISECOND
-        if millisecond > self._millisecond or self._suffix >= _LAST_SUFFIX:
-            # When the suffixes of a millisecond are used up, the next one begins early.
-            self._begin(max(millisecond, self._millisecond + 1))
-        else:
+        if millisecond == self._millisecond and self._suffix < _LAST_SUFFIX:
             self._suffix += 1
+        else:
+            self._advance(millisecond)
         high, low = divmod(self._suffix, len(_PAIRS))
         return self._prefix + _PAIRS[high] + _PAIRS[low], self._timestamp
 
     def new_id(self) -> str:
         """Return a new ULID."""
         return self.stamp()[0]
+
+    def _advance(self, millisecond: int) -> None:
+        if not 0 <= self._millisecond - millisecond <= _MAX_AHEAD:
+            self._begin(millisecond)
+        elif self._suffix < _LAST_SUFFIX:
+            self._suffix += 1
+        else:  # the suffixes of a millisecond are used up: the next one begins early
+            self._begin(self._millisecond + 1)
 
     def _begin(self, millisecond: int) -> None:
         # Not ULID.from_timestamp: it continues from its last ULID of the same millisecond.
@@ -76,8 +97,15 @@ class Stamper:
         self._timestamp = moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{millisecond % 1000:03d}Z"
 
 
+def _reset_all() -> None:
+    for stamper in _stampers:
+        stamper.reset()
+
+
 STAMPER: Final = Stamper()
 """The stamper of this process."""
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_reset_all)
 
 
 def check_token(token: str) -> str:

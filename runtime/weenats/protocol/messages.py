@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import MISSING, Field
 from typing_extensions import TypeAliasType
 
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 Component = TypeAliasType(
     "Component", Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9_-]{0,49}$")]
@@ -25,7 +25,7 @@ class DeclaredErrorDetails(Model):
 
     error: Component
     """The name of the error in the contract."""
-    data: dict[str, Any] | MISSING = MISSING
+    data: Annotated[dict[str, Any] | None, OMIT_NONE] = None
     """The details, as the contract defines them for this error."""
 
 
@@ -36,7 +36,7 @@ class EndpointInfo(Model):
     """The name of the operation."""
     subject: Annotated[str, Field(min_length=1)]
     """The subject that it listens on."""
-    queue_group: str | MISSING = MISSING
+    queue_group: Annotated[str | None, OMIT_NONE] = None
     """The queue group that shares its requests; empty if there is none."""
     metadata: dict[str, str] | MISSING | None = MISSING
     """Metadata that does not change."""
@@ -49,7 +49,7 @@ class EndpointStats(Model):
     """The name of the operation."""
     subject: Annotated[str, Field(min_length=1)]
     """The subject that it listens on."""
-    queue_group: str | MISSING = MISSING
+    queue_group: Annotated[str | None, OMIT_NONE] = None
     """The queue group that shares its requests; empty if there is none."""
     num_requests: Annotated[int, Field(ge=0)]
     """The number of requests that were answered."""
@@ -93,7 +93,7 @@ class HealthCheckEntry(Model):
     """The name of the check."""
     status: Literal["ok", "error"]
     """Whether the check is healthy."""
-    message: str | MISSING = MISSING
+    message: Annotated[str | None, OMIT_NONE] = None
     """Further information for people."""
 
 
@@ -137,9 +137,9 @@ class MonitoringRequests(Model):
     """The number of requests that are being handled."""
     queued: Annotated[int, Field(ge=0)]
     """The number of requests in the queue."""
-    p50: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
+    p50: Annotated[float | None, Field(ge=0.0), OMIT_NONE] = None
     """The median of recent latencies in milliseconds; absent if there are none."""
-    p99: Annotated[float | MISSING, Field(ge=0.0)] = MISSING
+    p99: Annotated[float | None, Field(ge=0.0), OMIT_NONE] = None
     """The 99th percentile of recent latencies in milliseconds; absent if there are none."""
 
 
@@ -225,7 +225,7 @@ class Correlation(Model):
 
     correlation_id: Annotated[CorrelationText, Field(alias="correlationId")]
     """The id of the workflow, the same in all of its messages."""
-    causation_id: Annotated[CorrelationText | MISSING, Field(alias="causationId")] = MISSING
+    causation_id: Annotated[CorrelationText | None, Field(alias="causationId"), OMIT_NONE] = None
     """The messageId of the message that caused this one."""
 
 
@@ -245,16 +245,16 @@ class ErrorBody(Model):
     code: ErrorCode
     message: str
     """A message for people; safe to show."""
-    details: dict[str, Any] | MISSING = MISSING
+    details: Annotated[dict[str, Any] | None, OMIT_NONE] = None
     """Details for programs: a declared error, violations, or data specific to the code."""
 
 
 class HealthCheckData(Model):
     """The details of the status of an instance."""
 
-    live: bool | MISSING = MISSING
+    live: Annotated[bool | None, OMIT_NONE] = None
     """Whether the process is alive: true in every reply."""
-    ready: bool | MISSING = MISSING
+    ready: Annotated[bool | None, OMIT_NONE] = None
     """Whether the instance accepts requests and every check is healthy."""
     checks: list[HealthCheckEntry]
     """The last result of each check."""
@@ -291,9 +291,9 @@ class MessageMetadata(Model):
     """The unique id of the message."""
     timestamp: Timestamp
     """The time at which it was sent."""
-    correlation: Correlation | MISSING = MISSING
-    authentication: JwtAuthentication | MISSING = MISSING
-    context: dict[str, Any] | MISSING = MISSING
+    correlation: Annotated[Correlation | None, OMIT_NONE] = None
+    authentication: Annotated[JwtAuthentication | None, OMIT_NONE] = None
+    context: Annotated[dict[str, Any] | None, OMIT_NONE] = None
     """Custom data of the sender, passed on unchanged."""
 
 
@@ -307,8 +307,8 @@ class MonitoringSnapshot(Model):
     timestamp: Timestamp
     uptime: Annotated[float, Field(ge=0.0)]
     """Seconds since the start."""
-    memory: MonitoringMemory | MISSING = MISSING
-    requests: MonitoringRequests | MISSING = MISSING
+    memory: Annotated[MonitoringMemory | None, OMIT_NONE] = None
+    requests: Annotated[MonitoringRequests | None, OMIT_NONE] = None
     custom: dict[str, MonitoringMetric]
     """The custom metrics, by name; those that cannot be read are absent."""
 
@@ -332,7 +332,7 @@ class QueryRequest(Model):
     aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
     query: Any | MISSING = MISSING
     """The parameters, as the contract defines them for this query."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -341,12 +341,12 @@ class QuerySuccess(Model):
 
     success: Literal[True]
     """Distinguishes a success from a failure."""
-    entity: Entity | MISSING = MISSING
+    entity: Annotated[Entity | None, OMIT_NONE] = None
     result: Any | MISSING = MISSING
     """The result, as the contract defines it for this query."""
     duration: Annotated[float, Field(ge=0.0)]
     """The time that the service needed, in milliseconds."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -369,7 +369,7 @@ class CommandRequest(Model):
     aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
     command: Any
     """The payload, as the contract defines it for this command."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -382,7 +382,7 @@ class CommandSuccess(Model):
     """The result, as the contract defines it for this command."""
     duration: Annotated[float, Field(ge=0.0)]
     """The time that the service needed, in milliseconds."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -400,7 +400,7 @@ class EventNotification(Model):
     """The time of the change."""
     data: Any
     """The data of the event, as the contract defines it."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -412,7 +412,7 @@ class Failure(Model):
     error: ErrorBody
     duration: Annotated[float, Field(ge=0.0)]
     """The time that the service needed, in milliseconds."""
-    metadata: MessageMetadata | MISSING = MISSING
+    metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
     """The metadata of the message; receivers must not rely on it."""
 
 
@@ -427,7 +427,7 @@ class HealthCheck(Model):
     version: ServiceVersion
     status: Literal["ok", "error"]
     """Whether the instance is ready: it accepts requests and every check is healthy."""
-    data: HealthCheckData | MISSING = MISSING
+    data: Annotated[HealthCheckData | None, OMIT_NONE] = None
 
 
 QueryResponse = TypeAliasType(

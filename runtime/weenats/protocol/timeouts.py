@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import Context
 from datetime import timedelta
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -109,7 +110,8 @@ class DeadlineTimer(Generic[ItemT]):
             self._timer.cancel()
         self._next = deadline
         delay = max(deadline - self._clock(), _MIN_DELAY)
-        self._timer = asyncio.get_running_loop().call_later(delay, self._sweep)
+        # An empty context: the timer belongs to no item, and keeps none alive.
+        self._timer = asyncio.get_running_loop().call_later(delay, self._sweep, context=Context())
 
     def _sweep(self) -> None:
         self._timer = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import asyncio
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Protocol
 
 from aiolimiter import AsyncLimiter
@@ -14,6 +15,8 @@ __all__ = ["Bucket", "KeyedLimiter", "Limiter", "SharedLimiter"]
 
 _MAX_REMOVED: Final = 2
 """Number of drained buckets that one new key removes at most."""
+_MAX_EXAMINED: Final = 1000
+"""Number of buckets that one new key examines at most: a millisecond's work."""
 _TOLERANCE: Final = 1e-6
 """Requests; a caller that waited for `retryAfter` must not be refused by a rounding error."""
 
@@ -59,10 +62,19 @@ class _Bucket(AsyncLimiter):
         self._level += 1
 
     @property
-    def is_drained(self) -> bool:
-        """Whether the bucket is empty, like a new one."""
+    def level(self) -> float:
+        """How full the bucket is, in requests; 0 when it is like a new one."""
         self._leak()
-        return self._level == 0
+        return self._level if self._level > _TOLERANCE else 0.0
+
+    @level.setter
+    def level(self, level: float) -> None:
+        self._leak()
+        self._level = level
+
+    def drained_after(self) -> float:
+        """Return the seconds until the bucket is drained if no request comes, 0 if it is."""
+        return self.level / self._rate_per_sec
 
 
 class SharedLimiter:
@@ -88,8 +100,11 @@ class SharedLimiter:
 class KeyedLimiter:
     """One bucket for each key, up to a maximum number of keys.
 
-    Drained buckets are removed first. While there are `max_keys` buckets in use, all new keys share
-    one more bucket, so that a flood of keys takes no memory and resets no bucket.
+    A drained bucket is like a new one, so it makes room for another key, wherever it stands among
+    the others. While there are `max_keys` buckets in use, all new keys share one more bucket: a
+    flood of keys takes no memory and resets no bucket. A key that gets a bucket of its own later
+    begins at the level of the shared one, of which it may have used all, so that no key ever has
+    more than its limit.
 
     Args:
         limit: the limit of each bucket.
@@ -99,35 +114,46 @@ class KeyedLimiter:
     def __init__(self, limit: RateLimit, max_keys: int) -> None:
         self._limit = limit
         self._max_keys = max_keys
-        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-        self._overflow = _bucket(limit)
+        self._buckets: dict[str, _Bucket] = {}
+        self._drains: list[tuple[float, str]] = []
+        """A heap with one entry for each key: no earlier than then its bucket is drained."""
+        self._shared = _bucket(limit)
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def bucket(self, key: str) -> Bucket:
-        """Return the bucket of a key and mark it as the most recently used.
+        """Return the bucket of a key.
 
         Args:
             key: the key of a caller.
         """
         bucket = self._buckets.get(key)
         if bucket is not None:
-            self._buckets.move_to_end(key)
             return bucket
-        self._remove_drained()
+        now = asyncio.get_running_loop().time()
+        self._remove_drained(now)
         if len(self._buckets) >= self._max_keys:
-            return self._overflow
+            return self._shared
         bucket = self._buckets[key] = _bucket(self._limit)
+        bucket.level = self._shared.level
+        heappush(self._drains, (now + bucket.drained_after(), key))
         return bucket
 
-    def _remove_drained(self) -> None:
-        """Remove a few of the least recently used buckets if they are drained."""
-        for _ in range(min(_MAX_REMOVED, len(self._buckets))):
-            key = next(iter(self._buckets))
-            if not self._buckets[key].is_drained:
+    def _remove_drained(self, now: float) -> None:
+        """Remove a few drained buckets, and correct the entries of those that were used again."""
+        removed = examined = 0
+        while self._drains and self._drains[0][0] <= now:
+            if removed == _MAX_REMOVED or examined == _MAX_EXAMINED:
                 return
-            del self._buckets[key]
+            examined += 1
+            _, key = heappop(self._drains)
+            remaining = self._buckets[key].drained_after()
+            if remaining:
+                heappush(self._drains, (now + remaining, key))
+            else:
+                del self._buckets[key]
+                removed += 1
 
 
 def _bucket(limit: RateLimit) -> _Bucket:

@@ -43,7 +43,7 @@ class RateLimitInterceptor:
         self._is_keyed = settings.is_keyed
         self._extract = settings.key_extractor
         self._rejects = settings.on_missing_principal == "reject"
-        self._buckets = [limiter.bucket(_SHARED) for limiter in limiters]
+        self._buckets = [] if self._is_keyed else [each.bucket(_SHARED) for each in limiters]
         self.refused = 0
         """How many requests it has refused."""
 

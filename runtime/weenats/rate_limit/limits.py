@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RateLimits"]
 _NO_PRINCIPAL: Final = (
-    "with_rate_limit(per_client=True) requires an authenticated caller: add with_auth(...) before"
-    " it, or pass a key_extractor"
+    "with_rate_limit(per_client=True) requires authentication before it: {remedy}, or pass a"
+    " key_extractor"
 )
 
 

@@ -1,8 +1,9 @@
 """Puts the parts of a running instance together, from the settings of its service."""
 
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from contextvars import Context
 from functools import partial
+from time import monotonic
 
 from weenats.admission.controller import Admission
 from weenats.contract import AnyOperation, ServiceContract
@@ -16,6 +17,7 @@ from weenats.service.health import JWKS, HealthChecks, HealthSettings
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.service.settings import ServiceSettings
+from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 from weenats.telemetry.settings import TelemetrySettings
@@ -101,28 +103,31 @@ class Assembly:
 
     async def drain(self, budget: float) -> None:
         """Leave the queue group and finish the admitted requests, for at most `budget` seconds."""
+        end = monotonic() + budget
         for job in self.admission.running:
             if job.context is not None:
                 job.context.add_event(DRAIN_STARTED)
-        await self.membership.close()
-        await self.admission.drain(budget)
+        await self.membership.close(budget)
+        await self.admission.drain(max(end - monotonic(), 0))
 
-    async def close(self) -> None:
-        """Stop what runs in the background, and export pending telemetry."""
+    async def close(self, timeout: float) -> None:
+        """Stop what runs in the background, and export pending telemetry, within `timeout`."""
+        end = monotonic() + timeout
         if self.monitor is not None:
             await self.monitor.close()
-        await self.health.close()
-        await self.telemetry.shut_down()
+        await self.health.close(timeout)
+        await self.telemetry.shut_down(max(end - monotonic(), 0))
 
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks run in a context that has the binding."""
-        context = copy_context()
-        context.run(CURRENT_BINDING.set, self.binding)
-        return context.run(
-            Admission,
+        """Return the admission, whose tasks have only the variables of binding and telemetry."""
+        variables = Context()
+        variables.run(CURRENT_BINDING.set, self.binding)
+        variables.run(OF_SERVICE.set, self.telemetry)
+        return Admission(
             max_concurrency=self._settings.max_concurrency,
             max_queue=self._settings.max_waiting,
             max_queue_time=self._settings.max_queue_time,
+            variables=variables,
         )
 
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:

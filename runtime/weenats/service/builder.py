@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
+_AUTH_IS_OFF: Final = (
+    "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
+)
 
 
 class NatsServiceBuilder:
@@ -227,10 +230,10 @@ class NatsServiceBuilder:
         """
         auth = Authentication.of(config, validator, required=required)
         if auth is None:
-            return copy(self)
+            return self._with(auth_is_off=True)
         self._check_first_call("with_auth")
         member = Member("with_auth", auth, _authentication)
-        return self._with_member(member)._with(jwks=auth.jwks)
+        return self._with_member(member)._with(jwks=auth.jwks, auth_is_off=False)
 
     def with_rate_limit(  # noqa: PLR0913 - the options of one limit
         self,
@@ -341,7 +344,7 @@ class NatsServiceBuilder:
         self,
         *,
         sampling: Mapping[str, float] | None = None,
-        environment: str = "development",
+        environment: str | None = None,
         exporter_url: str | None = None,
         attributes: Level = "standard",
         principal: PrincipalMode = "plain",
@@ -352,10 +355,11 @@ class NatsServiceBuilder:
             sampling: the share of new traces that is recorded, 0 to 1, by "commands", "queries" and
                 "events"; 1, 0.5 and 0.1 if not set. A message that belongs to a trace is recorded
                 if the trace is.
-            environment: `deployment.environment.name`.
+            environment: `deployment.environment.name`; if not set, that of the environment variable
+                OTEL_RESOURCE_ATTRIBUTES, else "development".
             exporter_url: the base URL of an OTLP/HTTP receiver; the service then has OpenTelemetry
-                providers of its own (extra `otel`). If not set, the application's providers are
-                used.
+                providers of its own (extra `otel`), which the clients with telemetry of its
+                handlers use too. If not set, the application's providers are used.
             attributes: which attributes spans have: "minimal", "standard" or "full", see
                 TelemetrySettings.
             principal: how spans show the caller: "plain", "hashed" or "none".
@@ -369,10 +373,10 @@ class NatsServiceBuilder:
         """
         settings = TelemetrySettings(
             sampling=sampling or {},
-            environment=environment,
             exporter_url=exporter_url,
             attributes=attributes,
             principal=principal,
+            **({} if environment is None else {"environment": environment}),
         )
         if exporter_url is not None:
             check_installed(
@@ -475,23 +479,23 @@ class NatsServiceBuilder:
         """Return a new instance of the service, which `async with` or `start` starts.
 
         Raises:
-            ValueError: the contract requires authentication and with_auth() is missing; a rate
-                limit per client comes before with_auth(); or `self_eject` is set without circuit
-                breakers and health checks.
+            ValueError: the contract requires authentication and with_auth() is missing or turned it
+                off; a rate limit per client comes before with_auth(); or `self_eject` is set
+                without circuit breakers and health checks.
         """
         settings = self._settings
         chain = build_chain(settings.members, Host(self._operations()))
+        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...)"
         unauthenticated = [
             operation.name
             for operation in self._operations()
-            if PRINCIPAL not in _provided(operation, chain)
+            if PRINCIPAL not in _provided(operation, chain, remedy)
             and operation.auth is not None
             and operation.auth.required
         ]
         if unauthenticated:
             raise ValueError(
-                f"the contract requires authentication for {', '.join(unauthenticated)}: add"
-                " with_auth(...)"
+                f"the contract requires authentication for {', '.join(unauthenticated)}: {remedy}"
             )
         ejects = any(feature.seconds_until_ready() is not None for feature in chain)
         if settings.self_eject and settings.health is None and not ejects:
@@ -549,8 +553,13 @@ def _telemetry(_: TelemetrySettings, host: Host) -> ServiceFeature:
     return ServerTelemetry(host.telemetry, host.queue_group, host.chain)
 
 
-def _provided(operation: AnyOperation, chain: Sequence[ServiceFeature]) -> set[str]:
+def _provided(operation: AnyOperation, chain: Sequence[ServiceFeature], remedy: str) -> set[str]:
     """Return what the members of the chain provide for an operation.
+
+    Args:
+        operation: the operation.
+        chain: the members, the outermost first.
+        remedy: what to do when no principal is provided.
 
     Raises:
         ValueError: a member requires what no earlier member provides.
@@ -561,6 +570,6 @@ def _provided(operation: AnyOperation, chain: Sequence[ServiceFeature]) -> set[s
         if description is not None:
             for requirement, message in description.requires.items():
                 if requirement not in provided:
-                    raise ValueError(message)
+                    raise ValueError(message.format(remedy=remedy))
             provided |= description.provides
     return provided

@@ -1,19 +1,14 @@
 """The chain of a service: its members, their order, and how it is built for an instance."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from weenats.contract import AnyOperation
+from weenats.interceptors import ServiceFeature
+from weenats.telemetry import TelemetryManager
 from weenats.telemetry.manager import SILENT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from weenats.contract import AnyOperation
-    from weenats.interceptors import ServiceFeature
-    from weenats.telemetry import TelemetryManager
 
 __all__ = ["Host", "Member", "Position", "add_member", "build_chain"]
 OptionsT = TypeVar("OptionsT")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import MISSING, JsonValue
 from pydantic_core import to_json
 
 from weenats._internal.timestamps import utc_timestamp
+from weenats.codec.failures import encode_error_headers
+from weenats.errors import InternalError, MessageTooLargeError, ServiceError
 from weenats.protocol import messages, subjects
 
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
-    from weenats.errors import ServiceError
     from weenats.model import Model
     from weenats.transport.base import Delivery, Subscription, Transport
 
@@ -26,6 +30,7 @@ __all__ = [
     "answer_discovery",
     "answer_health",
 ]
+_LOG: Final = logging.getLogger("weenats.service")
 Statistics = Mapping[str, Callable[[], JsonValue]]
 """The members of `data` in STATS: functions that return their current values and do not raise."""
 
@@ -78,8 +83,12 @@ class EndpointDescription:
     counters: EndpointCounters
     data: Statistics
 
-    def stats(self) -> messages.EndpointStats:
-        """Return the statistics of the endpoint."""
+    def stats(self, *, is_short: bool = False) -> messages.EndpointStats:
+        """Return the statistics of the endpoint.
+
+        Args:
+            is_short: whether to leave out `data`.
+        """
         counters = self.counters
         return messages.EndpointStats(
             name=self.info.name,
@@ -90,7 +99,7 @@ class EndpointDescription:
             last_error=counters.last_error,
             processing_time=counters.processing_time,
             average_processing_time=counters.processing_time // max(counters.requests, 1),
-            data=_current(self.data),
+            data=MISSING if is_short else _current(self.data),
         )
 
 
@@ -129,14 +138,18 @@ class Instance:
             endpoints=[each.info for each in self.endpoints],
         )
 
-    def stats(self) -> messages.StatsResponse:
-        """Return the answer to STATS."""
+    def stats(self, *, is_short: bool = False) -> messages.StatsResponse:
+        """Return the answer to STATS.
+
+        Args:
+            is_short: whether to leave out `data`, which is optional.
+        """
         return messages.StatsResponse(
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
             started=self.started,
-            endpoints=[each.stats() for each in self.endpoints],
-            data=_current(self.data),
+            endpoints=[each.stats(is_short=is_short) for each in self.endpoints],
+            data=MISSING if is_short else _current(self.data),
         )
 
     def health(self) -> messages.HealthCheck:
@@ -173,13 +186,13 @@ def answer_discovery(transport: Transport, instance: Instance) -> list[Subscript
         The subscriptions.
     """
     name = instance.contract.name
-    answers: dict[str, Callable[[], Model]] = {
-        "PING": instance.ping,
-        "INFO": instance.info,
-        "STATS": instance.stats,
+    answers: dict[str, list[Callable[[], Model]]] = {
+        "PING": [instance.ping],
+        "INFO": [instance.info],
+        "STATS": [instance.stats, partial(instance.stats, is_short=True)],
     }
     return [
-        transport.subscribe(subjects.discovery(verb, *target), _answer(transport, answer))
+        transport.subscribe(subjects.discovery(verb, *target), _answer(transport, *answer))
         for verb, answer in answers.items()
         for target in ((), (name,), (name, instance.instance_id))
     ]
@@ -204,9 +217,44 @@ def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of 
     return {name: read() for name, read in data.items()} or MISSING
 
 
-def _answer(transport: Transport, answer: Callable[[], Model]) -> Callable[[Delivery], None]:
+def _answer(transport: Transport, *answers: Callable[[], Model]) -> Callable[[Delivery], None]:
+    """Return a callback that replies with the first answer that can be sent, else with an error."""
+    logged: set[type[Exception]] = set()
+
     def on_delivery(delivery: Delivery) -> None:
-        if delivery.reply:
-            transport.publish(delivery.reply, to_json(answer(), by_alias=True))
+        if not delivery.reply:
+            return
+        try:
+            _send_first(transport, delivery.reply, answers)
+        except Exception as error:  # noqa: BLE001 - the request is answered, whatever is wrong
+            failure = error if isinstance(error, ServiceError) else InternalError()
+            with suppress(ServiceError):
+                transport.publish(delivery.reply, b"", encode_error_headers(failure))
+            if type(error) not in logged:
+                logged.add(type(error))
+                cause = None if isinstance(error, ServiceError) else error
+                _LOG.error(
+                    "%s cannot be answered: %s", delivery.subject, failure.label, exc_info=cause
+                )
 
     return on_delivery
+
+
+def _send_first(transport: Transport, reply: str, answers: Sequence[Callable[[], Model]]) -> None:
+    """Send the first answer that is not too large.
+
+    Raises:
+        MessageTooLargeError: all are too large.
+    """
+    for number, answer in enumerate(answers, start=1):
+        data = to_json(answer(), by_alias=True)
+        try:
+            transport.publish(reply, data)
+        except MessageTooLargeError:
+            if number == len(answers):
+                size, limit = len(data), transport.max_payload
+                raise MessageTooLargeError(
+                    f"the answer has {size} bytes, the NATS server carries at most {limit}"
+                ) from None
+        else:
+            return

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.admission.job import Job
-from weenats.codec.failures import encode_error_headers, encode_failure
+from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
-from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response
+from weenats.context import CURRENT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["EndpointRunner"]
-_LOG: Final = logging.getLogger("weenats.service")
+_LOG: Final = limited_logger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NO_CORRELATION: Final[dict[str, str]] = {}
 
@@ -64,7 +64,10 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
-        self._call = chain(interceptors, self._handle)
+        links = tuple(interceptors)
+        # One pass reads all of a request, unless an interceptor may refuse its caller.
+        self._decode = self._codec.decode_envelope if links else self._codec.decode_request
+        self._call = chain(links, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -97,7 +100,7 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            request = self._codec.decode_request(job.delivery.payload)
+            request = self._decode(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
@@ -113,7 +116,10 @@ class EndpointRunner:
                 job, CancelledError("the service cancelled the request"), started, context
             )
         except Exception as error:  # noqa: BLE001 - every request is answered, whatever a handler raises
-            self._answer_failure(job, self._public_error(error), started, context)
+            failure = self._public_error(error)
+            self._answer_failure(job, failure, started, context)
+            if failure is not error:
+                self._log(error)
         except BaseException:  # SystemExit and the like end the process, after the reply
             self._answer_failure(job, InternalError(), started, context)
             raise
@@ -133,21 +139,29 @@ class EndpointRunner:
     async def _handle(self, context: RequestContext) -> Response:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
+        if context.received is not None:
+            context.payload  # noqa: B018 - an invalid payload does not reach the handler
+        context.note_executed()
         return Response(await self._handler(context))
 
     def _public_error(self, error: Exception) -> ServiceError:
-        """Return the error that the caller gets; what it does not get is logged."""
-        if isinstance(error, ServiceError) and self._codec.declares(error):
-            return error
-        cause: BaseException | None = error
+        """Return the error that the caller gets."""
+        if isinstance(error, ServiceError) and not broken_rule(error):
+            return error if self._codec.declares(error) else InternalError()
+        return InternalError()
+
+    def _log(self, error: Exception) -> None:
+        """Log an exception that the caller does not get."""
+        cause: Exception | None = error
         if isinstance(error, ContractBreachError):
-            text, cause = f"broke its contract: {error}", error.__cause__
+            text, cause = f"broke its contract: {error}", None
+        elif isinstance(error, ServiceError) and (rule := broken_rule(error)):
+            text = f"raised {type(error).__name__}, which is not a valid error: {rule}"
         elif isinstance(error, ServiceError):
             text = f"raised {error.label}, which its contract does not declare"
         else:
             text = "failed"
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
-        return InternalError()
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:
@@ -193,24 +207,27 @@ class EndpointRunner:
         self, reply: str, error: ServiceError, elapsed: int, context: RequestContext | None
     ) -> None:
         duration = elapsed / _NANOSECONDS_PER_MILLISECOND
+        subject, unsent = self.operation.subject, "the error of %s cannot be sent unchanged: %s"
+        try:
+            body, headers = self._encode(error, duration, context)
+        except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
+            _LOG.warning(unsent, subject, type(failure).__name__)
+            body, headers = self._encode(InternalError(), duration, None)
         try:
             try:
-                self._publish_failure(reply, error, duration, context)
-            except (MessageTooLargeError, TypeError, ValueError) as failure:
-                _LOG.warning(
-                    "the error of %s cannot be sent unchanged: %s", self.operation.subject, failure
-                )
-                smaller = failure if isinstance(failure, MessageTooLargeError) else InternalError()
-                self._publish_failure(reply, smaller, duration, None)
+                self._transport.publish(reply, body, headers)
+            except MessageTooLargeError as failure:
+                _LOG.warning(unsent, subject, failure)
+                self._transport.publish(reply, *self._encode(failure, duration, None))
         except ServiceError as failure:
-            _LOG.warning("the error of %s could not be sent: %s", self.operation.subject, failure)
+            _LOG.warning("the error of %s could not be sent: %s", subject, failure)
 
-    def _publish_failure(
-        self, reply: str, error: ServiceError, duration: float, context: RequestContext | None
-    ) -> None:
-        self._transport.publish(
-            reply, encode_failure(error, duration, context), encode_error_headers(error)
-        )
+    @staticmethod
+    def _encode(
+        error: ServiceError, duration: float, context: RequestContext | None
+    ) -> tuple[bytes, bytes]:
+        headers = encode_error_headers(error, executed=context is not None and context.executed)
+        return encode_failure(error, duration, context), headers
 
 
 def _context(operation: AnyOperation, request: Request, job: Job) -> RequestContext:
@@ -225,13 +242,13 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         operation=operation,
         key=request.key,
         payload=request.payload,
-        payload_error=request.payload_error,
+        received=request if request.is_unread else None,
         message_id=message_id,
         timestamp=metadata["timestamp"],
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
         token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=metadata.get("context", NO_CONTEXT),
+        metadata_context=received_context(metadata),
         headers=job.delivery.headers,
         deadline=job.deadline,
         work=job,

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Self
+import os
+from contextlib import suppress
+from contextvars import Context
+from time import monotonic
+from typing import TYPE_CHECKING, Final, Self, cast
 
-from weenats.errors import ConnectionLostError, UnavailableError
+from weenats.context import CURRENT, RequestContext
+from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
 from weenats.service.discovery import answer_discovery, answer_health
 from weenats.service.signals import StopSignals
+from weenats.service.threads import use_handler_threads
 from weenats.telemetry.gauges import observe
 from weenats.telemetry.semconv import DRAINING
 from weenats.transport.nats import NatsTransport
@@ -25,10 +31,16 @@ if TYPE_CHECKING:
 
 __all__ = ["NatsService"]
 _LOG: Final = logging.getLogger("weenats.service")
+_GRACE: Final = 0.5
+"""Seconds that closing has when the drain timeout is spent."""
+_INIT: Final = 1
+"""The id of the first process of a container, which signals do not end by default."""
 
 
 class NatsService:
     """One running instance of a service; `async with` starts and stops it.
+
+    It belongs to the event loop that started it: use on another one raises WrongEventLoopError.
 
     Attributes:
         contract: the contract of the service.
@@ -40,11 +52,19 @@ class NatsService:
         self.instance_id = STAMPER.new_id()
         self._handlers = handlers
         self._settings = settings
-        self._owns_transport = settings.transport is None
-        self._transport = settings.transport or NatsTransport(settings.servers, settings.connection)
+        self._own = (
+            None
+            if settings.transport is not None
+            else NatsTransport(settings.servers, settings.connection)
+        )
+        self._transport = settings.transport or cast("NatsTransport", self._own)
+        self._process = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._assembly: Assembly | None = None
         self._subscriptions: list[Subscription] = []
         self._state = "new"
+        self._signals: StopSignals | None = None
+        self._starting: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._stopped = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
@@ -78,6 +98,9 @@ class NatsService:
     async def start(self) -> None:
         """Connect, run the health checks, and subscribe; then requests reach this instance.
 
+        Meanwhile SIGTERM stops it, unless the application handles SIGTERM. `asyncio.to_thread` of
+        handlers gets threads that do not keep the process; see the guide to deployment.
+
         Raises:
             UnavailableError: NATS cannot be reached, or the service was stopped meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
@@ -86,24 +109,49 @@ class NatsService:
         if self._state != "new":
             raise RuntimeError("a service can be started only once; build another one")
         self._state = "starting"
+        self._loop = asyncio.get_running_loop()
+        if os.getpid() != self._process:  # forked since it was built
+            self.instance_id = STAMPER.new_id()
+        use_handler_threads(self._loop)
+        self._signals = StopSignals(self._on_signal, unhandled=True).__enter__()
+        self._starting = asyncio.create_task(self._start())
         try:
-            assembly = self._assembly = Assembly(
-                self._handlers,
-                self._settings,
-                self._transport,
-                self.instance_id,
-                lambda: self.is_serving,
-            )
-            if self._settings.jwks is not None:
-                self._settings.jwks.start()
-            await self._transport.connect()
-            self._handlers.bind(assembly.binding)
-            await self._subscribe(assembly)
-        except BaseException:
-            await self._stop(budget=0)
+            await asyncio.wait([self._starting])
+        except asyncio.CancelledError:
+            await asyncio.shield(self._begin_stop(budget=0))
             raise
+        if self._stopping is not None:
+            await asyncio.shield(self._stopping)
+            raise UnavailableError("the service was stopped while it started")
+        error = (
+            asyncio.CancelledError() if self._starting.cancelled() else self._starting.exception()
+        )
+        if error is not None:
+            await asyncio.shield(self._begin_stop(budget=0))
+            raise error
+        self._serve()
+
+    async def _start(self) -> None:
+        assembly = self._assembly = Assembly(
+            self._handlers,
+            self._settings,
+            self._transport,
+            self.instance_id,
+            lambda: self.is_serving,
+        )
+        if self._settings.jwks is not None:
+            self._settings.jwks.start()
+        await self._transport.connect()
+        self._handlers.bind(assembly.binding)
+        await self._subscribe(assembly)
+
+    def _serve(self) -> None:
+        assembly = cast("Assembly", self._assembly)
         self._state = "serving"
-        self._watch = asyncio.create_task(self._stop_without_connection())
+        if os.getpid() != _INIT:
+            # Later, so that no signal is lost before `wait_until_stopped` is called.
+            asyncio.get_running_loop().call_soon(self._release_signals)
+        self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
             observe(self, assembly.telemetry)
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
@@ -112,12 +160,24 @@ class NatsService:
         """Leave the queue group, finish the admitted requests, and close the connection.
 
         Requests that are not finished within the drain timeout fail with UNAVAILABLE. Further calls
-        wait for the first stop.
+        wait for the first stop. A `start` that still runs raises UnavailableError. In a handler of
+        this instance it returns at once, and the stop goes on when the handler has finished.
+
+        Raises:
+            WrongEventLoopError: the service runs on another event loop.
         """
-        await asyncio.shield(self._begin_stop())
+        self._check_loop()
+        stopping = self._begin_stop(self._settings.drain_timeout)
+        if not self._serves_caller():
+            await asyncio.shield(stopping)
 
     def abort(self) -> None:
-        """Cut a stop short: requests that are not finished fail with UNAVAILABLE now."""
+        """Cut a stop short: requests that are not finished fail with UNAVAILABLE now.
+
+        Raises:
+            WrongEventLoopError: the service runs on another event loop.
+        """
+        self._check_loop()
         if self._assembly is not None:
             self._assembly.admission.abort()
 
@@ -128,7 +188,9 @@ class NatsService:
 
         Raises:
             ConnectionLostError: the service stopped because its connection was closed for good.
+            WrongEventLoopError: the service runs on another event loop.
         """
+        self._check_loop()
         with StopSignals(self._on_signal):
             await self._stopped.wait()
             if self._stopping is not None:
@@ -149,8 +211,6 @@ class NatsService:
         if health is None or health.enabled:
             self._subscriptions += answer_health(transport, assembly.instance)
         await assembly.health.start()
-        if self._state != "starting":
-            raise UnavailableError("the service was stopped while it started")
         if assembly.monitor is not None:
             await assembly.monitor.start()
         assembly.membership.join()
@@ -160,15 +220,32 @@ class NatsService:
         self._subscriptions.append(transport.subscribe(self.contract.cancel_subject, on_cancel))
         await transport.fence()
 
-    def _begin_stop(self) -> asyncio.Task[None]:
+    def _check_loop(self) -> None:
+        if self._loop not in {None, asyncio.get_running_loop()}:
+            raise WrongEventLoopError
+
+    def _serves_caller(self) -> bool:
+        """Return whether the current request is one that this instance still serves."""
+        context = CURRENT.get()
+        return (
+            isinstance(context, RequestContext)
+            and self._assembly is not None
+            and context._work in self._assembly.admission.running  # pyright: ignore[reportPrivateUsage]
+        )
+
+    def _begin_stop(self, budget: float) -> asyncio.Task[None]:
         if self._stopping is None:
-            self._stopping = asyncio.create_task(self._stop(self._settings.drain_timeout))
+            self._stopping = asyncio.create_task(self._stop(budget), context=Context())
         return self._stopping
+
+    def _release_signals(self) -> None:
+        if self._signals is not None:
+            self._signals.__exit__()
 
     def _on_signal(self) -> None:
         if self._stopping is None:
             _LOG.info("%s stops on a signal", self.contract.name)
-            self._begin_stop()
+            self._begin_stop(self._settings.drain_timeout)
         else:
             self.abort()
 
@@ -182,20 +259,33 @@ class NatsService:
 
     async def _stop(self, budget: float) -> None:
         self._state = "stopping"
+        end = monotonic() + budget
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         if self._watch is not None and self._lost is None:
             self._watch.cancel()
         assembly = self._assembly
         try:
             if assembly is not None:
-                await assembly.drain(budget)
-            await self._transport.unsubscribe(self._subscriptions)
-            if self._owns_transport:
-                await self._transport.close()
+                await assembly.drain(max(end - monotonic(), 0))
+            end = max(end, monotonic() + _GRACE)
+            await self._disconnect(end)
         finally:
             if self._settings.jwks is not None:
                 await self._settings.jwks.close()
             if assembly is not None:
                 self._handlers.unbind(assembly.binding)
-                await assembly.close()
+                await assembly.close(max(end - monotonic(), 0))
+            self._release_signals()
             self._state = "stopped"
             self._stopped.set()
+
+    async def _disconnect(self, end: float) -> None:
+        """Unsubscribe, and close the connection if it is the service's own, until `end`."""
+        if self._subscriptions:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(end - monotonic()):
+                    await self._transport.unsubscribe(self._subscriptions)
+        if self._own is not None:
+            await self._own.close(max(end - monotonic(), 0))

@@ -1,18 +1,20 @@
 """The membership of an instance in its queue group: it leaves while it is not ready."""
 
 import asyncio
-import logging
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.errors import ServiceError
 from weenats.transport.base import OnDelivery, Subscription, Transport
 
 __all__ = ["Condition", "QueueMembership"]
-_LOG: Final = logging.getLogger("weenats.service.queue_group")
+_LOG: Final = limited_logger("weenats.service.queue_group")
 _RETRY: Final = 1.0
 
 Condition = Callable[[], float]
@@ -69,14 +71,22 @@ class QueueMembership:
         elif wait > 0:
             self._review_in(wait)
 
-    async def close(self) -> None:
-        """Leave for good, after a change that has begun."""
+    async def close(self, timeout: float | None = None) -> None:
+        """Leave for good, after a change that has begun.
+
+        Args:
+            timeout: how long to wait for the server, in seconds; None for as long as it takes.
+        """
         self._serves = False
-        if self._moving is not None:
-            await asyncio.wait([self._moving])
+        end = math.inf if timeout is None else monotonic() + timeout
+        if (moving := self._moving) is not None:
+            await asyncio.wait([moving], timeout=timeout)
+            moving.cancel()
         if self._timer is not None:
             self._timer.cancel()
-        await self._leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if timeout is None else max(end - monotonic(), 0)):
+                await self._leave()
 
     async def _move(self) -> None:
         try:
@@ -111,4 +121,6 @@ class QueueMembership:
             self._timer.cancel()
         self._timer = None
         if wait < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(wait, self.review)
+            self._timer = asyncio.get_running_loop().call_later(
+                wait, self.review, context=Context()
+            )

@@ -1,20 +1,16 @@
 """The settings of a service, as its builder has collected them."""
 
-from __future__ import annotations
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from weenats.auth import JwksKeySource
-    from weenats.service.chain import Member
-    from weenats.service.health import HealthSettings
-    from weenats.service.monitoring import MonitoringSettings
-    from weenats.telemetry import TelemetrySettings
-    from weenats.transport.base import Transport
-    from weenats.transport.options import ConnectionOptions
+from weenats.auth import JwksKeySource
+from weenats.service.chain import Member
+from weenats.service.health import HealthSettings
+from weenats.service.monitoring import MonitoringSettings
+from weenats.telemetry import TelemetrySettings
+from weenats.transport.base import Transport
+from weenats.transport.options import ConnectionOptions
 
 __all__ = ["ServiceSettings"]
 _QUEUE_FACTOR: Final = 10
@@ -27,9 +23,10 @@ class ServiceSettings:
     Attributes:
         members: the members of the chain, the outermost first.
         jwks: the published keys that tokens are verified with, None when there are none.
+        auth_is_off: whether a NoAuthConfig has turned authentication off.
     """
 
-    servers: str | Sequence[str]
+    servers: str | Sequence[str] = field(repr=False)  # URLs may have passwords
     connection: ConnectionOptions
     transport: Transport | None
     queue_group: str
@@ -40,6 +37,7 @@ class ServiceSettings:
     drain_timeout: float = 30.0
     members: tuple[Member[Any], ...] = ()
     jwks: JwksKeySource | None = None
+    auth_is_off: bool = False
     telemetry: TelemetrySettings | None = None
     health: HealthSettings | None = None
     monitoring: MonitoringSettings | None = None

@@ -3,68 +3,89 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from types import FrameType
 
 __all__ = ["StopSignals"]
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_waiting: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+_Callback = tuple[asyncio.AbstractEventLoop, Callable[[], None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    previous: Any
+    callbacks: list[_Callback]
+
+
+_taken: Final[dict[int, _Taken]] = {}
 
 
 class StopSignals:
-    """While entered, calls `on_signal` on the loop for each SIGTERM or SIGINT.
+    """While entered, calls `on_signal` on the running loop for each SIGTERM or SIGINT.
 
-    The previous signal handlers are restored when the last one is left. It does nothing outside of
-    the main thread, and on platforms without these signals.
+    A signal handler that was set with `signal.signal` is replaced meanwhile; one that was set with
+    `loop.add_signal_handler` runs as well. The previous handlers are restored when the last one is
+    left, unless the program has set others since. It does nothing outside of the main thread.
 
     Args:
-        on_signal: a function without arguments.
+        on_signal: a function without arguments; if it was entered twice, it is called once.
+        unhandled: only signals that have their default action so far, which would end the process.
     """
 
-    def __init__(self, on_signal: Callable[[], None]) -> None:
-        self._on_signal = on_signal
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, on_signal: Callable[[], None], *, unhandled: bool = False) -> None:
+        self._callback = asyncio.get_running_loop(), on_signal
+        self._unhandled = unhandled
+        self._numbers: list[int] = []
 
     def __enter__(self) -> Self:
-        callbacks = _waiting.setdefault(self._loop, [])
-        callbacks.append(self._on_signal)
-        if len(callbacks) == 1:
-            _install(self._loop)
+        if threading.current_thread() is threading.main_thread():
+            self._numbers = [
+                each for each in _SIGNALS if _take(each, self._callback, unhandled=self._unhandled)
+            ]
         return self
 
     def __exit__(self, *_: object) -> None:
-        callbacks = _waiting[self._loop]
-        callbacks.remove(self._on_signal)
-        if not callbacks:
-            del _waiting[self._loop]
-            _restore(self._loop)
+        numbers, self._numbers = self._numbers, []
+        for number in numbers:
+            if number in _taken:
+                _taken[number].callbacks.remove(self._callback)
+                if not _taken[number].callbacks:
+                    _restore(number)
 
 
-_previous: dict[signal.Signals, Any] = {}
+def _take(number: signal.Signals, callback: _Callback, *, unhandled: bool) -> bool:
+    """Add a callback to a signal, and install the handler; return whether it was added."""
+    if number in _taken:
+        _taken[number].callbacks.append(callback)
+        return True
+    previous = signal.getsignal(number)
+    # None: a handler of C code, which could not be restored.
+    if previous is None or (unhandled and previous is not signal.SIG_DFL):
+        return False
+    _taken[number] = _Taken(previous, [callback])  # before the first signal can arrive
+    signal.signal(number, _on_signal)
+    return True
 
 
-def _install(loop: asyncio.AbstractEventLoop) -> None:
-    for number in _SIGNALS:
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            previous = signal.getsignal(number)
-            loop.add_signal_handler(number, _call_all, loop)
-            _previous[number] = previous
+def _restore(number: int) -> None:
+    if signal.getsignal(number) is _on_signal:
+        signal.signal(number, _taken[number].previous)
+    del _taken[number]
 
 
-def _restore(loop: asyncio.AbstractEventLoop) -> None:
-    for number in _SIGNALS:
-        with contextlib.suppress(NotImplementedError, ValueError, RuntimeError):
-            # False in a thread: the handler belongs to the loop of the main thread.
-            if not loop.remove_signal_handler(number):
-                continue
-            if (previous := _previous.pop(number, None)) is not None:
-                signal.signal(number, previous)
-
-
-def _call_all(loop: asyncio.AbstractEventLoop) -> None:
-    for callback in tuple(_waiting.get(loop, ())):
-        callback()
+def _on_signal(number: int, _: FrameType | None) -> None:
+    # Each callback once, in the order in which they were entered.
+    callbacks = [
+        each for each in dict.fromkeys(_taken[number].callbacks) if not each[0].is_closed()
+    ]
+    for loop, callback in callbacks:
+        loop.call_soon_threadsafe(callback)
+    if not callbacks:  # their event loops ended without leaving
+        _restore(number)
+        signal.raise_signal(number)

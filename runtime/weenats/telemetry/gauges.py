@@ -1,20 +1,15 @@
 """Gauges of running services, which are read when metrics are exported."""
 
-from __future__ import annotations
-
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 from weakref import WeakSet
 
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from weenats.contract import ServiceContract
 from weenats.telemetry import semconv
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from weenats.contract import ServiceContract
-    from weenats.telemetry.manager import TelemetryManager
+from weenats.telemetry.manager import TelemetryManager
 
 __all__ = ["Observed", "observe"]
 _GAUGES: Final[Mapping[str, tuple[str, str]]] = {

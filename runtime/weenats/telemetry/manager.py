@@ -12,7 +12,6 @@ from opentelemetry import context as otel
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import (
-    NonRecordingSpan,
     NoOpTracerProvider,
     ProxyTracerProvider,
     Span,
@@ -29,6 +28,7 @@ from weenats.telemetry.propagation import (
     DeferredSpan,
     create_trace_headers,
     extract_trace_context,
+    unsampled_child,
     unsampled_root,
 )
 from weenats.telemetry.settings import TelemetrySettings, shown_principal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.metrics import Counter, Histogram, MeterProvider
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
@@ -84,6 +84,7 @@ class TelemetryManager:
         self.settings = settings
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
+        self._own_meters = meter_provider
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
         )
@@ -200,8 +201,22 @@ class TelemetryManager:
         """
         return shown_principal(identity, self.settings.principal)
 
-    async def shut_down(self) -> None:
-        """Export pending data of providers of a service's own, for at most five seconds."""
+    def with_settings(self, settings: TelemetrySettings) -> TelemetryManager:
+        """Return a manager with the same providers and other settings.
+
+        Args:
+            settings: the other settings.
+        """
+        return TelemetryManager(
+            settings, tracer_provider=self._own_provider, meter_provider=self._own_meters
+        )
+
+    async def shut_down(self, timeout: float) -> None:
+        """Export pending data of providers of a service's own.
+
+        Args:
+            timeout: the time limit in seconds, at most 5.
+        """
 
     def histogram(self, name: str, description: str) -> Histogram:
         """Return a histogram of durations in seconds, with the buckets of the conventions.
@@ -217,6 +232,16 @@ class TelemetryManager:
             explicit_bucket_boundaries_advisory=semconv.BUCKETS,
         )
 
+    def counter(self, name: str, unit: str, description: str) -> Counter:
+        """Return a counter.
+
+        Args:
+            name: the name of the metric.
+            unit: its unit.
+            description: its description.
+        """
+        return self.meter.create_counter(name, unit, description)
+
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
         """Decide whether to record a span: as its parent, else by the share of its kind of message.
 
@@ -229,10 +254,10 @@ class TelemetryManager:
         """
         span = get_current_span(parent)
         if isinstance(span, DeferredSpan):
-            return None if span.is_sampled else span
+            return None if span.is_sampled else unsampled_child(span)
         above = span.get_span_context()
         if above.is_valid:
-            return None if above.trace_flags & TraceFlags.SAMPLED else NonRecordingSpan(above)
+            return None if above.trace_flags & TraceFlags.SAMPLED else unsampled_child(span)
         if random() < self.settings.share(kind):  # noqa: S311 - not a secret
             return None
         return unsampled_root()

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary, proxy
 
 from opentelemetry import context as otel
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
 
 from weenats.errors import Code, ServiceError
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import TelemetryManager, current_parent
-from weenats.telemetry.propagation import extract_trace_context, header_lines, in_context
+from weenats.telemetry.propagation import extract_trace_context, header_lines
 from weenats.telemetry.recording import Recording
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class EventTelemetry:
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
         self._duration = manager.histogram(*_DURATIONS[action])
-        self._count = manager.meter.create_counter(*_COUNTS[action])
+        self._count = manager.counter(*_COUNTS[action])
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
@@ -113,7 +113,7 @@ class EventTelemetry:
             return Recording(self._end, None)
         parent = extract_trace_context(context.headers)
         span = self._start(parent, context)
-        context.otel_context = in_context(span, parent)
+        context.otel_context = set_span_in_context(span, parent)
         otel.attach(context.otel_context)  # until the task ends
         return Recording(self._end, span)
 
@@ -162,4 +162,5 @@ def _type_of(error: BaseException) -> str:
     """Return the code or the class of an error, never its text."""
     if isinstance(error, asyncio.CancelledError):
         return Code.CANCELLED.value
-    return error.code.value if isinstance(error, ServiceError) else type(error).__name__
+    code = error.code if isinstance(error, ServiceError) else None
+    return code.value if isinstance(code, Code) else type(error).__name__

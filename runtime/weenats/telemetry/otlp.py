@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from threading import Thread
-from time import monotonic
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
+from weenats._internal.threads import run_in_thread
+from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from opentelemetry.util.types import AttributeValue
 
     from weenats.contract import ServiceContract
     from weenats.telemetry.settings import TelemetrySettings
@@ -50,6 +53,7 @@ class ExportingTelemetry(TelemetryManager):
                 "service.name": contract.name,
                 "service.version": contract.version,
                 "service.instance.id": instance_id,
+                **_from_environment(),
                 "deployment.environment.name": settings.environment,
             }
         )
@@ -60,24 +64,25 @@ class ExportingTelemetry(TelemetryManager):
         reader = PeriodicExportingMetricReader(metrics)
         self._meters = MeterProvider([reader], resource, shutdown_on_exit=False)
         super().__init__(settings, tracer_provider=self._tracers, meter_provider=self._meters)
+        add_exporting(self, contract.name)
 
     @override
-    async def shut_down(self) -> None:
-        await asyncio.to_thread(self._shut_down)
-
-    def _shut_down(self) -> None:
+    async def shut_down(self, timeout: float) -> None:
+        remove_exporting(self)
         # In threads, because the SDK retries for up to 30 seconds when the receiver is down.
-        threads = [
-            Thread(target=_run, args=(end,), daemon=True)
+        ending = [
+            run_in_thread(partial(_run, end), "weenats telemetry")
             for end in (self._tracers.shutdown, self._meters.shutdown)
         ]
-        for thread in threads:
-            thread.start()
-        deadline = monotonic() + _SHUT_DOWN_TIMEOUT
-        for thread in threads:
-            thread.join(max(deadline - monotonic(), 0))
-        if any(thread.is_alive() for thread in threads):
+        _, late = await asyncio.wait(ending, timeout=min(timeout, _SHUT_DOWN_TIMEOUT))
+        if late:
             _LOG.warning("telemetry was not exported completely: the receiver does not answer")
+
+
+def _from_environment() -> dict[str, AttributeValue]:
+    """Return OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, which win over our defaults."""
+    attributes = OTELResourceDetector().detect().attributes
+    return {name: value for name, value in attributes.items() if value}
 
 
 def _run(end: Callable[[], None]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from functools import partial
 from random import getrandbits
-from typing import TYPE_CHECKING, Final
-from urllib.parse import quote_plus, unquote_plus
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote, unquote
 
 from opentelemetry.baggage import get_all, set_baggage
-from opentelemetry.context import Context
+from opentelemetry.context import Context, create_key, get_value, set_value
 from opentelemetry.trace import (
     INVALID_SPAN_CONTEXT,
     NonRecordingSpan,
@@ -30,7 +30,7 @@ from weenats.protocol import headers as header_names
 from weenats.protocol.headers import Headers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.trace import Span
 
@@ -41,9 +41,9 @@ __all__ = [
     "create_trace_headers",
     "extract_trace_context",
     "header_lines",
-    "in_context",
     "inherited_header_lines",
     "propagated_headers",
+    "unsampled_child",
     "unsampled_root",
 ]
 _TRACE: Final = TraceContextTextMapPropagator()
@@ -57,7 +57,6 @@ _MAX_TRACEPARENT: Final = 128
 _MAX_TRACESTATE: Final = 512
 _MAX_MEMBERS: Final = 32
 _MAX_BAGGAGE: Final = 8192
-_MAX_PROPAGATED: Final = 8192
 _MAX_BAGGAGE_ENTRIES: Final = 64
 _MAX_BAGGAGE_ENTRY: Final = 4096
 # No more than the propagators of the API accept.
@@ -66,10 +65,11 @@ _STATE_NAME: Final = (
 )
 _STATE_VALUE: Final = r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
 _MEMBER: Final = re.compile(rf"({_STATE_NAME})={_STATE_VALUE}")
-# Without % and +: the API would decode them to characters that names cannot have.
-_NAME: Final = r"[ \t]*[!#$&'*.^_`|~0-9A-Za-z-]+[ \t]*"
+_NAME: Final = r"[ \t]*[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*"
 _VALUE: Final = r"[ \t]*(?:[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+[ \t]*)?"
 _ENTRY: Final = re.compile(rf"{_NAME}={_VALUE}(;{_NAME}(={_VALUE})?)*")
+_BLANKS: Final = str.maketrans("", "", " \t")
+_RECEIVED: Final = create_key("weenats-received-baggage")
 
 
 class DeferredSpan(NonRecordingSpan):
@@ -103,28 +103,40 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
     Returns:
         A context; it is empty when the headers have no valid trace context and no valid baggage.
     """
-    if isinstance(headers, Headers) and (found := _TRACEPARENT_LINE.search(headers.block)):
-        block = headers.block.lower()
-        if (
-            b"tracestate" not in block
-            and b"baggage" not in block
-            and block.find(b"\r\ntraceparent", found.end() - 2) < 0  # the last one counts
-        ):
-            span = DeferredSpan(partial(_remote, found), is_sampled=found[3][1] in _SAMPLED_DIGITS)
-            return set_span_in_context(span, _EMPTY)
-    context = Context()
+    found = _lone_traceparent(headers)
+    if found is not None:
+        span = DeferredSpan(partial(_remote, found), is_sampled=found[3][1] in _SAMPLED_DIGITS)
+        return set_span_in_context(span, _EMPTY)
+    context = _received_trace(headers)
+    received = _received_baggage(headers)
+    for name, entry in received.items():
+        context = set_baggage(name, _value_of(entry), context)
+    return set_value(_RECEIVED, received, context) if received else context
+
+
+def _received_trace(headers: Mapping[str, str]) -> Context:
     traceparent = headers.get("traceparent")
-    if traceparent is not None and len(traceparent) <= _MAX_TRACEPARENT:
-        carrier = {"traceparent": traceparent}
-        tracestate = headers.get("tracestate")
-        if tracestate is not None and _is_tracestate(tracestate):
-            carrier["tracestate"] = tracestate
-        context = _TRACE.extract(carrier, context)
-    baggage = headers.get("baggage")
-    for entry in () if baggage is None else _usable_entries(baggage):
-        name, _, value = entry.partition("=")
-        context = set_baggage(name.strip(), unquote_plus(value.strip()).strip(), context)
-    return context
+    if traceparent is None or len(traceparent) > _MAX_TRACEPARENT:
+        return Context()
+    carrier = {"traceparent": traceparent}
+    tracestate = headers.get("tracestate")
+    if tracestate is not None and _is_tracestate(tracestate):
+        carrier["tracestate"] = tracestate
+    return _TRACE.extract(carrier, Context())
+
+
+def _lone_traceparent(headers: Mapping[str, str]) -> re.Match[bytes] | None:
+    """Return the `traceparent` of headers that have nothing else of a trace, without parsing."""
+    if not isinstance(headers, Headers):
+        return None
+    found = _TRACEPARENT_LINE.search(headers.block)
+    if found is None:
+        return None
+    block = headers.block.lower()
+    if b"tracestate" in block or b"baggage" in block:
+        return None
+    is_last = block.find(b"\r\ntraceparent", found.end() - 2) < 0  # the last one counts
+    return found if is_last else None
 
 
 def unsampled_root() -> DeferredSpan:
@@ -132,14 +144,13 @@ def unsampled_root() -> DeferredSpan:
     return DeferredSpan(_new_unsampled, is_sampled=False)
 
 
-def in_context(span: Span, parent: Context) -> Context:
-    """Return the context in which a span is current.
+def unsampled_child(parent: Span) -> DeferredSpan:
+    """Return a span that is not recorded, in the trace of a span that is not sampled.
 
     Args:
-        span: the span.
-        parent: the context to derive it from.
+        parent: the parent span.
     """
-    return parent if get_current_span(parent) is span else set_span_in_context(span, parent)
+    return DeferredSpan(partial(_unsampled_child, parent), is_sampled=False)
 
 
 def _remote(found: re.Match[bytes]) -> SpanContext:
@@ -152,6 +163,17 @@ def _remote(found: re.Match[bytes]) -> SpanContext:
 def _new_unsampled() -> SpanContext:
     return SpanContext(
         getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
+    )
+
+
+def _unsampled_child(parent: Span) -> SpanContext:
+    above = parent.get_span_context()
+    return SpanContext(
+        above.trace_id,
+        getrandbits(64) or 1,
+        is_remote=False,
+        trace_flags=above.trace_flags,
+        trace_state=above.trace_state,
     )
 
 
@@ -198,28 +220,58 @@ def _is_tracestate(text: str) -> bool:
     return len(names) == len(members) <= _MAX_MEMBERS
 
 
-def _usable_entries(text: str) -> list[str]:
-    """Return the valid entries of a baggage header; none when there are too many."""
-    if len(text) > _MAX_BAGGAGE or text.count(",") >= _MAX_BAGGAGE_ENTRIES:
-        return []
-    return [
-        entry
+def _received_baggage(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the valid entries of received baggage by name; none when there are too many.
+
+    The entries have their encoding and their properties, without whitespace.
+    """
+    text = headers.get("baggage")
+    if text is None or len(text) > _MAX_BAGGAGE or text.count(",") >= _MAX_BAGGAGE_ENTRIES:
+        return {}
+    entries = [
+        entry.translate(_BLANKS)
         for entry in text.split(",")
         if len(entry) <= _MAX_BAGGAGE_ENTRY and _ENTRY.fullmatch(entry)
     ]
+    return {entry.partition("=")[0]: entry for entry in entries}
+
+
+def _value_of(entry: str) -> str:
+    """Return the decoded value of an entry of baggage."""
+    return unquote(entry.partition("=")[2].partition(";")[0])
 
 
 def _baggage(context: Context | None) -> str:
-    """Return the baggage header of a context, up to the maximum length."""
+    """Return the baggage header of a context.
+
+    Entries that were received and not changed since are passed on as they were received.
+    """
+    received = cast("dict[str, str] | None", get_value(_RECEIVED, context)) or {}
     entries: list[str] = []
-    length = 0
     for name, value in get_all(context).items():
-        entry = f"{quote_plus(name, errors='replace')}={quote_plus(str(value), errors='replace')}"
+        entry = received.get(name)
+        if entry is None or _value_of(entry) != value:
+            entry = _entry(name, str(value))
+        entries.append(entry)
+    return _joined(entries)
+
+
+def _joined(entries: Iterable[str]) -> str:
+    """Return as much of the entries of baggage as a header may hold."""
+    kept: list[str] = []
+    length = 0
+    for entry in entries:
         length += len(entry) + 1
         if length > _MAX_BAGGAGE:
             break
-        entries.append(entry)
-    return ",".join(entries)
+        kept.append(entry)
+    return ",".join(kept)
+
+
+def _entry(name: str, value: str) -> str:
+    """Return an entry of baggage; a name that is not a token is encoded like a value."""
+    encoded = name if header_names.TOKEN.fullmatch(name) else quote(name, "", errors="replace")
+    return f"{encoded}={quote(value, '', errors='replace')}"
 
 
 def propagated_headers(current: MessageContext) -> dict[str, str]:
@@ -230,20 +282,20 @@ def propagated_headers(current: MessageContext) -> dict[str, str]:
     """
     if current.otel_context is not None:
         return create_trace_headers()  # of its span, or of a span that the handler started
-    received = current.headers
-    return {
-        name: value
-        for name in header_names.PROPAGATED
-        if (value := received.get(name)) is not None and _can_be_sent(value)
-    }
+    carrier: dict[str, str] = {}
+    _TRACE.inject(carrier, _received_trace(current.headers))
+    if baggage := _joined(_received_baggage(current.headers).values()):
+        carrier["baggage"] = baggage
+    return carrier
 
 
 def inherited_header_lines() -> bytes:
     """Return the encoded trace headers of the message being served; empty outside of handlers."""
     current = CURRENT.get()
-    return b"" if current is None else header_names.encode(propagated_headers(current))
-
-
-def _can_be_sent(value: str) -> bool:
-    """Return whether a received value is one header line of acceptable length."""
-    return len(value) <= _MAX_PROPAGATED and value.isascii() and value.isprintable()
+    if current is None:
+        return b""
+    if current.otel_context is None:
+        found = _lone_traceparent(current.headers)
+        if found is not None:
+            return b"traceparent: 00-%b-%b-%b\r\n" % found.groups()
+    return header_names.encode(propagated_headers(current))

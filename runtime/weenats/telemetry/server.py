@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
-from weenats.telemetry.propagation import extract_trace_context, in_context
+from weenats.telemetry.propagation import extract_trace_context
 from weenats.telemetry.recording import CallRecorder, end_span
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class ServedOperation(CallRecorder):
             if unsampled is None:
                 context.otel_context = set_span_in_context(self._start(context, parent), parent)
             else:
-                context.otel_context = in_context(unsampled, parent)
+                context.otel_context = set_span_in_context(unsampled, parent)
             otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 

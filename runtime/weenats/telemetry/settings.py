@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from weenats.protocol.subjects import Kind
 
@@ -28,6 +29,8 @@ PrincipalMode = Literal["plain", "hashed", "none"]
 """How spans and logs show the caller."""
 
 _MAX_ENVIRONMENT: Final = 255
+_ENVIRONMENT_NAMES: Final = ("deployment.environment.name", "deployment.environment")
+"""The attribute of the environment, and its name in older semantic conventions."""
 
 
 class Sampling(TypedDict, total=False):
@@ -47,6 +50,16 @@ DEFAULT_SAMPLING: Final[Mapping[str, float]] = MappingProxyType(
 _KINDS: Final = {Kind.COMMAND: "commands", Kind.QUERY: "queries", Kind.EVENT: "events"}
 
 
+def _default_environment() -> str:
+    """Return the environment that OTEL_RESOURCE_ATTRIBUTES names, else "development"."""
+    pairs = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    attributes = {
+        name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)
+    }
+    named = [unquote(attributes[name]) for name in _ENVIRONMENT_NAMES if attributes.get(name)]
+    return named[0] if named else "development"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetrySettings:
     """The settings of telemetry.
@@ -54,7 +67,8 @@ class TelemetrySettings:
     Attributes:
         sampling: the share of new traces that is recorded, see Sampling; 1 for commands, 0.5 for
             queries and 0.1 for events if not set.
-        environment: `deployment.environment.name`.
+        environment: `deployment.environment.name`; if not set, that of OTEL_RESOURCE_ATTRIBUTES,
+            else "development".
         exporter_url: the base URL of an OTLP/HTTP receiver, for which the service has its own
             OpenTelemetry providers; None: the application's providers are used.
         attributes: "minimal": the call and its outcome; "standard": also ids, the caller and what
@@ -66,8 +80,8 @@ class TelemetrySettings:
     """
 
     sampling: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SAMPLING, hash=False)
-    environment: str = "development"
-    exporter_url: str | None = None
+    environment: str = field(default_factory=_default_environment)
+    exporter_url: str | None = field(default=None, repr=False)  # it may have a password
     attributes: Level = "standard"
     principal: PrincipalMode = "plain"
 

@@ -2,13 +2,22 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from weenats.errors import ConnectionLostError, DeadlineExceededError
+from weenats.errors import ConnectionLostError, DeadlineExceededError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    check_subscription,
+    give_up,
+)
 from weenats.transport.inbox import RequestMux, gather_replies
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
@@ -23,6 +32,7 @@ class _Subscription:
     queue_group: str
     on_delivery: OnDelivery
     tokens: list[str]
+    loop: asyncio.AbstractEventLoop
 
 
 class MemoryBroker:
@@ -61,12 +71,20 @@ class MemoryBroker:
             block: header block in wire format, b"" without headers.
         """
         tokens = subject.split(".")
-        matching = [each for each in self._subscriptions if _matches(each.tokens, tokens)]
+        matching = [
+            each
+            for each in self._subscriptions
+            if _matches(each.tokens, tokens) and not each.loop.is_closed()
+        ]
         if not matching and reply:
             self.deliver(reply, "", b"", _NO_RESPONDERS)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
-            asyncio.get_running_loop().call_soon(subscription.on_delivery, delivery)
+            loop = subscription.loop
+            is_here = loop is asyncio.get_running_loop()
+            call = loop.call_soon if is_here else loop.call_soon_threadsafe
+            # As over a network, the sender's context variables do not arrive.
+            call(subscription.on_delivery, delivery, context=Context())
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}
@@ -80,6 +98,8 @@ class MemoryBroker:
 
 class MemoryTransport:
     """An in-memory `Transport`; transports with the same broker are connected with each other.
+
+    Like a connection to NATS it belongs to the event loop that connected it.
 
     Example:
         ```python
@@ -122,19 +142,20 @@ class MemoryTransport:
         self._mine: list[_Subscription] = []
         self._mux = RequestMux(f"_INBOX.{STAMPER.new_id()}")
         self._inbox: _Subscription | None = None
-        self._open = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
-        self._open = True
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         self._check_open()
 
     async def close(self) -> None:
         """Fail pending requests and close the connection for good; see `Transport`."""
         if self._closed.is_set():
             return
-        if self._open:
+        if self._loop is not None:
             await self.fence()
         self._closed.set()
         for subscription in self._mine:
@@ -146,12 +167,15 @@ class MemoryTransport:
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed for good; see `Transport`."""
-        await self._closed.wait()
+        if not self._closed.is_set():
+            if self._loop is not None:
+                self._check_open()
+            await self._closed.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Publish a message; see `Transport`."""
         self._check_open()
-        check_size(subject, payload, headers, self.max_payload)
+        check_message(subject, reply, payload, headers, self.max_payload)
         block = b"NATS/1.0\r\n" + headers + b"\r\n" if headers else b""
         self.broker.deliver(subject, reply, payload, block)
 
@@ -180,8 +204,15 @@ class MemoryTransport:
         finally:
             self._mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and collect the replies; see `Transport`."""
         await self.connect()
@@ -189,7 +220,7 @@ class MemoryTransport:
             inbox = self.subscribe(f"_INBOX.{STAMPER.new_id()}", arrivals.put_nowait)
             try:
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 
@@ -198,7 +229,9 @@ class MemoryTransport:
     ) -> _Subscription:
         """Subscribe to a subject; see `Transport`."""
         self._check_open()
-        subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."))
+        check_subscription(subject, queue_group)
+        loop = asyncio.get_running_loop()
+        subscription = _Subscription(subject, queue_group, on_delivery, subject.split("."), loop)
         self._mine.append(subscription)
         self.broker.add(subscription)
         return subscription
@@ -210,17 +243,22 @@ class MemoryTransport:
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""
+        is_open = self._loop is not None and not self._closed.is_set()
+        if is_open:
+            self._check_open()
         for subscription in subscriptions:
             if isinstance(subscription, _Subscription):
                 self.broker.remove(subscription)
-        if self._open and not self._closed.is_set():
+        if is_open:
             await self.fence()
 
     def _check_open(self) -> None:
         if self._closed.is_set():
             raise ConnectionLostError("the connection to NATS was closed")
-        if not self._open:
+        if self._loop is None:
             raise ConnectionLostError("the connection to NATS is not open yet")
+        if self._loop is not asyncio.get_running_loop():
+            raise WrongEventLoopError
 
 
 def _matches(pattern: list[str], subject: list[str]) -> bool:

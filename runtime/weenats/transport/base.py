@@ -7,10 +7,11 @@ one process. The same tests run for both.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from weenats.errors import MessageTooLargeError, ServiceError
+from weenats.errors import InvalidArgumentError, MessageTooLargeError, ServiceError
 from weenats.protocol.headers import DIGEST, MESSAGE_ID, NO_HEADERS, Headers, digest_of, encode
 
 __all__ = [
@@ -21,7 +22,10 @@ __all__ = [
     "OnDelivery",
     "Subscription",
     "Transport",
-    "check_size",
+    "check_message",
+    "check_subscription",
+    "decode_subject",
+    "encode_subject",
     "give_up",
 ]
 NO_RESPONDERS: Final = "503"
@@ -31,6 +35,8 @@ HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
 """The size of a header block without header lines, in bytes."""
 
 _INLINE_STATUS: Final = b"NATS/1.0 "
+_SEPARATOR: Final = re.compile(r"\s", re.ASCII)
+_MAX_SHOWN: Final = 100
 
 
 class Delivery:
@@ -118,6 +124,7 @@ class Transport(Protocol):
 
         Raises:
             UnavailableError: no server can be reached, or the connection was closed.
+            WrongEventLoopError: the connection belongs to another event loop.
             PermissionDeniedError: the server refused the credentials of the connection.
             InvalidArgumentError: a file of credentials cannot be used.
         """
@@ -141,6 +148,7 @@ class Transport(Protocol):
             reply: the reply subject, "" for none.
 
         Raises:
+            InvalidArgumentError: the subject, the reply subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.
             ResourceExhaustedError: the buffer is full.
             ConnectionLostError: the connection was closed.
@@ -178,13 +186,21 @@ class Transport(Protocol):
             ConnectionLostError: the connection broke while waiting, or was closed.
             UnavailableError: there was no connection until the deadline.
             PermissionDeniedError: the server denies the subject, or the inbox for the reply.
+            InvalidArgumentError: the subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.
             DeadlineExceededError: no reply arrived before the deadline.
         """
         ...
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies.
 
@@ -194,6 +210,7 @@ class Transport(Protocol):
             headers: encoded header lines.
             timeout: the time limit in seconds.
             quiet: the pause after a reply that ends it earlier, in seconds.
+            accepts: returns whether a message is a reply; by default every message is.
 
         Returns:
             The replies; immediately [] when there are no responders.
@@ -201,6 +218,7 @@ class Transport(Protocol):
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.
+            InvalidArgumentError: the subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.
         """
         ...
@@ -214,6 +232,10 @@ class Transport(Protocol):
             subject: the subject, which may have wildcards.
             on_delivery: called with each message.
             queue_group: share messages with the other members of this queue group.
+
+        Raises:
+            InvalidArgumentError: the subject or the queue group is malformed.
+            ConnectionLostError: there is no connection yet, or it was closed.
         """
         ...
 
@@ -260,20 +282,90 @@ def give_up(
         transport.publish(cancel_subject, b"", encode(headers), reply)
 
 
-def check_size(subject: str, payload: bytes, headers: bytes, limit: int) -> None:
-    """Check the size of a message: NATS closes the connection of a message that is too large.
+def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limit: int) -> None:
+    """Check a message before it is written to the protocol, wherever its parts come from.
+
+    Reply subjects and subjects of discovery come from other parties. White space in them would end
+    the protocol line, and what follows would be the next command of this connection.
 
     Args:
-        subject: the subject, for the error.
+        subject: the subject.
+        reply: the reply subject, "" for none.
         payload: the payload.
         headers: encoded header lines.
-        limit: the maximum size in bytes.
+        limit: the maximum size in bytes: NATS closes the connection of a message that is larger.
 
     Raises:
-        MessageTooLargeError: it is too large.
+        InvalidArgumentError: the subject, the reply subject or the header lines are malformed.
+        MessageTooLargeError: the message is too large.
     """
-    size = len(payload) + (len(headers) + HEADER_FRAMING if headers else 0)
+    # `split` is the quickest test; it also finds white space that NATS allows.
+    if subject.split() != [subject] or not subject.isascii():
+        _check_token(subject, "subject")
+    if reply and (reply.split() != [reply] or not reply.isascii()):
+        _check_token(reply, "reply subject")
+    size = len(payload)
+    if headers:
+        if headers[-2:] != b"\r\n":
+            raise InvalidArgumentError(
+                f"the headers of the message to {_shown(subject)} are not lines that end with CR LF"
+            )
+        size += len(headers) + HEADER_FRAMING
     if size > limit:
         raise MessageTooLargeError(
             f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"
         )
+
+
+def check_subscription(subject: str, queue_group: str) -> None:
+    """Check a subscription before it is written to the protocol.
+
+    Args:
+        subject: the subject, which may have wildcards.
+        queue_group: the queue group, "" for none.
+
+    Raises:
+        InvalidArgumentError: one of them is malformed.
+    """
+    _check_token(subject, "subject")
+    if queue_group:
+        _check_token(queue_group, "queue group")
+
+
+def _check_token(text: str, what: str) -> None:
+    """Check that a text is one token of a protocol line."""
+    if not text or _SEPARATOR.search(text) is not None:
+        raise InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
+    try:
+        encode_subject(text)
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            f"{_shown(text)} is not a valid {what}: it is not valid Unicode"
+        ) from None
+
+
+def decode_subject(subject: bytes) -> str:
+    """Return a received subject as text.
+
+    NATS allows any bytes. Those that are not UTF-8 are kept, so that such a caller can be answered.
+
+    Args:
+        subject: the subject as on the wire.
+    """
+    return subject.decode("utf-8", "surrogateescape")
+
+
+def encode_subject(subject: str) -> bytes:
+    """Return a subject as on the wire; undoes `decode_subject`.
+
+    Args:
+        subject: the subject.
+
+    Raises:
+        UnicodeEncodeError: it is not valid Unicode.
+    """
+    return subject.encode("utf-8", "surrogateescape")
+
+
+def _shown(text: str) -> str:
+    return ascii(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}...")

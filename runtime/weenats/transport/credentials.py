@@ -4,17 +4,13 @@ The files are read for each attempt to connect, so that renewed credentials are 
 one on. nats-py's own reader never returns from a file without a JWT.
 """
 
-from __future__ import annotations
-
 import base64
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any, Final
 
 __all__ = ["CredentialsError", "Identity", "credentials_in", "is_secret", "nkey_in"]
 _JWT: Final = re.compile(rb"-BEGIN NATS USER JWT-+\s+([\w.=-]+)\s+-+END")

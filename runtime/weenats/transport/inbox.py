@@ -219,13 +219,16 @@ class ReplyInbox:
             interest.drop()
 
 
-async def gather_replies(arrived: Arrivals, *, timeout: float, quiet: float) -> list[Delivery]:
+async def gather_replies(
+    arrived: Arrivals, *, timeout: float, quiet: float, accepts: Accepts | None = None
+) -> list[Delivery]:
     """Return the messages that arrive.
 
     Args:
         arrived: where they arrive.
         timeout: the time limit in seconds.
         quiet: the pause after a message that ends it earlier, in seconds.
+        accepts: returns whether a message is a reply; None accepts every message.
 
     Raises:
         ServiceError: it arrived, because the connection is lost.
@@ -241,6 +244,7 @@ async def gather_replies(arrived: Arrivals, *, timeout: float, quiet: float) -> 
                 raise delivery
             if delivery.status == NO_RESPONDERS:
                 break
-            replies.append(delivery)
-            pause = quiet
+            if accepts is None or accepts(delivery):
+                replies.append(delivery)
+                pause = quiet
     return replies

@@ -13,9 +13,11 @@ import asyncio
 import logging
 from collections import Counter, deque
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ResourceExhaustedError, ServiceError
+from weenats.transport.base import encode_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -75,7 +77,7 @@ class Migration:
         """
         if self._task is None:
             _LOG.info("the NATS server is in lame duck mode: connecting to another one")
-            self._task = asyncio.create_task(self._run(connection))
+            self._task = asyncio.create_task(self._run(connection), context=Context())
 
     async def stop(self) -> None:
         """Stop moving, and close the connection that is not used."""
@@ -235,7 +237,9 @@ class _Overlap:
         for delivery in waiting:
             subject, reply, payload, headers = delivery.content
             sid = self._interest.sid
-            self._new.dispatch(sid, subject.encode(), reply.encode(), payload, headers)
+            self._new.dispatch(
+                sid, encode_subject(subject), encode_subject(reply), payload, headers
+            )
 
     def close(self) -> None:
         """Compare no more messages."""

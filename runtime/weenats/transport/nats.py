@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from asyncio import get_running_loop
 from contextlib import suppress
+from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from weenats._internal.limited_log import limited_logger
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
     ResourceExhaustedError,
     ServiceError,
     UnavailableError,
+    WrongEventLoopError,
 )
 from weenats.protocol.timeouts import seconds
-from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription, check_size, give_up
+from weenats.transport.base import (
+    Accepts,
+    Delivery,
+    OnDelivery,
+    Subscription,
+    check_message,
+    encode_subject,
+    give_up,
+)
 from weenats.transport.inbox import ReplyInbox, gather_replies
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
@@ -34,15 +45,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["NatsTransport"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = limited_logger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
+_CLOSE_TIMEOUT: Final = 10.0
 
 
 class NatsTransport:
     """A connection to NATS servers; see `Transport`.
 
-    It is opened by the first use, and reconnects without limit. It leaves a server in lame duck
-    mode for another one before that server shuts down, without losing messages.
+    It is opened by the first use, and reconnects without limit. It belongs to the event loop that
+    opened it; use on another one, or in a forked process, raises WrongEventLoopError. It leaves a
+    server in lame duck mode for another one before that server shuts down, without losing messages.
 
     Args:
         servers: the URL of a NATS server, or several URLs; a text may have several, separated by
@@ -71,18 +84,24 @@ class NatsTransport:
     ) -> None:
         self._servers = check_servers(servers)
         self._options = options or ConnectionOptions()
+        self._connection: NatsConnection | None = None
+        self.is_private = True
+        self.server_address: tuple[str, int] | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._closed: str | None = None
+        self._begin(None)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Prepare for an event loop; an inbox made before a fork would be that of all processes."""
+        self._loop = loop
         self._inbox = ReplyInbox(self._options.inbox_prefix)
         self._migration = Migration(
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
         self._ways_back = self._migration.ways_back
-        self._connection: NatsConnection | None = None
-        self.is_private = True
-        self.server_address: tuple[str, int] | None = None
         self._connecting = asyncio.Lock()
-        self._opening: asyncio.Task[NatsConnection] | None = None
         self._connected = asyncio.Event()
-        self._closed: str | None = None
         self._ended = asyncio.Event()
 
     def __repr__(self) -> str:
@@ -101,43 +120,63 @@ class NatsTransport:
         async with self._connecting:
             self._check_open()
             if self._connection is None:
-                self._opening = asyncio.create_task(self._open(self._servers))
+                # An empty context: the connection outlives the request that needs it first.
+                self._opening = asyncio.create_task(self._open_first(), context=Context())
                 try:
-                    self._use(await self._opening)
+                    await self._opening
                 except asyncio.CancelledError:
                     self._check_open()
                     raise
                 finally:
                     self._opening = None
 
-    async def close(self) -> None:
-        """Send the buffer, fail pending requests, and close the connection; see `Transport`."""
-        if self._closed is not None:
-            return
-        self._closed = "the connection to NATS was closed"
+    async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
+        """Send the buffer, fail pending requests, and close the connection; see `Transport`.
+
+        Closing goes on when its caller is cancelled; further calls wait for the first one.
+
+        Args:
+            timeout: how long the server may take to receive the buffer, in seconds.
+        """
+        if self._closing is None and self._closed is None:
+            self._claim()
+            self._closed = "the connection to NATS was closed"
+            self._closing = asyncio.create_task(self._close(timeout), context=Context())
+        if self._closing is not None and not self._closing.done():
+            self._claim()
+            await asyncio.shield(self._closing)
+
+    async def _close(self, timeout: float) -> None:
+        end = monotonic() + timeout
         if self._opening is not None:
             self._opening.cancel()
         await self._migration.stop()
         async with self._connecting:
             pass  # no connection is being opened any more
-        if self._connection is not None:
-            with suppress(ServiceError):
-                await self.fence()
-            await self._connection.close()
-        self._end()
+        try:
+            if self._connection is not None:
+                with suppress(ServiceError, TimeoutError):
+                    async with asyncio.timeout(timeout):
+                        await self._connection.fence()
+        finally:
+            if self._connection is not None:
+                await self._connection.close(end - monotonic())
+            self._end()
 
     async def wait_closed(self) -> None:
         """Wait until the connection is closed for good; see `Transport`."""
-        await self._ended.wait()
+        if not self._ended.is_set():
+            self._claim()
+            await self._ended.wait()
 
     def publish(self, subject: str, payload: bytes, headers: bytes = b"", reply: str = "") -> None:
         """Send a message; see `Transport`."""
         connection = self._connection
-        if connection is None or self._closed is not None:
+        if connection is None or self._closed is not None or get_running_loop() is not self._loop:
             connection = self._opened()
         if self._ways_back:
             connection = self._migration.way_back(subject, connection)
-        check_size(subject, payload, headers, connection.max_payload)
+        check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
                 "the buffer for messages to NATS is full: the server is unreachable or too slow"
@@ -156,7 +195,11 @@ class NatsTransport:
         message_id: str = "",
     ) -> Delivery:
         """Send a request and wait for its reply; see `Transport`."""
-        if not self._connected.is_set() or self._closed is not None:
+        if (
+            get_running_loop() is not self._loop
+            or not self._connected.is_set()
+            or self._closed is not None
+        ):
             await self._wait_connected(deadline)
         if self._inbox.interest is None:
             await self._inbox.open(self._opened(), subject, deadline)
@@ -171,8 +214,15 @@ class NatsTransport:
         finally:
             mux.discard(reply)
 
-    async def request_many(
-        self, subject: str, payload: bytes, headers: bytes = b"", *, timeout: float, quiet: float
+    async def request_many(  # noqa: PLR0913 - the parts of a request
+        self,
+        subject: str,
+        payload: bytes,
+        headers: bytes = b"",
+        *,
+        timeout: float,
+        quiet: float,
+        accepts: Accepts | None = None,
     ) -> list[Delivery]:
         """Send a request and gather replies; see `Transport`."""
         await self.connect()
@@ -181,7 +231,7 @@ class NatsTransport:
             try:
                 await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet)
+                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
             finally:
                 await self.unsubscribe([inbox])
 
@@ -191,6 +241,7 @@ class NatsTransport:
 
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before; see `Transport`."""
+        self._claim()
         connection = self._connection
         if connection is None:
             raise ConnectionLostError("not connected to NATS")
@@ -200,6 +251,7 @@ class NatsTransport:
 
     async def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
         """Unsubscribe and wait for a fence; see `Transport`."""
+        self._claim()
         interests = [each for each in subscriptions if isinstance(each, Interest)]
         for interest in interests:
             interest.leave()
@@ -211,6 +263,9 @@ class NatsTransport:
         finally:
             for interest in interests:
                 interest.drop()
+
+    async def _open_first(self) -> None:
+        self._use(await self._open(self._servers))
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
@@ -231,6 +286,20 @@ class NatsTransport:
     def _check_open(self) -> None:
         if self._closed is not None:
             raise ConnectionLostError(self._closed)
+        self._claim()
+
+    def _claim(self) -> None:
+        """Belong to the running event loop, instead of one that ended before it connected.
+
+        Raises:
+            WrongEventLoopError: the transport belongs to another event loop.
+        """
+        loop = get_running_loop()
+        if loop is self._loop:
+            return
+        if self._loop is not None and (self._connection is not None or not self._loop.is_closed()):
+            raise WrongEventLoopError
+        self._begin(loop)
 
     def _opened(self) -> NatsConnection:
         self._check_open()
@@ -252,7 +321,9 @@ class NatsTransport:
         self._check_open()
 
     def _on_denied(self, _: NatsConnection, what: str, subject: str) -> None:
-        _LOG.warning("NATS refused a %s: %s", what, subject)
+        # A reply subject that is not UTF-8 cannot be written to every log.
+        shown_subject = encode_subject(subject).decode("utf-8", "backslashreplace")
+        _LOG.warning("NATS refused a %s: %s", what, shown_subject)
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
         else:

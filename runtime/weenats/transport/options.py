@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
+from weenats.protocol.subjects import SubjectError, check_inbox_prefix
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
 
@@ -52,7 +53,8 @@ class ConnectionOptions:
 
     Raises:
         InvalidArgumentError: a duration is not positive, credentials contradict each other or are
-            given in place of the path of their file, or `tls` is not a context.
+            given in place of the path of their file, `inbox_prefix` is not a valid subject, or
+            `tls` is not a context.
         ImportError: `credentials` or `nkey_seed` is given without the extra `nkeys`.
     """
 
@@ -74,6 +76,10 @@ class ConnectionOptions:
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
             raise InvalidArgumentError("user and password must be given together")
+        try:
+            check_inbox_prefix(self.inbox_prefix)
+        except SubjectError as error:
+            raise InvalidArgumentError(f"inbox_prefix: {error}") from None
         signed = (self.credentials is not None) + (self.nkey_seed is not None)
         if signed + (self.user is not None) > 1 or (self.user and self.auth_token is not None):
             raise InvalidArgumentError(

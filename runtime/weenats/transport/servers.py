@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import ParseResult, unquote, urlparse
 
 from typing_extensions import override
 
 from weenats._internal.extras import check_installed
+from weenats._internal.hosts import is_ip
 from weenats.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -92,10 +92,9 @@ class Server:
             url = _parse(f"{self.url.scheme}://{self.url.user_info}{address}")
         except InvalidArgumentError:
             return None
-        name = self.tls_name or self.url.hostname
-        if not uses_tls or not _is_ip(url.hostname) or _is_ip(name):
-            name = None
-        return Server(url, name, is_announced=True)
+        name = self.tls_name or self.url.hostname or ""
+        keeps_name = uses_tls and is_ip(url.hostname or "") and not is_ip(name)
+        return Server(url, name if keeps_name else None, is_announced=True)
 
     def __str__(self) -> str:
         return str(self.url)
@@ -175,11 +174,3 @@ def _malformed(reason: str) -> InvalidArgumentError:
 
 def _decoded(text: str | None) -> str | None:
     return None if text is None else unquote(text, errors="strict")
-
-
-def _is_ip(host: str | None) -> bool:
-    try:
-        ip_address(host or "")
-    except ValueError:
-        return False
-    return True

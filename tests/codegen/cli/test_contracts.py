@@ -97,6 +97,39 @@ def test_check_json(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert project.is_dir()
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_failing_check_never_says_fresh(
+    project: Path, capsys: pytest.CaptureFixture[str], *, as_json: bool
+) -> None:
+    """`check` says fresh only if it exits with 0: not for missing handlers or a killed run."""
+    main(["new", "orders"])
+    main(["generate"])
+    arguments = ["check", *["--json"] * as_json]
+    journal = project / "generated/.weenats-stage/journal.json"
+    journal.parent.mkdir()
+    journal.write_text("[]")
+    capsys.readouterr()
+    assert main(arguments) == 1
+    shown = capsys.readouterr()
+    assert "fresh" not in shown.out.replace('"fresh": false', "")
+    interrupted = "weenats: `weenats generate` was interrupted in generated: run it again\n"
+    assert shown.err == interrupted
+    main(["generate"])
+    handlers = project / "generated/orders/handlers.py"
+    handlers.write_text(re.sub(r"(?s)\n    @override.*", "\n    pass\n", handlers.read_text()))
+    capsys.readouterr()
+    assert main(arguments) == 1
+    assert "fresh" not in capsys.readouterr().out.replace('"fresh": false', "")
+
+
+def test_empty_folder_points_to_new(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`generate` and `check` without any contract say how to begin."""
+    for verb in ("generate", "check"):
+        assert main([verb]) == 1
+        assert "begin with `weenats new NAME`" in capsys.readouterr().err
+    assert list(project.iterdir()) == []
+
+
 def test_generate_lists_contract_problems(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

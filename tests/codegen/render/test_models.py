@@ -86,12 +86,12 @@ def read(package: ModuleType) -> Read:
     return run
 
 
-def test_omitted_optional_field_is_missing(read: Read) -> None:
-    """An omitted optional field is MISSING, and is not written to the JSON."""
+def test_omitted_optional_field_is_not_written(read: Read) -> None:
+    """An omitted optional field is None, a nullable one MISSING; the JSON has neither."""
     thing = read()
-    assert thing.note is MISSING
+    assert thing.note is None
     assert thing.nick is MISSING
-    assert "note" not in json.loads(thing.model_dump_json(by_alias=True))
+    assert not {"note", "nick"} & set(json.loads(thing.model_dump_json(by_alias=True)))
 
 
 @pytest.mark.parametrize("member", ["note", "price", "done", "size", "tags", "shape", "limit"])
@@ -207,7 +207,7 @@ def test_discriminated_union(package: ModuleType, read: Read) -> None:
 def test_recursive_schema(read: Read) -> None:
     """A recursive model can be nested to any depth."""
     tree = read(tree={"children": [{"children": [{}]}]}).tree
-    assert tree.children[0].children[0].children is MISSING
+    assert tree.children[0].children[0].children is None
 
 
 def test_nested_object_class_name(package: ModuleType) -> None:
@@ -218,20 +218,49 @@ def test_nested_object_class_name(package: ModuleType) -> None:
 def test_write_only_fields_are_hidden_in_repr(
     generated: Callable[..., ModuleType], contract_of: Callable[..., dict[str, Any]]
 ) -> None:
-    """`writeOnly` strings are part of the JSON, but never of `repr()`."""
+    """`writeOnly` values of any type are part of the JSON, but never of `repr()`."""
     secret = {"type": "string", "writeOnly": True}
+    numbers = {"type": "array", "items": {"type": "integer", "writeOnly": True}}
     properties = {
         "user": {"type": "string"},
         "pin": {**secret, "minLength": 4},
         "hint": {**secret, "default": "s3cret"},
         "code": {**secret, "enum": ["s3cret", "other"]},
         "shown": {"type": "string", "writeOnly": False},
+        "number": {"type": "integer", "writeOnly": True},
+        "numbers": numbers,
+        "maybe": {"anyOf": [secret, {"type": "null"}]},
+        "map": {"type": "object", "additionalProperties": secret},
+        "named": {"$ref": "#/$defs/pin"},
+        "whole": {
+            "type": "object",
+            "writeOnly": True,
+            "additionalProperties": False,
+            "properties": {"text": {"type": "string"}},
+        },
     }
-    module = generated(
-        contract_of({"type": "object", "required": ["pin"], "properties": properties})
-    )
-    values = {"user": "ada", "pin": "s3cret", "hint": "s3cret", "code": "s3cret", "shown": "x"}
+    state = {
+        "type": "object",
+        "required": ["pin"],
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    module = generated(contract_of(state) | {"$defs": {"pin": secret}})
+    values = {
+        "user": "ada",
+        "pin": "s3cret",
+        "hint": "s3cret",
+        "code": "s3cret",
+        "shown": "x",
+        "number": 77123,
+        "numbers": [77123],
+        "maybe": "s3cret",
+        "map": {"a": "s3cret"},
+        "named": "s3cret",
+        "whole": {"text": "s3cret"},
+    }
     thing = module.Thing.model_validate_json(json.dumps(values))
     assert "s3cret" not in f"{thing!r} {thing}"
+    assert "77123" not in f"{thing!r} {thing}"
     assert "ada" in repr(thing)
     assert json.loads(thing.model_dump_json()) == values

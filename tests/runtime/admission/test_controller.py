@@ -171,9 +171,9 @@ async def test_load_is_counted_per_worker() -> None:
 
 
 async def test_jobs_do_not_share_context_variables() -> None:
-    """Each job runs in a copy of the context in which the controller was created."""
+    """A job has neither the variables of another job nor those of the controller's creator."""
     variable: ContextVar[str] = ContextVar("variable", default="nothing")
-    variable.set("of the application")
+    variable.set("of a request")
     seen: list[str] = []
 
     async def look(_: Job) -> None:
@@ -187,5 +187,5 @@ async def test_jobs_do_not_share_context_variables() -> None:
         admission.submit(worker.job())
     assert (len(admission.running), admission.queued) == (1, 2)
     await admission.drain(5)
-    assert seen == ["of the application"] * 3
+    assert seen == ["nothing"] * 3
     assert (admission.running, admission.queued) == ((), 0)

@@ -254,6 +254,24 @@ async def test_issuer_must_match_exactly(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "issuer",
+    [
+        "accounts.google.com",
+        "kubernetes/serviceaccount",
+        "urn:corp:idp",
+        "orders-gateway",
+        "https://issuer.example/tenants?id=5",
+        "b\u00fcro",
+    ],
+)
+async def test_issuer_need_not_be_a_url(issuer: str) -> None:
+    """An issuer is any text (RFC 7519, section 4.1.1), and is compared exactly."""
+    claims = good_claims(iss=issuer)
+    assert (await validated(token(claims), issuer=issuer)).issuer == issuer
+    assert await rejection_reason(token(claims), issuer=f"{issuer}/") == "wrong issuer"
+
+
+@pytest.mark.parametrize(
     "value",
     [
         "Receipts",
@@ -331,6 +349,12 @@ async def test_nested_token_is_rejected() -> None:
         ({"scp": ["a", "b"]}, {"a", "b"}),
         ({"scope": "a", "scp": ["b"]}, {"a", "b"}),
         ({"scp": ["a b"]}, {"a b"}),
+        ({"scope": ["a", "b"]}, {"a", "b"}),
+        ({"scope": ["a", "a b", ""], "scp": "c"}, {"a", "a b", "c"}),
+        ({"scope": []}, set()),
+        ({"scope": None}, set()),
+        ({"scope": None, "scp": None}, set()),
+        ({"scope": None, "scp": ["a"]}, {"a"}),
         ({"scope": "a\u00a0b"}, {"a\u00a0b"}),
         ({"scope": "a\tb\nc"}, {"a\tb\nc"}),
         ({"scp": "a\u00a0b\tc"}, {"a\u00a0b\tc"}),
@@ -338,13 +362,13 @@ async def test_nested_token_is_rejected() -> None:
     ],
 )
 async def test_scopes_are_separated_by_spaces(claims: dict[str, Any], scopes: set[str]) -> None:
-    """`scope` and `scp` are merged; only spaces separate scopes."""
+    """`scope` and `scp` are texts, arrays or null, and are merged; only spaces separate scopes."""
     text = token({**good_claims(scope=None), **claims})
     assert (await validated(text)).scopes == scopes
 
 
 @pytest.mark.parametrize("claim", ["scope", "scp"])
-@pytest.mark.parametrize("value", [5, True, {"a": 1}, ["a", 5], [["a"]], [None]])
+@pytest.mark.parametrize("value", [5, 0, True, False, {"a": 1}, {}, ["a", 5], [["a"]], [None]])
 async def test_malformed_scopes_are_rejected(claim: str, value: Any) -> None:
     """A scope claim that is not a string or a list of strings rejects the token."""
     reason = await rejection_reason(token({**good_claims(scope=None), claim: value}))

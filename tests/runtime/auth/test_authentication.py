@@ -142,10 +142,15 @@ def test_missing_with_auth_names_operations_that_require_it() -> None:
             )
 
     builder = NatsServiceBuilder(Strict(), transport=MemoryTransport())
-    for unasked in (builder, builder.with_auth(NoAuthConfig())):
+    off = builder.with_auth(NoAuthConfig())
+    turned_off = (
+        "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
+    )
+    for unasked, remedy in ((builder, "add with_auth(...)"), (off, turned_off)):
         with pytest.raises(ValueError, match="requires authentication") as refused:
             unasked.build()
         assert str(refused.value) == (
-            "the contract requires authentication for run, find: add with_auth(...)"
+            f"the contract requires authentication for run, find: {remedy}"
         )
+    off.with_auth(validator=FakeValidator()).build()
     builder.with_auth(validator=FakeValidator()).build()

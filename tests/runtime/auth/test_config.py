@@ -80,29 +80,10 @@ def test_key_must_fit_the_algorithms(settings: dict[str, Any], reason: str) -> N
 
 @pytest.mark.parametrize(
     "issuer",
-    [
-        "",
-        "issuer",
-        "issuer.example",
-        "https://",
-        "https:issuer",
-        "ftp://issuer.example",
-        "file:///etc/passwd",
-        "javascript:alert(1)",
-        "https://issuer.example/?a=1",
-        "https://issuer.example/#a",
-        "https://user:pass@issuer.example",
-        "https://issuer .example",
-        "https://issuer.example\n",
-        "https://issuer.example:port",
-        "https://issuer.example:0",
-        "https://[::1",
-        "https://\u0456ssuer.example",
-        5,
-    ],
+    ["", " ", " https://issuer.example", "https://issuer.example\n", "a\x00b", "x" * 256, 5],
 )
-def test_invalid_issuer_url_is_rejected(issuer: Any) -> None:
-    """An issuer that is not an https URL without user, query and fragment is rejected."""
+def test_issuer_that_no_token_can_have_is_rejected(issuer: Any) -> None:
+    """An issuer that is not a text of printable characters is rejected."""
     assert "issuer" in validation_error(algorithms=["EdDSA"], public_key=PUBLIC, issuer=issuer)
 
 
@@ -161,8 +142,8 @@ def test_plain_http_is_allowed_for_loopback_and_listed_hosts(uri: str) -> None:
     ("settings", "text"),
     [
         (
-            {"public_key": PUBLIC, "issuer": "issuer"},
-            "issuer must be an https URL without user, query and fragment",
+            {"public_key": PUBLIC, "issuer": "issuer\n"},
+            "issuer must be 1 to 255 printable characters without spaces around them",
         ),
         (
             {"jwks_uri": "https://user@issuer.example/keys"},

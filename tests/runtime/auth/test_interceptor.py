@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from testkit.contexts import make_context
+from testkit.contexts import Refusing, make_context
 from testkit.probe import RUN, MissingDetails, PartMissingError
 from testkit.tokens import AUDIENCE, NOW, FakeValidator, good_claims, private_key, signed, token
 from weenats import AuthRequirement, Principal, RequestContext, Response
@@ -171,7 +171,8 @@ async def test_authentication_precedes_payload_validation() -> None:
     for error in (None, InvalidArgumentError("price must be a number")):
         for text in (None, "x", token(good_claims(exp=NOW - 600))):
             context = request(text)
-            context.payload_error = error
+            if error is not None:
+                context = context.replace(received=Refusing(error))
             told.add(await refused(interceptor(context, return_principal)))
     assert told == {TOLD}
 

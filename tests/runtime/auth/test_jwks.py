@@ -14,6 +14,8 @@ from jwt import PyJWK
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
 from testkit.clocks import FakeClock, travel
+from testkit.tokens import jwk as public_jwk
+from testkit.tokens import private_key
 from testkit.waiting import LIMIT, settle, until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
@@ -576,20 +578,50 @@ def test_key_alg_limits_its_algorithms() -> None:
     assert set(named["rsa"]) == {"PS256"}
 
 
-def test_keys_with_duplicate_kid_are_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """Keys with the same kid are ambiguous, so none of them is used."""
-    document = make_jwks(
-        make_ed25519_jwk("a"), make_ed25519_jwk("b"), make_ed25519_jwk("a"), make_ed25519_jwk("a")
-    )
-    keys, known = read_keys(document, ["EdDSA"])
-    assert list(keys) == list(known) == ["b"]
-    assert caplog.messages == ["the JWKS has several keys with the same kid; none of them is used"]
+@pytest.mark.parametrize("kid", ["a", None])
+def test_ambiguous_keys_are_ignored(kid: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    """Of keys with the same kid, or none, and the same algorithm none is used."""
+    alike = [make_ed25519_jwk(kid) for _ in range(3)]
+    keys, known = read_keys(make_jwks(alike[0], make_ed25519_jwk("b"), *alike[1:]), ["EdDSA"])
+    assert list(keys) == ["b"]
+    assert list(known) == [("b", "EdDSA")]
+    assert caplog.messages == [
+        "the JWKS has several keys with the same kid and algorithm; none of them is used"
+    ]
 
 
-def test_only_one_key_may_lack_a_kid() -> None:
-    """One key without kid is used; of two, neither is."""
-    assert set(read_keys(make_jwks(make_ed25519_jwk(None)), ["EdDSA"])[0]) == {None}
-    assert read_keys(make_jwks(make_ed25519_jwk(None), make_ed25519_jwk(None)), ["EdDSA"])[0] == {}
+@pytest.mark.parametrize("kid", ["a", None])
+def test_key_type_tells_keys_apart(kid: str | None) -> None:
+    """Keys with the same kid, or none, are used when their types differ."""
+    document = make_jwks(make_ed25519_jwk(kid), {**RSA, "kid": kid})
+    keys, known = read_keys(document, ["EdDSA", "RS256"])
+    assert keys[kid]["EdDSA"].key_type == "OKP"
+    assert keys[kid]["RS256"].key_type == "RSA"
+    assert len(known) == 2
+
+
+def test_algorithm_tells_keys_apart() -> None:
+    """RSA keys without kid are used when each names its algorithm; the ambiguous ones are not."""
+    signing = [{**RSA, "kid": None, "alg": each} for each in ("RS256", "PS256", "RS512")]
+    other = public_jwk(private_key("RS256", which=1), alg="RS512")
+    keys, _ = read_keys(make_jwks(*signing, other), ["RS256", "PS256", "RS512"])
+    assert {kid: set(fitting) for kid, fitting in keys.items()} == {None: {"RS256", "PS256"}}
+
+
+def test_key_listed_twice_is_used() -> None:
+    """The same key twice is not ambiguous."""
+    key = make_ed25519_jwk()
+    assert set(read_keys(make_jwks(key, key), ["EdDSA"])[0]) == {"a"}
+
+
+async def test_token_without_kid_selects_by_algorithm(endpoint: Endpoint, clock: FakeClock) -> None:
+    """Without a kid, the key of the token's algorithm is returned; the state counts keys."""
+    endpoint.answer = make_jwks(make_ed25519_jwk(None), {**RSA, "kid": None})
+    source = JwksKeySource(URI, ["EdDSA", "RS256", "PS256"], fetch=endpoint, clock=clock)
+    assert (await source.key(None, "EdDSA")).key_type == "OKP"
+    assert (await source.key(None, "PS256")).key_type == "RSA"
+    assert source.state().keys == 2
+    await source.close()
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def call(of: CircuitBreakers, operation: Any, error: Exception | None = None) ->
 
 def fail_operation(of: CircuitBreakers, operation: Any) -> None:
     """Record a failure of an operation."""
-    call(of, operation, ValueError())
+    call(of, operation, OSError())
 
 
 def states(of: CircuitBreakers) -> list[Any]:
@@ -74,7 +74,7 @@ def test_scope_service_counts_failures_of_all_operations() -> None:
 
 def test_is_failure_decides_what_counts() -> None:
     """Every guard uses the is_failure function of the policy."""
-    made = breakers(is_failure=lambda error: not isinstance(error, ValueError))
+    made = breakers(is_failure=lambda error: not isinstance(error, OSError))
     for operation in OPERATIONS:
         fail_operation(made, operation)
     assert states(made) == ["closed"] * 4

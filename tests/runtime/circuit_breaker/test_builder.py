@@ -33,7 +33,7 @@ async def async_hook(argument: Any) -> bool:
 
 async def fail(key: str, command: Run, context: RequestContext) -> Any:
     """Fail."""
-    raise ValueError(key)
+    raise OSError(key)
 
 
 @pytest.mark.parametrize(

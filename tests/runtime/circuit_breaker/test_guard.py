@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from decimal import DivisionUndefined
 from time import monotonic
 from typing import Any
 
 import pytest
 
-from testkit.contexts import make_context
+from testkit.contexts import Refusing, make_context, make_served_request
 from testkit.manual_breaker import ManualBreaker, ended
 from testkit.probe import RUN, MissingDetails, NotReadyError, PartMissingError, UndeclaredError
 from weenats import (
@@ -38,10 +39,10 @@ class SubclassedError(NotReadyError):
     """A subclass of a declared error, which the contract does not declare."""
 
 
-def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
+def verdict(error: BaseException, guard: Any = None, operation: Any = RUN, **context: Any) -> str:
     """Return what a half-open breaker makes of an error: "failure", "answer" or "nothing"."""
     circuit = ManualBreaker()
-    operation = replace(RUN, errors=(*RUN.errors, BusyError))
+    operation = replace(operation, errors=(*RUN.errors, BusyError))
     each = HandlerGuard(circuit.breaker, operation, guard)
     circuit.fail(3)
     circuit.pass_time(30)
@@ -52,12 +53,40 @@ def verdict(error: BaseException, guard: Any = None, **context: Any) -> str:
     return {"open": "failure", "closed": "answer"}[circuit.state]
 
 
+class DriverError(Exception):
+    """An error of a database driver."""
+
+
 @pytest.mark.parametrize(
-    "error", [ValueError("x"), KeyError(), TimeoutError(), ExceptionGroup("x", [OSError()])]
-)
+    "error",
+    [
+        OSError(), TimeoutError(), RuntimeError(), MemoryError(), EOFError(), DriverError(),
+        ExceptionGroup("x", [OSError()]), ExceptionGroup("x", [ValueError(), UnavailableError()]),
+    ],
+)  # fmt: skip
 def test_unexpected_exception_is_a_failure(error: Exception) -> None:
-    """Any exception that is not a ServiceError counts as a failure."""
+    """Exceptions that do not depend on the values of the request count as failures."""
     assert verdict(error) == "failure"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"), KeyError(), IndexError(), TypeError(), AttributeError(), AssertionError(),
+        ZeroDivisionError(), DivisionUndefined(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "x"),
+        RecursionError(), ExceptionGroup("x", [ExceptionGroup("x", [ValueError()]), KeyError()]),
+    ],
+)  # fmt: skip
+def test_exception_about_a_value_is_not_counted(error: Exception) -> None:
+    """A caller can provoke them with a key or a payload, which says nothing about the others."""
+    assert verdict(error) == "nothing"
+
+
+def test_internal_error_of_a_nested_call_is_not_counted() -> None:
+    """A caller may have provoked it there; the breaker of that service knows."""
+    error = InternalError()
+    error.remote = True
+    assert verdict(error) == "nothing"
 
 
 @pytest.mark.parametrize("code", Code)
@@ -83,9 +112,9 @@ def test_declared_errors_are_not_failures(error: ServiceError) -> None:
 
 
 @pytest.mark.parametrize("error", [UndeclaredError(), SubclassedError()])
-def test_undeclared_errors_are_failures(error: ServiceError) -> None:
-    """Errors that the contract does not declare reach callers as INTERNAL."""
-    assert verdict(error) == "failure"
+def test_undeclared_errors_count_by_their_code(error: ServiceError) -> None:
+    """Their callers get INTERNAL, and yet the handler answered the request of a caller."""
+    assert verdict(error) == "answer"
 
 
 def test_cancelled_call_is_not_counted() -> None:
@@ -99,6 +128,33 @@ def test_cancellation_at_the_deadline_is_a_failure() -> None:
     assert verdict(asyncio.CancelledError(), **TIMED_OUT) == "failure"
 
 
+def verdict_after(seconds: float, error: BaseException, own: float | None = None) -> str:
+    """Return what is made of an error at the deadline of a handler that had some seconds."""
+    operation = replace(RUN, timeout=own)
+    job, _ = make_served_request(operation)
+    job.started = monotonic() - seconds - 1
+    deadline = job.started + seconds
+    return verdict(error, operation=operation, work=job, deadline=deadline)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncio.CancelledError(), DeadlineExceededError(), TimeoutError(), OSError(), InternalError()],
+)
+@pytest.mark.parametrize(
+    ("own", "had", "counts"),
+    [
+        (None, 5, True), (None, 4.99, True), (None, 0.005, False), (None, 4, False),
+        (1, 1, True), (1, 60, True), (1, 0.5, False), (60, 5, False),
+    ],
+)  # fmt: skip
+def test_deadline_counts_if_the_handler_had_its_time(
+    error: BaseException, own: float | None, had: float, counts: bool
+) -> None:
+    """What fails at a deadline below that of the operation counts neither way."""
+    assert verdict_after(had, error, own) == ("failure" if counts else "nothing")
+
+
 @pytest.mark.parametrize("error", [SystemExit(), KeyboardInterrupt(), GeneratorExit()])
 def test_process_exit_is_not_counted(error: BaseException) -> None:
     """SystemExit, KeyboardInterrupt and GeneratorExit are not outcomes of the handler."""
@@ -108,8 +164,8 @@ def test_process_exit_is_not_counted(error: BaseException) -> None:
 def test_invalid_payload_is_not_counted() -> None:
     """The handler was not called; the same error raised by the handler is an answer."""
     error = InvalidArgumentError()
-    assert verdict(error, payload_error=error) == "nothing"
-    assert verdict(InvalidArgumentError(), payload_error=error) == "answer"
+    assert verdict(error, received=Refusing(error)) == "nothing"
+    assert verdict(InvalidArgumentError(), received=Refusing(error)) == "answer"
 
 
 @pytest.mark.parametrize("says", [True, False, 1, "", None])
@@ -129,7 +185,7 @@ def test_is_failure_is_called_for_handler_exceptions_only(says: bool) -> None:
         return says
 
     error = InvalidArgumentError()
-    assert verdict(error, is_failure, payload_error=error) == "nothing"
+    assert verdict(error, is_failure, received=Refusing(error)) == "nothing"
     assert verdict(asyncio.CancelledError(), is_failure) == "nothing"
     assert verdict(asyncio.CancelledError(), is_failure, **TIMED_OUT) == "failure"
     assert verdict(SystemExit(), is_failure) == "nothing"
@@ -146,7 +202,7 @@ def test_failing_is_failure_falls_back_to_the_default(caplog: pytest.LogCaptureF
         raise LookupError("broken")
 
     guard = HandlerGuard(circuit.breaker, RUN, is_failure)
-    for error in (ValueError(), PartMissingError(details=MissingDetails(part="x"))) * 5:
+    for error in (OSError(), PartMissingError(details=MissingDetails(part="x"))) * 5:
         ended(guard, make_context(), error)
     assert circuit.failures == 5
     assert [record.name for record in caplog.records] == ["weenats.circuit_breaker"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
 from testkit.clocks import FakeClock
 from testkit.probe import FindParameters, NotReadyError, Outcome, Probe, ProbeClient, Run
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, exceed_deadline, until
 from weenats import (
     CallNext,
     InternalError,
@@ -28,6 +29,7 @@ from weenats.testing import MemoryTransport
 GO = Run(action="go")
 FAIL = Run(action="fail")
 HOLD = Run(action="hold")
+OWN_TIME: Final = "weenats.circuit_breaker.guard.DEFAULT_TIMEOUT"
 
 
 class Stage:
@@ -42,7 +44,7 @@ class Stage:
         self.handlers = Probe(fail=self._fail, hold=self._hold)
 
     async def _fail(self, key: str, command: Run, context: RequestContext) -> Any:
-        raise ValueError(key)
+        raise OSError(key)
 
     async def _hold(self, key: str, command: Run, context: RequestContext) -> Outcome:
         self.entered += 1
@@ -96,7 +98,7 @@ async def test_breaker_is_behind_all_interceptors() -> None:
         raise_outcome
     )
     async with stage.serving(base):
-        for error in (InternalError(), UnavailableError(), ValueError()):
+        for error in (InternalError(), UnavailableError(), OSError()):
             outcome[:] = [error]
             for _ in range(5):
                 with pytest.raises(ServiceError):
@@ -127,8 +129,9 @@ async def test_invalid_payloads_do_not_affect_the_breaker() -> None:
         assert (await stage.data())["state"] == "closed"
 
 
-async def test_handler_timeouts_open_the_breaker() -> None:
-    """Each deadline that passes in a handler counts as a failure."""
+async def test_handler_timeouts_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each deadline that passes in a handler counts, if it had the time of its operation."""
+    monkeypatch.setattr(OWN_TIME, 0.001)
     async with Stage().serving() as stage:
         async with asyncio.timeout(LIMIT):
             while (data := await stage.data())["failures"] < 3:
@@ -137,6 +140,46 @@ async def test_handler_timeouts_open_the_breaker() -> None:
         assert data["state"] == "open"
         with pytest.raises(UnavailableError):
             await stage.client.run("k", GO)
+
+
+async def test_impatient_caller_does_not_open_the_breaker() -> None:
+    """Deadlines below that of the operation count neither way, closed and half-open."""
+    async with Stage().serving() as stage:
+        for _ in range(2):
+            for _ in range(5):
+                await exceed_deadline(
+                    lambda timeout: stage.client.run("k", HOLD, timeout=timeout),
+                    lambda: stage.entered,
+                )
+                stage.entered = 0
+            data = await stage.data()
+            assert (data["state"], data["refused"]) == ("closed", 0)
+            await stage.fail(3)
+            stage.clock.now += 30
+            await exceed_deadline(
+                lambda timeout: stage.client.run("k", HOLD, timeout=timeout), lambda: stage.entered
+            )
+            stage.entered = 0
+            assert (await stage.data())["state"] == "half-open"
+            assert (await stage.client.run("k", GO)).text == "go"
+            stage.clock.now += 100
+
+
+async def test_unparsable_keys_do_not_open_the_breaker(caplog: pytest.LogCaptureFixture) -> None:
+    """A caller whose keys the handler cannot parse gets INTERNAL, and others are served."""
+
+    async def parse(key: str, command: Run, context: RequestContext) -> Outcome:
+        del command, context
+        return Outcome(text=str(UUID(key)))
+
+    stage = Stage()
+    stage.handlers.actions["parse"] = parse
+    async with stage.serving():
+        for number in range(20):
+            with pytest.raises(InternalError):
+                await stage.client.run(f"not a UUID {number}", Run(action="parse"))
+        assert await stage.client.run(str(UUID(int=1)), Run(action="parse"))
+    assert len(caplog.records) == 20
 
 
 async def test_calls_cancelled_by_a_stop_are_not_failures() -> None:

@@ -39,7 +39,7 @@ async def test_invalid_options_are_rejected_before_sending(options: dict[str, An
     transport = MemoryTransport()
     with pytest.raises(InvalidArgumentError):
         await ProbeClient(transport).run("k", Run(action="go"), **options)
-    assert transport._open is False
+    assert transport._loop is None
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ async def test_unknown_call_options_are_rejected(options: dict[str, Any], messag
     for call in (client.run("k", Run(action="go"), **options), client.get("k", **options)):
         with pytest.raises(TypeError, match=message):
             await call
-    assert transport._open is False
+    assert transport._loop is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_invalid_publish_options_are_rejected(options: dict[str, Any], mes
     transport = MemoryTransport()
     with pytest.raises(TypeError, match=message):
         await ProbeClient(transport).publish_happened("k", Happened(text="x"), **options)
-    assert transport._open is False
+    assert transport._loop is None
 
 
 async def test_unknown_subscribe_options_are_rejected() -> None:
@@ -82,7 +82,7 @@ async def test_unknown_subscribe_options_are_rejected() -> None:
     options: dict[str, Any] = {"queue": "q"}
     with pytest.raises(TypeError, match=r"has no option queue; did you mean queue_group\?$"):
         await ProbeClient(transport).subscribe_happened(ignore_event, **options)
-    assert transport._open is False
+    assert transport._loop is None
 
 
 async def ignore_event(event: ReceivedEvent[Happened]) -> None:

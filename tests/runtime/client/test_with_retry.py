@@ -71,8 +71,13 @@ async def transport(handlers: Probe) -> AsyncIterator[MemoryTransport]:
 
 
 @pytest.fixture
-def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
+async def sent(transport: MemoryTransport) -> list[dict[str, Any]]:
     """All requests to the probe's command, with their Wee-Timeout under `timeout`."""
+    return requests_on(transport)
+
+
+def requests_on(transport: MemoryTransport) -> list[dict[str, Any]]:
+    """Return the list of requests to the probe's command, which grows with each of them."""
     requests: list[dict[str, Any]] = []
 
     def note(delivery: Delivery) -> None:
@@ -198,14 +203,16 @@ async def test_each_with_retry_creates_its_own_budget() -> None:
     assert client._interceptors == ()
 
 
-async def test_renewing_a_token_is_not_an_attempt(
-    handlers: Probe, time: SleepClock, sent: list[dict[str, Any]], transport: MemoryTransport
-) -> None:
-    """UNAUTHENTICATED renews a CachedToken within an attempt; later errors are retried."""
+async def test_renewing_a_token_is_not_an_attempt(handlers: Probe, time: SleepClock) -> None:
+    """A refused CachedToken is renewed within an attempt; later errors are retried."""
     tokens = iter(["old", "new", "newer"])
-    handlers.actions["fail"] = Failing(UnavailableError(), UnauthenticatedError(), stopping_error())
+    failing = Failing(UnavailableError(), UnauthenticatedError(), stopping_error())
+    transport = MemoryTransport()
     client = ProbeClient(transport).with_interceptor(make_retry(time))
-    await run(client.with_token(CachedToken(lambda: next(tokens))))
+    builder = NatsServiceBuilder(handlers, transport=transport)
+    async with builder.with_interceptor(failing.intercept).build():
+        sent = requests_on(transport)
+        await run(client.with_token(CachedToken(lambda: next(tokens))))
     assert [
         (request["metadata"]["authentication"]["token"], attempt_of(request)) for request in sent
     ] == [("old", 1), ("old", 2), ("new", 2), ("new", 3)]

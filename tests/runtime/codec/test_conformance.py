@@ -73,7 +73,7 @@ def test_requests_conform_to_their_schemas(
 
 
 def test_optional_request_members_are_omitted() -> None:
-    """A query without parameters has no `query`, and MISSING members are omitted."""
+    """A query without parameters has no `query`, and members that are None are omitted."""
     plain = GETS.encode_request(make_context(operation=GET, payload=None))
     assert set(load_valid("query-request", plain)) == {"aggregateId", "metadata"}
     aliased = RUNS.encode_request(make_context(payload=Run(action="go", retry_count=2)))
@@ -144,15 +144,15 @@ def test_envelopes_have_exactly_the_members_of_their_kind(
     body = load_strict(request)
     assert body.pop("metadata")
     assert body == aggregate | sent
-    assert codec.decode_request(request).payload == payload
+    assert codec.decode_request(request).read_payload() == payload
     for other in (request.replace(b'"thing"', b'"things"'), b'{"aggregateId":{"key":"k-1"}}'):
         with pytest.raises(InvalidArgumentError):
             codec.decode_request(other)
     if payload is not None:
-        with pytest.raises(InvalidArgumentError):
-            codec.decode_request(dump(aggregate))
         member = next(iter(sent))
-        assert codec.decode_request(dump({**aggregate, member: {}})).payload_error is not None
+        for invalid in (aggregate, {**aggregate, member: {}}):
+            with pytest.raises(InvalidArgumentError):
+                codec.decode_request(dump(invalid)).read_payload()
     reply = codec.encode_success(result, 1.5, context)
     body = load_strict(reply)
     assert body.pop("metadata")
@@ -238,7 +238,7 @@ def test_strings_nan_and_infinity_are_allowed() -> None:
 )  # fmt: skip
 def test_wrong_result_error_names_types_only(codec: Any, result: Any) -> None:
     """A result that breaks the contract raises an error with types and without values."""
-    with pytest.raises(ContractBreachError, match=r"must return \w+.*, not \w+$"):
+    with pytest.raises(ContractBreachError, match=r"must return \w+.*(, not \w+|: /\w+: [\w ]+)$"):
         codec.encode_success(result, 1, make_context())
 
 

@@ -28,6 +28,13 @@ def message_and_violations(error: Any) -> tuple[str, list[dict[str, str]]]:
     return error.message, error.details["violations"]
 
 
+def payload_error(data: bytes) -> InvalidArgumentError:
+    """Return the error of a request whose payload is invalid."""
+    with pytest.raises(InvalidArgumentError) as refused:
+        RUNS.decode_envelope(data).read_payload()
+    return refused.value
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [
@@ -55,7 +62,7 @@ def test_request_encoding_error_names_operation_and_reason(
     [
         ("", Happened(text="x"), "/key: String should have at least 1 character"),
         (5, Happened(text="x"), "/key: Input should be a valid string"),
-        ("k", Happened.model_construct(text=5), "it contains a value that its type does not allow"),
+        ("k", Happened.model_construct(text=5), "/whatText: Input should be a valid string"),
         ("k", Outcome(text="x"), "expected Happened, got Outcome"),
     ],
 )
@@ -69,7 +76,7 @@ def test_event_encoding_error_names_event_and_reason(key: Any, data: Any, why: s
 def test_payload_is_validated_by_the_receiver() -> None:
     """A model built without validation is sent as it is, and reported with its pointer."""
     sent = RUNS.encode_request(make_context(payload=Run.model_construct(action=5)))
-    error = RUNS.decode_request(sent).payload_error
+    error = payload_error(sent)
     told_of = "/command/action", "Input should be a valid string"
     assert message_and_violations(error) == (
         f"the payload of run breaks the contract: {': '.join(told_of)}",
@@ -80,9 +87,8 @@ def test_payload_is_validated_by_the_receiver() -> None:
 def test_nan_and_infinity_are_reported_as_invalid_json() -> None:
     """NaN and infinities are found even if the message is otherwise valid."""
     no_json = [{"pointer": "", "message": "NaN is not valid JSON"}]
-    with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_request(dump(request(later=float("nan"))))
-    assert message_and_violations(refused.value) == ("the request envelope is invalid", no_json)
+    error = payload_error(dump(request(later=float("nan"))))
+    assert message_and_violations(error) == ("the request is not valid JSON", no_json)
     event = EventCodec(HAPPENED).encode("k", Happened(text="x"), 1, make_context())
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(event[:-1] + b',"later":NaN}')
@@ -109,18 +115,15 @@ def test_envelope_error_message_has_the_first_violation() -> None:
             for each in ("type", "key")
         ],
     )
-    with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_request(dump(request(command=None)))
-    assert refused.value.message == "the request envelope is invalid: /command: Field required"
+    error = payload_error(dump(request(command=None)))
+    assert error.message == "the payload of run breaks the contract: /command: Field required"
 
 
 def test_event_error_message_has_the_first_violation() -> None:
     """The message has the first violation, the details have all of them."""
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(b"{")
-    assert refused.value.message.startswith(
-        "the event happened breaks the contract: : Invalid JSON"
-    )
+    assert refused.value.message.startswith("the event happened breaks the contract: Invalid JSON")
     with pytest.raises(InvalidArgumentError) as refused:
         EventCodec(HAPPENED).decode(b'{"id":5}')
     assert {each["pointer"] for each in message_and_violations(refused.value)[1]} >= {
@@ -228,7 +231,7 @@ def test_declared_error_keeps_message_and_detail_names() -> None:
 def test_python_names_are_unknown_on_the_wire() -> None:
     """A member under its Python name is unknown and ignored."""
     unknown = dump(request(command={"action": "a", "retry_count": 1}))
-    assert RUNS.decode_request(unknown).payload == Run(action="a")
+    assert RUNS.decode_request(unknown).read_payload() == Run(action="a")
     runs = OperationCodec(replace(RUN, result=Run))
     reply = b'{"success":true,"result":{"action":"a","retry_count":1},"duration":1}'
     assert runs.decode_response(reply).result == Run(action="a")

@@ -28,10 +28,28 @@ def violations(error: Any) -> list[dict[str, str]]:
     return found
 
 
+def payload_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
+    """Return the violations of an invalid payload, which is the same for both ways of decoding."""
+    found: list[list[dict[str, str]]] = []
+    for decode in (codec.decode_request, codec.decode_envelope):
+        received = decode(data)
+        assert received.error is None
+        with pytest.raises(InvalidArgumentError) as first:
+            received.read_payload()
+        with pytest.raises(InvalidArgumentError) as again:
+            received.read_payload()
+        assert received.error is first.value is again.value
+        found.append(violations(first.value))
+    assert found[0] == found[1]
+    return found[0]
+
+
 def envelope_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
     """Return the violations of an invalid envelope."""
     with pytest.raises(InvalidArgumentError, match="the request envelope is invalid") as refused:
         codec.decode_request(data)
+    with pytest.raises(InvalidArgumentError, match="the request envelope is invalid"):
+        codec.decode_envelope(data)
     return violations(refused.value)
 
 
@@ -64,7 +82,8 @@ def test_keys_and_payloads_survive_a_round_trip(text: str) -> None:
     """Any valid key and any text in a payload decode unchanged."""
     sent = make_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
     received = RUNS.decode_request(RUNS.encode_request(sent))
-    assert (received.key, received.payload, received.payload_error) == (text, sent.payload, None)
+    assert (received.key, received.read_payload()) == (text, sent.payload)
+    assert RUNS.decode_envelope(RUNS.encode_request(sent)).read_payload() == sent.payload
     assert received.metadata is not None
     assert received.metadata["messageId"] == sent.message_id
 
@@ -116,12 +135,12 @@ def test_invalid_metadata_is_rejected(metadata: Any, pointer: str) -> None:
 def test_optional_request_members_may_be_absent() -> None:
     """Metadata and parameters may be absent, and unknown members are ignored."""
     plain = GETS.decode_request(dump(request(command=None, later={"x": [1]}, query=5)))
-    assert (plain.key, plain.payload, plain.metadata) == ("k-1", None, None)
+    assert (plain.key, plain.read_payload(), plain.metadata) == ("k-1", None, None)
     nested = request(
         aggregateId={"type": "thing", "key": "k", "tenant": 5},
         metadata={**METADATA, "later": 1, "correlation": {"correlationId": "c", "later": 1}},
     )
-    assert RUNS.decode_request(dump(nested)).payload == Run(action="go")
+    assert RUNS.decode_request(dump(nested)).read_payload() == Run(action="go")
 
 
 @pytest.mark.parametrize(
@@ -140,12 +159,47 @@ def test_optional_request_members_may_be_absent() -> None:
 )
 def test_invalid_payload_is_reported_lazily(payload: Any, pointers: Any) -> None:
     """Key and metadata are available first; the error is raised when the payload is read."""
-    received = RUNS.decode_request(dump(request(command=payload, metadata=METADATA)))
-    assert (received.key, received.payload) == ("k-1", None)
-    assert received.metadata == METADATA
-    assert [each["pointer"] for each in violations(received.payload_error)] == pointers
+    data = dump(request(command=payload, metadata=METADATA))
+    received = RUNS.decode_request(data)
+    assert (received.key, received.metadata) == ("k-1", METADATA)
+    assert [each["pointer"] for each in payload_violations(RUNS, data)] == pointers
+    context = make_context(payload=None, received=received)
+    assert context.payload_error is None
     with pytest.raises(InvalidArgumentError, match="the payload of run breaks the contract"):
-        make_context(payload_error=received.payload_error).payload  # noqa: B018 - it is what raises
+        context.payload  # noqa: B018 - it is what raises
+    assert context.payload_error is received.error is not None
+
+
+@pytest.mark.parametrize(
+    ("codec", "data"),
+    [
+        (RUNS, dump(request(later=float("nan")))),
+        (RUNS, dump(request(command={"action": "a", "amount": float("nan")}))),
+        (RUNS, dump(request(command={"action": 5}, later=float("inf")))),
+        (RUNS, dump(request(metadata={**METADATA, "context": {"x": float("nan")}}))),
+        (RUNS, dump(request(command=None))),
+        (RUNS, dump(request(command=None, query={"action": "go"}))),
+        (RUNS, dump(request(command={str(number): 1 for number in range(90)}))),
+        (FINDS, dump(request())),
+        (GETS, dump(request(command=None, later=float("nan")))),
+    ],
+)
+def test_payload_is_not_looked_at_before_it_is_read(codec: OperationCodec, data: bytes) -> None:
+    """NaN anywhere, a missing payload and that of another kind are reported on reading."""
+    assert payload_violations(codec, data)
+
+
+@pytest.mark.parametrize("member", ["command", "query"])
+def test_envelope_errors_do_not_depend_on_the_payload(member: str) -> None:
+    """Valid, invalid, missing and large payloads give the same violations of the envelope."""
+    codec = RUNS if member == "command" else FINDS
+    many = {str(number): 1 for number in range(90)}
+    payloads: list[Any] = [{"action": "a"}, {"text": "x"}, {"action": 5}, {}, 5, None, many]
+    payloads += [{"action": "a", "x": float("nan")}]
+    for wrong in ({"aggregateId": {"type": "thing"}}, {"metadata": {"messageId": "1"}}):
+        bodies = [request(**wrong, **{"command": None, member: each}) for each in payloads]
+        told = [envelope_violations(codec, dump(body)) for body in bodies]
+        assert all(each == told[0] for each in told)
 
 
 def test_envelope_error_hides_payload_errors() -> None:
@@ -154,10 +208,10 @@ def test_envelope_error_hides_payload_errors() -> None:
     assert [each["pointer"] for each in envelope_violations(RUNS, dump(body))] == [
         "/aggregateId/key"
     ]
-    assert [each["pointer"] for each in envelope_violations(RUNS, dump(request(command=None)))] == [
+    assert [each["pointer"] for each in payload_violations(RUNS, dump(request(command=None)))] == [
         "/command"
     ]
-    assert [each["pointer"] for each in envelope_violations(FINDS, dump(request()))] == ["/query"]
+    assert [each["pointer"] for each in payload_violations(FINDS, dump(request()))] == ["/query"]
 
 
 @pytest.mark.parametrize(
@@ -173,11 +227,13 @@ def test_envelope_error_hides_payload_errors() -> None:
 def test_last_of_duplicate_members_wins(data: bytes, expected: tuple[str, str]) -> None:
     """The same rule holds everywhere, so that no two readers see different requests."""
     received = RUNS.decode_request(data)
-    assert isinstance(received.payload, Run)
-    assert (received.key, received.payload.action) == expected
-    spoilt = RUNS.decode_request(data[:-1] + b',"command":{"action":5}}')
-    assert (spoilt.key, spoilt.payload) == (expected[0], None)
-    assert spoilt.payload_error is not None
+    payload = received.read_payload()
+    assert isinstance(payload, Run)
+    assert (received.key, payload.action) == expected
+    assert RUNS.decode_envelope(data).read_payload() == payload
+    spoilt = data[:-1] + b',"command":{"action":5}}'
+    assert RUNS.decode_request(spoilt).key == expected[0]
+    assert payload_violations(RUNS, spoilt)
 
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])
@@ -191,9 +247,9 @@ def test_large_requests_are_handled() -> None:
     """Size alone is not an error, and the report of a large invalid request is bounded."""
     long = "a" * 1_000_000
     large = RUNS.decode_request(dump(request(command={"action": long})))
-    assert large.payload == Run(action=long)
-    faulty = RUNS.decode_request(dump(request(command={long: 1, "action": 5})))
-    assert len(str(violations(faulty.payload_error))) < 10_000
+    assert large.read_payload() == Run(action=long)
+    faulty = dump(request(command={long: 1, "action": 5}))
+    assert len(str(payload_violations(RUNS, faulty))) < 10_000
     envelope_violations(RUNS, dump([0] * 300_000))
 
 

@@ -62,3 +62,13 @@ def test_pointers_refer_to_the_message(change: dict[str, Any], pointers: set[str
     with pytest.raises(ValidationError) as error:
         Shipping.model_validate_json(data, strict=True, by_alias=True, by_name=False)
     assert {each["pointer"] for each in violations(error.value, data)} == pointers
+
+
+def test_listing_violations_is_bounded() -> None:
+    """A large message of nothing but violations is counted: listing all would take seconds."""
+    document = json.dumps({**GOOD, "prices": {str(number): "x" for number in range(1001)}}).encode()
+    with pytest.raises(ValidationError) as invalid:
+        Shipping.model_validate_json(document)
+    assert violations(invalid.value, document) == [
+        {"pointer": "", "message": "1001 violations, which is too many to list"}
+    ]

@@ -69,12 +69,47 @@ def test_reading_arbitrary_bytes_never_raises(block: bytes) -> None:
         (b"X: 1\r\nWEE-TIMEOUT: 250\r\n", "250"),
         (b"Wee-Timeout: 250", "250"),
         (b"X-Wee-Timeout: 9\r\n", None),
+        (b"Wee-Timeout: 250\r\nWee-Timeout: 9\r\n", "9"),
+        (b"Wee-Timeout: 250\r\nX: 1\r\nwee-TIMEOUT:9\r\n", "9"),
+        (b"wee-timeout: 250\r\nWee-Timeout: 9\r\n", "9"),
+        (b"Wee-Timeout: 250\r\nX-Wee-Timeout: 9\r\n", "250"),
+        (b"Wee-Timeout: 250\r\nX: Wee-Timeout\r\n", "250"),
+        (b"Wee-Timeout: 250\r\nWee-Timeout: 9", "9"),
     ],
 )
 def test_timeout_of_agrees_with_the_mapping(lines: bytes, expected: str | None) -> None:
     """The fast path reads the same Wee-Timeout as the mapping, however it is written."""
     block = FIRST + lines + b"\r\n"
     assert Headers.timeout_of(block) == Headers(block).get("Wee-Timeout") == expected
+
+
+@given(
+    st.lists(
+        st.builds(
+            b"%b:%b%b".__mod__,
+            st.tuples(
+                st.sampled_from(
+                    [b"Wee-Timeout", b"wee-timeout", b"WEE-TIMEOUT", b"X", b" Wee-Timeout"]
+                ),
+                st.sampled_from([b"", b" ", b"\t"]),
+                st.sampled_from([b"1", b"25", b"", b"\xff", b"Wee-Timeout: 3", b"\n", b"\r"]),
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_timeout_of_repeated_headers_agrees_with_the_mapping(lines: list[bytes]) -> None:
+    """The deadline and `context.headers` follow one rule, whatever is repeated."""
+    block = FIRST + b"".join(line + b"\r\n" for line in lines) + b"\r\n"
+    assert Headers.timeout_of(block) == Headers(block).get("Wee-Timeout")
+
+
+def test_lines_of_lists_are_combined() -> None:
+    """Repeated tracestate and baggage are one list; many lines are read in linear time."""
+    received = Headers(FIRST + b"baggage: a=1\r\nX: 1\r\nBaggage: b=2\r\ntracestate: c=3\r\n\r\n")
+    assert dict(received) == {"baggage": "a=1,b=2", "x": "1", "tracestate": "c=3"}
+    many = Headers(FIRST + b"tracestate:a\r\n" * 100_000 + b"\r\n")
+    assert len(many["tracestate"]) == 2 * 100_000 - 1
 
 
 @pytest.mark.parametrize(
@@ -132,3 +167,10 @@ def test_checked_headers_survive_a_round_trip(wanted: dict[str, str]) -> None:
         return
     received = Headers(FIRST + headers.encode(wanted) + b"\r\n")
     assert dict(received) == {name: value.strip() for name, value in wanted.items()}
+
+
+@pytest.mark.parametrize(("name", "value"), [("X", "a\r\nY: 1"), ("X", "a\nb"), ("X\r", "a")])
+def test_encoded_headers_are_one_line_each(name: str, value: str) -> None:
+    """Values that a handler passes on, unchecked, cannot begin another header."""
+    with pytest.raises(InvalidArgumentError, match="a header contains a line break"):
+        headers.encode({"A": "1", name: value})

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,14 +66,46 @@ def test_ids_increase_within_a_millisecond() -> None:
 
 
 def test_ids_stay_ordered_when_the_clock_goes_back() -> None:
-    """A clock that is set back causes neither duplicates nor smaller ids."""
+    """A clock that is set back by up to a second causes neither duplicates nor smaller ids."""
     clock = FakeNanoseconds()
     stamper = Stamper(clock)
     made = []
-    for step in (0, 5, -3_600_000, -1, 7, 3_600_001, 1):
+    for step in (0, 5, -990, -1, 7, 3_600_001, 1):
         clock.now += step * MILLISECOND
         made += [stamper.new_id() for _ in range(10)]
     assert made == sorted(set(made))
+
+
+def test_stamps_follow_a_clock_that_was_ahead() -> None:
+    """After a step ahead and back timestamps are right at once, and ids are unique."""
+    clock = FakeNanoseconds()
+    stamper = Stamper(clock)
+    before = [stamper.stamp() for _ in range(10)]
+    clock.now += 1001 * MILLISECOND
+    ahead = [stamper.stamp() for _ in range(10)]
+    clock.now -= 1001 * MILLISECOND
+    after = [stamper.stamp() for _ in range(10)]
+    assert after[0][1] == before[0][1] != ahead[0][1]
+    assert len({identifier for identifier, _ in (*before, *ahead, *after)}) == 30
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_forked_processes_make_other_ids() -> None:
+    """A child makes none of the ids that its parent makes within the same millisecond."""
+    program = (
+        "import os\n"
+        "from weenats.protocol.identifiers import Stamper\n"
+        "stamper = Stamper(lambda: 1_772_357_400_125_000_000)\n"
+        "stamper.new_id()\n"
+        "child = os.fork()\n"
+        "ids = ' '.join(stamper.new_id() for _ in range(1000))\n"
+        "if child:\n"
+        "    os.waitpid(child, 0)\n"
+        "os.write(1, f'{ids} '.encode())\n"
+        "os._exit(0)\n"
+    )
+    made = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    assert len(made) == len(set(made)) == 2000
 
 
 def test_ids_stay_ordered_when_a_millisecond_overflows() -> None:

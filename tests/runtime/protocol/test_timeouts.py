@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from contextvars import Context
 from datetime import timedelta
 from typing import Any
 
@@ -87,8 +88,11 @@ class FakeLoop:
     def __init__(self) -> None:
         self.timers: list[FakeTimer] = []
 
-    def call_later(self, delay: float, callback: Callable[[], None]) -> FakeTimer:
-        """Record a timer."""
+    def call_later(
+        self, delay: float, callback: Callable[[], None], *, context: Context
+    ) -> FakeTimer:
+        """Record a timer, which has no context variable of its creator."""
+        assert len(context) == 0
         self.timers.append(FakeTimer(delay, callback))
         return self.timers[-1]
 

@@ -72,6 +72,31 @@ async def test_keys_beyond_the_bound_share_one_bucket() -> None:
     assert len(limiter) == 10
 
 
+async def test_drained_bucket_makes_room_behind_one_in_use() -> None:
+    """Buckets that have drained make room, although an older one has not."""
+    clock = travel()
+    limiter = KeyedLimiter(LIMIT, 10)
+    assert sum(take(limiter, "hog") for _ in range(5)) == 4
+    for number in range(9):
+        assert take(limiter, f"quiet-{number}")
+    clock.advance(0.5)  # the time of one request
+    assert sum(take(limiter, "newcomer") for _ in range(9)) == 4
+    assert take(limiter, "another newcomer")
+
+
+async def test_shared_bucket_adds_nothing_to_a_limit() -> None:
+    """A key that used the shared bucket gets no second allowance with a bucket of its own."""
+    clock = travel()
+    limiter = KeyedLimiter(LIMIT, 1)
+    assert take(limiter, "first")
+    assert sum(take(limiter, "late") for _ in range(9)) == 4
+    clock.advance(0.5)
+    assert sum(take(limiter, "late") for _ in range(9)) == 1
+    assert len(limiter) == 1
+    clock.advance(DRAINED)
+    assert sum(take(limiter, "late") for _ in range(9)) == 4
+
+
 def resident_memory() -> int:
     """Return the memory that the process holds, in bytes."""
     pages = Path("/proc/self/statm").read_text().split()[1]

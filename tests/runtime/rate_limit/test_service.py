@@ -11,7 +11,14 @@ import pytest
 
 from testkit.probe import RUN, Probe, ProbeClient, Run
 from testkit.tokens import FakeValidator, token
-from weenats import CallNext, Endpoint, NatsServiceBuilder, RequestContext, Response
+from weenats import (
+    CallNext,
+    Endpoint,
+    NatsServiceBuilder,
+    NoAuthConfig,
+    RequestContext,
+    Response,
+)
 from weenats.contract import RateLimit
 from weenats.errors import (
     InternalError,
@@ -105,15 +112,18 @@ def test_invalid_rate_limit_options_are_rejected() -> None:
 
 def test_per_client_limit_requires_authentication_before_it() -> None:
     """per_client needs with_auth() before it, or a key_extractor."""
+    off = builder().with_auth(NoAuthConfig()).with_rate_limit(5, per_client=True)
+    with pytest.raises(ValueError, match=r"requires authentication before it: .* turns it off"):
+        off.build()
     per_client = builder().with_rate_limit(5, per_client=True)
     with pytest.raises(
         ValueError,
-        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) before it",
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\), or",
     ):
         per_client.build()
     with pytest.raises(
         ValueError,
-        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) before it",
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\), or",
     ):
         per_client.with_auth(validator=FakeValidator()).build()
     builder().with_auth(validator=FakeValidator()).with_rate_limit(5, per_client=True).build()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from testkit.waiting import until
+from testkit.processes import child_process, python_environment
+from testkit.waiting import LIMIT, until
 from weenats.service.signals import StopSignals
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -107,3 +110,141 @@ def test_default_signal_handlers_are_restored() -> None:
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+
+
+async def test_handlers_of_the_event_loop_survive() -> None:
+    """A handler that the application added to the loop runs meanwhile and afterwards."""
+    told: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: told.append("application"))
+    try:
+        with StopSignals(lambda: told.append("service")):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: sorted(told) == ["application", "service"])
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(lambda: len(told) == 3)
+        assert told[2] == "application"
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, application_handler)
+
+
+async def test_handler_that_was_set_meanwhile_is_kept() -> None:
+    """Leaving does not replace a handler that the application has set since."""
+
+    def newer(number: int, frame: object) -> None:
+        """Stand for a newer handler."""
+
+    with StopSignals(lambda: None):
+        signal.signal(signal.SIGTERM, newer)
+    assert signal.getsignal(signal.SIGTERM) is newer
+    signal.signal(signal.SIGTERM, application_handler)
+
+
+async def test_unhandled_signals_only() -> None:
+    """Signals that the application handles are left to it."""
+    told: list[str] = []
+
+    def stop() -> None:
+        told.append("stop")
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with StopSignals(stop, unhandled=True):
+        assert signal.getsignal(signal.SIGINT) is application_handler
+        with StopSignals(stop):  # entered twice, called once
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until(lambda: told)
+            await asyncio.sleep(0)
+    assert told == ["stop"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    signal.signal(signal.SIGTERM, application_handler)
+
+
+def test_signal_after_an_event_loop_that_never_left() -> None:
+    """A signal that is meant for a loop which has ended gets to the previous handler."""
+    program = (
+        "import asyncio, signal, sys\n"
+        "from weenats.service.signals import StopSignals\n"
+        "async def main():\n"
+        "    StopSignals(lambda: None).__enter__()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "asyncio.run(main())\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 7
+
+
+UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")
+
+STARTING = """
+import asyncio, sys
+from testkit.probe import Probe
+from weenats import NatsServiceBuilder, UnavailableError
+from weenats.testing import MemoryTransport
+
+async def hang():
+    print("checking", flush=True)
+    await asyncio.Event().wait()
+
+async def main():
+    builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
+    checks = [{"name": "hangs", "check": hang}]
+    try:
+        async with builder.with_health(timeout=3600, custom_checks=checks).build():
+            pass
+    except UnavailableError:
+        sys.exit(7)
+
+asyncio.run(main())
+"""
+
+SERVING = """
+import asyncio, sys
+from testkit.probe import Probe
+from weenats import NatsServiceBuilder
+from weenats.testing import MemoryTransport
+
+async def main():
+    async with NatsServiceBuilder(Probe(), transport=MemoryTransport()).build() as service:
+        print("started", flush=True)
+        if sys.argv[1:]:
+            while service.is_serving:
+                await asyncio.sleep(0.01)
+        await service.wait_until_stopped()
+    sys.exit(7)
+
+asyncio.run(main())
+"""
+
+
+def status_after_sigterm(*command: str, is_init: bool = False) -> int:
+    """Start a program, send SIGTERM after its first line, and return its exit status."""
+    with child_process(command, env=python_environment(), stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline()
+        if is_init:  # the child of unshare, which has the id 1 in its own namespace
+            pids = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text()
+            os.kill(int(pids), signal.SIGTERM)
+        else:
+            child.terminate()
+        return child.wait(LIMIT)
+
+
+def can_unshare() -> bool:
+    """Return whether this process may start another one with the id 1."""
+    program = shutil.which("unshare")
+    return program is not None and subprocess.run([*UNSHARE, "true"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("program", [STARTING, SERVING])
+def test_sigterm_stops_a_service(program: str) -> None:
+    """SIGTERM stops a service that starts or serves."""
+    assert status_after_sigterm(sys.executable, "-c", program) == 7
+
+
+@pytest.mark.skipif(not can_unshare(), reason="needs a namespace of process ids")
+@pytest.mark.parametrize("arguments", [[STARTING], [SERVING], [SERVING, "later"]])
+def test_sigterm_stops_the_first_process_of_a_container(arguments: list[str]) -> None:
+    """Signals have no default action there: none is lost from the beginning of start()."""
+    command = [*UNSHARE, sys.executable, "-c", *arguments]
+    assert status_after_sigterm(*command, is_init=True) == 7

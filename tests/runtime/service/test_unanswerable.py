@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from typing_extensions import override
 
-from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.waiting import settle, until
+from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
+from testkit.waiting import LIMIT, settle, until
 from weenats import (
+    InternalError,
     NatsServiceBuilder,
     NotFoundError,
+    ReceivedEvent,
     RequestContext,
     ResourceExhaustedError,
+    ServiceError,
 )
 from weenats.testing import MemoryTransport
 
@@ -82,3 +86,152 @@ async def test_unsent_reply_is_logged_and_counted_as_error(
         (endpoint, *_) = (await client.get_service_stats()).endpoints
     assert (endpoint.num_requests, endpoint.num_errors) == (2, 1)
     assert [told in each for each in caplog.messages].count(True) == 1, caplog.messages
+
+
+class QuotaError(ResourceExhaustedError):
+    """An error that does not call `super().__init__`."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+
+class SilentError(NotFoundError):
+    """An error without a text."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+class Spiteful:
+    """A value that cannot be shown or serialized."""
+
+    def __repr__(self) -> str:
+        raise LookupError
+
+
+def odd_error(**members: Any) -> ServiceError:
+    """Return an error whose class breaks the rules."""
+    kind: Any = type("OddError", (NotFoundError,), members)
+    return kind("x")  # type: ignore[no-any-return]
+
+
+def spoiled_error(**members: Any) -> ServiceError:
+    """Return an error whose attributes were set to something odd."""
+    error = NotFoundError("x")
+    vars(error).update(members)
+    return error
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """Return a dictionary in a dictionary, and so on."""
+    outer: dict[str, Any] = {}
+    for _ in range(depth):
+        outer = {"a": outer}
+    return outer
+
+
+def circle() -> dict[str, Any]:
+    """Return a dictionary that contains itself."""
+    outer: dict[str, Any] = {}
+    outer["a"] = outer
+    return outer
+
+
+class Departure(BaseException):
+    """An exception that `except Exception` does not catch."""
+
+
+BROKEN = [
+    odd_error(code="NOT_FOUND"), odd_error(code=404), odd_error(code=None), odd_error(name=["x"]),
+    odd_error(name=None), odd_error(number="404"), odd_error(label=5),
+    odd_error(label=property(lambda _: 1 / 0)), odd_error(retry_after=property(lambda _: 1 / 0)),
+    odd_error(details=property(lambda _: 1 / 0, lambda *_: None)),
+    spoiled_error(message=5), spoiled_error(message=b"x"), spoiled_error(details=[1]),
+    spoiled_error(details=Spiteful()), spoiled_error(details={"a": Spiteful()}),
+    spoiled_error(details={"a": float("nan")}), spoiled_error(details=circle()),
+    spoiled_error(details=nested(5000)), spoiled_error(message="\ud800"),
+    Departure(), BaseExceptionGroup("x", [Departure()]), ExceptionGroup("x", [NotFoundError()]),
+    BaseExceptionGroup("x", [asyncio.CancelledError()]), StopAsyncIteration(), RecursionError(),
+    type("OddError", (Exception,), {"__str__": lambda _: 1 / 0, "__repr__": lambda _: 1 / 0})(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [*BROKEN, QuotaError(3), SilentError()], ids=lambda _: "")
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_every_exception_is_answered_once(error: BaseException, guarded: bool) -> None:
+    """Whatever a handler raises, its caller gets an answer, and the instance serves on."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise error
+
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(Probe(fail=fail), transport=transport)
+    if guarded:
+        builder = builder.with_circuit_breaker(failure_threshold=1000).with_telemetry()
+    expected = {QuotaError: ResourceExhaustedError, SilentError: NotFoundError}
+    kind = expected.get(type(error), InternalError)  # type: ignore[call-overload]
+    async with builder.build(), ProbeClient(transport) as client:
+        for _ in range(2):
+            with pytest.raises(ServiceError) as raised:
+                await client.run("k", Run(action="fail"), timeout=LIMIT)
+            assert type(raised.value) is kind
+        assert (await client.run("k", Run(action="next"))).text == "next"
+        (endpoint, *_) = (await client.get_service_stats()).endpoints
+    assert (endpoint.num_requests, endpoint.num_errors) == (3, 2)
+
+
+async def test_log_says_which_rule_an_error_breaks(caplog: pytest.LogCaptureFixture) -> None:
+    """The class and the member that is wrong are logged."""
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise odd_error(code="NOT_FOUND")
+
+    transport = MemoryTransport()
+    service = NatsServiceBuilder(Probe(fail=fail), transport=transport).build()
+    async with service, ProbeClient(transport) as client:
+        with pytest.raises(InternalError):
+            await client.run("k", Run(action="fail"))
+    (message,) = caplog.messages
+    assert message.startswith("probe.command.thing.run raised OddError, which is not a valid error")
+    assert message.endswith(": its code is of the type str")
+
+
+async def test_answer_does_not_wait_for_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter of the application's logging that raises keeps no answer back."""
+
+    def refuse(*_: object) -> None:
+        raise LookupError
+
+    async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
+        raise OSError
+
+    transport = MemoryTransport()
+    service = NatsServiceBuilder(Probe(fail=fail), transport=transport).build()
+    async with service, ProbeClient(transport) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr("weenats.service.endpoint._LOG.error", refuse)
+            with pytest.raises(InternalError):
+                await client.run("k", Run(action="fail"), timeout=LIMIT)
+
+
+@pytest.mark.parametrize("error", [Departure(), odd_error(code="x"), *BROKEN[-4:]])
+@pytest.mark.parametrize("traced", [False, True])
+async def test_event_handlers_may_raise_anything(error: BaseException, traced: bool) -> None:
+    """The next event is handled, whatever the handler of the first one raised."""
+    heard: list[str] = []
+
+    async def handle(event: ReceivedEvent[Happened]) -> None:
+        heard.append(event.key)
+        if event.key == "first":
+            raise error
+
+    async with ProbeClient(MemoryTransport()) as client:
+        listening = client.with_telemetry() if traced else client
+        async with await listening.subscribe_happened(handle, max_concurrency=1):
+            data = Happened.model_validate({"whatText": "x"})
+            await client.publish_happened("first", data, revision=1)
+            await client.publish_happened("second", data, revision=2)
+            await until(lambda: len(heard) == 2)

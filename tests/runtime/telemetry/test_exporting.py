@@ -12,22 +12,29 @@ from typing import Any
 
 import pytest
 from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from testkit.otlp_receiver import Receiver, otlp_receiver
 from testkit.probe import Happened, Outcome, Probe, ProbeClient, Run
-from testkit.telemetry import EVERYTHING, probe_token, probe_validator
+from testkit.telemetry import EVERYTHING, Recording, probe_token, probe_validator
 from testkit.waiting import LIMIT, wait_for
 from weenats import (
     ConnectionOptions,
     InternalError,
     NatsServiceBuilder,
+    ReceivedEvent,
     RequestContext,
+    TelemetrySettings,
     UnauthenticatedError,
 )
 from weenats.telemetry import otlp
+from weenats.testing import MemoryTransport
 
-SERVER = 2  # the kinds as OTLP numbers them
+INTERNAL = 1  # the kinds as OTLP numbers them
+SERVER = 2
+CLIENT = 3
 PRODUCER = 4
+CONSUMER = 5
 
 
 @pytest.fixture
@@ -95,6 +102,61 @@ async def test_stop_exports_pending_telemetry(
     assert {"rpc.server.call.duration", "messaging.client.sent.messages"} <= receiver.metric_names
 
 
+@pytest.mark.parametrize(
+    ("variables", "given", "expected"),
+    [
+        ({}, {}, ("probe", "1.2.3", "development")),
+        ({"OTEL_SERVICE_NAME": "probe-eu"}, {}, ("probe-eu", "1.2.3", "development")),
+        ({"OTEL_SERVICE_NAME": ""}, {}, ("probe", "1.2.3", "development")),
+        (
+            {
+                "OTEL_RESOURCE_ATTRIBUTES": "service.name=eu,service.version=9,k8s.pod.name=p-1,"
+                "deployment.environment.name=pro%20duction,service.instance.id=i-1"
+            },
+            {},
+            ("eu", "9", "pro duction"),
+        ),
+        (
+            {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=prod,service.name="},
+            {},
+            ("probe", "1.2.3", "prod"),
+        ),
+        (
+            {"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=prod"},
+            {"environment": "staging"},
+            ("probe", "1.2.3", "staging"),
+        ),
+    ],
+)
+async def test_variables_of_the_operator_win_over_defaults(
+    nats_url: str,
+    receiver: Receiver,
+    handlers: Probe,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    given: dict[str, str],
+    expected: tuple[str, str, str],
+) -> None:
+    """OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win, except over what the program sets."""
+    for name in ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    level = {"attributes": "full"}
+    async with exporting(nats_url, receiver.url, handlers, **level, **given) as (service, client):
+        await client.run("k", Run(action="go"))
+        instance_id = service.instance_id
+    ((resource, span),) = receiver.resources_and_spans
+    environment = "deployment.environment.name"
+    named = (resource["service.name"], resource["service.version"], resource[environment])
+    assert named == expected
+    (of_span,) = [each.value.string_value for each in span.attributes if each.key == environment]
+    assert of_span == expected[2]
+    listed = "k8s.pod.name" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    assert resource.get("k8s.pod.name") == ("p-1" if listed else None)
+    assert resource["service.instance.id"] == ("i-1" if listed else instance_id)
+
+
 async def test_services_use_their_own_providers(
     nats_url: str, receiver: Receiver, handlers: Probe
 ) -> None:
@@ -110,6 +172,160 @@ async def test_services_use_their_own_providers(
     instances = [resource["service.instance.id"] for resource, _ in receiver.resources_and_spans]
     assert set(instances) == {one.instance_id, two.instance_id}
     assert len(instances) == 40
+
+
+def spans_of(receiver: Receiver, kind: int) -> list[tuple[str, Any]]:
+    """Return the spans of a kind, each with the name of the service that exported it."""
+    return [
+        (resource["service.name"], span)
+        for resource, span in receiver.resources_and_spans
+        if span.kind == kind
+    ]
+
+
+async def test_client_of_a_handler_is_exported(
+    nats_url: str, receiver: Receiver, handlers: Probe
+) -> None:
+    """Calls, spans and metrics of a client that a handler uses are exported with its service."""
+    async with ProbeClient.connect(nats_url) as bare:
+        client = bare.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+
+        async def call(key: str, command: Run, context: RequestContext) -> Outcome:
+            with client.telemetry.with_span("own"):
+                await client.run("nested", Run(action="go"))
+            await client.list_instances()
+            return Outcome(text=key)
+
+        handlers.actions["call"] = call
+        async with exporting(nats_url, receiver.url, handlers) as (_, outer):
+            await outer.run("k", Run(action="call"))
+    calls = {span.name: span for _, span in spans_of(receiver, CLIENT)}
+    assert set(calls) == {"probe/run", "probe/$PING"}
+    (own,) = [span for _, span in spans_of(receiver, INTERNAL)]
+    inner, served = sorted(
+        (span for _, span in spans_of(receiver, SERVER)),
+        key=lambda span: span.start_time_unix_nano,
+        reverse=True,
+    )
+    assert inner.parent_span_id == calls["probe/run"].span_id
+    assert calls["probe/run"].parent_span_id == own.span_id
+    assert own.parent_span_id == calls["probe/$PING"].parent_span_id == served.span_id
+    assert {each["service.name"] for each, _ in receiver.resources_and_spans} == {"probe"}
+    assert "rpc.client.call.duration" in receiver.metric_names
+
+
+@pytest.mark.parametrize("where", ["program", "handler"])
+async def test_subscription_is_exported(
+    nats_url: str, receiver: Receiver, handlers: Probe, where: str
+) -> None:
+    """Events are exported with the service, and so are the calls of their handler."""
+    arrived = asyncio.Event()
+    subscriptions = []
+    async with ProbeClient.connect(nats_url) as bare:
+        client = bare.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+
+        async def take(event: ReceivedEvent[Happened]) -> None:
+            await client.get(event.key)
+            arrived.set()
+
+        async def subscribe(key: str, command: Run, context: RequestContext) -> Outcome:
+            subscriptions.append(await client.subscribe_happened(take))
+            return Outcome(text=key)
+
+        async def publish(key: str, command: Run, context: RequestContext) -> Outcome:
+            await handlers.publish_happened(key, Happened(whatText="x"), revision=1)
+            return Outcome(text=key)
+
+        handlers.actions |= {"subscribe": subscribe, "publish": publish}
+        async with exporting(nats_url, receiver.url, handlers) as (_, outer):
+            if where == "program":
+                subscriptions.append(await client.subscribe_happened(take))
+            else:
+                await outer.run("k", Run(action="subscribe"))
+            await outer.run("k", Run(action="publish"))
+            await arrived.wait()
+            await subscriptions[0].unsubscribe()
+    ((_, produced),) = spans_of(receiver, PRODUCER)
+    ((service, consumed),) = spans_of(receiver, CONSUMER)
+    ((_, called),) = spans_of(receiver, CLIENT)
+    assert service == "probe"
+    assert consumed.parent_span_id == produced.span_id
+    assert called.parent_span_id == consumed.span_id
+    assert {"messaging.client.consumed.messages", "messaging.process.duration"} <= (
+        receiver.metric_names
+    )
+
+
+async def test_client_is_exported_by_no_other_service(
+    nats_url: str, receiver: Receiver, handlers: Probe
+) -> None:
+    """Calls in the handlers of a service without exporter are not exported by another one."""
+    other, entered = Probe(), asyncio.Event()
+    async with ProbeClient.connect(nats_url) as bare:
+        client = bare.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+
+        async def call(key: str, command: Run, context: RequestContext) -> Outcome:
+            await client.get(key)
+            entered.set()
+            return Outcome(text=key)
+
+        other.actions["call"] = call
+        other_transport = MemoryTransport()
+        async with (
+            exporting(nats_url, receiver.url, handlers),
+            NatsServiceBuilder(other, transport=other_transport).build(),
+            ProbeClient(other_transport) as caller,
+        ):
+            await caller.run("k", Run(action="call"))
+            assert entered.is_set()
+    assert not spans_of(receiver, CLIENT)
+    assert len(spans_of(receiver, SERVER)) == 1
+
+
+async def test_client_of_the_program_keeps_the_application_providers(
+    nats_url: str, receiver: Receiver, handlers: Probe, observed: Recording
+) -> None:
+    """Outside of handlers the providers of the application come first, within them the exporter."""
+    async with ProbeClient.connect(nats_url) as bare:
+        client = bare.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+
+        async def call(key: str, command: Run, context: RequestContext) -> Outcome:
+            await client.get("inner")
+            return Outcome(text=key)
+
+        handlers.actions["call"] = call
+        async with exporting(nats_url, receiver.url, handlers):
+            await client.run("k", Run(action="call"))
+    assert observed.one(SpanKind.CLIENT).name == "probe/run"
+    ((_, nested),) = spans_of(receiver, CLIENT)
+    assert nested.name == "probe/get"
+    assert "rpc.client.call.duration" in receiver.metric_names
+    assert len(observed.points("rpc.client.call.duration")) == 1
+
+
+async def test_stopped_service_exports_for_no_client(
+    nats_url: str, receiver: Receiver, handlers: Probe
+) -> None:
+    """After the stop, tasks that its handlers began record nothing and log nothing."""
+    later, tasks = asyncio.Event(), []
+    async with ProbeClient.connect(nats_url) as bare:
+        client = bare.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+
+        async def linger() -> None:
+            await later.wait()
+            with client.telemetry.with_span("late"):
+                pass
+
+        async def start(key: str, command: Run, context: RequestContext) -> Outcome:
+            tasks.append(asyncio.create_task(linger()))
+            return Outcome(text=key)
+
+        handlers.actions["start"] = start
+        async with exporting(nats_url, receiver.url, handlers) as (_, outer):
+            await outer.run("k", Run(action="start"))
+        later.set()
+        await asyncio.gather(*tasks)
+    assert [span.name for span in receiver.spans] == ["probe/run"]
 
 
 async def test_exported_data_contains_no_secrets(

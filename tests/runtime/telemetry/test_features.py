@@ -82,7 +82,7 @@ async def test_breaker_state_and_changes_are_on_the_span(
     """Spans of closed, opening and open breakers show the state, change or rejection."""
 
     async def crash(*_: Any) -> Any:
-        raise ValueError
+        raise ConnectionError
 
     handlers.actions["go"] = crash
     transport = MemoryTransport()
@@ -136,7 +136,7 @@ async def test_gauges_count_open_breakers_and_rejections(
     """The gauges exist only where there is a limit or a breaker."""
 
     async def crash(*_: Any) -> Any:
-        raise ValueError
+        raise ConnectionError
 
     handlers.actions["go"] = crash
     transport = MemoryTransport()

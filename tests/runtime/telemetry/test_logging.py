@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,15 @@ from testkit.telemetry import Recording, calling, probe_token, probe_validator, 
 from weenats import Principal, ReceivedEvent, RequestContext
 from weenats import logging as weenats_logging
 from weenats.context import CURRENT
-from weenats.logging import FIELDS, JsonFormatter, TextFormatter, configure
+from weenats.logging import (
+    FIELDS,
+    JsonFormatter,
+    LineFormatter,
+    MessageFilter,
+    TextFormatter,
+    configure,
+)
+from weenats.telemetry.settings import PrincipalMode
 
 LOG: Final = logging.getLogger("application")
 
@@ -217,6 +226,95 @@ def test_json_record_contains_the_exception() -> None:
     assert len(line["timestamp"]) == len("2026-01-01T00:00:00.000Z")
 
 
+def test_json_record_contains_extra_values() -> None:
+    """Values of `extra=` are members of the line, as JSON or else as text."""
+    stream = configure_stream(json=True)
+    LOG.info("paid", extra={"order_id": 7, "tags": ["a"], "when": UUID(int=0), "none": None})
+    (line,) = json_lines(stream)
+    assert {name: line[name] for name in ("order_id", "tags", "when", "none")} == {
+        "order_id": 7,
+        "tags": ["a"],
+        "when": "00000000-0000-0000-0000-000000000000",
+        "none": None,
+    }
+    assert len(line) == len(("timestamp", "level", "logger", "message")) + 4
+
+
+def test_extra_values_replace_nothing_in_the_json_record() -> None:
+    """A value of `extra=` whose name the line uses itself is a member of `extra`."""
+    given = {"level": "gold", "timestamp": 5, "principal": "eve", "trace_id": "t", "extra": "e"}
+    stream = configure_stream(json=True, principal="hashed")
+    served = make_context(side="server", correlation_id="c-1", principal=Principal(id="ada"))
+    reset = CURRENT.set(served)
+    try:
+        LOG.info("paid", extra=given)
+    finally:
+        CURRENT.reset(reset)
+    (line,) = json_lines(stream)
+    assert line["extra"] == given
+    assert line["level"] == "INFO"
+    assert line["correlation_id"] == "c-1"
+    assert len(line["principal"]) == 64
+    assert "trace_id" not in line
+
+
+def test_second_handler_shows_the_principal_as_it_is_configured() -> None:
+    """Each handler with a filter shows its own fields and the values of `extra=` once."""
+    streams = [StringIO(), StringIO()]
+    modes: list[PrincipalMode] = ["plain", "none"]
+    given = record("paid", order_id=7, operation="refund")
+    reset = CURRENT.set(make_context(side="server", principal=Principal(id="ada")))
+    try:
+        for stream, mode in zip(streams, modes, strict=True):
+            handler = logging.StreamHandler(stream)
+            handler.addFilter(MessageFilter(principal=mode))
+            handler.setFormatter(JsonFormatter())
+            handler.handle(given)
+    finally:
+        CURRENT.reset(reset)
+    plain, without = (json.loads(stream.getvalue()) for stream in streams)
+    assert plain.pop("principal") == "ada"
+    assert plain == without
+    assert plain["extra"] == {"operation": "refund"}
+    assert plain["operation"] == "probe/run"
+    assert plain["order_id"] == 7
+
+
+@pytest.mark.parametrize("kind", ["nan", "circle", "keys", "str", "deep"])
+def test_extra_value_that_is_not_json_is_logged_as_text(kind: str) -> None:
+    """A record is written whatever `extra=` holds, as one line of valid JSON."""
+
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    circle: list[Any] = []
+    circle.append(circle)
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    values: dict[str, Any] = {
+        "nan": {"x": float("nan")},
+        "circle": circle,
+        "keys": {(1, 2): 3},
+        "str": Broken(),
+        "deep": deep,
+    }
+    (text,) = JsonFormatter().format(record("paid", given=values[kind])).splitlines()
+    line = json.loads(text, parse_constant=pytest.fail)
+    assert line["message"] == "paid"
+    assert isinstance(line["given"], str)
+
+
+def test_text_and_json_records_do_not_mix() -> None:
+    """The text of one handler adds nothing to the JSON of another."""
+    given = record("paid", fields="all")
+    TextFormatter().format(given)
+    line = json.loads(JsonFormatter().format(given))
+    assert line["fields"] == "all"
+    assert set(line) == {"timestamp", "level", "logger", "message", "fields"}
+
+
 def test_text_record_shows_available_fields(observed: Recording) -> None:
     """Fields are in brackets before the message; without fields there are no brackets."""
     stream = configure_stream()
@@ -237,3 +335,30 @@ def test_records_without_the_filter_are_formatted() -> None:
     assert TextFormatter().format(record("plain")).endswith("ERROR   application plain")
     assert json.loads(JsonFormatter().format(record("plain")))["message"] == "plain"
     assert weenats_logging.current_fields() == dict.fromkeys(FIELDS, "")
+
+
+EVIL = "a\x9b\u202e\x7f\u200b\u2028\x1b[2J\nERROR forged\r\n\ud800b"
+
+
+def failed(text: str) -> logging.LogRecord:
+    """Return the record of an exception, with this text in each part of it."""
+    try:
+        raise ValueError(text)  # noqa: TRY301 - what it is about
+    except ValueError:
+        return record("%s", text, exc_info=sys.exc_info())
+
+
+@pytest.mark.parametrize(
+    "formatter", [JsonFormatter(), TextFormatter(), LineFormatter("%(name)s: %(message)s")]
+)
+def test_records_do_not_control_the_terminal(formatter: logging.Formatter) -> None:
+    """What is not printable is escaped, and a message cannot begin a line of its own."""
+    plain = formatter.format(record("%s", EVIL))
+    assert plain.isprintable()
+    assert "u009b" in plain
+    traced = failed(EVIL)
+    logging.Formatter().format(traced)  # keeps the unescaped traceback in the record
+    text = formatter.format(traced)
+    assert text.replace("\n", "").isprintable()
+    assert text.count("u009b") == 2
+    assert "\nERROR" not in text

@@ -20,8 +20,8 @@ from opentelemetry.trace import (
 )
 
 from testkit.contexts import answered, make_context, make_served_request
-from testkit.probe import FIND, GET, HAPPENED, RUN
-from testkit.telemetry import NOTHING, Recording
+from testkit.probe import FIND, GET, HAPPENED, RUN, Outcome, Probe, ProbeClient, Run
+from testkit.telemetry import NOTHING, Recording, serving
 from weenats.context import CURRENT, MessageContext, RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.errors import ResourceExhaustedError
@@ -30,7 +30,7 @@ from weenats.protocol.subjects import Kind
 from weenats.telemetry import TelemetryManager, TelemetrySettings
 from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.messaging import EventTelemetry
-from weenats.telemetry.propagation import extract_trace_context
+from weenats.telemetry.propagation import extract_trace_context, header_lines
 from weenats.telemetry.server import ServedOperation
 from weenats.testing import MemoryTransport
 from weenats.transport import Delivery
@@ -234,6 +234,60 @@ def test_spans_in_an_unsampled_trace_are_not_recorded(observed: Recording) -> No
     assert {each.trace_flags for each in contexts} == {0}
     assert all(each.is_valid for each in contexts)
     assert context.span is None
+    assert not observed.spans
+
+
+@pytest.mark.parametrize("more", [[], ["tracestate: a=1"]])
+@pytest.mark.parametrize("flags", ["00", "02"])
+def test_unsampled_message_has_a_parent_id_of_its_own(
+    observed: Recording, flags: str, more: list[str]
+) -> None:
+    """Request, event and call each get a new parent id; trace id, flags and state stay."""
+    manager = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, 1.0)))
+
+    def sent() -> list[str]:
+        received = extract_trace_context(Headers(block(flags, *more)))
+        served = manager.unsampled(received, Kind.COMMAND)
+        assert served is not None
+        within = set_span_in_context(served, received)
+        nested = manager.unsampled(within, Kind.QUERY)
+        assert nested is not None
+        assert nested.get_span_context() is nested.get_span_context()
+        lines = [header_lines(span.get_span_context(), within) for span in (served, nested, served)]
+        headers = [Headers(b"NATS/1.0\r\n" + each + b"\r\n") for each in lines]
+        assert {each.get("tracestate") for each in headers} == {"a=1" if more else None}
+        return [each["traceparent"] for each in headers]
+
+    first, nested, again = sent()
+    assert first == again
+    ids = {each.split("-")[2] for each in (first, nested, *sent())}
+    assert len(ids) == 4
+    assert "b7ad6b7169203331" not in ids
+    assert {(first[:35], first[-2:]), (nested[:35], nested[-2:])} == {
+        ("00-0af7651916cd43dd8448eb211c80319c", flags)
+    }
+    assert not observed.spans
+
+
+async def test_callee_of_an_unsampled_request_sees_another_parent(
+    nats_url: str, observed: Recording
+) -> None:
+    """A nested call in an unsampled trace does not name the caller's parent as its own."""
+    handlers = Probe()
+    async with serving(nats_url, handlers), ProbeClient.connect(nats_url) as client:
+
+        async def nested(key: str, command: Run, context: RequestContext) -> Outcome:
+            return Outcome(text=(await client.get(key)).state.text)
+
+        handlers.actions["nested"] = nested
+        above = NonRecordingSpan(
+            SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(TraceFlags.DEFAULT))
+        )
+        with trace.use_span(above):
+            await client.with_telemetry().run("k", Run(action="nested"))
+    run, get = (each.headers["traceparent"].split("-") for each in handlers.seen)
+    assert run[1] == get[1] == f"{5:032x}"
+    assert len({f"{6:016x}", run[2], get[2]}) == 3
     assert not observed.spans
 
 

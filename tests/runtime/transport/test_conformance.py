@@ -12,6 +12,7 @@ from testkit.transports import answering, fence_all, soon
 from testkit.waiting import LIMIT, exceed_deadline
 from weenats import (
     DeadlineExceededError,
+    InvalidArgumentError,
     MessageTooLargeError,
     NoRespondersError,
 )
@@ -238,10 +239,12 @@ async def test_cancel_message_without_listener_is_harmless(
     assert (await caller.request(f"{subject}.echo", b"", b"", soon())).payload == b"here"
     await fence_all(caller, listener)
     assert not calls[0].done()
-    await caller.close()
+    closing = asyncio.create_task(caller.close())
+    await asyncio.sleep(0)
     calls[0].cancel()
     with pytest.raises(asyncio.CancelledError):
         await calls[0]
+    await closing
     assert caplog.records == []
 
 
@@ -284,3 +287,60 @@ async def test_request_many_collects_all_replies(
     replies = await caller.request_many(subject, b"", timeout=LIMIT, quiet=1)
     assert sorted(reply.payload for reply in replies) == [b"0", b"1", b"2"]
     assert await caller.request_many(f"{subject}.silent", b"", timeout=0.02, quiet=0.02) == []
+
+
+SMUGGLED = " 0\r\n\r\nPUB admin.delete 5\r\npwned\r\nPUB x"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a b", "a\tb", "a\nb", "a\rb", " a", "a ", f"a{SMUGGLED}", "a\ud800b"]
+)
+async def test_malformed_subjects_are_not_sent(
+    caller: Transport, listener: Transport, subject: str, text: str
+) -> None:
+    """Subjects, reply subjects and queue groups from outside cannot end the protocol line."""
+    arrived: list[str] = []
+    listener.subscribe(">", lambda delivery: arrived.append(delivery.subject))
+    await listener.fence()
+    with pytest.raises(InvalidArgumentError, match="is not a valid subject"):
+        caller.publish(text, b"")
+    with pytest.raises(InvalidArgumentError, match="is not a valid subject"):
+        await caller.request(text, b"", b"", soon())
+    with pytest.raises(InvalidArgumentError, match="is not a valid subject"):
+        await caller.request_many(text, b"", timeout=LIMIT, quiet=LIMIT)
+    with pytest.raises(InvalidArgumentError, match="is not a valid subject"):
+        caller.subscribe(text, arrived.append)
+    if text:  # "" is no reply and no queue group
+        with pytest.raises(InvalidArgumentError, match="is not a valid reply subject"):
+            caller.publish(subject, b"", reply=text)
+        with pytest.raises(InvalidArgumentError, match="is not a valid queue group"):
+            caller.subscribe(subject, arrived.append, text)
+    caller.publish(f"{subject}.end", b"")
+    await fence_all(caller, listener)
+    assert [each for each in arrived if not each.startswith("_INBOX")] == [f"{subject}.end"]
+
+
+@pytest.mark.parametrize("headers", [b"A: 1", b"A: 1\n", b"A: 1\r", b"\n"])
+async def test_malformed_headers_are_not_sent(
+    caller: Transport, subject: str, headers: bytes
+) -> None:
+    """The last header line ends with CR LF, so that the block ends where it should."""
+    with pytest.raises(InvalidArgumentError, match="are not lines that end with CR LF"):
+        caller.publish(subject, b"", headers)
+    with pytest.raises(InvalidArgumentError, match="are not lines that end with CR LF"):
+        await caller.request(subject, b"", headers, soon())
+
+
+@pytest.mark.parametrize("text", ["über.ŝubject", "a\xa0b", "a\u202eb", "a\0b", "a\x7fb"])
+async def test_subjects_that_nats_carries_are_sent(
+    caller: Transport, listener: Transport, subject: str, text: str
+) -> None:
+    """Callers in other languages may have reply subjects of any characters but white space."""
+    arrived: list[tuple[str, str]] = []
+    listener.subscribe(
+        f"{subject}.>", lambda delivery: arrived.append((delivery.subject, delivery.reply))
+    )
+    await listener.fence()
+    caller.publish(f"{subject}.{text}", b"", reply=text)
+    await fence_all(caller, listener)
+    assert arrived == [(f"{subject}.{text}", text)]

@@ -82,3 +82,10 @@ def test_path_as_tls_option_is_rejected(tls: Any) -> None:
     """The error shows how to create an SSL context from a certificate file."""
     with pytest.raises(InvalidArgumentError, match=r"ssl\.create_default_context\(cafile=\.\.\.\)"):
         ConnectionOptions(tls=tls)
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "a..b", "a.>", "a\r\nPUB x 0\r\n"])
+def test_malformed_inbox_prefix_is_rejected(prefix: str) -> None:
+    """The prefix of reply subjects is checked when it is written, not when it is sent."""
+    with pytest.raises(InvalidArgumentError, match="inbox_prefix: "):
+        ConnectionOptions(inbox_prefix=prefix)

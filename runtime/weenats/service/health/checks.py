@@ -1,20 +1,15 @@
 """The health checks of a service, which run in the background; requests get the latest results."""
 
-from __future__ import annotations
-
 import asyncio
 import math
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from weenats._internal.periodic import Periodic
+from weenats.protocol.messages import HealthCheckEntry
 from weenats.protocol.timeouts import seconds
 from weenats.service.health.check_runner import CheckResult, CheckRunner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from weenats.protocol.messages import HealthCheckEntry
-    from weenats.service.health.settings import HealthSettings
+from weenats.service.health.settings import HealthSettings
 
 __all__ = ["HealthChecks"]
 
@@ -57,12 +52,16 @@ class HealthChecks:
             await self._run()
             self._periodic.start()
 
-    async def close(self) -> None:
-        """Stop running the checks."""
+    async def close(self, timeout: float = _CANCEL_TIMEOUT) -> None:
+        """Stop running the checks.
+
+        Args:
+            timeout: how long cancelled checks may take to end, in seconds, at most 1.
+        """
         await self._periodic.close()
         cancelled = [task for check in self._checks if (task := check.cancel()) is not None]
         if cancelled:
-            await asyncio.wait(cancelled, timeout=_CANCEL_TIMEOUT)
+            await asyncio.wait(cancelled, timeout=min(timeout, _CANCEL_TIMEOUT))
 
     async def _run(self) -> None:
         started = [(check, check.start()) for check in self._checks]

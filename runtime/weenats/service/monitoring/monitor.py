@@ -6,9 +6,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
-from pydantic import MISSING, JsonValue
+from pydantic import JsonValue
 from pydantic_core import to_json
 
 from weenats._internal.periodic import Periodic
@@ -116,14 +116,14 @@ class Monitor:
             version=self._contract.version,
             timestamp=utc_timestamp(),
             uptime=round(self._clock() - self._started, 3),
-            memory=MISSING if rss is None else MonitoringMemory(rss=rss),
+            memory=None if rss is None else MonitoringMemory(rss=rss),
             requests=self._requests(windows=1),
             custom=self._metrics.read(),
         )
 
-    def _requests(self, *, windows: int) -> Any:  # noqa: ANN401 - MISSING has no type of its own
+    def _requests(self, *, windows: int) -> MonitoringRequests | None:
         if not self._settings.include_request_stats:
-            return MISSING
+            return None
         return measure(self._meters, self._clock(), windows=windows)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -12,6 +11,7 @@ import nats.errors
 from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 
+from weenats._internal.limited_log import limited_logger
 from weenats.transport.nats_py.dial import Dialer
 from weenats.transport.nats_py.errors import TlsMissingError
 from weenats.transport.nats_py.sockets import discard_socket
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from weenats.transport.servers import ServerUrl
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = limited_logger("weenats.transport")
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _MAX_SERVERS: Final = 100

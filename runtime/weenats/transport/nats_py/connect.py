@@ -89,9 +89,8 @@ async def open_connection(
             await asyncio.wait([connecting])
         await connecting
     except BaseException as error:
-        await end_task(connecting)
-        with contextlib.suppress(Exception):
-            await connection.close()
+        # Shielded: a caller that is cancelled again must not leave the socket open.
+        await asyncio.shield(asyncio.create_task(_give_up(connection, connecting)))
         if isinstance(error, TimeoutError):
             raise connect_error(servers, failures) from None
         if isinstance(error, OSError | ValueError | nats.errors.Error):
@@ -99,6 +98,12 @@ async def open_connection(
         raise
     opened = True
     return connection
+
+
+async def _give_up(connection: NatsConnection, connecting: asyncio.Task[None]) -> None:
+    await end_task(connecting)
+    with contextlib.suppress(Exception):
+        await connection.close()
 
 
 def _identification(options: ConnectionOptions) -> Callable[[], Identity] | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,8 +17,16 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
+from weenats._internal.limited_log import limited_logger
 from weenats.errors import ConnectionLostError, ResourceExhaustedError
-from weenats.transport.base import HEADER_FRAMING, Delivery, OnDelivery
+from weenats.transport.base import (
+    HEADER_FRAMING,
+    Delivery,
+    OnDelivery,
+    check_subscription,
+    decode_subject,
+    encode_subject,
+)
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
     from weenats.transport.credentials import Identity
 
 __all__ = ["ConnectionEvents", "Interest", "NatsConnection", "new_inbox"]
-_LOG: Final = logging.getLogger("weenats.transport")
+_LOG: Final = limited_logger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _PORT: Final = 4222
 _FENCE_TIMEOUT: Final = 10.0
@@ -159,11 +166,11 @@ class NatsConnection(SteadyClient):
         """
         if headers:
             size = len(headers) + HEADER_FRAMING
-            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n".encode()
-            self._append(b"%b%b\r\n%b\r\n" % (head, headers, payload))
+            head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
+            self._append(b"%b%b\r\n%b\r\n" % (encode_subject(head), headers, payload))
         else:
-            head = f"PUB {subject} {reply} {len(payload)}\r\n".encode()
-            self._append(b"%b%b\r\n" % (head, payload))
+            head = f"PUB {subject} {reply} {len(payload)}\r\n"
+            self._append(b"%b%b\r\n" % (encode_subject(head), payload))
 
     def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
         """Subscribe.
@@ -172,7 +179,11 @@ class NatsConnection(SteadyClient):
             subject: the subject, which may have wildcards.
             queue_group: the queue group, "" for none.
             on_delivery: called with each message.
+
+        Raises:
+            InvalidArgumentError: the subject or the queue group is malformed.
         """
+        check_subscription(subject, queue_group)
         interest = Interest(self, subject, queue_group, on_delivery)
         self.adopt(interest)
         return interest
@@ -241,10 +252,15 @@ class NatsConnection(SteadyClient):
         self.unregister(interest)
         self._interests.pop(interest.sid, None)
 
-    async def close(self) -> None:
-        """Close the connection; an unreachable server is not an error."""
-        dead = self._loop.call_later(_CLOSE_TIMEOUT, self._abort)
+    async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
+        """Close the connection; an unreachable server is not an error.
+
+        Args:
+            timeout: how long the server may take to receive the buffer, in seconds, at most 2.
+        """
+        dead = self._loop.call_later(min(max(timeout, 0), _CLOSE_TIMEOUT), self._abort)
         try:
+            await self._end_reconnecting()  # nats-py would wait for its pause
             await super().close()
         except (OSError, asyncio.CancelledError) as error:
             # nats-py leaves the socket open when the rest of the buffer cannot be sent.
@@ -254,10 +270,13 @@ class NatsConnection(SteadyClient):
                 raise
         finally:
             dead.cancel()
-            reconnecting = self._reconnection_task
-            if reconnecting is not None and reconnecting is not asyncio.current_task():
-                await end_task(reconnecting)  # else it may never end
+            await self._end_reconnecting()  # else it may never end
             self._fail_pings()
+
+    async def _end_reconnecting(self) -> None:
+        reconnecting = self._reconnection_task
+        if reconnecting is not None and reconnecting is not asyncio.current_task():
+            await end_task(reconnecting)
 
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before.
@@ -302,7 +321,9 @@ class NatsConnection(SteadyClient):
         if interest is None:
             return
         try:
-            interest.on_delivery(Delivery(subject.decode(), reply.decode(), payload, block))
+            interest.on_delivery(
+                Delivery(decode_subject(subject), decode_subject(reply), payload, block)
+            )
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
@@ -362,6 +383,26 @@ class NatsConnection(SteadyClient):
         # ends its flusher and interrupts its close.
         if self.is_connected:
             self._hand_over()
+
+    async def _process_connect_init(self) -> None:
+        await super()._process_connect_init()
+        self._drop_oversized()
+
+    def _drop_oversized(self) -> None:
+        """Drop buffered messages that the server, which may be another one, does not accept."""
+        limit = self._max_payload
+        for frame in [each for each in self._pending if len(each) > limit]:
+            command, subject, *_, size = frame[: frame.index(b"\r\n")].split(b" ")
+            if command in {b"PUB", b"HPUB"} and int(size) > limit:
+                self._pending.remove(frame)
+                self._pending_data_size -= len(frame)
+                _LOG.error(
+                    "a message to %s was dropped: it has %d bytes, the NATS server now carries at"
+                    " most %d",
+                    subject.decode(),
+                    int(size),
+                    limit,
+                )
 
     async def _process_pong(self) -> None:
         # nats-py sets the result of a cancelled future, which ends its read loop.

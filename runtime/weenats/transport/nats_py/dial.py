@@ -10,6 +10,8 @@ from itertools import chain, zip_longest
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from weenats._internal.hosts import is_ip
+from weenats._internal.threads import run_in_thread
 from weenats.transport.nats_py.happy_eyeballs import first_success
 from weenats.transport.nats_py.sockets import (
     GreetedSocket,
@@ -100,8 +102,10 @@ async def _addresses(host: str, port: int) -> list[str]:
     Raises:
         OSError: the host is unknown.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if is_ip(host):
+        return [host]
+    resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await run_in_thread(resolve, "weenats name resolution")
     families: dict[int, dict[str, None]] = {}
     for family, _, _, _, address in found:
         families.setdefault(family, {})[str(address[0])] = None

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 import nats.errors
 from nats.protocol.parser import Parser
 
+from weenats.transport.base import decode_subject
+
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
@@ -80,7 +82,7 @@ class MessageParser(Parser):
                 position = line_end + 2
                 if first == _MINUS and (denied := _DENIED.match(line)) is not None:
                     # nats-py reports the subject in lower case.
-                    self._deny(denied[1].decode().lower(), denied[2].decode())
+                    self._deny(denied[1].decode().lower(), decode_subject(denied[2]))
                     continue
                 await super().parse(line)
                 if self._rest is not rest:

@@ -48,7 +48,7 @@ async def transport() -> MemoryTransport:
 
 
 @pytest.fixture
-def published(transport: MemoryTransport) -> list[dict[str, Any]]:
+async def published(transport: MemoryTransport) -> list[dict[str, Any]]:
     """The published snapshots, each validated against its schema."""
     snapshots: list[dict[str, Any]] = []
     transport.subscribe(

@@ -3,8 +3,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import MISSING, ConfigDict, Field
-from weenats.model import Model
+from pydantic import ConfigDict, Field
+from weenats.model import OMIT_NONE, Model
 
 
 class Sensor(Model):
@@ -13,7 +13,7 @@ class Sensor(Model):
     model_config = ConfigDict(extra="forbid")
     sensor_id: Annotated[str, Field(alias="sensorId")]
     last_reading: Annotated[float, Field(alias="lastReading")]
-    readings_per_minute: Annotated[int | MISSING, Field(alias="readings-per-minute")] = MISSING
-    unit: Annotated[Literal["celsius", "kelvin"] | MISSING, Field(alias="Unit")] = MISSING
-    snake_case: str | MISSING = MISSING
-    url: Annotated[str | MISSING, Field(alias="URL", min_length=1)] = MISSING
+    readings_per_minute: Annotated[int | None, Field(alias="readings-per-minute"), OMIT_NONE] = None
+    unit: Annotated[Literal["celsius", "kelvin"] | None, Field(alias="Unit"), OMIT_NONE] = None
+    snake_case: Annotated[str | None, OMIT_NONE] = None
+    url: Annotated[str | None, Field(alias="URL", min_length=1), OMIT_NONE] = None

@@ -3,10 +3,10 @@
 
 from typing import Annotated
 
-from pydantic import MISSING, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
 from weenats.formats import UUID, AwareDatetime, date
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 
 class AlreadyLentDetails(Model):
@@ -68,9 +68,9 @@ class Book(Model):
     title: str
     """What stands on its cover."""
     shelf: Shelf
-    loan: Loan | MISSING = MISSING
-    isbn: UUID | MISSING = MISSING
-    published: date | MISSING = MISSING
+    loan: Annotated[Loan | None, OMIT_NONE] = None
+    isbn: Annotated[UUID | None, OMIT_NONE] = None
+    published: Annotated[date | None, OMIT_NONE] = None
 
 
 class FindResult(Model):

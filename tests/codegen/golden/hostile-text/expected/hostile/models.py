@@ -3,8 +3,8 @@
 
 from typing import Annotated, Literal
 
-from pydantic import MISSING, ConfigDict, Field
-from weenats.model import Model
+from pydantic import ConfigDict, Field
+from weenats.model import OMIT_NONE, Model
 
 
 class Do(Model):
@@ -24,13 +24,13 @@ class HostileThing(Model):
     \N{BULLET} {{ 7 * 7 }} {% raw %} '''
     """
 
-    unnamed: Annotated[str | MISSING, Field(alias='"""')] = MISSING
-    and_more: Annotated[str | MISSING, Field(alias="\\ and more")] = MISSING
+    unnamed: Annotated[str | None, Field(alias='"""'), OMIT_NONE] = None
+    and_more: Annotated[str | None, Field(alias="\\ and more"), OMIT_NONE] = None
     x_import_os: Annotated[str, Field(alias="x = __import__('os')")] = "'); import os; ('"
-    pattern: Annotated[str | MISSING, Field(pattern="^\"\\\\'{3}\n$")] = MISSING
+    pattern: Annotated[str | None, Field(pattern="^\"\\\\'{3}\n$"), OMIT_NONE] = None
     """A sentence that goes on and on, far past where any line of any length that anyone ...
 
     A sentence that goes on and on, far past where any line of any length that anyone would want
     might end, and then some.
     """
-    choice: Literal['"', "'", "\\", "\n", "{{ x }}", "\u202e"] | MISSING = MISSING
+    choice: Annotated[Literal['"', "'", "\\", "\n", "{{ x }}", "\u202e"] | None, OMIT_NONE] = None

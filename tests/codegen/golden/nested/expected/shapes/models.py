@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import MISSING, ConfigDict, Field
 from typing_extensions import TypeAliasType
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 
 class Circle(Model):
@@ -18,7 +18,7 @@ class Circle(Model):
 class Coloured(Model):
     """Coloured."""
 
-    colour: str | MISSING = MISSING
+    colour: Annotated[str | None, OMIT_NONE] = None
 
 
 DrawingChoiceOption1 = TypeAliasType("DrawingChoiceOption1", Annotated[str, Field(min_length=2)])
@@ -30,7 +30,7 @@ DrawingChoiceOption2 = TypeAliasType("DrawingChoiceOption2", Annotated[int, Fiel
 class DrawingExtra(Model):
     """Drawing extra."""
 
-    note: str | MISSING = MISSING
+    note: Annotated[str | None, OMIT_NONE] = None
 
 
 class DrawingFrameSize(Model):
@@ -44,14 +44,14 @@ class DrawingFrameSize(Model):
 class DrawingLayersItem(Model):
     """Drawing layers item."""
 
-    name: str | MISSING = MISSING
-    visible: bool | MISSING = MISSING
+    name: Annotated[str | None, OMIT_NONE] = None
+    visible: Annotated[bool | None, OMIT_NONE] = None
 
 
 class DrawingPointsValue(Model):
     """Drawing points value."""
 
-    x: float | MISSING = MISSING
+    x: Annotated[float | None, OMIT_NONE] = None
 
 
 DrawingTagsItem = TypeAliasType(
@@ -65,7 +65,7 @@ class Open(Model):
     model_config = ConfigDict(extra="allow")
     if not TYPE_CHECKING:
         __pydantic_extra__: dict[str, int]
-    known: int | MISSING = MISSING
+    known: Annotated[int | None, OMIT_NONE] = None
 
 
 class Painted(Coloured):
@@ -87,8 +87,8 @@ class Tree(Model):
     name: str
     twin: "Tree | None"
     friend: "Tree | MISSING | None" = MISSING
-    parent: "Tree | MISSING" = MISSING
-    children: "list[Tree] | MISSING" = MISSING
+    parent: "Annotated[Tree | None, OMIT_NONE]" = None
+    children: "Annotated[list[Tree] | None, OMIT_NONE]" = None
 
 
 class DrawingFrame(Model):
@@ -104,16 +104,16 @@ Shape = TypeAliasType("Shape", Annotated[Circle | Square, Field(discriminator="k
 class Drawing(Model):
     """The state of the aggregate drawing."""
 
-    frame: DrawingFrame | MISSING = MISSING
+    frame: Annotated[DrawingFrame | None, OMIT_NONE] = None
     layers: Annotated[list[DrawingLayersItem], Field(min_length=1)]
-    tags: Annotated[list[DrawingTagsItem] | MISSING, Field(max_length=10)] = MISSING
-    labels: dict[str, str] | MISSING = MISSING
-    points: dict[str, DrawingPointsValue] | MISSING = MISSING
-    anything: dict[str, Any] | MISSING = MISSING
-    shape: Shape | MISSING = MISSING
-    tree: Tree | MISSING = MISSING
+    tags: Annotated[list[DrawingTagsItem] | None, Field(max_length=10), OMIT_NONE] = None
+    labels: Annotated[dict[str, str] | None, OMIT_NONE] = None
+    points: Annotated[dict[str, DrawingPointsValue] | None, OMIT_NONE] = None
+    anything: Annotated[dict[str, Any] | None, OMIT_NONE] = None
+    shape: Annotated[Shape | None, OMIT_NONE] = None
+    tree: Annotated[Tree | None, OMIT_NONE] = None
     extra: DrawingExtra | MISSING | None = MISSING
-    choice: DrawingChoiceOption1 | DrawingChoiceOption2 | MISSING = MISSING
+    choice: Annotated[DrawingChoiceOption1 | DrawingChoiceOption2 | None, OMIT_NONE] = None
 
 
 Tree.model_rebuild()

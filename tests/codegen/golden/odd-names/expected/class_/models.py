@@ -6,32 +6,32 @@ from typing import Annotated
 from pydantic import MISSING, ConfigDict, Field
 from weenats.formats import date as date_aliased
 from weenats.formats import time as time_aliased
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 
 class AnyModel(Model):
     """The state of the aggregate Any."""
 
-    class_: Annotated[str | MISSING, Field(alias="class")] = MISSING
-    field_model_config: Annotated[str | MISSING, Field(alias="model_config")] = MISSING
-    field_model_dump: Annotated[str | MISSING, Field(alias="model_dump")] = MISSING
-    private: Annotated[str | MISSING, Field(alias="_private")] = MISSING
-    n1st: Annotated[str | MISSING, Field(alias="1st")] = MISSING
-    a_b: Annotated[str | MISSING, Field(alias="a b")] = MISSING
-    ete: Annotated[str | MISSING, Field(alias="été")] = MISSING
-    list_: Annotated[list[str] | MISSING, Field(alias="list")] = MISSING
-    int_: Annotated[int | MISSING, Field(alias="int")] = MISSING
-    l_: Annotated[bool | MISSING, Field(alias="l")] = MISSING
-    copy_: Annotated[str | MISSING, Field(alias="copy")] = MISSING
-    schema_: Annotated[str | MISSING, Field(alias="schema")] = MISSING
-    self: str | MISSING = MISSING
-    date: date_aliased | MISSING = MISSING
-    time: time_aliased | MISSING = MISSING
+    class_: Annotated[str | None, Field(alias="class"), OMIT_NONE] = None
+    field_model_config: Annotated[str | None, Field(alias="model_config"), OMIT_NONE] = None
+    field_model_dump: Annotated[str | None, Field(alias="model_dump"), OMIT_NONE] = None
+    private: Annotated[str | None, Field(alias="_private"), OMIT_NONE] = None
+    n1st: Annotated[str | None, Field(alias="1st"), OMIT_NONE] = None
+    a_b: Annotated[str | None, Field(alias="a b"), OMIT_NONE] = None
+    ete: Annotated[str | None, Field(alias="été"), OMIT_NONE] = None
+    list_: Annotated[list[str] | None, Field(alias="list"), OMIT_NONE] = None
+    int_: Annotated[int | None, Field(alias="int"), OMIT_NONE] = None
+    l_: Annotated[bool | None, Field(alias="l"), OMIT_NONE] = None
+    copy_: Annotated[str | None, Field(alias="copy"), OMIT_NONE] = None
+    schema_: Annotated[str | None, Field(alias="schema"), OMIT_NONE] = None
+    self: Annotated[str | None, OMIT_NONE] = None
+    date: Annotated[date_aliased | None, OMIT_NONE] = None
+    time: Annotated[time_aliased | None, OMIT_NONE] = None
     none: Annotated[MISSING | None, Field(alias="None")] = MISSING
-    ref_like: Annotated[str | MISSING, Field(alias="$ref-like")] = MISSING
-    http_server: Annotated[str | MISSING, Field(alias="HTTPServer")] = MISSING
-    init: Annotated[str | MISSING, Field(alias="__init__")] = MISSING
-    field: str | MISSING = MISSING
+    ref_like: Annotated[str | None, Field(alias="$ref-like"), OMIT_NONE] = None
+    http_server: Annotated[str | None, Field(alias="HTTPServer"), OMIT_NONE] = None
+    init: Annotated[str | None, Field(alias="__init__"), OMIT_NONE] = None
+    field: Annotated[str | None, OMIT_NONE] = None
 
 
 class Async(Model):

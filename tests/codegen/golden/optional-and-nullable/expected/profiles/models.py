@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import MISSING, Field
 from typing_extensions import TypeAliasType
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 
 class Address(Model):
@@ -26,13 +26,13 @@ class Profile(Model):
     name: str
     nickname: str | None
     age: Annotated[int | None, Field(ge=0)]
-    email: str | MISSING = MISSING
+    email: Annotated[str | None, OMIT_NONE] = None
     phone: Annotated[str | MISSING | None, Field(min_length=3)] = MISSING
     height: float = 1.75
     active: bool = True
     status: str | None = None
     role: Literal["admin", "guest"] = "guest"
     mood: Literal["good", "bad"] | MISSING | None = MISSING
-    address: Address | MISSING = MISSING
+    address: Annotated[Address | None, OMIT_NONE] = None
     other: Address | MISSING | None = MISSING
     either: ProfileEitherString | ProfileEitherInteger | MISSING | None = MISSING

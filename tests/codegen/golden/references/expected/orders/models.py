@@ -3,10 +3,10 @@
 
 from typing import Annotated
 
-from pydantic import MISSING, Field
+from pydantic import Field
 from typing_extensions import TypeAliasType
 from weenats.formats import AwareDatetime
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
 
 Common = TypeAliasType("Common", Annotated[str, Field(max_length=80, min_length=1)])
 """What somebody is called."""
@@ -32,22 +32,22 @@ class Address(Model):
     """Address."""
 
     street: str
-    placed: Moment | MISSING = MISSING
+    placed: Annotated[Moment | None, OMIT_NONE] = None
 
 
 class Move(Model):
     """Move."""
 
     to: Address
-    at: Moment | MISSING = MISSING
-    by: Person | MISSING = MISSING
+    at: Annotated[Moment | None, OMIT_NONE] = None
+    by: Annotated[Person | None, OMIT_NONE] = None
 
 
 class OrderLine(Model):
     """Order line."""
 
     price: Price
-    label: Common | MISSING = MISSING
+    label: Annotated[Common | None, OMIT_NONE] = None
 
 
 class Order(Model):
@@ -55,4 +55,4 @@ class Order(Model):
 
     lines: list[OrderLine]
     customer: Customer
-    address: Address | MISSING = MISSING
+    address: Annotated[Address | None, OMIT_NONE] = None

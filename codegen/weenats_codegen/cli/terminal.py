@@ -1,0 +1,26 @@
+"""The terminal: what is printed on it cannot control it."""
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from typing_extensions import override
+
+from weenats_codegen.parser.diagnostics import escaped
+
+
+class Terminal(Console):
+    """A console that escapes all text that is not printable, wherever it comes from.
+
+    Colors and the movements of the cursor are segments of their own, and remain.
+    """
+
+    @override
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield segment._replace(text=escaped(segment.text, keep="\n"))

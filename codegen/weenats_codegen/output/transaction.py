@@ -1,0 +1,173 @@
+"""Changes of several files that happen all or not at all, even if the process is killed.
+
+New files and copies of the old ones are put into a folder of their own first. A journal is written
+there before the first file is replaced, and removed after the last one. A journal in a folder that
+is not locked is that of a run that was killed: the next run restores the old files.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+from weenats_codegen.output.lock import LOCK
+
+_PREFIX: Final = ".weenats-"
+_STAGE: Final = f"{_PREFIX}stage"
+_JOURNAL: Final = "journal.json"
+_NAME: Final = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_][A-Za-z0-9_.]*")
+
+
+class _Step(NamedTuple):
+    """One file of a transaction: its path in the folder, and the digests of its content.
+
+    A digest is "" if there is no file.
+    """
+
+    name: str
+    old: str
+    new: str
+
+
+def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) -> None:
+    """Write and remove files.
+
+    Args:
+        folder: A folder that is locked, and in which no run was interrupted.
+        written: The new texts by relative path, `package/module.py`.
+        removed: The relative paths of the files to remove.
+
+    Raises:
+        OSError: A file cannot be written. Everything is as it was before.
+    """
+    stage = folder / _STAGE
+    try:
+        stage.mkdir()
+        steps = _prepare(folder, written, removed)
+        draft = stage / "draft"
+        draft.write_text(json.dumps(steps), encoding="utf-8")
+        draft.replace(stage / _JOURNAL)
+        for number, step in enumerate(steps):
+            path = folder / step.name
+            if step.new:
+                path.parent.mkdir(exist_ok=True)
+                _new(stage, number).replace(path)
+            else:
+                path.unlink()
+        (stage / _JOURNAL).unlink()
+    finally:
+        recover(folder)
+
+
+def is_interrupted(folder: Path) -> bool:
+    """Return whether a run was killed in the folder before all its files were replaced."""
+    return (folder / _STAGE / _JOURNAL).is_file()
+
+
+def has_remains(folder: Path) -> bool:
+    """Return whether a run is writing to the folder, or was killed and has left its own files."""
+    return any(_remains(folder))
+
+
+def recover(folder: Path) -> None:
+    """Restore the files of a run that was interrupted, and remove what it has left.
+
+    Files that somebody has changed since are kept.
+
+    Args:
+        folder: A folder that is locked.
+
+    Raises:
+        OSError: A file cannot be restored.
+    """
+    if is_interrupted(folder):
+        _restore(folder)
+        (folder / _STAGE / _JOURNAL).unlink()
+    for each in _remains(folder):
+        if each.name != LOCK:
+            shutil.rmtree(each, ignore_errors=True)
+
+
+def _restore(folder: Path) -> None:
+    stage = folder / _STAGE
+    steps = _journal(stage)
+    for number, step in enumerate(steps):
+        path = folder / step.name
+        if _digest(path) != step.new:
+            continue
+        if step.old:
+            _old(stage, number).replace(path)
+        else:
+            path.unlink()
+    for parent in {(folder / step.name).parent for step in steps}:
+        with suppress(OSError):  # it is not empty
+            parent.rmdir()
+
+
+def _prepare(folder: Path, written: Mapping[str, str], removed: Collection[str]) -> list[_Step]:
+    """Put the new files and copies of the old ones into the stage."""
+    stage = folder / _STAGE
+    steps: list[_Step] = []
+    for name in (*written, *removed):
+        path, number = folder / name, len(steps)
+        old = _digest(path)
+        if old:
+            _copy(path, _old(stage, number))
+        new = ""
+        if name in written:
+            _new(stage, number).write_bytes(written[name].encode())
+            new = _digest(_new(stage, number))
+        steps.append(_Step(name, old, new))
+    return steps
+
+
+def _copy(path: Path, copy: Path) -> None:
+    try:
+        os.link(path, copy)
+    except OSError:  # a file system without hard links
+        shutil.copy2(path, copy)
+
+
+def _journal(stage: Path) -> list[_Step]:
+    """Return the steps of a run that was interrupted, none if there was no such run.
+
+    The journal is not trusted, since a clone may contain one: it must not name files elsewhere.
+    """
+    try:
+        rows: object = json.loads((stage / _JOURNAL).read_bytes())
+    except (OSError, ValueError):
+        return []
+    steps: list[_Step] = []
+    for row in cast("list[object]", rows) if isinstance(rows, list) else ():
+        match row:
+            case [str(name), str(old), str(new)] if _NAME.fullmatch(name):
+                steps.append(_Step(name, old, new))
+            case _:
+                return []
+    return steps
+
+
+def _digest(path: Path) -> str:
+    """Return the digest of a file, "" if there is none."""
+    try:
+        return sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _remains(folder: Path) -> Iterator[Path]:
+    """Return the lock and the stages of runs; earlier versions gave these random names."""
+    return folder.glob(f"{_PREFIX}*")
+
+
+def _old(stage: Path, number: int) -> Path:
+    return stage / f"{number}.old"
+
+
+def _new(stage: Path, number: int) -> Path:
+    return stage / f"{number}.new"

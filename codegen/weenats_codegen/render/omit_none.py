@@ -1,0 +1,121 @@
+"""Members that are optional and not nullable: `T | None` in place of `T | MISSING`."""
+
+import ast
+from collections.abc import Container, Iterator, Mapping
+from typing import Final
+
+from pydantic import JsonValue
+
+from weenats_codegen.parser.walk import Schema
+
+_IMPORTS: Final = "from typing import Annotated\nfrom weenats.model import OMIT_NONE\n"
+_DEFINITIONS: Final = "#/$defs/"
+
+
+def refuses_null(schema: JsonValue, definitions: Mapping[str, Schema]) -> bool:
+    """Return whether a schema provably refuses null.
+
+    Args:
+        schema: The schema.
+        definitions: The definitions that it may refer to, by name.
+    """
+    return _refuses_null(schema, definitions, frozenset())
+
+
+def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
+    """Return a module of models in which None stands for absent members where it can.
+
+    Args:
+        source: The module as datamodel-code-generator wrote it.
+        fields: The classes and attributes whose schemas refuse null.
+    """
+    data = source.encode()
+    starts = [0]
+    for line in data.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    edits = [
+        (starts[line - 1] + column, starts[end_line - 1] + end_column, text)
+        for field in _optional_fields(ast.parse(source), fields)
+        for line, column, end_line, end_column, text in _edits(field)
+    ]
+    for start, end, text in sorted(edits, reverse=True):
+        data = data[:start] + text.encode() + data[end:]
+    return f"{_IMPORTS if edits else ''}{data.decode()}"
+
+
+def _refuses_null(
+    schema: JsonValue, definitions: Mapping[str, Schema], visited: frozenset[str]
+) -> bool:
+    if not isinstance(schema, dict):
+        return schema is False
+    kinds, values, reference = schema.get("type"), schema.get("enum"), schema.get("$ref")
+    if isinstance(kinds, str | list) and "null" not in (
+        [kinds] if isinstance(kinds, str) else kinds
+    ):
+        return True
+    if isinstance(values, list) and None not in values:
+        return True
+    if schema.get("const") is not None:
+        return True
+    if isinstance(reference, str) and reference not in visited:
+        target = definitions.get(reference.removeprefix(_DEFINITIONS))
+        if _refuses_null(target or {}, definitions, visited | {reference}):
+            return True
+
+    def refusing(keyword: str) -> Iterator[bool]:
+        parts = schema.get(keyword)
+        for part in parts if isinstance(parts, list) else ():
+            yield _refuses_null(part, definitions, visited)
+
+    alternatives = [list(refusing(keyword)) for keyword in ("anyOf", "oneOf")]
+    return any(refusing("allOf")) or any(each and all(each) for each in alternatives)
+
+
+def _optional_fields(
+    module: ast.Module, fields: Container[tuple[str, str]]
+) -> Iterator[ast.AnnAssign]:
+    classes = [each for each in module.body if isinstance(each, ast.ClassDef)]
+    for owner, statement in ((each, part) for each in classes for part in each.body):
+        match statement:
+            case ast.AnnAssign(target=ast.Name(attribute), value=ast.Name("MISSING")):
+                if (owner.name, attribute) in fields and not _has_none(statement.annotation):
+                    yield statement
+            case _:
+                pass
+
+
+def _has_none(kind: ast.expr) -> bool:
+    """Return whether None is one of the types of a union."""
+    match kind:
+        case ast.Constant(None) | ast.Subscript(ast.Name("Optional")):
+            return True
+        case ast.BinOp(left, _, right):
+            return _has_none(left) or _has_none(right)
+        case ast.Subscript(ast.Name("Union"), ast.Tuple(parts)):
+            return any(map(_has_none, parts))
+        case ast.Subscript(ast.Name("Annotated"), ast.Tuple([inner, *_])):
+            return _has_none(inner)
+        case _:
+            return False
+
+
+def _edits(field: ast.AnnAssign) -> Iterator[tuple[int, int, int, int, str]]:
+    """Yield what replaces a part of a field: its lines and columns, and the text."""
+    kind = field.annotation
+    for node in ast.walk(field):
+        if isinstance(node, ast.Name) and node.id == "MISSING":
+            yield *_place(node), "None"
+    line, column, end_line, end_column = _place(kind)
+    match kind:
+        case ast.Subscript(ast.Name("Annotated")):
+            yield end_line, end_column - 1, end_line, end_column - 1, ", OMIT_NONE"
+        case _:
+            yield line, column, line, column, "Annotated["
+            yield end_line, end_column, end_line, end_column, ", OMIT_NONE]"
+
+
+def _place(node: ast.expr) -> tuple[int, int, int, int]:
+    end_line, end_column = node.end_lineno, node.end_col_offset
+    if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
+        raise ValueError(node)
+    return node.lineno, node.col_offset, end_line, end_column

@@ -1,0 +1,116 @@
+"""What other parties answer to discovery and calls, which the command line only displays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import nats
+import pytest
+
+from testkit.micro import micro, pretend
+from weenats.testing import NatsServer
+from weenats_codegen.cli.main import main
+
+ACCOUNTS = """
+authorization { users: [
+    {user: victim, password: v}
+    {user: evil, password: e, permissions: {publish: {deny: ["admin.>"]}}}
+] }
+"""
+SMUGGLED = "x 12 12\r\nNATS/1.0\r\n\r\n\r\nPUB admin.delete 5\r\npwned\r\nHPUB y"
+
+
+async def weenats(*arguments: str) -> int:
+    """Run a command beside the tasks of the test."""
+    return await asyncio.to_thread(main, list(arguments))
+
+
+@pytest.mark.parametrize("subject", [SMUGGLED, "admin.delete", "receipts.command.receipt.clear"])
+async def test_call_publishes_to_no_subject_of_others(
+    capsys: pytest.CaptureFixture[str], subject: str
+) -> None:
+    """A user that may answer INFO cannot make callers publish elsewhere in their own name."""
+    with NatsServer(config=ACCOUNTS) as server:
+        host = server.url.removeprefix("nats://")
+        own = f"nats://victim:v@{host}"
+        arrived: list[str] = []
+
+        async def on_message(message: nats.aio.msg.Msg) -> None:
+            arrived.append(message.subject)
+
+        admin = await nats.connect(own)
+        for wildcard in ("admin.>", "receipts.>", "x.>", "y.>"):
+            await admin.subscribe(wildcard, cb=on_message)
+        await admin.flush()
+        answers = micro(endpoint={"subject": subject})
+        async with pretend(f"nats://evil:e@{host}", answers):
+            assert await weenats("call", "receipts", "get", "k", "--servers", own) == 1
+        await admin.flush()
+        await admin.close()
+    assert arrived == []
+    assert "as the subject of get, which it is not" in capsys.readouterr().err
+
+
+EVIL = "\x9b31m\x9d0;title\x9c\u202eabc\x7f\u200b\u2028\x1b[2J\U000e0041\ufeff"
+"""C1 and C0 controls, DEL, and characters that turn text around, take no place or end a line."""
+ENTITY = {"id": {"type": "receipt", "key": "k"}, "state": {"x": EVIL}, "revision": 1}
+FAILURE = {
+    "code": "INVALID_ARGUMENT",
+    "message": EVIL,
+    "details": {"violations": [{"pointer": EVIL, "message": EVIL}]},
+}
+REPLIES = [
+    {"success": True, "entity": ENTITY, "duration": 1},
+    {"success": False, "error": FAILURE, "duration": 1},
+]
+
+
+def raw(text: str) -> set[str]:
+    """Return the characters that a terminal does not just show."""
+    return {each for each in text if not each.isprintable() and each != "\n"}
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=["success", "failure"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+async def test_call_escapes_what_is_not_printable(
+    nats_url: str, capsys: pytest.CaptureFixture[str], reply: dict[str, object], options: list[str]
+) -> None:
+    """Results and errors do not control the terminal, and JSON still has what was sent."""
+    async with pretend(nats_url, micro(), reply):
+        await weenats("call", "receipts", "get", "k", "--servers", nats_url, *options)
+    out, err = capsys.readouterr()
+    assert "abc" in out + err
+    assert raw(out + err) == set()
+    if options:
+        member = "entity" if reply["success"] else "error"
+        assert json.loads(out)[member] == reply[member]
+
+
+@pytest.mark.parametrize("verb", ["services", "top --once --interval 0.1"])
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+async def test_listings_escape_what_is_not_printable(
+    nats_url: str, capsys: pytest.CaptureFixture[str], verb: str, options: list[str]
+) -> None:
+    """No member of an answer to discovery controls the terminal."""
+    named = {"name": EVIL, "metadata": {"kind": EVIL, "operation": EVIL}}
+    answers = micro(
+        identity={"metadata": {"contract": f"sha256:{EVIL}"}},
+        endpoint={**named, "queue_group": EVIL},
+        stats={"name": EVIL, "last_error": EVIL, "data": {EVIL: EVIL}},
+    )
+    async with pretend(nats_url, answers):
+        await weenats(*verb.split(), "--servers", nats_url, *options)
+    out, err = capsys.readouterr()
+    assert "receipts" in out + err
+    assert raw(out + err) == set()
+
+
+async def test_call_escapes_names_of_operations(
+    nats_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error that lists what a service has does not control the terminal."""
+    metadata = {"kind": "query", "operation": EVIL, "aggregate": "receipt"}
+    async with pretend(nats_url, micro(endpoint={"metadata": metadata})):
+        assert await weenats("call", "receipts", "get", "k", "--servers", nats_url) == 1
+    assert raw(capsys.readouterr().err) == set()

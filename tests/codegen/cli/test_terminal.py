@@ -1,0 +1,86 @@
+"""What the command line writes to a terminal: its own colors, and nothing else that controls it."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.table import Table
+from rich.text import Text
+
+from weenats_codegen.cli.main import main
+from weenats_codegen.cli.output import emit, plain, warn
+from weenats_codegen.cli.terminal import Terminal
+from weenats_codegen.parser.diagnostics import escaped
+
+EVIL = "a\x9b\u202e\x7f\u200b\u2028\x1b[2Jb"
+LINE_END = r"\u2028"
+SHOWN = r"a\u009b\u202e\u007f\u200b\u2028\u001b[2Jb"
+
+
+def test_escaped_text_is_as_in_json() -> None:
+    """Text in JSON remains the same text, those beyond the basic plane and surrogates included."""
+    text = f"{EVIL}\U000e0041\ud800ß語"
+    assert escaped(text).isprintable()
+    assert json.loads(f'"{escaped(text)}"') == text
+    assert escaped("a\nb\tc", keep="\n\t") == "a\nb\tc"
+
+
+def test_terminal_escapes_text_and_keeps_colors() -> None:
+    """Text, markup and cells of tables are escaped; the escape sequences of colors are not."""
+    terminal = Terminal(
+        file=StringIO(), force_terminal=True, color_system="standard", width=200, highlight=False
+    )
+    table = Table(plain(EVIL), title=EVIL)
+    table.add_row(f"[red]{plain(EVIL)}[/]")
+    for each in (EVIL, Text(EVIL), table, f"[bold]{plain(EVIL)}[/]"):
+        terminal.print(each)
+    assert isinstance(terminal.file, StringIO)
+    text = terminal.file.getvalue()
+    assert text.count(SHOWN) == 6
+    assert "\x1b[31m" in text
+    for color in ("\x1b[31m", "\x1b[1m", "\x1b[3m", "\x1b[1;31m", "\x1b[0m"):
+        text = text.replace(color, "")
+    assert text.replace("\n", "").isprintable()
+
+
+def test_json_and_warnings_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON on standard output is the same JSON; a warning is one line."""
+    emit({EVIL: EVIL}, as_json=True, render=str)
+    warn(f"{EVIL}\nsecond")
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {EVIL: EVIL}
+    assert out == f'{{\n  "{SHOWN}": "{SHOWN}"\n}}\n'
+    assert err == f"weenats: {SHOWN.replace(LINE_END, ' ')} second\n"
+
+
+def test_problems_of_a_contract_are_escaped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names in a contract of another party do not control the terminal."""
+    folder = tmp_path / "schemas" / "things"
+    folder.mkdir(parents=True)
+    (folder / "service.yaml").write_text(json.dumps({"service": EVIL, EVIL: {EVIL: EVIL}}))
+    assert main(["generate", str(tmp_path / "schemas"), "--out", str(tmp_path / "out")]) == 1
+    out, err = capsys.readouterr()
+    assert "u009b" in err
+    assert (out + err).replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_difference_is_escaped(
+    repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str]
+) -> None:
+    """`check` prints lines of files that anybody may have changed."""
+    out = tmp_path / "out"
+    contract = str(repository / "schemas" / "receipts")
+    assert main(["generate", contract, "--out", str(out)]) == 0
+    models = out / "receipts" / "models.py"
+    models.write_text(f"{models.read_text()}\n# {EVIL}\n", encoding="utf-8")
+    capsys.readouterr()
+    assert main(["check", contract, "--out", str(out), *options]) == 1
+    text = "".join(capsys.readouterr())
+    assert "u009b" in text
+    assert text.replace("\n", "").isprintable()

@@ -1,0 +1,145 @@
+"""What a contract may cost: no contract of a few kilobytes keeps the generator busy."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from weenats_codegen.lint import unions
+from weenats_codegen.loading import read
+from weenats_codegen.parser.diagnostics import ContractError
+
+CLOSED = {"type": "object", "additionalProperties": False}
+HANG = "a" * 60 + "!"
+
+
+def contract_of(payload: dict[str, Any], **members: object) -> dict[str, Any]:
+    """Return a contract with a command."""
+    return {
+        "service": "things",
+        "version": "1.0.0",
+        "description": "Keeps things.",
+        "aggregate": {"type": "thing", "state": CLOSED},
+        "commands": {"run": {"description": "Run.", "payload": {**CLOSED, "properties": payload}}},
+        **members,
+    }
+
+
+def problems(folder: Path, contract: object) -> list[str]:
+    """Return the problems of a contract."""
+    folder.joinpath("service.json").write_text(json.dumps(contract))
+    try:
+        read(folder)
+    except ContractError as error:
+        return [str(diagnostic) for diagnostic in error.diagnostics]
+    return []
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "^(.*a){25}$"])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"default": HANG},
+        {"default": HANG, "not": {"pattern": "^(a+)+$"}},
+        {"default": HANG, "if": {"pattern": "^(a+)+$"}},
+        {"const": HANG},
+        {"enum": [HANG, "a"]},
+        {"examples": [HANG]},
+    ],
+)
+def test_pattern_cannot_hang_the_generator(
+    tmp_path: Path, pattern: str, more: dict[str, Any]
+) -> None:
+    """A pattern that takes Python exponential time is matched in linear time."""
+    schema = {"type": "string", "pattern": pattern, **more}
+    found = problems(tmp_path, contract_of({"x": schema}))
+    assert any("does not match its own schema" in line for line in found) == ("default" in more)
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_valid"),
+    [
+        ({"type": "string", "pattern": "^a+$", "default": "aa"}, True),
+        ({"type": "string", "pattern": "^a+$", "default": "b"}, False),
+        ({"type": ["string", "null"], "pattern": "^a+$", "default": None}, True),
+        ({"type": "string", "minLength": 3, "default": "aa"}, False),
+        ({"type": "string", "maxLength": 1, "pattern": "a", "default": "aa"}, False),
+        ({"type": "integer", "maximum": 3, "default": 4}, False),
+        ({"enum": ["a", "b"], "default": "b"}, True),
+        ({"enum": ["a", "b"], "default": "c"}, False),
+    ],
+)
+def test_defaults_match_their_schema(
+    tmp_path: Path, schema: dict[str, Any], *, is_valid: bool
+) -> None:
+    """A default must satisfy every keyword of its schema."""
+    assert (problems(tmp_path, contract_of({"x": schema})) == []) == is_valid
+
+
+def chain(count: int, link: object, end: object) -> dict[str, Any]:
+    """Return definitions of which each refers to the next one."""
+    text = json.dumps(link)
+    links = {f"d{n}": json.loads(text.replace("NEXT", f"#/$defs/d{n + 1}")) for n in range(count)}
+    return {**links, f"d{count}": end}
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"$ref": "NEXT"},
+        {**CLOSED, "properties": {"next": {"$ref": "NEXT"}}},
+        {"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "NEXT"}}}},
+    ],
+)
+def test_long_chain_of_references(tmp_path: Path, link: dict[str, Any]) -> None:
+    """A thousand schemas may refer to one another in a row."""
+    definitions = chain(1000, link, {**CLOSED, "properties": {"x": {"type": "string"}}})
+    contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+    assert problems(tmp_path, contract) == []
+
+
+def test_long_circle_of_references(tmp_path: Path) -> None:
+    """A circle of a thousand `$ref`s is reported for each, without recursion."""
+    definitions = chain(1000, {"$ref": "NEXT"}, {"$ref": "#/$defs/d0"})
+    contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+    found = problems(tmp_path, contract)
+    assert len(found) == 1002
+    assert all("leads to a circle of $refs" in line for line in found)
+
+
+def test_branches_that_cannot_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comparing the branches of a oneOf ends with a problem if it takes too many steps."""
+    monkeypatch.setattr(unions, "_MAX_COMPARISONS", 10)
+
+    def branch(number: int) -> dict[str, Any]:
+        tags = {"a": {"const": "same"}, "b": {"const": str(number)}}
+        return {**CLOSED, "title": f"B{number}", "required": ["a", "b"], "properties": tags}
+
+    assert problems(tmp_path, contract_of({"x": {"oneOf": [branch(n) for n in range(4)]}})) == []
+    found = problems(tmp_path, contract_of({"x": {"oneOf": [branch(n) for n in range(9)]}}))
+    assert ["too many branches" in line for line in found] == [True]
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize(
+    ("count", "schema"),
+    [
+        (4000, lambda n: {"enum": [f"{i:x}" for i in range(n)]}),
+        (1000, lambda n: {"oneOf": [{"const": f"{i:x}"} for i in range(n)]}),
+        (500, lambda n: {"oneOf": [{"type": "string"} for _ in range(n)]}),
+    ],
+)
+def test_cost_grows_with_size(tmp_path: Path, count: int, schema: Any) -> None:
+    """Four times as many values cost about four times as much."""
+
+    def cost(number: int) -> float:
+        start = time.process_time()
+        problems(tmp_path, contract_of({"x": schema(number)}))
+        return time.process_time() - start
+
+    cost(10)
+    assert cost(4 * count) < 9 * max(cost(count), 0.01)

@@ -1,0 +1,212 @@
+"""Transactions: runs at the same time, runs that are killed, and what the next run finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from testkit.processes import child_process, python_environment
+from weenats_codegen.output import lock, transaction
+from weenats_codegen.output.lock import LOCK, locked, locked_for_reading
+from weenats_codegen.output.writer import write
+from weenats_codegen.render.package import MARK
+
+OLD = {f"p/m{number}.py": f"old = {number}\n" for number in range(4)}
+NEW = {f"p/m{number}.py": f"new = {number}\n" for number in range(4)} | {"q/new.py": "new = 1\n"}
+STALE = {"p/stale.py": f"{MARK}x/service.yaml. Do not edit.\n"}
+STOP_AT = """
+import os, signal, sys
+from pathlib import Path
+from weenats_codegen.output.writer import write
+
+files, left, replace, unlink = eval(sys.argv[2]), int(sys.argv[3]), Path.replace, Path.unlink
+ending = getattr(signal, sys.argv[4])
+
+def count():
+    global left
+    left -= 1
+    if left == -1:
+        os.kill(os.getpid(), ending)
+
+def counting_replace(path, target):
+    count()
+    return replace(path, target)
+
+def counting_unlink(path, missing_ok=False):
+    count()
+    return unlink(path, missing_ok)
+
+Path.replace, Path.unlink = counting_replace, counting_unlink
+write(Path(sys.argv[1]), files)
+"""
+WRITE_OFTEN = """
+import sys
+from pathlib import Path
+from weenats_codegen.output.writer import write
+for _ in range(30):
+    write(Path(sys.argv[1]), eval(sys.argv[2]))
+"""
+
+
+def content(folder: Path) -> dict[str, str]:
+    """Return every file below a folder, including hidden files."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
+
+
+def stopped_run(out: Path, step: int, ending: str) -> int:
+    """Write the new files in a process that gets a signal at a step; return its exit status."""
+    command = [sys.executable, "-c", STOP_AT, str(out), repr(NEW), str(step), ending]
+    environment = python_environment()
+    return subprocess.run(
+        command, env=environment, check=False, stderr=subprocess.DEVNULL
+    ).returncode
+
+
+@pytest.mark.parametrize("step", range(9))
+def test_killed_run_is_undone_by_the_next(tmp_path: Path, step: int) -> None:
+    """After SIGKILL at any step, a run for other packages restores the old files."""
+    write(tmp_path, OLD | STALE)
+    assert stopped_run(tmp_path, step, "SIGKILL") == -signal.SIGKILL
+    finished = step == 8  # only the lock was left
+    write(tmp_path, {"other/a.py": "a\n"})
+    assert content(tmp_path) == ((NEW if finished else OLD | STALE) | {"other/a.py": "a\n"})
+    assert {path.name for path in tmp_path.iterdir()} == {"p", "other"} | (
+        {"q"} & {*"q" * finished}
+    )
+
+
+@pytest.mark.parametrize("ending", ["SIGTERM", "SIGINT", "SIGHUP"])
+@pytest.mark.parametrize("step", [0, 3, 8])
+def test_signal_ends_run_after_its_files(tmp_path: Path, step: int, ending: str) -> None:
+    """A signal in the middle ends the process after all files are written."""
+    write(tmp_path, OLD | STALE)
+    assert stopped_run(tmp_path, step, ending) != 0
+    assert content(tmp_path) == NEW
+    assert {path.name for path in tmp_path.iterdir()} == {"p", "q"}
+
+
+def test_parallel_runs_are_not_mixed(tmp_path: Path) -> None:
+    """Runs at the same time leave the files of one of them, and all succeed."""
+    out, pythons = tmp_path / "deep" / "out", python_environment()
+    command = [sys.executable, "-c", WRITE_OFTEN, str(out)]
+    with (
+        child_process([*command, repr(OLD)], env=pythons) as one,
+        child_process([*command, repr(NEW)], env=pythons) as other,
+    ):
+        assert (one.wait(), other.wait()) == (0, 0)
+    shared = {name: text for name, text in content(out).items() if name in OLD}
+    assert shared in (OLD, {name: NEW[name] for name in OLD})
+    assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_change_after_killed_run_is_kept(tmp_path: Path) -> None:
+    """What the user has changed since a run was killed is not undone."""
+    write(tmp_path, OLD)
+    stopped_run(tmp_path, 3, "SIGKILL")
+    (tmp_path / "p/m0.py").write_text("mine\n")
+    write(tmp_path, {"other/a.py": "a\n"})
+    assert content(tmp_path) == OLD | {"p/m0.py": "mine\n", "other/a.py": "a\n"}
+
+
+def test_remains_are_removed_without_changes(tmp_path: Path) -> None:
+    """A run that has nothing to write still removes what killed runs have left."""
+    write(tmp_path, OLD)
+    (tmp_path / ".weenats-a1b2c3").mkdir()
+    (tmp_path / ".weenats-a1b2c3/0.new").touch()
+    (tmp_path / LOCK).touch()
+    assert write(tmp_path, OLD).written == ()
+    assert content(tmp_path) == OLD
+    assert [path.name for path in tmp_path.iterdir()] == ["p"]
+
+
+@pytest.mark.parametrize(
+    "journal",
+    [
+        "",
+        "{",
+        "[1]",
+        '[["p/m0.py", 1, 2]]',
+        json.dumps([["../victim.py", sha256(b"x").hexdigest(), sha256(b"good\n").hexdigest()]]),
+        json.dumps([["p/../../victim.py", "", sha256(b"good\n").hexdigest()]]),
+        json.dumps([["/victim.py", "", sha256(b"good\n").hexdigest()]]),
+    ],
+)
+def test_foreign_journal_changes_nothing(tmp_path: Path, journal: str) -> None:
+    """A journal that is not ours, or names files elsewhere, changes no file."""
+    out, victim = tmp_path / "out", tmp_path / "victim.py"
+    victim.write_text("good\n")
+    write(out, OLD)
+    (out / ".weenats-stage").mkdir()
+    (out / ".weenats-stage/journal.json").write_text(journal)
+    (out / ".weenats-stage/0.old").write_text("x")
+    write(out, OLD)
+    assert victim.read_text() == "good\n"
+    assert content(out) == OLD
+
+
+def test_lock_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock that another run keeps for too long is an error that names the folder."""
+    monkeypatch.setattr(lock, "_MAX_WAIT", 0.0)
+    with locked(tmp_path):
+        with pytest.raises(TimeoutError, match=r"another run of weenats.*test_lock_times_out"):
+            write(tmp_path, OLD)
+        with pytest.raises(TimeoutError), locked_for_reading(tmp_path):
+            pass
+    write(tmp_path, OLD)
+    assert content(tmp_path) == OLD
+
+
+def test_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where files cannot be locked, writing is an error with a remedy, and reading works."""
+    import fcntl
+
+    def unsupported(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.raises(OSError, match=r"cannot lock files .*: use a local folder"):
+        write(tmp_path / "out", OLD)
+    with locked_for_reading(tmp_path):
+        pass
+
+
+def test_unwritable_folder_is_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only folder is an error, unless everything in it is up to date."""
+    write(tmp_path, OLD)
+
+    def read_only(path: Path, *_: object) -> int:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(os, "open", read_only)
+    assert len(write(tmp_path, OLD).unchanged) == len(OLD)
+    with pytest.raises(OSError, match=r"cannot write to the folder \(Read-only file system\)"):
+        write(tmp_path, NEW)
+    with locked_for_reading(tmp_path):
+        assert not transaction.is_interrupted(tmp_path)
+
+
+def test_file_at_folder_path_is_error(tmp_path: Path) -> None:
+    """A file where the folder should be is an error."""
+    (tmp_path / "out").write_text("mine\n")
+    with pytest.raises(OSError, match="cannot write to the folder"):
+        write(tmp_path / "out", OLD)
+
+
+def test_failed_run_leaves_no_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails removes the folders that it has created."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "deep" / "out", OLD)
+    assert list(tmp_path.iterdir()) == []

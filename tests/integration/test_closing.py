@@ -1,0 +1,113 @@
+"""Clients that are cancelled while they connect or close leave no connection and no task."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from testkit.probe import ProbeClient
+from testkit.tcp_proxy import TcpProxy
+from testkit.waiting import eventually, settle
+from weenats import ConnectionOptions
+from weenats.testing import NatsServer
+from weenats.testing.nats_server import free_ports
+
+
+class Monitored(NatsServer):
+    """A nats-server that says how many connections it has."""
+
+    def __init__(self) -> None:
+        self.monitoring = free_ports(1)[0]
+        super().__init__(config=f"http: 127.0.0.1:{self.monitoring}")
+
+    def connections(self) -> int:
+        """Return the number of open connections."""
+        url = f"http://127.0.0.1:{self.monitoring}/connz"
+        with urllib.request.urlopen(url) as response:
+            return int(json.load(response)["num_connections"])
+
+
+@pytest.fixture
+def server() -> Iterator[Monitored]:
+    """A nats-server that says how many connections it has."""
+    with Monitored() as running:
+        yield running
+
+
+@asynccontextmanager
+async def no_tasks_left() -> AsyncIterator[None]:
+    """Check that no task is left in the end."""
+    before = asyncio.all_tasks()
+    yield
+    await eventually(lambda: asyncio.all_tasks() == before)
+
+
+async def cancel_each_step(task: asyncio.Task[None]) -> None:
+    """Cancel a task in each iteration of the loop until it ends, as anyio's scopes do."""
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_client_cancelled_while_it_closes(server: Monitored) -> None:
+    """The connection is closed although the task that closes it is cancelled again and again."""
+    in_block = asyncio.Event()
+
+    async def use() -> None:
+        async with ProbeClient.connect(server.url):
+            in_block.set()
+            await asyncio.Event().wait()
+
+    async with no_tasks_left():
+        for _ in range(5):
+            in_block.clear()
+            task = asyncio.create_task(use())
+            await in_block.wait()
+            await cancel_each_step(task)
+    await eventually(lambda: server.connections() == 0)
+
+
+@pytest.mark.parametrize("steps", [*range(12), 20, 30, 60])
+async def test_client_cancelled_while_it_connects(server: Monitored, steps: int) -> None:
+    """Wherever the cancellation comes in, nothing stays open."""
+
+    async def use() -> None:
+        async with ProbeClient.connect(server.url):
+            await asyncio.Event().wait()
+
+    async with no_tasks_left():
+        task = asyncio.create_task(use())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await cancel_each_step(task)
+    await eventually(lambda: server.connections() == 0)
+
+
+async def test_concurrent_closes_wait_for_the_first(server: Monitored) -> None:
+    """Each close() returns when the connection is closed, one of them being cancelled or not."""
+    async with no_tasks_left():
+        client = await ProbeClient.connect(server.url).__aenter__()
+        first, second = (asyncio.create_task(client.close()) for _ in range(2))
+        await settle()
+        first.cancel()
+        await second
+        await client.close()
+    await eventually(lambda: server.connections() == 0)
+
+
+async def test_closing_while_the_server_is_away(server: Monitored) -> None:
+    """Closing does not wait for the pause between attempts to reconnect."""
+    async with TcpProxy(server.port) as link, no_tasks_left():
+        options = ConnectionOptions(reconnect_wait=3600)
+        client = ProbeClient.connect(f"nats://127.0.0.1:{link.port}", connection=options)
+        async with client:
+            link.refuse()
+            transport = client.transport
+            await eventually(lambda: not transport._connected.is_set())  # type: ignore[attr-defined]

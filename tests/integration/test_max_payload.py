@@ -1,0 +1,44 @@
+"""A limit of the size of messages that changes while clients are away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from testkit.tcp_proxy import TcpProxy
+from testkit.transports import FAST, connected, disconnected, reconnected
+from testkit.waiting import LIMIT
+from weenats.testing import NatsServer
+
+LARGE = b"x" * 200_000
+
+
+async def test_kept_messages_survive_a_smaller_limit(
+    own_nats_server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the messages kept while NATS is away only those that are too large now are dropped."""
+    caplog.set_level(logging.ERROR)
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+    async with (
+        TcpProxy(own_nats_server.port) as link,
+        connected(f"nats://127.0.0.1:{link.port}") as sender,
+        connected(own_nats_server.url, FAST) as receiver,
+    ):
+        receiver.subscribe("kept", lambda delivery: arrived.put_nowait(delivery.payload))
+        link.refuse()
+        await disconnected(sender)
+        for headers in (b"", b"A: b\r\n"):
+            for payload in (b"before", LARGE, b"after"):
+                sender.publish("kept", payload, headers)
+        own_nats_server.stop()
+        own_nats_server._config = "max_payload: 65536"
+        own_nats_server.start()
+        await reconnected(receiver)
+        link.heal()
+        for payload in (b"before", b"after") * 2:
+            assert await asyncio.wait_for(arrived.get(), LIMIT) == payload
+        assert sender.max_payload == 65536
+    assert len(caplog.messages) == 2
+    assert all("dropped: it has 2000" in message for message in caplog.messages)

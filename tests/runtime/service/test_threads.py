@@ -1,0 +1,120 @@
+"""Blocking work of handlers: it takes no thread of the library, and never keeps the process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from testkit.probe import Outcome, Probe, ProbeClient, Run, echo
+from testkit.processes import async_child_process, python_environment
+from testkit.waiting import LIMIT, settle, until
+from weenats import NatsServiceBuilder
+from weenats.service.threads import HandlerThreads, use_handler_threads
+from weenats.testing import MemoryTransport, NatsServer
+
+
+async def test_handlers_take_no_other_threads() -> None:
+    """Other work runs while handlers wait for more threads than there are."""
+    held = threading.Event()
+    begun: list[str] = []
+
+    async def block(key: str, command: Run, context: Any) -> Outcome:
+        begun.append(key)
+        await asyncio.to_thread(held.wait)
+        return await echo(key, command, context)
+
+    transport = MemoryTransport()
+    builder = NatsServiceBuilder(Probe(block=block), transport=transport)
+    async with builder.with_queue_group("probe", max_concurrency=100).build():
+        client = ProbeClient(transport).with_timeout(LIMIT * 2)
+        calls = [asyncio.create_task(client.run("k", Run(action="block"))) for _ in range(60)]
+        await until(lambda: len(begun) == 60)
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 7), LIMIT) == 7
+        held.set()
+        assert {each.text for each in await asyncio.gather(*calls)} == {"block"}
+
+
+async def test_failures_and_cancelled_work() -> None:
+    """Exceptions of handlers' threads arrive, and work that was cancelled never begins."""
+    held = threading.Event()
+    done: list[str] = []
+
+    async def fail(key: str, command: Run, context: Any) -> Outcome:
+        del key, command, context
+        with pytest.raises(LookupError):
+            await asyncio.to_thread({}.__getitem__, "missing")
+        waiting = [asyncio.create_task(asyncio.to_thread(held.wait)) for _ in range(40)]
+        late = asyncio.create_task(asyncio.to_thread(done.append, "late"))
+        await asyncio.sleep(0)
+        late.cancel()
+        await settle()
+        held.set()
+        await asyncio.gather(*waiting)
+        return Outcome(text="ok")
+
+    transport = MemoryTransport()
+    async with NatsServiceBuilder(Probe(fail=fail), transport=transport).build():
+        outcome = await ProbeClient(transport).run("k", Run(action="fail"), timeout=LIMIT)
+    assert outcome.text == "ok"
+    assert done == []
+
+
+async def test_executor_of_the_application_is_kept() -> None:
+    """Only the executor that asyncio makes by itself is replaced, once."""
+    loop = asyncio.get_running_loop()
+    await asyncio.to_thread(int)
+    use_handler_threads(loop)
+    ours = vars(loop)["_default_executor"]
+    assert type(ours) is HandlerThreads
+    use_handler_threads(loop)
+    assert vars(loop)["_default_executor"] is ours
+    with ThreadPoolExecutor(1) as own:
+        loop.set_default_executor(own)
+        use_handler_threads(loop)
+        assert vars(loop)["_default_executor"] is own
+        loop.set_default_executor(ours)
+
+
+SERVICE = """
+import asyncio, sys, threading
+from testkit.probe import Probe
+from weenats import NatsServiceBuilder
+
+async def block(*arguments):
+    print("blocks", flush=True)
+    await asyncio.to_thread(threading.Event().wait)
+
+async def main(url):
+    service = NatsServiceBuilder(Probe(block=block), url).with_drain_timeout(0.1).build()
+    async with service:
+        print("serves", flush=True)
+        await service.wait_until_stopped()
+    print(await asyncio.to_thread(lambda: "saved"), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_blocked_handlers_do_not_keep_the_process(nats_server: NatsServer) -> None:
+    """A process whose handler blocks for ever ends after SIGTERM."""
+    async with (
+        async_child_process(
+            *(sys.executable, "-c", SERVICE, nats_server.url),
+            env=python_environment(),
+            stdout=asyncio.subprocess.PIPE,
+        ) as process,
+        ProbeClient.connect(nats_server.url) as client,
+    ):
+        assert process.stdout is not None
+        assert await asyncio.wait_for(process.stdout.readline(), LIMIT) == b"serves\n"
+        call = asyncio.create_task(client.run("k", Run(action="block"), timeout=LIMIT * 2))
+        assert await asyncio.wait_for(process.stdout.readline(), LIMIT) == b"blocks\n"
+        process.terminate()
+        assert await asyncio.wait_for(process.stdout.readline(), LIMIT) == b"saved\n"
+        assert await asyncio.wait_for(process.wait(), LIMIT) == 0
+        await asyncio.gather(call, return_exceptions=True)
