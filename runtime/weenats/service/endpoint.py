@@ -105,6 +105,8 @@ class EndpointRunner:
         try:
             request = self._decode(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
+            if self._admission.cancelled:
+                self._admission.check_cancelled(job)
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started
