@@ -120,7 +120,7 @@ class NatsTransport:
     @property
     def servers(self) -> str:
         """The servers that it connects to, without credentials."""
-        return shown(self._servers)
+        return ", ".join(map(str, self._servers))
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
@@ -325,8 +325,7 @@ class NatsTransport:
         except TimeoutError:
             trouble = "" if self._connection is None else f": {self._connection.trouble}"
             raise UnavailableError(
-                "there was no connection to NATS until the deadline; "
-                f"{', '.join(map(str, self._servers))}{trouble}"
+                f"there was no connection to NATS until the deadline; {self.servers}{trouble}"
             ) from None
         self._check_open()
 
