@@ -357,7 +357,10 @@ def decode_subject(subject: bytes) -> str:
     Args:
         subject: the subject as on the wire.
     """
-    return subject.decode("utf-8", "surrogateescape")
+    try:
+        return subject.decode()
+    except UnicodeDecodeError:
+        return subject.decode("utf-8", "surrogateescape")
 
 
 def encode_subject(subject: str) -> bytes:
@@ -369,7 +372,10 @@ def encode_subject(subject: str) -> bytes:
     Raises:
         UnicodeEncodeError: it is not valid Unicode.
     """
-    return subject.encode("utf-8", "surrogateescape")
+    try:
+        return subject.encode()
+    except UnicodeEncodeError:
+        return subject.encode("utf-8", "surrogateescape")
 
 
 def _shown(text: str) -> str:
