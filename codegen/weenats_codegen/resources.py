@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+SAMPLE: Final = "receipts"
+"""The service of the sample."""
+_CONTRACT: Final = ("service.yaml", "receipt.schema.json")
 _PACKAGE: Final = Path(__file__).parent
 _SHIPPED: Final = _PACKAGE / "resources"
 _CHECKOUT: Final = _PACKAGE.parents[1]
@@ -15,9 +18,14 @@ def service_meta_schema() -> str:
     return _read("service.schema.json", "schemas/service.schema.json")
 
 
+def sample_contract() -> dict[str, str]:
+    """Return the files of the sample's contract by name."""
+    return {name: _read(f"{SAMPLE}/{name}", f"schemas/{SAMPLE}/{name}") for name in _CONTRACT}
+
+
 def sample_handlers() -> str:
-    """Return the handlers of the receipts sample as text."""
-    return _read("handlers.py", "generated/receipts/handlers.py")
+    """Return the handlers of the sample as text."""
+    return _read("handlers.py", f"generated/{SAMPLE}/handlers.py")
 
 
 def _read(shipped: str, checkout: str) -> str:

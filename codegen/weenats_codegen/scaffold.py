@@ -1,4 +1,4 @@
-"""A name -> a new contract folder: the receipts sample with other names."""
+"""A new contract folder: a small contract of any name, or the sample."""
 
 import re
 import tempfile
@@ -9,9 +9,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.lint.shape import SERVICE_NAME
 from weenats_codegen.loading import read
+from weenats_codegen.output.lock import locked
+from weenats_codegen.output.transaction import STAGE_PREFIX, recover
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax import parse_yaml
-from weenats_codegen.resources import service_meta_schema
+from weenats_codegen.resources import SAMPLE, sample_contract, service_meta_schema
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _META_SCHEMA: Final = "service.schema.json"
@@ -35,16 +37,14 @@ def scaffold(name: str, root: Path) -> list[Path]:
     if not _NAME.fullmatch(name):
         raise _error(quoted(name), *SERVICE_NAME)
     folder = root / "schemas" / name
-    if folder.exists():
-        raise _error(folder.as_posix(), "already exists", f"{_OTHER_NAME}, or remove it")
     texts = _render(name)
-    try:
-        _check(texts, folder)
-        return _write(texts, folder)
-    except OSError as error:
-        file = error.filename if isinstance(error.filename, str) else folder.as_posix()
-        message = f"cannot be written ({error.strerror})"
-        raise _error(file, message, "choose another folder") from None
+    _check(texts, folder)
+    return _write(texts, folder)
+
+
+def scaffold_sample(root: Path) -> list[Path]:
+    """Write the contract of the sample, which the guides use, as `scaffold` does."""
+    return _write(sample_contract(), root / "schemas" / SAMPLE)
 
 
 def singular(plural: str) -> str:
@@ -106,18 +106,30 @@ def _check(texts: dict[str, str], folder: Path) -> None:
 def _write(texts: dict[str, str], folder: Path) -> list[Path]:
     """Write to a temporary folder first, so that an error leaves nothing incomplete."""
     schemas = folder.parent
-    schemas.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=schemas, prefix=".weenats-") as scratch:
-        complete = Path(scratch, folder.name)
-        complete.mkdir()
-        for file, text in texts.items():
-            (complete / file).write_text(text, encoding="utf-8", newline="\n")
-        written = [folder / file for file in texts]
-        meta_schema = schemas / _META_SCHEMA
-        if not meta_schema.exists():
-            draft = Path(scratch, _META_SCHEMA)
-            draft.write_text(service_meta_schema(), encoding="utf-8", newline="\n")
-            draft.rename(meta_schema)
-            written.append(meta_schema)
-        complete.rename(folder)
+    try:
+        with locked(schemas):
+            if folder.exists():
+                raise _error(folder.as_posix(), "already exists", f"{_OTHER_NAME}, or remove it")
+            recover(schemas)
+            with tempfile.TemporaryDirectory(dir=schemas, prefix=STAGE_PREFIX) as scratch:
+                return _move(texts, folder, Path(scratch))
+    except OSError as error:
+        file = error.filename if isinstance(error.filename, str) else folder.as_posix()
+        message = f"cannot be written ({error.strerror})"
+        raise _error(file, message, "choose another folder") from None
+
+
+def _move(texts: dict[str, str], folder: Path, scratch: Path) -> list[Path]:
+    complete = scratch / folder.name
+    complete.mkdir()
+    for file, text in texts.items():
+        (complete / file).write_text(text, encoding="utf-8", newline="\n")
+    written = [folder / file for file in texts]
+    meta_schema = folder.parent / _META_SCHEMA
+    if not meta_schema.exists():
+        draft = scratch / _META_SCHEMA
+        draft.write_text(service_meta_schema(), encoding="utf-8", newline="\n")
+        draft.rename(meta_schema)
+        written.append(meta_schema)
+    complete.rename(folder)
     return written

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import weenats.errors
 from weenats.client import ServiceClient
 from weenats.service import ServiceHandlers
-from weenats_codegen import naming
+from weenats_codegen import naming, reserved
 
 FUNCTIONS = (
     naming.class_name,
@@ -42,12 +42,12 @@ def test_any_text_becomes_identifier(text: str) -> None:
 @given(st.text())
 def test_reserved_names_are_avoided(text: str) -> None:
     """No name shadows a builtin or an import of the generated modules."""
-    assert naming.class_name(text) not in naming.RESERVED_CLASSES | naming.RESERVED_ERRORS
+    assert naming.class_name(text) not in reserved.classes()
     assert not hasattr(builtins, naming.class_name(text))
     assert not hasattr(builtins, naming.error_class_name(text))
-    assert naming.error_class_name(text) not in naming.RESERVED_ERRORS
-    assert naming.constant_name(text) not in naming.RESERVED_CONSTANTS
-    assert naming.method_name(text) not in naming.RESERVED_METHODS
+    assert naming.error_class_name(text) not in reserved.classes()
+    assert naming.constant_name(text) not in reserved.constants()
+    assert naming.method_name(text) not in reserved.methods()
     assert not hasattr(builtins, naming.method_name(text))
     assert "_" not in naming.class_name(text) + naming.error_class_name(text)
 
@@ -125,23 +125,23 @@ def test_reserved_methods_cover_runtime() -> None:
     public = {
         name for base in (ServiceClient, ServiceHandlers) for name in dir(base) if name[0] != "_"
     }
-    assert public <= naming.RESERVED_METHODS
+    assert public <= reserved.methods()
 
 
 def test_reserved_errors_cover_runtime() -> None:
     """Every error class of the runtime is reserved."""
     classes = {name for name in vars(weenats.errors) if name.endswith("Error")}
-    assert classes <= naming.RESERVED_ERRORS
+    assert classes <= reserved.classes()
 
 
 def test_reserved_fields_cover_pydantic() -> None:
     """Every public attribute of a pydantic model is reserved, except `model_*`."""
     public = {name for name in dir(pydantic.BaseModel) if not name.startswith(("_", "model_"))}
-    assert public <= naming.RESERVED_FIELDS
+    assert public <= reserved.fields()
 
 
 @pytest.mark.parametrize("package", ["email", "json", "nats", "weenats", "pydantic", "tests"])
 def test_foreign_package_names_are_detected(package: str) -> None:
     """Names of the standard library and of other packages are detected."""
-    assert naming.is_reserved_package(package)
-    assert not naming.is_reserved_package(f"{package}_service")
+    assert reserved.is_package(package)
+    assert not reserved.is_package(f"{package}_service")

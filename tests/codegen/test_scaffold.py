@@ -1,5 +1,6 @@
 """`weenats new`: writes a valid contract folder and overwrites nothing."""
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from testkit.properties import examples
 from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.source import load
-from weenats_codegen.scaffold import scaffold, singular
+from weenats_codegen.scaffold import scaffold, scaffold_sample, singular
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -23,9 +24,9 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_sample_matches_scaffold(tmp_path: Path, repository: Path) -> None:
-    """The contract and meta-schema of the repository equal the output of the scaffold."""
-    written = scaffold("receipts", tmp_path)
+def test_sample_is_that_of_repository(tmp_path: Path, repository: Path) -> None:
+    """The sample and the meta-schema equal those of the repository."""
+    written = scaffold_sample(tmp_path)
     assert sorted(written) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
     made = tree(tmp_path / "schemas")
     meta_schema = made.pop("service.schema.json")
@@ -34,15 +35,26 @@ def test_sample_matches_scaffold(tmp_path: Path, repository: Path) -> None:
     assert made == {f"receipts/{name}": content for name, content in sample.items()}
 
 
-def test_name_replaces_sample_name(tmp_path: Path) -> None:
-    """With another name no text of the sample remains."""
+def test_contract_is_neutral(tmp_path: Path) -> None:
+    """A new contract speaks of its own things only: nothing of the sample is in it."""
     scaffold("work-orders", tmp_path)
     made = tree(tmp_path / "schemas/work-orders")
     assert sorted(made) == ["service.yaml", "work-order.schema.json"]
-    assert not any(b"receipt" in content for content in made.values())
+    for content in made.values():
+        assert not re.search("receipt|item|price|customer|total|void", content.decode().lower())
     text = made["service.yaml"].decode()
     assert text.startswith("# yaml-language-server: $schema=../service.schema.json\n")
     assert "description: There is no such work order." in text
+
+
+def test_remains_of_killed_run_are_removed(tmp_path: Path) -> None:
+    """What a killed run left in the folder of the contracts is removed by the next one."""
+    (tmp_path / "schemas/.weenats-x/orders").mkdir(parents=True)
+    scaffold("orders", tmp_path)
+    assert sorted(path.name for path in (tmp_path / "schemas").iterdir()) == [
+        "orders",
+        "service.schema.json",
+    ]
 
 
 @examples(0.4)
@@ -74,7 +86,7 @@ def test_unusual_names_are_accepted(name: str, tmp_path: Path) -> None:
         ("../up", '"../up": is not a valid service name'),
         ("receipts\n", '"receipts\\n": is not a valid service name'),
         ("", '"": is not a valid service name'),
-        ("items", "this name makes no valid contract"),
+        ("renames", "this name makes no valid contract"),
         ("email", "the Python package would be email"),
         ("a" * 50, "is not a valid name"),
     ],

@@ -60,17 +60,22 @@ OneService = Annotated[
 @app.command(epilog=_example("weenats new invoices"))
 def new(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
-    ],
+        str | None, typer.Argument(metavar="NAME", help="The service: lower case, digits, dashes.")
+    ] = None,
     root: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder that contains `schemas`.")
     ] = Path(),
     *,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Write the sample contract `receipts` instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write a contract folder to start from."""
     from weenats_codegen.cli import new
 
+    if sample == (name is not None):
+        raise typer.BadParameter("use either NAME or --sample")
     new.new(name, root, as_json=json)
 
 

@@ -4,16 +4,17 @@ from pathlib import Path
 
 from weenats_codegen.cli.output import emit
 from weenats_codegen.loading import read
-from weenats_codegen.scaffold import scaffold
+from weenats_codegen.scaffold import scaffold, scaffold_sample
 
 
-def new(name: str, root: Path, *, as_json: bool) -> None:
-    """Write a contract folder, and print the next steps."""
-    written = [path.as_posix() for path in scaffold(name, root)]
-    contract = read(root / "schemas" / name)
-    files = "\n".join(f"  {path}" for path in written)
+def new(name: str | None, root: Path, *, as_json: bool) -> None:
+    """Write a contract folder, that of the sample without a name, and print the next steps."""
+    files = scaffold_sample(root) if name is None else scaffold(name, root)
+    written = [path.as_posix() for path in files]
+    contract = read(files[0].parent)
+    listing = "\n".join(f"  {path}" for path in written)
     text = (
-        f"[green]wrote[/]\n{files}\n\nnext:\n"
+        f"[green]wrote[/]\n{listing}\n\nnext:\n"
         "  edit the contract: remove what you do not need, rename the rest\n"
         "  weenats generate\n"
         f"  fill in generated/{contract.package}/handlers.py\n"

@@ -18,10 +18,9 @@ from typing import Final
 from weenats.testing import NatsServer
 from weenats_codegen.demo.recorder import Recorder
 from weenats_codegen.generate import generate
-from weenats_codegen.resources import sample_handlers
-from weenats_codegen.scaffold import scaffold
+from weenats_codegen.resources import SAMPLE, sample_handlers
+from weenats_codegen.scaffold import scaffold_sample
 
-_SERVICE: Final = "receipts"
 _STORY: Final = "weenats_codegen.demo.story"
 
 
@@ -39,12 +38,12 @@ def demo(recorder: Recorder) -> None:
 
 def _generate_sample(folder: Path, recorder: Recorder) -> None:
     """Write the sample contract and generate its package, with the sample handlers."""
-    recorder.chapter("weenats new receipts: a contract")
-    written = scaffold(_SERVICE, folder)
+    recorder.chapter("weenats new --sample: a contract")
+    written = scaffold_sample(folder)
     recorder.files([path.relative_to(folder).as_posix() for path in written])
 
     recorder.chapter("weenats generate: its Python package")
-    package = folder / "generated" / _SERVICE
+    package = folder / "generated" / SAMPLE
     package.mkdir(parents=True)
     # Existing handlers are never changed, so these are kept.
     (package / "handlers.py").write_text(sample_handlers(), encoding="utf-8")
@@ -70,6 +69,6 @@ def _importable(folder: Path) -> Generator[None]:
 
 
 def _forget() -> dict[str, ModuleType]:
-    prefix = f"{_SERVICE}."
+    prefix = f"{SAMPLE}."
     names = [name for name in sys.modules if f"{name}.".startswith(prefix) or name == _STORY]
     return {name: sys.modules.pop(name) for name in names}

@@ -48,7 +48,7 @@ class _Builder:
             package=self._data.get("python", {}).get("package") or naming.package_name(service),
             client=naming.client_class_name(service),
             handlers=naming.handlers_class_name(service),
-            stub=self._stub(service),
+            stub=naming.handlers_stub_name(service, self._bundle.definitions.keys()),
             errors=tuple(self._errors.values()),
             commands=self._operations("commands"),
             queries=self._operations("queries"),
@@ -102,12 +102,6 @@ class _Builder:
     def _model(self, *keys: str) -> str:
         """Return the class of a schema, "" if the contract has none there."""
         return self._bundle.names.get(self._root.location.child(*keys), "")
-
-    def _stub(self, service: str) -> str:
-        """Return a class name for handlers.py that is different from those of the models."""
-        name = naming.handlers_class_name(service).removesuffix("Handlers")
-        taken = {*self._bundle.definitions, *naming.RESERVED_CLASSES}
-        return f"{name}Service" if name in taken else name
 
 
 def _auth(value: Members | None) -> Auth | None:

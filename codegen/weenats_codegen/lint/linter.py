@@ -4,6 +4,7 @@ from typing import Final
 
 from weenats_codegen.ir.bundler import Bundler
 from weenats_codegen.lint import operations
+from weenats_codegen.lint.depth import check_depth
 from weenats_codegen.lint.names import check_names
 from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.schemas import check_schema, check_valid
@@ -43,4 +44,6 @@ def lint(source: Source, bundle: Bundler) -> list[Diagnostic]:
             found += check_schema(schema, is_file=is_file)
             found += check_unions(source, schema)
     found += check_names(root, None if invalid else bundle)
+    if not invalid:
+        found += check_depth(bundle)
     return sorted({*found, *invalid})

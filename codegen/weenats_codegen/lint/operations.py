@@ -5,8 +5,9 @@ import keyword
 from collections.abc import Iterator
 from typing import Final
 
+from weenats_codegen import reserved
 from weenats_codegen.lint.values import number
-from weenats_codegen.naming import is_reserved_package, package_name
+from weenats_codegen.naming import package_name
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.keywords import COMBINING, OBJECT
 from weenats_codegen.parser.source import Source
@@ -77,7 +78,7 @@ def check_package(contract: Node) -> Iterator[Diagnostic]:
         node, package = service, package_name(service.value)
     else:
         return
-    if is_reserved_package(package):
+    if reserved.is_package(package):
         yield node.diagnostic(
             f"the Python package would be {package}, which is the name of another package",
             f"set python.package to another name, such as {package}_service",

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple, cast
 
 from weenats_codegen.output.lock import LOCK
 
-_PREFIX: Final = ".weenats-"
-_STAGE: Final = f"{_PREFIX}stage"
+STAGE_PREFIX: Final = ".weenats-"
+"""The first letters of the names of folders that are removed at the end of a run."""
+_STAGE: Final = f"{STAGE_PREFIX}stage"
 _JOURNAL: Final = "journal.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_][A-Za-z0-9_.]*")
 
@@ -162,7 +163,7 @@ def _digest(path: Path) -> str:
 
 def _remains(folder: Path) -> Iterator[Path]:
     """Return the lock and the stages of runs; earlier versions gave these random names."""
-    return folder.glob(f"{_PREFIX}*")
+    return folder.glob(f"{STAGE_PREFIX}*")
 
 
 def _old(stage: Path, number: int) -> Path:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weenats_codegen.output import transaction
 from weenats_codegen.output.lock import locked
 from weenats_codegen.output.stubs import is_stub, is_untouched
-from weenats_codegen.render.package import MARK
+from weenats_codegen.reserved import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -40,7 +40,9 @@ class Source:
     root: Node
     files: Mapping[str, Node]
     diagnostics: tuple[Diagnostic, ...] = ()
-    _ends: dict[Location, Node] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ends: dict[Location, Node] = field(
+        default_factory=dict[Location, Node], init=False, repr=False, compare=False
+    )
 
     def resolve(self, location: Location, ref: str) -> Node:
         """Return the schema that a `$ref` refers to.

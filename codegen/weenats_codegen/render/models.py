@@ -8,7 +8,7 @@ from typing import Final, cast
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
 from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
-from pydantic import BaseModel, JsonValue
+from pydantic import JsonValue
 
 from weenats_codegen.ir.schemas import map_schemas
 from weenats_codegen.naming import field_name
@@ -22,12 +22,6 @@ _FORMAT_TYPES: Final = frozenset({"AwareDatetime", "date", "time", "timedelta", 
 _FORMAT_IMPORT: Final = re.compile(
     r"^from (?P<module>datetime|uuid|pydantic) import (?P<names>.+)\n", re.MULTILINE
 )
-# Attributes with these names would hide types that annotations use ("l" violates E741).
-_TYPE_NAMES: Final = frozenset({
-    "bool", "bytes", "dict", "float", "int", "list", "object", "set", "str", "tuple", "l",
-})  # fmt: skip
-# The prefixes that pydantic reserves (protected_namespaces).
-_PROTECTED: Final = ("model_dump", "model_validate")
 _FILE_HEADER: Final = "# models"
 # datamodel-code-generator passes it to `Field` as `repr`.
 _REPR: Final = "x-repr"
@@ -182,14 +176,14 @@ def _field_names(definitions: Mapping[str, Schema]) -> dict[str, str]:
         f"{class_name}.{name}": attribute
         for class_name, schema in definitions.items()
         for name, _ in _properties(schema)
-        if (attribute := _attribute(name)) != name
+        if (attribute := field_name(name)) != name
     }
 
 
 def _fields_without_null(definitions: Mapping[str, Schema]) -> set[tuple[str, str]]:
     """Return the classes and attributes of the properties that refuse null."""
     return {
-        (class_name, _attribute(name))
+        (class_name, field_name(name))
         for class_name, schema in definitions.items()
         for name, part in _properties(schema)
         if refuses_null(part, definitions)
@@ -203,13 +197,3 @@ def _properties(schema: JsonValue) -> Iterator[tuple[str, JsonValue]]:
         yield from properties.items() if isinstance(properties, dict) else ()
         for part in parts if isinstance(parts, list) else ():
             yield from _properties(part)
-
-
-def _attribute(name: str) -> str:
-    attribute = field_name(name)
-    if attribute.startswith("model_") and (
-        hasattr(BaseModel, attribute) or attribute.startswith(_PROTECTED)
-    ):
-        return f"field_{attribute}"
-    is_taken = attribute in _TYPE_NAMES or hasattr(BaseModel, attribute)
-    return f"{attribute}_" if is_taken else attribute

@@ -6,7 +6,7 @@ import asyncio
 from time import monotonic, perf_counter_ns, time_ns
 from typing import TYPE_CHECKING, Any, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["EndpointRunner"]
-_LOG: Final = limited_logger("weenats.service")
+_LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NO_CORRELATION: Final[dict[str, str]] = {}
 

@@ -9,7 +9,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["NatsTransport"]
-_LOG: Final = limited_logger("weenats.transport")
+_LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 _CLOSE_TIMEOUT: Final = 10.0
 

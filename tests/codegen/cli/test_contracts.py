@@ -122,6 +122,15 @@ def test_failing_check_never_says_fresh(
     assert "fresh" not in capsys.readouterr().out.replace('"fresh": false', "")
 
 
+def test_new_writes_the_sample(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`new --sample` writes the contract of the guides; a name beside it is wrong usage."""
+    assert main(["new", "--sample"]) == 0
+    assert "weenats run receipts.handlers:Receipts --embedded" in capsys.readouterr().out
+    assert "add-item:" in (project / "schemas/receipts/service.yaml").read_text()
+    assert main(["new", "orders", "--sample"]) == main(["new"]) == 2
+    assert "use either NAME or --sample" in capsys.readouterr().err
+
+
 def test_empty_folder_points_to_new(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`generate` and `check` without any contract say how to begin."""
     for verb in ("generate", "check"):
@@ -157,14 +166,14 @@ def test_unmodified_stub_is_regenerated(project: Path, capsys: pytest.CaptureFix
     """An unmodified handlers stub is regenerated when the contract changes."""
     main(["new", "orders"])
     main(["generate"])
-    rename_operation(project, "add-item", "put-item")
+    rename_operation(project, "rename", "retitle")
     assert main(["check"]) == 1
-    assert "+    async def put_item(" in capsys.readouterr().out
+    assert "+    async def retitle(" in capsys.readouterr().out
     assert main(["generate"]) == 0
     assert "generated/orders/handlers.py" in capsys.readouterr().out
     stub = (project / "generated/orders/handlers.py").read_text()
-    assert "async def put_item(" in stub
-    assert "async def add_item(" not in stub
+    assert "async def retitle(" in stub
+    assert "async def rename(" not in stub
 
 
 @pytest.mark.parametrize(
@@ -187,13 +196,13 @@ def test_outdated_handlers_are_reported(
     handlers = project / "generated/orders/handlers.py"
     mine = handlers.read_text().replace("raise UnimplementedError", "raise NotImplementedError", 1)
     handlers.write_text(mine)
-    rename_operation(project, "add-item", "put-item")
+    rename_operation(project, "rename", "retitle")
     main(["generate"])
     capsys.readouterr()
     assert main([verb]) == status
-    unknown = "has handlers that are not in the contract: add_item"
+    unknown = "has handlers that are not in the contract: rename"
     assert capsys.readouterr().err.splitlines() == [
-        "weenats: generated/orders/handlers.py lacks handlers of the contract: put_item",
+        "weenats: generated/orders/handlers.py lacks handlers of the contract: retitle",
         f"weenats: generated/orders/handlers.py {unknown}",
         *more,
     ]
@@ -202,8 +211,8 @@ def test_outdated_handlers_are_reported(
     assert json.loads(capsys.readouterr().out)["gaps"] == [
         {
             "file": "generated/orders/handlers.py",
-            "missing": ["put_item"],
-            "unknown": ["add_item"],
+            "missing": ["retitle"],
+            "unknown": ["rename"],
             "unreadable": "",
         }
     ]

@@ -12,6 +12,7 @@ import pytest
 from testkit.cli_service import TARGET, weenats_run
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
+from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
 
 
@@ -163,3 +164,22 @@ def test_run_requires_auth_for_protected_operation(
     told = capsys.readouterr().err
     assert "requires authentication for add-item: add with_auth(...)" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_run_shows_no_password(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """The servers are announced without the credentials in their URLs."""
+    with NatsServer(config='authorization { user: "bob", password: "s3cret" }') as server:
+        monkeypatch.setenv("NATS_URL", server.url.replace("nats://", "nats://bob:s3cret@"))
+        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, *options]
+        with child_process(
+            command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            process.terminate()
+            rest, log = process.communicate(timeout=LIMIT)
+    assert "receipts" in first
+    assert "s3cret" not in first + rest + log

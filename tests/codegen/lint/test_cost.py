@@ -111,6 +111,59 @@ def test_long_circle_of_references(tmp_path: Path) -> None:
     assert all("leads to a circle of $refs" in line for line in found)
 
 
+@pytest.mark.parametrize(
+    "link",
+    [
+        {**CLOSED, "properties": {"next": {"$ref": "NEXT"}}},
+        {**CLOSED, "properties": {"all": {"type": "array", "items": {"$ref": "NEXT"}}}},
+    ],
+)
+@pytest.mark.parametrize(("count", "is_valid"), [(20, True), (40, False), (500, False)])
+def test_circle_of_objects_is_bounded(
+    tmp_path: Path, link: dict[str, Any], count: int, *, is_valid: bool
+) -> None:
+    """A circle of objects that pydantic could not build is one problem."""
+    text = json.dumps(link)
+    definitions = {
+        f"d{n}": json.loads(text.replace("NEXT", f"#/$defs/d{(n + 1) % count}"))
+        for n in range(count)
+    }
+    contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+    found = problems(tmp_path, contract)
+    assert ["refers to more than 30 schemas" in line for line in found] == [True] * (not is_valid)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"type": "array", "items": {"$ref": "NEXT"}},
+        {"type": "object", "additionalProperties": {"$ref": "NEXT"}},
+        {"anyOf": [{"type": "integer"}, {"$ref": "NEXT"}]},
+    ],
+)
+@pytest.mark.parametrize(("count", "is_valid"), [(28, True), (29, False), (500, False)])
+def test_chain_of_lists_is_bounded(
+    tmp_path: Path, link: dict[str, Any], count: int, *, is_valid: bool
+) -> None:
+    """A chain of lists, maps or unions that pydantic could not build is one problem."""
+    definitions = chain(count, link, {"type": "array", "items": {"type": "string"}})
+    contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+    found = problems(tmp_path, contract)
+    assert ["refers to more than 30 schemas" in line for line in found] == [True] * (not is_valid)
+
+
+def test_deepest_valid_models_can_be_imported(generated: Any) -> None:
+    """The deepest circle that is not refused is built at half of Python's usual stack."""
+    inner = {"anyOf": [{"$ref": "NEXT"}, {"type": "null"}, {"type": "string"}]}
+    link = {"type": "array", "items": {"type": "object", "additionalProperties": inner}}
+    text = json.dumps({**CLOSED, "properties": {"next": link}})
+    definitions = {
+        f"d{n}": json.loads(text.replace("NEXT", f"#/$defs/d{(n + 1) % 28}")) for n in range(28)
+    }
+    contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
+    assert generated(contract).Run(x={"next": []}).x.next == []
+
+
 def test_branches_that_cannot_be_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Comparing the branches of a oneOf ends with a problem if it takes too many steps."""
     monkeypatch.setattr(unions, "_MAX_COMPARISONS", 10)

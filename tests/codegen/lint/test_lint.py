@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.properties import examples
+from weenats_codegen import reserved
 from weenats_codegen.lint import shape
 from weenats_codegen.loading import read
-from weenats_codegen.naming import RESERVED_CLASSES, RESERVED_METHODS
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.keywords import ONE, SUPPORTED
 from weenats_codegen.resources import service_meta_schema
@@ -107,8 +107,8 @@ def test_any_schema(properties: dict[str, object]) -> None:
 
 
 NAMES = st.sampled_from(
-    [name.lower() for name in sorted(RESERVED_CLASSES)]
-    + sorted(RESERVED_METHODS)
+    [name.lower() for name in sorted(reserved.classes()) if name[0].isalpha()]
+    + sorted(reserved.methods())
     + ["class", "def", "None", "true", "list", "print", "a", "A", "aB", "a-b", "a_b", "a--b", "x1"]
     + ["not-found", "not-found-error", "permission", "permission-error", "publish-a", "parcels"]
     + ["parcels-client", "parcels-handlers", "parcel", "sent", "lost", "lost-error", "contract"]

@@ -16,7 +16,7 @@ from testkit.processes import child_process, python_environment
 from weenats_codegen.output import lock, transaction
 from weenats_codegen.output.lock import LOCK, locked, locked_for_reading
 from weenats_codegen.output.writer import write
-from weenats_codegen.render.package import MARK
+from weenats_codegen.reserved import MARK
 
 OLD = {f"p/m{number}.py": f"old = {number}\n" for number in range(4)}
 NEW = {f"p/m{number}.py": f"new = {number}\n" for number in range(4)} | {"q/new.py": "new = 1\n"}

@@ -9,7 +9,7 @@ import pytest
 
 from weenats_codegen.output.lock import LOCK
 from weenats_codegen.output.writer import Report, diff, write
-from weenats_codegen.render.package import MARK
+from weenats_codegen.reserved import MARK
 
 FILES = {"p/a.py": "a = 1\n", "p/b.py": "b = 1\n", "p/handlers.py": "stub\n", "p/py.typed": ""}
 OURS = f"{MARK}x/service.yaml. Do not edit.\n"
