@@ -1,6 +1,6 @@
 """Settings and fixtures of all tests: signals, Hypothesis profiles, a nats-server, the sample."""
 
-import logging
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
-from weenats._internal.limited_log import RateFilter
+from weenats._internal.limited_log import LimitedLogger
 
 # How long an example takes depends on the machine, and on coverage.
 settings.register_profile(
@@ -32,11 +32,11 @@ def pytest_configure() -> None:
 @pytest.fixture(autouse=True)
 def fresh_log_limits() -> None:
     """Log records that earlier tests caused do not count towards the limits of this one."""
-    for logger in logging.root.manager.loggerDict.values():
-        if isinstance(logger, logging.Logger):
-            for each in logger.filters:
-                if isinstance(each, RateFilter):
-                    each._kinds.clear()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("weenats.") and isinstance(
+            log := vars(module).get("_LOG"), LimitedLogger
+        ):
+            log._kinds.clear()
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+from pydantic_core import from_json
 
 from weenats.codec.failures import decode_model
 from weenats.codec.replies import error_in_headers, is_answer
-from weenats.errors import ServiceError
+from weenats.errors import InternalError
 from weenats.model import Model
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
@@ -16,22 +18,39 @@ from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, S
 if TYPE_CHECKING:
     from weenats.transport.base import Transport
 
-__all__ = ["check_health", "get_service_info", "get_service_stats", "list_instances", "list_stats"]
+__all__ = [
+    "OnInvalid",
+    "check_health",
+    "get_service_info",
+    "get_service_stats",
+    "list_infos",
+    "list_instances",
+    "list_stats",
+]
 _QUIET: Final = 0.15
+_MAX_NAME_LENGTH: Final = 50
 ModelT = TypeVar("ModelT", bound=Model)
-InstanceT = TypeVar("InstanceT", PingResponse, StatsResponse)
+InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
+OnInvalid = Callable[[InternalError], None]
+"""Takes the error of a reply that violates ADR-32; the error names its sender and what is wrong."""
 
 
 async def list_instances(
-    transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
+    transport: Transport,
+    service: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
+    on_invalid: OnInvalid | None = None,
 ) -> list[PingResponse]:
     """Return all running instances, of one service or of all (ADR-32 PING).
 
     Args:
         transport: the connection.
-        service: the name of the service; None for all services.
+        service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
+        on_invalid: called for each reply that violates ADR-32; such replies are left out.
 
     Returns:
         The instances, sorted by name and id.
@@ -47,19 +66,56 @@ async def list_instances(
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
     """
-    return await _request_all(transport, "PING", service, PingResponse, timeout, headers)
+    return await _request_all(
+        transport, "PING", service, PingResponse, timeout, headers, on_invalid
+    )
+
+
+async def list_infos(
+    transport: Transport,
+    service: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
+    on_invalid: OnInvalid | None = None,
+) -> list[InfoResponse]:
+    """Return the descriptions of all running instances, of one service or of all (ADR-32 INFO).
+
+    Args:
+        transport: the connection.
+        service: the name of the service, of any framework; None for all services.
+        timeout: the time limit in seconds; it ends earlier when no more replies arrive.
+        headers: encoded header lines to send.
+        on_invalid: called for each reply that violates ADR-32; such replies are left out.
+
+    Returns:
+        The descriptions, sorted by name and id.
+
+    Raises:
+        SubjectError: the name is not valid.
+        ServiceError: see Transport.request_many.
+    """
+    return await _request_all(
+        transport, "INFO", service, InfoResponse, timeout, headers, on_invalid
+    )
 
 
 async def list_stats(
-    transport: Transport, service: str | None = None, *, timeout: float = 2.0, headers: bytes = b""
+    transport: Transport,
+    service: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
+    on_invalid: OnInvalid | None = None,
 ) -> list[StatsResponse]:
     """Return the statistics of all running instances, of one service or of all (ADR-32 STATS).
 
     Args:
         transport: the connection.
-        service: the name of the service; None for all services.
+        service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
+        on_invalid: called for each reply that violates ADR-32; such replies are left out.
 
     Returns:
         The statistics, sorted by name and id.
@@ -68,7 +124,9 @@ async def list_stats(
         SubjectError: the name is not valid.
         ServiceError: see Transport.request_many.
     """
-    return await _request_all(transport, "STATS", service, StatsResponse, timeout, headers)
+    return await _request_all(
+        transport, "STATS", service, StatsResponse, timeout, headers, on_invalid
+    )
 
 
 async def get_service_info(
@@ -92,7 +150,7 @@ async def get_service_info(
         SubjectError: the name or the instance is not valid.
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
-    subject = subjects.discovery("INFO", subjects.check_service_name(service), instance_id)
+    subject = subjects.discovery("INFO", subjects.check_discovered_name(service), instance_id)
     return await _request(transport, subject, InfoResponse, timeout, headers)
 
 
@@ -117,7 +175,7 @@ async def get_service_stats(
         SubjectError: the name or the instance is not valid.
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
-    subject = subjects.discovery("STATS", subjects.check_service_name(service), instance_id)
+    subject = subjects.discovery("STATS", subjects.check_discovered_name(service), instance_id)
     return await _request(transport, subject, StatsResponse, timeout, headers)
 
 
@@ -157,9 +215,10 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     model: type[InstanceT],
     timeout: float,
     headers: bytes,
+    on_invalid: OnInvalid | None,
 ) -> list[InstanceT]:
     if service is not None:
-        subjects.check_service_name(service)
+        subjects.check_discovered_name(service)
     replies = await transport.request_many(
         subjects.discovery(verb, service),
         b"",
@@ -170,6 +229,23 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     )
     found: list[InstanceT] = []
     for reply in replies:
-        with suppress(ServiceError):  # a service of another framework that violates ADR-32
+        try:
             found.append(decode_model(model, reply.payload))
+        except InternalError as error:  # a service of another framework that violates ADR-32
+            if on_invalid is not None:
+                on_invalid(_invalid(verb, reply.payload, error))
     return sorted(found, key=lambda instance: (instance.name, instance.id))
+
+
+def _invalid(verb: str, payload: bytes, error: InternalError) -> InternalError:
+    """Return the error of an invalid reply, with its sender as far as the reply names it."""
+    try:
+        reply: object = from_json(payload)
+    except ValueError:
+        reply = None
+    members = cast("dict[str, object]", reply) if isinstance(reply, dict) else {}
+    names = [each for each in (members.get("name"), members.get("id")) if isinstance(each, str)]
+    sender = " ".join(each[:_MAX_NAME_LENGTH] for each in names) or "a service"
+    first = error.details["violations"][0]
+    what = ": ".join(part for part in (first["pointer"], first["message"]) if part)
+    return InternalError(f"{sender} sent an invalid reply to {verb}: {what}", details=error.details)

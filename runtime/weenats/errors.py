@@ -15,7 +15,8 @@ ServiceError
 ├── UnimplementedError          UNIMPLEMENTED        501   the service does not have the operation
 ├── UnavailableError            UNAVAILABLE          503   the service cannot take calls now
 │   ├── NoRespondersError                                  no service is subscribed to the subject
-│   └── ConnectionLostError                                no connection to NATS; outcome unknown
+│   ├── ConnectionLostError                                no connection to NATS; outcome unknown
+│   └── WrongEventLoopError                                opened on another event loop
 └── DeadlineExceededError       DEADLINE_EXCEEDED    504   the deadline of the call has passed
 
 Errors that a contract declares are generated as subclasses of these, with a `name` and typed
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
     from weenats.model import Model
@@ -130,18 +131,15 @@ class ServiceError(Exception):
     description: ClassVar[str] = "The call failed."
     details_type: ClassVar[type[Model] | None] = None
 
-    details: Any
+    # Defaults, for subclasses that do not call `super().__init__`.
+    message: str = description
+    details: Any = None
     """A JSON object, a Model, or None."""
+    remote: bool = False
 
-    if not TYPE_CHECKING:  # it takes what the `__init__` of each subclass takes
-
-        def __new__(cls, *args: object, **_: object) -> Self:
-            """Create an error that is valid even if a subclass does not call `super().__init__`."""
-            error = super().__new__(cls, *args)
-            error.message = cls.description
-            error.details = None
-            error.remote = False
-            return error
+    def __init_subclass__(cls, **arguments: object) -> None:
+        super().__init_subclass__(**arguments)
+        cls.message = cls.description
 
     def __init__(
         self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None

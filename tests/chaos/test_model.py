@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from testkit.chaos.history import history_of
 from testkit.chaos.journal import Journal
-from testkit.chaos.model import GIVEN_UP, SUCCESS, Call, Execution, History, violations
+from testkit.chaos.model import (
+    GIVEN_UP,
+    SUCCESS,
+    Call,
+    Disturbance,
+    Execution,
+    History,
+    violations,
+)
 
 
 def valid_history() -> History:
@@ -113,11 +122,11 @@ def test_invalid_history_is_reported(doctor: Callable[[History], None], objectio
 def test_history_is_read_from_journals(tmp_path: Path) -> None:
     """Journals are read; an incomplete last line is ignored."""
     client, service = Journal(tmp_path / "client.journal"), Journal(tmp_path / "service.journal")
-    client.write("called", call="c-1", idempotent=False)
+    client.write("called", call="c-1", idempotent=False, timeout=3)
     service.write("began", call="c-1", message="m-1", attempt=1)
     service.write("ended", message="m-1", attempt=1, how=SUCCESS)
     client.write("answered", call="c-1", outcome=SUCCESS)
-    client.write("called", call="c-2", idempotent=False)
+    client.write("called", call="c-2", idempotent=False, timeout=3)
     with (tmp_path / "service.journal").open("a") as torn:
         torn.write('{"what": "be')
     history = history_of([tmp_path / "client.journal", tmp_path / "service.journal"], [])
@@ -125,3 +134,60 @@ def test_history_is_read_from_journals(tmp_path: Path) -> None:
         journal.close()
     assert history.executions == [Execution("c-1", "m-1", 1, "service", [SUCCESS])]
     assert violations(history) == ["c-2 has no outcome"]
+
+
+def late_history(outcome: str, *disturbances: Disturbance, **call: Any) -> History:
+    """Return a history of one call that took three seconds, executed by a service that lives."""
+    return History(
+        calls={
+            "c-1": Call(
+                "c-1", "client-0-1", idempotent=False, outcomes=[outcome], began=100, ended=103,
+                **call,
+            )
+        },
+        executions=[Execution("c-1", "m-1", 1, "service-1-1", [SUCCESS], began=100, ended=100)],
+        disturbances=list(disturbances),
+    )  # fmt: skip
+
+
+UNEXPLAINED = ["DEADLINE_EXCEEDED local", "UNAVAILABLE local", "INTERNAL local", "wrong reply"]
+
+
+@pytest.mark.parametrize("outcome", UNEXPLAINED)
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        Disturbance("", 0, 90),
+        Disturbance("", 104, 105),
+        Disturbance("service-2-", 100, 101),
+        Disturbance("client-1-", 100, 101),
+    ],
+)
+def test_failure_without_a_cause_is_reported(outcome: str, disturbance: Disturbance) -> None:
+    """Faults at another time, or of other processes, explain nothing."""
+    found = [f"c-1 ended in {outcome} although nothing was wrong"]
+    assert violations(late_history(outcome)) == found
+    assert violations(late_history(outcome, disturbance)) == found
+
+
+@pytest.mark.parametrize("outcome", UNEXPLAINED)
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        Disturbance("", 102, 110),
+        Disturbance("", 96, 99),
+        Disturbance("service-1-", 101, 102),
+        Disturbance("client-0-", 90, 110),
+    ],
+)
+def test_faults_near_a_call_explain_its_failure(outcome: str, disturbance: Disturbance) -> None:
+    """A fault of the client, of the service that executed it, or of all is a cause."""
+    assert violations(late_history(outcome, disturbance)) == []
+
+
+def test_impatient_calls_and_slow_handlers_need_no_fault() -> None:
+    """A deadline passes when the caller hardly waits, or when the handler takes longer."""
+    assert violations(late_history("DEADLINE_EXCEEDED local", timeout=0.02)) == []
+    slow = late_history("DEADLINE_EXCEEDED remote")
+    slow.executions[0].dawdles = True
+    assert violations(slow) == []

@@ -141,7 +141,7 @@ def test_environment_variables() -> None:
 
 def test_loggers() -> None:
     """The observability guide lists the loggers of the runtime."""
-    names = set(re.findall(r'getLogger\("([\w.]+)"\)', source("runtime/weenats")))
+    names = set(re.findall(r'(?:getLogger|LimitedLogger)\("([\w.]+)"\)', source("runtime/weenats")))
     (table,) = (
         table
         for table in document("runtime/docs/observability.md").tables

@@ -18,7 +18,13 @@ from weenats import (
     NoRespondersError,
     RequestContext,
 )
-from weenats.discovery import check_health, get_service_info, list_instances
+from weenats.discovery import (
+    check_health,
+    get_service_info,
+    list_infos,
+    list_instances,
+    list_stats,
+)
 from weenats.protocol.subjects import SubjectError
 
 if TYPE_CHECKING:
@@ -141,15 +147,23 @@ async def test_discovery_without_responders(nats_url: str) -> None:
 
 async def test_invalid_discovery_replies(raw: RawClient, nats_url: str) -> None:
     """Replies that break ADR-32 are left out of lists; a direct request raises InternalError."""
+    invalid: list[InternalError] = []
 
     async def nonsense(message: Any) -> None:
-        await raw.publish(message.reply, b"{}")
+        await raw.publish(message.reply, b'{"name": "odd", "id": "i-1"}')
 
     await raw.subscribe("$SRV.*.odd", cb=nonsense)
     await raw.flush()
     await raw.flush()
     transport = NatsTransport(nats_url)
     assert await list_instances(transport, "odd", timeout=5) == []
+    for listing in (list_instances, list_infos, list_stats):
+        assert await listing(transport, "odd", timeout=5, on_invalid=invalid.append) == []
+    told = [each.message.partition(": ")[0] for each in invalid]
+    assert told == [
+        f"odd i-1 sent an invalid reply to {verb}" for verb in ("PING", "INFO", "STATS")
+    ]
+    assert invalid[0].details["violations"][0]["pointer"] == "/type"
     with pytest.raises(InternalError):
         await get_service_info(transport, "odd", timeout=5)
     await transport.close()

@@ -107,10 +107,10 @@ async def test_stats_contain_monitoring_snapshots(
 
 
 async def test_stats_without_monitoring(client: ProbeClient, raw: RawClient) -> None:
-    """A service without monitoring adds nothing to its statistics."""
+    """A service without monitoring adds nothing to its statistics but its health."""
     await client.run("k", Run(action="a"))
     stats = load_valid("stats-response", (await raw.request("$SRV.STATS.probe", b"")).data)
-    assert "data" not in stats
+    assert stats["data"] == {"health": {"live": True, "ready": True, "checks": []}}
     assert all("data" not in each for each in stats["endpoints"])
 
 

@@ -18,9 +18,10 @@ pytestmark = [pytest.mark.wheel, pytest.mark.timeout(300)]
 PROBE = """
 import importlib, json, pkgutil, sys, weenats
 for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
-    # The ones that are for pytest, and for those who have the SDK of OpenTelemetry.
+    # The ones that are for pytest, and for those who have the SDK of OpenTelemetry or aiohttp.
     with_sdk = ("weenats.telemetry.late_span", "weenats.telemetry.otlp")
-    if module.name not in ("weenats.testing.plugin", *with_sdk):
+    with_aiohttp = "weenats.service.health.http"
+    if module.name not in ("weenats.testing.plugin", *with_sdk, with_aiohttp):
         importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
@@ -56,7 +57,16 @@ import json
 from importlib.metadata import distributions
 print(json.dumps([each.name for each in distributions()]))
 """
-NOT_IN_BASE = {"jinja2", "datamodel_code_generator", "ruff", "yaml", "jsonschema", "typer", "rich"}
+NOT_IN_BASE = {
+    "jinja2",
+    "datamodel_code_generator",
+    "ruff",
+    "yaml",
+    "jsonschema",
+    "typer",
+    "rich",
+    "aiohttp",
+}
 
 
 @pytest.fixture(scope="module")

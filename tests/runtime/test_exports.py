@@ -43,7 +43,8 @@ EXPORTS = {
         AnyOperation AuthRequirement Command Entity Event Query RateLimit ServiceContract
     """,
     "weenats.discovery": """
-        check_health get_service_info get_service_stats list_instances list_stats
+        OnInvalid check_health get_service_info get_service_stats list_infos list_instances
+        list_stats
     """,
     "weenats.errors": """
         AbortedError AlreadyExistsError CancelledError Code ConnectionLostError

@@ -289,6 +289,7 @@ async def transports() -> None:
     transport: Transport = NatsTransport("nats://localhost:4222", ConnectionOptions())
     transport = MemoryTransport(MemoryBroker(), max_payload=1024)
     assert_type(transport.server_address, tuple[str, int] | None)
+    assert_type(transport.is_connected, bool)
     assert_type(transport.max_payload, int)
     delivery = await transport.request("subject", b"", b"", 1.0)
     assert_type(delivery, Delivery)

@@ -1,5 +1,6 @@
 """The commands with their arguments and help; each one imports its implementation when it runs."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -7,9 +8,7 @@ import typer
 
 app = typer.Typer(
     name="weenats",
-    help="Contract-first, typed services over NATS.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -27,16 +26,48 @@ def _split(text: str | None) -> list[str]:
     return [item for item in (part.strip() for part in (text or "").split(",")) if item]
 
 
-def _service_name(text: str | None) -> str | None:
-    """Refuse text that is not a valid service name."""
-    if text is not None:
-        from weenats.protocol.subjects import check_service_name
-
-        try:
-            check_service_name(text)
-        except ValueError as error:
-            raise typer.BadParameter(str(error)) from None
+def _checked(check: Callable[[str], object], text: str | None) -> str | None:
+    try:
+        if text is not None:
+            check(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     return text
+
+
+def _own_service(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a service."""
+    from weenats.protocol.subjects import check_service_name
+
+    return _checked(check_service_name, text)
+
+
+def _any_service(text: str | None) -> str | None:
+    """Refuse text that is not a valid name of a service of any framework."""
+    from weenats.protocol.subjects import check_discovered_name
+
+    return _checked(check_discovered_name, text)
+
+
+def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls it
+    if requested:
+        from importlib.metadata import version
+
+        typer.echo(f"weenats {version('weenats')}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Contract-first, typed services over NATS."""
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -52,7 +83,7 @@ Servers = Annotated[
 OneService = Annotated[
     str | None,
     typer.Argument(
-        metavar="SERVICE", callback=_service_name, help="Show only the instances of this service."
+        metavar="SERVICE", callback=_any_service, help="Show only the instances of this service."
     ),
 ]
 
@@ -146,7 +177,7 @@ def run(
 )
 def call(  # noqa: PLR0913, PLR0917 - the options of a call
     service: Annotated[
-        str, typer.Argument(metavar="SERVICE", callback=_service_name, help="The service.")
+        str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
     key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
@@ -275,6 +306,28 @@ def top(
     from weenats_codegen.cli import top
 
     top.top(service, _split(servers), interval=interval, once=once, as_json=json)
+
+
+@app.command(epilog=_example("weenats health receipts"))
+def health(
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", callback=_any_service, help="The service.")
+    ],
+    instance: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Only the instance with this id (default: all)."),
+    ] = None,
+    servers: Servers = _LOCAL,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for the replies.")
+    ] = 5.0,
+    *,
+    json: Json = False,
+) -> None:
+    """Show whether the instances of a service are ready; exit with 1 if one is not."""
+    from weenats_codegen.cli import health
+
+    health.health(service, instance, _split(servers), timeout=timeout, as_json=json)
 
 
 @app.command(epilog=_example("weenats demo"))

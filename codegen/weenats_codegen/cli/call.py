@@ -3,11 +3,11 @@
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import typer
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -15,19 +15,29 @@ from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
 from weenats.codec.replies import error_in_headers, is_reply
-from weenats.discovery import get_service_info, list_instances
-from weenats.errors import NoRespondersError, ServiceError
+from weenats.codec.violations import violations
+from weenats.discovery import get_service_info, list_infos, list_instances, list_stats
+from weenats.errors import (
+    CLASS_OF_CODE,
+    DeadlineExceededError,
+    InternalError,
+    NoRespondersError,
+    ServiceError,
+)
 from weenats.protocol import headers, messages
 from weenats.protocol.identifiers import STAMPER
-from weenats.protocol.subjects import Kind, SubjectError, build, cancel
+from weenats.protocol.subjects import Kind, SubjectError, build, cancel, check_component
 from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.instances import not_running, reported_health, trouble
 from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from weenats.transport.base import Delivery
     from weenats.transport.nats import NatsTransport
 
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
@@ -64,8 +74,12 @@ def parse_payload(text: str | None) -> JsonValue:
     """Return the payload; `-` reads standard input, None is an empty object."""
     if text is None:
         return {}
+    if text == "-" and cast("object", sys.stdin) is None:
+        raise typer.BadParameter("standard input is closed")
     try:
-        value: JsonValue = json.loads(sys.stdin.read() if text == "-" else text)
+        # As bytes: JSON is UTF-8, whatever the locale is.
+        value: JsonValue = json.loads(sys.stdin.buffer.read() if text == "-" else text)
+        json.dumps(value, allow_nan=False)  # NaN, and numbers that are too large for a float
     except ValueError as error:
         raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
     except RecursionError:
@@ -80,34 +94,66 @@ async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[s
         left = deadline - monotonic()
         instances = asyncio.ensure_future(_instances(transport, arguments.service, left))
         try:
-            endpoint, kind = await locate(transport, arguments, instances, left)
+            endpoint, kind = await locate(transport, arguments, left)
             check_subject(arguments, endpoint, kind)
             request = encode_request(arguments, payload, endpoint, kind)
-            lines = headers.encode({headers.TIMEOUT: str(round((deadline - monotonic()) * 1000))})
-            if arguments.token:
-                warn_if_exposed(transport)
-            delivery = await transport.request(
-                endpoint.subject,
-                request,
-                lines,
-                deadline,
-                is_reply,
-                cancel_subject=cancel(arguments.service),
-            )
-        except NoRespondersError:
-            raise CliError(f"no instance of {arguments.service} is running") from None
+            delivery = await _send(transport, arguments, endpoint.subject, request, deadline)
         finally:
             await instances
+    return decode_reply(delivery, arguments.service, kind)
+
+
+async def _send(
+    transport: "NatsTransport", arguments: Arguments, subject: str, request: bytes, deadline: float
+) -> "Delivery":
+    remaining = round((deadline - monotonic()) * 1000)
+    if remaining <= 0:
+        raise DeadlineExceededError("the time of --timeout passed before the call was sent")
+    lines = headers.encode({headers.TIMEOUT: str(remaining)})
+    if arguments.token:
+        warn_if_exposed(transport)
+    service = arguments.service
+    try:
+        return await transport.request(
+            subject, request, lines, deadline, is_reply, cancel_subject=cancel(service)
+        )
+    except NoRespondersError as error:
+        raise await _not_served(transport, service, error) from None
+
+
+async def _not_served(
+    transport: "NatsTransport", service: str, error: NoRespondersError
+) -> Exception:
+    """Return why instances that are running do not take calls, as they report it."""
+    reasons: set[str] = set()
+    with suppress(ServiceError):
+        found = await list_stats(transport, service)
+        reasons = {text for each in found if (text := trouble(reported_health(each)))}
+    if not reasons:
+        return error
+    return CliError(
+        f"UNAVAILABLE: no instance of {service} takes calls now: {'; '.join(sorted(reasons))}"
+    )
+
+
+def decode_reply(delivery: "Delivery", service: str, kind: Kind) -> Reply:
+    """Return the reply of a service.
+
+    Raises:
+        CliError: It is not valid.
+    """
     replies: TypeAdapter[Reply] = TypeAdapter(
         messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
     try:
         return replies.validate_json(delivery.payload, by_name=False)
-    except ValidationError:
-        error = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
-        if error is None:
-            raise
-        raise error from None
+    except ValidationError as error:
+        failure = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
+        if failure is not None:
+            raise failure from None
+        first = violations(error, delivery.payload)[0]
+        what = ": ".join(part for part in (first["pointer"], first["message"]) if part)
+        raise CliError(f"{service} sent an invalid reply: {what}") from None
 
 
 async def _instances(
@@ -125,22 +171,25 @@ async def _instances(
 
 
 async def locate(
-    transport: "NatsTransport",
-    arguments: Arguments,
-    instances: Awaitable[list[messages.PingResponse]],
-    timeout: float,
+    transport: "NatsTransport", arguments: Arguments, timeout: float
 ) -> tuple[messages.EndpointInfo, Kind]:
     """Find an operation at one instance, otherwise at the others, whose contract may differ."""
     service, operation = arguments.service, arguments.operation
-    info = await get_service_info(transport, service, timeout=timeout)
     try:
-        return find(info, operation)
-    except CliError as missing:
-        for each in await instances:
-            with suppress(CliError, ServiceError):
-                other = await get_service_info(transport, service, each.id, timeout=timeout)
-                return find(other, operation)
-        raise missing from None
+        info = await get_service_info(transport, service, timeout=timeout)
+    except NoRespondersError:
+        raise await not_running(transport, service) from None
+    except InternalError as error:
+        missing: Exception = error  # of a foreign service; another instance may be valid
+    else:
+        try:
+            return find(info, operation)
+        except CliError as error:
+            missing = error
+    for other in await list_infos(transport, service, timeout=timeout):
+        with suppress(CliError):
+            return find(other, operation)
+    raise missing from None
 
 
 def find(info: messages.InfoResponse, operation: str) -> tuple[messages.EndpointInfo, Kind]:
@@ -148,13 +197,14 @@ def find(info: messages.InfoResponse, operation: str) -> tuple[messages.Endpoint
     known: list[str] = []
     for endpoint in info.endpoints:
         metadata = _metadata(endpoint)
-        if metadata.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
+        if not metadata:
             continue
-        if metadata.get("operation") == operation:
+        if metadata["operation"] == operation:
             return endpoint, Kind(metadata["kind"])
-        known.append(metadata.get("operation", ""))
+        known.append(metadata["operation"])
     has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
-    raise CliError(f"{info.name} {info.version} has no operation {operation}; {has}")
+    hint = did_you_mean(operation, known, has)
+    raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
 
 
 def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: Kind) -> None:
@@ -174,8 +224,16 @@ def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: K
 
 
 def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
-    """Return the metadata of an endpoint, which other services may not have."""
-    return endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
+    """Return the metadata of an endpoint, {} if it is not one that weenats can call."""
+    metadata = endpoint.metadata if isinstance(endpoint.metadata, dict) else {}
+    if metadata.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
+        return {}
+    try:
+        for name in ("operation", "aggregate"):
+            check_component(metadata[name])
+    except (KeyError, SubjectError):
+        return {}
+    return metadata
 
 
 def encode_request(
@@ -185,7 +243,8 @@ def encode_request(
     token = arguments.token
     try:
         authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
-        target = messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=arguments.key)
+        aggregate = _metadata(endpoint)["aggregate"]
+        target = messages.AggregateId(type=aggregate, key=arguments.key)
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(
             message_id=message_id,
@@ -219,7 +278,8 @@ def failure_line(failure: messages.Failure) -> str:
     """Return an error as one line: code, declared name, message, then what the details add."""
     error = failure.error
     details = error.details if isinstance(error.details, dict) else {}
-    declared, wait = details.get("error"), details.get("retryAfter")
+    declared = details.get("error")
+    wait = CLASS_OF_CODE[error.code](error.message, details=details).retry_after
     line = f"{error.code}: {error.message}"
     if isinstance(declared, str):
         line = f"{error.code} {declared}: {error.message}"
@@ -227,8 +287,8 @@ def failure_line(failure: messages.Failure) -> str:
             return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
     if violations := "; ".join(each for each in _violations(details) if each not in error.message):
         return f"{line} ({violations})"
-    if isinstance(wait, int | float):
-        return f"{line} (retry in {wait / 1000:g} s)"
+    if wait is not None:
+        return f"{line} (retry in {wait:g} s)"
     hint = " (pass a token with --token or WEENATS_TOKEN)"
     return f"{line}{hint}" if error.code == "UNAUTHENTICATED" else line
 
@@ -236,7 +296,7 @@ def failure_line(failure: messages.Failure) -> str:
 def _violations(details: dict[str, JsonValue]) -> list[str]:
     """Return what was wrong in a request, if the details contain it."""
     try:
-        violations = messages.InvalidArgumentDetails.model_validate(details).violations
+        found = messages.InvalidArgumentDetails.model_validate(details).violations
     except ValidationError:
         return []
-    return [f"{each.pointer}: {each.message}" for each in violations]
+    return [f"{each.pointer}: {each.message}" for each in found]

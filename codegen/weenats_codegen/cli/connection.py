@@ -1,5 +1,6 @@
 """The connection of a command, and whether the instances it finds have the same contract."""
 
+import logging
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from weenats.protocol.timeouts import seconds
 from weenats.transport.nats import NatsTransport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import warn
+from weenats_codegen.cli.output import WarningLog, warn
 
 _DEFAULT_TIMEOUT: Final = seconds(ConnectionOptions().connect_timeout)
 _DIGEST_LENGTH: Final = 15
@@ -31,6 +32,7 @@ async def connection(
     Raises:
         CliError: No server is available.
     """
+    logging.basicConfig(handlers=[WarningLog()])
     options = ConnectionOptions(connect_timeout=min(timeout, _DEFAULT_TIMEOUT))
     transport = NatsTransport(servers, options)
     try:

@@ -1,5 +1,9 @@
 """What a user reads when a command fails: one line for each error."""
 
+import os
+import traceback
+
+from weenats_codegen.cli.locations import location, user_location
 from weenats_codegen.cli.output import one_line
 from weenats_codegen.parser.diagnostics import ContractError
 
@@ -18,15 +22,22 @@ class CliError(Exception):
 
 
 def describe(error: Exception) -> list[str]:
-    """Return the lines to print for an error, none if it is a bug in weenats itself."""
+    """Return the lines to print for an error."""
     if isinstance(error, ContractError):
         return [str(diagnostic) for diagnostic in error.diagnostics]
     if isinstance(error, ModuleNotFoundError):
         extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        install = f"pip install 'weenats[{extra}]'"
-        return [f"this needs the extra `{extra}`: {install}"] if extra else []
+        if extra:
+            return [f"this needs the extra `{extra}`: pip install 'weenats[{extra}]'"]
     # The errors of the runtime, without importing it.
     kinds = type(error).__mro__
     is_runtime_error = any(kind.__module__.startswith("weenats.") for kind in kinds)
-    expected = isinstance(error, CliError | OSError) or is_runtime_error
-    return [one_line(str(error))] if expected else []
+    if isinstance(error, CliError | OSError) or is_runtime_error:
+        return [one_line(str(error)) or type(error).__name__]
+    if os.environ.get("WEENATS_TRACEBACK"):
+        return [line for part in traceback.format_exception(error) for line in part.splitlines()]
+    if where := user_location(error):
+        return [f"{type(error).__name__}: {error} ({where})"]
+    # Its text is left out, since it may have values of payloads.
+    name, where = type(error).__name__, location(error)
+    return [f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"]

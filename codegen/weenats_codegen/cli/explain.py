@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
+from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.cli.targets import builder_of
 
 if TYPE_CHECKING:
@@ -22,27 +23,44 @@ def explain(target: str, operation: str | None, *, as_json: bool) -> None:
     """
     policies = builder_of(target).explain()
     if operation is not None:
-        known = ", ".join(each.operation for each in policies)
+        known = [each.operation for each in policies]
         policies = tuple(each for each in policies if each.operation == operation)
         if not policies:
-            raise CliError(f"there is no operation {operation}; known are {known}")
+            hint = did_you_mean(operation, known, f"known are {', '.join(known)}")
+            raise CliError(f"there is no operation {operation}; {hint}")
     data = [asdict(each) for each in policies]
     emit(data, as_json=as_json, render=lambda: _rendered(policies))
 
 
 def _rendered(policies: Sequence["OperationPolicy"]) -> "Table":
-    """Return the operations one below the other, each with its settings."""
+    """Return the settings that all operations share, then each operation with its others."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("operation / setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("from", no_wrap=True, style="dim")
+    common = _common(policies)
+    if common:
+        table.add_row("[bold]all operations[/]")
+        _add_settings(table, common)
     for policy in policies:
         table.add_row(f"[bold]{plain(policy.operation)}[/]", plain(policy.subject), policy.kind)
-        for setting in policy.settings:
-            table.add_row(f"  {setting.name}", plain(_value(setting)), setting.source)
+        _add_settings(table, [each for each in policy.settings if each not in common])
     return table
+
+
+def _common(policies: Sequence["OperationPolicy"]) -> list["Setting"]:
+    """Return the settings that all of several operations have."""
+    if len(policies) == 1:
+        return []
+    first, *others = policies
+    return [each for each in first.settings if all(each in other.settings for other in others)]
+
+
+def _add_settings(table: "Table", settings: Sequence["Setting"]) -> None:
+    for each in settings:
+        table.add_row(f"  {each.name}", plain(_value(each)), each.source)
 
 
 def _value(setting: "Setting") -> str:

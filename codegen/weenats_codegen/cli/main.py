@@ -7,7 +7,9 @@ when they run, so that `weenats --help` is fast and a command needs only the ext
 from collections.abc import Sequence
 
 from weenats_codegen.cli.errors import describe
-from weenats_codegen.cli.output import warn
+from weenats_codegen.cli.output import discard, flush, prepare_streams, warn
+
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,18 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    code: object = 0
+    prepare_streams()
+    code = _run(arguments)
+    failure = flush()
+    if failure is not None and not isinstance(failure, BrokenPipeError):
+        warn(f"cannot write to standard output: {failure.strerror}")
+    return code or int(failure is not None)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     try:
         from weenats_codegen.cli.app import app
 
         app(args=arguments, prog_name="weenats", standalone_mode=True)
     except SystemExit as done:  # how typer ends, also after wrong usage and Ctrl-C
-        code = done.code
-    except Exception as error:
-        lines = describe(error)
-        if not lines:
-            raise  # a bug: its traceback is more useful than one line
-        for line in lines:
+        if isinstance(done.code, str):  # how code of the user may end
+            warn(done.code)
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        discard()
+        return 1
+    except Exception as error:  # noqa: BLE001 - no command ends in a traceback
+        for line in describe(error):
             warn(line)
-        code = 1
-    return code if isinstance(code, int) else 1
+        return 1
+    return 0

@@ -3,15 +3,58 @@
 Whatever is printed passes here, so that text of other parties cannot control the terminal.
 """
 
+import io
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from typing_extensions import override
 
 from weenats_codegen.parser.diagnostics import escaped
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+_LONGEST_LINE: Final = 2000
+"""Characters of a warning or an error that are shown."""
+
+
+def prepare_streams() -> None:
+    """Make standard output and standard error accept any text.
+
+    Characters that their encoding does not have are escaped. A stream that was closed before the
+    program started discards what is written to it.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - until the end of the process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush() -> OSError | None:
+    """Write what is buffered for standard output.
+
+    Returns:
+        Why it cannot be written; the rest of the output is then discarded.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        discard()
+        return error
+    return None
+
+
+def discard() -> None:
+    """Discard further output, for example because the reader of a pipe is gone."""
+    with suppress(OSError, ValueError):  # it is not a file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]) -> None:
@@ -23,9 +66,30 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         render: Returns the result for people; it is not called for JSON.
     """
     if as_json:
-        write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
+        write(f"{_json(value, indent=2)}\n")
     else:
         console().print(render())
+
+
+def emit_line(value: object) -> None:
+    """Print a result as one JSON document on a line of its own, at once.
+
+    Args:
+        value: The result, as JSON.
+    """
+    write(f"{_json(value)}\n")
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """Return JSON that the encoding of standard output can carry; NaN and infinities are null."""
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+    try:
+        return json.dumps(value, indent=indent, ensure_ascii=not is_unicode, allow_nan=False)
+    except ValueError:
+        from pydantic_core import from_json, to_json
+
+        finite = from_json(to_json(value, inf_nan_mode="null"))
+        return json.dumps(finite, indent=indent, ensure_ascii=not is_unicode)
 
 
 def write(text: str) -> None:
@@ -36,12 +100,25 @@ def write(text: str) -> None:
 
 def warn(line: str) -> None:
     """Print a warning or an error on standard error."""
-    sys.stderr.write(f"weenats: {one_line(line)}\n")
+    with suppress(OSError):  # there is no other way to report it
+        sys.stderr.write(f"weenats: {one_line(line)}\n")
+
+
+class WarningLog(logging.Handler):
+    """Prints the warnings of the runtime as those of the command: one line, no traceback."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(record.getMessage())
 
 
 def one_line(text: str) -> str:
     """Return text on one line; what is not printable is escaped."""
-    return escaped(" ".join(text.split()))
+    shown = escaped(" ".join(text.split()))
+    return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]}..."
 
 
 def console() -> "Console":

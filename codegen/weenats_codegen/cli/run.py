@@ -1,10 +1,10 @@
 """The command `run`: serves until SIGTERM or Ctrl-C, then finishes the requests it has accepted."""
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
@@ -13,8 +13,11 @@ from weenats.testing import NatsServer
 from weenats.transport.nats_py.errors import shown
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import console, write
+from weenats_codegen.cli.output import console, emit_line, warn
 from weenats_codegen.cli.targets import builder_of
+
+_PATIENCE: Final = 0.5
+"""Seconds that connecting may take until the user is told of it."""
 
 
 def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -> None:
@@ -47,10 +50,13 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
         service = builder.build()
     except (ValueError, TypeError) as error:
         raise CliError(str(error)) from error
+    waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
     try:
         await service.start()
     except UnavailableError as error:
         raise no_server(error) from None
+    finally:
+        waiting.cancel()
     try:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # the signal handlers are installed before the service is announced
@@ -58,6 +64,13 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
         await stopped
     finally:
         await service.stop()
+
+
+def warn_of_waiting(service: NatsService) -> None:
+    """Warn that a service cannot start yet because it is not connected to NATS."""
+    if not service.is_connected:
+        where = f" at {service.servers}" if service.servers else ""
+        warn(f"waiting for NATS{where}; --embedded starts a server for this service")
 
 
 def announce(service: NatsService, url: str, *, as_json: bool) -> None:
@@ -70,7 +83,7 @@ def announce(service: NatsService, url: str, *, as_json: bool) -> None:
             "instance": service.instance_id,
             "servers": url or None,
         }
-        write(f"{json.dumps(facts)}\n")
+        emit_line(facts)
     else:
         on = f" on {url}" if url else ""
         text = f"[bold]{contract.name}[/] {contract.version} is running{on}; press Ctrl-C to stop"

@@ -2,21 +2,46 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weenats.discovery import get_service_info, get_service_stats, list_instances
-from weenats.errors import DeadlineExceededError, InternalError, UnavailableError
+from weenats.discovery import list_infos, list_instances, list_stats
+from weenats.protocol.messages import (
+    EndpointInfo,
+    EndpointStats,
+    InfoResponse,
+    PingResponse,
+    StatsResponse,
+)
 from weenats_codegen.cli.connection import connection, warn_of_differences
-from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.instances import (
+    is_ejected,
+    not_running,
+    reported_health,
+    trouble,
+    warn_once,
+)
 from weenats_codegen.cli.output import emit, milliseconds, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from weenats.protocol.messages import InfoResponse, PingResponse, StatsResponse
-    from weenats.transport.nats import NatsTransport
+    from weenats_codegen.cli.errors import CliError
 
-Instance = tuple["InfoResponse", "StatsResponse"]
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One running instance.
+
+    Attributes:
+        identity: One of its replies.
+        info: Its description, None if it sent none that is valid.
+        stats: Its statistics, None if it sent none that are valid.
+    """
+
+    identity: PingResponse | InfoResponse | StatsResponse
+    info: InfoResponse | None
+    stats: StatsResponse | None
 
 
 def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> None:
@@ -25,46 +50,77 @@ def services(service: str | None, servers: Sequence[str], *, as_json: bool) -> N
     Raises:
         CliError: The requested service is not running.
     """
-    instances = asyncio.run(find_instances(service, servers))
-    is_missing = service is not None and not instances
-    if as_json or not is_missing:
+    instances, missing = asyncio.run(find_instances(service, servers))
+    if as_json or missing is None:
         data = [_as_data(each) for each in instances]
         emit(data, as_json=as_json, render=lambda: _rendered(instances))
-    if is_missing:
-        raise CliError(f"no instance of {service} is running")
+    if missing is not None:
+        raise missing
 
 
-async def find_instances(service: str | None, servers: Sequence[str]) -> list[Instance]:
-    """Request INFO and STATS from every instance; warn of those that do not reply."""
+async def find_instances(
+    service: str | None, servers: Sequence[str]
+) -> tuple[list[Instance], "CliError | None"]:
+    """Request PING, INFO and STATS from all instances; warn of replies that are missing or invalid.
+
+    Returns:
+        The instances, and the error if the requested service has none.
+    """
+    on_invalid = warn_once()
     async with connection(servers) as transport:
-        instances = await list_instances(transport, service)
-        warn_of_differences(instances)
-        found = await asyncio.gather(*(_describe(transport, each) for each in instances))
-    return [each for each in found if each is not None]
-
-
-async def _describe(transport: "NatsTransport", instance: "PingResponse") -> Instance | None:
-    """Request INFO and STATS from one instance, which may have stopped or not support them."""
-    try:
-        return (
-            await get_service_info(transport, instance.name, instance.id),
-            await get_service_stats(transport, instance.name, instance.id),
+        pings, infos, stats = await asyncio.gather(
+            list_instances(transport, service, on_invalid=on_invalid),
+            list_infos(transport, service, on_invalid=on_invalid),
+            list_stats(transport, service, on_invalid=on_invalid),
         )
-    except (UnavailableError, DeadlineExceededError, InternalError) as error:
-        warn(f"{instance.name} {instance.id} does not answer: {error}")
-        return None
+        found = _joined(pings, infos, stats)
+        missing = None
+        if service is not None and not found:
+            missing = await not_running(transport, service)
+    warn_of_differences(pings)
+    return found, missing
+
+
+def _joined(
+    pings: Sequence[PingResponse], infos: Sequence[InfoResponse], stats: Sequence[StatsResponse]
+) -> list[Instance]:
+    described = {(each.name, each.id): each for each in infos}
+    counted = {(each.name, each.id): each for each in stats}
+    replies: list[PingResponse | InfoResponse | StatsResponse] = [*stats, *infos, *pings]
+    identities = {(each.name, each.id): each for each in replies}
+    found = [
+        Instance(identity, described.get(key), counted.get(key))
+        for key, identity in sorted(identities.items())
+    ]
+    for each in found:
+        silent = [
+            verb for verb, reply in (("INFO", each.info), ("STATS", each.stats)) if reply is None
+        ]
+        if silent:
+            name = f"{each.identity.name} {each.identity.id}"
+            warn(f"{name} does not answer: no valid reply to {' and '.join(silent)}")
+    return found
 
 
 def _as_data(instance: Instance) -> dict[str, object]:
     """Return an instance as JSON: INFO, with the STATS of each endpoint added."""
-    info, stats = (
-        part.model_dump(mode="json", by_alias=True, exclude={"type"}) for part in instance
-    )
-    counted = {endpoint["subject"]: endpoint for endpoint in stats["endpoints"]}
-    endpoints = [
-        {**endpoint, **counted.get(endpoint["subject"], {})} for endpoint in info["endpoints"]
-    ]
-    return {**info, "started": stats["started"], "endpoints": endpoints}
+    identity, stats = instance.identity, instance.stats
+    health = None if stats is None else reported_health(stats)
+    told = identity if instance.info is None else instance.info
+    data: dict[str, object] = {
+        "description": None,
+        **told.model_dump(mode="json", by_alias=True, exclude={"type", "started", "data"}),
+        "started": None if stats is None else stats.started,
+        "health": None if health is None else health.model_dump(mode="json", by_alias=True),
+    }
+    endpoints: list[EndpointInfo | EndpointStats] = []
+    endpoints += [] if instance.info is None else instance.info.endpoints
+    endpoints += [] if stats is None else stats.endpoints
+    merged: dict[tuple[str, str], dict[str, object]] = {}
+    for endpoint in endpoints:
+        described = merged.setdefault((endpoint.subject, endpoint.name), {})
+        described |= endpoint.model_dump(mode="json", by_alias=True)
+    return {**data, "endpoints": [*merged.values()]}
 
 
 def _rendered(instances: Sequence[Instance]) -> "Table | str":
@@ -77,11 +133,19 @@ def _rendered(instances: Sequence[Instance]) -> "Table | str":
     table.add_column("service / operation", overflow="fold")
     for title in ("requests", "errors", "average"):
         table.add_column(title, justify="right", no_wrap=True)
-    for info, stats in instances:
-        name = f"[bold]{plain(info.name)}[/] {plain(info.version)}"
-        table.add_row(f"{name}  [dim]{plain(info.id)}[/]")
-        for each in stats.endpoints:
-            errors = f"[red]{each.num_errors}[/]" if each.num_errors else "0"
-            average = milliseconds(each.average_processing_time) if each.num_requests else ""
-            table.add_row(f"  {plain(each.name)}", str(each.num_requests), errors, average)
+    for each in instances:
+        identity, stats = each.identity, each.stats
+        name = f"[bold]{plain(identity.name)}[/] {plain(identity.version)}"
+        table.add_row(f"{name}  [dim]{plain(identity.id)}[/]")
+        if stats is None:
+            continue
+        health = reported_health(stats)
+        if text := trouble(health):
+            table.add_row(f"  [{'red' if is_ejected(health) else 'yellow'}]{plain(text)}[/]")
+        for endpoint in stats.endpoints:
+            failed = endpoint.num_errors
+            errors = f"[red]{failed}[/]" if failed else "0"
+            average = endpoint.average_processing_time
+            shown = milliseconds(average) if endpoint.num_requests else ""
+            table.add_row(f"  {plain(endpoint.name)}", str(endpoint.num_requests), errors, shown)
     return table

@@ -1,6 +1,5 @@
 """What `run` and `explain` are given: MODULE:NAME, handlers or a builder."""
 
-import difflib
 import importlib
 import inspect
 import sys
@@ -14,6 +13,8 @@ from typing_extensions import TypeIs
 
 from weenats.service import NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.locations import user_location
+from weenats_codegen.cli.suggestions import did_you_mean
 
 T = TypeVar("T")
 _FOLDERS: Final = (Path(), Path("generated"))
@@ -60,10 +61,12 @@ def _import(target: str) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # the module exists, but not what it imports: the traceback shows where
+            raise _user_error(f"importing {module_name}", error) from error
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
         raise CliError(message) from None
+    except Exception as error:
+        raise _user_error(f"importing {module_name}", error) from error
     try:
         return getattr(module, name)
     except AttributeError:
@@ -73,10 +76,8 @@ def _import(target: str) -> object:
 def _suggestion(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise all names that can be served."""
     names = [each for each, value in vars(module).items() if _is_target(value)]
-    close = difflib.get_close_matches(name, names, n=1)
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"it has {', '.join(sorted(names))}" if names else "it has nothing to serve"
+    has = f"it has {', '.join(sorted(names))}" if names else "it has nothing to serve"
+    return did_you_mean(name, names, has)
 
 
 def _is_target(value: object) -> bool:
@@ -102,4 +103,15 @@ def _called(function: Callable[[], T], target: str) -> T:
     except TypeError as error:
         if "abstract class" in str(error):
             raise CliError(f"{target}: {error}") from None
-        raise
+        raise _user_error(target, error) from error
+    except Exception as error:
+        raise _user_error(target, error) from error
+
+
+def _user_error(what: str, error: Exception) -> CliError:
+    """Return the error of the user's own code: what failed, why, and in which line."""
+    text = f"{what} raised {type(error).__name__}"
+    if str(error):
+        text = f"{text}: {error}"
+    where = "" if isinstance(error, SyntaxError) else user_location(error)  # its text has the line
+    return CliError(f"{text} ({where})" if where else text)

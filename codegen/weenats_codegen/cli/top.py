@@ -1,25 +1,28 @@
 """The command `top`: live statistics of the running instances."""
 
 import asyncio
-import json
-import os
-import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import monotonic
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
+from typing_extensions import TypeIs
 
-from weenats.discovery import list_stats
+from weenats.discovery import OnInvalid, list_stats
 from weenats.errors import UnavailableError
 from weenats.protocol.messages import MonitoringRequests, MonitoringSnapshot, StatsResponse
-from weenats_codegen.cli import output
 from weenats_codegen.cli.connection import connection
-from weenats_codegen.cli.output import console, plain, warn
+from weenats_codegen.cli.instances import (
+    is_ejected,
+    member,
+    reported_health,
+    warn_once,
+)
+from weenats_codegen.cli.output import console, discard, emit_line, plain, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
 _ID_LENGTH = 9
+_MAX_COUNT = 2**63
+"""What services count is less; they may report anything in `data`."""
 _BREAKER_STYLES = {"open": "red", "half-open": "yellow", "closed": "green"}
 """The states of a circuit breaker, the worst one first, and their colors."""
 
@@ -57,6 +62,8 @@ class Measurement:
     queued: int | None
     circuit_breaker: str | None
     refusals: int | None
+    ready: bool | None
+    ejected: bool | None
 
 
 Show = Callable[[list[Measurement]], None]
@@ -72,7 +79,7 @@ def top(
     except KeyboardInterrupt:
         return
     except BrokenPipeError:  # standard output was closed, for example by `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()
 
 
 async def watch(
@@ -87,14 +94,15 @@ async def watch(
         interval: Seconds between polls.
         once: Whether to end after one interval.
     """
+    on_invalid = warn_once()
     async with connection(servers) as transport:
-        before = await poll(transport, service)
+        before = await poll(transport, service, on_invalid)
         if not once:
             show(measure(before, None))
         while True:
             await asyncio.sleep(max(before.time + interval - monotonic(), 0))
             try:
-                now = await poll(transport, service)
+                now = await poll(transport, service, on_invalid)
             except UnavailableError as error:
                 if once:
                     raise
@@ -107,10 +115,12 @@ async def watch(
             before = now
 
 
-async def poll(transport: "NatsTransport", service: str | None) -> Poll:
+async def poll(
+    transport: "NatsTransport", service: str | None, on_invalid: OnInvalid | None = None
+) -> Poll:
     """Request the statistics of all instances."""
     time = monotonic()
-    answers = await list_stats(transport, service)
+    answers = await list_stats(transport, service, on_invalid=on_invalid)
     return Poll(time, {(each.name, each.id): each for each in answers})
 
 
@@ -128,7 +138,8 @@ def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measur
     requests = _monitored_requests(stats)
     rate, error_rate = _rates(stats, now, before)
     states = _reported(stats, "circuitBreaker", "state")
-    refused = [each for each in _reported(stats, "rateLimit", "refused") if isinstance(each, int)]
+    refused = [each for each in _reported(stats, "rateLimit", "refused") if _is_count(each)]
+    health = reported_health(stats)
     return Measurement(
         service=stats.name,
         version=stats.version,
@@ -141,13 +152,19 @@ def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measur
         queued=None if requests is None else requests.queued,
         circuit_breaker=next((state for state in _BREAKER_STYLES if state in states), None),
         refusals=sum(refused) if refused else None,
+        ready=None if health is None else health.ready is True,
+        ejected=None if health is None else is_ejected(health),
     )
+
+
+def _is_count(value: object) -> TypeIs[int]:
+    return type(value) is int and 0 <= value < _MAX_COUNT
 
 
 def _monitored_requests(stats: StatsResponse) -> MonitoringRequests | None:
     """Return what an instance with monitoring reports of its requests."""
     try:
-        return MonitoringSnapshot.model_validate(_member(stats.data, "monitoring")).requests
+        return MonitoringSnapshot.model_validate(member(stats.data, "monitoring")).requests
     except ValidationError:
         return None
 
@@ -169,13 +186,9 @@ def _rates(
     return round(requests / elapsed, 3), round(errors / elapsed, 3)
 
 
-def _reported(stats: StatsResponse, feature: str, member: str) -> list[object]:
+def _reported(stats: StatsResponse, feature: str, name: str) -> list[object]:
     """Return what the endpoints report of a feature; services of others may report anything."""
-    return [_member(_member(endpoint.data, feature), member) for endpoint in stats.endpoints]
-
-
-def _member(value: object, name: str) -> object:
-    return cast("dict[object, object]", value).get(name) if isinstance(value, dict) else None
+    return [member(member(endpoint.data, feature), name) for endpoint in stats.endpoints]
 
 
 @contextmanager
@@ -199,7 +212,7 @@ def write(measurements: Sequence[Measurement]) -> None:
         {to_camel(name): value for name, value in asdict(each).items()} for each in measurements
     ]
     document = {"timestamp": datetime.now(UTC).isoformat(), "instances": instances}
-    output.write(f"{json.dumps(document)}\n")
+    emit_line(document)
 
 
 def rendered(measurements: Sequence[Measurement]) -> "Table | str":
@@ -217,6 +230,7 @@ def rendered(measurements: Sequence[Measurement]) -> "Table | str":
         "queued": [_number(each.queued, alarm="yellow") for each in measurements],
         "breaker": [_breaker(each.circuit_breaker) for each in measurements],
         "refused": [_number(each.refusals, alarm="yellow") for each in measurements],
+        "health": [_health(each) for each in measurements],
     }
     shown = {title: cells for title, cells in columns.items() if any(cells)}
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -241,3 +255,9 @@ def _number(value: float | None, form: str = "d", *, alarm: str | None = None) -
 
 def _breaker(state: str | None) -> str:
     return "" if state is None else f"[{_BREAKER_STYLES[state]}]{state}[/]"
+
+
+def _health(measurement: Measurement) -> str:
+    if measurement.ejected:
+        return "[red]ejected[/]"
+    return "[yellow]not ready[/]" if measurement.ready is False else ""

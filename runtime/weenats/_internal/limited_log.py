@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import sys
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,11 +19,11 @@ _PERIOD: Final = 1.0
 """Seconds after which one more is logged."""
 _MAX_KINDS: Final = 1000
 """How many kinds of records are told apart."""
-_Kind = tuple[str, object, type[BaseException] | None]
+_Kind = tuple[object, object, type[BaseException] | None]
 
 
-def limited_logger(name: str) -> logging.Logger:
-    """Return a logger that limits the rate of alike warnings and errors.
+class LimitedLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger that limits the rate of alike records, from level WARNING on.
 
     Records are alike if they have the same text before formatting, the same first argument and the
     same class of exception. Ten are logged at once, then one in a second, with the number of those
@@ -28,49 +31,36 @@ def limited_logger(name: str) -> logging.Logger:
 
     Args:
         name: the name of the logger.
-    """
-    logger = logging.getLogger(name)
-    if not any(isinstance(each, RateFilter) for each in logger.filters):
-        logger.addFilter(RateFilter())
-    return logger
-
-
-class RateFilter(logging.Filter):
-    """Limits the rate of alike records, from level WARNING on.
-
-    Args:
         clock: returns monotonic seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        super().__init__()
+    def __init__(self, name: str, clock: Callable[[], float] = monotonic) -> None:
+        super().__init__(logging.getLogger(name), {})
         self._clock = clock
         self._lock = Lock()
         self._kinds: dict[_Kind, _Allowance] = {}
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether a record is logged.
+    @override
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        if level >= logging.WARNING and self.isEnabledFor(level):
+            left_out = self._take(_kind(msg, args, kwargs.get("exc_info")))
+            if left_out is None:
+                return
+            if left_out:
+                msg, args = f"{msg} (and %d more like it)", (*args, left_out)
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+        super().log(level, msg, *args, **kwargs)
 
-        Args:
-            record: the record; it gets the number of records that were left out before.
-        """
-        if record.levelno < logging.WARNING:
-            return True
+    def _take(self, kind: _Kind) -> int | None:
+        """Count a record; return how many were left out before, None if it is left out as well."""
         with self._lock:
-            kind = _kind(record)
             now = self._clock()
             allowance = self._kinds.get(kind)
             if allowance is None:
                 if len(self._kinds) >= _MAX_KINDS:
                     self._kinds.clear()
                 allowance = self._kinds[kind] = _Allowance(now)
-            if not allowance.take(now):
-                return False
-            left_out, allowance.left_out = allowance.left_out, 0
-        if left_out:
-            record.msg = f"{record.getMessage()} (and {left_out} more like it)"
-            record.args = None
-        return True
+            return allowance.take(now)
 
 
 class _Allowance:
@@ -79,21 +69,20 @@ class _Allowance:
     def __init__(self, now: float) -> None:
         self._records = float(_BURST)
         self._counted_at = now
-        self.left_out = 0
+        self._left_out = 0
 
-    def take(self, now: float) -> bool:
-        grown = (now - self._counted_at) / _PERIOD
-        self._records = min(self._records + grown, _BURST)
+    def take(self, now: float) -> int | None:
+        self._records = min(self._records + (now - self._counted_at) / _PERIOD, _BURST)
         self._counted_at = now
         if self._records < 1:
-            self.left_out += 1
-            return False
+            self._left_out += 1
+            return None
         self._records -= 1
-        return True
+        left_out, self._left_out = self._left_out, 0
+        return left_out
 
 
-def _kind(record: logging.LogRecord) -> _Kind:
-    args = record.args
-    first = args[0] if isinstance(args, tuple) and args else None
-    error = record.exc_info[0] if record.exc_info else None
-    return str(record.msg), first if isinstance(first, str) else None, error
+def _kind(msg: object, args: tuple[object, ...], exc_info: object) -> _Kind:
+    first = args[0] if args and isinstance(args[0], str) else None
+    error = sys.exception() if exc_info is True else exc_info
+    return msg, first, type(error) if isinstance(error, BaseException) else None

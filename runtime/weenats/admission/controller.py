@@ -6,7 +6,7 @@ from contextvars import Context
 from time import monotonic
 from typing import Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
@@ -20,7 +20,7 @@ from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import Delivery
 
 __all__ = ["Admission", "ServiceTimes", "check_concurrency"]
-_LOG: Final = limited_logger("weenats.admission")
+_LOG: Final = LimitedLogger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000

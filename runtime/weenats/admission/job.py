@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 
 if TYPE_CHECKING:
     import asyncio
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
 
 __all__ = ["Job", "Worker"]
-_LOG: Final = limited_logger("weenats.admission")
+_LOG: Final = LimitedLogger("weenats.admission")
 
 
 class Worker(Protocol):

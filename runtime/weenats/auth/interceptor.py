@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.validator import InvalidTokenError
 from weenats.errors import (
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["AuthInterceptor"]
-_LOG: Final = limited_logger("weenats.auth")
+_LOG: Final = LimitedLogger("weenats.auth")
 
 
 class AuthInterceptor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.circuit_breaker.breaker import CircuitBreaker, note_state
 from weenats.circuit_breaker.guard import HandlerGuard
 from weenats.circuit_breaker.policy import EVERY_OPERATION
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from weenats.contract import AnyOperation
 
 __all__ = ["CircuitBreakers"]
-_LOG: Final = limited_logger("weenats.circuit_breaker")
+_LOG: Final = LimitedLogger("weenats.circuit_breaker")
 
 
 class CircuitBreakers(ServiceFeature):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.circuit_breaker.policy import is_failure_by_default
 from weenats.errors import DeadlineExceededError
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from weenats.interceptors import CallNext
 
 __all__ = ["HandlerGuard"]
-_LOG: Final = limited_logger("weenats.circuit_breaker")
+_LOG: Final = LimitedLogger("weenats.circuit_breaker")
 _FULL_TIME: Final = 0.9
 """The share of its own timeout with which an operation had its full time: calls take some of it."""
 _TIMEOUTS: Final = (DeadlineExceededError, TimeoutError)

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
 from typing_extensions import Unpack
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
@@ -24,7 +24,7 @@ from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
 __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
-_LOG: Final = limited_logger("weenats.events")
+_LOG: Final = LimitedLogger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT", bound=Model)

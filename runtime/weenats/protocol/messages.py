@@ -51,15 +51,15 @@ class EndpointStats(Model):
     """The subject that it listens on."""
     queue_group: Annotated[str | None, OMIT_NONE] = None
     """The queue group that shares its requests; empty if there is none."""
-    num_requests: Annotated[int, Field(ge=0)]
+    num_requests: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The number of requests that were answered."""
-    num_errors: Annotated[int, Field(ge=0)]
+    num_errors: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The number of requests that failed."""
-    last_error: str
-    """The last error; empty if there was none."""
-    processing_time: Annotated[int, Field(ge=0)]
+    last_error: Annotated[str | None, OMIT_NONE] = None
+    """The last error; empty if there was none, and absent in the replies of some frameworks."""
+    processing_time: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The total processing time, in nanoseconds."""
-    average_processing_time: Annotated[int, Field(ge=0)]
+    average_processing_time: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The average processing time of a request, in nanoseconds."""
     data: Any | MISSING = MISSING
     """Additional data of the service."""
@@ -127,15 +127,15 @@ class MonitoringMetric(Model):
 class MonitoringRequests(Model):
     """The requests of an instance, or of one of its endpoints."""
 
-    total: Annotated[int, Field(ge=0)]
+    total: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The number of requests that were answered since the start."""
-    errors: Annotated[int, Field(ge=0)]
+    errors: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The number of requests that failed."""
     rate: Annotated[float, Field(ge=0.0)]
     """Requests per second in the recent past."""
-    in_flight: Annotated[int, Field(alias="inFlight", ge=0)]
+    in_flight: Annotated[int, Field(alias="inFlight", ge=0, le=9223372036854775807)]
     """The number of requests that are being handled."""
-    queued: Annotated[int, Field(ge=0)]
+    queued: Annotated[int, Field(ge=0, le=9223372036854775807)]
     """The number of requests in the queue."""
     p50: Annotated[float | None, Field(ge=0.0), OMIT_NONE] = None
     """The median of recent latencies in milliseconds; absent if there are none."""
@@ -256,6 +256,13 @@ class HealthCheckData(Model):
     """Whether the process is alive: true in every reply."""
     ready: Annotated[bool | None, OMIT_NONE] = None
     """Whether the instance accepts requests and every check is healthy."""
+    ejected: Annotated[bool | None, OMIT_NONE] = None
+    """Whether the instance has left its queue group until it is ready again; absent ...
+
+    Whether the instance has left its queue group until it is ready again; absent means false.
+    """
+    reason: Annotated[str | None, OMIT_NONE] = None
+    """Why it is not ready, for people; absent if it is ready."""
     checks: list[HealthCheckEntry]
     """The last result of each check."""
 

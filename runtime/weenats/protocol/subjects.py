@@ -12,6 +12,7 @@ __all__ = [
     "build",
     "cancel",
     "check_component",
+    "check_discovered_name",
     "check_inbox_prefix",
     "check_queue_group",
     "check_service_name",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 _COMPONENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
+_DISCOVERED: Final = re.compile(r"[A-Za-z0-9_-]+")
 _QUEUE_GROUP: Final = re.compile(r"[a-z][a-z0-9-]*")
 _VERSION: Final = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -64,6 +66,21 @@ def check_service_name(name: str) -> str:
         SubjectError: it is not valid.
     """
     return _checked(_SERVICE, name, "service name")
+
+
+def check_discovered_name(name: str) -> str:
+    """Check the name of a service of any framework (ADR-32).
+
+    Args:
+        name: the name.
+
+    Returns:
+        The name.
+
+    Raises:
+        SubjectError: it is not valid.
+    """
+    return _checked(_DISCOVERED, name, "service name")
 
 
 def check_component(name: str) -> str:

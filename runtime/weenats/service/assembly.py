@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
 from weenats.contract import AnyOperation, ServiceContract
 from weenats.errors import ServiceError
-from weenats.protocol.messages import EndpointInfo, HealthCheckEntry
+from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance, Statistics
 from weenats.service.endpoint import EndpointRunner
 from weenats.service.handlers import CURRENT_BINDING, Binding, Endpoint, ServiceHandlers
-from weenats.service.health import JWKS, HealthChecks, HealthSettings
+from weenats.service.health import JWKS, HealthChecks, HealthSettings, readiness
 from weenats.service.monitoring import Monitor
 from weenats.service.queue_group import QueueMembership
 from weenats.service.settings import ServiceSettings
@@ -22,6 +23,9 @@ from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.semconv import DRAIN_STARTED, IN_FLIGHT, JWKS_AGE, QUEUED
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.base import Delivery, Transport
+
+if TYPE_CHECKING:  # needs aiohttp
+    from weenats.service.health.http import HealthServer
 
 __all__ = ["Assembly"]
 
@@ -43,6 +47,7 @@ class Assembly:
         runners: serve its endpoints.
         membership: its membership of the queue group.
         health: its health checks.
+        http: serves its health over HTTP, None without `http`.
         monitor: takes snapshots, None without monitoring.
         instance: its description for discovery.
     """
@@ -56,6 +61,7 @@ class Assembly:
         is_serving: Callable[[], bool],
     ) -> None:
         self._settings = settings
+        self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
         self.binding = Binding(transport, self.telemetry)
         self.admission = self._admission()
@@ -79,12 +85,12 @@ class Assembly:
             if settings.monitoring is None
             else Monitor(settings.monitoring, transport, handlers.contract, instance_id)
         )
+        self.http = _http(settings.health, self._readiness)
         self.instance = Instance(
             contract=handlers.contract,
             instance_id=instance_id,
             endpoints=[self._describe(runner) for runner in self.runners],
-            serving=lambda: is_serving() and self.membership.is_member,
-            checks=self._checks,
+            readiness=self._readiness,
             data={} if self.monitor is None else self.monitor.data(),
         )
 
@@ -116,6 +122,8 @@ class Assembly:
         if self.monitor is not None:
             await self.monitor.close()
         await self.health.close(timeout)
+        if self.http is not None:
+            await self.http.close(max(end - monotonic(), 0))
         await self.telemetry.shut_down(max(end - monotonic(), 0))
 
     def _admission(self) -> Admission:
@@ -153,6 +161,26 @@ class Assembly:
     def _seconds_until_ready(self) -> float:
         return max((feature.seconds_until_ready() or 0.0 for feature in self._chain), default=0.0)
 
+    def _readiness(self) -> HealthCheckData:
+        return readiness(
+            serving=self._is_serving(),
+            connected=self.binding.transport.is_connected,
+            member=self.membership.is_member,
+            refusing=self._refusing(),
+            checks=self._checks(),
+        )
+
+    def _refusing(self) -> list[str]:
+        """Return the names of the features that refuse all requests now."""
+        operation = self.runners[0].operation if self.runners else None
+        return [
+            description.name
+            for feature in self._chain
+            if feature.seconds_until_ready()
+            and operation is not None
+            and (description := feature.describe(operation)) is not None
+        ]
+
     def _describe(self, runner: EndpointRunner) -> EndpointDescription:
         operation = runner.operation
         data: Statistics = {}
@@ -183,6 +211,16 @@ class Assembly:
         if jwks.state().status != "empty":
             return [*entries, HealthCheckEntry(name=JWKS, status="ok")]
         return [*entries, HealthCheckEntry(name=JWKS, status="error", message="there are no keys")]
+
+
+def _http(
+    settings: HealthSettings | None, readiness: Callable[[], HealthCheckData]
+) -> "HealthServer | None":
+    if settings is None or settings.http is None:
+        return None
+    from weenats.service.health.http import HealthServer  # noqa: PLC0415 - needs aiohttp
+
+    return HealthServer(settings.http, readiness)
 
 
 def _telemetry(

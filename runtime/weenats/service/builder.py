@@ -398,6 +398,7 @@ class NatsServiceBuilder:
         interval: Duration = 30,
         timeout: Duration = 5,
         custom_checks: Sequence[CustomCheck] = (),
+        http: str | None = None,
     ) -> Self:
         """Add health checks, which run together in the background.
 
@@ -410,23 +411,27 @@ class NatsServiceBuilder:
             timeout: how long a check may take, in seconds or as a timedelta.
             custom_checks: dictionaries with the `name` of a check and the function `check`, sync or
                 async. The check passes if the function returns True or None.
+            http: host and port, such as "0.0.0.0:8080": serve `/livez` and `/readyz` there over
+                HTTP, for the probes of an orchestrator (extra `http`).
 
         Returns:
             A builder with health checks.
 
         Raises:
             InvalidArgumentError: a duration is not positive.
-            ValueError: a name is malformed, repeated or "jwks"; or with_health() was already
-                called.
+            ValueError: a name is malformed, repeated or "jwks"; `http` is not an address; or
+                with_health() was already called.
             TypeError: a check is not callable.
+            ImportError: `http` is set and aiohttp is not installed.
         """
         if self._settings.health is not None:
             raise ValueError("with_health() was already called")
-        return self._with(
-            health=HealthSettings(
-                enabled=enabled, interval=interval, timeout=timeout, checks=custom_checks
-            )
+        settings = HealthSettings(
+            enabled=enabled, interval=interval, timeout=timeout, checks=custom_checks, http=http
         )
+        if http is not None:
+            check_installed("http needs aiohttp: pip install 'weenats[http]'", "aiohttp")
+        return self._with(health=settings)
 
     def with_monitoring(
         self,

@@ -111,8 +111,7 @@ class Instance:
         contract: the contract of the service.
         instance_id: the id of the instance.
         endpoints: its endpoints.
-        serving: returns whether it accepts requests.
-        checks: returns the results of its health checks.
+        readiness: returns whether it is ready, and the results of its health checks.
         data: its other statistics in STATS.
         started: when it was started.
     """
@@ -120,8 +119,7 @@ class Instance:
     contract: ServiceContract
     instance_id: str
     endpoints: Sequence[EndpointDescription]
-    serving: Callable[[], bool]
-    checks: Callable[[], list[messages.HealthCheckEntry]]
+    readiness: Callable[[], messages.HealthCheckData]
     data: Statistics
     started: str = field(default_factory=utc_timestamp)
 
@@ -142,27 +140,29 @@ class Instance:
         """Return the answer to STATS.
 
         Args:
-            is_short: whether to leave out `data`, which is optional.
+            is_short: whether to leave out all `data` but the health.
         """
+        health = {"health": self.readiness().model_dump(mode="json", by_alias=True)}
         return messages.StatsResponse(
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
             started=self.started,
             endpoints=[each.stats(is_short=is_short) for each in self.endpoints],
-            data=MISSING if is_short else _current(self.data),
+            data=health
+            if is_short
+            else {name: read() for name, read in self.data.items()} | health,
         )
 
     def health(self) -> messages.HealthCheck:
-        """Return the answer to a health request: "ok" while it serves and all checks pass."""
-        checks = self.checks()
-        ready = self.serving() and all(check.status == "ok" for check in checks)
+        """Return the answer to a health request: "ok" if the instance is ready."""
+        data = self.readiness()
         identity = self._identity()
         del identity["metadata"]
         return messages.HealthCheck(
             type="io.nats.micro.v1.ping_response",
             **identity,
-            status="ok" if ready else "error",
-            data=messages.HealthCheckData(live=True, ready=ready, checks=checks),
+            status="ok" if data.ready else "error",
+            data=data,
         )
 
     def _identity(self) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic, perf_counter_ns, time_ns
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
@@ -17,6 +18,7 @@ from weenats.errors import (
     InvalidArgumentError,
     MessageTooLargeError,
     ServiceError,
+    UnimplementedError,
 )
 from weenats.interceptors import Interceptor, chain, result_of
 from weenats.protocol.identifiers import STAMPER
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery, Transport
 
 __all__ = ["EndpointRunner"]
-_LOG: Final = limited_logger("weenats.service")
+_LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
 _NO_CORRELATION: Final[dict[str, str]] = {}
 
@@ -67,6 +69,7 @@ class EndpointRunner:
         links = tuple(interceptors)
         # One pass reads all of a request, unless an interceptor may refuse its caller.
         self._decode = self._codec.decode_envelope if links else self._codec.decode_request
+        self._logged_unimplemented = False
         self._call = chain(links, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
@@ -118,6 +121,8 @@ class EndpointRunner:
             self._answer_failure(job, failure, started, context)
             if failure is not error:
                 self._log(error)
+            elif isinstance(error, UnimplementedError):
+                self._log_unimplemented(error)
         except BaseException:  # SystemExit and the like end the process, after the reply
             self._answer_failure(job, InternalError(), started, context)
             raise
@@ -160,6 +165,14 @@ class EndpointRunner:
         else:
             text = "failed"
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
+
+    def _log_unimplemented(self, error: UnimplementedError) -> None:
+        """Log once which line raises the error; callers are not told."""
+        frames = extract_tb(error.__traceback__)
+        if frames and not error.remote and not self._logged_unimplemented:
+            self._logged_unimplemented = True
+            place = f"{frames[-1].filename}:{frames[-1].lineno}"
+            _LOG.warning("%s is not implemented: see %s", self.operation.subject, place)
 
     def _answer(self, job: Job, reply: bytes, elapsed: int) -> None:
         if job.answered:

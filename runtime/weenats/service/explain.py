@@ -112,6 +112,8 @@ def _background(settings: ServiceSettings) -> Iterator[Setting]:
     if settings.health is not None:
         checks = [each["name"] for each in settings.health.checks]
         yield Setting("health checks", [*checks], "with_health")
+        if settings.health.http is not None:
+            yield Setting("health probes", settings.health.http, "with_health")
     if settings.monitoring is not None:
         value = f"every {settings.monitoring.interval:g} s"
         yield Setting("monitoring", value, "with_monitoring")

@@ -84,6 +84,16 @@ class NatsService:
         return self._assembly is not None and self._assembly.membership.is_member
 
     @property
+    def is_connected(self) -> bool:
+        """Whether it is connected to NATS now."""
+        return self._transport.is_connected
+
+    @property
+    def servers(self) -> str:
+        """The NATS servers of its connection, without credentials; "" if it has none."""
+        return self._transport.servers if isinstance(self._transport, NatsTransport) else ""
+
+    @property
     def jwks_state(self) -> JwksState | None:
         """The state of the published keys that tokens are verified with, None without any."""
         jwks = self._settings.jwks
@@ -104,6 +114,7 @@ class NatsService:
         Raises:
             UnavailableError: NATS cannot be reached, or the service was stopped meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
+            OSError: the address of HTTP probes cannot be used.
             RuntimeError: the instance was started before.
         """
         if self._state != "new":
@@ -141,6 +152,8 @@ class NatsService:
         )
         if self._settings.jwks is not None:
             self._settings.jwks.start()
+        if assembly.http is not None:
+            await assembly.http.start()
         await self._transport.connect()
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ServiceError
 from weenats.transport.base import OnDelivery, Subscription, Transport
 
 __all__ = ["Condition", "QueueMembership"]
-_LOG: Final = limited_logger("weenats.service.queue_group")
+_LOG: Final = LimitedLogger("weenats.service.queue_group")
 _RETRY: Final = 1.0
 
 Condition = Callable[[], float]

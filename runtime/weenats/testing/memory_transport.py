@@ -145,6 +145,11 @@ class MemoryTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = asyncio.Event()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open; see `Transport`."""
+        return self._loop is not None and not self._closed.is_set()
+
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
         if self._loop is None:

@@ -119,6 +119,11 @@ class Transport(Protocol):
         """Host and port of the server, None before the first connection."""
         ...
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open now, not being opened for the first time or again."""
+        ...
+
     async def connect(self) -> None:
         """Open the connection, or raise within a bounded time.
 

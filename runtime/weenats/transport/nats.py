@@ -9,7 +9,7 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["NatsTransport"]
-_LOG: Final = limited_logger("weenats.transport")
+_LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 _CLOSE_TIMEOUT: Final = 10.0
 
@@ -107,6 +107,16 @@ class NatsTransport:
     def max_payload(self) -> int:
         """The maximum size of a message; the default of NATS before there is a connection."""
         return _DEFAULT_MAX_PAYLOAD if self._connection is None else self._connection.max_payload
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open now; see `Transport`."""
+        return self._connected.is_set() and self._closed is None
+
+    @property
+    def servers(self) -> str:
+        """The servers that it connects to, without credentials."""
+        return shown(self._servers)
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""

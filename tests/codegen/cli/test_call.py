@@ -96,6 +96,9 @@ def test_call_lists_payload_violations(
         ("k" * 2000, TEA, "the key: "),
         ("r-1", "{", "the payload is not valid JSON: "),
         ("r-1", "[" * 100_000, "the payload is nested too deeply"),
+        ("r-1", '{"price": NaN}', "the payload is not valid JSON: "),
+        ("r-1", '{"price": 1e400}', "the payload is not valid JSON: "),
+        ("r-1", '{"price": ' + "1" * 5000 + "}", "the payload is not valid JSON: "),
         ("r-1", '{"name": "\\ud800"}', "the payload: "),
     ],
 )

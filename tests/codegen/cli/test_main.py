@@ -4,13 +4,14 @@ import os
 import resource
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from weenats_codegen.cli.main import main
 
-VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "demo")
+VERBS = ("new", "generate", "check", "run", "call", "permissions", "services", "health", "demo")
 BLOCKED = (
     "import sys; sys.modules[{module!r}] = None; from weenats_codegen.cli.main import main; {code}"
 )
@@ -104,18 +105,22 @@ def test_missing_extra_is_named(
     assert done.stderr == f"weenats: this needs the extra `{extra}`: {install}\n"
 
 
-def test_unexpected_error_shows_traceback(
-    monkeypatch: pytest.MonkeyPatch,
+def test_unexpected_error_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unexpected exceptions are not caught, so their traceback is shown."""
-    from weenats_codegen.cli import generate
+    """A bug of weenats is one line without values; an environment variable shows its traceback."""
+    from weenats_codegen.cli import explain
 
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError
-
-    monkeypatch.setattr(generate, "generate", broken)
-    with pytest.raises(ZeroDivisionError):
-        main(["generate"])
+    monkeypatch.setattr(explain, "_common", None)
+    explained = ["explain", "receipts.handlers:Receipts"]
+    assert main(explained) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("weenats: unexpected TypeError at ")
+    assert line.endswith(", a bug; WEENATS_TRACEBACK=1 shows its traceback")
+    assert "explain.py:" in line
+    monkeypatch.setenv("WEENATS_TRACEBACK", "1")
+    assert main(explained) == 1
+    assert "Traceback (most recent call last):" in capsys.readouterr().err
 
 
 def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,3 +132,41 @@ def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(check, "check", interrupted)
     assert main(["check"]) == 130
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--version` prints the version of the installed package."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"weenats {version('weenats')}\n"
+
+
+def test_similar_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    """A command that does not exist names the most similar one."""
+    assert main(["servces"]) == 2
+    assert "Did you mean 'services'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables"),
+    [
+        ("bash", {"COMP_WORDS": "weenats hea", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "weenats hea"}),
+        (
+            "fish",
+            {"_TYPER_COMPLETE_ARGS": "weenats hea", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
+        ),
+    ],
+)
+def test_shell_completion(shell: str, variables: dict[str, str]) -> None:
+    """Each shell has a script, and gets the commands that begin as what was typed."""
+    for instruction, expected in (("source", "_WEENATS_COMPLETE="), ("complete", "health")):
+        done = subprocess.run(
+            [sys.executable, "-c", "from weenats_codegen.cli.main import main; main()"],
+            env={**os.environ, **variables, "_WEENATS_COMPLETE": f"{instruction}_{shell}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert expected in done.stdout
+        assert done.stderr == ""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 from testkit.cli_service import TARGET, weenats_run
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
+from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
 
 
@@ -107,13 +109,73 @@ def test_run_prints_server_url(repository: Path) -> None:
     assert line.endswith("; press Ctrl-C to stop\n")
 
 
-def test_run_shows_import_error_traceback(tmp_path: Path) -> None:
-    """An import error inside the target module is shown with its traceback."""
-    (tmp_path / "shop.py").write_text("import nowhere_at_all\n")
-    command = [sys.executable, "-m", "weenats_codegen", "run", "shop:X"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "import nowhere_at_all" in done.stderr
+IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServiceBuilder\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (
+            "import nowhere_at_all\n",
+            (
+                "importing broken raised ModuleNotFoundError: No module named 'nowhere_at_all'"
+                " (broken.py:1 in <module>)"
+            ),
+        ),
+        ("def f(:\n", "importing broken raised SyntaxError: invalid syntax (broken.py, line 1)"),
+        ("import sys\nsys.exit('the port is taken')\n", "the port is taken"),
+        (
+            f"{IMPORTS}def X() -> NatsServiceBuilder:\n    open('/nowhere/at/all')\n",
+            (
+                "broken:X raised FileNotFoundError: [Errno 2] No such file or directory:"
+                " '/nowhere/at/all' (broken.py:4 in X)"
+            ),
+        ),
+        (
+            (
+                f"{IMPORTS}def X() -> NatsServiceBuilder:\n"
+                "    return NatsServiceBuilder(Receipts()).with_rate_limit(-1)\n"
+            ),
+            (
+                "broken:X raised ValueError: max_requests_per_second is from 0.001 to 1000000,"
+                " not -1 (broken.py:4 in X)"
+            ),
+        ),
+        (
+            f"{IMPORTS}class X(Receipts):\n    def endpoints(self):\n        return {{}}[1]\n",
+            "KeyError: 1 (broken.py:5 in endpoints)",
+        ),
+    ],
+)
+def test_user_errors_show_their_line(
+    code: str,
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """An exception of the user's own code is one line with its place, not a traceback."""
+    (tmp_path / "broken.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for command in ("run", "explain"):
+        monkeypatch.delitem(sys.modules, "broken", raising=False)
+        assert main([command, "broken:X"]) == 1
+        assert capsys.readouterr().err == f"weenats: {told}\n"
+
+
+def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
+    """While NATS cannot be reached, one line says where it is expected, without the password."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--servers"]
+        with child_process(
+            [*command, f"nats://user:hunter2@{address}"], cwd=tmp_path, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+    expected = f"waiting for NATS at nats://{address}; --embedded starts a server for this service"
+    assert line == f"weenats: {expected}\n"
 
 
 @pytest.mark.parametrize(
@@ -163,3 +225,22 @@ def test_run_requires_auth_for_protected_operation(
     told = capsys.readouterr().err
     assert "requires authentication for add-item: add with_auth(...)" in told
     assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_run_shows_no_password(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """The servers are announced without the credentials in their URLs."""
+    with NatsServer(config='authorization { user: "bob", password: "s3cret" }') as server:
+        monkeypatch.setenv("NATS_URL", server.url.replace("nats://", "nats://bob:s3cret@"))
+        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, *options]
+        with child_process(
+            command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            process.terminate()
+            rest, log = process.communicate(timeout=LIMIT)
+    assert "receipts" in first
+    assert "s3cret" not in first + rest + log

@@ -35,18 +35,20 @@ def test_missing_server_names_the_option(
     assert shown.endswith("; set NATS_URL or --servers")
 
 
-async def test_services_warns_about_silent_instance(
+async def test_silent_instance_has_a_row_and_a_warning(
     nats_server: NatsServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An instance that answers PING but not INFO is reported on standard error."""
+    """An instance that answers PING but not INFO is listed, and reported on standard error."""
     ping = PingResponse(
         type="io.nats.micro.v1.ping_response", name="odd", id="one", version="1.0.0", metadata={}
     )
     async with connected(nats_server.url) as odd:
         odd.subscribe("$SRV.PING", answering(odd, ping.model_dump_json().encode()))
         await odd.fence()
-        assert await find_instances(None, [nats_server.url]) == []
-    assert "weenats: odd one does not answer: " in capsys.readouterr().err
+        (found,), missing = await find_instances(None, [nats_server.url])
+    assert (found.identity.id, found.info, found.stats, missing) == ("one", None, None, None)
+    told = "weenats: odd one does not answer: no valid reply to INFO and STATS\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("arguments", [["call", "Bad.Name", "x", "k"], ["services", "Bad.Name"]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from importlib import import_module
 
 import pytest
@@ -11,59 +10,62 @@ import pytest
 from testkit.clocks import FakeClock
 from testkit.probe import HAPPENED, Happened, ProbeClient
 from testkit.waiting import settle
-from weenats._internal.limited_log import RateFilter, limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.testing import MemoryTransport
 
 
-def record(text: str, *args: object, level: int = logging.ERROR) -> logging.LogRecord:
-    """Return a log record."""
-    return logging.LogRecord("weenats", level, __file__, 1, text, args, None)
+@pytest.fixture
+def clock() -> FakeClock:
+    """The clock of the limit."""
+    return FakeClock()
 
 
-def test_flood_is_cut_and_counted() -> None:
+@pytest.fixture
+def log(clock: FakeClock) -> LimitedLogger:
+    """A logger with a limit."""
+    return LimitedLogger("weenats.test", clock)
+
+
+def test_flood_is_cut_and_counted(
+    log: LimitedLogger, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
     """Ten alike records pass, then one in a second with the number of those left out."""
-    clock = FakeClock()
-    limit = RateFilter(clock)
-    passed = sum(limit.filter(record("dropped %s: %d", "a", number)) for number in range(1000))
-    assert passed == 10
+    for number in range(1000):
+        log.error("dropped %s: %d", "a", number)
+    assert caplog.messages == [f"dropped a: {number}" for number in range(10)]
     clock.now += 1
-    later = record("dropped %s: %d", "a", 1)
-    assert limit.filter(later)
-    assert later.getMessage() == "dropped a: 1 (and 990 more like it)"
-    assert not limit.filter(record("dropped %s: %d", "a", 2))
+    log.error("dropped %s: %d", "a", 1)
+    log.error("dropped %s: %d", "a", 2)
+    assert caplog.messages[10:] == ["dropped a: 1 (and 990 more like it)"]
     clock.now += 3600
-    assert sum(limit.filter(record("dropped %s: %d", "a", 3)) for _ in range(1000)) == 10
+    for _ in range(1000):
+        log.error("dropped %s: %d", "a", 3)
+    assert len(caplog.messages) == 21
+    assert {each.filename for each in caplog.records} == {"test_limited_log.py"}
 
 
-def test_other_records_pass() -> None:
+def test_other_records_pass(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:
     """Other texts, subjects and exceptions are not limited by a flood, nor are lower levels."""
-    limit = RateFilter(FakeClock())
+    caplog.set_level(logging.INFO)
     for _ in range(20):
-        limit.filter(record("dropped %s", "a"))
-    assert limit.filter(record("dropped %s", "b"))
-    assert limit.filter(record("refused %s", "a"))
-    assert limit.filter(record("dropped %s", "a", level=logging.INFO))
+        log.error("dropped %s", "a")
+    log.error("dropped %s", "b")
+    log.error("refused %s", "a")
+    log.info("dropped %s", "a")
+    log.error("dropped %s", "a", exc_info=LookupError())
     try:
-        raise LookupError  # noqa: TRY301 - to have its traceback
-    except LookupError:
-        failed = record("dropped %s", "a")
-        failed.exc_info = sys.exc_info()
-    assert limit.filter(failed)
+        raise ValueError  # noqa: TRY301 - to have its traceback
+    except ValueError:
+        log.exception("dropped %s", "a")
+    assert len(caplog.records) == 15
 
 
-def test_kinds_are_bounded() -> None:
+def test_kinds_are_bounded(log: LimitedLogger, caplog: pytest.LogCaptureFixture) -> None:
     """Records of ever new kinds take no memory without bounds."""
-    limit = RateFilter(FakeClock())
-    for number in range(5000):
-        assert limit.filter(record(f"text {number}"))
-    assert len(limit._kinds) <= 1000
-
-
-def test_one_filter_for_each_logger() -> None:
-    """A logger that several modules share has one limit."""
-    first, second = limited_logger("weenats.test"), limited_logger("weenats.test")
-    assert first is second
-    assert len(first.filters) == 1
+    for number in range(3000):
+        log.error("dropped %s", str(number))
+    assert len(caplog.records) == 3000
+    assert len(log._kinds) <= 1000
 
 
 async def test_dropped_events_do_not_flood_the_log(

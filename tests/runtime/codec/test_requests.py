@@ -154,6 +154,7 @@ def test_optional_request_members_may_be_absent() -> None:
         ({"action": "a", "amount": float("inf")}, ["/command/amount"]),
         ({"action": "a", "amount": None}, ["/command/amount"]),
         ({"action": "a", "retryCount": "1"}, ["/command/retryCount"]),
+        ({"action": "a", "retryCount": None}, ["/command/retryCount"]),
         ({"action": "a", "retryCount": 1.5}, ["/command/retryCount"]),
     ],
 )

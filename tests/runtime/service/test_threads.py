@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from testkit.probe import Outcome, Probe, ProbeClient, Run, echo
+from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run, echo
 from testkit.processes import async_child_process, python_environment
 from testkit.waiting import LIMIT, settle, until
-from weenats import NatsServiceBuilder
+from weenats import NatsServiceBuilder, TelemetrySettings
+from weenats.auth import JwksKeySource
 from weenats.service.threads import HandlerThreads, use_handler_threads
+from weenats.telemetry.otlp import ExportingTelemetry
 from weenats.testing import MemoryTransport, NatsServer
 
 
@@ -80,10 +82,29 @@ async def test_executor_of_the_application_is_kept() -> None:
         loop.set_default_executor(ours)
 
 
+async def test_library_needs_no_free_thread() -> None:
+    """Keys are fetched and telemetry is shut down while every thread of the executor is busy."""
+    held = threading.Event()
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(1) as own:
+        loop.set_default_executor(own)
+        busy = asyncio.create_task(asyncio.to_thread(held.wait))
+        await settle()
+        keys = JwksKeySource("https://issuer.example", ["EdDSA"], fetch=lambda _: b'{"keys": []}')
+        keys.start()
+        await until(lambda: keys.age is not None)
+        await keys.close()
+        telemetry = ExportingTelemetry("http://127.0.0.1:9", TelemetrySettings(), CONTRACT, "i-1")
+        await asyncio.wait_for(telemetry.shut_down(0.1), LIMIT)
+        held.set()
+        await busy
+
+
 SERVICE = """
 import asyncio, sys, threading
 from testkit.probe import Probe
-from weenats import NatsServiceBuilder
+from weenats import NatsServiceBuilder, TelemetrySettings
+from weenats.auth import JwksKeySource
 
 async def block(*arguments):
     print("blocks", flush=True)

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from testkit.chaos.child import ChildError
 from testkit.chaos.environment import Environment
-from testkit.chaos.faults import FAULTS
+from testkit.chaos.faults import FAULTS, target
 from testkit.chaos.history import history_of
 from testkit.chaos.log_check import unexpected_records
-from testkit.chaos.model import violations
+from testkit.chaos.model import AFTERMATH, Disturbance, violations
 from testkit.chaos.resources import ResourceUsage, changes
 from testkit.chaos.schedule import Step, plan
 
@@ -34,6 +35,7 @@ class Report:
         outcomes: how many calls ended in which outcome.
         executions: how many requests handlers began.
         retried: how many of them were second attempts, or later ones.
+        disturbances: what the faults affected, and when.
         memory: of the processes that live throughout, in MB, before and after.
         faults: what is wrong.
     """
@@ -42,6 +44,7 @@ class Report:
     outcomes: Counter[str] = field(default_factory=Counter[str])
     executions: int = 0
     retried: int = 0
+    disturbances: list[Disturbance] = field(default_factory=list)
     memory: dict[str, tuple[float, float]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -82,27 +85,35 @@ async def _live(environment: Environment, report: Report, log: Log) -> None:
     report.faults += await _proven(environment)
     before, interest = _equalized(await _usages(environment)), _interest(environment)
     await environment.call()
-    report.faults += await _storm(environment, report.steps, log)
+    report.faults += await _storm(environment, report, log)
     environment.heal()
     await environment.rest()
     report.faults += await _proven(environment)
+    await asyncio.sleep(AFTERMATH)
+    await environment.call()
+    await asyncio.sleep(_WARM_UP)
+    await environment.rest()
     report.faults += await _settled(environment, before, interest, report)
     await asyncio.gather(*(slot.stop() for slot in environment.services))
 
 
-async def _storm(environment: Environment, steps: list[Step], log: Log) -> list[str]:
+async def _storm(environment: Environment, report: Report, log: Log) -> list[str]:
     """Start each fault at its time, and wait until all are over."""
     loop = asyncio.get_running_loop()
     begin = loop.time()
     faults = []
-    for step in steps:
+
+    async def inject(step: Step) -> None:
+        whom, began = target(step.fault, environment, step.which), monotonic()
+        try:
+            await FAULTS[step.fault](environment, step.which, step.lasting)
+        finally:
+            report.disturbances.append(Disturbance(whom, began, monotonic()))
+
+    for step in report.steps:
         await asyncio.sleep(begin + step.at - loop.time())
         log(str(step))
-        faults.append(
-            loop.create_task(
-                FAULTS[step.fault](environment, step.which, step.lasting), name=str(step)
-            )
-        )
+        faults.append(loop.create_task(inject(step), name=str(step)))
     await asyncio.wait(faults)
     return [f"{each.get_name()}: {each.exception()!r}" for each in faults if each.exception()]
 
@@ -177,7 +188,7 @@ async def _settled(
 
 def _judge(folder: Path, killed: set[str], report: Report) -> None:
     """Add what journals and logs show."""
-    history = history_of(sorted(folder.glob("*.journal")), killed)
+    history = history_of(sorted(folder.glob("*.journal")), killed, report.disturbances)
     report.outcomes.update(each for call in history.calls.values() for each in call.outcomes)
     report.executions = len(history.executions)
     report.retried = sum(each.attempt > 1 for each in history.executions)

@@ -180,6 +180,22 @@ FAULTS: Final[Mapping[str, Fault]] = {
 }
 
 
+def target(fault: str, environment: Environment, which: int) -> str:
+    """Return the beginning of the names of the processes that a fault affects, "" for all."""
+    if fault in {"kill_service", "stop_service"}:
+        slot = _replaceable(environment.services, which)
+    elif fault == "kill_client":
+        slot = _replaceable(environment.clients, which)
+    elif fault == "pause_service":
+        slot = environment.services[which % len(environment.services)]
+    elif fault in {"cut", "delay", "stall", "refuse"}:
+        slots = [*environment.slots]
+        slot = slots[which % len(slots)]
+    else:
+        return ""
+    return f"{slot.kind}-{slot.number}-"
+
+
 def _replaceable(slots: Sequence[ProcessSlot], which: int) -> ProcessSlot:
     """Return a slot whose process may be replaced."""
     return slots[1 + which % (len(slots) - 1)]

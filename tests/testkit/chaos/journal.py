@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ class Journal:
         self._file = None if path is None else os.open(path, flags, 0o600)
 
     def write(self, what: str, **members: Any) -> None:
-        """Append a record."""
+        """Append a record, with the time on the monotonic clock that all processes share."""
         if self._file is not None:
-            os.write(self._file, json.dumps({"what": what, **members}).encode() + b"\n")
+            record = {"what": what, "at": time.monotonic(), **members}
+            os.write(self._file, json.dumps(record).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""

@@ -8,11 +8,15 @@ from itertools import count
 from random import Random
 from typing import Any, Final
 
+from pydantic import MISSING
+
 from receipts import AddItem, Finalize, ItemAdded, ReceiptsClient, RemoveItem, VoidReceipt
 from testkit.chaos.journal import Journal
-from testkit.chaos.model import GIVEN_UP, SUCCESS
+from testkit.chaos.model import GIVEN_UP, SUCCESS, WRONG_REPLY
 from testkit.chaos.settings import ProcessSettings
-from weenats import ReceivedEvent, ServiceError
+from weenats import CallNext, ReceivedEvent, RequestContext, Response, ServiceError
+from weenats.codec.operations import ReceivedResponse
+from weenats.transport import Delivery
 
 _CALLERS: Final = 8
 _TURNS_A_KEY: Final = 20
@@ -25,6 +29,10 @@ _ANSWERED: Final = frozenset({SUCCESS, "NOT_FOUND remote", "FAILED_PRECONDITION 
 """Outcomes of calls that reached a handler."""
 
 Call = Callable[..., Awaitable[Any]]
+
+
+class WrongReplyError(Exception):
+    """A response is not that to the call."""
 
 
 class JournaledClient:
@@ -40,7 +48,7 @@ class JournaledClient:
         self, settings: ProcessSettings, receipts: ReceiptsClient, journal: Journal
     ) -> None:
         self._settings = settings
-        self._receipts = receipts
+        self._receipts = receipts.with_interceptor(_check_correlation)
         self._journal = journal
         self._chances = Random(settings.seed)
         self._numbers = count(1)
@@ -48,7 +56,9 @@ class JournaledClient:
         self._resting = False
         self._callers: list[asyncio.Task[None]] = []
         self._heard: set[str] = set()
+        self._replies: set[str] = set()
         self._operations = self._all_operations()
+        self._count_replies()
 
     def call(self) -> None:
         """Keep calling."""
@@ -69,15 +79,16 @@ class JournaledClient:
             except ServiceError:
                 await asyncio.sleep(0.2)
             else:
+                self._journal.write("listens")
                 return
 
     async def prove(self) -> dict[str, str]:
         """Return the outcomes of the operations that do not reach a handler, by operation."""
-        outcomes = {name: await self._outcome(name, "proof") for name in self._operations}
+        outcomes = {name: await self.outcome(name, "proof") for name in self._operations}
         missing = {name: word for name, word in outcomes.items() if word not in _ANSWERED}
         if not missing:
             key = f"{self._settings.name}-{next(self._numbers)}"
-            await self._outcome("add-item", key)
+            await self.outcome("add-item", key)
             await self._receipts.transport.fence()
             if key not in self._heard:
                 missing["item-added"] = "not heard"
@@ -85,27 +96,44 @@ class JournaledClient:
 
     async def _hear(self, event: ReceivedEvent[ItemAdded]) -> None:
         self._heard = {event.key}
+        self._journal.write("heard", call=event.correlation_id)
+
+    def _count_replies(self) -> None:
+        """Note replies to requests that have one: the client itself ignores them."""
+        mux = self._receipts.transport._inbox.mux  # type: ignore[attr-defined]
+        take = mux.on_delivery
+
+        def on_delivery(delivery: Delivery) -> None:
+            if b'"success"' in delivery.payload:
+                if delivery.subject in self._replies:
+                    self._journal.write("replied again")
+                self._replies.add(delivery.subject)
+            take(delivery)
+
+        mux.on_delivery = on_delivery
 
     async def _keep_calling(self) -> None:
         while not self._resting:
             name = self._chances.choice(list(self._operations))
             key = f"r-{next(self._turns) // _TURNS_A_KEY}"
             if self._settings.eventful and self._chances.random() < _GIVEN_UP:
-                await self._outcome(name, key, patience=self._chances.uniform(0, _PATIENCE))
+                await self.outcome(name, key, patience=self._chances.uniform(0, _PATIENCE))
             else:
-                await self._outcome(name, key, timeout=self._chances.choice(_TIMEOUTS))
+                await self.outcome(name, key, timeout=self._chances.choice(_TIMEOUTS))
             await asyncio.sleep(self._chances.uniform(0, 2 * self._settings.pause))
 
-    async def _outcome(
+    async def outcome(
         self, name: str, key: str, *, timeout: float = 3.0, patience: float | None = None
     ) -> str:
         """Make a call and return its outcome in the words of the model."""
         call = f"{self._settings.name}-{next(self._numbers)}"
-        self._journal.write("called", call=call, idempotent=name in _IDEMPOTENT)
+        self._journal.write("called", call=call, idempotent=name in _IDEMPOTENT, timeout=timeout)
         try:
             async with asyncio.timeout(patience):
                 await self._operations[name](key, correlation_id=call, timeout=timeout)
             outcome = SUCCESS
+        except WrongReplyError:
+            outcome = WRONG_REPLY
         except ServiceError as error:
             outcome = f"{error.code.value} {'remote' if error.remote else 'local'}"
         except TimeoutError:
@@ -126,3 +154,18 @@ class JournaledClient:
             "void-receipt": lambda key, **options: receipts.void_receipt(key, reason, **options),
             "get": receipts.get,
         }
+
+
+async def _check_correlation(context: RequestContext, call_next: CallNext) -> Response:
+    """Check that the response is that of the call.
+
+    Raises:
+        WrongReplyError: it is that of another one.
+    """
+    response = await call_next(context)
+    assert isinstance(response, ReceivedResponse)
+    metadata = response.metadata
+    correlation = MISSING if metadata is None else metadata.correlation
+    if correlation is MISSING or correlation.correlation_id != context.correlation_id:
+        raise WrongReplyError
+    return response

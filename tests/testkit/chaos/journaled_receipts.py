@@ -9,16 +9,20 @@ from typing import Final
 
 from typing_extensions import override
 
+from receipts import ITEM_ADDED
 from receipts.handlers import Receipts
 from testkit.chaos.journal import Journal
 from testkit.chaos.model import SUCCESS
-from weenats import Endpoint, RequestContext, UnavailableError
+from weenats import Command, Endpoint, RequestContext, UnavailableError
 from weenats.client.retry import ATTEMPT_MEMBER
+from weenats.contract import AnyOperation
 
 _MAX_RECEIPTS: Final = 100
 _MAX_ITEMS: Final = 10
 _SLOWEST: Final = 0.01
 _STUMBLES: Final = 0.03
+_DAWDLES: Final = 0.003
+_DAWDLING: Final = 10.0
 Handle = Callable[[RequestContext], Awaitable[object]]
 
 
@@ -40,17 +44,24 @@ class JournaledReceipts(Receipts):
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all operations with handlers that record their requests."""
         return tuple(
-            Endpoint(each.operation, self._noting(each.handler)) for each in super().endpoints()
+            Endpoint(each.operation, self._noting(each.operation, each.handler))
+            for each in super().endpoints()
         )
 
-    def _noting(self, handle: Handle) -> Handle:
+    def _noting(self, operation: AnyOperation, handle: Handle) -> Handle:
+        emits = isinstance(operation, Command) and ITEM_ADDED in operation.emits
+
         async def noted(context: RequestContext) -> object:
+            dawdles = self._chances is not None and self._chances.random() < _DAWDLES
             run = {
                 "message": context.message_id,
                 "attempt": context.metadata_context.get(ATTEMPT_MEMBER, 1),
             }
-            self._journal.write("began", call=context.correlation_id, **run)
+            about = {"call": context.correlation_id, "emits": emits, "dawdles": dawdles}
+            self._journal.write("began", **about, **run)
             try:
+                if dawdles:
+                    await asyncio.sleep(_DAWDLING)
                 result = await self._work(handle, context)
             except BaseException as error:
                 self._journal.write("ended", how=type(error).__name__, **run)

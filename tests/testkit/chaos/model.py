@@ -10,6 +10,8 @@ from typing import Final
 SUCCESS: Final = "success"
 GIVEN_UP: Final = "given up"
 """The caller itself ended the call."""
+WRONG_REPLY: Final = "wrong reply"
+"""The caller got a reply that is not to its call, as strangers forge them."""
 
 _REMOTE: Final = {
     "UNAVAILABLE",
@@ -27,10 +29,31 @@ _LOCAL: Final = {
     "PERMISSION_DENIED",
     "INTERNAL",  # a forged reply that breaks the contract
 }
+_NEEDS_CAUSE: Final = frozenset(
+    {
+        "DEADLINE_EXCEEDED local",
+        "DEADLINE_EXCEEDED remote",
+        "UNAVAILABLE local",
+        "RESOURCE_EXHAUSTED local",
+        "PERMISSION_DENIED local",
+        "INTERNAL local",
+        "UNAUTHENTICATED remote",
+        WRONG_REPLY,
+    }
+)
+"""Outcomes that no call may have while nothing is wrong."""
+_IMPATIENT: Final = 0.1
+"""A timeout in seconds up to which a deadline may pass at any time."""
+AFTERMATH: Final = 5.0
+"""Seconds after a fault in which it still explains what goes wrong."""
+_GRACE: Final = 2.0
+"""Seconds that a handler may run on, or begin, after its call has ended."""
+
 OUTCOMES: Final = frozenset(
     {
         SUCCESS,
         GIVEN_UP,
+        WRONG_REPLY,
         *(f"{code} remote" for code in _REMOTE),
         *(f"{code} local" for code in _LOCAL),
     }
@@ -46,12 +69,18 @@ class Call:
         client: the process.
         idempotent: whether it may be made again by policy.
         outcomes: what the caller got.
+        timeout: its timeout in seconds.
+        began: when, on the monotonic clock.
+        ended: when the caller had its outcome.
     """
 
     id: str
     client: str
     idempotent: bool
     outcomes: list[str] = field(default_factory=list)
+    timeout: float = field(default=3.0, compare=False)
+    began: float = field(default=0.0, compare=False)
+    ended: float = field(default=0.0, compare=False)
 
 
 @dataclass(slots=True)
@@ -64,6 +93,10 @@ class Execution:
         attempt: from 1.
         service: the process.
         endings: how it ended: SUCCESS, or the name of what it raised.
+        began: when, on the monotonic clock.
+        ended: when.
+        emits: whether it publishes an event, if it succeeds.
+        dawdles: whether it takes longer than any caller waits.
     """
 
     call: str
@@ -71,6 +104,30 @@ class Execution:
     attempt: int
     service: str
     endings: list[str] = field(default_factory=list)
+    began: float = field(default=0.0, compare=False)
+    ended: float = field(default=0.0, compare=False)
+    emits: bool = field(default=False, compare=False)
+    dawdles: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """A fault that was injected.
+
+    Attributes:
+        target: the beginning of the names of the processes that it affects, "" for all.
+        began: when, on the monotonic clock.
+        ended: when.
+    """
+
+    target: str
+    began: float
+    ended: float
+
+    def explains(self, process: str, began: float, ended: float) -> bool:
+        """Return whether it affected a process within a time."""
+        is_near = self.began <= ended and began <= self.ended + AFTERMATH
+        return is_near and process.startswith(self.target)
 
 
 @dataclass(slots=True)
@@ -80,16 +137,31 @@ class History:
     Attributes:
         calls: by id.
         killed: the processes that had no chance to note how things ended.
+        disturbances: the faults that were injected.
+        repeated_replies: the clients that got another reply to a request, and when.
+        listeners: since when processes subscribe to events.
+        heard: how often each of them heard the event of which call.
     """
 
     calls: dict[str, Call] = field(default_factory=dict)
     executions: list[Execution] = field(default_factory=list)
     killed: set[str] = field(default_factory=set)
+    disturbances: list[Disturbance] = field(default_factory=list)
+    repeated_replies: list[tuple[str, float]] = field(default_factory=list)
+    listeners: dict[str, float] = field(default_factory=dict)
+    heard: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def disturbed(self, process: str, began: float, ended: float) -> bool:
+        """Return whether a fault affected a process within a time."""
+        return any(each.explains(process, began, ended) for each in self.disturbances)
 
 
 def violations(history: History) -> list[str]:
     """Return the violated rules of a history."""
-    rules = (_one_outcome, _typed_outcomes, _none_lost, _none_twice, _one_message, _all_ended)
+    rules = (
+        _one_outcome, _typed_outcomes, _explained, _none_lost, _none_twice, _one_message,
+        _all_ended, _one_reply, _in_time, _events_heard,
+    )  # fmt: skip
     return [fault for rule in rules for fault in rule(history)]
 
 
@@ -154,3 +226,74 @@ def _all_ended(history: History) -> Iterator[str]:
             yield f"{each.service} began {each.call} and never ended it"
         if len(each.endings) > 1:
             yield f"{each.service} ended {each.call} {len(each.endings)} times"
+
+
+def _explained(history: History) -> Iterator[str]:
+    """Deadlines, lost connections and refusals have a cause: a fault near the call, or the call."""
+    runs: dict[str, list[Execution]] = defaultdict(list)
+    for each in history.executions:
+        runs[each.call].append(each)
+    for call in history.calls.values():
+        for outcome in _NEEDS_CAUSE.intersection(call.outcomes):
+            is_deadline = outcome.startswith("DEADLINE")
+            if is_deadline and (
+                call.timeout <= _IMPATIENT or any(each.dawdles for each in runs[call.id])
+            ):
+                continue
+            if not _has_cause(history, call, runs[call.id]):
+                yield f"{call.id} ended in {outcome} although nothing was wrong"
+
+
+def _has_cause(history: History, call: Call, runs: list[Execution]) -> bool:
+    """Return whether a fault affected the client, or the service as far as that is known."""
+    if history.disturbed(call.client, call.began, call.ended):
+        return True
+    if any(SUCCESS in each.endings for each in runs):
+        return any(history.disturbed(each.service, call.began, call.ended) for each in runs)
+    return any(
+        each.explains(each.target, call.began, call.ended)
+        for each in history.disturbances
+        if not each.target.startswith("client")
+    )
+
+
+def _one_reply(history: History) -> Iterator[str]:
+    """No request gets a second reply, unless strangers forge replies."""
+    for client, at in history.repeated_replies:
+        if not history.disturbed(client, at, at):
+            yield f"{client} got more than one reply to a request"
+
+
+def _in_time(history: History) -> Iterator[str]:
+    """No handler begins or runs on when its caller has long ended the call."""
+    for each in history.executions:
+        call = history.calls.get(each.call)
+        if call is None or not call.outcomes or not each.endings:
+            continue
+        latest = call.ended + _GRACE
+        if max(each.began, each.ended) > latest and not (
+            history.disturbed(each.service, call.began, each.ended)
+            or history.disturbed(call.client, call.began, each.ended)
+        ):
+            what = "began" if each.began > latest else "was still executed"
+            yield f"{each.call} {what} {each.ended - call.ended:.1f} s after its end"
+
+
+def _events_heard(history: History) -> Iterator[str]:
+    """Every listener that nothing disturbs hears each event once, and nobody hears one twice."""
+    for listener, counts in history.heard.items():
+        for call, count in counts.items():
+            if count > 1:
+                yield f"{listener} heard the event of {call} {count} times"
+    for each in history.executions:
+        if not each.emits or SUCCESS not in each.endings:
+            continue
+        for listener, since in history.listeners.items():
+            if (
+                since < each.began
+                and listener not in history.killed
+                and not history.heard[listener][each.call]
+                and not history.disturbed(each.service, each.began, each.ended)
+                and not history.disturbed(listener, each.began, each.ended)
+            ):
+                yield f"{listener} did not hear the event of {each.call}"

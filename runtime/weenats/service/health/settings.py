@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from weenats.protocol.timeouts import Duration
 
-__all__ = ["JWKS", "Check", "CustomCheck", "HealthSettings"]
+__all__ = ["JWKS", "Check", "CustomCheck", "HealthSettings", "parse_address"]
 
 Check = Callable[[], bool | Awaitable[bool | None] | None]
 """A health check. True and None mean ok; any other result and any exception mean error."""
@@ -24,6 +24,8 @@ JWKS: Final = "jwks"
 """Name of the built-in check of the issuer's key set (JWKS)."""
 
 _NAME: Final = re.compile("[a-z][a-z0-9_-]*")
+_ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})")
+_MAX_PORT: Final = 65535
 
 
 class CustomCheck(TypedDict):
@@ -58,17 +60,20 @@ class HealthSettings:
         interval: time between two runs of the checks, converted to seconds.
         timeout: time limit of a check, converted to seconds.
         checks: the custom checks.
+        http: the address of HTTP probes, None for none.
 
     Raises:
         InvalidArgumentError: a duration is not positive and finite.
         TypeError: a value has a wrong type, or a check is not callable.
-        ValueError: a name is not valid, not unique, or that of the built-in check.
+        ValueError: a name is not valid, not unique, or that of the built-in check; or `http` is not
+            an address.
     """
 
     enabled: bool = True
     interval: Duration = 30.0
     timeout: Duration = 5.0
     checks: Sequence[CustomCheck] = ()
+    http: str | None = None
 
     def __post_init__(self) -> None:
         if type(self.enabled) is not bool:
@@ -76,6 +81,8 @@ class HealthSettings:
         object.__setattr__(self, "interval", seconds(self.interval, "interval"))
         object.__setattr__(self, "timeout", seconds(self.timeout, "timeout"))
         object.__setattr__(self, "checks", _checked(self.checks))
+        if self.http is not None:
+            parse_address(self.http)
 
 
 def _checked(custom_checks: object) -> tuple[CustomCheck, ...]:
@@ -86,3 +93,21 @@ def _checked(custom_checks: object) -> tuple[CustomCheck, ...]:
         if not callable(entry["check"]):
             raise TypeError(f"the check {entry['name']} is not callable")
     return tuple(cast("CustomCheck", dict(entry)) for entry in entries)
+
+
+def parse_address(address: str) -> tuple[str, int]:
+    """Return host and port of an address, such as "0.0.0.0:8080" or "[::]:8080".
+
+    Args:
+        address: the address.
+
+    Raises:
+        TypeError: it is not text.
+        ValueError: it is not host and port.
+    """
+    if not isinstance(cast("object", address), str):
+        raise TypeError(f"http is host and port as text, not {type(address).__name__}")
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None or int(parts[3]) > _MAX_PORT:
+        raise ValueError(f'http is host and port, such as "0.0.0.0:8080", not {address!r}')
+    return parts[1] or parts[2], int(parts[3])

@@ -10,7 +10,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.transport import TcpTransport
 
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.transport.nats_py.errors import TlsMissingError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from weenats.transport.credentials import Identity
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
-_LOG: Final = limited_logger("weenats.transport")
+_LOG: Final = LimitedLogger("weenats.transport")
 
 
 class SteadyClient(Client):

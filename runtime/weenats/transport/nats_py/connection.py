@@ -17,7 +17,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
-from weenats._internal.limited_log import limited_logger
+from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionLostError
 from weenats.transport.base import (
     HEADER_FRAMING,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from weenats.transport.credentials import Identity
 
 __all__ = ["ConnectionEvents", "Interest", "NatsConnection", "new_inbox"]
-_LOG: Final = limited_logger("weenats.transport")
+_LOG: Final = LimitedLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
 _PORT: Final = 4222
 _FENCE_TIMEOUT: Final = 10.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import Any
 
@@ -96,3 +97,29 @@ def test_custom_checks_are_copied() -> None:
     settings = built._settings.health
     assert settings is not None
     assert [each["name"] for each in settings.checks] == ["store"]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:8080", "[::]:1", "localhost:0", "pod-1.local:65535"])
+def test_valid_addresses_are_accepted(address: str) -> None:
+    """`http` is host and port; an IPv6 address stands in brackets."""
+    assert builder().with_health(http=address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "8080", ":8080", "host", "host:", "host:65536", "host:-1", "::1:80", "h:80\n", "a b:80"],
+)
+def test_invalid_addresses_are_rejected(address: str) -> None:
+    """Anything else is rejected where it is written."""
+    with pytest.raises(ValueError, match=r'http is host and port, such as "0\.0\.0\.0:8080", not'):
+        builder().with_health(http=address)
+    with pytest.raises(TypeError, match="http is host and port as text, not int"):
+        builder().with_health(http=8080)  # type: ignore[arg-type]
+
+
+def test_missing_aiohttp_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The builder names the extra to install; without `http` nothing is needed."""
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(ImportError, match=r"http needs aiohttp: pip install 'weenats\[http\]'"):
+        builder().with_health(http="0.0.0.0:8080")
+    assert builder().with_health()

@@ -1,0 +1,125 @@
+"""Serves `/livez` and `/readyz` over HTTP, for the probes of an orchestrator."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from typing_extensions import override
+
+from weenats.protocol.messages import HealthCheckData
+from weenats.service.health.settings import parse_address
+
+__all__ = ["HealthServer"]
+_LOG: Final = logging.getLogger("weenats.health")
+_CONNECTION_SECONDS: Final = 10.0
+"""How long a connection lasts at most, so that slow peers do not hold them."""
+_MAX_CONNECTIONS: Final = 100
+_MAX_LINE: Final = 4096
+"""The longest request line and the longest header, in bytes."""
+_CLOSE_SECONDS: Final = 0.5
+_HEADERS: Final = {"Cache-Control": "no-store", "Server": "weenats"}
+
+
+class HealthServer:
+    """An HTTP server on the event loop of the service; each connection has one request.
+
+    `/livez` is 200 while the event loop runs. `/readyz` is 200 while the instance is ready, and
+    otherwise 503 with the reason. Requests have no body that is read, and malformed ones are
+    refused without a log record.
+
+    Args:
+        address: host and port; port 0 chooses a free one, which is logged.
+        readiness: returns the health of the instance.
+
+    Attributes:
+        url: the URL of the server, "" unless it is running.
+    """
+
+    def __init__(self, address: str, readiness: Callable[[], HealthCheckData]) -> None:
+        self.url = ""
+        self._address = address
+        self._readiness = readiness
+        self._server: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be used.
+        """
+        self._server = web.Server(
+            self._answer,
+            access_log=None,
+            logger=_silent(),
+            lingering_time=0,
+            auto_decompress=False,
+            max_line_size=_MAX_LINE,
+            max_field_size=_MAX_LINE,
+        )
+        host, port = parse_address(self._address)
+        try:
+            self._listener = await asyncio.get_running_loop().create_server(
+                self._accept, host, port
+            )
+        except OSError as error:
+            text = f"no health probes on {self._address}: {error.strerror}"
+            raise OSError(error.errno, text) from None
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._listener.sockets[0].getsockname()[1]}"
+        _LOG.info("health probes are served on %s/livez and /readyz", self.url)
+
+    async def close(self, timeout: float) -> None:
+        """Stop listening, and close all connections.
+
+        Args:
+            timeout: seconds that it may take.
+        """
+        if self._listener is not None:
+            self._listener.close()
+        if self._server is not None:
+            for connection in self._server.connections:
+                connection.force_close()
+            await self._server.shutdown(min(timeout, _CLOSE_SECONDS))
+        self.url = ""
+
+    def _accept(self) -> asyncio.BaseProtocol:
+        if self._server is None or len(self._server.connections) >= _MAX_CONNECTIONS:
+            return _Refusal()
+        connection = self._server()
+        asyncio.get_running_loop().call_later(_CONNECTION_SECONDS, connection.force_close)
+        return connection
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        status, text = self._probe(request.path)
+        headers = _HEADERS
+        if request.method not in {"GET", "HEAD"}:
+            status, text, headers = 405, "method not allowed", {**_HEADERS, "Allow": "GET, HEAD"}
+        response = web.Response(status=status, text=f"{text}\n", headers=headers)
+        response.force_close()
+        return response
+
+    def _probe(self, path: str) -> tuple[int, str]:
+        if path == "/livez":
+            return 200, "ok"
+        if path != "/readyz":
+            return 404, "not found"
+        data = self._readiness()
+        return (200, "ok") if data.ready is True else (503, f"not ready: {data.reason}")
+
+
+class _Refusal(asyncio.Protocol):
+    """Closes a connection at once."""
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+def _silent() -> logging.Logger:
+    """Return a logger without handlers: aiohttp logs a traceback for each malformed request."""
+    logger = logging.Logger("weenats.health.http")  # noqa: LOG001 - not one that users configure
+    logger.disabled = True
+    return logger

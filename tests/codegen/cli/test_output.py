@@ -1,0 +1,159 @@
+"""Output of the commands where standard output is not UTF-8, is closed, or is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testkit.foreign_service import foreign_service, micro
+from weenats_codegen.cli.main import main
+from weenats_codegen.cli.output import one_line
+
+WEENATS = [sys.executable, "-m", "weenats_codegen"]
+ENCODINGS = ("ascii", "cp1252", "utf-16")
+TEXT = "Tea → cup, é, 茶, 😀"
+
+
+def run(
+    *arguments: str, environment: dict[str, str] | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run `weenats` and return its output as bytes."""
+    return subprocess.run(
+        [*WEENATS, *arguments],
+        env={**os.environ, **(environment or {})},
+        cwd=cwd,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def stale(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose generated package is not up to date, with text of many languages."""
+    folder = tmp_path_factory.mktemp("stale")
+    assert main(["new", "things", "--root", str(folder)]) == 0
+    contract = folder / "schemas/things/service.yaml"
+    head, _, tail = contract.read_text(encoding="utf-8").partition("description: ")
+    contract.write_text(f"{head}description: {TEXT} {tail}", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_check_in_any_encoding(encoding: str, as_json: bool, stale: Path) -> None:
+    """A diff is printed in any encoding; as JSON it keeps its text."""
+    arguments = ["check", *(["--json"] if as_json else [])]
+    done = run(*arguments, environment={"PYTHONIOENCODING": encoding}, cwd=stale)
+    told = done.stderr.decode(encoding)
+    assert (done.returncode, told.count("\n")) == (1, 1)
+    assert "generated files in generated are stale" in told
+    shown = done.stdout.decode(encoding)
+    assert (TEXT in (json.loads(shown)["diff"] if as_json else shown)) or (
+        encoding != "utf-16" and "\\u8336" in shown
+    )
+
+
+def test_locale_without_utf_8(stale: Path) -> None:
+    """The C locale without its UTF-8 mode is like any other encoding."""
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run("check", "é", environment=environment, cwd=stale)
+    assert b"Traceback" not in done.stderr
+    done = run("check", environment=environment, cwd=stale)
+    assert done.returncode == 1
+    assert b"\\u8336" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_services_in_any_encoding(encoding: str, nats_url: str) -> None:
+    """Text of a service is escaped where the encoding lacks it; JSON keeps it."""
+    environment = {"PYTHONIOENCODING": encoding}
+    with foreign_service(nats_url, micro(instance=TEXT)):
+        shown = run("services", "odd", "--servers", nats_url, environment=environment)
+        assert (shown.returncode, shown.stderr) == (0, b"")
+        assert "odd" in shown.stdout.decode(encoding)
+        done = run("services", "odd", "--json", "--servers", nats_url, environment=environment)
+    (found,) = json.loads(done.stdout.decode(encoding))
+    assert found["id"] == TEXT
+
+
+def test_payload_from_stdin_is_utf_8(receipts_url: str) -> None:
+    """A payload is UTF-8, whatever the encoding of the streams is."""
+    payload = json.dumps({"name": TEXT, "price": 1, "quantity": 1}, ensure_ascii=False)
+    done = subprocess.run(
+        [*WEENATS, "call", "receipts", "add-item", "utf", "-", "--json", "--servers", receipts_url],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        input=payload.encode(),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["result"]["items"][0]["name"] == TEXT
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["check"], ["check", "--json"]])
+def test_closed_pipe_is_silent(arguments: list[str], stale: Path) -> None:
+    """A reader that is gone ends a command with 1 and without a message or a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(
+            [*WEENATS, *arguments],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            cwd=stale,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert b"Broken" not in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_reported(stale: Path) -> None:
+    """Output that cannot be written is a failure with one line."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*WEENATS, "check", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=stale,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_streams_that_were_closed(closed: str, stale: Path) -> None:
+    """A command without standard output or standard error does its work nevertheless."""
+    command = f'"{sys.executable}" -m weenats_codegen explain receipts.handlers:Receipts {closed}'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], cwd=stale, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_closed_stdin_is_wrong_usage() -> None:
+    """A payload from standard input that is closed is wrong usage."""
+    command = f'"{sys.executable}" -m weenats_codegen call receipts get r-1 - <&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, check=False, timeout=60, text=True
+    )
+    assert done.returncode == 2
+    assert "standard input is closed" in done.stderr
+
+
+def test_long_lines_are_cut() -> None:
+    """A warning or an error has a bounded length."""
+    assert len(one_line("x" * 100_000)) < 3000
