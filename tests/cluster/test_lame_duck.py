@@ -56,6 +56,8 @@ async def test_connection_without_another_server_stays(
         await transport.fence()
         own_nats_server.lame_duck()
         await until(lambda: caplog.text.count("no other NATS server yet: ") > 1)
+        shown = [each for each in caplog.records if each.levelname == "WARNING"]
+        assert ["yet: UNAVAILABLE: no connection" in each.getMessage() for each in shown] == [True]
         assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
         own_nats_server.kill()
         await disconnected(transport)
@@ -152,7 +154,7 @@ async def test_unsubscribing_during_a_move_stops_delivery(pair: NatsCluster) -> 
         interest = listener.subscribe("news", heard.append)
         await listener.fence()
         pair.servers[0].lame_duck()
-        await until(listener._migration.lock.locked)
+        await until(lambda: listener._migration._overlaps)
         await listener.unsubscribe([interest])
         before = len(heard)
         publisher.publish("news", b"")

@@ -7,6 +7,7 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler
 from time import time
 from typing import Any
 
@@ -88,11 +89,34 @@ async def test_keys_are_fetched_when_the_service_starts(
     async with service:
         await until(lambda: service.jwks_state is not None and service.jwks_state.keys == 1)
         assert await is_token_accepted(receipts, 1)
-        assert not await is_token_accepted(receipts, 2)
         assert issuer.paths == ["/keys"]
+        assert not await is_token_accepted(receipts, 2)
     state = service.jwks_state
     assert state is not None
     assert (state.status, state.failures) == ("fresh", 0)
+
+
+async def test_headers_of_the_key_request(
+    nats_url: str, receipts: ReceiptsClient, issuer: HttpServer
+) -> None:
+    """An issuer behind a firewall that wants certain headers is reached with `jwks_headers`."""
+    document = answer(jwks_document(1))
+    refusal = answer(b"", 403)
+
+    def guard(handler: BaseHTTPRequestHandler) -> None:
+        known = (handler.headers["User-Agent"], handler.headers["X-Key"]) == ("Browser", "s3cret")
+        (document if known else refusal)(handler)
+
+    issuer.behaviour = guard
+    config = JwtAuthConfig(
+        algorithms=["EdDSA"],
+        jwks_uri=issuer.uri,
+        audience="receipts",
+        jwks_headers={"User-Agent": "Browser", "X-Key": "s3cret"},
+    )
+    assert "s3cret" not in repr(config)
+    async with NatsServiceBuilder(Receipts(), nats_url).with_auth(config).build():
+        assert await is_token_accepted(receipts, 1)
 
 
 async def test_jwks_state_is_none_without_jwks(nats_url: str) -> None:

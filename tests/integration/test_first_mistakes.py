@@ -39,7 +39,7 @@ def test_unsupported_url_schemes_are_rejected(scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "server",
-    ["nats://x", "tls://x", "ws://x", "wss://x", "NATS://x", "x:4222", "a:b://c@localhost"],
+    ["nats://x", "tls://x", "ws://x", "wss://x", "NATS://x", "x:4222", "a:b:c@localhost"],
 )
 def test_supported_server_urls_are_accepted(server: str) -> None:
     """A NATS scheme in upper or lower case is accepted, and so is a URL without a scheme."""

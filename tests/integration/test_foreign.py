@@ -108,7 +108,10 @@ async def test_query_with_parameters(ask: Any) -> None:
 
 @pytest.mark.parametrize("code", NUMBERS)
 async def test_error_code_is_sent_in_body_and_headers(ask: Any, handlers: Probe, code: str) -> None:
-    """Each canonical error has its code in the body and its number in the headers."""
+    """Each canonical error has its code in the body and its number in the headers.
+
+    That of an executed request does not say that a token was refused.
+    """
 
     async def fail(key: str, command: Run, context: RequestContext) -> Outcome:
         raise CLASS_OF_CODE[code]("because", details={"n": 1})
@@ -120,6 +123,7 @@ async def test_error_code_is_sent_in_body_and_headers(ask: Any, handlers: Probe,
     assert answer["headers"] == {
         "Nats-Service-Error": "because",
         "Nats-Service-Error-Code": NUMBERS[code],
+        **({"Wee-Token-Refused": "false"} if code == "UNAUTHENTICATED" else {}),
     }
     assert answer["metadata"]["correlation"] == {
         "correlationId": "order-1",

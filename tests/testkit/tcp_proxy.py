@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import ssl
 from typing import Final, Self
 
 _CHUNK: Final = 65_536
@@ -17,10 +18,12 @@ class TcpProxy:
     Args:
         target: the port that it leads to; nobody has to listen there yet.
         seed: what chances are drawn from: how long each piece is delayed, where a cut falls.
+        tls: the context of connections to it; None: they are not encrypted.
     """
 
-    def __init__(self, target: int, *, seed: int = 0) -> None:
+    def __init__(self, target: int, *, seed: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._target = target
+        self._tls = tls
         self._random = random.Random(seed)
         self._server: asyncio.Server | None = None
         self._tunnels: set[_Tunnel] = set()
@@ -37,7 +40,7 @@ class TcpProxy:
 
     async def start(self) -> Self:
         """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -10,7 +10,7 @@ from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
-from weenats.transport.nats_py.errors import shown
+from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, emit_line, warn
@@ -30,7 +30,8 @@ def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -
         with NatsServer() as server:
             asyncio.run(serve(builder.with_servers(server.url), server.url, as_json=as_json))
     elif servers:
-        asyncio.run(serve(builder.with_servers(servers), shown(servers), as_json=as_json))
+        url = ", ".join(map(str, check_servers(servers)))
+        asyncio.run(serve(builder.with_servers(servers), url, as_json=as_json))
     else:
         asyncio.run(serve(builder, "", as_json=as_json))
 

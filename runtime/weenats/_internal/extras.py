@@ -5,6 +5,10 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 
+class MissingExtraError(ImportError):
+    """An optional dependency is not installed; the text says which extra installs it."""
+
+
 def check_installed(message: str, *modules: str) -> None:
     """Check that the modules of an optional dependency can be imported.
 
@@ -13,11 +17,11 @@ def check_installed(message: str, *modules: str) -> None:
         modules: the names of the modules.
 
     Raises:
-        ImportError: one of them is not installed.
+        MissingExtraError: one of them is not installed.
     """
     try:
         missing = any(find_spec(module) is None for module in modules)
     except (ModuleNotFoundError, ValueError):  # a parent is missing, or is None in sys.modules
         missing = True
     if missing:
-        raise ImportError(message)
+        raise MissingExtraError(message)

@@ -5,6 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 
+def is_ip(host: str) -> bool:
+    """Return whether a host is an IP address."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is certainly this machine."""
     try:

@@ -16,6 +16,7 @@ from weenats.errors import (
     ServiceError,
     UnavailableError,
 )
+from weenats.protocol.headers import DIGEST, MESSAGE_ID, Headers, digest_of
 from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import Delivery
 
@@ -24,6 +25,7 @@ _LOG: Final = LimitedLogger("weenats.admission")
 _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
+_MAX_CANCELLED: Final = 1000
 
 
 def check_concurrency(max_concurrency: int) -> None:
@@ -55,6 +57,10 @@ class Admission:
         clock: returns monotonic seconds.
         variables: the context variables of all jobs, none by default. A job never inherits those of
             the code that created the controller, nor those of another job.
+
+    Attributes:
+        cancelled: message ids of calls that may wait and were cancelled by message id, each with
+            the digest of its payload; see `check_cancelled`.
     """
 
     def __init__(
@@ -72,6 +78,7 @@ class Admission:
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](max_queue, max_queue_time, self._refuse_expired, clock)
         self._calls: dict[str, Job] = {}
+        self.cancelled: dict[str, str] = {}
         self._timer = DeadlineTimer[Job](self._on_deadline, clock)
         self._service_times = ServiceTimes()
         self._idle: asyncio.Future[None] | None = None
@@ -106,21 +113,36 @@ class Admission:
             self._calls[job.delivery.reply] = job
 
     def on_cancel(self, delivery: Delivery) -> None:
-        """End the call whose reply subject a message names, because its caller cancelled it.
+        """End the call that a message names, because its caller cancelled it.
 
-        Unknown and answered calls are ignored. If several calls have the reply subject, the latest
-        one is ended.
+        The message has the reply subject of the call. Between accounts that is replaced; then the
+        headers of the message name it. Unknown and answered calls are ignored. If several calls
+        have the reply subject, the latest one is ended.
 
         Args:
             delivery: the message.
         """
-        job = self._calls.get(delivery.reply)
+        job = self._calls.get(delivery.reply) or self._named_by(delivery.headers)
         if job is None:
             return
         if job.deadline is not None and job.deadline <= self._clock():
             self._on_deadline(job)  # the timer has not fired yet
         else:
             self._cancel_job(job, CancelledError("the caller cancelled the call"))
+
+    def check_cancelled(self, job: Job) -> None:
+        """Check that a job was not cancelled before its message was decoded.
+
+        Args:
+            job: the job, whose context is known by now.
+
+        Raises:
+            CancelledError: its caller cancelled it.
+        """
+        message_id = "" if job.context is None else job.context.message_id
+        digest = self.cancelled.get(message_id)
+        if digest is not None and digest == digest_of(job.delivery.payload):
+            raise CancelledError("the caller cancelled the call")
 
     def load(self, worker: Worker) -> tuple[int, int]:
         """Return how many jobs of a worker run, and how many wait.
@@ -158,6 +180,23 @@ class Admission:
             self._free_slot(job)
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+    def _named_by(self, headers: Headers) -> Job | None:
+        """Return the running call that headers name; remember the name while calls wait."""
+        message_id, digest = headers.get(MESSAGE_ID), headers.get(DIGEST)
+        if message_id is None or digest is None:
+            return None
+        is_decoded = not self._queue
+        for job in self._running:
+            if job.context is None:
+                is_decoded = False
+            elif job.context.message_id == message_id and digest_of(job.delivery.payload) == digest:
+                return job
+        if not is_decoded:
+            self.cancelled[message_id] = digest
+            if len(self.cancelled) > _MAX_CANCELLED:
+                del self.cancelled[next(iter(self.cancelled))]
+        return None
 
     def _start(self, job: Job) -> None:
         self._running.add(job)

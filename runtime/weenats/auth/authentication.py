@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Self, cast
 
 from typing_extensions import override
@@ -9,6 +10,7 @@ from typing_extensions import override
 from weenats.auth.config import JwtAuthConfig, NoAuthConfig
 from weenats.auth.interceptor import AuthInterceptor
 from weenats.auth.jwks import JwksKeySource
+from weenats.auth.jwks_fetch import fetch
 from weenats.auth.jwt_validator import JwtValidator
 from weenats.auth.keys import StaticKeySource, public_keys, secret_keys
 from weenats.interceptors import PRINCIPAL, Description, ServiceFeature, Setting
@@ -108,7 +110,8 @@ class Authentication(ServiceFeature):
 
 def _key_source(config: JwtAuthConfig) -> KeySource:
     if config.jwks_uri is not None:
-        return JwksKeySource(config.jwks_uri, config.algorithms)
+        load = partial(fetch, headers=config.jwks_headers)
+        return JwksKeySource(config.jwks_uri, config.algorithms, fetch=load)
     if config.public_key is not None:
         return StaticKeySource(public_keys(config.public_key, config.algorithms))
     return StaticKeySource(secret_keys(config.secret_value, config.algorithms))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 MAX_TEXT: Final = 255
 """The length of the longest accepted `iss`, `sub` and principal claim."""
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def in_seconds(value: Duration) -> float:
@@ -49,6 +51,15 @@ def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes 
     if value is None:
         return None
     return SecretBytes(value.encode() if isinstance(value, str) else value)
+
+
+def _headers(value: Mapping[str, str]) -> Mapping[str, str]:
+    for name, text in value.items():
+        if _HEADER_NAME.fullmatch(name) is None:
+            raise ValueError("the name of a header has characters that HTTP does not allow")
+        if not text.isascii() or not text.isprintable():
+            raise ValueError(f"the header {name} has characters that are not printable ASCII")
+    return dict(value)
 
 
 _Name = Annotated[str, Field(min_length=1)]
@@ -116,6 +127,7 @@ class JwtAuthConfig(_Config):
         algorithms: accepted signature algorithms, at least one.
         public_key: public key of the issuer: PEM or JWK (JSON text or mapping).
         jwks_uri: URL of the issuer's key set (JWKS, RFC 7517), https.
+        jwks_headers: headers of the request for the key set, such as `User-Agent` or an API key.
         secret: secret shared with the issuer, for the HMAC algorithms.
         issuer: required `iss` of tokens, exactly as they have it: a URL, a URN or a plain name.
             None accepts every issuer that has the key.
@@ -143,6 +155,7 @@ class JwtAuthConfig(_Config):
     algorithms: Annotated[Sequence[Algorithm], Field(min_length=1), AfterValidator(tuple)]
     public_key: str | bytes | Mapping[str, Any] | None = Field(default=None, repr=False)
     jwks_uri: str | None = Field(default=None, repr=False)
+    jwks_headers: Annotated[Mapping[str, str], AfterValidator(_headers), Field(repr=False)] = {}
     secret: Annotated[
         str | bytes | SecretStr | SecretBytes | None, AfterValidator(_secret), Field(repr=False)
     ] = None
@@ -166,6 +179,8 @@ class JwtAuthConfig(_Config):
             raise ValueError("max_lifetime requires `exp` in required_claims; None sets no limit")
         if self.issuer is not None:
             _check_issuer(self.issuer)
+        if self.jwks_headers and self.jwks_uri is None:
+            raise ValueError("jwks_headers requires jwks_uri")
         if self.jwks_uri is not None:
             _check_jwks_uri(self.jwks_uri, self.plain_http_hosts)
         if self.public_key is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from contextvars import Context
@@ -48,8 +49,14 @@ UNKNOWN_WAIT: Final = 1.0
 """How long tokens with an unknown kid wait for a fetch, in seconds from its start.
 
 They do not wait if the last fetch took longer: each waiting request counts towards
-`max_concurrency`, so requests with invented kids would block all others.
+`max_concurrency`, so requests with invented kids would block all others. For the same reason at
+most `MAX_UNKNOWN` kids are waited for at a time, and for `DISTRUST` seconds after a fetch that did
+not bring one only the request that starts a fetch waits.
 """
+MAX_UNKNOWN: Final = 2
+"""How many unknown kids are waited for at a time; all requests with the key of a rotation wait."""
+DISTRUST: Final = 30.0
+"""How long unknown kids are not waited for after one that was invented, in seconds."""
 FIRST_WAIT: Final = 6.0
 """How long tokens wait while there are no keys, in seconds: slightly more than a fetch may take."""
 
@@ -121,6 +128,8 @@ class JwksKeySource:
         self._fetched_at: float | None = None
         self._attempted_at = -math.inf
         self._is_slow = False
+        self._awaited: Counter[str | None] = Counter()
+        self._distrusted_until = -math.inf
         self._failures = 0
         self._last_error: str | None = None
         self._fetching: asyncio.Task[None] | None = None
@@ -178,14 +187,31 @@ class JwksKeySource:
                 raise KeysUnavailableError
         key = self._find(kid, algorithm)
         if key is None and (kid is None or kid not in self._keys):
-            if self._may_fetch():
+            starts = self._may_fetch()
+            if starts:
                 self._start_fetch()
-            if not self._is_slow:
-                await self._wait_for_fetch(self._attempted_at + UNKNOWN_WAIT - self._clock())
+            if not self._is_slow and (starts or self._may_wait_for(kid)):
+                await self._wait_for_kid(kid)
             key = self._find(kid, algorithm)
         if key is None:
             raise UnknownKeyError
         return key
+
+    def _may_wait_for(self, kid: str | None) -> bool:
+        if self._clock() < self._distrusted_until:
+            return False
+        return kid in self._awaited or len(self._awaited) < MAX_UNKNOWN
+
+    async def _wait_for_kid(self, kid: str | None) -> None:
+        self._awaited[kid] += 1
+        try:
+            await self._wait_for_fetch(self._attempted_at + UNKNOWN_WAIT - self._clock())
+        finally:
+            self._awaited[kid] -= 1
+            if not self._awaited[kid]:
+                del self._awaited[kid]
+        is_known = kid is None or kid in self._keys
+        self._distrusted_until = -math.inf if is_known else self._clock() + DISTRUST
 
     def _find(self, kid: str | None, algorithm: str) -> PyJWK | None:
         if kid is not None:

@@ -13,17 +13,21 @@ import threading
 import urllib.request
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.error import URLError
 
+from weenats.auth.open_socket import open_socket
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["MAX_BYTES", "FetchError", "fetch"]
 
 MAX_BYTES: Final = 256 * 1024
 """Default size limit of a document, in bytes."""
 _TIMEOUT: Final = 5.0
+_HEADERS: Final = {"Accept": "application/json", "User-Agent": "weenats"}
 _OK: Final = 200
 _CHUNK_BYTES: Final = 16 * 1024
 
@@ -32,13 +36,20 @@ class FetchError(Exception):
     """A document could not be fetched; the message shows nothing of its content."""
 
 
-def fetch(uri: str, *, timeout: float = _TIMEOUT, max_bytes: int = MAX_BYTES) -> bytes:
+def fetch(
+    uri: str,
+    *,
+    timeout: float = _TIMEOUT,
+    max_bytes: int = MAX_BYTES,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     """Fetch the document at an http or https URL.
 
     Args:
         uri: the URL.
-        timeout: limit of the total time, in seconds.
+        timeout: limit of the total time, in seconds, with that of name resolution.
         max_bytes: limit of the document's size, in bytes.
+        headers: headers of the request, which replace the default ones.
 
     Raises:
         FetchError: there is no response in time, its status is not 200, or it is too large.
@@ -48,7 +59,7 @@ def fetch(uri: str, *, timeout: float = _TIMEOUT, max_bytes: int = MAX_BYTES) ->
     opener.add_handler(urllib.request.ProxyHandler())
     opener.add_handler(urllib.request.UnknownHandler())
     opener.add_handler(_Handler(watch.add))
-    request = urllib.request.Request(uri, headers={"Accept": "application/json"})  # noqa: S310 - the handlers above support http and https only
+    request = urllib.request.Request(uri, headers={**_HEADERS, **headers})  # noqa: S310 - the handlers above support http and https only
     try:
         with watch, cast("HTTPResponse", opener.open(request, timeout=timeout)) as response:
             if response.status != _OK:
@@ -120,6 +131,10 @@ class _Plain(HTTPConnection):
     """A connection that is watched from the moment it is open."""
 
     watch: Callable[[socket.socket], None]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - those of HTTP
+        super().__init__(*arguments, **options)
+        self._create_connection = open_socket  # in place of socket.create_connection
 
     def connect(self) -> None:
         super().connect()

@@ -187,6 +187,7 @@ class Exchange:
             deadline,
             is_reply,
             cancel_subject=self._cancel_subject,
+            message_id=context.message_id,
         )
         try:
             return self._codec.decode_response(reply.payload)

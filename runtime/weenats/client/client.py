@@ -93,7 +93,8 @@ class ServiceClient:
         """Return a client with a connection of its own, which the first call opens.
 
         Args:
-            servers: the URL of a NATS server, or several URLs.
+            servers: the URL of a NATS server, or several URLs; a text may have several, separated
+                by commas.
             connection: how to connect: credentials, TLS, timeouts.
             token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
             timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.

@@ -180,8 +180,8 @@ class OperationCodec:
             return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
         raise InvalidArgumentError(text)
 
-    def decode_request(self, data: bytes) -> Request:
-        """Decode a request whose payload will be read in any case, in one pass.
+    def decode_at_once(self, data: bytes) -> Request:
+        """Decode a request and its payload in one pass, where no interceptor may refuse its caller.
 
         Args:
             data: the bytes of the request.
@@ -195,12 +195,12 @@ class OperationCodec:
         try:
             envelope = self._request.validate_json(data, by_name=False)
         except ValidationError:
-            return self.decode_envelope(data)  # reading the payload reports its violations
+            return self.decode_request(data)  # reading the payload reports its violations
         if has_constants(data):
-            return self.decode_envelope(data)
+            return self.decode_request(data)
         return Request(envelope, envelope[self._member] if self._has_payload else None)
 
-    def decode_envelope(self, data: bytes) -> Request:
+    def decode_request(self, data: bytes) -> Request:
         """Decode the envelope of a request, and leave its payload unread.
 
         Args:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Final
 
 from weenats.errors import InvalidArgumentError
 
 __all__ = [
+    "DIGEST",
     "ERROR",
     "ERROR_CODE",
+    "MESSAGE_ID",
     "NO_HEADERS",
     "PROPAGATED",
     "RETRY_AFTER",
@@ -19,6 +22,7 @@ __all__ = [
     "TOKEN_REFUSED",
     "Headers",
     "check",
+    "digest_of",
     "encode",
 ]
 TIMEOUT: Final = "Wee-Timeout"
@@ -31,6 +35,10 @@ ERROR: Final = "Nats-Service-Error"
 """The text of an error (ADR-32)."""
 ERROR_CODE: Final = "Nats-Service-Error-Code"
 """The number of an error (ADR-32)."""
+MESSAGE_ID: Final = "Wee-Message-Id"
+"""The id of the request that a cancellation ends."""
+DIGEST: Final = "Wee-Message-Digest"
+"""The digest of the payload of the request that a cancellation ends, see `digest_of`."""
 PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
 """W3C trace context and baggage, which messages that a handler sends inherit."""
 
@@ -134,6 +142,15 @@ def check(headers: Mapping[str, str]) -> None:
             raise InvalidArgumentError(
                 f"the value of the header {name} contains a character that is not printable"
             )
+
+
+def digest_of(payload: bytes) -> str:
+    """Return the SHA-256 digest of a payload, in hexadecimal.
+
+    Args:
+        payload: the payload.
+    """
+    return sha256(payload).hexdigest()
 
 
 def encode(headers: Mapping[str, str]) -> bytes:

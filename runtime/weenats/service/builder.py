@@ -26,6 +26,7 @@ from weenats.service.settings import ServiceSettings
 from weenats.telemetry.server import ServerTelemetry
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.options import ConnectionOptions
+from weenats.transport.servers import check_servers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,13 +59,15 @@ class NatsServiceBuilder:
 
     Args:
         handlers: the handlers, an instance of the class that extends the generated skeleton.
-        servers: the URL of the NATS server, or several URLs; the service closes this connection
-            when it stops.
+        servers: the URL of the NATS server, or several URLs; a text may have several, separated by
+            commas. The service closes this connection when it stops.
         connection: how to connect to the servers, with which credentials.
         transport: an open connection to share, in place of `servers`; the service leaves it open.
 
     Raises:
         TypeError: `handlers` is not an instance of a handlers class.
+        InvalidArgumentError: a URL is malformed.
+        ImportError: a WebSocket URL is given without the extra `websocket`.
 
     Example:
         ```python
@@ -90,6 +93,7 @@ class NatsServiceBuilder:
     ) -> None:
         if not isinstance(cast("object", handlers), ServiceHandlers):
             raise TypeError(f"handlers must be an instance of a handlers class, not {handlers!r}")
+        check_servers(servers)
         self._handlers = handlers
         self._settings = ServiceSettings(
             servers=servers,
@@ -104,11 +108,17 @@ class NatsServiceBuilder:
         """Connect to other NATS servers.
 
         Args:
-            servers: the URL of the server, or several URLs.
+            servers: the URL of the server, or several URLs; a text may have several, separated by
+                commas.
 
         Returns:
             A builder with this setting.
+
+        Raises:
+            InvalidArgumentError: a URL is malformed.
+            ImportError: a WebSocket URL is given without the extra `websocket`.
         """
+        check_servers(servers)
         return self._with(servers=servers, transport=None)
 
     def with_queue_group(

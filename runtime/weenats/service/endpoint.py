@@ -68,7 +68,7 @@ class EndpointRunner:
         self._handler = endpoint.handler
         links = tuple(interceptors)
         # One pass reads all of a request, unless an interceptor may refuse its caller.
-        self._decode = self._codec.decode_envelope if links else self._codec.decode_request
+        self._decode = self._codec.decode_request if links else self._codec.decode_at_once
         self._logged_unimplemented = False
         self._call = chain(links, self._handle)
 
@@ -105,6 +105,8 @@ class EndpointRunner:
         try:
             request = self._decode(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
+            if self._admission.cancelled:
+                self._admission.check_cancelled(job)
             CURRENT.set(context)
             result = result_of(await self._call(context))
             elapsed = perf_counter_ns() - started

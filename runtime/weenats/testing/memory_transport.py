@@ -193,6 +193,7 @@ class MemoryTransport:
         accepts: Accepts | None = None,
         *,
         cancel_subject: str = "",
+        message_id: str = "",
     ) -> Delivery:
         """Send a request and wait for the first accepted reply; see `Transport`."""
         await self.connect()
@@ -203,7 +204,7 @@ class MemoryTransport:
             self.publish(subject, payload, headers, reply)
             return await future
         except (asyncio.CancelledError, DeadlineExceededError):
-            give_up(self, cancel_subject, reply)
+            give_up(self, cancel_subject, reply, message_id, payload)
             raise
         finally:
             self._mux.discard(reply)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from weenats.errors import InvalidArgumentError, MessageTooLargeError, ServiceError
-from weenats.protocol.headers import NO_HEADERS, Headers
+from weenats.protocol.headers import DIGEST, MESSAGE_ID, NO_HEADERS, Headers, digest_of, encode
 
 __all__ = [
     "HEADER_FRAMING",
@@ -169,6 +169,7 @@ class Transport(Protocol):
         accepts: Accepts | None = None,
         *,
         cancel_subject: str = "",
+        message_id: str = "",
     ) -> Delivery:
         """Send a request and wait for its reply.
 
@@ -180,6 +181,7 @@ class Transport(Protocol):
             accepts: returns whether a message is the reply; by default every message is.
             cancel_subject: the subject for a cancellation message when the caller is cancelled
                 or the deadline passes, see `give_up`; "" for none.
+            message_id: the id of the message, for the cancellation message.
 
         Returns:
             The first accepted reply.
@@ -249,6 +251,7 @@ class Transport(Protocol):
 
         Raises:
             PermissionDeniedError: the server denied a subscription.
+            ResourceExhaustedError: the server refused a subscription because there are too many.
             ConnectionLostError: the connection broke meanwhile.
         """
         ...
@@ -262,17 +265,26 @@ class Transport(Protocol):
         ...
 
 
-def give_up(transport: Transport, cancel_subject: str, reply: str) -> None:
+def give_up(
+    transport: Transport, cancel_subject: str, reply: str, message_id: str, payload: bytes
+) -> None:
     """Cancel a request at its service, with an empty message that has the same reply subject.
+
+    Between accounts, NATS replaces reply subjects, so the message also has headers that tell which
+    request it is. Others may know the id of a message; the digest shows that it is from the caller.
 
     Args:
         transport: the connection.
         cancel_subject: the subject for cancellations, "" for none.
         reply: the reply subject of the request.
+        message_id: the id of the request, "" for none.
+        payload: the payload of the request.
     """
-    if cancel_subject:
-        with contextlib.suppress(ServiceError):
-            transport.publish(cancel_subject, b"", reply=reply)
+    if not cancel_subject:
+        return
+    headers = {MESSAGE_ID: message_id, DIGEST: digest_of(payload)} if message_id else NO_HEADERS
+    with contextlib.suppress(ServiceError):
+        transport.publish(cancel_subject, b"", encode(headers), reply)
 
 
 def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limit: int) -> None:
@@ -345,7 +357,10 @@ def decode_subject(subject: bytes) -> str:
     Args:
         subject: the subject as on the wire.
     """
-    return subject.decode("utf-8", "surrogateescape")
+    try:
+        return subject.decode()
+    except UnicodeDecodeError:
+        return subject.decode("utf-8", "surrogateescape")
 
 
 def encode_subject(subject: str) -> bytes:
@@ -357,7 +372,10 @@ def encode_subject(subject: str) -> bytes:
     Raises:
         UnicodeEncodeError: it is not valid Unicode.
     """
-    return subject.encode("utf-8", "surrogateescape")
+    try:
+        return subject.encode()
+    except UnicodeEncodeError:
+        return subject.encode("utf-8", "surrogateescape")
 
 
 def _shown(text: str) -> str:

@@ -37,8 +37,9 @@ from weenats.transport.nats_py.connection import (
     NatsConnection,
     new_inbox,
 )
-from weenats.transport.nats_py.errors import permission_denied, shown
-from weenats.transport.options import ConnectionOptions, check_servers
+from weenats.transport.nats_py.errors import permission_denied
+from weenats.transport.options import ConnectionOptions
+from weenats.transport.servers import Server, check_servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ class NatsTransport:
     server in lame duck mode for another one before that server shuts down, without losing messages.
 
     Args:
-        servers: the URL of a NATS server, or several URLs.
+        servers: the URL of a NATS server, or several URLs; a text may have several, separated by
+            commas.
         options: how to connect: credentials, TLS, timeouts.
 
     Attributes:
@@ -74,6 +76,7 @@ class NatsTransport:
 
     Raises:
         InvalidArgumentError: the servers are not URLs of NATS servers.
+        ImportError: a WebSocket URL is given without the extra `websocket`.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class NatsTransport:
         self._migration = Migration(
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
+        self._ways_back = self._migration.ways_back
         self._connecting = asyncio.Lock()
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
@@ -116,7 +120,7 @@ class NatsTransport:
     @property
     def servers(self) -> str:
         """The servers that it connects to, without credentials."""
-        return shown(self._servers)
+        return ", ".join(map(str, self._servers))
 
     async def connect(self) -> None:
         """Open the connection; see `Transport`."""
@@ -180,6 +184,8 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None or get_running_loop() is not self._loop:
             connection = self._opened()
+        if self._ways_back:
+            connection = self._migration.way_back(subject, connection)
         check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
@@ -196,6 +202,7 @@ class NatsTransport:
         accepts: Accepts | None = None,
         *,
         cancel_subject: str = "",
+        message_id: str = "",
     ) -> Delivery:
         """Send a request and wait for its reply; see `Transport`."""
         if (
@@ -212,7 +219,7 @@ class NatsTransport:
             self.publish(subject, payload, headers, reply)
             return await future
         except (asyncio.CancelledError, DeadlineExceededError):
-            give_up(self, cancel_subject, reply)
+            give_up(self, cancel_subject, reply, message_id, payload)
             raise
         finally:
             mux.discard(reply)
@@ -256,21 +263,21 @@ class NatsTransport:
         """Unsubscribe and wait for a fence; see `Transport`."""
         self._claim()
         interests = [each for each in subscriptions if isinstance(each, Interest)]
-        async with self._migration.lock:  # a subscription that moves is left on both servers
+        for interest in interests:
+            interest.leave()
+        try:
+            await self._migration.end(interests)
+            await self.fence()
+        except ServiceError as error:
+            _LOG.debug("unsubscribed without a fence: %s", error)
+        finally:
             for interest in interests:
-                interest.leave()
-            try:
-                await self.fence()
-            except ServiceError as error:
-                _LOG.debug("unsubscribed without a fence: %s", error)
-            finally:
-                for interest in interests:
-                    interest.drop()
+                interest.drop()
 
     async def _open_first(self) -> None:
         self._use(await self._open(self._servers))
 
-    async def _open(self, servers: Sequence[str]) -> NatsConnection:
+    async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
             denied=self._on_denied,
             disconnected=self._on_disconnected,
@@ -318,8 +325,7 @@ class NatsTransport:
         except TimeoutError:
             trouble = "" if self._connection is None else f": {self._connection.trouble}"
             raise UnavailableError(
-                "there was no connection to NATS until the deadline; "
-                f"{shown(self._servers)}{trouble}"
+                f"there was no connection to NATS until the deadline; {self.servers}{trouble}"
             ) from None
         self._check_open()
 

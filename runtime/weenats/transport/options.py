@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from weenats._internal.extras import check_installed
 from weenats.errors import InvalidArgumentError
@@ -15,12 +13,9 @@ from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["ConnectionOptions", "check_servers"]
-_SCHEMES: Final = ("nats", "tls", "ws", "wss")
-_SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,19})://", re.ASCII | re.IGNORECASE)
+__all__ = ["ConnectionOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +34,8 @@ class ConnectionOptions:
         credentials: the path of a .creds file, which is read for each attempt to connect.
         nkey_seed: the path of a file with an nkey seed, which is read for each attempt to connect.
         tls: a TLS context; servers without TLS are refused.
+        tls_handshake_first: begin with the TLS handshake, for servers with `handshake_first`; the
+            system's certificates are trusted if there is no `tls`.
         connect_timeout: the time limit of the first connection, in seconds or as timedelta.
         reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
         ping_interval: the pause between pings; a server that misses two of them is dead.
@@ -68,6 +65,7 @@ class ConnectionOptions:
     credentials: str | Path | None = None
     nkey_seed: str | Path | None = None
     tls: ssl.SSLContext | None = None
+    tls_handshake_first: bool = False
     connect_timeout: Duration = 5.0
     reconnect_wait: Duration = 0.5
     ping_interval: Duration = 15.0
@@ -106,30 +104,3 @@ class ConnectionOptions:
 
     def __repr__(self) -> str:
         return f"ConnectionOptions(name={self.name!r})"
-
-
-def check_servers(servers: str | Sequence[str]) -> tuple[str, ...]:
-    """Check the URLs of NATS servers.
-
-    Args:
-        servers: a URL or several.
-
-    Returns:
-        The URLs.
-
-    Raises:
-        InvalidArgumentError: there is none, or one has the wrong scheme.
-    """
-    given = cast("object", (servers,) if isinstance(servers, str) else servers)
-    listed = tuple(cast("Iterable[object]", given)) if isinstance(given, Iterable) else ()
-    urls = tuple(each for each in listed if isinstance(each, str) and each.strip())
-    if not urls or len(urls) != len(listed):  # nats-py would loop forever
-        raise InvalidArgumentError("servers must be the URL of a NATS server, or several URLs")
-    for server in urls:
-        scheme = _SCHEME.match(server)
-        if scheme is not None and scheme[1].lower() not in _SCHEMES:
-            known = ", ".join(f"{each}://" for each in _SCHEMES)
-            raise InvalidArgumentError(
-                f"the URL of a NATS server begins with {known}, not {scheme[0].strip()}"
-            )
-    return urls

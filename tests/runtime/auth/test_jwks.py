@@ -16,7 +16,7 @@ from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 from testkit.clocks import FakeClock, travel
 from testkit.tokens import jwk as public_jwk
 from testkit.tokens import private_key
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, settle, until
 from weenats.auth import jwks
 from weenats.auth.jwks import JwksKeySource, read_keys
 from weenats.auth.jwks_fetch import FetchError
@@ -320,6 +320,50 @@ async def test_unknown_kids_do_not_wait_for_a_slow_endpoint() -> None:
     endpoint.answer = make_jwks(make_ed25519_jwk("c"))
     time.advance(2)
     assert not await refused(source, "c")
+    await source.close()
+
+
+async def test_invented_kids_do_not_pile_up() -> None:
+    """While a fetch runs, few invented kids are waited for; all others are refused at once."""
+    time = travel()
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
+    source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
+    await source.key("a", "EdDSA")
+
+    async def flood(name: str) -> list[asyncio.Task[bool]]:
+        time.advance(2)
+        endpoint.gate.clear()
+        fetches = endpoint.fetches
+        calls = [asyncio.create_task(refused(source, f"{name}-{n}")) for n in range(100)]
+        await until(lambda: endpoint.fetches == fetches + 1)
+        await settle()
+        return [call for call in calls if not call.done()]
+
+    for name, waiting in (("first", jwks.MAX_UNKNOWN), ("second", 1), ("third", 1)):
+        calls = await flood(name)
+        assert len(calls) == waiting
+        endpoint.gate.set()
+        assert all(await asyncio.gather(*calls))
+    time.advance(jwks.DISTRUST)
+    assert len(await flood("later")) == jwks.MAX_UNKNOWN
+    endpoint.gate.set()
+    await source.close()
+
+
+async def test_rotation_during_a_flood_of_invented_kids() -> None:
+    """A key that is found ends the distrust: all requests wait for the next one again."""
+    time = travel()
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
+    source = JwksKeySource(URI, ["EdDSA"], fetch=endpoint, clock=asyncio.get_running_loop().time)
+    await source.key("a", "EdDSA")
+    time.advance(2)
+    assert await refused(source, "invented")
+    for kid in "bc":
+        time.advance(2)
+        endpoint.answer = make_jwks(make_ed25519_jwk(kid))
+        outcomes = await asyncio.gather(*(refused(source, kid) for _ in range(100)))
+        assert sum(outcomes) == (99 if kid == "b" else 0)
+        assert not await refused(source, kid)
     await source.close()
 
 

@@ -18,6 +18,7 @@ import pytest
 from testkit.certificates import self_signed
 from testkit.http_server import DOCUMENT, Behaviour, HttpServer, answer
 from testkit.waiting import LIMIT, settle, until
+from weenats.auth import jwks_fetch
 from weenats.auth.jwks_fetch import MAX_BYTES, FetchError, _reason, fetch
 
 
@@ -49,6 +50,42 @@ def test_accept_header_requests_json(server: HttpServer) -> None:
     assert accepted == ["application/json"]
 
 
+def test_headers_of_the_request(server: HttpServer) -> None:
+    """The request names weenats as its agent; given headers are added, or replace the default."""
+    seen: list[Any] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> None:
+        seen.append((handler.headers.get_all("User-Agent"), handler.headers["X-Key"]))
+        answer()(handler)
+
+    server.behaviour = note
+    fetch(server.uri)
+    fetch(server.uri, headers={"user-agent": "browser", "X-Key": "k"})
+    assert seen == [(["weenats"], None), (["browser"], "k")]
+
+
+def test_timeout_includes_name_resolution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name server that does not answer times out, and the fetch does not wait for it."""
+    answered = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        answered.wait(LIMIT)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    with pytest.raises(FetchError, match=r"^no response (within 0\.2 s|in time)$"):
+        fetch("http://issuer.example/keys", timeout=0.2)
+    assert not answered.is_set()
+    answered.set()
+
+
+def test_unknown_host_is_an_error() -> None:
+    """A host that does not exist, or cannot exist, is an error."""
+    for host in ("no-such-host.invalid", "a" * 64 + ".invalid"):
+        with pytest.raises(FetchError, match="cannot be read"):
+            fetch(f"http://{host}/keys")
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_timeout_includes_connecting(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that does not answer the connection attempt times out."""
@@ -58,7 +95,7 @@ def test_timeout_includes_connecting(scheme: str, monkeypatch: pytest.MonkeyPatc
         given.append(timeout)
         raise TimeoutError
 
-    monkeypatch.setattr(socket, "create_connection", swallow)
+    monkeypatch.setattr(jwks_fetch, "open_socket", swallow)
     with pytest.raises(FetchError, match=r"^no response in time$"):
         fetch(f"{scheme}://127.0.0.1/keys", timeout=0.25)
     assert given == [0.25]

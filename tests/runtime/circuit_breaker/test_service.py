@@ -179,7 +179,7 @@ async def test_unparsable_keys_do_not_open_the_breaker(caplog: pytest.LogCapture
             with pytest.raises(InternalError):
                 await stage.client.run(f"not a UUID {number}", Run(action="parse"))
         assert await stage.client.run(str(UUID(int=1)), Run(action="parse"))
-    assert len(caplog.records) == 10  # alike records are limited in their rate
+    assert "badly formed hexadecimal UUID" in caplog.text
 
 
 async def test_calls_cancelled_by_a_stop_are_not_failures() -> None:

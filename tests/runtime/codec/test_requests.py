@@ -31,7 +31,7 @@ def violations(error: Any) -> list[dict[str, str]]:
 def payload_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
     """Return the violations of an invalid payload, which is the same for both ways of decoding."""
     found: list[list[dict[str, str]]] = []
-    for decode in (codec.decode_request, codec.decode_envelope):
+    for decode in (codec.decode_at_once, codec.decode_request):
         received = decode(data)
         assert received.error is None
         with pytest.raises(InvalidArgumentError) as first:
@@ -47,9 +47,9 @@ def payload_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str
 def envelope_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
     """Return the violations of an invalid envelope."""
     with pytest.raises(InvalidArgumentError, match="the request envelope is invalid") as refused:
-        codec.decode_request(data)
+        codec.decode_at_once(data)
     with pytest.raises(InvalidArgumentError, match="the request envelope is invalid"):
-        codec.decode_envelope(data)
+        codec.decode_request(data)
     return violations(refused.value)
 
 
@@ -72,7 +72,7 @@ def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) 
     data[position % len(data)] = byte
     for damaged in (bytes(data), bytes(data[: position % len(data)])):
         try:
-            RUNS.decode_request(damaged)
+            RUNS.decode_at_once(damaged)
         except InvalidArgumentError as error:
             violations(error)
 
@@ -81,9 +81,9 @@ def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) 
 def test_keys_and_payloads_survive_a_round_trip(text: str) -> None:
     """Any valid key and any text in a payload decode unchanged."""
     sent = make_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
-    received = RUNS.decode_request(RUNS.encode_request(sent))
+    received = RUNS.decode_at_once(RUNS.encode_request(sent))
     assert (received.key, received.read_payload()) == (text, sent.payload)
-    assert RUNS.decode_envelope(RUNS.encode_request(sent)).read_payload() == sent.payload
+    assert RUNS.decode_request(RUNS.encode_request(sent)).read_payload() == sent.payload
     assert received.metadata is not None
     assert received.metadata["messageId"] == sent.message_id
 
@@ -134,13 +134,13 @@ def test_invalid_metadata_is_rejected(metadata: Any, pointer: str) -> None:
 
 def test_optional_request_members_may_be_absent() -> None:
     """Metadata and parameters may be absent, and unknown members are ignored."""
-    plain = GETS.decode_request(dump(request(command=None, later={"x": [1]}, query=5)))
+    plain = GETS.decode_at_once(dump(request(command=None, later={"x": [1]}, query=5)))
     assert (plain.key, plain.read_payload(), plain.metadata) == ("k-1", None, None)
     nested = request(
         aggregateId={"type": "thing", "key": "k", "tenant": 5},
         metadata={**METADATA, "later": 1, "correlation": {"correlationId": "c", "later": 1}},
     )
-    assert RUNS.decode_request(dump(nested)).read_payload() == Run(action="go")
+    assert RUNS.decode_at_once(dump(nested)).read_payload() == Run(action="go")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_optional_request_members_may_be_absent() -> None:
 def test_invalid_payload_is_reported_lazily(payload: Any, pointers: Any) -> None:
     """Key and metadata are available first; the error is raised when the payload is read."""
     data = dump(request(command=payload, metadata=METADATA))
-    received = RUNS.decode_request(data)
+    received = RUNS.decode_at_once(data)
     assert (received.key, received.metadata) == ("k-1", METADATA)
     assert [each["pointer"] for each in payload_violations(RUNS, data)] == pointers
     context = make_context(payload=None, received=received)
@@ -227,13 +227,13 @@ def test_envelope_error_hides_payload_errors() -> None:
 )
 def test_last_of_duplicate_members_wins(data: bytes, expected: tuple[str, str]) -> None:
     """The same rule holds everywhere, so that no two readers see different requests."""
-    received = RUNS.decode_request(data)
+    received = RUNS.decode_at_once(data)
     payload = received.read_payload()
     assert isinstance(payload, Run)
     assert (received.key, payload.action) == expected
-    assert RUNS.decode_envelope(data).read_payload() == payload
+    assert RUNS.decode_request(data).read_payload() == payload
     spoilt = data[:-1] + b',"command":{"action":5}}'
-    assert RUNS.decode_request(spoilt).key == expected[0]
+    assert RUNS.decode_at_once(spoilt).key == expected[0]
     assert payload_violations(RUNS, spoilt)
 
 
@@ -247,7 +247,7 @@ def test_deep_nesting_is_rejected(bracket: bytes, place: bytes) -> None:
 def test_large_requests_are_handled() -> None:
     """Size alone is not an error, and the report of a large invalid request is bounded."""
     long = "a" * 1_000_000
-    large = RUNS.decode_request(dump(request(command={"action": long})))
+    large = RUNS.decode_at_once(dump(request(command={"action": long})))
     assert large.read_payload() == Run(action=long)
     faulty = dump(request(command={long: 1, "action": 5}))
     assert len(str(payload_violations(RUNS, faulty))) < 10_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from time import monotonic
 
 import pytest
@@ -154,7 +155,7 @@ async def test_cancelled_request_does_not_affect_others(
 async def test_abandoned_request_sends_a_cancel_message(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
-    """A cancelled or timed out request sends its reply subject in an empty message."""
+    """A cancelled or timed out request is named by reply subject, id and digest of the payload."""
     asked: asyncio.Queue[Delivery] = asyncio.Queue()
     told: asyncio.Queue[Delivery] = asyncio.Queue()
     listener.subscribe(subject, asked.put_nowait)
@@ -163,7 +164,12 @@ async def test_abandoned_request_sends_a_cancel_message(
 
     async def ask(deadline: float) -> Delivery:
         return await caller.request(
-            subject, b"x", b"X: y\r\n", deadline, cancel_subject=f"{subject}.cancel"
+            subject,
+            b"x",
+            b"X: y\r\n",
+            deadline,
+            cancel_subject=f"{subject}.cancel",
+            message_id="m-1",
         )
 
     call = asyncio.create_task(ask(soon()))
@@ -176,7 +182,11 @@ async def test_abandoned_request_sends_a_cancel_message(
     late = [asked.get_nowait() for _ in range(asked.qsize())]
     for given_up in (cancelled, *late):
         message = await asyncio.wait_for(told.get(), LIMIT)
-        assert (message.reply, message.payload, dict(message.headers)) == (given_up.reply, b"", {})
+        assert (message.reply, message.payload) == (given_up.reply, b"")
+        assert dict(message.headers) == {
+            "wee-message-id": "m-1",
+            "wee-message-digest": sha256(b"x").hexdigest(),
+        }
     assert told.empty()
 
 

@@ -23,6 +23,7 @@ from weenats import (
 )
 from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport import Subscription, Transport
+from weenats.transport.servers import check_servers
 
 Use = Callable[[Transport, Subscription], Awaitable[Any]]
 
@@ -85,7 +86,7 @@ def test_unopened_transport_moves_to_the_next_loop() -> None:
     for _ in range(2):
         asyncio.run(connect_twice())
     with server:
-        transport._servers = (server.url,)
+        transport._servers = check_servers(server.url)
         transport._options = ConnectionOptions()
 
         async def use() -> None:

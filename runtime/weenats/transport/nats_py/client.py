@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import nats.errors
-from nats.aio.client import Client
+from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats.transport.nats_py.dial import Dialer
 from weenats.transport.nats_py.errors import TlsMissingError
+from weenats.transport.nats_py.sockets import discard_socket
+from weenats.transport.servers import Server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nats.aio.transport import Transport as NatsSocket
 
     from weenats.transport.credentials import Identity
+    from weenats.transport.servers import ServerUrl
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
+_MAX_SHARES: Final = 3
+"""The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
+_MAX_SERVERS: Final = 100
+"""The maximum number of servers to remember."""
 
 
 class SteadyClient(Client):
@@ -34,20 +43,67 @@ class SteadyClient(Client):
     def __init__(self, identify: Callable[[], Identity] | None) -> None:
         super().__init__()
         self._identify = identify
+        self._was_connected = False
+
+    @property
+    def known_servers(self) -> list[Server]:
+        """The given servers, and those that they announced."""
+        return [_server(each) for each in self._server_pool]
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        server = self._current_server
+        scheme = "" if server is None else server.uri.scheme
+        # nats-py uses TLS if and only if the server requires it, or the handshake comes first.
+        return scheme == "wss" or (
+            scheme != "ws"
+            and bool(self.options["tls_handshake_first"] or self._server_info.get("tls_required"))
+        )
+
+    def _setup_server_pool(self, connect_url: Sequence[Server]) -> None:  # type: ignore[override]  # nats-py has URLs
+        self._server_pool = [
+            Srv(each.url, discovered=each.is_announced, tls_name=each.tls_name)
+            for each in connect_url
+        ]
 
     async def _select_next_server(self) -> None:
-        # nats-py shuffles them. The lost server is the last one, because a server that hangs
-        # accepts the connection, and costs the whole connect_timeout.
-        self._server_pool.sort(key=lambda server: server is self._current_server)
-        await super()._select_next_server()
+        """Connect to a server; nats-py tries them one after the other, and waits for each."""
+        if self._transport is not None:
+            await discard_socket(self._transport)
+            self._transport = None
+        dialer = Dialer(
+            self.options["connect_timeout"],
+            self.options["reconnect_time_wait"],
+            lambda: self.ssl_context,
+            tls_first=self.options["tls_handshake_first"],
+        )
+        while self._transport is None:
+            # nats-py has shuffled them. The lost server is the last one: it may hang.
+            self._server_pool.sort(
+                key=lambda each: (each is self._current_server, each.last_attempt or 0.0)
+            )
+            dialed = await dialer.first_to_greet(self._server_pool, self._on_failed_attempt)
+            if dialed is not None:
+                self._current_server, self._transport = dialed
+
+    async def _on_failed_attempt(self, error: Exception) -> None:
+        self._err = error
+        await self._error_cb(error)
 
     async def _process_connect_init(self) -> None:
+        # The first connection leaves time for other servers when one hangs in the middle.
+        share = 1 if self._was_connected else min(len(self._server_pool), _MAX_SHARES)
         try:
-            await super()._process_connect_init()
+            async with asyncio.timeout(self.options["connect_timeout"] / share):
+                await super()._process_connect_init()
             if not self.is_connected:  # nats-py takes the end of a connection for its start
                 raise nats.errors.UnexpectedEOF  # noqa: TRY301 - handled like other errors
+            self._was_connected = True
         except BaseException as error:
             self._abandon()
+            if type(error) is TimeoutError:  # without a text
+                raise TimeoutError("no answer in time") from None
             if isinstance(error, ValueError | LookupError) and not isinstance(error, OSError):
                 # Not a NATS server. nats-py would stop to reconnect.
                 raise nats.errors.Error(f"nats: not a NATS server: {error}") from None
@@ -56,11 +112,31 @@ class SteadyClient(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
         scheme = "" if self._current_server is None else self._current_server.uri.scheme
         wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
-        if initial_connection and wants_tls:
+        if initial_connection and wants_tls and not self.options["tls_handshake_first"]:
             if not info.get("tls_required") and not info.get("tls_available"):
                 raise TlsMissingError("nats: the server offers no TLS")
             info["tls_required"] = True  # nats-py does not use TLS that is only available
+        self._learn_servers(info.pop("connect_urls", None))
         await super()._process_info(info, initial_connection)
+
+    def _learn_servers(self, announced: object) -> None:
+        """Add servers that the connected one announced.
+
+        They get its credentials and the name in its certificate, which nats-py forgets.
+        """
+        current = self._current_server
+        if current is None or not isinstance(announced, list):
+            return
+        known = {each.url.address for each in self.known_servers}
+        new: list[Srv] = []
+        origin = _server(current)
+        for address in cast("list[object]", announced):
+            server = origin.announced(str(address), uses_tls=self.uses_tls)
+            if server is not None and server.url.address not in known:
+                known.add(server.url.address)
+                new.append(Srv(server.url, discovered=True, tls_name=server.tls_name))
+        room = max(_MAX_SERVERS - len(self._server_pool), 0)
+        self._server_pool += random.sample(new, min(len(new), room))
 
     def _connect_command(self) -> bytes:
         if self._identify is None:
@@ -95,9 +171,14 @@ class SteadyClient(Client):
         if (socket := socket_of(self._transport)) is not None:
             socket.abort()
 
+    async def _on_too_many_subscriptions(self) -> None:
+        """Note that the server refused a subscription."""
+
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg:
             _LOG.warning("NATS: %s", err_msg)
+        elif "maximum subscriptions exceeded" in err_msg.lower() and self.is_connected:
+            await self._on_too_many_subscriptions()  # the server keeps the connection
         elif self.is_connected:
             _LOG.warning("NATS ended the connection: %s", err_msg)
             # nats-py would close for good, for example after an expired credential. The server
@@ -105,6 +186,10 @@ class SteadyClient(Client):
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
         else:
             await super()._process_err(err_msg)
+
+
+def _server(known: Srv) -> Server:
+    return Server(cast("ServerUrl", known.uri), known.tls_name, known.discovered)
 
 
 def socket_of(transport: NatsSocket | None) -> asyncio.WriteTransport | None:

@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from weenats.transport.options import ConnectionOptions
+    from weenats.transport.servers import Server
 
 __all__ = ["open_connection"]
 _LOG: Final = logging.getLogger("weenats.transport")
 
 
 async def open_connection(
-    servers: Sequence[str], options: ConnectionOptions, events: ConnectionEvents
+    servers: Sequence[Server], options: ConnectionOptions, events: ConnectionEvents
 ) -> NatsConnection:
     """Connect within `connect_timeout`; an open connection reconnects without limit.
 
     Args:
-        servers: the URLs of the servers.
+        servers: the servers.
         options: how to connect.
         events: the callbacks of the connection.
 
@@ -61,7 +62,7 @@ async def open_connection(
 
     async def on_reconnected() -> None:
         last.clear()
-        await events.reconnected(connection)
+        await connection.on_reconnected()
 
     settings: dict[str, Any] = {
         "servers": list(servers),
@@ -75,6 +76,7 @@ async def open_connection(
         "password": options.password,
         "token": options.auth_token,
         "tls": options.tls,
+        "tls_handshake_first": options.tls_handshake_first,
         "connect_timeout": seconds(options.connect_timeout),
         "reconnect_time_wait": seconds(options.reconnect_wait),
         "ping_interval": seconds(options.ping_interval),

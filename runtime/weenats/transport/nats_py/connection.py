@@ -18,7 +18,7 @@ from nats.nuid import NUID
 
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
-from weenats.errors import ConnectionLostError
+from weenats.errors import ConnectionLostError, ResourceExhaustedError
 from weenats.transport.base import (
     HEADER_FRAMING,
     Delivery,
@@ -47,6 +47,9 @@ _CLOSE_TIMEOUT: Final = 2.0
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
 _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
+_TOO_MANY: Final = (
+    "the NATS server refused a subscription: its account, or the connection, has the maximum number"
+)
 _REFUSAL: Final = "the server refuses the credentials of the connection"
 
 
@@ -109,16 +112,18 @@ class NatsConnection(SteadyClient):
         self._draining: asyncio.Task[None] | None = None
         self._pongs: list[asyncio.Future[bool]] = []
         self._is_lame_duck = False
+        self._refusals = 0
+        self._reported_refusals = 0
+
+    @property
+    def lacks_subscriptions(self) -> bool:
+        """Whether the server has refused subscriptions because there are too many."""
+        return self._refusals > 0
 
     @property
     def is_lame_duck(self) -> bool:
         """Whether the connected server is in lame duck mode."""
         return self._is_lame_duck and self.is_connected
-
-    @property
-    def known_servers(self) -> list[str]:
-        """The given servers, and those that they announced."""
-        return [server.geturl() for server in self.servers]
 
     @property
     def interests(self) -> list[Interest]:
@@ -135,12 +140,7 @@ class NatsConnection(SteadyClient):
     def is_private(self) -> bool:
         """Whether messages are private: TLS, or a server on this machine."""
         url = self.connected_url
-        if url is None or url.scheme == "wss":
-            return True
-        # nats-py uses TLS if and only if the server requires it.
-        if url.scheme != "ws" and self._server_info.get("tls_required"):
-            return True
-        return is_loopback(url.hostname or "")
+        return url is None or self.uses_tls or is_loopback(url.hostname or "")
 
     @property
     def server_address(self) -> tuple[str, int] | None:
@@ -201,6 +201,12 @@ class NatsConnection(SteadyClient):
         interest.connection, interest.sid, interest.denied = self, sid, False
         self._interests[sid] = interest
         self._append(f"SUB {subject} {queue_group} {sid}\r\n".encode())
+
+    def subscribe_again(self) -> None:
+        """Repeat all subscriptions; those that the server has are left alone."""
+        self._refusals = self._reported_refusals = 0
+        for each in self.interests:
+            self._append(f"SUB {each.subject} {each.queue_group} {each.sid}\r\n".encode())
 
     def substitute(self, interest: Interest, on_delivery: OnDelivery) -> Interest:
         """Hand the messages of a subscription to another callback; the subscription may move away.
@@ -279,9 +285,11 @@ class NatsConnection(SteadyClient):
 
         Raises:
             ConnectionLostError: there is no connection, or it broke meanwhile.
+            ResourceExhaustedError: the server refused a subscription because there are too many.
         """
         if not self.is_connected:
             raise ConnectionLostError("not connected to NATS")
+        refusals = self._reported_refusals
         pong: asyncio.Future[bool] = self._loop.create_future()
         self._hand_over(_PING)
         self._pongs.append(pong)
@@ -293,6 +301,9 @@ class NatsConnection(SteadyClient):
             raise ConnectionLostError("the NATS server does not answer")
         if not pong.result():
             raise ConnectionLostError("the connection to NATS broke")
+        if self._refusals > refusals:
+            self._reported_refusals = self._refusals
+            raise ResourceExhaustedError(_TOO_MANY)
 
     def dispatch(
         self, sid: int, subject: bytes, reply: bytes, payload: bytes, block: bytes
@@ -402,13 +413,24 @@ class NatsConnection(SteadyClient):
             if not future.done():
                 future.set_result(True)
 
+    async def _on_too_many_subscriptions(self) -> None:
+        if not self._refusals:
+            _LOG.error("%s", _TOO_MANY)
+        self._refusals += 1
+
     async def on_disconnected(self) -> None:
         """Report that the connection broke."""
         self._is_lame_duck = False
+        self._refusals = self._reported_refusals = 0
         for interest in self._interests.values():
             interest.denied = False  # another server may allow it
         self._fail_pings()
         await self._events.disconnected(self)
+
+    async def on_reconnected(self) -> None:
+        """Report that the connection is open again."""
+        self._reported_refusals = self._refusals  # logged; later fences are about other ones
+        await self._events.reconnected(self)
 
     async def on_lame_duck(self) -> None:
         """Report that the server entered lame duck mode."""

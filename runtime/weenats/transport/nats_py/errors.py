@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from typing import TYPE_CHECKING
 
@@ -19,13 +18,14 @@ from weenats.transport.credentials import CredentialsError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from weenats.transport.servers import Server
+
 __all__ = [
     "TlsMissingError",
     "connect_error",
     "is_final",
     "permission_denied",
     "refuses_credentials",
-    "shown",
 ]
 
 
@@ -53,15 +53,6 @@ def is_final(error: Exception) -> bool:
     return isinstance(error, CredentialsError | TlsMissingError) or refuses_credentials(error)
 
 
-def shown(servers: Sequence[str]) -> str:
-    """Return servers as text, without the credentials in their URLs.
-
-    Args:
-        servers: the URLs of the servers.
-    """
-    return ", ".join(re.sub(r"^(\w+://)?.*@", r"\1", server) for server in servers)
-
-
 def permission_denied(what: str, subject: str) -> PermissionDeniedError:
     """Return the error for a subject that the server denies.
 
@@ -74,14 +65,14 @@ def permission_denied(what: str, subject: str) -> PermissionDeniedError:
     )
 
 
-def connect_error(servers: Sequence[str], failures: Sequence[Exception]) -> ServiceError:
+def connect_error(servers: Sequence[Server], failures: Sequence[Exception]) -> ServiceError:
     """Return the error that is raised when no server accepted the connection.
 
     Args:
-        servers: the URLs of the servers.
+        servers: the servers.
         failures: the errors of the attempts.
     """
-    where = shown(servers)
+    where = ", ".join(map(str, servers))
     if failures and isinstance(failures[-1], CredentialsError):
         return InvalidArgumentError(f"no credentials for NATS at {where}: {failures[-1]}")
     reason = str(failures[-1]) if failures else "no answer"

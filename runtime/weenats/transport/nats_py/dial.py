@@ -1,0 +1,117 @@
+"""Connecting to the server that greets first, of several servers with several addresses."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, zip_longest
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from weenats._internal.hosts import is_ip
+from weenats._internal.threads import run_in_thread
+from weenats.transport.nats_py.happy_eyeballs import first_success
+from weenats.transport.nats_py.sockets import (
+    GreetedSocket,
+    GreetedTcp,
+    GreetedWebSocket,
+    discard_socket,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from nats.aio.client import Srv
+
+__all__ = ["Dialer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialer:
+    """Connects to servers, side by side when one of them does not answer at once.
+
+    Attributes:
+        timeout: the time limit of each attempt, in seconds.
+        pause: the minimum time between two attempts at a server, in seconds.
+        tls: returns the context of TLS handshakes.
+        tls_first: whether the TLS handshake precedes the greeting of the server.
+    """
+
+    timeout: float
+    pause: float
+    tls: Callable[[], ssl.SSLContext]
+    tls_first: bool
+
+    async def first_to_greet(
+        self, servers: Sequence[Srv], on_failure: Callable[[Exception], Awaitable[None]]
+    ) -> tuple[Srv, GreetedSocket] | None:
+        """Return the server that greets first and its connection; None when all attempts failed.
+
+        Args:
+            servers: the servers, in order of preference.
+            on_failure: called with the exception of each server that cannot be reached.
+        """
+        attempts = [partial(self._attempt, each) for each in servers]
+        return await first_success(attempts, on_failure, _discard)
+
+    async def _attempt(self, server: Srv) -> tuple[Srv, GreetedSocket]:
+        if server.last_attempt is not None:
+            await asyncio.sleep(server.last_attempt + self.pause - monotonic())
+        server.last_attempt = monotonic()
+        try:
+            if server.uri.scheme in {"ws", "wss"}:
+                return server, await self._open_websocket(server)
+            return server, await self._open_tcp(server)
+        finally:
+            server.last_attempt = monotonic()
+
+    async def _open_websocket(self, server: Srv) -> GreetedWebSocket:
+        opened = GreetedWebSocket()
+        tls = self.tls() if server.uri.scheme == "wss" else None
+        await opened.open(server.uri, tls, self.timeout)
+        return opened
+
+    async def _open_tcp(self, server: Srv) -> GreetedTcp:
+        host, port = server.uri.hostname or "", server.uri.port or 0
+        tls = self.tls() if self.tls_first else None
+        tls_name = server.tls_name or host
+        failures: list[Exception] = []
+
+        async def open_address(address: str) -> GreetedTcp:
+            opened = GreetedTcp()
+            await opened.open(address, port, tls, tls_name, self.timeout)
+            return opened
+
+        async def on_failure(error: Exception) -> None:
+            failures.append(error)
+
+        addresses = await _addresses(host, port)
+        attempts = [partial(open_address, each) for each in addresses]
+        opened = await first_success(attempts, on_failure, discard_socket)
+        if opened is None:
+            raise failures[-1]
+        return opened
+
+
+async def _addresses(host: str, port: int) -> list[str]:
+    """Return the IP addresses of a host; the families alternate, as RFC 8305 recommends.
+
+    Raises:
+        OSError: the host is unknown.
+    """
+    if is_ip(host):
+        return [host]
+    resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await run_in_thread(resolve, "weenats name resolution")
+    families: dict[int, dict[str, None]] = {}
+    for family, _, _, _, address in found:
+        families.setdefault(family, {})[str(address[0])] = None
+    alternating = chain.from_iterable(zip_longest(*families.values()))
+    return [each for each in alternating if each is not None]
+
+
+async def _discard(dialed: tuple[Srv, GreetedSocket]) -> None:
+    await discard_socket(dialed[1])

@@ -1,0 +1,154 @@
+"""Connections on which a server has greeted: with the line INFO, the first one of the protocol.
+
+A server that hangs accepts connections, but does not greet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import nats.errors
+from nats.aio.transport import TcpTransport, WebSocketTransport
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncGenerator
+    from urllib.parse import ParseResult
+
+    from nats.aio.transport import Transport as NatsSocket
+
+__all__ = ["GreetedSocket", "GreetedTcp", "GreetedWebSocket", "discard_socket"]
+_BUFFER_BYTES: Final = 32_768
+
+
+class GreetedTcp(TcpTransport):
+    """A TCP connection."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        self._greeting = b""
+        self._is_encrypted = False
+
+    async def open(
+        self, host: str, port: int, tls: ssl.SSLContext | None, tls_name: str, timeout: float
+    ) -> None:
+        """Connect to an address and receive the greeting.
+
+        Args:
+            host: the IP address.
+            port: the port.
+            tls: the context of a TLS handshake before the greeting, None for none.
+            tls_name: the host that the certificate must be valid for.
+            timeout: the time limit in seconds.
+
+        Raises:
+            OSError: there is no connection in time.
+            nats.errors.Error: it is not a NATS server.
+        """
+        try:
+            async with _limit(timeout):
+                reader, writer = await asyncio.open_connection(host, port, limit=_BUFFER_BYTES)
+                self._bare_io_reader = self._io_reader = reader
+                self._bare_io_writer = self._io_writer = writer
+                if tls is not None:
+                    await self.connect_tls(tls_name, tls, _BUFFER_BYTES, int(timeout) + 1)
+                self._greeting = await _greeting(self)
+        except BaseException:
+            self.close()  # type: ignore[no-untyped-call]  # see above
+            raise
+
+    @override
+    async def connect_tls(
+        self,
+        uri: str | ParseResult,
+        ssl_context: ssl.SSLContext,
+        buffer_size: int,
+        connect_timeout: int,
+    ) -> None:
+        if not self._is_encrypted:  # nats-py asks again for a handshake that was the first step
+            await super().connect_tls(uri, ssl_context, buffer_size, connect_timeout)
+            self._is_encrypted = True
+
+    @override
+    async def readline(self) -> bytes:
+        greeting, self._greeting = self._greeting, b""
+        return greeting or await super().readline()  # type: ignore[no-untyped-call]  # see above
+
+
+class GreetedWebSocket(WebSocketTransport):
+    """A WebSocket."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._greeting = b""
+
+    async def open(self, url: ParseResult, tls: ssl.SSLContext | None, timeout: float) -> None:
+        """Connect to a URL and receive the greeting.
+
+        Args:
+            url: the URL of the server.
+            tls: the TLS context, None for ws://.
+            timeout: the time limit in seconds.
+
+        Raises:
+            OSError: there is no connection in time.
+            nats.errors.Error: it is not a NATS server.
+        """
+        try:
+            async with _limit(timeout):
+                # nats-py passes a timeout that aiohttp calls deprecated.
+                untyped: Any = self
+                self._ws = await untyped._client.ws_connect(
+                    url.geturl(), ssl=tls or True, max_msg_size=0
+                )
+                self._using_tls = tls is not None
+                self._greeting = await _greeting(self)
+        except BaseException:
+            await discard_socket(self)
+            raise
+
+    @override
+    async def readline(self) -> bytes:
+        greeting, self._greeting = self._greeting, b""
+        untyped: Any = super()
+        line: bytes = greeting or await untyped.readline()
+        return line
+
+
+GreetedSocket = GreetedTcp | GreetedWebSocket
+
+
+async def discard_socket(transport: NatsSocket) -> None:
+    """Close a connection that is not used.
+
+    Args:
+        transport: the connection.
+    """
+    transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+    if isinstance(transport, WebSocketTransport) and transport:
+        await transport.wait_closed()  # type: ignore[no-untyped-call]  # see above
+
+
+@asynccontextmanager
+async def _limit(timeout: float) -> AsyncGenerator[None]:
+    """Limit the time of an attempt; the error of asyncio has no text."""
+    try:
+        async with asyncio.timeout(timeout):
+            yield
+    except TimeoutError:
+        raise TimeoutError("no answer in time") from None
+
+
+async def _greeting(transport: GreetedSocket) -> bytes:
+    try:
+        line: bytes = await transport.readline()
+    except ValueError:  # longer than the buffer
+        line = b"-"
+    if not line:
+        raise nats.errors.UnexpectedEOF
+    if not line.startswith(b"INFO "):
+        raise nats.errors.Error("nats: not a NATS server: it does not begin with INFO")
+    return line

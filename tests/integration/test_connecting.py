@@ -1,0 +1,249 @@
+"""Connecting when some servers or addresses hang, with credentials in URLs, and with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import nats.aio.client
+import pytest
+
+from testkit.certificates import CertificateAuthority
+from testkit.clocks import shift_time
+from testkit.tcp_proxy import TcpProxy
+from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
+from testkit.waiting import LIMIT, eventually, until
+from weenats import ConnectionOptions, NatsTransport, UnavailableError
+from weenats.testing import NatsCluster, NatsServer
+from weenats.testing.nats_server import free_ports
+from weenats.transport.nats_py import happy_eyeballs
+
+PATIENT = ConnectionOptions(connect_timeout=100, reconnect_wait=0.02)
+"""One server that hangs would take longer than a test waits."""
+INFO = b'INFO {"server_id":"x","version":"2.11.0","headers":true,"max_payload":1048576}\r\n'
+CLERK = "authorization { user: clerk, password: secret }\n"
+HARD_PASSWORD = "p@ss/w:rd#1,%?"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.02)
+
+
+class HangingServers:
+    """Ports that accept connections and then say nothing, or nothing after a greeting."""
+
+    def __init__(self) -> None:
+        self.visits = 0
+        self.received = b""
+        self._stack = AsyncExitStack()
+
+    async def open(self, host: str = "127.0.0.1", port: int = 0, greeting: bytes = b"") -> str:
+        """Open a port and return its URL."""
+
+        async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self.visits += 1
+            writer.write(greeting)
+            while data := await reader.read(1000):
+                self.received += data
+            writer.close()
+
+        server = await asyncio.start_server(hang, host, port)
+        await self._stack.enter_async_context(server)
+        return f"nats://{host}:{server.sockets[0].getsockname()[1]}"
+
+    async def close(self) -> None:
+        """Close all ports."""
+        await self._stack.aclose()
+
+
+@pytest.fixture
+async def hanging() -> AsyncIterator[HangingServers]:
+    """Servers that hang."""
+    servers = HangingServers()
+    yield servers
+    await servers.close()
+
+
+async def check_works(transport: NatsTransport) -> None:
+    """Check that requests are answered."""
+    transport.subscribe("work", answering(transport))
+    await transport.fence()
+    assert (await transport.request("work", b"x", b"", soon())).payload == b"x"
+
+
+async def test_one_server_that_answers_is_enough(nats_url: str, hanging: HangingServers) -> None:
+    """Servers that hang do not delay the first connection, however many they are."""
+    urls = [await hanging.open() for _ in range(8)]
+    async with asyncio.timeout(LIMIT), connected([*urls, nats_url], PATIENT) as transport:
+        await check_works(transport)
+
+
+async def test_reconnecting_beside_hanging_servers(
+    own_nats_server: NatsServer, hanging: HangingServers
+) -> None:
+    """A lost server is found again although all others hang."""
+    urls = [await hanging.open() for _ in range(8)]
+    async with connected([own_nats_server.url, *urls], PATIENT) as transport:
+        own_nats_server.kill()
+        await disconnected(transport)
+        own_nats_server.start()
+        await reconnected(transport)
+
+
+async def test_host_with_two_addresses(
+    nats_url: str, hanging: HangingServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs at the first address of a name does not hide the second one."""
+    port = int(nats_url.rpartition(":")[2])
+    await hanging.open("127.0.0.2", port)
+    real = socket.getaddrinfo
+
+    def resolve(host: Any, *arguments: Any, **options: Any) -> list[Any]:
+        if host != "nats.example":
+            return real(host, *arguments, **options)
+        kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
+        return [(*kind, (address, port)) for address in ("127.0.0.2", "127.0.0.1")]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    async with (
+        asyncio.timeout(LIMIT),
+        connected(f"nats://nats.example:{port}", PATIENT) as transport,
+    ):
+        assert hanging.visits == 1
+        await check_works(transport)
+
+
+async def test_server_that_hangs_after_its_greeting(
+    nats_url: str, hanging: HangingServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time of the first connection is shared: a server that hangs leaves time for others."""
+    monkeypatch.setattr(nats.aio.client, "shuffle", lambda _: None)
+    time = shift_time()
+    first = await hanging.open(greeting=INFO)
+    transport = NatsTransport([first, nats_url], PATIENT)
+    connecting = asyncio.create_task(transport.connect())
+    await until(lambda: b"CONNECT" in hanging.received)
+    time.advance(60)
+    await asyncio.wait_for(connecting, LIMIT)
+    await check_works(transport)
+    await transport.close()
+
+
+async def test_unresolvable_host_beside_a_good_server(nats_url: str) -> None:
+    """A host that does not exist does not keep a connection from another server."""
+    async with connected(["nats://no-such-host.invalid:1", nats_url], PATIENT) as transport:
+        await check_works(transport)
+
+
+async def test_password_in_the_url_is_decoded() -> None:
+    """A percent-encoded password in a URL is accepted, as is the same one as option."""
+    with NatsServer(
+        config=f'authorization {{ user: "a@b", password: "{HARD_PASSWORD}" }}'
+    ) as server:
+        url = f"nats://a%40b:{quote(HARD_PASSWORD, safe='')}@127.0.0.1:{server.port}"
+        async with connected(url) as transport:
+            await check_works(transport)
+        options = ConnectionOptions(user="a@b", password=HARD_PASSWORD)
+        async with connected(server.url, options) as transport:
+            await check_works(transport)
+
+
+async def test_token_in_the_url_is_decoded() -> None:
+    """A token in place of the user is percent-decoded too."""
+    with NatsServer(config='authorization { token: "t/k@n" }') as server:
+        async with connected(f"nats://t%2Fk%40n@127.0.0.1:{server.port}") as transport:
+            await check_works(transport)
+
+
+async def test_announced_server_gets_the_credentials_of_the_url() -> None:
+    """After the given server died, the connection goes to another one of its cluster."""
+    with NatsCluster(2, config=CLERK) as pair:
+        first, second = pair.servers
+        url = f"nats://clerk:secret@127.0.0.1:{first.port}"
+        async with connected(url) as transport:
+            first.kill()
+            await eventually(lambda: transport.server_address == ("127.0.0.1", second.port))
+            await check_works(transport)
+
+
+async def test_lame_duck_move_with_credentials_in_the_url() -> None:
+    """Leaving a server in lame duck mode uses the credentials of the URL."""
+    with NatsCluster(2, config=CLERK) as pair:
+        first, second = pair.servers
+        url = f"nats://clerk:secret@127.0.0.1:{first.port}"
+        async with connected(url) as transport:
+            first.lame_duck()
+            await eventually(lambda: transport.server_address == ("127.0.0.1", second.port))
+            await check_works(transport)
+
+
+@pytest.mark.parametrize("event", ["lame_duck", "kill"])
+async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
+    """The certificate of an announced IP address is verified with the name of the given URL."""
+    authority = CertificateAuthority(tmp_path)
+    pem = authority.certificate("localhost").pem
+    trusting = ssl.create_default_context(cafile=str(authority.pem))
+    config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}\n'
+    options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
+    with NatsCluster(3, config=config) as trio:
+        first = trio.servers[0]
+        async with connected(f"nats://localhost:{first.port}", options) as transport:
+            assert transport.is_private
+            getattr(first, event)()
+            await eventually(
+                lambda: transport.server_address not in (None, ("localhost", first.port))
+            )
+            await check_works(transport)
+            there = transport.server_address
+            lost = next(each for each in trio.servers if there == ("127.0.0.1", each.port))
+            getattr(lost, event)()
+            await eventually(lambda: transport.server_address not in (None, there))
+            await check_works(transport)
+
+
+@pytest.mark.parametrize("scheme", ["nats", "tls"])
+async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -> None:
+    """A server, or a proxy, that expects the TLS handshake first is reached with the option."""
+    authority = CertificateAuthority(tmp_path)
+    serving = authority.certificate("localhost").serving
+    trusting = ssl.create_default_context(cafile=str(authority.pem))
+    options = ConnectionOptions(tls=trusting, tls_handshake_first=True, reconnect_wait=0.02)
+    async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
+        async with connected(f"{scheme}://localhost:{proxy.port}", options) as transport:
+            assert transport.is_private
+            await check_works(transport)
+            proxy.cut()
+            await disconnected(transport)
+            await reconnected(transport)
+        untrusting = replace(options, tls=ssl.create_default_context())
+        with pytest.raises(UnavailableError, match="certificate verify failed"):
+            await NatsTransport(f"localhost:{proxy.port}", untrusting).connect()
+
+
+async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:
+    """A connection over ws:// works, reconnects, and is not delayed by a server that hangs."""
+    (port,) = free_ports(1)
+    config = f'websocket {{ listen: "127.0.0.1:{port}", no_tls: true }}\n'
+    silent = (await hanging.open()).replace("nats:", "ws:")
+    with NatsServer(config=config) as server:
+        options = ConnectionOptions(connect_timeout=100, reconnect_wait=0.02)
+        async with connected(f"{silent},ws://127.0.0.1:{port}", options) as transport:
+            await check_works(transport)
+            server.kill()
+            await disconnected(transport)
+            server.start()
+            await reconnected(transport)
+
+
+async def test_connection_has_several_servers_in_one_text(nats_url: str) -> None:
+    """Servers in one text, separated by commas, are tried like those of a list."""
+    async with connected(f"nats://127.0.0.1:1, {nats_url}", FAST) as transport:
+        await check_works(transport)
