@@ -137,6 +137,43 @@ async def test_server_that_hangs_after_its_greeting(
     await transport.close()
 
 
+@pytest.mark.parametrize("info", [b"[]", b"5", b"null", b'{"max_payload":"many"}'])
+async def test_malformed_greeting(
+    own_nats_server: NatsServer, hanging: HangingServers, info: bytes
+) -> None:
+    """It is an attempt that failed, beside other servers as well as while reconnecting."""
+    greeting = b"INFO " + info + b"\r\n"
+    odd = await hanging.open(greeting=greeting)
+    refused = NatsTransport(odd, replace(PATIENT, connect_timeout=0.2))
+    with pytest.raises(UnavailableError):
+        await refused.connect()
+    await refused.close()
+    async with connected([odd, own_nats_server.url], PATIENT) as transport:
+        await check_works(transport)
+    async with connected(own_nats_server.url, PATIENT) as transport:
+        own_nats_server.kill()
+        await disconnected(transport)
+        await hanging.open(port=own_nats_server.port, greeting=greeting)
+        hanging.visits = 0
+        await eventually(lambda: hanging.visits)
+        await hanging.close()
+        own_nats_server.start()
+        await reconnected(transport)
+
+
+async def test_distant_server_beside_one_that_refuses() -> None:
+    """A server that greets at once and refuses does not hide one that takes longer to greet."""
+    with NatsServer(config=CLERK) as refusing, NatsServer() as good:
+        async with (
+            TcpProxy(good.port, distance=0.2) as proxy,
+            connected([refusing.url, f"nats://127.0.0.1:{proxy.port}"], PATIENT) as transport,
+        ):
+            proxy.cut()
+            await disconnected(transport)
+            await reconnected(transport)
+            assert transport.server_address == ("127.0.0.1", proxy.port)
+
+
 async def test_unresolvable_host_beside_a_good_server(nats_url: str) -> None:
     """A host that does not exist does not keep a connection from another server."""
     async with connected(["nats://no-such-host.invalid:1", nats_url], PATIENT) as transport:

@@ -19,10 +19,19 @@ class TcpProxy:
         target: the port that it leads to; nobody has to listen there yet.
         seed: what chances are drawn from: how long each piece is delayed, where a cut falls.
         tls: the context of connections to it; None: they are not encrypted.
+        distance: the seconds until a new connection carries anything.
     """
 
-    def __init__(self, target: int, *, seed: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        target: int,
+        *,
+        seed: int = 0,
+        tls: ssl.SSLContext | None = None,
+        distance: float = 0.0,
+    ) -> None:
         self._target = target
+        self._distance = distance
         self._tls = tls
         self._random = random.Random(seed)
         self._server: asyncio.Server | None = None
@@ -99,6 +108,7 @@ class TcpProxy:
         if self._refuses:
             writer.transport.abort()
             return
+        await asyncio.sleep(self._distance)
         try:
             target = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:

@@ -21,6 +21,8 @@ __all__ = ["Server", "ServerUrl", "check_servers"]
 _TCP: Final = ("nats", "tls")
 _WEBSOCKET: Final = ("ws", "wss")
 _SCHEME: Final = re.compile(r"\s*([a-z][a-z0-9+.-]{0,19})://", re.ASCII | re.IGNORECASE)
+_HOST: Final = re.compile(r"([\w.-]+|\[[0-9a-f:.]+(%[\w.%-]+)?\])(:[0-9]*)?", re.IGNORECASE)
+"""Host and port: a name, which may be international, or an address, which may have a zone."""
 _PORT: Final = 4222
 _WEBSOCKET_PORTS: Final = {"ws": 80, "wss": 443}
 _ENCODE: Final = "reserved characters of user and password must be percent-encoded"
@@ -157,6 +159,8 @@ def _checked(url: ServerUrl) -> ServerUrl:
         raise _malformed(f"its port is not a number from 1 to 65535; {_ENCODE}")
     if not url.hostname:
         raise _malformed(f"it has no host; {_ENCODE}")
+    if _HOST.fullmatch(url.netloc.rpartition("@")[2]) is None:
+        raise _malformed(f"its host is invalid; {_ENCODE}")
     if url.scheme in _TCP and (url.path not in {"", "/"} or url.query or url.fragment):
         raise _malformed(f"it has a path, a query or a fragment; {_ENCODE}")
     try:

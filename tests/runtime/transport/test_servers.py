@@ -82,6 +82,12 @@ MALFORMED = [
     "nats://me:hidden@a\r\nPUB",
     "nats://me:%ffhidden@a",
     "nats://a?hidden",
+    "nats://a;hidden",
+    "nats://a\\hidden:1",
+    "nats://%61%3A1",
+    "nats://a%00:1",
+    "nats://*:1",
+    "nats://[::1]hidden:1",
 ]
 
 
@@ -143,7 +149,9 @@ def test_announced_server_inherits(
     assert parsed(given).announced(address, uses_tls=False).tls_name is None  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("address", ["", ":1", "a:x", "a:99999", "a b:1", "a:1/x", "[:1"])
+@pytest.mark.parametrize(
+    "address", ["", ":1", "a:x", "a:99999", "a b:1", "a:1/x", "[:1", "[::1]a:1"]
+)
 def test_malformed_announcement_is_ignored(address: str) -> None:
     """What a server announces is not trusted to be well-formed."""
     assert parsed("nats://a").announced(address, uses_tls=True) is None

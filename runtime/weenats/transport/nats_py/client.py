@@ -12,8 +12,8 @@ from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
 
 from weenats._internal.limited_log import LimitedLogger
-from weenats.transport.nats_py.dial import Dialer
-from weenats.transport.nats_py.errors import TlsMissingError
+from weenats.transport.nats_py.dial import Candidate, Dialer
+from weenats.transport.nats_py.errors import TlsMissingError, is_final
 from weenats.transport.nats_py.sockets import discard_socket
 from weenats.transport.servers import Server
 
@@ -29,6 +29,8 @@ __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
+_NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
+"""What nats-py raises when the greeting of a server is not an object with the usual members."""
 _MAX_SERVERS: Final = 100
 """The maximum number of servers to remember."""
 
@@ -51,6 +53,16 @@ class SteadyClient(Client):
         return [_server(each) for each in self._server_pool]
 
     @property
+    def has_failed(self) -> bool:
+        """Whether further attempts at all given servers fail until the configuration changes."""
+        given = [each.failure for each in self._candidates if not each.discovered]
+        return all(each is not None and is_final(each) for each in given)
+
+    @property
+    def _candidates(self) -> list[Candidate]:
+        return cast("list[Candidate]", self._server_pool)  # all of them are made here
+
+    @property
     def uses_tls(self) -> bool:
         """Whether the connection is encrypted."""
         server = self._current_server
@@ -63,7 +75,7 @@ class SteadyClient(Client):
 
     def _setup_server_pool(self, connect_url: Sequence[Server]) -> None:  # type: ignore[override]  # nats-py has URLs
         self._server_pool = [
-            Srv(each.url, discovered=each.is_announced, tls_name=each.tls_name)
+            Candidate(each.url, discovered=each.is_announced, tls_name=each.tls_name)
             for each in connect_url
         ]
 
@@ -83,7 +95,7 @@ class SteadyClient(Client):
             self._server_pool.sort(
                 key=lambda each: (each is self._current_server, each.last_attempt or 0.0)
             )
-            dialed = await dialer.first_to_greet(self._server_pool, self._on_failed_attempt)
+            dialed = await dialer.first_to_greet(self._candidates, self._on_failed_attempt)
             if dialed is not None:
                 self._current_server, self._transport = dialed
 
@@ -100,16 +112,27 @@ class SteadyClient(Client):
             if not self.is_connected:  # nats-py takes the end of a connection for its start
                 raise nats.errors.UnexpectedEOF  # noqa: TRY301 - handled like other errors
             self._was_connected = True
+            self._note_outcome(None)
         except BaseException as error:
             self._abandon()
+            self._note_outcome(error)
             if type(error) is TimeoutError:  # without a text
                 raise TimeoutError("no answer in time") from None
-            if isinstance(error, ValueError | LookupError) and not isinstance(error, OSError):
+            if isinstance(error, _NOT_NATS) and not isinstance(error, OSError):
                 # Not a NATS server. nats-py would stop to reconnect.
                 raise nats.errors.Error(f"nats: not a NATS server: {error}") from None
             raise
 
+    def _note_outcome(self, error: BaseException | None) -> None:
+        server = self._current_server
+        if isinstance(server, Candidate):
+            server.refusals = 0 if error is None else server.refusals + 1
+            server.failure = error if isinstance(error, Exception) else None
+
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - nats-py's
+        greeting = cast("object", info)
+        if not isinstance(greeting, dict) or type(info.get("max_payload", 0)) is not int:
+            raise nats.errors.ProtocolError
         scheme = "" if self._current_server is None else self._current_server.uri.scheme
         wants_tls = scheme == "tls" or (scheme != "wss" and "tls" in self.options)
         if initial_connection and wants_tls and not self.options["tls_handshake_first"]:
@@ -128,13 +151,13 @@ class SteadyClient(Client):
         if current is None or not isinstance(announced, list):
             return
         known = {each.url.address for each in self.known_servers}
-        new: list[Srv] = []
+        new: list[Candidate] = []
         origin = _server(current)
         for address in cast("list[object]", announced):
             server = origin.announced(str(address), uses_tls=self.uses_tls)
             if server is not None and server.url.address not in known:
                 known.add(server.url.address)
-                new.append(Srv(server.url, discovered=True, tls_name=server.tls_name))
+                new.append(Candidate(server.url, discovered=True, tls_name=server.tls_name))
         room = max(_MAX_SERVERS - len(self._server_pool), 0)
         self._server_pool += random.sample(new, min(len(new), room))
 

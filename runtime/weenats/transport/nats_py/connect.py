@@ -52,7 +52,7 @@ async def open_connection(
     async def on_error(error: Exception) -> None:
         if not opened:
             failures.append(error)
-            if sum(is_final(each) for each in failures) >= len(servers):
+            if connection.has_failed:
                 raise error  # else nats-py tries again until the timeout
         # Attempts every half second fail alike: only the first one is logged.
         is_new = opened and str(error) != last.get("error")

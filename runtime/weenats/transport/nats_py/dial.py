@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, zip_longest
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from nats.aio.client import Srv
 
 from weenats._internal.hosts import is_ip
 from weenats._internal.threads import run_in_thread
@@ -24,9 +26,21 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable, Sequence
 
-    from nats.aio.client import Srv
+__all__ = ["Candidate", "Dialer"]
+_MAX_DOUBLINGS: Final = 10
 
-__all__ = ["Dialer"]
+
+@dataclass
+class Candidate(Srv):
+    """A server, and how the attempts to connect to it ended.
+
+    Attributes:
+        refusals: how often in a row it greeted and the connection failed nevertheless.
+        failure: the exception of the last attempt, None after a success.
+    """
+
+    refusals: int = 0
+    failure: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +49,8 @@ class Dialer:
 
     Attributes:
         timeout: the time limit of each attempt, in seconds.
-        pause: the minimum time between two attempts at a server, in seconds.
+        pause: the minimum time between two attempts at a server, in seconds; after refusals it is
+            longer, at most `timeout`, so that servers which take longer to greet are reached.
         tls: returns the context of TLS handshakes.
         tls_first: whether the TLS handshake precedes the greeting of the server.
     """
@@ -46,8 +61,8 @@ class Dialer:
     tls_first: bool
 
     async def first_to_greet(
-        self, servers: Sequence[Srv], on_failure: Callable[[Exception], Awaitable[None]]
-    ) -> tuple[Srv, GreetedSocket] | None:
+        self, servers: Sequence[Candidate], on_failure: Callable[[Exception], Awaitable[None]]
+    ) -> tuple[Candidate, GreetedSocket] | None:
         """Return the server that greets first and its connection; None when all attempts failed.
 
         Args:
@@ -57,24 +72,31 @@ class Dialer:
         attempts = [partial(self._attempt, each) for each in servers]
         return await first_success(attempts, on_failure, _discard)
 
-    async def _attempt(self, server: Srv) -> tuple[Srv, GreetedSocket]:
+    async def _attempt(self, server: Candidate) -> tuple[Candidate, GreetedSocket]:
         if server.last_attempt is not None:
-            await asyncio.sleep(server.last_attempt + self.pause - monotonic())
+            await asyncio.sleep(server.last_attempt + self._pause(server) - monotonic())
         server.last_attempt = monotonic()
         try:
             if server.uri.scheme in {"ws", "wss"}:
                 return server, await self._open_websocket(server)
             return server, await self._open_tcp(server)
+        except Exception as error:
+            server.failure = error
+            raise
         finally:
             server.last_attempt = monotonic()
 
-    async def _open_websocket(self, server: Srv) -> GreetedWebSocket:
+    def _pause(self, server: Candidate) -> float:
+        longest = max(self.timeout, self.pause)
+        return min(self.pause * 2.0 ** min(server.refusals, _MAX_DOUBLINGS), longest)
+
+    async def _open_websocket(self, server: Candidate) -> GreetedWebSocket:
         opened = GreetedWebSocket()
         tls = self.tls() if server.uri.scheme == "wss" else None
         await opened.open(server.uri, tls, self.timeout)
         return opened
 
-    async def _open_tcp(self, server: Srv) -> GreetedTcp:
+    async def _open_tcp(self, server: Candidate) -> GreetedTcp:
         host, port = server.uri.hostname or "", server.uri.port or 0
         tls = self.tls() if self.tls_first else None
         tls_name = server.tls_name or host
@@ -113,5 +135,5 @@ async def _addresses(host: str, port: int) -> list[str]:
     return [each for each in alternating if each is not None]
 
 
-async def _discard(dialed: tuple[Srv, GreetedSocket]) -> None:
+async def _discard(dialed: tuple[Candidate, GreetedSocket]) -> None:
     await discard_socket(dialed[1])

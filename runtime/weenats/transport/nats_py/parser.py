@@ -84,10 +84,20 @@ class MessageParser(Parser):
                     # nats-py reports the subject in lower case.
                     self._deny(denied[1].decode().lower(), decode_subject(denied[2]))
                     continue
-                await super().parse(line)
+                await self._parse_line(line)
                 if self._rest is not rest:
                     return  # the connection was reset: the rest belongs to the old one
         rest += data[position:]
+
+    async def _parse_line(self, line: bytes) -> None:
+        try:
+            await super().parse(line)
+        except ValueError:  # an INFO that is not JSON
+            raise nats.errors.ProtocolError from None
+        if (
+            self.buf
+        ):  # nats-py takes a long line that it does not know for the start of a longer one
+            raise nats.errors.ProtocolError
 
     def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
         """Dispatch the message at a position; return its end, 0 when it is not complete."""

@@ -131,6 +131,13 @@ def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
         parse([line + b"hello\r\n"])
 
 
+@pytest.mark.parametrize("line", [b"INFO {\r\n", b"INFO \xff\r\n", b"x" * 10_000 + b"\r\n"])
+def test_invalid_control_line_raises_protocol_error(line: bytes) -> None:
+    """Lines that nats-py does not understand, or waits for the rest of, are handled alike."""
+    with pytest.raises(nats.errors.ProtocolError):
+        parse([line, b"PING\r\n"])
+
+
 def test_reset_discards_partial_data() -> None:
     """Partial data of a broken connection is not mixed with the next one."""
 
