@@ -133,7 +133,11 @@ async def test_cancelled_calls_are_forgotten_in_the_end(
             headers = {"Wee-Message-Id": f"{number}", "Wee-Message-Digest": "x"}
             callers.publish("probe.cancel", b"", encode(headers), "_INBOX.unknown")
         await client.check_health()
-        await eventually(lambda: "2999" in admission.cancelled)
+        long = {"Wee-Message-Id": "x" * 1000, "Wee-Message-Digest": "x"}
+        callers.publish("probe.cancel", b"", encode(long), "_INBOX.unknown")
+        callers.publish("probe.cancel", b"", encode({**headers, "Wee-Message-Id": "last"}))
+        await eventually(lambda: "last" in admission.cancelled)
         assert len(admission.cancelled) == 1000
+        assert max(map(len, admission.cancelled)) == 4
         gate.opened.set()
         await asyncio.gather(*calls)

@@ -16,7 +16,7 @@ from weenats.errors import (
     ServiceError,
     UnavailableError,
 )
-from weenats.protocol.headers import DIGEST, MESSAGE_ID, Headers, digest_of
+from weenats.protocol.headers import DIGEST, MESSAGE_ID, Headers
 from weenats.protocol.timeouts import Clock, DeadlineTimer
 from weenats.transport.base import Delivery
 
@@ -26,6 +26,8 @@ _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
 _MAX_CANCELLED: Final = 1000
+_MAX_NAME: Final = 512
+"""Characters of a message id and a digest together; longer names are not those of calls."""
 
 
 def check_concurrency(max_concurrency: int) -> None:
@@ -141,7 +143,7 @@ class Admission:
         """
         message_id = "" if job.context is None else job.context.message_id
         digest = self.cancelled.get(message_id)
-        if digest is not None and digest == digest_of(job.delivery.payload):
+        if digest is not None and digest == job.digest:
             raise CancelledError("the caller cancelled the call")
 
     def load(self, worker: Worker) -> tuple[int, int]:
@@ -184,13 +186,13 @@ class Admission:
     def _named_by(self, headers: Headers) -> Job | None:
         """Return the running call that headers name; remember the name while calls wait."""
         message_id, digest = headers.get(MESSAGE_ID), headers.get(DIGEST)
-        if message_id is None or digest is None:
+        if message_id is None or digest is None or len(message_id) + len(digest) > _MAX_NAME:
             return None
         is_decoded = not self._queue
         for job in self._running:
             if job.context is None:
                 is_decoded = False
-            elif job.context.message_id == message_id and digest_of(job.delivery.payload) == digest:
+            elif job.context.message_id == message_id and job.digest == digest:
                 return job
         if not is_decoded:
             self.cancelled[message_id] = digest

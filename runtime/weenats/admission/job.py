@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats.protocol.headers import digest_of
 
 if TYPE_CHECKING:
     import asyncio
@@ -73,11 +74,18 @@ class Job:
     on_answer: tuple[OnAnswer, ...] = field(default=(), init=False)
     _shields: int = field(default=0, init=False)
     _interrupted: bool = field(default=False, init=False)
+    _digest: str = field(default="", init=False)
 
     @property
     def size(self) -> int:
         """The size of the message's payload in bytes."""
         return len(self.delivery.payload)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the message's payload, computed once however often others name it."""
+        self._digest = self._digest or digest_of(self.delivery.payload)
+        return self._digest
 
     def notify(self, context: RequestContext, error: ServiceError | None) -> None:
         """Call the functions that wait for the answer; one that raises is logged.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from hypothesis import given
@@ -11,10 +13,15 @@ from hypothesis import strategies as st
 from testkit.clocks import travel
 from testkit.waiting import settle, until
 from testkit.workers import FakeWorker, ScriptedWorker
+from weenats.admission import job as job_module
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import CancelledError, DeadlineExceededError, UnavailableError
+from weenats.protocol.headers import encode
 from weenats.transport import Delivery
+
+if TYPE_CHECKING:
+    from weenats.context import RequestContext
 
 
 def cancel(admission: Admission, reply: str) -> None:
@@ -225,4 +232,26 @@ async def test_cancelled_calls_leave_no_state(number: int) -> None:
     assert (len(admission._queue), len(admission._queue._ends)) == (0, 0)
     assert (list(admission._calls), admission._timer._deadlines) == (["busy"], {})
     worker.gate.set()
+    await admission.drain(1)
+
+
+async def test_digest_of_a_call_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many cancellations with a wrong digest do not read a large payload each time."""
+    read: list[bytes] = []
+
+    def digest_of(payload: bytes) -> str:
+        read.append(payload)
+        return "right"
+
+    monkeypatch.setattr(job_module, "digest_of", digest_of)
+    worker = FakeWorker()
+    admission = Admission(max_concurrency=1, max_queue=0)
+    job = worker.job(reply="a")
+    admission.submit(job)
+    job.context = cast("RequestContext", SimpleNamespace(message_id="1"))
+    for digest in ("wrong", "false", "right"):
+        headers = encode({"Wee-Message-Id": "1", "Wee-Message-Digest": digest})
+        admission.on_cancel(Delivery("probe.cancel", "", b"", b"NATS/1.0\r\n" + headers))
+    assert worker.reasons == [CancelledError]
+    assert len(read) == 1
     await admission.drain(1)
