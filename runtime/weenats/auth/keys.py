@@ -184,6 +184,8 @@ def jwk_keys(jwk: Mapping[str, Any], algorithms: Collection[str]) -> dict[str, P
         KeyRefusedError: the key is malformed, weak or not a public signing key, or fits none of
             the algorithms.
     """
+    # Some issuers write null for each member that a key does not have.
+    jwk = {name: value for name, value in jwk.items() if value is not None}
     fitting = _ALGORITHMS_OF.get((_text(jwk, "kty"), _text(jwk, "crv")))
     if fitting is None:
         raise KeyRefusedError("only RSA, P-256, P-384, P-521 and Ed25519 keys are supported")
