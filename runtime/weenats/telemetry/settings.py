@@ -50,14 +50,18 @@ DEFAULT_SAMPLING: Final[Mapping[str, float]] = MappingProxyType(
 _KINDS: Final = {Kind.COMMAND: "commands", Kind.QUERY: "queries", Kind.EVENT: "events"}
 
 
+def _is_environment(text: str) -> bool:
+    return 0 < len(text) <= _MAX_ENVIRONMENT and text.isprintable()
+
+
 def _default_environment() -> str:
-    """Return the environment that OTEL_RESOURCE_ATTRIBUTES names, else "development"."""
+    """Return the valid environment that OTEL_RESOURCE_ATTRIBUTES names, else "development"."""
     pairs = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
     attributes = {
         name.strip(): value.strip() for name, _, value in (pair.partition("=") for pair in pairs)
     }
     named = [unquote(attributes[name]) for name in _ENVIRONMENT_NAMES if attributes.get(name)]
-    return named[0] if named else "development"
+    return next(filter(_is_environment, named), "development")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,7 @@ class TelemetrySettings:
         if self.attributes not in get_args(Level):
             raise ValueError(f"attributes is one of {get_args(Level)}, not {self.attributes!r}")
         check_principal_mode(self.principal)
-        if not 0 < len(self.environment) <= _MAX_ENVIRONMENT or not self.environment.isprintable():
+        if not _is_environment(self.environment):
             raise ValueError("environment must be 1 to 255 printable characters")
         if self.exporter_url is not None and not _is_http(self.exporter_url):
             raise ValueError("exporter_url must be an http or https URL without query and fragment")

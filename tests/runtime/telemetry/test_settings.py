@@ -46,6 +46,18 @@ def test_invalid_telemetry_settings_are_rejected(settings: dict[str, Any]) -> No
         assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize("named", ["%0A", "x" * 256, ""])
+def test_invalid_environment_of_the_process_is_ignored(
+    named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable for all programs of a machine must not keep one of them from being imported."""
+    value = f"deployment.environment.name={named},deployment.environment=stage"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", value)
+    assert TelemetrySettings().environment == "stage"
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"deployment.environment.name={named}")
+    assert TelemetrySettings().environment == "development"
+
+
 def test_missing_sampling_shares_have_defaults() -> None:
     """Single shares can be set, and the mapping is immutable."""
     given = {"queries": 0.25}
