@@ -120,9 +120,9 @@ class JsonFormatter(logging.Formatter):
         extra = _extra(record)
         try:
             return printable(encoding.dumps(line | extra, default=_text, allow_nan=False))
-        except (TypeError, ValueError, RecursionError):  # NaN, keys that are not text, circles
-            extra = {name: _text(value) for name, value in extra.items()}
-            return printable(encoding.dumps(line | extra, default=_text))
+        except Exception:  # noqa: BLE001 - NaN, keys that are not text, circles, broken classes
+            line |= {name: each if _is_json(each) else _text(each) for name, each in extra.items()}
+            return printable(encoding.dumps(line, default=_text))
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -132,6 +132,14 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
     taken = {name: value for name, value in given.items() if name in _RESERVED.difference(FIELDS)}
     taken |= getattr(record, _EXTRA, {})
     return {**members, "extra": taken} if taken else members
+
+
+def _is_json(value: object) -> bool:
+    try:
+        encoding.dumps(value, default=_text, allow_nan=False)
+    except Exception:  # noqa: BLE001 - a value must not cost the record
+        return False
+    return True
 
 
 def _text(value: object) -> str:

@@ -280,12 +280,16 @@ def test_second_handler_shows_the_principal_as_it_is_configured() -> None:
     assert plain["order_id"] == 7
 
 
-@pytest.mark.parametrize("kind", ["nan", "circle", "keys", "str", "deep"])
+@pytest.mark.parametrize("kind", ["nan", "circle", "keys", "str", "deep", "items"])
 def test_extra_value_that_is_not_json_is_logged_as_text(kind: str) -> None:
     """A record is written whatever `extra=` holds, as one line of valid JSON."""
 
     class Broken:
         def __str__(self) -> str:
+            raise RuntimeError
+
+    class BrokenItems(dict[str, int]):
+        def items(self) -> Any:
             raise RuntimeError
 
     circle: list[Any] = []
@@ -299,11 +303,14 @@ def test_extra_value_that_is_not_json_is_logged_as_text(kind: str) -> None:
         "keys": {(1, 2): 3},
         "str": Broken(),
         "deep": deep,
+        "items": BrokenItems(a=1),
     }
-    (text,) = JsonFormatter().format(record("paid", given=values[kind])).splitlines()
+    given = record("paid", given=values[kind], other={"n": 1})
+    (text,) = JsonFormatter().format(given).splitlines()
     line = json.loads(text, parse_constant=pytest.fail)
     assert line["message"] == "paid"
     assert isinstance(line["given"], str)
+    assert line["other"] == {"n": 1}  # one odd value leaves the others as they are
 
 
 def test_text_and_json_records_do_not_mix() -> None:
