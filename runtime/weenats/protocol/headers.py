@@ -158,9 +158,14 @@ def encode(headers: Mapping[str, str]) -> bytes:
         headers: the headers.
 
     Raises:
-        InvalidArgumentError: a name or value has a line break, which would begin another header.
+        InvalidArgumentError: a name or value has a line break, which would begin another header,
+            or is not valid Unicode.
     """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.count("\n") == lines.count("\r") == len(headers):
         raise InvalidArgumentError("a header contains a line break")
-    return lines.encode()
+    try:
+        return lines.encode()
+    except UnicodeEncodeError:
+        text = "a header contains text that is not valid Unicode"
+    raise InvalidArgumentError(text)  # outside of `except`: its context would have the headers

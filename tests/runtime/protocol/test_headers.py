@@ -182,3 +182,10 @@ def test_encoded_headers_are_one_line_each(name: str, value: str) -> None:
     """Values that a handler passes on, unchecked, cannot begin another header."""
     with pytest.raises(InvalidArgumentError, match="a header contains a line break"):
         headers.encode({"A": "1", name: value})
+
+
+def test_encoded_headers_are_valid_unicode() -> None:
+    """A lone surrogate gets the error of malformed headers, without their values."""
+    with pytest.raises(InvalidArgumentError, match="not valid Unicode") as raised:
+        headers.encode({"A": "hunter2\ud800"})
+    assert raised.value.__context__ is None
