@@ -17,7 +17,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ResourceExhaustedError, ServiceError
-from weenats.transport.base import encode_subject
+from weenats.protocol.subjects import encode_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence

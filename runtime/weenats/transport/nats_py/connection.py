@@ -19,14 +19,10 @@ from nats.nuid import NUID
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionLostError, ResourceExhaustedError
-from weenats.transport.base import (
-    HEADER_FRAMING,
-    Delivery,
-    OnDelivery,
-    check_subscription,
-    decode_subject,
-    encode_subject,
-)
+from weenats.protocol.headers import HEADER_FRAMING
+from weenats.protocol.subjects import decode_subject, encode_subject
+from weenats.transport.base import Delivery, OnDelivery
+from weenats.transport.message_checks import check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
