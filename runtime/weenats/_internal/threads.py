@@ -44,7 +44,7 @@ def run_in_thread(call: Callable[[], ResultT], name: str) -> asyncio.Future[Resu
 
 
 class DaemonThreads:
-    """A bounded number of threads that nobody waits for at the end of the process.
+    """A bounded number of threads, which do not delay the end of the process.
 
     Args:
         size: how many threads there are at most.

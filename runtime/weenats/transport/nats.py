@@ -95,7 +95,7 @@ class NatsTransport:
         self._migration = Migration(
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
-        self._ways_back = self._migration.ways_back
+        self._reply_connections = self._migration.reply_connections
         self._connecting = asyncio.Lock()
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
@@ -180,8 +180,8 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None or get_running_loop() is not self._loop:
             connection = self._opened()
-        if self._ways_back:
-            connection = self._migration.way_back(subject, connection)
+        if self._reply_connections:
+            connection = self._migration.connection_for(subject, connection)
         check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
@@ -319,9 +319,9 @@ class NatsTransport:
                 await self.connect()
                 await self._connected.wait()
         except TimeoutError:
-            trouble = "" if self._connection is None else f": {self._connection.trouble}"
+            reason = "" if self._connection is None else f": {self._connection.failure}"
             raise UnavailableError(
-                f"there was no connection to NATS until the deadline; {self.servers}{trouble}"
+                f"there was no connection to NATS until the deadline; {self.servers}{reason}"
             ) from None
         self._check_open()
 

@@ -145,7 +145,7 @@ class NatsConnection(SteadyClient):
         return None if url is None else url.address
 
     @property
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why there is no connection, as far as it is known."""
         if self._err is None:
             return "no answer"
