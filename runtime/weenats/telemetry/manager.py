@@ -31,7 +31,7 @@ from weenats.telemetry.propagation import (
     unsampled_child,
     unsampled_root,
 )
-from weenats.telemetry.settings import TelemetrySettings, shown_principal
+from weenats.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -104,39 +104,6 @@ class TelemetryManager:
     extract_trace_context = staticmethod(extract_trace_context)
     create_trace_headers = staticmethod(create_trace_headers)
 
-    def start_request_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
-    ) -> Span:
-        """Start a CLIENT span.
-
-        Args:
-            name: the name of the span.
-            kind: the kind of message, which decides the share that is sampled.
-            attributes: the attributes of the span.
-            parent: the context of the parent span; the current context if not set.
-
-        Returns:
-            The span, which the caller ends; one that is not recording when it is not sampled.
-        """
-        parent = parent or otel.get_current()
-        return self._start(name, SpanKind.CLIENT, kind, attributes, parent)
-
-    def start_message_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context
-    ) -> Span:
-        """Start a SERVER span.
-
-        Args:
-            name: the name of the span.
-            kind: the kind of message, which decides the share that is sampled.
-            attributes: the attributes of the span.
-            parent: the trace context of the message, see `extract_trace_context`.
-
-        Returns:
-            The span, which the caller ends; one that is not recording when it is not sampled.
-        """
-        return self._start(name, SpanKind.SERVER, kind, attributes, parent)
-
     @contextmanager
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
@@ -163,16 +130,6 @@ class TelemetryManager:
                 span.set_status(StatusCode.ERROR)
                 raise
 
-    def add_correlation_attributes(self, span: Span, context: MessageContext) -> None:
-        """Set the ids of a message as attributes of a span.
-
-        Args:
-            span: the span.
-            context: the context of the message.
-        """
-        if span.is_recording():
-            span.set_attributes(self.correlation(context))
-
     def correlation(self, context: MessageContext) -> Attributes:
         """Return the ids of a message as attributes, according to the level of attributes.
 
@@ -192,14 +149,6 @@ class TelemetryManager:
             if context.causation_id is not None:
                 attributes[semconv.OWN_CAUSATION_ID] = context.causation_id
         return attributes
-
-    def principal(self, identity: str) -> str | None:
-        """Return the id of a principal as spans show it, None when they do not show it.
-
-        Args:
-            identity: the id.
-        """
-        return shown_principal(identity, self.settings.principal)
 
     def with_settings(self, settings: TelemetrySettings) -> TelemetryManager:
         """Return a manager with the same providers and other settings.
@@ -285,14 +234,6 @@ class TelemetryManager:
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
-
-    def _start(
-        self, name: str, span_kind: SpanKind, kind: Kind, attributes: Attributes, parent: Context
-    ) -> Span:
-        unsampled = self.unsampled(parent, kind)
-        if unsampled is not None:
-            return unsampled
-        return self.record(name, span_kind, attributes, parent)
 
     @cached_property
     def _late(self) -> LateTracer | None:

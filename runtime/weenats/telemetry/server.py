@@ -14,6 +14,7 @@ from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
 from weenats.telemetry.propagation import extract_trace_context
 from weenats.telemetry.recording import CallRecorder, end_span
+from weenats.telemetry.settings import shown_principal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -162,7 +163,9 @@ class ServedOperation(CallRecorder):
         """Add the attributes of a feature to a span, with the caller as the settings show it."""
         shown = dict(attributes)
         if semconv.AUTH_PRINCIPAL in shown:
-            identity = self._manager.principal(str(shown.pop(semconv.AUTH_PRINCIPAL)))
+            identity = shown_principal(
+                str(shown.pop(semconv.AUTH_PRINCIPAL)), self._manager.settings.principal
+            )
             if identity is not None:
                 shown[semconv.AUTH_PRINCIPAL] = identity
         span.set_attributes(shown)
