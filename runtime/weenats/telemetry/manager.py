@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -37,15 +38,17 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Counter, Histogram, MeterProvider
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
-__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent"]
+__all__ = ["SILENT", "Attributes", "Record", "TelemetryManager", "current_parent"]
 Attributes = dict[str, "AttributeValue"]
+Record = Callable[[float, Attributes], None]
+"""Records an amount and its attributes with one instrument of metrics."""
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
@@ -167,8 +170,10 @@ class TelemetryManager:
             timeout: the time limit in seconds, at most 5.
         """
 
-    def histogram(self, name: str, description: str) -> Histogram:
-        """Return a histogram of durations in seconds, with the buckets of the conventions.
+    def histogram(self, name: str, description: str) -> Record:
+        """Return what adds to a histogram of durations in seconds.
+
+        It has the buckets of the semantic conventions.
 
         Args:
             name: the name of the metric.
@@ -179,17 +184,17 @@ class TelemetryManager:
             unit="s",
             description=description,
             explicit_bucket_boundaries_advisory=semconv.BUCKETS,
-        )
+        ).record
 
-    def counter(self, name: str, unit: str, description: str) -> Counter:
-        """Return a counter.
+    def counter(self, name: str, unit: str, description: str) -> Record:
+        """Return what adds to a counter.
 
         Args:
             name: the name of the metric.
             unit: its unit.
             description: its description.
         """
-        return self.meter.create_counter(name, unit, description)
+        return self.meter.create_counter(name, unit, description).add
 
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
         """Decide whether to record a span: as its parent, else by the share of its kind of message.

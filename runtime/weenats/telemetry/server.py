@@ -99,7 +99,9 @@ class ServedOperation(CallRecorder):
     ) -> None:
         name, subject = f"{operation.contract.name}/{operation.name}", operation.subject
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
-        self._duration = manager.histogram(semconv.SERVER_DURATION, "Duration of served calls.")
+        self._record_duration = manager.histogram(
+            semconv.SERVER_DURATION, "Duration of served calls."
+        )
         self._is_full = manager.settings.attributes == "full"
         self._hides_principal = self._has_features and manager.settings.principal != "plain"
         if self._has_features:
@@ -178,4 +180,4 @@ class ServedOperation(CallRecorder):
 
     def _count(self, received: int, error: ServiceError | None) -> None:
         elapsed = max(time_ns() - received, 0)  # the clock may have been set back
-        self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
+        self._record_duration(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
