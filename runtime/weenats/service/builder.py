@@ -490,7 +490,7 @@ class NatsServiceBuilder:
         """
         settings = self._settings
         chain = build_chain(settings.members, Host(self._operations()))
-        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...)"
+        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...) to the builder"
         unauthenticated = [
             operation.name
             for operation in self._operations()

@@ -208,6 +208,7 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
+            DeadlineExceededError: the server does not answer in time.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.
             InvalidArgumentError: the subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.

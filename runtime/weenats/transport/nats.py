@@ -233,13 +233,19 @@ class NatsTransport:
         """Send a request and gather replies; see `Transport`."""
         await self.connect()
         with self._inbox.mux.gathering(subject) as arrivals:
+            end = monotonic() + timeout
             inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrivals.put_nowait)
             try:
-                await self.fence()
+                async with asyncio.timeout(timeout):
+                    await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
+                return await gather_replies(
+                    arrivals, timeout=end - monotonic(), quiet=quiet, accepts=accepts
+                )
+            except TimeoutError:
+                raise DeadlineExceededError("the NATS server does not answer in time") from None
             finally:
-                await self.unsubscribe([inbox])
+                inbox.drop()
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
         """Subscribe; see `Transport`."""

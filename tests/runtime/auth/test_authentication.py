@@ -146,7 +146,7 @@ def test_missing_with_auth_names_operations_that_require_it() -> None:
     turned_off = (
         "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
     )
-    for unasked, remedy in ((builder, "add with_auth(...)"), (off, turned_off)):
+    for unasked, remedy in ((builder, "add with_auth(...) to the builder"), (off, turned_off)):
         with pytest.raises(ValueError, match="requires authentication") as refused:
             unasked.build()
         assert str(refused.value) == (

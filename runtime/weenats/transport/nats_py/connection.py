@@ -395,7 +395,7 @@ class NatsConnection(SteadyClient):
                 _LOG.error(
                     "a message to %s was dropped: it has %d bytes, the NATS server now carries at"
                     " most %d",
-                    subject.decode(),
+                    subject.decode("utf-8", "backslashreplace"),
                     int(size),
                     limit,
                 )
