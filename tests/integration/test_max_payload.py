@@ -10,8 +10,8 @@ import pytest
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, connected, disconnected, reconnected
 from testkit.waiting import LIMIT
+from weenats.protocol.subjects import decode_subject
 from weenats.testing import NatsServer
-from weenats.transport.base import decode_subject
 
 LARGE = b"x" * 200_000
 
