@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final, Literal, TypedDict, get_args
+from typing import Final, Literal, TypedDict, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from weenats.protocol.subjects import Kind
@@ -132,10 +132,11 @@ def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
     return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
 
 
-def _checked(sampling: Mapping[str, float]) -> Mapping[str, float]:
-    if not isinstance(sampling, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's value
-        kind = type(sampling).__name__
+def _checked(given: object) -> Mapping[str, float]:
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
         raise TypeError(f"sampling is a dictionary by commands, queries and events, not {kind}")
+    sampling = cast("Mapping[str, float]", given)
     for kind, share in sampling.items():
         if kind not in _KINDS.values():
             raise ValueError(f"sampling has the keys commands, queries and events, not {kind!r}")
