@@ -369,10 +369,11 @@ class NatsServiceBuilder:
 
         Raises:
             ValueError: a value is out of bounds.
+            TypeError: `sampling` is not a mapping.
             ImportError: `exporter_url` is set and the OpenTelemetry SDK is not installed.
         """
         settings = TelemetrySettings(
-            sampling=sampling or {},
+            sampling={} if sampling is None else sampling,
             exporter_url=exporter_url,
             attributes=attributes,
             principal=principal,

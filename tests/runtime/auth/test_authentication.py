@@ -52,7 +52,14 @@ async def authenticate(made: Authentication, token: str | None = None) -> str | 
         (None, object(), None, TypeError, "^object has no `validate`: see TokenValidator$"),
         (config(), None, True, ValueError, "^`required` goes with a validator; a configuration"),
         (NoAuthConfig(), None, False, ValueError, "^`required` goes with a validator; a conf"),
-        ("jwt", None, None, TypeError, "^the configuration must be an AuthConfig, not str$"),
+        (
+            "jwt",
+            None,
+            None,
+            TypeError,
+            "^config must be a JwtAuthConfig or a NoAuthConfig, not str$",
+        ),
+        (JwtAuthConfig, None, None, TypeError, "not class JwtAuthConfig$"),
     ],
 )
 def test_inconsistent_arguments_are_rejected(
