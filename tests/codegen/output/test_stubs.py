@@ -143,7 +143,16 @@ def test_possibly_complete_handlers_are_accepted(mine: str, contract_with: ReadC
     assert lines(mine, contract_with("take")) == []
 
 
-@pytest.mark.parametrize("mine", ["class Things(:\n", b"\xff\xfe\x00", "x = '\0'\n"])
+@pytest.mark.parametrize(
+    "mine",
+    [
+        "class Things(:\n",
+        b"\xff\xfe\x00",
+        "x = '\0'\n",
+        f"x = {'-' * 100_000}1\n",
+        f"class Things({'a.' * 2_000}b): ...\n",
+    ],
+)
 def test_unreadable_handlers_are_reported(mine: str | bytes, contract_with: ReadContract) -> None:
     """A handlers file that cannot be parsed is reported; no exception is raised."""
     (line,) = lines(mine, contract_with("take"))
