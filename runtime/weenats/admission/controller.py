@@ -12,6 +12,7 @@ from weenats.admission.queue import BoundedQueue
 from weenats.errors import (
     CancelledError,
     DeadlineExceededError,
+    InternalError,
     ResourceExhaustedError,
     ServiceError,
     UnavailableError,
@@ -161,7 +162,8 @@ class Admission:
         """
         # A job that drains would wait for itself.
         self._running -= {job for job in self._running if job.task is asyncio.current_task()}
-        self._idle = asyncio.get_running_loop().create_future()
+        if self._idle is None or self._idle.done():  # else another one drains as well
+            self._idle = asyncio.get_running_loop().create_future()
         self._start_next()
         try:
             async with asyncio.timeout(budget):
@@ -210,6 +212,7 @@ class Admission:
         except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException:  # noqa: BLE001 - any exception of the worker is logged
+            self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0

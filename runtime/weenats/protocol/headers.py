@@ -13,6 +13,7 @@ __all__ = [
     "DIGEST",
     "ERROR",
     "ERROR_CODE",
+    "HEADER_FRAMING",
     "MESSAGE_ID",
     "NO_HEADERS",
     "PROPAGATED",
@@ -42,6 +43,8 @@ DIGEST: Final = "Wee-Message-Digest"
 PROPAGATED: Final = ("traceparent", "tracestate", "baggage")
 """W3C trace context and baggage, which messages that a handler sends inherit."""
 
+HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
+"""The size of a header block without header lines, in bytes."""
 TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The names of headers and of entries of baggage (RFC 7230, 3.2.6)."""
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")

@@ -31,6 +31,8 @@ from weenats.testing import MemoryTransport
         {"exporter_url": "http://[::1"},
         {"exporter_url": "http://host/?token=hunter2"},
         {"exporter_url": "http://host/#hunter2"},
+        {"exporter_url": "http://hunter2@host:4318/v1/traces"},
+        {"exporter_url": "http://host/otlp/v1/metrics/"},
         {"attributes": "most"},
         {"principal": "secret"},
     ],
@@ -44,6 +46,17 @@ def test_invalid_telemetry_settings_are_rejected(settings: dict[str, Any]) -> No
         with pytest.raises(ValueError, match=r".") as refused:
             give()
         assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("sampling", [0, 0.5, "commands", ["commands"], ()])
+def test_sampling_must_be_a_mapping(sampling: Any) -> None:
+    """A single share, zero included, is a TypeError and not the default."""
+    for give in (
+        lambda: TelemetrySettings(sampling=sampling),
+        lambda: NatsServiceBuilder(Probe()).with_telemetry(sampling=sampling),
+    ):
+        with pytest.raises(TypeError, match="sampling is a dictionary by commands, queries and"):
+            give()
 
 
 def test_missing_sampling_shares_have_defaults() -> None:
