@@ -17,7 +17,8 @@ from nats.aio.msg import Msg
 from testkit.certificates import self_signed
 from testkit.clocks import FakeClock
 from testkit.probe import Outcome, Probe, ProbeClient, Run
-from testkit.tokens import NOW, FakeValidator, good_claims, token
+from testkit.telemetry import probe_token, probe_validator
+from testkit.tokens import NOW, FakeValidator
 from weenats import (
     CachedToken,
     ConnectionOptions,
@@ -31,11 +32,6 @@ from weenats import (
 from weenats.testing import MemoryTransport, NatsServer
 
 GO = Run(action="go")
-
-
-def probe_token(name: str, **claims: Any) -> str:
-    """Return a valid token for the probe."""
-    return token(good_claims(aud="probe", sub=name, **claims))
 
 
 class Issuer:
@@ -54,7 +50,7 @@ class Issuer:
 @pytest.fixture
 def judge() -> FakeValidator:
     """The token validator of the service; its clock does not advance."""
-    return FakeValidator(audience="probe")
+    return probe_validator()
 
 
 @pytest.fixture

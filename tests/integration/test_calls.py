@@ -279,6 +279,20 @@ async def test_client_connects_on_first_call(nats_url: str, service: NatsService
     await client.close()
 
 
+async def test_derived_clients_close_with_the_last_block(
+    nats_url: str, service: NatsService
+) -> None:
+    """The block of a derived client does not close the connection within that of another one."""
+    async with ProbeClient.connect(nats_url) as client:
+        async with client.with_timeout(LIMIT) as derived:
+            assert (await derived.run("t-1", Run(action="a"))).text == "a"
+        assert (await client.run("t-1", Run(action="b"))).text == "b"
+    assert not client.transport.is_connected
+    async with ProbeClient.connect(nats_url).with_timeout(LIMIT) as derived:
+        assert derived.transport.is_connected
+    assert not derived.transport.is_connected
+
+
 async def test_call_without_a_server_fails_in_bounded_time() -> None:
     """Without a server a call ends within its timeout, connecting within connect_timeout."""
     from weenats import ConnectionOptions

@@ -15,7 +15,7 @@ from nats.aio.client import Client as RawClient
 from testkit.chained_service import ChainedService
 from testkit.probe import Outcome, Probe, ProbeClient, Run
 from testkit.transports import connected
-from testkit.waiting import LIMIT, exceed_deadline
+from testkit.waiting import LIMIT, cancel_call, exceed_deadline
 from weenats import (
     CancelledError,
     ConnectionOptions,
@@ -32,13 +32,6 @@ RUN = "probe.command.thing.run"
 HANG = b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"hang"}}'
 WITHIN = 0.05
 TRIES = 20
-
-
-async def cancel_call(call: asyncio.Task[Any]) -> None:
-    """Cancel a call and check that it ends with CancelledError."""
-    call.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await call
 
 
 async def next_reply(replies: asyncio.Queue[Any]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class Monitored(NatsServer):
             return int(json.load(response)["num_connections"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Monitored]:
     """A nats-server that says how many connections it has."""
     with Monitored() as running:

@@ -21,9 +21,9 @@ from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
 from testkit.waiting import LIMIT, eventually, until
 from weenats import ConnectionOptions, NatsTransport, UnavailableError
+from weenats._internal import happy_eyeballs
 from weenats.testing import NatsCluster, NatsServer
 from weenats.testing.nats_server import free_ports
-from weenats.transport.nats_py import happy_eyeballs
 
 PATIENT = ConnectionOptions(connect_timeout=100, reconnect_wait=0.02)
 """One server that hangs would take longer than a test waits."""

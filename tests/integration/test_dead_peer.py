@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from testkit.tcp_proxy import TcpProxy
-from testkit.transports import reconnected, soon
+from testkit.transports import connected, reconnected, soon
 from testkit.waiting import LIMIT
-from weenats import ConnectionLostError, ConnectionOptions, NatsTransport
+from weenats import ConnectionLostError, ConnectionOptions, DeadlineExceededError, NatsTransport
+from weenats.discovery import list_instances
 from weenats.testing import NatsServer
 from weenats.transport.nats_py import connection
 
@@ -50,3 +51,18 @@ async def test_closing_does_not_wait_for_a_stalled_peer(
     async with TcpProxy(nats_server.port) as link:
         transport = await stalled(link, ConnectionOptions())
         await asyncio.wait_for(transport.close(), LIMIT)
+
+
+async def test_listing_ends_in_time_beside_a_stalled_peer(nats_server: NatsServer) -> None:
+    """A listing takes no longer than its time limit, and leaves no subscription."""
+    async with (
+        TcpProxy(nats_server.port) as link,
+        connected(f"nats://127.0.0.1:{link.port}") as transport,
+    ):
+        link.stall()
+        with pytest.raises(DeadlineExceededError):
+            await list_instances(transport, "probe", timeout=0.05)
+        connection = transport._connection
+        assert connection is not None
+        assert connection.interests == []
+        link.cut()

@@ -10,6 +10,7 @@ import pytest
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, connected, disconnected, reconnected
 from testkit.waiting import LIMIT
+from weenats.protocol.subjects import decode_subject
 from weenats.testing import NatsServer
 
 LARGE = b"x" * 200_000
@@ -42,3 +43,19 @@ async def test_kept_messages_survive_a_smaller_limit(
         assert sender.max_payload == 65536
     assert len(caplog.messages) == 2
     assert all("dropped: it has 2000" in message for message in caplog.messages)
+
+
+async def test_kept_reply_to_an_odd_subject_lets_it_reconnect(
+    own_nats_server: NatsServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A kept reply is dropped when it is too large now, also one whose subject is not UTF-8."""
+    caplog.set_level(logging.ERROR)
+    async with connected(own_nats_server.url, FAST) as sender:
+        own_nats_server.stop()
+        await disconnected(sender)
+        sender.publish(decode_subject(b"inbox.\xff"), LARGE)
+        own_nats_server._config = "max_payload: 65536"
+        own_nats_server.start()
+        await reconnected(sender)
+        await sender.fence()
+    assert [each for each in caplog.messages if r"inbox.\xff was dropped" in each]

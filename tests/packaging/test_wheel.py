@@ -170,7 +170,7 @@ def test_cli_extra_runs_and_calls_services(wheel: Path, tmp_path: Path) -> None:
     nobody = run(weenats, "services", "--servers", "nats://127.0.0.1:1", cwd=tmp_path)
     assert nobody.stderr.startswith("weenats: UNAVAILABLE")
     nothing = run(weenats, "run", "json:dumps", cwd=tmp_path)
-    assert nothing.stderr.startswith("weenats: json:dumps must be handlers or a NatsServiceBuilder")
+    assert nothing.stderr.startswith("weenats: json:dumps must be handlers, a NatsService")
     for verb in (["new", "orders"], ["generate"], ["check"], ["demo"]):
         refused = run(weenats, *verb, cwd=tmp_path)
         assert refused.returncode == 1

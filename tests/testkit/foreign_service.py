@@ -19,17 +19,23 @@ VERBS = ("PING", "INFO", "STATS")
 
 
 def micro(
-    name: str = "odd", instance: str = "odd-1", *, info: Any = None, stats: Any = None
+    name: str = "odd",
+    instance: str = "odd-1",
+    *,
+    identity: Any = None,
+    info: Any = None,
+    stats: Any = None,
 ) -> dict[str, bytes]:
-    """Return the answers of an ADR-32 service with one endpoint.
+    """Return the answers of an ADR-32 service with one endpoint, the query `get`.
 
     Args:
         name: the name of the service.
         instance: the id of the instance.
+        identity: members of every answer.
         info: members of the endpoint in INFO.
         stats: members of the endpoint in STATS; one that is None is left out.
     """
-    who = {"name": name, "id": instance, "version": "1.0.0", "metadata": {}}
+    who = {"name": name, "id": instance, "version": "1.0.0", "metadata": {}, **(identity or {})}
     endpoint = {"name": "get", "subject": f"{name}.query.receipt.get", "queue_group": "q"}
     metadata = {"kind": "query", "operation": "get", "aggregate": "receipt"}
     counted = {
@@ -52,9 +58,14 @@ def micro(
         },
     }
     return {
-        verb: json.dumps({"type": f"io.nats.micro.v1.{verb.lower()}_response", **reply}).encode()
+        verb: encoded({"type": f"io.nats.micro.v1.{verb.lower()}_response", **reply})
         for verb, reply in replies.items()
     }
+
+
+def encoded(reply: Mapping[str, Any]) -> bytes:
+    """Return a reply as JSON, whose characters are not escaped."""
+    return json.dumps(reply, ensure_ascii=False).encode()
 
 
 @contextmanager

@@ -52,6 +52,13 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def cancel_call(call: asyncio.Task[Any]) -> None:
+    """Cancel a call and check that it ends with CancelledError."""
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
 async def exceed_deadline(
     call: Callable[[float], Awaitable[object]], has_begun: Callable[[], Any]
 ) -> DeadlineExceededError:

@@ -286,7 +286,7 @@ def failure_line(failure: messages.Failure) -> str:
         if "data" in details:
             return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
     if violations := "; ".join(each for each in _violations(details) if each not in error.message):
-        return f"{line} ({violations})"
+        return f"{line}; {violations}"
     if wait is not None:
         return f"{line} (retry in {wait:g} s)"
     hint = " (pass a token with --token or WEENATS_TOKEN)"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
 from weenats_codegen.cli.suggestions import did_you_mean
-from weenats_codegen.cli.targets import builder_of
+from weenats_codegen.cli.targets import build, builder_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,9 +19,11 @@ def explain(target: str, operation: str | None, *, as_json: bool) -> None:
     """Print the settings of the operations of MODULE:BUILDER, or of one of them.
 
     Raises:
-        CliError: There is no such target or operation.
+        CliError: There is no such target or operation; or, when the settings are printed, they
+            contradict each other.
     """
-    policies = builder_of(target).explain()
+    builder = builder_of(target)
+    policies = builder.explain()
     if operation is not None:
         known = [each.operation for each in policies]
         policies = tuple(each for each in policies if each.operation == operation)
@@ -30,6 +32,7 @@ def explain(target: str, operation: str | None, *, as_json: bool) -> None:
             raise CliError(f"there is no operation {operation}; {hint}")
     data = [asdict(each) for each in policies]
     emit(data, as_json=as_json, render=lambda: _rendered(policies))
+    build(builder)
 
 
 def _rendered(policies: Sequence["OperationPolicy"]) -> "Table":

@@ -12,9 +12,8 @@ from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
-from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import console, emit_line, warn
-from weenats_codegen.cli.targets import builder_of
+from weenats_codegen.cli.targets import build, builder_of
 
 _PATIENCE: Final = 0.5
 """Seconds that connecting may take until the user is told of it."""
@@ -47,10 +46,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
     Raises:
         CliError: The settings of the builder contradict each other, or no server is available.
     """
-    try:
-        service = builder.build()
-    except (ValueError, TypeError) as error:
-        raise CliError(str(error)) from error
+    service = build(builder)
     waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
     try:
         await service.start()

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 import typer
 from typing_extensions import TypeIs
 
-from weenats.service import NatsServiceBuilder, ServiceHandlers
+from weenats.service import NatsService, NatsServiceBuilder, ServiceHandlers
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.locations import user_location
 from weenats_codegen.cli.suggestions import did_you_mean
@@ -32,7 +32,7 @@ def builder_of(target: str) -> NatsServiceBuilder:
         CliError: The target does not exist, is none of these, or has operations without handlers.
     """
     found = _import(target)
-    kind = type(found).__name__
+    kind = f"class {found.__name__}" if isinstance(found, type) else type(found).__name__
     if _returns_builder(found):
         found = _called(found, target)
     if isinstance(found, NatsServiceBuilder):
@@ -44,7 +44,22 @@ def builder_of(target: str) -> NatsServiceBuilder:
         found = _called(found, target)
     if isinstance(found, ServiceHandlers):
         return NatsServiceBuilder(found)
-    raise CliError(f"{target} must be handlers or a NatsServiceBuilder, not {kind}")
+    raise CliError(
+        f"{target} must be handlers, a NatsServiceBuilder, or a function annotated to return one,"
+        f" not {kind}"
+    )
+
+
+def build(builder: NatsServiceBuilder) -> NatsService:
+    """Return the service of a builder.
+
+    Raises:
+        CliError: The settings of the builder contradict each other, or the contract.
+    """
+    try:
+        return builder.build()
+    except (ValueError, TypeError) as error:
+        raise CliError(f"the service cannot start: {error}") from error
 
 
 def _import(target: str) -> object:

@@ -1,7 +1,7 @@
 """Stubs: files that are generated until the user changes them, and how handlers differ."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -92,18 +92,22 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
         The difference; None if there is none, or if the handlers may be defined elsewhere.
     """
     try:
-        module = ast.parse(content)
+        return _compared(file, ast.parse(content), contract)
     except (SyntaxError, ValueError) as error:
         return HandlerMismatch(file, unreadable=" ".join(str(error).split()))
+    except (MemoryError, RecursionError):  # how Python refuses deep expressions
+        return HandlerMismatch(file, unreadable="it is nested too deeply")
+
+
+def _compared(file: str, module: ast.Module, contract: Contract) -> HandlerMismatch | None:
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
-    bases = [names for each in classes if contract.handlers in (names := _base_names(each))]
-    if not bases:
+    bases = {each.name: _base_names(each) for each in classes}
+    if not any(contract.handlers in names for names in bases.values()):
         return None
     known = {operation.method for operation in contract.operations}
     missing = known - {name for each in classes for name in _members(each)}
     unknown = {name for each in classes for name in _handlers(each)} - known
-    local = {contract.handlers, *(each.name for each in classes)}
-    if any(name not in local for names in bases for name in names):
+    if not _relatives(contract.handlers, bases) <= {contract.handlers, *bases}:
         missing.clear()  # a base class in another file may define them
     if not missing and not unknown:
         return None
@@ -119,6 +123,16 @@ def _base_names(node: ast.ClassDef) -> list[str]:
     return [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
 
 
+def _relatives(handlers: str, bases: Mapping[str, list[str]]) -> set[str]:
+    """Return the classes that derive from the base of the handlers, and all of their bases."""
+    found = {handlers}
+    while added := {each for each in bases if found.intersection(bases[each])} - found:
+        found |= added
+    while added := {base for each in found for base in bases.get(each, ())} - found:
+        found |= added
+    return found
+
+
 def _members(node: ast.ClassDef) -> Iterator[str]:
     """Yield the methods and variables of a class."""
     for member in node.body:
@@ -126,6 +140,8 @@ def _members(node: ast.ClassDef) -> Iterator[str]:
             yield member.name
         elif isinstance(member, ast.Assign):
             yield from (target.id for target in member.targets if isinstance(target, ast.Name))
+        elif isinstance(member, ast.AnnAssign) and member.value is not None:
+            yield ast.unparse(member.target)
 
 
 def _handlers(node: ast.ClassDef) -> Iterator[str]:

@@ -18,7 +18,7 @@ _BURST: Final = 10
 _PERIOD: Final = 1.0
 """Seconds after which one more is logged."""
 _MAX_KINDS: Final = 1000
-"""How many kinds of records are told apart."""
+"""How many kinds of records are counted at a time; beyond it counting begins anew."""
 _Kind = tuple[object, object, type[BaseException] | None]
 
 

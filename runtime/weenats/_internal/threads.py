@@ -44,7 +44,7 @@ def run_in_thread(call: Callable[[], ResultT], name: str) -> asyncio.Future[Resu
 
 
 class DaemonThreads:
-    """A bounded number of threads that nobody waits for at the end of the process.
+    """A bounded number of threads, which do not delay the end of the process.
 
     Args:
         size: how many threads there are at most.
@@ -55,7 +55,7 @@ class DaemonThreads:
         self._lock = Lock()
         self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._threads = 0
-        self._free = 0
+        self._unfinished = 0
         self._is_closed = False
 
     def submit(self, call: Callable[[], ResultT]) -> Future[ResultT]:
@@ -71,13 +71,10 @@ class DaemonThreads:
         with self._lock:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
-            if self._free > 0:
-                self._free -= 1
-            elif self._threads < self._size:
+            if self._unfinished >= self._threads and self._threads < self._size:
                 Thread(target=self._run, name="weenats handlers", daemon=True).start()
                 self._threads += 1
-            else:
-                self._free -= 1  # it is owed to the work that waits
+            self._unfinished += 1
             self._work.put((future, call))
         return future
 
@@ -95,7 +92,7 @@ class DaemonThreads:
                 _complete(future, call)
             del work, future, call  # else they live until the next work
             with self._lock:
-                self._free += 1
+                self._unfinished -= 1
 
 
 def _complete(future: Future[ResultT], call: Callable[[], ResultT]) -> None:

@@ -78,7 +78,8 @@ class Authentication(ServiceFeature):
         if isinstance(given, NoAuthConfig):
             return None
         if not isinstance(given, JwtAuthConfig):
-            raise TypeError(f"the configuration must be an AuthConfig, not {type(given).__name__}")
+            kind = f"class {given.__name__}" if isinstance(given, type) else type(given).__name__
+            raise TypeError(f"config must be a JwtAuthConfig or a NoAuthConfig, not {kind}")
         keys = _key_source(given)
         return cls(
             JwtValidator(given, keys),

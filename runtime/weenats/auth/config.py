@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
@@ -25,6 +24,7 @@ from typing_extensions import override
 
 from weenats._internal.hosts import is_loopback
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
+from weenats.protocol.headers import TOKEN
 from weenats.protocol.timeouts import Duration
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 MAX_TEXT: Final = 255
 """The length of the longest accepted `iss`, `sub` and principal claim."""
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def in_seconds(value: Duration) -> float:
@@ -55,7 +54,7 @@ def _secret(value: str | bytes | SecretStr | SecretBytes | None) -> SecretBytes 
 
 def _headers(value: Mapping[str, str]) -> Mapping[str, str]:
     for name, text in value.items():
-        if _HEADER_NAME.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             raise ValueError("the name of a header has characters that HTTP does not allow")
         if not text.isascii() or not text.isprintable():
             raise ValueError(f"the header {name} has characters that are not printable ASCII")

@@ -191,8 +191,7 @@ class JwksKeySource:
             if starts:
                 self._start_fetch()
             if not self._is_slow and (starts or self._may_wait_for(kid)):
-                await self._wait_for_kid(kid)
-            key = self._find(kid, algorithm)
+                key = await self._wait_for_key(kid, algorithm)
         if key is None:
             raise UnknownKeyError
         return key
@@ -202,7 +201,8 @@ class JwksKeySource:
             return False
         return kid in self._awaited or len(self._awaited) < MAX_UNKNOWN
 
-    async def _wait_for_kid(self, kid: str | None) -> None:
+    async def _wait_for_key(self, kid: str | None, algorithm: str) -> PyJWK | None:
+        """Return the key once it was fetched; a token for which there is none may be invented."""
         self._awaited[kid] += 1
         try:
             await self._wait_for_fetch(self._attempted_at + UNKNOWN_WAIT - self._clock())
@@ -210,8 +210,9 @@ class JwksKeySource:
             self._awaited[kid] -= 1
             if not self._awaited[kid]:
                 del self._awaited[kid]
-        is_known = kid is None or kid in self._keys
-        self._distrusted_until = -math.inf if is_known else self._clock() + DISTRUST
+        key = self._find(kid, algorithm)
+        self._distrusted_until = self._clock() + DISTRUST if key is None else -math.inf
+        return key
 
     def _find(self, kid: str | None, algorithm: str) -> PyJWK | None:
         if kid is not None:

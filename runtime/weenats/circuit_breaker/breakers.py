@@ -43,13 +43,12 @@ class CircuitBreakers(ServiceFeature):
         self._policy = policy
         self._on_change = on_change
         self._breakers: dict[AnyOperation, CircuitBreaker] = {}
-        shared: CircuitBreaker | None = None
+        by_name: dict[str, CircuitBreaker] = {}
         for operation in operations:
-            if policy.scope == "operation":
-                breaker = self._new(operation, operation.name)
-            else:
-                breaker = shared = shared or self._new(operation, EVERY_OPERATION)
-            self._breakers[operation] = breaker
+            name = operation.name if policy.scope == "operation" else EVERY_OPERATION
+            if name not in by_name:
+                by_name[name] = CircuitBreaker(policy, operation.contract.name, name, self._report)
+            self._breakers[operation] = by_name[name]
 
     @override
     def interceptor(self, operation: AnyOperation) -> HandlerGuard:
@@ -79,9 +78,6 @@ class CircuitBreakers(ServiceFeature):
     def seconds_until_ready(self) -> float:
         """Return the seconds until the first breaker admits trial calls, 0 unless all are open."""
         return min((each.seconds_to_trial() for each in self._breakers.values()), default=0.0)
-
-    def _new(self, operation: AnyOperation, name: str) -> CircuitBreaker:
-        return CircuitBreaker(self._policy, operation.contract.name, name, self._report)
 
     def _report(self, change: CircuitStateChange) -> None:
         old, new = change.old.value, change.new.value

@@ -76,7 +76,7 @@ class HandlerGuard:
     def _classify(self, error: BaseException, context: RequestContext) -> bool | None:
         """Return whether an exception is a failure, None when it counts as neither."""
         is_late = context.remaining == 0
-        if self._was_hurried(context) and (is_late or isinstance(error, _TIMEOUTS)):
+        if self._had_less_time(context) and (is_late or isinstance(error, _TIMEOUTS)):
             return None
         if isinstance(error, asyncio.CancelledError):
             return True if is_late else None
@@ -89,7 +89,7 @@ class HandlerGuard:
                 self._log_once()
         return is_failure_by_default(error, self._declared)
 
-    def _was_hurried(self, context: RequestContext) -> bool:
+    def _had_less_time(self, context: RequestContext) -> bool:
         """Return whether the handler had less time than its operation has."""
         time = context.time_to_run
         return time is not None and time < self._full_time

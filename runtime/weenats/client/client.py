@@ -46,8 +46,9 @@ class ServiceClient:
     """The base class of generated clients: calls the operations of one contract.
 
     A client is immutable. Every `with_*` method returns a new client that uses the same connection.
-    A client from `connect` opens its connection on the first call or with `async with`, and closes
-    it when the `async with` block ends. A client that was given a transport leaves it open.
+    A client from `connect`, and those derived from it, open their connection on the first call or
+    with `async with`, and close it when the last of their `async with` blocks ends. A client that
+    was given a transport leaves it open.
 
     A client belongs to the event loop on which it connected: calls on another loop raise
     WrongEventLoopError.
@@ -74,6 +75,7 @@ class ServiceClient:
             raise TypeError(f"to connect to a URL, use {type(self).__name__}.connect(url)")
         self._transport = transport
         self._owns_transport = False
+        self._blocks: list[ServiceClient] = []  # shared by clients with the same connection
         self._defaults = CallDefaults()
         self._interceptors: tuple[Interceptor, ...] = ()
         self._tokens = TokenInterceptor(transport)
@@ -148,12 +150,16 @@ class ServiceClient:
         try:
             await self._transport.connect()
         except asyncio.CancelledError:  # `__aexit__` is not called
-            await self.close()
+            if not self._blocks:
+                await self.close()
             raise
+        self._blocks.append(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        self._blocks.pop()
+        if not self._blocks:
+            await self.close()
 
     def with_timeout(self, timeout: Duration) -> Self:
         """Set the timeout of every call; overrides the contract's.

@@ -139,7 +139,7 @@ def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
         message: the start of the message of the error.
         found: one or more errors of `validation_errors`.
     """
-    listed = [_violation(each) for each in found[:_MAX_VIOLATIONS]]
+    listed = [_violation(each) for each in found]
     first = listed[0]
     text = ": ".join(part for part in (message, first["pointer"], first["message"]) if part)
     return InvalidArgumentError(text, details={"violations": listed})
@@ -175,7 +175,7 @@ def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]
         error: the exception of pydantic.
         data: the message.
     """
-    return [_violation(each) for each in validation_errors(error, data)[:_MAX_VIOLATIONS]]
+    return [_violation(each) for each in validation_errors(error, data)]
 
 
 def _violation(error: Any) -> dict[str, str]:

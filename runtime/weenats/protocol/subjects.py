@@ -17,7 +17,9 @@ __all__ = [
     "check_queue_group",
     "check_service_name",
     "check_version",
+    "decode_subject",
     "discovery",
+    "encode_subject",
     "health",
     "monitoring",
 ]
@@ -221,3 +223,32 @@ def discovery(
         if part is not None:
             _checked(_TOKEN, part, "part of a discovery subject")
     return ".".join(part for part in (prefix, verb, name, instance_id) if part is not None)
+
+
+def decode_subject(subject: bytes) -> str:
+    """Return a received subject as text.
+
+    NATS allows any bytes. Those that are not UTF-8 are kept, so that such a caller can be answered.
+
+    Args:
+        subject: the subject as on the wire.
+    """
+    try:
+        return subject.decode()
+    except UnicodeDecodeError:
+        return subject.decode("utf-8", "surrogateescape")
+
+
+def encode_subject(subject: str) -> bytes:
+    """Return a subject as on the wire; undoes `decode_subject`.
+
+    Args:
+        subject: the subject.
+
+    Raises:
+        UnicodeEncodeError: it is not valid Unicode.
+    """
+    try:
+        return subject.encode()
+    except UnicodeEncodeError:
+        return subject.encode("utf-8", "surrogateescape")

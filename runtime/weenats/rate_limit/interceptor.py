@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from weenats.errors import RETRY_AFTER, ResourceExhaustedError, UnauthenticatedError
 from weenats.telemetry import semconv
@@ -24,6 +24,9 @@ __all__ = ["RateLimitInterceptor"]
 _LOG: Final = logging.getLogger("weenats.rate_limit")
 _LONGEST_KEY: Final = 128
 _SHARED: Final = ""
+_PLAIN: Final = "k"
+_DIGEST: Final = "d"
+"""The first letters of keys keep apart the shared bucket, keys as they are, and digests of keys."""
 
 
 class RateLimitInterceptor:
@@ -82,9 +85,9 @@ class RateLimitInterceptor:
                 raise UnauthenticatedError
             return _SHARED
         # Callers may choose their keys: a long one is hashed, so that it does not take memory.
-        return f"k{key}" if len(key) <= _LONGEST_KEY else _digest(key)
+        return _PLAIN + key if len(key) <= _LONGEST_KEY else _digest(key)
 
-    def _refuse(self, context: RequestContext, wait: float) -> None:
+    def _refuse(self, context: RequestContext, wait: float) -> NoReturn:
         self.refused += 1
         context.note_feature({semconv.FEATURE_RATE_LIMIT: True})
         context.add_event(semconv.RATE_LIMIT_REFUSED)
@@ -102,4 +105,4 @@ def _key_of(principal: Principal) -> str:
 
 
 def _digest(key: str) -> str:
-    return "d" + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
+    return _DIGEST + blake2b(key.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()

@@ -369,10 +369,11 @@ class NatsServiceBuilder:
 
         Raises:
             ValueError: a value is out of bounds.
+            TypeError: `sampling` is not a mapping.
             ImportError: `exporter_url` is set and the OpenTelemetry SDK is not installed.
         """
         settings = TelemetrySettings(
-            sampling=sampling or {},
+            sampling={} if sampling is None else sampling,
             exporter_url=exporter_url,
             attributes=attributes,
             principal=principal,
@@ -490,7 +491,7 @@ class NatsServiceBuilder:
         """
         settings = self._settings
         chain = build_chain(settings.members, Host(self._operations()))
-        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...)"
+        remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...) to the builder"
         unauthenticated = [
             operation.name
             for operation in self._operations()

@@ -169,7 +169,7 @@ class EndpointRunner:
         _LOG.error("%s %s", self.operation.subject, text, exc_info=cause)
 
     def _log_unimplemented(self, error: UnimplementedError) -> None:
-        """Log once which line raises the error; callers are not told."""
+        """Log once which line raises the error; callers do not get to know it."""
         frames = extract_tb(error.__traceback__)
         if frames and not error.remote and not self._logged_unimplemented:
             self._logged_unimplemented = True

@@ -136,7 +136,9 @@ class ServiceHandlers(ABC):
         """
         binding = self._binding()
         if binding is None:
-            raise UnavailableError("no running service serves these handlers")
+            raise UnavailableError(
+                "no running service serves these handlers: start one of a NatsServiceBuilder"
+            )
         return binding.transport
 
     @property

@@ -84,7 +84,7 @@ class OutgoingCalls(CallRecorder):
     ) -> None:
         super().__init__(manager, name, kind, subject, ("request", "send"))
         self._transport = transport
-        self._duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
+        self._record_duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
         """Record an attempt of a call, and set the `context.trace_headers` to send.
@@ -129,7 +129,7 @@ class OutgoingCalls(CallRecorder):
         error = None if raised is None else _service_error(raised)
         if span is not None:
             end_span(span, error)
-        self._duration.record(seconds, self._outcome(error))
+        self._record_duration(seconds, self._outcome(error))
 
 
 def _service_error(error: BaseException) -> ServiceError:

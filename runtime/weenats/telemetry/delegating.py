@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary, proxy
 
-from opentelemetry.metrics import Counter, Histogram
 from typing_extensions import override
 
 from weenats.telemetry.manager import TelemetryManager
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, SpanKind
-    from opentelemetry.util.types import Attributes as OptionalAttributes
     from opentelemetry.util.types import AttributeValue
 
-    from weenats.telemetry.manager import Attributes
+    from weenats.telemetry.manager import Attributes, Record
     from weenats.telemetry.settings import TelemetrySettings
 
 __all__ = ["OF_SERVICE", "DelegatingTelemetry", "add_exporting", "remove_exporting"]
-InstrumentT = TypeVar("InstrumentT")
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
 OF_SERVICE: Final[ContextVar[TelemetryManager | None]] = ContextVar(
@@ -116,70 +113,32 @@ class DelegatingTelemetry(TelemetryManager):
         return delegate.record(name, span_kind, attributes, parent, start_time)
 
     @override
-    def histogram(self, name: str, description: str) -> Histogram:
+    def histogram(self, name: str, description: str) -> Record:
         own = super().histogram(name, description)
-        return _DelegatingHistogram(
-            _Instruments(proxy(self), own, lambda to: to.histogram(name, description))
-        )
+        return _delegating(proxy(self), own, lambda to: to.histogram(name, description))
 
     @override
-    def counter(self, name: str, unit: str, description: str) -> Counter:
+    def counter(self, name: str, unit: str, description: str) -> Record:
         own = super().counter(name, unit, description)
-        return _DelegatingCounter(
-            _Instruments(proxy(self), own, lambda to: to.counter(name, unit, description))
-        )
+        return _delegating(proxy(self), own, lambda to: to.counter(name, unit, description))
 
 
-class _Instruments(Generic[InstrumentT]):
-    """The instruments of one metric: that of the application, and one of each service."""
+def _delegating(
+    telemetry: DelegatingTelemetry, own: Record, make: Callable[[TelemetryManager], Record]
+) -> Record:
+    """Return what records with the instrument of the application, or with that of a service."""
+    made: WeakKeyDictionary[TelemetryManager, Record] = WeakKeyDictionary()
 
-    def __init__(
-        self,
-        telemetry: DelegatingTelemetry,
-        own: InstrumentT,
-        make: Callable[[TelemetryManager], InstrumentT],
-    ) -> None:
-        self._telemetry = telemetry
-        self._own = own
-        self._make = make
-        self._made: WeakKeyDictionary[TelemetryManager, InstrumentT] = WeakKeyDictionary()
-
-    def current(self) -> InstrumentT:
-        """Return the one to record with now."""
-        delegate = self._telemetry.delegate
+    def record(amount: float, attributes: Attributes) -> None:
+        delegate = telemetry.delegate
         if delegate is None:
-            return self._own
-        if delegate not in self._made:
-            self._made[delegate] = self._make(delegate)
-        return self._made[delegate]
+            own(amount, attributes)
+            return
+        if delegate not in made:
+            made[delegate] = make(delegate)
+        made[delegate](amount, attributes)
 
-
-class _DelegatingHistogram(Histogram):
-    def __init__(self, instruments: _Instruments[Histogram]) -> None:
-        self._instruments = instruments
-
-    @override
-    def record(
-        self,
-        amount: float,
-        attributes: OptionalAttributes = None,
-        context: Context | None = None,
-    ) -> None:
-        self._instruments.current().record(amount, attributes, context)
-
-
-class _DelegatingCounter(Counter):
-    def __init__(self, instruments: _Instruments[Counter]) -> None:
-        self._instruments = instruments
-
-    @override
-    def add(
-        self,
-        amount: float,
-        attributes: OptionalAttributes = None,
-        context: Context | None = None,
-    ) -> None:
-        self._instruments.current().add(amount, attributes, context)
+    return record
 
 
 def _only_exporting() -> TelemetryManager | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -31,21 +32,23 @@ from weenats.telemetry.propagation import (
     unsampled_child,
     unsampled_root,
 )
-from weenats.telemetry.settings import TelemetrySettings, shown_principal
+from weenats.telemetry.settings import TelemetrySettings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
     from opentelemetry.context import Context
-    from opentelemetry.metrics import Counter, Histogram, MeterProvider
+    from opentelemetry.metrics import MeterProvider
     from opentelemetry.util.types import AttributeValue
 
     from weenats.context import MessageContext
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
-__all__ = ["SILENT", "Attributes", "TelemetryManager", "current_parent"]
+__all__ = ["SILENT", "Attributes", "Record", "TelemetryManager", "current_parent"]
 Attributes = dict[str, "AttributeValue"]
+Record = Callable[[float, Attributes], None]
+"""Records an amount and its attributes with one instrument of metrics."""
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
@@ -104,39 +107,6 @@ class TelemetryManager:
     extract_trace_context = staticmethod(extract_trace_context)
     create_trace_headers = staticmethod(create_trace_headers)
 
-    def start_request_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context | None = None
-    ) -> Span:
-        """Start a CLIENT span.
-
-        Args:
-            name: the name of the span.
-            kind: the kind of message, which decides the share that is sampled.
-            attributes: the attributes of the span.
-            parent: the context of the parent span; the current context if not set.
-
-        Returns:
-            The span, which the caller ends; one that is not recording when it is not sampled.
-        """
-        parent = parent or otel.get_current()
-        return self._start(name, SpanKind.CLIENT, kind, attributes, parent)
-
-    def start_message_span(
-        self, name: str, kind: Kind, attributes: Attributes, parent: Context
-    ) -> Span:
-        """Start a SERVER span.
-
-        Args:
-            name: the name of the span.
-            kind: the kind of message, which decides the share that is sampled.
-            attributes: the attributes of the span.
-            parent: the trace context of the message, see `extract_trace_context`.
-
-        Returns:
-            The span, which the caller ends; one that is not recording when it is not sampled.
-        """
-        return self._start(name, SpanKind.SERVER, kind, attributes, parent)
-
     @contextmanager
     def with_span(
         self, name: str, attributes: Mapping[str, AttributeValue] = _NO_ATTRIBUTES
@@ -163,16 +133,6 @@ class TelemetryManager:
                 span.set_status(StatusCode.ERROR)
                 raise
 
-    def add_correlation_attributes(self, span: Span, context: MessageContext) -> None:
-        """Set the ids of a message as attributes of a span.
-
-        Args:
-            span: the span.
-            context: the context of the message.
-        """
-        if span.is_recording():
-            span.set_attributes(self.correlation(context))
-
     def correlation(self, context: MessageContext) -> Attributes:
         """Return the ids of a message as attributes, according to the level of attributes.
 
@@ -193,14 +153,6 @@ class TelemetryManager:
                 attributes[semconv.OWN_CAUSATION_ID] = context.causation_id
         return attributes
 
-    def principal(self, identity: str) -> str | None:
-        """Return the id of a principal as spans show it, None when they do not show it.
-
-        Args:
-            identity: the id.
-        """
-        return shown_principal(identity, self.settings.principal)
-
     def with_settings(self, settings: TelemetrySettings) -> TelemetryManager:
         """Return a manager with the same providers and other settings.
 
@@ -218,8 +170,10 @@ class TelemetryManager:
             timeout: the time limit in seconds, at most 5.
         """
 
-    def histogram(self, name: str, description: str) -> Histogram:
-        """Return a histogram of durations in seconds, with the buckets of the conventions.
+    def histogram(self, name: str, description: str) -> Record:
+        """Return what adds to a histogram of durations in seconds.
+
+        It has the buckets of the semantic conventions.
 
         Args:
             name: the name of the metric.
@@ -230,17 +184,17 @@ class TelemetryManager:
             unit="s",
             description=description,
             explicit_bucket_boundaries_advisory=semconv.BUCKETS,
-        )
+        ).record
 
-    def counter(self, name: str, unit: str, description: str) -> Counter:
-        """Return a counter.
+    def counter(self, name: str, unit: str, description: str) -> Record:
+        """Return what adds to a counter.
 
         Args:
             name: the name of the metric.
             unit: its unit.
             description: its description.
         """
-        return self.meter.create_counter(name, unit, description)
+        return self.meter.create_counter(name, unit, description).add
 
     def unsampled(self, parent: Context, kind: Kind) -> Span | None:
         """Decide whether to record a span: as its parent, else by the share of its kind of message.
@@ -285,14 +239,6 @@ class TelemetryManager:
         return self._tracer.start_span(
             name, parent, span_kind, attributes, start_time=start_time, record_exception=False
         )
-
-    def _start(
-        self, name: str, span_kind: SpanKind, kind: Kind, attributes: Attributes, parent: Context
-    ) -> Span:
-        unsampled = self.unsampled(parent, kind)
-        if unsampled is not None:
-            return unsampled
-        return self.record(name, span_kind, attributes, parent)
 
     @cached_property
     def _late(self) -> LateTracer | None:

@@ -73,8 +73,8 @@ class EventTelemetry:
         if settings.attributes == "full":
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
-        self._duration = manager.histogram(*_DURATIONS[action])
-        self._count = manager.counter(*_COUNTS[action])
+        self._record_duration = manager.histogram(*_DURATIONS[action])
+        self._add_to_count = manager.counter(*_COUNTS[action])
 
     @classmethod
     def of_publisher(cls, manager: TelemetryManager, event: Event[Any]) -> EventTelemetry:
@@ -141,7 +141,7 @@ class EventTelemetry:
         return self._manager.record(self._name, self._kind, attributes, parent)
 
     def _end(self, span: Span | None, seconds: float, error: BaseException | None) -> None:
-        self._duration.record(seconds, self._count_end(span, error))
+        self._record_duration(seconds, self._count_end(span, error))
 
     def _count_end(self, span: Span | None, raised: BaseException | None) -> Attributes:
         """End a span and count the message; return the attributes of its metrics."""
@@ -154,7 +154,7 @@ class EventTelemetry:
                 span.set_status(Status(StatusCode.ERROR, error))
         if span is not None:
             span.end()
-        self._count.add(1, attributes)
+        self._add_to_count(1, attributes)
         return attributes
 
 

@@ -14,6 +14,7 @@ from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
 from weenats.telemetry.propagation import extract_trace_context
 from weenats.telemetry.recording import CallRecorder, end_span
+from weenats.telemetry.settings import shown_principal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -98,7 +99,9 @@ class ServedOperation(CallRecorder):
     ) -> None:
         name, subject = f"{operation.contract.name}/{operation.name}", operation.subject
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
-        self._duration = manager.histogram(semconv.SERVER_DURATION, "Duration of served calls.")
+        self._record_duration = manager.histogram(
+            semconv.SERVER_DURATION, "Duration of served calls."
+        )
         self._is_full = manager.settings.attributes == "full"
         self._hides_principal = self._has_features and manager.settings.principal != "plain"
         if self._has_features:
@@ -162,7 +165,9 @@ class ServedOperation(CallRecorder):
         """Add the attributes of a feature to a span, with the caller as the settings show it."""
         shown = dict(attributes)
         if semconv.AUTH_PRINCIPAL in shown:
-            identity = self._manager.principal(str(shown.pop(semconv.AUTH_PRINCIPAL)))
+            identity = shown_principal(
+                str(shown.pop(semconv.AUTH_PRINCIPAL)), self._manager.settings.principal
+            )
             if identity is not None:
                 shown[semconv.AUTH_PRINCIPAL] = identity
         span.set_attributes(shown)
@@ -175,4 +180,4 @@ class ServedOperation(CallRecorder):
 
     def _count(self, received: int, error: ServiceError | None) -> None:
         elapsed = max(time_ns() - received, 0)  # the clock may have been set back
-        self._duration.record(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
+        self._record_duration(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, get_args
+from typing import Final, Literal, TypedDict, cast, get_args
 from urllib.parse import unquote, urlsplit
 
 from weenats.protocol.subjects import Kind
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "DEFAULT_SAMPLING",
@@ -81,6 +79,7 @@ class TelemetrySettings:
 
     Raises:
         ValueError: a value is out of bounds.
+        TypeError: `sampling` is not a mapping.
     """
 
     sampling: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SAMPLING, hash=False)
@@ -98,7 +97,10 @@ class TelemetrySettings:
         if not _is_environment(self.environment):
             raise ValueError("environment must be 1 to 255 printable characters")
         if self.exporter_url is not None and not _is_http(self.exporter_url):
-            raise ValueError("exporter_url must be an http or https URL without query and fragment")
+            raise ValueError(
+                "exporter_url is the base URL of a receiver: http or https, without /v1/traces,"
+                " query and fragment"
+            )
 
     def share(self, kind: Kind) -> float:
         """Return the share of new traces that is recorded.
@@ -134,7 +136,11 @@ def shown_principal(identity: str, mode: PrincipalMode) -> str | None:
     return sha256(identity.encode("utf-8", "replace")).hexdigest() if mode == "hashed" else None
 
 
-def _checked(sampling: Mapping[str, float]) -> Mapping[str, float]:
+def _checked(given: object) -> Mapping[str, float]:
+    if not isinstance(given, Mapping):
+        kind = type(given).__name__
+        raise TypeError(f"sampling is a dictionary by commands, queries and events, not {kind}")
+    sampling = cast("Mapping[str, float]", given)
     for kind, share in sampling.items():
         if kind not in _KINDS.values():
             raise ValueError(f"sampling has the keys commands, queries and events, not {kind!r}")
@@ -148,5 +154,6 @@ def _is_http(url: str) -> bool:
         parts = urlsplit(url)
     except ValueError:
         return False
-    is_base = not parts.query and not parts.fragment
+    is_signal = parts.path.rstrip("/").endswith(("/v1/traces", "/v1/metrics"))
+    is_base = not is_signal and not parts.query and not parts.fragment
     return parts.scheme in ("http", "https") and bool(parts.hostname) and is_base

@@ -9,16 +9,10 @@ from typing import Final
 
 from weenats.errors import ConnectionLostError, DeadlineExceededError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.base import (
-    Accepts,
-    Delivery,
-    OnDelivery,
-    Subscription,
-    check_message,
-    check_subscription,
-    give_up,
-)
+from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
+from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
+from weenats.transport.message_checks import check_message, check_subscription
 
 __all__ = ["MemoryBroker", "MemoryTransport"]
 
@@ -204,7 +198,7 @@ class MemoryTransport:
             self.publish(subject, payload, headers, reply)
             return await future
         except (asyncio.CancelledError, DeadlineExceededError):
-            give_up(self, cancel_subject, reply, message_id, payload)
+            send_cancellation(self, cancel_subject, reply, message_id, payload)
             raise
         finally:
             self._mux.discard(reply)

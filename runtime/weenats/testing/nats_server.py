@@ -79,7 +79,7 @@ class NatsServer:
         Raises:
             NatsServerError: the server is not running.
         """
-        if self._process is None:
+        if self._process is None or not self.is_running:
             raise NatsServerError("the nats-server is not running")
         return self._process.pid
 

@@ -6,37 +6,23 @@ one process. The same tests run for both.
 
 from __future__ import annotations
 
-import contextlib
-import re
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from weenats.errors import InvalidArgumentError, MessageTooLargeError, ServiceError
-from weenats.protocol.headers import DIGEST, MESSAGE_ID, NO_HEADERS, Headers, digest_of, encode
+from weenats.protocol.headers import NO_HEADERS, Headers
 
 __all__ = [
-    "HEADER_FRAMING",
     "NO_RESPONDERS",
     "Accepts",
     "Delivery",
     "OnDelivery",
     "Subscription",
     "Transport",
-    "check_message",
-    "check_subscription",
-    "decode_subject",
-    "encode_subject",
-    "give_up",
 ]
 NO_RESPONDERS: Final = "503"
 """The inline status of the NATS server for a subject without responders."""
 
-HEADER_FRAMING: Final = len(b"NATS/1.0\r\n\r\n")
-"""The size of a header block without header lines, in bytes."""
-
 _INLINE_STATUS: Final = b"NATS/1.0 "
-_SEPARATOR: Final = re.compile(r"\s", re.ASCII)
-_MAX_SHOWN: Final = 100
 
 
 class Delivery:
@@ -62,6 +48,11 @@ class Delivery:
     def content(self) -> tuple[str, str, bytes, bytes]:
         """Subject, reply subject, payload and header block, to compare messages."""
         return self.subject, self.reply, self.payload, self._block
+
+    @property
+    def size(self) -> int:
+        """The size of headers and payload in bytes."""
+        return len(self._block) + len(self.payload)
 
     @property
     def headers(self) -> Headers:
@@ -180,7 +171,7 @@ class Transport(Protocol):
             deadline: when to stop waiting, on the monotonic clock.
             accepts: returns whether a message is the reply; by default every message is.
             cancel_subject: the subject for a cancellation message when the caller is cancelled
-                or the deadline passes, see `give_up`; "" for none.
+                or the deadline passes, see `cancellation`; "" for none.
             message_id: the id of the message, for the cancellation message.
 
         Returns:
@@ -222,6 +213,7 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
+            DeadlineExceededError: the server does not answer in time.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.
             InvalidArgumentError: the subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.
@@ -263,120 +255,3 @@ class Transport(Protocol):
             subscriptions: the subscriptions.
         """
         ...
-
-
-def give_up(
-    transport: Transport, cancel_subject: str, reply: str, message_id: str, payload: bytes
-) -> None:
-    """Cancel a request at its service, with an empty message that has the same reply subject.
-
-    Between accounts, NATS replaces reply subjects, so the message also has headers that tell which
-    request it is. Others may know the id of a message; the digest shows that it is from the caller.
-
-    Args:
-        transport: the connection.
-        cancel_subject: the subject for cancellations, "" for none.
-        reply: the reply subject of the request.
-        message_id: the id of the request, "" for none.
-        payload: the payload of the request.
-    """
-    if not cancel_subject:
-        return
-    headers = {MESSAGE_ID: message_id, DIGEST: digest_of(payload)} if message_id else NO_HEADERS
-    with contextlib.suppress(ServiceError):
-        transport.publish(cancel_subject, b"", encode(headers), reply)
-
-
-def check_message(subject: str, reply: str, payload: bytes, headers: bytes, limit: int) -> None:
-    """Check a message before it is written to the protocol, wherever its parts come from.
-
-    Reply subjects and subjects of discovery come from other parties. White space in them would end
-    the protocol line, and what follows would be the next command of this connection.
-
-    Args:
-        subject: the subject.
-        reply: the reply subject, "" for none.
-        payload: the payload.
-        headers: encoded header lines.
-        limit: the maximum size in bytes: NATS closes the connection of a message that is larger.
-
-    Raises:
-        InvalidArgumentError: the subject, the reply subject or the header lines are malformed.
-        MessageTooLargeError: the message is too large.
-    """
-    # `split` is the quickest test; it also finds white space that NATS allows.
-    if subject.split() != [subject] or not subject.isascii():
-        _check_token(subject, "subject")
-    if reply and (reply.split() != [reply] or not reply.isascii()):
-        _check_token(reply, "reply subject")
-    size = len(payload)
-    if headers:
-        if headers[-2:] != b"\r\n":
-            raise InvalidArgumentError(
-                f"the headers of the message to {_shown(subject)} are not lines that end with CR LF"
-            )
-        size += len(headers) + HEADER_FRAMING
-    if size > limit:
-        raise MessageTooLargeError(
-            f"the message to {subject} has {size} bytes, the NATS server carries at most {limit}"
-        )
-
-
-def check_subscription(subject: str, queue_group: str) -> None:
-    """Check a subscription before it is written to the protocol.
-
-    Args:
-        subject: the subject, which may have wildcards.
-        queue_group: the queue group, "" for none.
-
-    Raises:
-        InvalidArgumentError: one of them is malformed.
-    """
-    _check_token(subject, "subject")
-    if queue_group:
-        _check_token(queue_group, "queue group")
-
-
-def _check_token(text: str, what: str) -> None:
-    """Check that a text is one token of a protocol line."""
-    if not text or _SEPARATOR.search(text) is not None:
-        raise InvalidArgumentError(f"{_shown(text)} is not a valid {what}: it has white space")
-    try:
-        encode_subject(text)
-    except UnicodeEncodeError:
-        raise InvalidArgumentError(
-            f"{_shown(text)} is not a valid {what}: it is not valid Unicode"
-        ) from None
-
-
-def decode_subject(subject: bytes) -> str:
-    """Return a received subject as text.
-
-    NATS allows any bytes. Those that are not UTF-8 are kept, so that such a caller can be answered.
-
-    Args:
-        subject: the subject as on the wire.
-    """
-    try:
-        return subject.decode()
-    except UnicodeDecodeError:
-        return subject.decode("utf-8", "surrogateescape")
-
-
-def encode_subject(subject: str) -> bytes:
-    """Return a subject as on the wire; undoes `decode_subject`.
-
-    Args:
-        subject: the subject.
-
-    Raises:
-        UnicodeEncodeError: it is not valid Unicode.
-    """
-    try:
-        return subject.encode()
-    except UnicodeEncodeError:
-        return subject.encode("utf-8", "surrogateescape")
-
-
-def _shown(text: str) -> str:
-    return ascii(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}...")

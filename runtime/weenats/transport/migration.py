@@ -17,7 +17,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from weenats.errors import ResourceExhaustedError, ServiceError
-from weenats.transport.base import encode_subject
+from weenats.protocol.subjects import encode_subject
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -45,8 +45,8 @@ class Migration:
         pause: seconds between attempts to connect.
 
     Attributes:
-        ways_back: the connections for replies to requests that arrived on an old connection, by
-            reply subject; other servers may not know the reply subject yet.
+        reply_connections: the connections for replies to requests that arrived on an old
+            connection, by reply subject; other servers may not know the reply subject yet.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Migration:
         self._pause = pause
         self._task: asyncio.Task[None] | None = None
         self._overlaps: dict[Interest, _Overlap] = {}
-        self.ways_back: dict[str, NatsConnection] = {}
+        self.reply_connections: dict[str, NatsConnection] = {}
 
     @property
     def is_running(self) -> bool:
@@ -86,15 +86,15 @@ class Migration:
             task.cancel()
             await asyncio.wait([task])
 
-    def way_back(self, reply: str, usual: NatsConnection) -> NatsConnection:
+    def connection_for(self, subject: str, current: NatsConnection) -> NatsConnection:
         """Return the connection for a message, which may be the reply to a request.
 
         Args:
-            reply: the subject of the message.
-            usual: the connection for all other messages.
+            subject: the subject of the message.
+            current: the connection for all other messages.
         """
-        connection = self.ways_back.pop(reply, usual)
-        return connection if connection.is_connected else usual
+        connection = self.reply_connections.pop(subject, current)
+        return connection if connection.is_connected else current
 
     async def end(self, interests: Collection[Interest]) -> None:
         """End the part of subscriptions that is left on the old connection.
@@ -119,7 +119,7 @@ class Migration:
                         _LOG.info("moved to another NATS server")
                         await self._inbox.mux.wait_answered(_REPLY_TIMEOUT)
                 finally:
-                    self.ways_back.clear()
+                    self.reply_connections.clear()
                     await unused.close()
         except Exception:  # noqa: BLE001 - nothing waits for the task
             _LOG.exception("unexpected error while moving to another NATS server")
@@ -150,7 +150,7 @@ class Migration:
                 old.substitute(interest, interest.on_delivery)
                 new.adopt(interest)
             else:
-                self._overlaps[interest] = _Overlap(interest, old, new, self.ways_back)
+                self._overlaps[interest] = _Overlap(interest, old, new, self.reply_connections)
         overlaps = list(self._overlaps.values())
         try:
             with suppress(ServiceError):
@@ -211,10 +211,10 @@ class _Overlap:
         interest: Interest,
         old: NatsConnection,
         new: NatsConnection,
-        ways_back: dict[str, NatsConnection],
+        reply_connections: dict[str, NatsConnection],
     ) -> None:
         self.old = old
-        self._ways_back = ways_back
+        self._reply_connections = reply_connections
         self._interest = interest
         self._new = new
         self._is_waiting = True
@@ -249,7 +249,7 @@ class _Overlap:
 
     def _on_old(self, delivery: Delivery) -> None:
         if delivery.reply:
-            self._ways_back[delivery.reply] = self.old
+            self._reply_connections[delivery.reply] = self.old
         if not self._interest.queue_group:
             self._arrived[delivery.content] += 1
             self._drop_repeated()

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from weenats._internal.limited_log import LimitedLogger
+from weenats._internal.text import printable
 from weenats.errors import (
     ConnectionLostError,
     DeadlineExceededError,
@@ -19,16 +20,9 @@ from weenats.errors import (
     WrongEventLoopError,
 )
 from weenats.protocol.timeouts import seconds
-from weenats.transport.base import (
-    Accepts,
-    Delivery,
-    OnDelivery,
-    Subscription,
-    check_message,
-    encode_subject,
-    give_up,
-)
+from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import ReplyInbox, gather_replies
+from weenats.transport.message_checks import check_message
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
 from weenats.transport.nats_py.connection import (
@@ -43,6 +37,8 @@ from weenats.transport.servers import Server, check_servers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 
 __all__ = ["NatsTransport"]
 _LOG: Final = LimitedLogger("weenats.transport")
@@ -99,7 +95,7 @@ class NatsTransport:
         self._migration = Migration(
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
-        self._ways_back = self._migration.ways_back
+        self._reply_connections = self._migration.reply_connections
         self._connecting = asyncio.Lock()
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
@@ -184,8 +180,8 @@ class NatsTransport:
         connection = self._connection
         if connection is None or self._closed is not None or get_running_loop() is not self._loop:
             connection = self._opened()
-        if self._ways_back:
-            connection = self._migration.way_back(subject, connection)
+        if self._reply_connections:
+            connection = self._migration.connection_for(subject, connection)
         check_message(subject, reply, payload, headers, connection.max_payload)
         if connection.is_full:
             raise ResourceExhaustedError(
@@ -219,7 +215,7 @@ class NatsTransport:
             self.publish(subject, payload, headers, reply)
             return await future
         except (asyncio.CancelledError, DeadlineExceededError):
-            give_up(self, cancel_subject, reply, message_id, payload)
+            send_cancellation(self, cancel_subject, reply, message_id, payload)
             raise
         finally:
             mux.discard(reply)
@@ -237,13 +233,19 @@ class NatsTransport:
         """Send a request and gather replies; see `Transport`."""
         await self.connect()
         with self._inbox.mux.gathering(subject) as arrivals:
+            end = monotonic() + timeout
             inbox = self.subscribe(new_inbox(self._options.inbox_prefix), arrivals.put_nowait)
             try:
-                await self.fence()
+                async with asyncio.timeout(timeout):
+                    await self.fence()
                 self.publish(subject, payload, headers, inbox.subject)
-                return await gather_replies(arrivals, timeout=timeout, quiet=quiet, accepts=accepts)
+                return await gather_replies(
+                    arrivals, timeout=end - monotonic(), quiet=quiet, accepts=accepts
+                )
+            except TimeoutError:
+                raise DeadlineExceededError("the NATS server does not answer in time") from None
             finally:
-                await self.unsubscribe([inbox])
+                inbox.drop()
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
         """Subscribe; see `Transport`."""
@@ -323,16 +325,15 @@ class NatsTransport:
                 await self.connect()
                 await self._connected.wait()
         except TimeoutError:
-            trouble = "" if self._connection is None else f": {self._connection.trouble}"
+            reason = "" if self._connection is None else f": {self._connection.failure}"
             raise UnavailableError(
-                f"there was no connection to NATS until the deadline; {self.servers}{trouble}"
+                f"there was no connection to NATS until the deadline; {self.servers}{reason}"
             ) from None
         self._check_open()
 
     def _on_denied(self, _: NatsConnection, what: str, subject: str) -> None:
         # A reply subject that is not UTF-8 cannot be written to every log.
-        shown_subject = encode_subject(subject).decode("utf-8", "backslashreplace")
-        _LOG.warning("NATS refused a %s: %s", what, shown_subject)
+        _LOG.warning("NATS refused a %s: %s", what, printable(subject))
         if what == "publish":
             self._inbox.mux.fail(lambda _: permission_denied(what, subject), subject)
         else:

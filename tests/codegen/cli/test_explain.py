@@ -50,3 +50,24 @@ def test_explain_unknown_operation(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().err
     assert "there is no operation ad-item" in told
     assert "add-item" in told
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_explain_reports_settings_that_do_not_fit(
+    options: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Settings with which no service starts are shown all the same; then comes why, and 1."""
+    (tmp_path / "unfit.py").write_text(
+        "from receipts.handlers import Receipts\n"
+        "from weenats import NatsServiceBuilder\n"
+        "builder = NatsServiceBuilder(Receipts()).with_rate_limit(100, per_client=True)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["explain", "unfit:builder", "get", *options]) == 1
+    shown = capsys.readouterr()
+    assert "receipts.query.receipt.get" in shown.out
+    assert shown.err.startswith("weenats: the service cannot start: with_rate_limit(per_client")
+    assert shown.err.count("\n") == 1

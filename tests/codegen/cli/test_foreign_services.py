@@ -50,7 +50,7 @@ LISTINGS = (
 
 @pytest.mark.usefixtures("patient_discovery")
 @pytest.mark.parametrize("arguments", LISTINGS, ids=" ".join)
-def test_odd_service_costs_its_own_row(
+def test_odd_service_affects_only_its_row(
     arguments: list[str], receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Listings show the other services, exit with 0, and print no control characters."""

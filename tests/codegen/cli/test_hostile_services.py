@@ -8,7 +8,7 @@ import json
 import nats
 import pytest
 
-from testkit.micro import micro, pretend
+from testkit.foreign_service import encoded, foreign_service, micro
 from weenats.testing import NatsServer
 from weenats_codegen.cli.main import main
 
@@ -21,12 +21,10 @@ authorization { users: [
 SMUGGLED = "x 12 12\r\nNATS/1.0\r\n\r\n\r\nPUB admin.delete 5\r\npwned\r\nHPUB y"
 
 
-async def weenats(*arguments: str) -> int:
-    """Run a command beside the tasks of the test."""
-    return await asyncio.to_thread(main, list(arguments))
+GET = "odd.query.receipt.get"
 
 
-@pytest.mark.parametrize("subject", [SMUGGLED, "admin.delete", "receipts.command.receipt.clear"])
+@pytest.mark.parametrize("subject", [SMUGGLED, "admin.delete", "odd.command.receipt.clear"])
 async def test_call_publishes_to_no_subject_of_others(
     capsys: pytest.CaptureFixture[str], subject: str
 ) -> None:
@@ -40,12 +38,12 @@ async def test_call_publishes_to_no_subject_of_others(
             arrived.append(message.subject)
 
         admin = await nats.connect(own)
-        for wildcard in ("admin.>", "receipts.>", "x.>", "y.>"):
+        for wildcard in ("admin.>", "odd.>", "x.>", "y.>"):
             await admin.subscribe(wildcard, cb=on_message)
         await admin.flush()
-        answers = micro(endpoint={"subject": subject})
-        async with pretend(f"nats://evil:e@{host}", answers):
-            assert await weenats("call", "receipts", "get", "k", "--servers", own) == 1
+        with foreign_service(f"nats://evil:e@{host}", micro(info={"subject": subject})):
+            call = ["call", "odd", "get", "k", "--servers", own]
+            assert await asyncio.to_thread(main, call) == 1
         await admin.flush()
         await admin.close()
     assert arrived == []
@@ -73,12 +71,12 @@ def raw(text: str) -> set[str]:
 
 @pytest.mark.parametrize("reply", REPLIES, ids=["success", "failure"])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-async def test_call_escapes_what_is_not_printable(
+def test_call_escapes_what_is_not_printable(
     nats_url: str, capsys: pytest.CaptureFixture[str], reply: dict[str, object], options: list[str]
 ) -> None:
     """Results and errors do not control the terminal, and JSON still has what was sent."""
-    async with pretend(nats_url, micro(), reply):
-        await weenats("call", "receipts", "get", "k", "--servers", nats_url, *options)
+    with foreign_service(nats_url, {**micro(), GET: encoded(reply)}):
+        main(["call", "odd", "get", "k", "--servers", nats_url, *options])
     out, err = capsys.readouterr()
     assert "abc" in out + err
     assert raw(out + err) == set()
@@ -89,28 +87,31 @@ async def test_call_escapes_what_is_not_printable(
 
 @pytest.mark.parametrize("verb", ["services", "top --once --interval 0.1"])
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-async def test_listings_escape_what_is_not_printable(
+def test_listings_escape_what_is_not_printable(
     nats_url: str, capsys: pytest.CaptureFixture[str], verb: str, options: list[str]
 ) -> None:
     """No member of an answer to discovery controls the terminal."""
-    named = {"name": EVIL, "metadata": {"kind": EVIL, "operation": EVIL}}
     answers = micro(
         identity={"metadata": {"contract": f"sha256:{EVIL}"}},
-        endpoint={**named, "queue_group": EVIL},
+        info={
+            "name": EVIL,
+            "metadata": {"kind": EVIL, "operation": EVIL},
+            "queue_group": EVIL,
+        },
         stats={"name": EVIL, "last_error": EVIL, "data": {EVIL: EVIL}},
     )
-    async with pretend(nats_url, answers):
-        await weenats(*verb.split(), "--servers", nats_url, *options)
+    with foreign_service(nats_url, answers):
+        main([*verb.split(), "--servers", nats_url, *options])
     out, err = capsys.readouterr()
-    assert "receipts" in out + err
+    assert "odd" in out + err
     assert raw(out + err) == set()
 
 
-async def test_call_escapes_names_of_operations(
+def test_call_escapes_names_of_operations(
     nats_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error that lists what a service has does not control the terminal."""
     metadata = {"kind": "query", "operation": EVIL, "aggregate": "receipt"}
-    async with pretend(nats_url, micro(endpoint={"metadata": metadata})):
-        assert await weenats("call", "receipts", "get", "k", "--servers", nats_url) == 1
+    with foreign_service(nats_url, micro(info={"metadata": metadata})):
+        assert main(["call", "odd", "get", "k", "--servers", nats_url]) == 1
     assert raw(capsys.readouterr().err) == set()

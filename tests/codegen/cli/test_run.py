@@ -109,6 +109,7 @@ def test_run_prints_server_url(repository: Path) -> None:
     assert line.endswith("; press Ctrl-C to stop\n")
 
 
+UNFIT = "must be handlers, a NatsServiceBuilder, or a function annotated to return one"
 IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServiceBuilder\n"
 
 
@@ -186,11 +187,8 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
         ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
         ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
-        ("json:dumps", "json:dumps must be handlers or a NatsServiceBuilder, not function"),
-        (
-            "json:JSONDecoder",
-            "json:JSONDecoder must be handlers or a NatsServiceBuilder, not type",
-        ),
+        ("json:dumps", f"json:dumps {UNFIT}, not function\n"),
+        ("json:JSONDecoder", f"json:JSONDecoder {UNFIT}, not class JSONDecoder\n"),
         ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),
     ],
 )
@@ -223,7 +221,7 @@ def test_run_requires_auth_for_protected_operation(
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["run", "asking:Asking", "--servers", nats_url]) == 1
     told = capsys.readouterr().err
-    assert "requires authentication for add-item: add with_auth(...)" in told
+    assert "requires authentication for add-item: add with_auth(...) to the builder" in told
     assert "Traceback" not in told
 
 

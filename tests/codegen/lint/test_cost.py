@@ -88,16 +88,19 @@ def chain(count: int, link: object, end: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "link",
+    ("count", "link"),
     [
-        {"$ref": "NEXT"},
-        {**CLOSED, "properties": {"next": {"$ref": "NEXT"}}},
-        {"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "NEXT"}}}},
+        (1000, {"$ref": "NEXT"}),
+        (400, {**CLOSED, "properties": {"next": {"$ref": "NEXT"}}}),
+        (
+            300,
+            {"type": "object", "properties": {"all": {"type": "array", "items": {"$ref": "NEXT"}}}},
+        ),
     ],
 )
-def test_long_chain_of_references(tmp_path: Path, link: dict[str, Any]) -> None:
-    """A thousand schemas may refer to one another in a row."""
-    definitions = chain(1000, link, {**CLOSED, "properties": {"x": {"type": "string"}}})
+def test_long_chain_of_references(tmp_path: Path, count: int, link: dict[str, Any]) -> None:
+    """Schemas may refer to one another in a row, with more levels than Python's stack has."""
+    definitions = chain(count, link, {**CLOSED, "properties": {"x": {"type": "string"}}})
     contract = contract_of({"x": {"$ref": "#/$defs/d0"}}, **{"$defs": definitions})
     assert problems(tmp_path, contract) == []
 
@@ -118,7 +121,7 @@ def test_long_circle_of_references(tmp_path: Path) -> None:
         {**CLOSED, "properties": {"all": {"type": "array", "items": {"$ref": "NEXT"}}}},
     ],
 )
-@pytest.mark.parametrize(("count", "is_valid"), [(20, True), (40, False), (500, False)])
+@pytest.mark.parametrize(("count", "is_valid"), [(20, True), (40, False), (150, False)])
 def test_circle_of_objects_is_bounded(
     tmp_path: Path, link: dict[str, Any], count: int, *, is_valid: bool
 ) -> None:
@@ -141,7 +144,7 @@ def test_circle_of_objects_is_bounded(
         {"anyOf": [{"type": "integer"}, {"$ref": "NEXT"}]},
     ],
 )
-@pytest.mark.parametrize(("count", "is_valid"), [(28, True), (29, False), (500, False)])
+@pytest.mark.parametrize(("count", "is_valid"), [(28, True), (29, False), (150, False)])
 def test_chain_of_lists_is_bounded(
     tmp_path: Path, link: dict[str, Any], count: int, *, is_valid: bool
 ) -> None:

@@ -128,11 +128,15 @@ def test_missing_and_unknown_handlers(contract_with: ReadContract) -> None:
         + "class Things(Half):\n    async def get(self, key, context): ...\n",
         # what is not defined but assigned
         STUB.replace("async def get(self", "get = other\n    async def _x(self"),
+        STUB.replace("async def get(self", "get: Get = other\n    async def _x(self"),
         # helpers and hooks are nobody's handlers
         STUB + "    async def refresh(self) -> None: ...\n    def key_of(self, key): ...\n"
         "    async def _find(self, key, context): ...\n",
         # what another file may define
         STUB.replace("take", "_take").replace("(ThingsHandlers)", "(Elsewhere, ThingsHandlers)"),
+        STUB.replace("take", "_take") + "class Both(Things, Elsewhere): ...\n",
+        "class Local(Elsewhere): ...\n"
+        + STUB.replace("(Things", "(Local, Things").replace("take", "_"),
         # no handlers here at all
         "from .mine import Things\n",
         "",
@@ -143,7 +147,31 @@ def test_possibly_complete_handlers_are_accepted(mine: str, contract_with: ReadC
     assert lines(mine, contract_with("take")) == []
 
 
-@pytest.mark.parametrize("mine", ["class Things(:\n", b"\xff\xfe\x00", "x = '\0'\n"])
+@pytest.mark.parametrize(
+    "mine",
+    [
+        # an annotation assigns nothing
+        STUB.replace("async def take(self", "take: Take\n    async def _take(self"),
+        # a base class of another class does not define them
+        STUB.replace("take", "_take") + "class Unrelated(Elsewhere): ...\n",
+    ],
+)
+def test_incomplete_handlers_are_reported(mine: str, contract_with: ReadContract) -> None:
+    """A handler that neither the file nor a base class from elsewhere can define is reported."""
+    (line,) = lines(mine, contract_with("take"))
+    assert line == "things/handlers.py lacks handlers of the contract: take"
+
+
+@pytest.mark.parametrize(
+    "mine",
+    [
+        "class Things(:\n",
+        b"\xff\xfe\x00",
+        "x = '\0'\n",
+        f"x = {'-' * 100_000}1\n",
+        f"class Things({'a.' * 2_000}b): ...\n",
+    ],
+)
 def test_unreadable_handlers_are_reported(mine: str | bytes, contract_with: ReadContract) -> None:
     """A handlers file that cannot be parsed is reported; no exception is raised."""
     (line,) = lines(mine, contract_with("take"))

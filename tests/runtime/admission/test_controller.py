@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from testkit.clocks import travel
-from testkit.waiting import settle, until
+from testkit.waiting import LIMIT, settle, until
 from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
-from weenats.errors import ResourceExhaustedError, UnavailableError
+from weenats.errors import InternalError, ResourceExhaustedError, UnavailableError
 
 
 async def test_max_concurrency_jobs_run_and_others_queue_in_order() -> None:
@@ -58,7 +58,7 @@ async def test_queue_of_zero_rejects_jobs_that_cannot_run() -> None:
 async def test_worker_exception_is_logged_and_frees_the_slot(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """An exception of a worker is logged with its traceback, and the next job starts."""
+    """An exception of a worker is logged with its traceback, answered, and the next job starts."""
 
     async def broken(job: Job) -> None:
         raise LookupError(job.delivery.subject)
@@ -68,6 +68,7 @@ async def test_worker_exception_is_logged_and_frees_the_slot(
         admission.submit(worker.job())
     await admission.drain(5)
     assert len(worker.started) == 3
+    assert worker.reasons == [InternalError] * 3
     assert [record.exc_info is not None for record in caplog.records] == [True] * 3
     assert "unexpected error while handling" in caplog.text
 
@@ -116,6 +117,25 @@ async def test_drain_waits_for_running_and_queued_jobs() -> None:
     await draining
     assert (len(worker.finished), worker.refused) == (4, [])
     await Admission(max_concurrency=1, max_queue=0).drain(0)
+
+
+async def test_jobs_may_drain_together() -> None:
+    """Drains of two jobs and of other code all end when no job is left that does not drain."""
+    is_draining = asyncio.Event()
+
+    async def drain(job: Job) -> None:
+        if len(worker.started) == 2:
+            is_draining.set()
+        await is_draining.wait()
+        await admission.drain(LIMIT * 10)
+        worker.finished.append(job)
+
+    worker, admission = ScriptedWorker(drain), Admission(max_concurrency=2, max_queue=0)
+    for _ in range(2):
+        admission.submit(worker.job())
+    await asyncio.wait_for(admission.drain(LIMIT * 10), LIMIT)
+    await until(lambda: len(worker.finished) == 2)
+    assert worker.refused == []
 
 
 async def test_spent_drain_budget_rejects_remaining_jobs() -> None:

@@ -52,7 +52,14 @@ async def authenticate(made: Authentication, token: str | None = None) -> str | 
         (None, object(), None, TypeError, "^object has no `validate`: see TokenValidator$"),
         (config(), None, True, ValueError, "^`required` goes with a validator; a configuration"),
         (NoAuthConfig(), None, False, ValueError, "^`required` goes with a validator; a conf"),
-        ("jwt", None, None, TypeError, "^the configuration must be an AuthConfig, not str$"),
+        (
+            "jwt",
+            None,
+            None,
+            TypeError,
+            "^config must be a JwtAuthConfig or a NoAuthConfig, not str$",
+        ),
+        (JwtAuthConfig, None, None, TypeError, "not class JwtAuthConfig$"),
     ],
 )
 def test_inconsistent_arguments_are_rejected(
@@ -146,7 +153,7 @@ def test_missing_with_auth_names_operations_that_require_it() -> None:
     turned_off = (
         "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
     )
-    for unasked, remedy in ((builder, "add with_auth(...)"), (off, turned_off)):
+    for unasked, remedy in ((builder, "add with_auth(...) to the builder"), (off, turned_off)):
         with pytest.raises(ValueError, match="requires authentication") as refused:
             unasked.build()
         assert str(refused.value) == (

@@ -350,6 +350,28 @@ async def test_invented_kids_do_not_pile_up() -> None:
     await source.close()
 
 
+async def test_tokens_without_kid_do_not_end_the_distrust() -> None:
+    """A token without kid for which there is no key does not let invented kids be waited for."""
+    time = travel()
+    endpoint = Endpoint(FakeClock(), make_ed25519_jwk())
+    source = JwksKeySource(
+        URI, ["EdDSA", "ES256"], fetch=endpoint, clock=asyncio.get_running_loop().time
+    )
+    await source.key("a", "EdDSA")
+    for kid in ("invented", None):
+        time.advance(2)
+        assert await refused(source, kid, "ES256")
+    time.advance(2)
+    endpoint.gate.clear()
+    calls = [asyncio.create_task(refused(source, kid, "ES256")) for kid in (None, "b", "b", "c")]
+    await until(lambda: endpoint.fetches == 4)
+    await settle()
+    assert [call.done() for call in calls] == [False, True, True, True]
+    endpoint.gate.set()
+    assert all(await asyncio.gather(*calls))
+    await source.close()
+
+
 async def test_rotation_during_a_flood_of_invented_kids() -> None:
     """A key that is found ends the distrust: all requests wait for the next one again."""
     time = travel()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from testkit.waiting import LIMIT
+from weenats._internal import happy_eyeballs
 from weenats.auth import open_socket as module
 from weenats.auth.open_socket import open_socket
 
@@ -53,7 +54,7 @@ def test_address_that_hangs_is_passed_by(
     monkeypatch: pytest.MonkeyPatch, listener: socket.socket, full: socket.socket
 ) -> None:
     """The next address is tried beside one that does not answer."""
-    monkeypatch.setattr(module, "_ATTEMPT_DELAY", 0.01)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 0.01)
     resolve_to(monkeypatch, full.getsockname(), full.getsockname(), listener.getsockname())
     with open_socket(("issuer.example", 1), LIMIT) as opened:
         assert opened.getpeername() == listener.getsockname()
@@ -64,7 +65,7 @@ def test_refused_address_is_passed_by_at_once(
     monkeypatch: pytest.MonkeyPatch, listener: socket.socket
 ) -> None:
     """After a refusal the next address is tried without a delay."""
-    monkeypatch.setattr(module, "_ATTEMPT_DELAY", 10 * LIMIT)
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY", 10 * LIMIT)
     resolve_to(monkeypatch, closed_port(), ("255.255.255.255", 1), listener.getsockname())
     with open_socket(("issuer.example", 1), LIMIT) as opened:
         assert opened.getpeername() == listener.getsockname()

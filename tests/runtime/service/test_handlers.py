@@ -88,7 +88,7 @@ async def test_events_use_the_connection_of_the_request(action: str) -> None:
 async def test_outside_of_a_request_there_must_be_one_connection() -> None:
     """A background task can publish while exactly one service runs."""
     handlers, first, second = Announcing(), Side(), Side()
-    with pytest.raises(UnavailableError, match="no running service serves these handlers"):
+    with pytest.raises(UnavailableError, match="start one of a NatsServiceBuilder"):
         await handlers.announce("too early")
     async with builder(handlers, first).build():
         await first.listen()

@@ -105,6 +105,21 @@ class SilentError(NotFoundError):
         raise LookupError
 
 
+class Unhashable(str):
+    """A text that cannot be a key of a dictionary."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Classless:
+    """A value without a class, as a broken proxy object may be."""
+
+    @property
+    def __class__(self) -> Any:
+        raise LookupError
+
+
 class Spiteful:
     """A value that cannot be shown or serialized."""
 
@@ -149,6 +164,7 @@ BROKEN = [
     odd_error(name=None), odd_error(number="404"), odd_error(label=5),
     odd_error(label=property(lambda _: 1 / 0)), odd_error(retry_after=property(lambda _: 1 / 0)),
     odd_error(details=property(lambda _: 1 / 0, lambda *_: None)),
+    odd_error(name=Unhashable("x")), spoiled_error(details=Classless()),
     spoiled_error(message=5), spoiled_error(message=b"x"), spoiled_error(details=[1]),
     spoiled_error(details=Spiteful()), spoiled_error(details={"a": Spiteful()}),
     spoiled_error(details={"a": float("nan")}), spoiled_error(details=circle()),

@@ -14,7 +14,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
-    SpanKind,
     TraceFlags,
     set_span_in_context,
 )
@@ -295,22 +294,3 @@ def _span_key() -> str:
     """Return the key of the span in a context."""
     (key,) = set_span_in_context(trace.INVALID_SPAN, Context())
     return key
-
-
-def test_manager_spans_follow_the_sampling_settings(observed: Recording) -> None:
-    """Request and message spans are recorded according to the settings."""
-    attributes: dict[str, Any] = {"a": 1}
-    nobody = TelemetryManager(TelemetrySettings(sampling=NOTHING))
-    everybody = TelemetryManager(TelemetrySettings(sampling=dict.fromkeys(SHARES, 1.0)))
-    for manager in (nobody, everybody):
-        request = manager.start_request_span("call", Kind.COMMAND, attributes)
-        message = manager.start_message_span("serve", Kind.QUERY, attributes, Context())
-        manager.add_correlation_attributes(message, make_context(correlation_id="c-1"))
-        request.end()
-        message.end()
-    assert [(span.name, span.kind) for span in observed.spans] == [
-        ("call", SpanKind.CLIENT),
-        ("serve", SpanKind.SERVER),
-    ]
-    told = observed.spans[1].attributes or {}
-    assert (told["a"], told["messaging.message.conversation_id"]) == (1, "c-1")

@@ -31,6 +31,8 @@ from weenats.testing import MemoryTransport
         {"exporter_url": "http://[::1"},
         {"exporter_url": "http://host/?token=hunter2"},
         {"exporter_url": "http://host/#hunter2"},
+        {"exporter_url": "http://hunter2@host:4318/v1/traces"},
+        {"exporter_url": "http://host/otlp/v1/metrics/"},
         {"attributes": "most"},
         {"principal": "secret"},
     ],
@@ -56,6 +58,17 @@ def test_invalid_environment_of_the_process_is_ignored(
     assert TelemetrySettings().environment == "stage"
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"deployment.environment.name={named}")
     assert TelemetrySettings().environment == "development"
+
+
+@pytest.mark.parametrize("sampling", [0, 0.5, "commands", ["commands"], ()])
+def test_sampling_must_be_a_mapping(sampling: Any) -> None:
+    """A single share, zero included, is a TypeError and not the default."""
+    for give in (
+        lambda: TelemetrySettings(sampling=sampling),
+        lambda: NatsServiceBuilder(Probe()).with_telemetry(sampling=sampling),
+    ):
+        with pytest.raises(TypeError, match="sampling is a dictionary by commands, queries and"):
+            give()
 
 
 def test_missing_sampling_shares_have_defaults() -> None:

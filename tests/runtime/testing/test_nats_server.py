@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import tempfile
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from testkit.transports import connected
-from testkit.waiting import LIMIT, settle
+from testkit.waiting import LIMIT, settle, wait_for
 from weenats import PermissionDeniedError
 from weenats.testing import NatsServer, NatsServerError, nats_server
 
@@ -96,6 +97,16 @@ def test_stop_works_in_every_state(temporary_folder: Path) -> None:
         assert list(temporary_folder.iterdir()) == []
         with pytest.raises(NatsServerError, match="is not running"):
             server.pause()
+
+
+def test_crashed_server_is_not_running(own_nats_server: NatsServer) -> None:
+    """Signals to a server that crashed raise the documented error."""
+    own_nats_server.lame_duck()
+    os.kill(own_nats_server.process_id, signal.SIGKILL)
+    wait_for(lambda: not own_nats_server.is_running)
+    for send in (NatsServer.pause, NatsServer.resume, NatsServer.lame_duck):
+        with pytest.raises(NatsServerError, match="is not running"):
+            send(own_nats_server)
 
 
 async def test_server_uses_the_given_configuration() -> None:

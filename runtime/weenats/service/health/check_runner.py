@@ -3,12 +3,11 @@
 import asyncio
 import inspect
 import logging
-from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
-from threading import Thread
 from typing import Final
 
+from weenats._internal.threads import run_in_thread
 from weenats.protocol.messages import HealthCheckEntry
 from weenats.service.health.settings import Check
 
@@ -97,32 +96,19 @@ class CheckRunner:
         return CheckResult(f"the check returned {shown}")
 
     def _run_in_thread(self) -> asyncio.Future[object]:
-        """Call the check in a new thread; the future gets its result or its exception as result.
+        """Call the check in a new thread; the result of the future is that or the exception."""
 
-        The thread is a daemon, unlike those of the loop's executor, so that a check that hangs does
-        not keep the process alive.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[object] = loop.create_future()
-
-        def call() -> None:
+        def call() -> object:
             try:
-                value: object = self._check()
-            except BaseException as error:  # noqa: BLE001 - SystemExit must not leave the thread
-                value = error
-            self._is_in_thread = False
-            with suppress(RuntimeError):  # the event loop is closed
-                loop.call_soon_threadsafe(_set_result, future, value)
+                return self._check()
+            except BaseException as error:  # noqa: BLE001 - SystemExit is a failed check as well
+                return error
+            finally:
+                self._is_in_thread = False
 
         self._is_in_thread = True
         try:
-            Thread(target=call, name=f"health check {self._name}", daemon=True).start()
+            return run_in_thread(call, f"health check {self._name}")
         except RuntimeError:  # the system cannot start another thread
             self._is_in_thread = False
             raise
-        return future
-
-
-def _set_result(future: asyncio.Future[object], value: object) -> None:
-    if not future.done():
-        future.set_result(value)

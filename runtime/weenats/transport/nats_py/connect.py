@@ -64,25 +64,16 @@ async def open_connection(
         last.clear()
         await connection.on_reconnected()
 
-    settings: dict[str, Any] = {
-        "servers": list(servers),
-        "error_cb": on_error,
-        "disconnected_cb": connection.on_disconnected,
-        "reconnected_cb": on_reconnected,
-        "closed_cb": partial(events.closed, connection),
-        "lame_duck_mode_cb": connection.on_lame_duck,
-        "name": options.name,
-        "user": options.user,
-        "password": options.password,
-        "token": options.auth_token,
-        "tls": options.tls,
-        "tls_handshake_first": options.tls_handshake_first,
-        "connect_timeout": seconds(options.connect_timeout),
-        "reconnect_time_wait": seconds(options.reconnect_wait),
-        "ping_interval": seconds(options.ping_interval),
-        "max_reconnect_attempts": -1,
-    }
-    connecting = asyncio.create_task(connection.connect(**settings))
+    connecting = asyncio.create_task(
+        connection.connect(
+            **_settings(servers, options),
+            error_cb=on_error,
+            disconnected_cb=connection.on_disconnected,
+            reconnected_cb=on_reconnected,
+            closed_cb=partial(events.closed, connection),
+            lame_duck_mode_cb=connection.on_lame_duck,
+        )
+    )
     try:
         # nats-py would try a dead server for minutes.
         async with asyncio.timeout(seconds(options.connect_timeout)):
@@ -104,6 +95,23 @@ async def _give_up(connection: NatsConnection, connecting: asyncio.Task[None]) -
     await end_task(connecting)
     with contextlib.suppress(Exception):
         await connection.close()
+
+
+def _settings(servers: Sequence[Server], options: ConnectionOptions) -> dict[str, Any]:
+    """Return the servers and the options as nats-py names them."""
+    return {
+        "servers": list(servers),
+        "name": options.name,
+        "user": options.user,
+        "password": options.password,
+        "token": options.auth_token,
+        "tls": options.tls,
+        "tls_handshake_first": options.tls_handshake_first,
+        "connect_timeout": seconds(options.connect_timeout),
+        "reconnect_time_wait": seconds(options.reconnect_wait),
+        "ping_interval": seconds(options.ping_interval),
+        "max_reconnect_attempts": -1,
+    }
 
 
 def _identification(options: ConnectionOptions) -> Callable[[], Identity] | None:

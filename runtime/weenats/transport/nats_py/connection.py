@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nats.aio.subscription import Subscription as NatsSubscription
 from nats.nuid import NUID
@@ -19,14 +19,10 @@ from nats.nuid import NUID
 from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionLostError, ResourceExhaustedError
-from weenats.transport.base import (
-    HEADER_FRAMING,
-    Delivery,
-    OnDelivery,
-    check_subscription,
-    decode_subject,
-    encode_subject,
-)
+from weenats.protocol.headers import HEADER_FRAMING
+from weenats.protocol.subjects import decode_subject, encode_subject
+from weenats.transport.base import Delivery, OnDelivery
+from weenats.transport.message_checks import check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -37,11 +33,11 @@ if TYPE_CHECKING:
     from nats.aio.transport import Transport as NatsSocket
 
     from weenats.transport.credentials import Identity
+    from weenats.transport.servers import ServerUrl
 
 __all__ = ["ConnectionEvents", "Interest", "NatsConnection", "new_inbox"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _PING: Final = b"PING\r\n"
-_PORT: Final = 4222
 _FENCE_TIMEOUT: Final = 10.0
 _CLOSE_TIMEOUT: Final = 2.0
 _MAX_KEPT_BYTES: Final = 2 * 1024 * 1024
@@ -145,11 +141,11 @@ class NatsConnection(SteadyClient):
     @property
     def server_address(self) -> tuple[str, int] | None:
         """Host and port of the server, None while there is no connection."""
-        url = self.connected_url
-        return None if url is None or url.hostname is None else (url.hostname, url.port or _PORT)
+        url = cast("ServerUrl | None", self.connected_url)
+        return None if url is None else url.address
 
     @property
-    def trouble(self) -> str:
+    def failure(self) -> str:
         """Why there is no connection, as far as it is known."""
         if self._err is None:
             return "no answer"
@@ -399,7 +395,7 @@ class NatsConnection(SteadyClient):
                 _LOG.error(
                     "a message to %s was dropped: it has %d bytes, the NATS server now carries at"
                     " most %d",
-                    subject.decode(),
+                    subject.decode("utf-8", "backslashreplace"),
                     int(size),
                     limit,
                 )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, zip_longest
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from nats.aio.client import Srv
 
-from weenats._internal.hosts import is_ip
-from weenats._internal.threads import run_in_thread
-from weenats.transport.nats_py.happy_eyeballs import first_success
+from weenats._internal.happy_eyeballs import first_success, resolve
 from weenats.transport.nats_py.sockets import (
     GreetedSocket,
     GreetedTcp,
@@ -110,29 +106,13 @@ class Dialer:
         async def on_failure(error: Exception) -> None:
             failures.append(error)
 
-        addresses = await _addresses(host, port)
+        found = await resolve(host, port)
+        addresses = dict.fromkeys(str(address[0]) for *_, address in found)
         attempts = [partial(open_address, each) for each in addresses]
         opened = await first_success(attempts, on_failure, discard_socket)
         if opened is None:
             raise failures[-1]
         return opened
-
-
-async def _addresses(host: str, port: int) -> list[str]:
-    """Return the IP addresses of a host; the families alternate, as RFC 8305 recommends.
-
-    Raises:
-        OSError: the host is unknown.
-    """
-    if is_ip(host):
-        return [host]
-    resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
-    found = await run_in_thread(resolve, "weenats name resolution")
-    families: dict[int, dict[str, None]] = {}
-    for family, _, _, _, address in found:
-        families.setdefault(family, {})[str(address[0])] = None
-    alternating = chain.from_iterable(zip_longest(*families.values()))
-    return [each for each in alternating if each is not None]
 
 
 async def _discard(dialed: tuple[Candidate, GreetedSocket]) -> None:

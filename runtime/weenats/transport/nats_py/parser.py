@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import nats.errors
 from nats.protocol.parser import Parser
 
-from weenats.transport.base import decode_subject
+from weenats.protocol.subjects import decode_subject
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from testkit.waiting import LIMIT, until
-from weenats.transport.nats_py import happy_eyeballs
-from weenats.transport.nats_py.happy_eyeballs import first_success
+from weenats._internal import happy_eyeballs
+from weenats._internal.happy_eyeballs import first_success
 
 Attempt = Callable[[], Coroutine[object, object, str]]
 

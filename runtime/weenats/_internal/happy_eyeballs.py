@@ -1,18 +1,54 @@
-"""Attempts side by side, so that one that hangs does not delay the others (RFC 8305)."""
+"""Attempts side by side, so that one that hangs does not delay the others (RFC 8305).
+
+They are attempts to reach the addresses of a host, or several servers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
-from typing import TYPE_CHECKING, Final, TypeVar
+from functools import partial
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from weenats._internal.hosts import is_ip
+from weenats._internal.threads import run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
-__all__ = ["ATTEMPT_DELAY", "first_success"]
+__all__ = ["ATTEMPT_DELAY", "first_success", "resolve"]
 ATTEMPT_DELAY: Final = 0.25
 """Seconds after which the next attempt starts beside the others; recommended by RFC 8305."""
 ResultT = TypeVar("ResultT")
+_Address = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""Family, kind, protocol, canonical name and address of a socket, as from getaddrinfo."""
+
+
+async def resolve(host: str, port: int) -> list[_Address]:
+    """Return the addresses of a host; their families alternate.
+
+    A thread is left behind if it is cancelled.
+
+    Args:
+        host: the name of the host, or an IP address.
+        port: the port.
+
+    Raises:
+        OSError: the host is unknown.
+    """
+    find: Any = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found: list[_Address]
+        found = find() if is_ip(host) else await run_in_thread(find, "weenats name resolution")
+    except UnicodeError as error:  # a label of the name is too long
+        raise OSError(str(error)) from None
+    families: dict[int, list[_Address]] = {}
+    for each in found:
+        families.setdefault(each[0], []).append(each)
+    alternating = chain.from_iterable(zip_longest(*families.values()))
+    return [each for each in alternating if each is not None]
 
 
 async def first_success(
