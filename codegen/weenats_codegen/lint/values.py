@@ -1,6 +1,7 @@
 """Schemas of single values: types, the bounds that apply to them, enumerations and defaults."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Annotated, Final
 
@@ -176,7 +177,8 @@ def _format(schema: Node) -> str:
 
 def _is_pattern(pattern: str) -> bool:
     try:
-        re.compile(pattern)
+        with warnings.catch_warnings(action="ignore"):  # what may mean something else one day
+            re.compile(pattern)
         _string_type(pattern)
     except (re.error, SchemaError, OverflowError, RecursionError):
         return False

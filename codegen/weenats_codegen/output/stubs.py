@@ -92,9 +92,14 @@ def compare_handlers(file: str, content: bytes, contract: Contract) -> HandlerMi
         The difference; None if there is none, or if the handlers may be defined elsewhere.
     """
     try:
-        module = ast.parse(content)
+        return _compared(file, ast.parse(content), contract)
     except (SyntaxError, ValueError) as error:
         return HandlerMismatch(file, unreadable=" ".join(str(error).split()))
+    except (MemoryError, RecursionError):  # how Python refuses deep expressions
+        return HandlerMismatch(file, unreadable="it is nested too deeply")
+
+
+def _compared(file: str, module: ast.Module, contract: Contract) -> HandlerMismatch | None:
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     bases = {each.name: _base_names(each) for each in classes}
     if not any(contract.handlers in names for names in bases.values()):

@@ -101,10 +101,10 @@ def _restore(folder: Path) -> None:
         path = folder / step.name
         if _digest(path) != step.new:
             continue
-        if step.old:
+        if not step.old:
+            path.unlink(missing_ok=True)
+        elif _digest(_old(stage, number)) == step.old:
             _old(stage, number).replace(path)
-        else:
-            path.unlink()
     for parent in {(folder / step.name).parent for step in steps}:
         with suppress(OSError):  # it is not empty
             parent.rmdir()
@@ -141,7 +141,7 @@ def _journal(stage: Path) -> list[_Step]:
     """
     try:
         rows: object = json.loads((stage / _JOURNAL).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     steps: list[_Step] = []
     for row in cast("list[object]", rows) if isinstance(rows, list) else ():

@@ -162,7 +162,16 @@ def test_incomplete_handlers_are_reported(mine: str, contract_with: ReadContract
     assert line == "things/handlers.py lacks handlers of the contract: take"
 
 
-@pytest.mark.parametrize("mine", ["class Things(:\n", b"\xff\xfe\x00", "x = '\0'\n"])
+@pytest.mark.parametrize(
+    "mine",
+    [
+        "class Things(:\n",
+        b"\xff\xfe\x00",
+        "x = '\0'\n",
+        f"x = {'-' * 100_000}1\n",
+        f"class Things({'a.' * 2_000}b): ...\n",
+    ],
+)
 def test_unreadable_handlers_are_reported(mine: str | bytes, contract_with: ReadContract) -> None:
     """A handlers file that cannot be parsed is reported; no exception is raised."""
     (line,) = lines(mine, contract_with("take"))
