@@ -123,10 +123,10 @@ async def test_cancelled_calls_are_forgotten_in_the_end(
         admission = service._assembly.admission
         await eventually(lambda: admission.queued == 1)
         for number in range(3000):
-            headers = {"Wee-Message-Id": f"{number}", "Wee-Message-Digest": "x"}
+            headers = {"Wee-Message-Id": f"{number:026}", "Wee-Message-Digest": "0" * 64}
             callers.publish("probe.cancel", b"", encode(headers), "_INBOX.unknown")
         await client.check_health()
-        await eventually(lambda: "2999" in admission.cancelled)
+        await eventually(lambda: f"{2999:026}" in admission.cancelled)
         assert len(admission.cancelled) == 1000
         gate.opened.set()
         await asyncio.gather(*calls)

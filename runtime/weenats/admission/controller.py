@@ -27,6 +27,9 @@ _GROWTH: Final = 1.1
 _STEP: Final = 0.001
 _MAX_CONCURRENCY: Final = 1000
 _MAX_CANCELLED: Final = 1000
+_MAX_QUEUED_BYTES: Final = 128 * 1024 * 1024
+_ID_LENGTH: Final = 26
+_DIGEST_LENGTH: Final = 64
 
 
 def check_concurrency(max_concurrency: int) -> None:
@@ -53,7 +56,7 @@ class Admission:
 
     Args:
         max_concurrency: how many jobs run at once.
-        max_queue: how many jobs wait.
+        max_queue: how many jobs wait; their messages have at most 128 MiB together.
         max_queue_time: how long a job waits, in seconds.
         clock: returns monotonic seconds.
         variables: the context variables of all jobs, none by default. A job never inherits those of
@@ -77,7 +80,14 @@ class Admission:
         self._clock = clock
         self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
-        self._queue = BoundedQueue[Job](max_queue, max_queue_time, self._refuse_expired, clock)
+        self._queue = BoundedQueue[Job](
+            max_queue,
+            max_queue_time,
+            self._refuse_expired,
+            clock,
+            lambda job: job.delivery.size,
+            _MAX_QUEUED_BYTES,
+        )
         self._calls: dict[str, Job] = {}
         self.cancelled: dict[str, str] = {}
         self._timer = DeadlineTimer[Job](self._on_deadline, clock)
@@ -185,9 +195,9 @@ class Admission:
 
     def _named_by(self, headers: Headers) -> Job | None:
         """Return the running call that headers name; remember the name while calls wait."""
-        message_id, digest = headers.get(MESSAGE_ID), headers.get(DIGEST)
-        if message_id is None or digest is None:
-            return None
+        message_id, digest = headers.get(MESSAGE_ID, ""), headers.get(DIGEST, "")
+        if len(message_id) != _ID_LENGTH or len(digest) != _DIGEST_LENGTH:
+            return None  # any user may send them, and they are kept
         is_decoded = not self._queue
         for job in self._running:
             if job.context is None:

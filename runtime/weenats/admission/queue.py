@@ -1,4 +1,4 @@
-"""A first-in, first-out queue that is bounded in length and in waiting time."""
+"""A first-in, first-out queue that is bounded in length, in size and in waiting time."""
 
 import asyncio
 import math
@@ -26,12 +26,17 @@ class BoundedQueue(Generic[ItemT]):
         max_time: the maximum waiting time of an item, in seconds.
         on_expired: called with an item that was removed because it waited too long.
         clock: returns monotonic seconds.
+        size_of: returns the size of an item in bytes.
+        max_bytes: the maximum size of all items together, in bytes.
     """
 
     max_length: int
     max_time: float
     on_expired: Callable[[ItemT], None]
     clock: Clock = monotonic
+    size_of: Callable[[ItemT], int] = lambda _: 0
+    max_bytes: int = 0
+    _bytes: int = field(default=0, init=False)
     _ends: OrderedDict[ItemT, float] = field(default_factory=OrderedDict[ItemT, float], init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
@@ -50,8 +55,10 @@ class BoundedQueue(Generic[ItemT]):
         Returns:
             Whether it was added; False when the queue is full.
         """
-        if len(self._ends) >= self.max_length:
+        size = self.size_of(item)
+        if len(self._ends) >= self.max_length or self._bytes + size > self.max_bytes:
             return False
+        self._bytes += size
         self._ends[item] = self.clock() + self.max_time
         self._set_timer()
         return True
@@ -62,13 +69,17 @@ class BoundedQueue(Generic[ItemT]):
         Args:
             item: the item.
         """
-        self._ends.pop(item, None)
+        if self._ends.pop(item, None) is not None:
+            self._bytes -= self.size_of(item)
 
     def get(self) -> ItemT | None:
         """Remove and return the first item, None when the queue is empty."""
         if self._ends:
             self._expire()  # the loop may have been too busy for the timer
-        return self._ends.popitem(last=False)[0] if self._ends else None
+        item = next(iter(self._ends), None)
+        if item is not None:
+            self.remove(item)
+        return item
 
     def close(self) -> None:
         """Stop the timer."""
@@ -95,5 +106,5 @@ class BoundedQueue(Generic[ItemT]):
             item, end = next(iter(self._ends.items()))
             if end > now:
                 return
-            del self._ends[item]
+            self.remove(item)
             self.on_expired(item)

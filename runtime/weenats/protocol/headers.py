@@ -49,12 +49,10 @@ TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The names of headers and of entries of baggage (RFC 7230, 3.2.6)."""
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
 _RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
-_TIMEOUT_FIRST: Final = b"NATS/1.0\r\nWee-Timeout: "
-_TIMEOUT_LOWERED: Final = TIMEOUT.lower().encode()
+_TIMEOUT_LINE: Final = b"\r\nwee-timeout:"
 _LISTS: Final = frozenset({"tracestate", "baggage"})
 """The headers whose lines are combined (W3C Trace Context, 3.3; W3C Baggage, 3)."""
 _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
-_END_LENGTH: Final = len(b"\r\n")
 
 
 class Headers(Mapping[str, str]):
@@ -95,18 +93,18 @@ class Headers(Mapping[str, str]):
 
     @staticmethod
     def timeout_of(block: bytes) -> str | None:
-        """Return the `Wee-Timeout` of a header block, None when it has none.
+        """Return the `Wee-Timeout` of a header block, None when it has none; the last one counts.
 
-        Clients of weenats send it once, as the first header, so that the block need not be parsed.
+        The block is not parsed, which takes long for a large one: this is before authentication.
 
         Args:
             block: the header block as on the wire.
         """
-        if block.startswith(_TIMEOUT_FIRST):
-            value, _, others = block[len(_TIMEOUT_FIRST) :].partition(b"\r\n")
-            if len(others) <= _END_LENGTH or _TIMEOUT_LOWERED not in others.lower():
-                return value.decode("utf-8", "replace").strip()
-        return Headers(block).get(TIMEOUT) if block else None
+        start = block.lower().rfind(_TIMEOUT_LINE)
+        if start < 0:
+            return None
+        value = block[start + len(_TIMEOUT_LINE) :].partition(b"\r\n")[0]
+        return value.decode("utf-8", "replace").strip()
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -163,9 +161,14 @@ def encode(headers: Mapping[str, str]) -> bytes:
         headers: the headers.
 
     Raises:
-        InvalidArgumentError: a name or value has a line break, which would begin another header.
+        InvalidArgumentError: a name or value has a line break, which would begin another header,
+            or is not valid Unicode.
     """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.count("\n") == lines.count("\r") == len(headers):
         raise InvalidArgumentError("a header contains a line break")
-    return lines.encode()
+    try:
+        return lines.encode()
+    except UnicodeEncodeError:
+        text = "a header contains text that is not valid Unicode"
+    raise InvalidArgumentError(text)  # outside of `except`: its context would have the headers

@@ -50,6 +50,11 @@ class Delivery:
         return self.subject, self.reply, self.payload, self._block
 
     @property
+    def size(self) -> int:
+        """The size of headers and payload in bytes."""
+        return len(self._block) + len(self.payload)
+
+    @property
     def headers(self) -> Headers:
         """The headers, which are parsed on demand."""
         if self._headers is None:

@@ -14,6 +14,7 @@ from testkit.workers import FakeWorker, ScriptedWorker
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import CancelledError, DeadlineExceededError, UnavailableError
+from weenats.protocol.headers import DIGEST, MESSAGE_ID, encode
 from weenats.transport import Delivery
 
 
@@ -52,6 +53,20 @@ async def test_cancelling_queued_call_frees_its_queue_slot() -> None:
     worker.gate.set()
     await until(lambda: len(worker.finished) == 2)
     assert worker.started == [running, after]
+
+
+@pytest.mark.parametrize(("name", "digest"), [("a" * 900, "0" * 64), ("a" * 26, "0" * 900)])
+async def test_large_names_of_calls_are_not_kept(name: str, digest: str) -> None:
+    """What cannot name a call is not remembered while calls wait, so it takes no memory."""
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=1)
+    for reply in "ab":
+        admission.submit(worker.job(reply=reply))
+    for headers in ((name, digest), ("a" * 26, "1" * 64)):
+        lines = encode(dict(zip((MESSAGE_ID, DIGEST), headers, strict=True)))
+        admission.on_cancel(Delivery("probe.cancel", "", b"", b"NATS/1.0\r\n" + lines + b"\r\n"))
+    assert admission.cancelled == {"a" * 26: "1" * 64}
+    worker.gate.set()
+    await admission.drain(1)
 
 
 async def test_cancelling_call_before_its_first_step() -> None:

@@ -7,6 +7,7 @@ import pytest
 from testkit.clocks import travel
 from testkit.waiting import settle, until
 from testkit.workers import FakeWorker, ScriptedWorker
+from weenats.admission import controller
 from weenats.admission.controller import Admission
 from weenats.admission.job import Job
 from weenats.errors import DeadlineExceededError, ResourceExhaustedError
@@ -36,6 +37,23 @@ async def test_job_past_max_queue_time_is_rejected() -> None:
     clock.advance(100)
     await settle()
     assert len(worker.refused) == 1
+
+
+async def test_large_messages_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages that wait are limited in size; headers count like payloads."""
+    monkeypatch.setattr(controller, "_MAX_QUEUED_BYTES", 1000)
+    worker, admission = FakeWorker(), Admission(max_concurrency=1, max_queue=100)
+    admission.submit(worker.job())
+    large = [
+        Job(worker, Delivery("probe", "", b"x" * 400, b"NATS/1.0\r\n" + b"y" * 400))
+        for _ in range(2)
+    ]
+    for job in large:
+        admission.submit(job)
+    assert worker.refused[0][0] is large[1]
+    assert (worker.reasons, admission.queued) == ([ResourceExhaustedError], 1)
+    worker.gate.set()
+    await admission.drain(1)
 
 
 async def test_max_queue_time_does_not_limit_running_jobs() -> None:

@@ -1,4 +1,4 @@
-"""The waiting queue: order of arrival, maximum length and maximum waiting time."""
+"""The waiting queue: order of arrival, maximum length, size and waiting time."""
 
 from __future__ import annotations
 
@@ -29,6 +29,22 @@ def test_first_come_first_served() -> None:
     line.remove(99)
     assert (len(line), list(line)) == (3, [1, 2, 4])
     assert [line.get() for _ in range(4)] == [1, 2, 4, None]
+
+
+async def test_items_are_bounded_in_size() -> None:
+    """Items that would exceed the size are refused, until others have left in any way."""
+    clock = travel()
+    line = BoundedQueue[int](100, 5, lambda _: None, clock, lambda item: item, 10)
+    assert [line.put(item) for item in (4, 6, 1)] == [True, True, False]
+    assert line.get() == 4
+    assert [line.put(item) for item in (5, 3, 1)] == [False, True, True]
+    line.remove(6)
+    line.remove(6)
+    assert [line.put(item) for item in (7, 6)] == [False, True]
+    clock.advance(6)
+    assert line.get() is None
+    assert [line.put(item) for item in (11, 10)] == [False, True]
+    line.close()
 
 
 def test_removed_items_do_not_count_towards_the_length() -> None:

@@ -78,9 +78,17 @@ def test_reading_arbitrary_bytes_never_raises(block: bytes) -> None:
     ],
 )
 def test_timeout_of_agrees_with_the_mapping(lines: bytes, expected: str | None) -> None:
-    """The fast path reads the same Wee-Timeout as the mapping, however it is written."""
+    """The deadline is the Wee-Timeout of the mapping, however it is written."""
     block = FIRST + lines + b"\r\n"
     assert Headers.timeout_of(block) == Headers(block).get("Wee-Timeout") == expected
+
+
+def test_timeout_is_found_without_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller cannot spend the time of parsing many headers before it is authenticated."""
+    monkeypatch.setattr(Headers, "__init__", pytest.fail)
+    filler = b"X: 1\r\n" * 3
+    assert Headers.timeout_of(FIRST + filler + b"\r\n") is None
+    assert Headers.timeout_of(FIRST + filler + b"wee-timeout: 9\r\n" + filler + b"\r\n") == "9"
 
 
 @given(
@@ -174,3 +182,10 @@ def test_encoded_headers_are_one_line_each(name: str, value: str) -> None:
     """Values that a handler passes on, unchecked, cannot begin another header."""
     with pytest.raises(InvalidArgumentError, match="a header contains a line break"):
         headers.encode({"A": "1", name: value})
+
+
+def test_encoded_headers_are_valid_unicode() -> None:
+    """A lone surrogate gets the error of malformed headers, without their values."""
+    with pytest.raises(InvalidArgumentError, match="not valid Unicode") as raised:
+        headers.encode({"A": "hunter2\ud800"})
+    assert raised.value.__context__ is None

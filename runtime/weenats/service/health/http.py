@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from aiohttp import web
 from typing_extensions import override
@@ -12,6 +12,7 @@ from weenats.protocol.messages import HealthCheckData
 from weenats.service.health.settings import parse_address
 
 __all__ = ["HealthServer"]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 _LOG: Final = logging.getLogger("weenats.health")
 _CONNECTION_SECONDS: Final = 10.0
 """How long a connection lasts at most, so that slow peers do not hold them."""
@@ -41,7 +42,7 @@ class HealthServer:
         self.url = ""
         self._address = address
         self._readiness = readiness
-        self._server: web.Server | None = None
+        self._server: _Server | None = None
         self._listener: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -50,7 +51,7 @@ class HealthServer:
         Raises:
             OSError: the address cannot be used.
         """
-        self._server = web.Server(
+        self._server = _Server(
             self._answer,
             access_log=None,
             logger=_silent(),
@@ -62,7 +63,7 @@ class HealthServer:
         host, port = parse_address(self._address)
         try:
             self._listener = await asyncio.get_running_loop().create_server(
-                self._accept, host, port
+                self._server, host, port
             )
         except OSError as error:
             text = f"no health probes on {self._address}: {error.strerror}"
@@ -85,13 +86,6 @@ class HealthServer:
             await self._server.shutdown(min(timeout, _CLOSE_SECONDS))
         self.url = ""
 
-    def _accept(self) -> asyncio.BaseProtocol:
-        if self._server is None or len(self._server.connections) >= _MAX_CONNECTIONS:
-            return _Refusal()
-        connection = self._server()
-        asyncio.get_running_loop().call_later(_CONNECTION_SECONDS, connection.force_close)
-        return connection
-
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         status, text = self._probe(request.path)
         headers = _HEADERS
@@ -110,12 +104,31 @@ class HealthServer:
         return (200, "ok") if data.ready is True else (503, f"not ready: {data.reason}")
 
 
-class _Refusal(asyncio.Protocol):
-    """Closes a connection at once."""
+class _Server(web.Server):
+    """Closes connections that last too long, and the oldest ones when there are too many.
+
+    Refusing the newest ones instead would let idle connections keep probes out.
+    """
+
+    def __init__(self, handler: Handler, **options: Any) -> None:  # noqa: ANN401 - those of aiohttp
+        super().__init__(handler, **options)
+        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
 
     @override
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._timers[handler] = asyncio.get_running_loop().call_later(
+            _CONNECTION_SECONDS, handler.force_close
+        )
+        for oldest in self.connections[:-_MAX_CONNECTIONS]:
+            oldest.force_close()
+
+    @override
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        self._timers.pop(handler).cancel()
+        super().connection_lost(handler, exc)
 
 
 def _silent() -> logging.Logger:

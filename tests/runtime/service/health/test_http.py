@@ -194,21 +194,29 @@ async def test_slow_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_connections_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections above the limit are closed at once, and a stop closes the others."""
+    """Idle connections above the limit are closed, not those of probes; a stop closes the rest."""
     monkeypatch.setattr(http, "_MAX_CONNECTIONS", 2)
     async with in_memory().build() as service:
         port = int(url_of(service).split(":")[2])
-        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]
+        for reader, _ in held[:2]:
+            assert await asyncio.wait_for(reader.read(), LIMIT) == b""
+        assert await get(service, "/livez") == (200, "ok\n")
+    for reader, writer in held:
+        assert await asyncio.wait_for(reader.read(), LIMIT) == b""
+        writer.close()
+
+
+async def test_closed_connections_are_forgotten() -> None:
+    """Nothing remains of a connection after it was closed, not even its timer."""
+    async with in_memory().build() as service:
+        assert await get(service, "/livez") == (200, "ok\n")
         assembly = service._assembly
         assert assembly is not None
         assert assembly.http is not None
         server = assembly.http._server
         assert server is not None
-        await eventually(lambda: len(server.connections) == 2)
-        assert await send(service, b"") == b""
-    for reader, writer in held:
-        assert await asyncio.wait_for(reader.read(), LIMIT) == b""
-        writer.close()
+        await eventually(lambda: not server._timers and not server.connections)
 
 
 async def test_address_in_use_fails_the_start() -> None:
