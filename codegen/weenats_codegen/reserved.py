@@ -29,8 +29,8 @@ _ANNOTATIONS: Final = frozenset({
 """Attributes that would hide a type in the annotations after them; "l" violates E741."""
 _PROTECTED: Final = ("model_dump", "model_validate")
 """The first letters of attributes that pydantic warns of (protected_namespaces)."""
-_FOLDERS: Final = frozenset({"generated", "tests"})
-"""Folders of most projects, which Python takes for packages."""
+_OTHERS: Final = frozenset({"generated", "tests", "sitecustomize", "usercustomize"})
+"""Folders of most projects, which Python takes for packages, and what it imports when it starts."""
 _TEMPLATES: Final = Path(__file__).parent / "render" / "templates"
 _IMPORT: Final = re.compile(r"^(?:from \S+ )?import ([\w, ]+)$", re.MULTILINE)
 _CONSTANT: Final = re.compile(r"^([A-Z]+): Final\b", re.MULTILINE)
@@ -79,7 +79,7 @@ def is_package(name: str) -> bool:
     Such are the standard library and whatever can be imported here and now. Packages that weenats
     has generated do not count.
     """
-    if name in sys.stdlib_module_names or name in _FOLDERS:
+    if name in sys.stdlib_module_names or name in _OTHERS:
         return True
     specs = [PathFinder.find_spec(name, [str(Path.cwd())]), _spec(name)]
     origins = [spec.origin for spec in specs if spec is not None and spec.origin is not None]

@@ -174,7 +174,7 @@ def test_imported_names_are_known() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["requests", "certifi", "google", "cryptography", "yaml", "opentelemetry", "typing_extensions"],
+    ["requests", "certifi", "google", "cryptography", "yaml", "opentelemetry", "sitecustomize"],
 )
 def test_service_named_like_library_is_refused(
     tmp_path: Path, contract_of: Contract, write_contract: Callable[..., Path], package: str

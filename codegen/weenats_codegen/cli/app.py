@@ -274,6 +274,9 @@ def permissions(  # noqa: PLR0913 - the options of a user
     from weenats_codegen.permissions.model import Used
 
     used = Used(_split(",".join(operations or [])), _split(",".join(events or [])), discovery)
+    for given, names in ((operations, used.operations), (events, used.events)):
+        if given is not None and not names:  # without any name, everything would be permitted
+            raise typer.BadParameter("--operations and --events require a name")
     arguments = permissions.Arguments(role, used, queue_group, inbox_prefix, max_timeout)
     permissions.permissions(contract, arguments, as_json=json)
 

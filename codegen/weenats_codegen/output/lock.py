@@ -14,6 +14,8 @@ LOCK: Final = ".weenats-lock"
 """The file that is locked. It exists while a run has the lock, and after a run was killed."""
 _MAX_WAIT: Final = 30.0
 """Seconds to wait for the lock; a run holds it for milliseconds."""
+_MAX_ABSENCES: Final = 50
+"""How often other runs may remove the folder meanwhile; some folders can never be created."""
 _POLL: Final = 0.02
 _ENDING: Final = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
@@ -73,16 +75,19 @@ def _acquire(folder: Path, created: list[Path]) -> int:
     path = folder / LOCK
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
     deadline = time.monotonic() + _MAX_WAIT
+    absences = 0
     while True:
         with suppress(FileNotFoundError):  # another run has just removed the folder
             try:
                 _create(folder, created)
                 lock = os.open(path, flags, 0o666)
-            except FileNotFoundError:
-                raise
             except OSError as error:
+                absences += error.errno == errno.ENOENT
+                if error.errno == errno.ENOENT and absences <= _MAX_ABSENCES:
+                    raise
                 message = f"cannot write to the folder ({error.strerror})"
-                raise OSError(error.errno, message, os.fspath(folder)) from None
+                number = error.errno if absences <= _MAX_ABSENCES else errno.EIO  # no more tries
+                raise OSError(number, message, os.fspath(folder)) from None
             try:
                 # A run that ends removes its file, which others may have opened already.
                 if _try_lock(lock, folder) and os.path.samestat(os.fstat(lock), path.stat()):

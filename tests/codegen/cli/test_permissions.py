@@ -111,6 +111,8 @@ def test_invalid_names_are_rejected(
         ["--role", "client", "--max-timeout", "3"],
         ["--role", "service", "--max-timeout", "0"],
         ["--role", "client", "--operations", "add-item", "get"],
+        ["--role", "client", "--operations", ""],
+        ["--role", "client", "--discovery", "--events", " , "],
     ],
 )
 def test_invalid_options_exit_with_2(

@@ -65,6 +65,8 @@ def test_pattern_cannot_hang_the_generator(
     [
         ({"type": "string", "pattern": "^a+$", "default": "aa"}, True),
         ({"type": "string", "pattern": "^a+$", "default": "b"}, False),
+        # Python warns of this pattern, which would be printed
+        ({"type": "string", "pattern": "^[[:alpha:]]+$", "default": "b"}, True),
         ({"type": ["string", "null"], "pattern": "^a+$", "default": None}, True),
         ({"type": "string", "minLength": 3, "default": "aa"}, False),
         ({"type": "string", "maxLength": 1, "pattern": "a", "default": "aa"}, False),

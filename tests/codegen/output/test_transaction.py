@@ -199,6 +199,20 @@ def test_unwritable_folder_is_clear_error(tmp_path: Path, monkeypatch: pytest.Mo
         assert not transaction.is_interrupted(tmp_path)
 
 
+def test_folder_that_cannot_be_created_is_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that the file system says is missing, even when it is created, is an error."""
+
+    def missing(path: Path, *_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    monkeypatch.setattr(lock, "_MAX_ABSENCES", 2)
+    monkeypatch.setattr(Path, "mkdir", missing)
+    with pytest.raises(OSError, match=r"cannot write to the folder \(No such file"):
+        write(tmp_path / "out", OLD)
+
+
 def test_file_at_folder_path_is_error(tmp_path: Path) -> None:
     """A file where the folder should be is an error."""
     (tmp_path / "out").write_text("mine\n")
