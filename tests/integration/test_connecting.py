@@ -6,9 +6,10 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +21,7 @@ from testkit.clocks import shift_time
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
 from testkit.waiting import LIMIT, eventually, until
-from weenats import ConnectionOptions, NatsTransport, UnavailableError
+from weenats import ConnectionOptions, DeadlineExceededError, NatsTransport, UnavailableError
 from weenats._internal import happy_eyeballs
 from weenats.testing import NatsCluster, NatsServer
 from weenats.testing.nats_server import free_ports
@@ -284,3 +285,18 @@ async def test_connection_has_several_servers_in_one_text(nats_url: str) -> None
     """Servers in one text, separated by commas, are tried like those of a list."""
     async with connected(f"nats://127.0.0.1:1, {nats_url}", FAST) as transport:
         await check_works(transport)
+
+
+async def test_calls_that_give_up_do_not_end_connecting(nats_url: str) -> None:
+    """Calls with less time than connecting takes share one attempt, which goes on after them."""
+    async with TcpProxy(int(nats_url.rpartition(":")[2]), distance=0.3) as proxy:
+        transport = NatsTransport(f"nats://127.0.0.1:{proxy.port}", PATIENT)
+        calls = 0
+        async with asyncio.timeout(LIMIT):
+            while not transport.is_connected:
+                calls += 1
+                with suppress(UnavailableError, DeadlineExceededError):
+                    await transport.request("nowhere", b"", b"", monotonic() + 0.02)
+        assert calls > 1
+        await transport.close()
+        await eventually(lambda: not proxy.connections)

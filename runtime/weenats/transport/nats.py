@@ -83,7 +83,6 @@ class NatsTransport:
         self._connection: NatsConnection | None = None
         self.is_private = True
         self.server_address: tuple[str, int] | None = None
-        self._opening: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._closed: str | None = None
         self._begin(None)
@@ -96,7 +95,7 @@ class NatsTransport:
             self._open, self._use, self._inbox, seconds(self._options.reconnect_wait)
         )
         self._reply_connections = self._migration.reply_connections
-        self._connecting = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -123,18 +122,16 @@ class NatsTransport:
         self._check_open()
         if self._connection is not None:
             return
-        async with self._connecting:
+        if self._opening is None:
+            # An empty context: the connection outlives the request that needs it first.
+            self._opening = asyncio.create_task(self._open_first(), context=Context())
+            self._opening.add_done_callback(self._on_opened)
+        try:
+            # All wait for one attempt: those who give up do not end it for the others.
+            await asyncio.shield(self._opening)
+        except asyncio.CancelledError:
             self._check_open()
-            if self._connection is None:
-                # An empty context: the connection outlives the request that needs it first.
-                self._opening = asyncio.create_task(self._open_first(), context=Context())
-                try:
-                    await self._opening
-                except asyncio.CancelledError:
-                    self._check_open()
-                    raise
-                finally:
-                    self._opening = None
+            raise
 
     async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
         """Send the buffer, fail pending requests, and close the connection; see `Transport`.
@@ -156,9 +153,8 @@ class NatsTransport:
         end = monotonic() + timeout
         if self._opening is not None:
             self._opening.cancel()
+            await asyncio.wait([self._opening])
         await self._migration.stop()
-        async with self._connecting:
-            pass  # no connection is being opened any more
         try:
             if self._connection is not None:
                 with suppress(ServiceError, TimeoutError):
@@ -278,6 +274,11 @@ class NatsTransport:
 
     async def _open_first(self) -> None:
         self._use(await self._open(self._servers))
+
+    def _on_opened(self, opening: asyncio.Task[None]) -> None:
+        self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # those who waited for it got it, if any are left
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
