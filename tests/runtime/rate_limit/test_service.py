@@ -118,12 +118,12 @@ def test_per_client_limit_requires_authentication_before_it() -> None:
     per_client = builder().with_rate_limit(5, per_client=True)
     with pytest.raises(
         ValueError,
-        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) to the builder, or",
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) to .*, or",
     ):
         per_client.build()
     with pytest.raises(
         ValueError,
-        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) to the builder, or",
+        match=r"^with_rate_limit\(per_client=True\) requires .*: add with_auth\(...\) to .*, or",
     ):
         per_client.with_auth(validator=FakeValidator()).build()
     builder().with_auth(validator=FakeValidator()).with_rate_limit(5, per_client=True).build()
