@@ -106,7 +106,7 @@ def _end_twice(history: History) -> None:
         (_answer_twice, "c-1 has 2 outcomes: ['success', 'CANCELLED remote']"),
         (_never_answer, "c-1 has no outcome"),
         (_raise_something_else, "c-3 ended in KeyError('x')"),
-        (_fail_inside, "c-3 ended in INTERNAL remote"),
+        (_fail_inside, "c-3 ended in INTERNAL remote although nothing was wrong"),
         (_execute_unknown_call, "forged was executed, but nobody called"),
         (_never_end, "service began c-4 and never ended it"),
         (_end_twice, "service ended c-1 2 times"),

@@ -11,6 +11,7 @@ from ulid import ULID
 
 from receipts.operations import CONTRACT
 from testkit.chaos.frames import Frame
+from testkit.chaos.model import FORGED
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 
@@ -85,7 +86,7 @@ def _metadata(token: str | None) -> dict[str, Any]:
     return {
         "messageId": str(ULID()),
         "timestamp": _now(),
-        "correlation": {"correlationId": "fuzz"},
+        "correlation": {"correlationId": FORGED},
         **proof,
         "context": {"weeAttempt": 1},
     }
