@@ -6,7 +6,7 @@ import pytest
 
 from testkit.probe import Probe, ProbeClient
 from testkit.transports import FAST, answering, connected, disconnected, soon
-from testkit.waiting import eventually, until
+from testkit.waiting import eventually
 from weenats import NatsServiceBuilder, ResourceExhaustedError
 from weenats.testing import NatsCluster, NatsServer
 from weenats.transport.migration import Migration
@@ -65,7 +65,9 @@ async def test_refusal_after_a_reconnect_is_logged(caplog: pytest.LogCaptureFixt
             await disconnected(transport)
             server._config = LIMIT_OF_CONNECTION
             server.start()
-            await until(transport._connected.is_set)
+            connection = transport._connection
+            assert connection is not None
+            await eventually(lambda: connection.is_connected)
             await transport.fence()
             assert caplog.text.count("refused a subscription") == 1
             assert "ended the connection" not in caplog.text
