@@ -123,24 +123,6 @@ async def test_request_between_two_servers_is_not_lost(
 
 
 @pytest.mark.timing
-async def test_reply_goes_the_way_of_its_request(
-    divided_pair: NatsCluster, links: Network, stages: Stages
-) -> None:
-    """A new caller at the old server gets its reply although the new server does not know it."""
-    first, _ = divided_pair.servers
-    caller = await nats.connect(first.url)  # subscribes to its replies when it has a request
-    async with connected(first.url, PATIENT) as service:
-        service.subscribe("work", answering(service), "workers")
-        await service.fence()
-        first.lame_duck()
-        await stages.next()
-        await asyncio.to_thread(links.cut, "weenats-0")
-        assert (await caller.request("work", b"x", timeout=LIMIT)).data == b"x"
-        await asyncio.to_thread(links.mend, "weenats-0")
-    await caller.close()
-
-
-@pytest.mark.timing
 async def test_event_between_two_servers_arrives_once(
     divided_pair: NatsCluster, links: Network, stages: Stages
 ) -> None:
