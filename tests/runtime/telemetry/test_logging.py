@@ -295,7 +295,7 @@ def test_extra_value_that_is_not_json_is_logged_as_text(kind: str) -> None:
     circle: list[Any] = []
     circle.append(circle)
     deep: list[Any] = []
-    for _ in range(5000):
+    for _ in range(100_000):
         deep = [deep]
     values: dict[str, Any] = {
         "nan": {"x": float("nan")},
