@@ -147,3 +147,30 @@ def test_invalid_semantic_versions_are_rejected(version: str) -> None:
     """Every invalid example of semver.org is rejected, as are line breaks and other digits."""
     with pytest.raises(SubjectError, match="semantic version"):
         subjects.check_version(version)
+
+
+@pytest.mark.parametrize("name", ["orders", "MyService", "my_service-2", "9lives"])
+def test_name_of_any_framework_is_accepted(name: str) -> None:
+    """ADR-32 allows more names of services than contracts do."""
+    assert subjects.check_discovered_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a.b", "*", ">", "a\r\n", "é"])
+def test_name_that_adr_32_forbids_is_rejected(name: str) -> None:
+    """A name that would change a subject is refused, and the error says what it is."""
+    with pytest.raises(SubjectError, match=r"service name"):
+        subjects.check_discovered_name(name)
+
+
+@pytest.mark.parametrize("wire", [b"a.b", "é".encode(), b"\xff", b"a.\xc3", b"\xed\xa0\x80"])
+def test_subject_of_any_bytes_is_kept(wire: bytes) -> None:
+    """A subject that is not UTF-8 is the same bytes again on the wire."""
+    assert subjects.encode_subject(subjects.decode_subject(wire)) == wire
+
+
+def test_valid_subjects_are_plain_text() -> None:
+    """A subject that is UTF-8 is decoded as such; what is no byte of a subject is an error."""
+    assert subjects.decode_subject("é".encode()) == "é"
+    assert subjects.encode_subject("é") == b"\xc3\xa9"
+    with pytest.raises(UnicodeEncodeError):
+        subjects.encode_subject("a\ud800")
