@@ -101,7 +101,6 @@ def test_stop_works_in_every_state(temporary_folder: Path) -> None:
 
 def test_crashed_server_is_not_running(own_nats_server: NatsServer) -> None:
     """Signals to a server that crashed raise the documented error."""
-    own_nats_server.lame_duck()
     os.kill(own_nats_server.process_id, signal.SIGKILL)
     wait_for(lambda: not own_nats_server.is_running)
     for send in (NatsServer.pause, NatsServer.resume, NatsServer.lame_duck):
