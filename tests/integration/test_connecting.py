@@ -201,24 +201,14 @@ async def test_token_in_the_url_is_decoded() -> None:
             await check_works(transport)
 
 
-async def test_announced_server_gets_the_credentials_of_the_url() -> None:
-    """After the given server died, the connection goes to another one of its cluster."""
+@pytest.mark.parametrize("event", ["lame_duck", "kill"])
+async def test_announced_server_gets_the_credentials_of_the_url(event: str) -> None:
+    """Another server of the cluster is reached after the given one died, and when it is left."""
     with NatsCluster(2, config=CLERK) as pair:
         first, second = pair.servers
         url = f"nats://clerk:secret@127.0.0.1:{first.port}"
         async with connected(url) as transport:
-            first.kill()
-            await eventually(lambda: transport.server_address == ("127.0.0.1", second.port))
-            await check_works(transport)
-
-
-async def test_lame_duck_move_with_credentials_in_the_url() -> None:
-    """Leaving a server in lame duck mode uses the credentials of the URL."""
-    with NatsCluster(2, config=CLERK) as pair:
-        first, second = pair.servers
-        url = f"nats://clerk:secret@127.0.0.1:{first.port}"
-        async with connected(url) as transport:
-            first.lame_duck()
+            getattr(first, event)()
             await eventually(lambda: transport.server_address == ("127.0.0.1", second.port))
             await check_works(transport)
 
