@@ -45,7 +45,7 @@ def types_of(schema: Schema) -> frozenset[str]:
 
 
 def number(members: Node, key: str) -> float | None:
-    """Return a member that is a number, None if there is none or it is no number."""
+    """Return a member that is a number, None if it is absent or not a number."""
     value = members.mapping.get(key)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 

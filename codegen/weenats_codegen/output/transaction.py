@@ -78,7 +78,7 @@ def has_remains(folder: Path) -> bool:
 def recover(folder: Path) -> None:
     """Restore the files of a run that was interrupted, and remove what it has left.
 
-    Files that somebody has changed since are kept.
+    Files that were changed since are kept.
 
     Args:
         folder: A folder that is locked.
