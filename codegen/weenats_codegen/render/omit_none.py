@@ -4,15 +4,13 @@ import ast
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from pydantic import JsonValue
-
-from weenats_codegen.parser.walk import Schema
+from weenats_codegen.ir.shapes.grammar import Json, Schema
 
 _IMPORTS: Final = "from typing import Annotated\nfrom weenats.model import OMIT_NONE\n"
 _DEFINITIONS: Final = "#/$defs/"
 
 
-def refuses_null(schema: JsonValue, definitions: Mapping[str, Schema]) -> bool:
+def refuses_null(schema: Json, definitions: Mapping[str, Schema]) -> bool:
     """Return whether a schema provably refuses null.
 
     Args:
@@ -44,7 +42,7 @@ def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
 
 
 def _refuses_null(
-    schema: JsonValue, definitions: Mapping[str, Schema], visited: frozenset[str]
+    schema: Json, definitions: Mapping[str, Schema], visited: frozenset[str]
 ) -> bool:
     if not isinstance(schema, dict):
         return schema is False

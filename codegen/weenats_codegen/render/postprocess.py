@@ -1,33 +1,52 @@
 """Rewrites generated models: docstrings, long strings, unions and defaults."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from weenats_codegen.naming import words
 from weenats_codegen.render.literals import docstring, string
 
 
-def postprocess(source: str, descriptions: Sequence[str]) -> str:
+_DEPRECATED: Final = "Deprecated."
+_NEEDLESS: Final = frozenset({"use_attribute_docstrings", "arbitrary_types_allowed"})
+"""Settings that datamodel-code-generator writes, and that models do not need."""
+
+
+def deprecation(description: str) -> str:
+    """Return the text of the warning of a deprecated schema: a first sentence, or a usual one."""
+    first, _, _ = " ".join(description.split()).partition(". ")
+    return f"{first.rstrip('.')}." if first else _DEPRECATED
+
+
+def postprocess(
+    source: str, descriptions: Sequence[str], deprecated: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Return the source of a module of models as people read it.
 
     Args:
         source: The module as datamodel-code-generator wrote it.
-        descriptions: The texts of the docstrings, for which the source has their numbers.
+        descriptions: The texts of docstrings and warnings, for which the source has their numbers.
+        deprecated: The classes that are deprecated, with the text of the warning.
     """
-    return str(_Rewriter(source, descriptions))
+    return str(_Rewriter(source, descriptions, deprecated))
 
 
 class _Rewriter:
     """Collects edits of a module, so that everything else is kept as it is."""
 
-    def __init__(self, source: str, descriptions: Sequence[str]) -> None:
+    def __init__(
+        self, source: str, descriptions: Sequence[str], deprecated: Mapping[str, str]
+    ) -> None:
         self._data = source.encode()
         self._descriptions = descriptions
+        self._deprecated = deprecated
         self._edits: list[tuple[int, int, str]] = []
         self._starts = [0]
         for line in self._data.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
-        self._import = ""
+        self._imports = "from typing_extensions import deprecated\n" if deprecated else ""
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
                 self._rewrite_class(statement)
@@ -38,9 +57,13 @@ class _Rewriter:
         data = self._data
         for start, end, text in sorted(self._edits, reverse=True):
             data = data[:start] + text.encode() + data[end:]
-        return self._import + data.decode()
+        return self._imports + data.decode()
 
     def _rewrite_class(self, statement: ast.ClassDef) -> None:
+        if statement.name in self._deprecated:
+            start, _ = self._span(statement)
+            text = string(self._deprecated[statement.name])
+            self._edits.append((start, start, f"@deprecated({text})\n"))
         fallback = " ".join(words(statement.name)).capitalize()
         first = statement.body[0]
         if (text := self._docstring(first)) is not None:
@@ -57,9 +80,7 @@ class _Rewriter:
             case ast.Assign(
                 targets=[ast.Name("model_config")], value=ast.Call(keywords=keywords) as call
             ):
-                kept = [
-                    keyword for keyword in keywords if keyword.arg != "use_attribute_docstrings"
-                ]
+                kept = [keyword for keyword in keywords if keyword.arg not in _NEEDLESS]
                 call.keywords = kept
                 self._replace(statement, ast.unparse(statement) if kept else "pass")
             case ast.Expr(ast.Constant(str())):
@@ -70,7 +91,7 @@ class _Rewriter:
                 # pydantic needs a plain dict, type checkers the type in BaseModel
                 text = ast.unparse(statement)
                 self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
-                self._import = "from typing import TYPE_CHECKING\n"
+                self._imports += "from typing import TYPE_CHECKING\n"
             case ast.AnnAssign():
                 self._rewrite_field(statement)
             case _:
@@ -83,13 +104,19 @@ class _Rewriter:
             self._replace(statement.annotation, repr(ast.unparse(annotation)))
         else:
             self._rewrite_expressions(statement.annotation)
-        if statement.value is not None:
+        if isinstance(statement.value, ast.List | ast.Dict):
+            kind = _container(statement.annotation)
+            self._replace(statement.value, f"Field(default_factory={kind})")
+            self._imports += "from pydantic import Field\n"
+        elif statement.value is not None:
             self._rewrite_expressions(statement.value)
 
     def _rewrite_expressions(self, node: ast.AST) -> None:
         match node:
             case ast.Constant(str() as value):
                 self._replace(node, string(value))
+            case ast.keyword("deprecated", ast.Constant(str() as number) as value):
+                self._replace(value, string(self._descriptions[int(number)]))
             case ast.BinOp(
                 left=(ast.BinOp(right=ast.Constant(None) as none) | (ast.Constant(None) as none)),
                 right=last,
@@ -121,6 +148,17 @@ class _Rewriter:
             raise ValueError(node)
         start = self._starts[node.lineno - 1] + node.col_offset
         return start, self._starts[end_line - 1] + end_column
+
+
+def _container(kind: ast.expr) -> str:
+    """Return the list or the map in the type of a field."""
+    for node in ast.walk(kind):
+        match node:
+            case ast.Subscript(ast.Name("list" | "dict")):
+                return ast.unparse(_without_quotes(node, []))
+            case _:
+                pass
+    return "list"
 
 
 def _without_quotes(  # noqa: PLR0911 - one for each form of a type

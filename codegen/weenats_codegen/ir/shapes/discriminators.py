@@ -1,0 +1,50 @@
+"""Unions that pydantic can choose a branch of by one member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from weenats_codegen.ir.shapes.grammar import DISCRIMINATOR, NULL, Json, Schema, is_class, key, ref_name
+
+
+def settle_discriminators(shapes: Mapping[str, Schema]) -> None:
+    """Keep the discriminators that pydantic can use; without one, it tries every branch."""
+    for shape in shapes.values():
+        if "discriminator" in shape:
+            tag = shape.pop("discriminator")["propertyName"]
+            if _is_usable(tag, shape, shapes):
+                shape[DISCRIMINATOR] = tag
+
+
+def _is_usable(tag: str, union: Schema, shapes: Mapping[str, Schema]) -> bool:
+    """Return whether every branch is a class with its own values of a required member."""
+    seen: set[str] = set()
+    for branch in union["anyOf"]:
+        if branch == NULL:
+            continue
+        values = _tag_values(tag, _followed(branch, shapes), shapes)
+        texts = set(map(key, values))
+        if not values or not all(isinstance(value, str) for value in values) or seen & texts:
+            return False
+        seen |= texts
+    return True
+
+
+def _tag_values(tag: str, shape: Schema, shapes: Mapping[str, Schema]) -> list[Json]:
+    """Return the values of a required member of a class, [] if it is none or allows others."""
+    if not is_class(shape):
+        return []
+    if "allOf" in shape:
+        found = [_tag_values(tag, _followed(part, shapes), shapes) for part in shape["allOf"]]
+        return next(filter(None, found), [])
+    if tag not in shape.get("required", ()):
+        return []
+    values: list[Json] = _followed(shape["properties"][tag], shapes).get("enum", [])
+    return values
+
+
+def _followed(shape: Schema, shapes: Mapping[str, Schema]) -> Schema:
+    """Return what a reference leads to."""
+    while name := ref_name(shape):
+        shape = shapes[name]
+    return shape

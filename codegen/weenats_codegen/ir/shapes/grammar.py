@@ -1,0 +1,143 @@
+"""The forms of a shape: JSON Schema of few kinds, which datamodel-code-generator renders exactly.
+
+A shape is one of
+
+* a reference: `{"$ref": "#/$defs/NAME"}`
+* a type of our own: `{"customTypePath": "weenats.formats.UUID", "type": "string"}`
+* values: `{"enum": [...]}`
+* a scalar: `{"type": "string"}` with bounds, where a place can hold them
+* a list, a tuple or a map: `items`, `prefixItems`, `additionalProperties`
+* a class: `properties`, `required`, `additionalProperties`; or `allOf` of its base classes and itself
+* a union: `{"anyOf": [...]}` of the others.
+
+Bounds of a list, a map or a scalar need a name of their own unless they are those of a member.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+Schema = dict[str, Any]
+"""A JSON Schema, or a shape."""
+Json = Any
+"""A JSON value; `true` and `false` are schemas too."""
+
+ANY: Final[Mapping[str, Any]] = {"customTypePath": "pydantic.JsonValue"}
+"""The shape of every JSON value."""
+NULL: Final[Mapping[str, Any]] = {"type": "null"}
+"""The shape of null."""
+DISCRIMINATOR: Final = "x-discriminator"
+"""The keyword of a union that names the attribute by which pydantic chooses a branch."""
+ANNOTATIONS: Final = frozenset({
+    "title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly",
+    "discriminator", "$comment", "contentMediaType", "contentSchema", "x-enum-varnames",
+})  # fmt: skip
+"""Keywords that no value can break."""
+TYPES: Final = ("object", "array", "string", "integer", "number", "boolean", "null")
+"""The types of JSON Schema, in the order in which unions list them."""
+NAMED: Final = frozenset({"properties", "patternProperties", "dependentSchemas"})
+"""Keywords that hold schemas by name."""
+_VALUES: Final = frozenset({
+    "enum", "const", "default", "examples", "required", "dependentRequired", "discriminator",
+})  # fmt: skip
+"""Keywords whose values may look like schemas and are none."""
+_DEFINITIONS: Final = "#/$defs/"
+_BOUNDS: Final = frozenset({
+    "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "multipleOf", "minItems", "maxItems", "minProperties", "maxProperties",
+})  # fmt: skip
+
+
+def ref(name: str) -> Schema:
+    """Return the reference to a definition."""
+    return {"$ref": f"{_DEFINITIONS}{name}"}
+
+
+def ref_name(schema: Mapping[str, Json]) -> str:
+    """Return the definition that a `$ref` names, "" if there is none."""
+    return str(schema.get("$ref", "")).removeprefix(_DEFINITIONS)
+
+
+def custom(name: str, kind: str) -> Schema:
+    """Return the shape of a type of `weenats.formats` that is written as a JSON type."""
+    return {"customTypePath": f"weenats.formats.{name}", "type": kind}
+
+
+def is_any(shape: Mapping[str, Json]) -> bool:
+    """Return whether a shape is that of every JSON value."""
+    return shape.get("customTypePath") == ANY["customTypePath"]
+
+
+def is_class(shape: Mapping[str, Json]) -> bool:
+    """Return whether a definition becomes a class, not an alias."""
+    closed = shape.get("type") == "object" and shape.get("additionalProperties") is False
+    return "properties" in shape or "allOf" in shape or closed and "patternProperties" not in shape
+
+
+def is_bounded(shape: Mapping[str, Json]) -> bool:
+    """Return whether a shape has bounds, so that it needs a name inside another one."""
+    return not shape.keys().isdisjoint(_BOUNDS) and "prefixItems" not in shape
+
+
+def union(branches: Sequence[Schema]) -> Schema:
+    """Return the union of shapes: flat, without duplicates, null last."""
+    flat: dict[str, Schema] = {}
+    values: list[Json] = []
+    for branch in (part for each in branches for part in each.get("anyOf", [each])):
+        if is_any(branch):
+            return {**ANY}
+        if branch.keys() == {"enum"}:
+            values += branch["enum"]
+            flat["enum"] = {"enum": values}
+        else:
+            flat[json.dumps(branch, sort_keys=True)] = branch
+    if values:
+        flat["enum"] = {"enum": list({key(value): value for value in values}.values())}
+    parts = sorted(flat.values(), key=lambda part: part == NULL)
+    if len(parts) == 2 and parts[1] == NULL and (nullable := _nullable(parts[0])):  # noqa: PLR2004
+        return nullable
+    return parts[0] if len(parts) == 1 else {"anyOf": parts}
+
+
+def key(value: Json) -> str:
+    """Return a text that is equal for values that JSON Schema takes for equal."""
+    match value:
+        case bool() | str() | None:
+            return json.dumps(value)
+        case float() if value.is_integer():
+            return str(int(value))
+        case list():
+            return f"[{','.join(map(key, value))}]"
+        case dict():
+            members = sorted((json.dumps(name), key(part)) for name, part in value.items())
+            return f"{{{','.join(f'{name}:{part}' for name, part in members)}}}"
+        case _:
+            return str(value)
+
+
+def references(schema: Json) -> Iterator[str]:
+    """Yield the names of the definitions that a schema or a shape refers to."""
+    match schema:
+        case list():
+            for part in schema:
+                yield from references(part)
+        case dict():
+            if name := ref_name(schema):
+                yield name
+            for keyword, part in schema.items():
+                if keyword in NAMED:
+                    yield from references(list(part.values()))
+                elif keyword not in _VALUES:
+                    yield from references(part)
+        case _:
+            pass
+
+
+def _nullable(shape: Schema) -> Schema | None:
+    """Return a shape with null, where that takes no union."""
+    if "enum" in shape:
+        values = shape["enum"]
+        return shape if None in values else {**shape, "enum": [*values, None]}
+    kind = shape.get("type")
+    simple = isinstance(kind, str) and kind != "object" and "prefixItems" not in shape
+    return {**shape, "type": [kind, "null"]} if simple and "customTypePath" not in shape else None
