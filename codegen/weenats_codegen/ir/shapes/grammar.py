@@ -76,7 +76,12 @@ def is_class(shape: Mapping[str, Json]) -> bool:
 
 def is_bounded(shape: Mapping[str, Json]) -> bool:
     """Return whether a shape has bounds, so that it needs a name inside another one."""
-    return not shape.keys().isdisjoint(_BOUNDS) and "prefixItems" not in shape
+    return not shape.keys().isdisjoint(_BOUNDS)
+
+
+def holds_bounds_with_null(shape: Mapping[str, Json]) -> bool:
+    """Return whether a shape can be combined with null and keep its bounds without a name."""
+    return shape.get("type") != "object" and "prefixItems" not in shape
 
 
 def union(branches: Sequence[Schema]) -> Schema:
@@ -139,5 +144,5 @@ def _nullable(shape: Schema) -> Schema | None:
         values = shape["enum"]
         return shape if None in values else {**shape, "enum": [*values, None]}
     kind = shape.get("type")
-    simple = isinstance(kind, str) and kind != "object" and "prefixItems" not in shape
-    return {**shape, "type": [kind, "null"]} if simple and "customTypePath" not in shape else None
+    is_simple = isinstance(kind, str) and holds_bounds_with_null(shape)
+    return {**shape, "type": [kind, "null"]} if is_simple and "customTypePath" not in shape else None

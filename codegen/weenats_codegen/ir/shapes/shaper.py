@@ -25,6 +25,7 @@ from weenats_codegen.ir.shapes.grammar import (
     TYPES,
     Json,
     Schema,
+    holds_bounds_with_null,
     is_any,
     is_bounded,
     key,
@@ -179,6 +180,9 @@ class Shaper:
     def _values(self, schema: Schema, options: list[Json], place: Place) -> Schema:
         """Return the shape of an enumeration; all of its schema decides which values are left."""
         values = allowed_values(schema, options, self._definitions)
+        if not values:
+            self.drop(place, "enum")
+            return {**ANY}
         names = member_names(schema, values)
         if names is not None:
             self.drop(place, "enum")
@@ -237,7 +241,7 @@ class Shaper:
 
     def _with_siblings(self, branch: Json, beside: Schema) -> Json:
         """Return a branch with what stands beside the choice, unless that adds nothing."""
-        if not beside or not branch:
+        if not beside or branch is False:
             return branch
         if beside.keys() == {"type"}:
             inner = self._conjoiner.conjoin(branch, lambda _: None)
@@ -297,8 +301,8 @@ class Shaper:
         self, shape: Schema, inner: Place, place: Place, is_single: bool  # noqa: FBT001
     ) -> Schema:
         """Return the shape of a branch; together with null alone, it may keep its bounds."""
-        holds = is_single and (place.is_member or place.is_whole) and shape.get("type") != "object"
-        return shape if holds else self._without_bounds(shape, inner)
+        has_room = is_single and (place.is_member or place.is_whole)
+        return shape if has_room and holds_bounds_with_null(shape) else self._without_bounds(shape, inner)
 
     def _typed(self, kind: str, keywords: Schema, place: Place, source: Schema) -> Schema:
         """Return the shape of the values of one type."""
