@@ -51,10 +51,11 @@ _APPLICATORS: Final = frozenset({
 _DRAFT_4: Final = _ASSERTIONS | _APPLICATORS | {"format"}
 _DRAFT_6: Final = _DRAFT_4 | {"const", "contains", "propertyNames"}
 _DRAFT_7: Final = _DRAFT_6 | {"if", "then", "else"}
-_DRAFT_2019: Final = _DRAFT_7 - {"dependencies"} | {
+_DRAFT_2019: Final = _DRAFT_7 | {
     "dependentRequired", "dependentSchemas", "maxContains", "minContains", "unevaluatedItems",
     "unevaluatedProperties",
 }  # fmt: skip
+"""`dependencies` has been replaced since draft-07, and is still what validators enforce."""
 _DRAFT_2020: Final = _DRAFT_2019 - {"additionalItems"} | {"prefixItems"}
 _ANNOTATIONS: Final = frozenset({
     "title", "description", "examples", "default", "deprecated", "readOnly", "writeOnly",
@@ -187,7 +188,7 @@ DRAFT_2020: Final = Dialect(
 )
 UNDECLARED: Final = replace(
     DRAFT_2020,
-    keywords=_DRAFT_2020 | {"additionalItems", "dependencies"},
+    keywords=_DRAFT_2020 | {"additionalItems"},
     is_lenient=True,
     has_openapi_keywords=True,
 )

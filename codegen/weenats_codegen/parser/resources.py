@@ -38,7 +38,7 @@ _VENDOR: Final = (
 _CONTAINERS: Final = (("components", "schemas"), ("components", "messages"), ("definitions",))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Resource:
     """A schema with a URI of its own.
 
