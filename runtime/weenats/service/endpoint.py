@@ -66,11 +66,8 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
-        links = tuple(interceptors)
-        # One pass reads all of a request, unless an interceptor may refuse its caller.
-        self._decode = self._codec.decode_request if links else self._codec.decode_at_once
         self._logged_unimplemented = False
-        self._call = chain(links, self._handle)
+        self._call = chain(interceptors, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -103,7 +100,7 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            request = self._decode(job.delivery.payload)
+            request = self._codec.decode_request(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
@@ -254,8 +251,8 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         side="server",
         operation=operation,
         key=request.key,
-        payload=request.payload,
-        received=request if request.is_unread else None,
+        payload=None,
+        received=request,
         message_id=message_id,
         timestamp=metadata["timestamp"],
         correlation_id=correlation.get("correlationId", message_id),
