@@ -78,6 +78,7 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
+        self._create_task = asyncio.get_running_loop().create_task
         self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](
@@ -213,7 +214,7 @@ class Admission:
     def _start(self, job: Job) -> None:
         self._running.add(job)
         job.variables = self._variables.copy()
-        job.task = asyncio.get_running_loop().create_task(self._run(job), context=job.variables)
+        job.task = self._create_task(self._run(job), context=job.variables)
 
     async def _run(self, job: Job) -> None:
         started = job.started = self._clock()

@@ -29,8 +29,8 @@ def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"
     """
     if not isinstance(value, declared):
         raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
-    serializer = declared.__pydantic_serializer__
-    return cast("bytes", serializer.to_json(value, by_alias=True, warnings=warnings))
+    data: bytes = declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings=warnings)
+    return data
 
 
 def dump_checked(value: object, declared: type[Any]) -> bytes:

@@ -11,7 +11,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
-from weenats.context import CURRENT, RequestContext, Response, received_context
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -258,7 +258,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         correlation_id=correlation.get("correlationId", message_id),
         causation_id=correlation.get("causationId"),
         token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=received_context(metadata),
+        metadata_context=received_context(metadata) if "context" in metadata else NO_CONTEXT,
         headers=job.delivery.headers,
         deadline=job.deadline,
         work=job,

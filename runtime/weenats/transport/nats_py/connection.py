@@ -129,8 +129,8 @@ class NatsConnection(SteadyClient):
     @property
     def is_full(self) -> bool:
         """Whether the buffer is full, because there is no connection or the server is too slow."""
-        limit = _MAX_UNSENT_BYTES if self.is_connected else _MAX_KEPT_BYTES
-        return self._pending_data_size > limit
+        size = self._pending_data_size
+        return size > _MAX_KEPT_BYTES and (size > _MAX_UNSENT_BYTES or not self.is_connected)
 
     @property
     def is_private(self) -> bool:
@@ -317,9 +317,12 @@ class NatsConnection(SteadyClient):
         if interest is None:
             return
         try:
-            interest.on_delivery(
-                Delivery(decode_subject(subject), decode_subject(reply), payload, block)
-            )
+            try:
+                delivery = Delivery(subject.decode(), reply.decode(), payload, block)
+            except UnicodeDecodeError:  # rare: `decode_subject` does it for any bytes
+                names = decode_subject(subject), decode_subject(reply)
+                delivery = Delivery(*names, payload, block)
+            interest.on_delivery(delivery)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 
