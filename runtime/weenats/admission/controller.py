@@ -52,7 +52,8 @@ class Admission:
 
     A job is refused immediately when the queue is full, when it waited too long, when its deadline
     passed or would pass before it could be finished, when its caller cancels it, or when the drain
-    budget is spent. If it runs already, its task is cancelled.
+    budget is spent. If it runs already, its task is cancelled. Tasks run on the event loop that is
+    running when the controller is created.
 
     Args:
         max_concurrency: how many jobs run at once.
