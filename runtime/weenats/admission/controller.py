@@ -228,14 +228,15 @@ class Admission:
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0
-            self._service_times.add(job.worker, self._clock() - started, cut_short=cut_short)
+            self._service_times.add(job.worker, self._clock() - started, cut_short)
             self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:
         self._untrack(job)
         self._running.discard(job)
         job.task = job.variables = None  # breaks the reference cycle of job, task and context
-        self._start_next()
+        if self._queue or self._idle is not None:
+            self._start_next()
 
     def _start_next(self) -> None:
         while len(self._running) < self._max_concurrency:
@@ -300,7 +301,7 @@ class ServiceTimes:
     def __init__(self) -> None:
         self._least: dict[Worker, float] = {}
 
-    def add(self, worker: Worker, duration: float, *, cut_short: bool) -> None:
+    def add(self, worker: Worker, duration: float, cut_short: bool) -> None:  # noqa: FBT001 - each job
         """Count a job.
 
         Args:

@@ -47,9 +47,10 @@ class Request:
     Args:
         key: the key of the aggregate.
         metadata: the metadata of the message as on the wire, None when there is none.
-        read: checks the payload and returns it, or raises what is wrong with it.
-        data: the bytes of the request, for `read`.
-        part: the bytes of the payload, for `read`; None when its place is not known.
+        read: checks the payload and returns it, or raises what is wrong with it; it gets `data`
+            and `part`.
+        data: the bytes of the request.
+        part: the bytes of the payload; None when its place in `data` is not known.
 
     Attributes:
         key: the key of the aggregate.

@@ -247,19 +247,22 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         metadata = {"messageId": new_id, "timestamp": timestamp}
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
+    token = metadata["authentication"]["token"] if "authentication" in metadata else None
+    values = received_context(metadata) if "context" in metadata else NO_CONTEXT
     return RequestContext(
-        side="server",
-        operation=operation,
-        key=request.key,
-        payload=None,
-        received=request,
-        message_id=message_id,
-        timestamp=metadata["timestamp"],
-        correlation_id=correlation.get("correlationId", message_id),
-        causation_id=correlation.get("causationId"),
-        token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=received_context(metadata) if "context" in metadata else NO_CONTEXT,
-        headers=job.delivery.headers,
-        deadline=job.deadline,
-        work=job,
+        "server",
+        operation,
+        request.key,
+        None,  # the payload, which is unread
+        message_id,
+        correlation.get("correlationId", message_id),
+        metadata["timestamp"],
+        correlation.get("causationId"),
+        token,
+        values,
+        job.delivery.headers,
+        job.deadline,
+        None,  # the principal
+        request,
+        job,
     )
