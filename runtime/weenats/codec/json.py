@@ -10,6 +10,7 @@ from weenats.codec.violations import NOT_ALLOWED, misfit, reason
 
 __all__ = ["dump", "dump_any", "dump_checked", "has_constants", "quoted", "reject_constants"]
 _I: Final = ord("I")
+_N: Final = ord("N")
 
 
 def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
@@ -97,8 +98,8 @@ def has_constants(data: bytes) -> bool:
     Args:
         data: the text.
     """
-    # Looking for one byte takes a tenth of the time: I, which is rare.
-    return b"NaN" in data or (_I in data and b"Infinity" in data)
+    # Looking for one byte takes a tenth of the time: N and I are rare in payloads.
+    return (_N in data and b"NaN" in data) or (_I in data and b"Infinity" in data)
 
 
 def _reject(text: str) -> Any:

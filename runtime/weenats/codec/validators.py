@@ -14,7 +14,9 @@ from weenats.model import OMIT_NONE, Model
 
 __all__ = ["CLOSED", "typed_dict", "validator"]
 _STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-CLOSED: Final = ConfigDict(**_STRICT, extra="forbid")
+CLOSED: Final = ConfigDict(
+    strict=True, allow_inf_nan=False, hide_input_in_errors=True, extra="forbid"
+)
 """Refuses members that the model does not have, which are ignored otherwise."""
 
 
