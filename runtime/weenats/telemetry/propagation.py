@@ -7,9 +7,8 @@ log entry; the propagators of the OpenTelemetry API would log a line for each su
 from __future__ import annotations
 
 import re
-from functools import partial
 from random import getrandbits
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import quote, unquote
 
 from opentelemetry.baggage import get_all, set_baggage
@@ -82,19 +81,23 @@ class DeferredSpan(NonRecordingSpan):
     Most requests of traces that are not sampled never need the ids.
 
     Args:
-        make: returns the ids.
+        make: returns the ids, made from `source`.
+        source: what the ids are made from.
+
+    Attributes:
         is_sampled: whether the trace is sampled.
     """
 
-    def __init__(self, make: Callable[[], SpanContext], *, is_sampled: bool) -> None:
-        super().__init__(INVALID_SPAN_CONTEXT)
-        self.is_sampled = is_sampled
+    def __init__(self, make: Callable[[Any], SpanContext], source: object) -> None:
+        self._context = INVALID_SPAN_CONTEXT
+        self.is_sampled = False
         self._make = make
+        self._source = source
 
     @override
     def get_span_context(self) -> SpanContext:
         if self._context is INVALID_SPAN_CONTEXT:
-            self._context = self._make()
+            self._context = self._make(self._source)
         return self._context
 
 
@@ -109,7 +112,8 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
     """
     found = _lone_traceparent(headers)
     if found is not None:
-        span = DeferredSpan(partial(_remote, found), is_sampled=found[3][1] in _SAMPLED_DIGITS)
+        span = DeferredSpan(_remote, found)
+        span.is_sampled = found[3][1] in _SAMPLED_DIGITS
         return Context({_SPAN: span})
     context = _received_trace(headers)
     received = _received_baggage(headers)
@@ -164,7 +168,7 @@ def with_span(context: Context, span: Span) -> Context:
 
 def unsampled_root() -> DeferredSpan:
     """Return the root span of a new trace that is not recorded, neither here nor downstream."""
-    return DeferredSpan(_new_unsampled, is_sampled=False)
+    return DeferredSpan(_new_unsampled, None)
 
 
 def unsampled_child(parent: Span) -> DeferredSpan:
@@ -173,7 +177,7 @@ def unsampled_child(parent: Span) -> DeferredSpan:
     Args:
         parent: the parent span.
     """
-    return DeferredSpan(partial(_unsampled_child, parent), is_sampled=False)
+    return DeferredSpan(_unsampled_child, parent)
 
 
 def _remote(found: re.Match[bytes]) -> SpanContext:
@@ -183,7 +187,7 @@ def _remote(found: re.Match[bytes]) -> SpanContext:
     )
 
 
-def _new_unsampled() -> SpanContext:
+def _new_unsampled(_: None) -> SpanContext:
     return SpanContext(
         getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
     )
