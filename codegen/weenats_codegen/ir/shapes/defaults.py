@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from weenats_codegen.ir.shapes.enumeration import type_of
-from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name
+from weenats_codegen.ir.shapes.grammar import Json, Schema, is_class, key, ref_name
 
 
 def settle_defaults(shapes: Mapping[str, Schema]) -> None:
@@ -34,7 +34,7 @@ def _python(default: Json, shape: Schema, shapes: Mapping[str, Schema]) -> tuple
     if "enum" in shape:
         is_value = key(default) in map(key, shape["enum"])
         return (default,) if is_value and "x-enum-varnames" not in shape else None
-    if "customTypePath" in shape:
+    if "customTypePath" in shape or is_class(shape):
         return None
     kinds = shape.get("type")
     for kind in kinds if isinstance(kinds, list) else [kinds]:
