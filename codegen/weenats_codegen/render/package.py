@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
 from weenats_codegen.render import literals
+from weenats_codegen.render.json_schemas import render_json_schemas
 from weenats_codegen.render.models import render_models
 from weenats_codegen.reserved import MARK
 
@@ -19,6 +20,7 @@ STUBS: Final = (HANDLERS, "app.py")
 
 _MODULES: Final = ("errors.py", "operations.py", "client.py", "service.py", "__init__.py", *STUBS)
 _MAX_PATH_LENGTH: Final = 60
+_MODEL: Final = "weenats.model.Model"
 
 
 def render(contract: Contract) -> dict[str, str]:
@@ -47,8 +49,10 @@ def render(contract: Contract) -> dict[str, str]:
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
     files["models.py"] = render_models(
-        contract.schema, base_class="weenats.model.Model", header=f"{header}\n{title}\n"
+        contract.shapes.definitions, base_class=_MODEL, header=f"{header}\n{title}\n"
     )
+    if contract.judged:
+        files["json_schemas.py"] = render_json_schemas(contract, header)
     files["py.typed"] = ""
     return files
 

@@ -8,6 +8,7 @@ is checked against the schema itself at run time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from weenats_codegen import naming
@@ -46,6 +47,7 @@ def shape(
     definitions: Mapping[str, Json],
     roots: Iterable[str],
     class_name: Callable[[str], str] = naming.class_name,
+    taken: AbstractSet[str] = frozenset(),
 ) -> Shapes:
     """Return the shapes of some schemas.
 
@@ -53,8 +55,9 @@ def shape(
         definitions: The flat bundle: schemas by class name, whose references are `#/$defs/NAME`.
         roots: The definitions that messages consist of.
         class_name: Makes a class name of a name in a schema.
+        taken: Names that no other class may have.
     """
-    shaper = Shaper(definitions, class_name)
+    shaper = Shaper(definitions, class_name, taken)
     for name in sorted(definitions):
         shaper.add(name)
     shapes = shaper.shapes

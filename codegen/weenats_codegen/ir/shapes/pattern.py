@@ -19,6 +19,10 @@ _DOT: Final = r"[^\n\r\x{2028}\x{2029}]"
 _SPECIAL: Final = frozenset("^$\\.*+?()[]{}|")
 _SPECIAL_IN_CLASS: Final = frozenset("^\\[]-&~")
 _ESCAPABLE: Final = frozenset("^$\\.*+?()[]{}|/-")
+_HEX: Final = {"x": 2, "u": 4}
+_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
+_FIRST_SURROGATE: Final = 0xD800
+_LAST_SURROGATE: Final = 0xDFFF
 _MAX_COUNT: Final = 1000
 
 
@@ -152,21 +156,28 @@ def _escape(reader: _Reader) -> str:
         return f"[{_CLASSES[letter]}]"
     if letter.lower() in _CLASSES:
         return f"[^{_CLASSES[letter.lower()]}]"
+    return _character(letter, reader)
+
+
+def _character(letter: str, reader: _Reader) -> str:
+    """Return the escape of one character, whose letter has been read."""
     if letter in _CONTROLS:
         return _CONTROLS[letter]
-    return f"\\{_escaped(letter)}"
-
-
-def _escaped(letter: str) -> str:
+    if letter in _HEX:
+        digits = "".join(reader.take() for _ in range(_HEX[letter]))
+        if set(digits) <= _DIGITS and not _FIRST_SURROGATE <= int(digits, 16) <= _LAST_SURROGATE:
+            return f"\\{letter}{digits}"
     if letter not in _ESCAPABLE:
         raise _UnsupportedError
-    return letter
+    return f"\\{letter}"
 
 
 def _class(reader: _Reader) -> str:
     negated = "^" if reader.skip("^") else ""
     items = ""
     while not reader.skip("]"):
+        if items and not items.endswith("-") and reader.skip("-]"):
+            return f"[{negated}{items}-]"
         items += _class_item(reader)
     if not items:
         raise _UnsupportedError
@@ -192,4 +203,4 @@ def _class_member(reader: _Reader) -> tuple[str, bool]:
     letter = reader.take()
     if letter in _CLASSES:
         return _CLASSES[letter], True
-    return _CONTROLS.get(letter) or f"\\{_escaped(letter)}", False
+    return _character(letter, reader), False

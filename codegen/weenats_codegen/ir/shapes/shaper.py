@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -72,20 +73,24 @@ class Shaper:
     """
 
     def __init__(
-        self, definitions: Mapping[str, Json], class_name: Callable[[str], str] = naming.class_name
+        self,
+        definitions: Mapping[str, Json],
+        class_name: Callable[[str], str],
+        taken: AbstractSet[str],
     ) -> None:
         """Initialize.
 
         Args:
             definitions: The schemas, by the names of their classes.
             class_name: Makes a class name of a name in a schema.
+            taken: Names that no other class may have.
         """
         self.shapes: Final[dict[str, Schema]] = {}
         self.reasons: Final[dict[str, list[Reason]]] = {}
         self.class_name: Final = class_name
         self._definitions: Final = definitions
         self._conjoiner: Final = Conjoiner(definitions)
-        self._taken: Final = set(definitions)
+        self._taken: Final = {*definitions, *taken}
         self._pending: Final[list[tuple[str, Callable[[], Schema]]]] = []
         self._combined: Final[dict[str, tuple[str, list[Reason]]]] = {}
         self._current = ""
