@@ -36,6 +36,7 @@ DOCUMENTATION: Final = frozenset({
     "discriminator", "contentEncoding", "contentMediaType", "x-enum-varnames", "x-python-type",
 })  # fmt: skip
 """The keywords of a bundle that allow and refuse no value."""
+_DESCRIPTIONS: Final = frozenset({"title", "description", "examples", "deprecated"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Bundle:
 def subschemas(
     schema: Mapping[str, JsonValue],
 ) -> Iterator[tuple[tuple[str | int, ...], JsonValue]]:
-    """Yield the schemas directly inside a schema of a bundle, each with the path that leads to it."""
+    """Yield the schemas directly inside a schema of a bundle, each with the path to it."""
     for key, value in schema.items():
         if key in ONE:
             yield (key,), value
@@ -111,6 +112,17 @@ def map_schemas(schema: JsonValue, change: Callable[[Schema], Schema]) -> JsonVa
         else:
             result[key] = value
     return result
+
+
+def without_descriptions(bundle: Bundle) -> Schema:
+    """Return the definitions of a bundle without what is only text for people."""
+    return {
+        name: map_schemas(
+            schema,
+            lambda part: {key: part[key] for key in part if key not in _DESCRIPTIONS},
+        )
+        for name, schema in bundle.definitions.items()
+    }
 
 
 def references(schema: JsonValue) -> Iterator[str]:
