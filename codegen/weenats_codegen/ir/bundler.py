@@ -21,6 +21,7 @@ from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, quoted
 from weenats_codegen.parser.dialects import Ref, Tree, translated
 from weenats_codegen.parser.refs import split
 from weenats_codegen.parser.resources import Place
+from weenats_codegen.parser.text import visible
 from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ _IN_PLACE: Final = frozenset({
     "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
 })  # fmt: skip
 """Keywords whose schemas apply to the same value."""
+_TEXTS: Final = frozenset({"title", "description"})
 _OWN_NAMES: Final = {
     "details": "{name}-details",
     "parameters": "{name}-parameters",
@@ -116,7 +118,9 @@ def bundle_contract(source: Source) -> Bundle:
         source: The contract. Names that its package exports are avoided.
     """
     return bundle_members(
-        source.resources, contract_members(source.root), taken=frozenset(name for name, _ in exports(source.root))
+        source.resources,
+        contract_members(source.root),
+        taken=frozenset(name for name, _ in exports(source.root)),
     )
 
 
@@ -240,7 +244,7 @@ class _Bundler:
         member = self._members.get(place.node.location)
         if member is None or member.description is None or not isinstance(content, dict):
             return content
-        return {"description": member.description, **content}
+        return {"description": visible(str(member.description)), **content}
 
     def _define(self, target: _Target, direction: Direction) -> _Key:
         """Return the key of a definition; its content follows later.
@@ -326,7 +330,9 @@ class _Bundler:
 
     def _report_circle(self, ref: Ref) -> None:
         message = f"the {ref.keyword} {quoted(ref.uri)} leads to a circle of $refs"
-        self._diagnostics.add(Diagnostic(ref.location, message, "write the schema out in one of them"))
+        self._diagnostics.add(
+            Diagnostic(ref.location, message, "write the schema out in one of them")
+        )
 
     def _reference(self, ref: Ref, state: _State) -> _Key | None:
         """Return the definition that a reference leads to, None if there is none."""
@@ -373,6 +379,8 @@ class _Bundler:
                 result[key] = [self._tree(part, inner) for part in value]
             elif key in NAMED and isinstance(value, dict):
                 result[key] = {name: self._tree(part, inner) for name, part in value.items()}
+            elif key in _TEXTS and isinstance(value, str):
+                result[key] = visible(value)
             elif key == "discriminator" and isinstance(value, dict):
                 result[key] = self._discriminator(value, state)
             else:
@@ -388,9 +396,7 @@ class _Bundler:
         result: dict[str, JsonValue] = {"propertyName": cast("str", tree["propertyName"])}
         return {**result, "mapping": mapping} if mapping else result
 
-    def _refer(
-        self, container: dict[str, JsonValue], member: str, ref: Ref, state: _State
-    ) -> None:
+    def _refer(self, container: dict[str, JsonValue], member: str, ref: Ref, state: _State) -> None:
         """Write a reference into a schema; the name of its target follows in `bundle`."""
         target = self._reference(ref, state)
         if target is not None:

@@ -36,9 +36,7 @@ def with_discriminator(
     key = next((key for key in _UNIONS if isinstance(tree.get(key), list)), None)
     if key is None or not mapping.mapping or not schema.context.dialect.has_openapi_keywords:
         return result
-    branches = [
-        (branch, _ref(branch)) for branch in schema.node.get(key).items if branch.mapping
-    ]
+    branches = [(branch, _ref(branch)) for branch in schema.node.get(key).items if branch.mapping]
     by_name = {_last_name(ref.uri): ref for _, ref in branches if ref is not None}
     refs: dict[str, Tree] = {}
     names: dict[Location, list[str]] = {}

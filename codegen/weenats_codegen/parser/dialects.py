@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 import jsonschema_rs
 
+from weenats_codegen.parser.patterns import normalized
 from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
@@ -324,11 +325,23 @@ def _part(part: Node, key: str) -> Tree:
             name: member.value if isinstance(member.value, list) else member
             for name, member in part.members.items()
         }
+    if key == "patternProperties":
+        return _by_pattern(part) if isinstance(value, dict) else None
     if key in NAMED:
         return dict(part.members) if isinstance(value, dict) else None
+    if key == "pattern":
+        return normalized(value) if isinstance(value, str) else None
     if key in _COUNTS | _BOUNDS and isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _by_pattern(schemas: Node) -> Tree:
+    result: dict[str, Tree] = {}
+    for pattern, schema in schemas.members.items():
+        meant = normalized(pattern)
+        result[meant] = {"allOf": [result[meant], schema]} if meant in result else schema
+    return result
 
 
 def _ref(schema: Node, keyword: str) -> Ref:

@@ -343,7 +343,6 @@ class Resources:
             self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
             return known
 
-
     def _meta_schema(self, uri: str) -> Schema:
         """Return the meta-schema with a URI, empty if no file of the folder has it."""
         self._add_all_files()

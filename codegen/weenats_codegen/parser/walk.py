@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, Self
 
 from pydantic import JsonValue
 
-from weenats_codegen.parser import keywords
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
 
 Schema = dict[str, "JsonValue"]
@@ -86,21 +85,3 @@ def contract_schemas(contract: Node) -> Iterator[Node]:
     for section, keys in OPERATION_SCHEMAS.items():
         for entry in contract.get(section).members.values():
             yield from (entry.get(key) for key in keys if key in entry.mapping)
-
-
-def parts(schema: Node) -> Iterator[Node]:
-    """Yield the schemas directly inside a schema; values of enums and examples are not schemas."""
-    for key in keywords.ONE:
-        if key in schema.mapping:
-            yield schema.get(key)
-    for key in keywords.MANY:
-        yield from schema.get(key).items
-    for key in keywords.NAMED:
-        yield from schema.get(key).members.values()
-
-
-def walk(schema: Node) -> Iterator[Node]:
-    """Yield a schema and every schema inside it."""
-    yield schema
-    for part in parts(schema):
-        yield from walk(part)

@@ -19,15 +19,17 @@ def settle_discriminators(shapes: Mapping[str, Schema]) -> None:
 def _is_usable(tag: str, union: Schema, shapes: Mapping[str, Schema]) -> bool:
     """Return whether every branch is a class with its own values of a required member."""
     seen: set[str] = set()
+    kinds: set[type] = set()
     for branch in union["anyOf"]:
         if branch == NULL:
             continue
         values = _tag_values(tag, _followed(branch, shapes), shapes)
         texts = set(map(key, values))
-        if not values or not all(isinstance(value, str) for value in values) or seen & texts:
+        kinds |= set(map(type, values))
+        if not values or seen & texts:
             return False
         seen |= texts
-    return True
+    return len(kinds) == 1 and kinds <= {str, int, bool}
 
 
 def _tag_values(tag: str, shape: Schema, shapes: Mapping[str, Schema]) -> list[Json]:
