@@ -1,11 +1,13 @@
 """The JSON Schemas of the parts whose models do not enforce them: json_schemas.py."""
 
 import json
+from typing import Final
 
 from weenats_codegen.ir.bundle import judge_text
 from weenats_codegen.ir.contract import Contract
+from weenats_codegen.render.literals import LINE_LENGTH
 
-_NOQA = "# ruff: noqa: E501 - a line for each schema, however long it is"
+_NOQA: Final = "# ruff: noqa: E501 - a line for each schema, however long it is\n"
 
 
 def render_json_schemas(contract: Contract, header: str) -> str:
@@ -21,9 +23,11 @@ def render_json_schemas(contract: Contract, header: str) -> str:
         for name, schema in definitions.items()
     ]
     pieces = ['{"$defs":{', *(f"{line}," for line in lines[:-1]), lines[-1], "}}"]
-    text = "\n".join(f"    {piece!r}" for piece in pieces)
+    rows = [f"    {piece!r}" for piece in pieces]
+    text = "\n".join(rows)
+    noqa = _NOQA if max(map(len, rows)) > LINE_LENGTH else ""
     return (
-        f"{header}\n{_NOQA}\n"
+        f"{header}\n{noqa}"
         f'"""The JSON Schemas of {contract.service} that models do not enforce alone."""\n\n'
         "from typing import Final\n\nfrom weenats.schema import JsonSchemas\n\n"
         f"JSON_SCHEMAS: Final = JsonSchemas(\n{text}\n)\n"
