@@ -387,14 +387,14 @@ class _Bundler:
                 result[key] = cast("JsonValue", value)
         return result
 
-    def _discriminator(self, tree: dict[str, Tree], state: _State) -> JsonValue:
+    def _discriminator(self, tree: Mapping[str, Tree], state: _State) -> JsonValue:
         mapping: dict[str, JsonValue] = {}
         refs = tree.get("mapping")
         for name, ref in refs.items() if isinstance(refs, dict) else ():
             if isinstance(ref, Ref):
                 self._refer(mapping, name, ref, state)
-        result: dict[str, JsonValue] = {"propertyName": cast("str", tree["propertyName"])}
-        return {**result, "mapping": mapping} if mapping else result
+        name = cast("str", tree["propertyName"])
+        return {"propertyName": name, "mapping": mapping} if mapping else {"propertyName": name}
 
     def _refer(self, container: dict[str, JsonValue], member: str, ref: Ref, state: _State) -> None:
         """Write a reference into a schema; the name of its target follows in `bundle`."""
@@ -424,7 +424,7 @@ def _without_evaluated_contains(tree: dict[str, Tree]) -> dict[str, Tree]:
         return tree
     rest = {key: value for key, value in tree.items() if key not in moved}
     parts = rest.get("allOf")
-    hidden: Tree = {"not": {"not": moved}}
+    hidden = {"not": {"not": moved}}
     return {**rest, "allOf": [*(parts if isinstance(parts, list) else []), hidden]}
 
 

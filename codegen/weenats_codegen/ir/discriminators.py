@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from weenats_codegen.ir.members import parts_of
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.dialects import Ref, Tree
-from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
     from weenats_codegen.parser.diagnostics import Location
     from weenats_codegen.parser.resources import Place, Resources
+    from weenats_codegen.parser.walk import Node
 
 _UNIONS: Final = ("oneOf", "anyOf")
 
@@ -36,25 +36,22 @@ def with_discriminator(
     key = next((key for key in _UNIONS if isinstance(tree.get(key), list)), None)
     if key is None or not mapping.mapping or not schema.context.dialect.has_openapi_keywords:
         return result
-    branches = [(branch, _ref(branch)) for branch in schema.node.get(key).items if branch.mapping]
+    branches = [(branch, _ref(branch)) for branch in schema.node.get(key).items]
     by_name = {_last_name(ref.uri): ref for _, ref in branches if ref is not None}
-    refs: dict[str, Tree] = {}
-    names: dict[Location, list[str]] = {}
+    refs: dict[str, Ref] = {}
+    names: dict[Location | None, list[str]] = {}
     for name, value in mapping.mapping.items():
         uri = str(value)
-        ref = by_name.get(uri, Ref(mapping.location.child(name), uri))
-        refs[name] = ref
-        if (target := _target(resources, schema, ref)) is not None:
-            names.setdefault(target, []).append(name)
+        refs[name] = by_name.get(uri, Ref(mapping.location.child(name), uri))
+        names.setdefault(_target(resources, schema, refs[name]), []).append(name)
     demanding: list[Tree] = []
-    for branch in schema.node.get(key).items:
-        ref = _ref(branch)
+    for branch, ref in branches:
         target = None if ref is None else _target(resources, schema, ref)
         if ref is None or target is None or _restricts(resources, resources.place(branch), member):
             demanding.append(branch)
             continue
         allowed = names.get(target, [_last_name(ref.uri)])
-        demand: Tree = {"required": [member], "properties": {member: {"enum": [*allowed]}}}
+        demand: Tree = {"required": [member], "properties": {member: {"enum": allowed}}}
         demanding.append({"allOf": [branch, demand]})
     return {**result, key: demanding, "discriminator": {"propertyName": member, "mapping": refs}}
 

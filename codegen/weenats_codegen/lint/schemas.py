@@ -121,8 +121,8 @@ def _check_patterns(schema: Node, dialect: Dialect) -> Iterator[Diagnostic]:
         if isinstance(pattern.value, str):
             yield from _check_pattern(pattern, pattern.value)
     if "patternProperties" in dialect.keywords:
-        for pattern, part in schema.get("patternProperties").members.items():
-            yield from _check_pattern(part, pattern)
+        for name, part in schema.get("patternProperties").members.items():
+            yield from _check_pattern(part, name)
 
 
 def _check_pattern(place: Node, pattern: str) -> Iterator[Diagnostic]:

@@ -4,7 +4,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from weenats_codegen.lint.validation import Violation, violations
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted

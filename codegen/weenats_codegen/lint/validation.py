@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 from pydantic import JsonValue
@@ -62,19 +62,18 @@ def schema_violations(schema: JsonValue, draft: int) -> Iterator[Violation]:
     validator = _meta_validator(draft)
     if not validator.is_valid(schema):
         for error in validator.iter_errors(schema):
-            yield Violation(tuple(error.instance_path), error.kind.name, None, {}, error.instance)
+            path, kind = tuple(error.instance_path), error.kind
+            yield Violation(path, kind.name, kind.value, {}, error.instance)
 
 
 def _violation(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Violation:
     path = tuple(error.instance_path)
-    steps = error.schema_path
+    steps = [str(step) for step in error.schema_path]
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
         return Violation(path, "propertyNames", None, {}, error.kind.error.instance, is_name=True)
-    holder = cast("dict[str, Any]", schema)
     for step in steps[:-1]:
-        holder = holder[step]
-    keyword = str(steps[-1])
-    return Violation(path, keyword, holder[keyword], holder, error.instance)
+        schema = schema[step]
+    return Violation(path, steps[-1], schema[steps[-1]], schema, error.instance)
 
 
 @cache

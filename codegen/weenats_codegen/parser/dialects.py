@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 import jsonschema_rs
 
 from weenats_codegen.parser.patterns import normalized
-from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
+    from weenats_codegen.parser.walk import Node
 
 
 class Ref(NamedTuple):
@@ -37,7 +37,7 @@ class Ref(NamedTuple):
     keyword: str = "$ref"
 
 
-Tree: TypeAlias = "JsonValue | Node | Ref | list[Tree] | dict[str, Tree]"
+Tree: TypeAlias = "JsonValue | Node | Ref | Sequence[Tree] | Mapping[str, Tree]"
 """A translated schema: JSON whose inner schemas are still nodes, whose references are `Ref`s."""
 
 _ASSERTIONS: Final = frozenset({
@@ -285,9 +285,10 @@ def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
         dialect: Its dialect.
     """
     if dialect.hides_siblings(schema.mapping):
-        kept = {key: schema.mapping[key] for key in _BESIDE_REF if key in schema.mapping}
-        return {"$ref": _ref(schema, "$ref"), **kept}
-    result: dict[str, Tree] = {}
+        result: dict[str, Tree] = {"$ref": _ref(schema, "$ref")}
+        result.update((key, schema.mapping[key]) for key in _BESIDE_REF if key in schema.mapping)
+        return result
+    result = {}
     for key, value in schema.mapping.items():
         if key in _ANNOTATIONS:
             result[key] = value
@@ -295,8 +296,8 @@ def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
             part = _part(schema.get(key), key)
             if part is not None or key == "const":
                 result[key] = part
-    _translate_bounds(result, schema, dialect)
-    _translate_arrays(result, schema, dialect)
+    _translate_bounds(result, dialect)
+    _translate_arrays(result, dialect)
     _translate_dependencies(result)
     if "if" not in result:
         result.pop("then", None)
@@ -314,26 +315,29 @@ def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
 def _part(part: Node, key: str) -> Tree:
     """Return the value of a keyword with nodes for schemas, None if it has a wrong type."""
     value = part.value
-    if key == "items" and isinstance(value, list):
-        return list(part.items)
-    if key in ONE:
-        return part if isinstance(value, dict | bool) else None
-    if key in MANY:
-        return list(part.items) if isinstance(value, list) else None
-    if key == "dependencies":
-        return {
-            name: member.value if isinstance(member.value, list) else member
-            for name, member in part.members.items()
-        }
+    result: Tree = value
+    if isinstance(value, list) and (key in MANY or key == "items"):
+        result = part.items
+    elif key in ONE:
+        result = part if isinstance(value, dict | bool) else None
+    elif key in MANY:
+        result = None
+    elif key in NAMED:
+        result = _named(part, key) if isinstance(value, dict) else None
+    elif key == "pattern":
+        result = normalized(value) if isinstance(value, str) else None
+    elif key in _COUNTS | _BOUNDS and isinstance(value, float) and value.is_integer():
+        result = int(value)
+    return result
+
+
+def _named(schemas: Node, key: str) -> Tree:
     if key == "patternProperties":
-        return _by_pattern(part) if isinstance(value, dict) else None
-    if key in NAMED:
-        return dict(part.members) if isinstance(value, dict) else None
-    if key == "pattern":
-        return normalized(value) if isinstance(value, str) else None
-    if key in _COUNTS | _BOUNDS and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+        return _by_pattern(schemas)
+    return {
+        name: part.value if key == "dependencies" and isinstance(part.value, list) else part
+        for name, part in schemas.members.items()
+    }
 
 
 def _by_pattern(schemas: Node) -> Tree:
@@ -366,7 +370,7 @@ def _add_all_of(schema: dict[str, Tree], part: Tree) -> None:
     schema["allOf"] = [*parts, part] if isinstance(parts, list) else [part]
 
 
-def _translate_bounds(result: dict[str, Tree], schema: Node, dialect: Dialect) -> None:
+def _translate_bounds(result: dict[str, Tree], dialect: Dialect) -> None:
     """Turn the boolean exclusiveMinimum and exclusiveMaximum of draft-04 into numbers."""
     if dialect.draft != jsonschema_rs.Draft4 and not dialect.is_lenient:
         return
@@ -378,7 +382,7 @@ def _translate_bounds(result: dict[str, Tree], schema: Node, dialect: Dialect) -
                 result[exclusive] = result.pop(key)
 
 
-def _translate_arrays(result: dict[str, Tree], schema: Node, dialect: Dialect) -> None:
+def _translate_arrays(result: dict[str, Tree], dialect: Dialect) -> None:
     """Turn lists of items and additionalItems into prefixItems and items."""
     rest = result.pop("additionalItems", None)
     if isinstance(result.get("items"), list):
@@ -397,11 +401,11 @@ def _translate_dependencies(result: dict[str, Tree]) -> None:
         return
     for name, dependency in dependencies.items():
         key = "dependentRequired" if isinstance(dependency, list) else "dependentSchemas"
-        found = result.setdefault(key, {})
+        found = result.get(key, {})
         if not isinstance(found, dict) or name in found:
             _add_all_of(result, {key: {name: dependency}})
         else:
-            found[name] = dependency
+            result[key] = {**found, name: dependency}
 
 
 def _translate_openapi(result: dict[str, Tree], schema: Node) -> dict[str, Tree]:
@@ -418,5 +422,5 @@ def _translate_openapi(result: dict[str, Tree], schema: Node) -> dict[str, Tree]
         result["type"] = kinds if "null" in kinds else [*kinds, "null"]
     elif not result.keys() <= _ANNOTATIONS:
         kept: dict[str, Tree] = {key: result.pop(key) for key in _ANNOTATIONS & result.keys()}
-        return {**kept, "anyOf": [cast("Tree", result), {"type": "null"}]}
+        return {**kept, "anyOf": [result, {"type": "null"}]}
     return result

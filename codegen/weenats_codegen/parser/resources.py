@@ -239,7 +239,8 @@ class Resources:
         dialect = dialects.dialect_of_document(root.mapping)
         resource = Resource(uri, uri, root)
         self._by_uri[uri] = [resource]
-        self.used |= {root.location.file} if uri in dialects.meta_schemas() else set()
+        if uri in dialects.meta_schemas():
+            self.used.add(root.location.file)
         place = self._index(root, Context(resource, dialect))
         for path in _CONTAINERS:
             for schema in root.get(*path).members.values():
@@ -347,7 +348,7 @@ class Resources:
         """Return the meta-schema with a URI, empty if no file of the folder has it."""
         self._add_all_files()
         for file in self._reader.files.values():
-            if uri in {file.mapping.get("$id"), file.mapping.get("id")}:
+            if uri in [file.mapping.get("$id"), file.mapping.get("id")]:
                 return file.mapping
         return {}
 

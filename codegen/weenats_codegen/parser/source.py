@@ -6,7 +6,6 @@ Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
@@ -16,6 +15,7 @@ from weenats_codegen.parser.walk import contract_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from weenats_codegen.parser.walk import Node
 
