@@ -105,8 +105,8 @@ class _Rewriter:
         else:
             self._rewrite_expressions(statement.annotation)
         if isinstance(statement.value, ast.List | ast.Dict):
-            kind = _container(statement.annotation)
-            self._replace(statement.value, f"Field(default_factory={kind})")
+            factory = _factory(statement.annotation)
+            self._replace(statement.value, f"Field(default_factory={factory})")
             self._imports += "from pydantic import Field\n"
         elif statement.value is not None:
             self._rewrite_expressions(statement.value)
@@ -150,15 +150,17 @@ class _Rewriter:
         return start, self._starts[end_line - 1] + end_column
 
 
-def _container(kind: ast.expr) -> str:
-    """Return the list or the map in the type of a field."""
+def _factory(kind: ast.expr) -> str:
+    """Return the source of what makes an empty list or map, given the type of a field."""
     for node in ast.walk(kind):
         match node:
             case ast.Subscript(ast.Name("list" | "dict")):
-                return ast.unparse(_without_quotes(node, []))
+                forward: list[str] = []
+                text = ast.unparse(_without_quotes(node, forward))
+                return f"lambda: {text}()" if forward else text
             case _:
                 pass
-    return "list"
+    raise LookupError(ast.unparse(kind))
 
 
 def _without_quotes(  # noqa: PLR0911 - one for each form of a type

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from weenats_codegen.ir.shapes.conjunction import types_of
 from weenats_codegen.ir.shapes.enumeration import type_of
-from weenats_codegen.ir.shapes.grammar import Json, Schema, is_class, key, ref_name
+from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name
 
 
 def settle_defaults(shapes: Mapping[str, Schema]) -> None:
@@ -15,8 +16,10 @@ def settle_defaults(shapes: Mapping[str, Schema]) -> None:
             for member in members.values():
                 if "default" in member:
                     default = member.pop("default")
-                    if (found := _python(default, member, shapes)) is not None:
-                        member["default"] = found[0]
+                    is_container = isinstance(default, list | dict)
+                    found = _empty if is_container else _scalar
+                    if (value := found(default, member, shapes)) is not None:
+                        member["default"] = value[0]
 
 
 def _members(shape: Schema) -> Iterator[dict[str, Schema]]:
@@ -24,22 +27,31 @@ def _members(shape: Schema) -> Iterator[dict[str, Schema]]:
         yield part.get("properties", {})
 
 
-def _python(default: Json, shape: Schema, shapes: Mapping[str, Schema]) -> tuple[Json] | None:
+def _empty(default: Json, member: Schema, _: Mapping[str, Schema]) -> tuple[Json] | None:
+    """Return an empty list or map, if the type of the member is written out; None for others."""
+    branches = member.get("anyOf", [member])
+    is_written = any(
+        type_of(default) in types_of(branch)
+        and branch.keys() & {"items", "additionalProperties"}
+        and "prefixItems" not in branch
+        for branch in branches
+    )
+    return (default,) if is_written and not default else None
+
+
+def _scalar(default: Json, member: Schema, shapes: Mapping[str, Schema]) -> tuple[Json] | None:
     """Return a default as the type of its member has it, None if the type cannot have it."""
+    shape = member
     while name := ref_name(shape):
         shape = shapes[name]
     if "anyOf" in shape:
-        found = (_python(default, branch, shapes) for branch in shape["anyOf"])
+        found = (_scalar(default, branch, shapes) for branch in shape["anyOf"])
         return next((each for each in found if each is not None), None)
     if "enum" in shape:
         is_value = key(default) in map(key, shape["enum"])
         return (default,) if is_value and "x-enum-varnames" not in shape else None
-    if "customTypePath" in shape or is_class(shape):
-        return None
-    kinds = shape.get("type")
-    for kind in kinds if isinstance(kinds, list) else [kinds]:
-        if kind == type_of(default) or (kind == "number" and type_of(default) == "integer"):
-            if kind == "integer":
-                return (int(default),)
-            return (default,) if not default or not isinstance(default, list | dict) else None
-    return None
+    kinds = () if "customTypePath" in shape else types_of(shape)
+    if type_of(default) == "integer" and "integer" in kinds:
+        return (int(default),)
+    is_number = type_of(default) == "integer" and "number" in kinds
+    return (default,) if is_number or type_of(default) in kinds else None
