@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
 from weenats_codegen.ir.shapes.grammar import Json, Schema
+from weenats_codegen.render.edits import Lines
 
 _IMPORTS: Final = "from typing import Annotated\nfrom weenats.model import OMIT_NONE\n"
 _DEFINITIONS: Final = "#/$defs/"
@@ -27,18 +28,11 @@ def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
         source: The module as datamodel-code-generator wrote it.
         fields: The classes and attributes whose schemas refuse null.
     """
-    data = source.encode()
-    starts = [0]
-    for line in data.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    lines = Lines(source)
     edits = [
-        (starts[line - 1] + column, starts[end_line - 1] + end_column, text)
-        for field in _optional_fields(ast.parse(source), fields)
-        for line, column, end_line, end_column, text in _edits(field)
+        edit for field in _optional_fields(ast.parse(source), fields) for edit in _edits(field, lines)
     ]
-    for start, end, text in sorted(edits, reverse=True):
-        data = data[:start] + text.encode() + data[end:]
-    return f"{_IMPORTS if edits else ''}{data.decode()}"
+    return f"{_IMPORTS if edits else ''}{lines.edited(edits)}"
 
 
 def _refuses_null(
@@ -97,23 +91,16 @@ def _has_none(kind: ast.expr) -> bool:
             return False
 
 
-def _edits(field: ast.AnnAssign) -> Iterator[tuple[int, int, int, int, str]]:
-    """Yield what replaces a part of a field: its lines and columns, and the text."""
+def _edits(field: ast.AnnAssign, lines: Lines) -> Iterator[tuple[int, int, str]]:
+    """Yield what replaces a part of a field."""
     kind = field.annotation
     for node in ast.walk(field):
         if isinstance(node, ast.Name) and node.id == "MISSING":
-            yield *_place(node), "None"
-    line, column, end_line, end_column = _place(kind)
+            yield *lines.span(node), "None"
+    start, end = lines.span(kind)
     match kind:
         case ast.Subscript(ast.Name("Annotated")):
-            yield end_line, end_column - 1, end_line, end_column - 1, ", OMIT_NONE"
+            yield end - 1, end - 1, ", OMIT_NONE"
         case _:
-            yield line, column, line, column, "Annotated["
-            yield end_line, end_column, end_line, end_column, ", OMIT_NONE]"
-
-
-def _place(node: ast.expr) -> tuple[int, int, int, int]:
-    end_line, end_column = node.end_lineno, node.end_col_offset
-    if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-        raise ValueError(node)
-    return node.lineno, node.col_offset, end_line, end_column
+            yield start, start, "Annotated["
+            yield end, end, ", OMIT_NONE]"

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Final
 
 from weenats_codegen.naming import words
+from weenats_codegen.render.edits import Lines
 from weenats_codegen.render.literals import docstring, string
 
 
@@ -39,13 +40,10 @@ class _Rewriter:
     def __init__(
         self, source: str, descriptions: Sequence[str], deprecated: Mapping[str, str]
     ) -> None:
-        self._data = source.encode()
+        self._lines = Lines(source)
         self._descriptions = descriptions
         self._deprecated = deprecated
         self._edits: list[tuple[int, int, str]] = []
-        self._starts = [0]
-        for line in self._data.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
         self._imports = "from typing_extensions import deprecated\n" if deprecated else ""
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
@@ -54,14 +52,11 @@ class _Rewriter:
                 self._rewrite_statement(statement, indent=0)
 
     def __str__(self) -> str:
-        data = self._data
-        for start, end, text in sorted(self._edits, reverse=True):
-            data = data[:start] + text.encode() + data[end:]
-        return self._imports + data.decode()
+        return self._imports + self._lines.edited(self._edits)
 
     def _rewrite_class(self, statement: ast.ClassDef) -> None:
         if statement.name in self._deprecated:
-            start, _ = self._span(statement)
+            start, _ = self._lines.span(statement)
             text = string(self._deprecated[statement.name])
             self._edits.append((start, start, f"@deprecated({text})\n"))
         fallback = " ".join(words(statement.name)).capitalize()
@@ -69,7 +64,7 @@ class _Rewriter:
         if (text := self._docstring(first)) is not None:
             self._replace(first, docstring(text, fallback=fallback))
         else:
-            start, _ = self._span(first)
+            start, _ = self._lines.span(first)
             self._edits.append((start, start, f"{docstring(fallback)}\n    "))
             self._rewrite_statement(first, indent=4)
         for part in statement.body[1:]:
@@ -140,14 +135,7 @@ class _Rewriter:
                 return None
 
     def _replace(self, node: ast.stmt | ast.expr, text: str) -> None:
-        self._edits.append((*self._span(node), text))
-
-    def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
-        end_line, end_column = node.end_lineno, node.end_col_offset
-        if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-            raise ValueError(node)
-        start = self._starts[node.lineno - 1] + node.col_offset
-        return start, self._starts[end_line - 1] + end_column
+        self._edits.append((*self._lines.span(node), text))
 
 
 def _factory(kind: ast.expr) -> str:
