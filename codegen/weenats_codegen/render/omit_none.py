@@ -30,14 +30,14 @@ def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
     """
     lines = Lines(source)
     edits = [
-        edit for field in _optional_fields(ast.parse(source), fields) for edit in _edits(field, lines)
+        edit
+        for field in _optional_fields(ast.parse(source), fields)
+        for edit in _edits(field, lines)
     ]
     return f"{_IMPORTS if edits else ''}{lines.edited(edits)}"
 
 
-def _refuses_null(
-    schema: Json, definitions: Mapping[str, Schema], visited: frozenset[str]
-) -> bool:
+def _refuses_null(schema: Json, definitions: Mapping[str, Schema], visited: frozenset[str]) -> bool:
     if not isinstance(schema, dict):
         return schema is False
     kinds, values, reference = schema.get("type"), schema.get("enum"), schema.get("$ref")

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.shapes.shaper import Shaper
 
 
-
 def array(shaper: Shaper, keywords: Schema, place: Place) -> Schema:
     """Return the shape of an array."""
     if "uniqueItems" in keywords:

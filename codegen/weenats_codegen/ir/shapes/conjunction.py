@@ -85,7 +85,9 @@ class Conjoiner:
         self._definitions: Final = definitions
         self._known: Final[dict[str, tuple[Conjunction, list[str]]]] = {}
 
-    def conjoin(self, schema: Json, drop: Drop, passed: frozenset[str] = frozenset()) -> Conjunction:
+    def conjoin(
+        self, schema: Json, drop: Drop, passed: frozenset[str] = frozenset()
+    ) -> Conjunction:
         """Return a schema in one piece; it must not be changed.
 
         Args:
@@ -229,8 +231,6 @@ def _covers(types: tuple[str, ...], kind: str) -> bool:
     return kind in types or (kind == "integer" and "number" in types)
 
 
-
-
 def _combine_members(keywords: Schema, one: Schema, other: Schema, drop: Drop) -> None:
     """Combine the keywords for the members of objects.
 
@@ -277,7 +277,8 @@ def _combine_items(keywords: Schema, one: Schema, other: Schema) -> None:
     if first or second:
         keywords["prefixItems"] = [
             all_of(
-                first[at] if at < len(first) else rest, second[at] if at < len(second) else other_rest
+                first[at] if at < len(first) else rest,
+                second[at] if at < len(second) else other_rest,
             )
             for at in range(max(len(first), len(second)))
         ]

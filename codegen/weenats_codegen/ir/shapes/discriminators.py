@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from weenats_codegen.ir.shapes.grammar import DISCRIMINATOR, NULL, Json, Schema, is_class, key, ref_name
+from weenats_codegen.ir.shapes.grammar import (
+    DISCRIMINATOR,
+    NULL,
+    Json,
+    Schema,
+    is_class,
+    key,
+    ref_name,
+)
 
 
 def settle_discriminators(shapes: Mapping[str, Schema]) -> None:

@@ -35,7 +35,9 @@ def allowed_values(
     judge = jsonschema_rs.Draft202012Validator(
         {**schema, "$defs": needed}, validate_formats=True, offline=True
     )
-    return [value for value in {key(each): each for each in values}.values() if judge.is_valid(value)]
+    return [
+        value for value in {key(each): each for each in values}.values() if judge.is_valid(value)
+    ]
 
 
 def literal(values: Sequence[Json]) -> tuple[Schema, bool]:

@@ -145,4 +145,6 @@ def _nullable(shape: Schema) -> Schema | None:
         return shape if None in values else {**shape, "enum": [*values, None]}
     kind = shape.get("type")
     is_simple = isinstance(kind, str) and holds_bounds_with_null(shape)
-    return {**shape, "type": [kind, "null"]} if is_simple and "customTypePath" not in shape else None
+    return (
+        {**shape, "type": [kind, "null"]} if is_simple and "customTypePath" not in shape else None
+    )

@@ -211,7 +211,11 @@ class Shaper:
             return {**ANY}
         for keyword in _unenforced(whole.keywords):
             self.drop(place, keyword)
-        return self._choice(whole, place, source) if whole.choices else self._types(whole, place, source)
+        return (
+            self._choice(whole, place, source)
+            if whole.choices
+            else self._types(whole, place, source)
+        )
 
     def _choice(self, whole: Conjunction, place: Place, source: Schema) -> Schema:
         """Return the union of the branches of a choice, each with all that stands beside it."""
@@ -303,11 +307,19 @@ class Shaper:
         return union(shapes)
 
     def _nullable_part(
-        self, shape: Schema, inner: Place, place: Place, is_single: bool  # noqa: FBT001
+        self,
+        shape: Schema,
+        inner: Place,
+        place: Place,
+        is_single: bool,  # noqa: FBT001
     ) -> Schema:
         """Return the shape of a branch; together with null alone, it may keep its bounds."""
         has_room = is_single and (place.is_member or place.is_whole)
-        return shape if has_room and holds_bounds_with_null(shape) else self._without_bounds(shape, inner)
+        return (
+            shape
+            if has_room and holds_bounds_with_null(shape)
+            else self._without_bounds(shape, inner)
+        )
 
     def _typed(self, kind: str, keywords: Schema, place: Place, source: Schema) -> Schema:
         """Return the shape of the values of one type."""
