@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
     from weenats.model import Model
+    from weenats.schema import Schema
 
 __all__ = [
     "AbortedError",
@@ -112,14 +113,15 @@ class ServiceError(Exception):
 
     Args:
         message: text that is safe for the caller to read. Default: `description` of the class.
-        details: data for the caller: a JSON object, or an instance of `details_type`.
+        details: data for the caller: a JSON object, or what `details_type` declares.
 
     Attributes:
         code: the canonical code.
         number: the code as a number like those of HTTP, for `Nats-Service-Error-Code` (ADR-32).
         name: name of an error that a contract declares, "" for the canonical classes.
         description: default of the message.
-        details_type: type of the details, None if the contract declares no details.
+        details_type: type of the details: a model class, or a Schema; None if the contract declares
+            no details.
         message: text that is safe for the caller to read.
         details: data for the caller, None without details.
         remote: whether the service sent the error; False if this side raised it.
@@ -129,12 +131,12 @@ class ServiceError(Exception):
     number: ClassVar[int] = 500
     name: ClassVar[str] = ""
     description: ClassVar[str] = "The call failed."
-    details_type: ClassVar[type[Model] | None] = None
+    details_type: ClassVar[type[Any] | Schema[Any] | None] = None
 
     # Defaults, for subclasses that do not call `super().__init__`.
     message: str = description
     details: Any = None
-    """A JSON object, a Model, or None."""
+    """A JSON object, what `details_type` declares, or None."""
     remote: bool = False
 
     def __init_subclass__(cls, **arguments: object) -> None:

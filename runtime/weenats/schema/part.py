@@ -2,9 +2,10 @@
 
 from typing import Any, Final, Generic, TypeVar, final
 
+from weenats.model import Model
 from weenats.schema.judge import Judge
 
-__all__ = ["Schema", "declared_type", "judge_of", "type_name"]
+__all__ = ["Schema", "declared_type", "is_model", "judge_of", "type_name"]
 PartT = TypeVar("PartT")
 _MAX_NAME: Final = 100
 
@@ -67,3 +68,12 @@ def type_name(part: type[Any] | Schema[Any]) -> str:
     """
     kind = declared_type(part)
     return (kind.__name__ if isinstance(kind, type) else str(kind))[:_MAX_NAME]
+
+
+def is_model(kind: object) -> bool:
+    """Return whether a type is a class of models.
+
+    Args:
+        kind: the type.
+    """
+    return isinstance(kind, type) and issubclass(kind, Model)
