@@ -30,7 +30,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
-    from weenats.model import Model
     from weenats.schema import Schema
 
 __all__ = [
@@ -143,11 +142,10 @@ class ServiceError(Exception):
         super().__init_subclass__(**arguments)
         cls.message = cls.description
 
-    def __init__(
-        self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, details: object = None) -> None:
         self.message = self.description if message is None else message
-        self.details = dict(details) if isinstance(details, Mapping) else details
+        is_mapping = isinstance(details, Mapping)
+        self.details = dict(cast("Mapping[str, Any]", details)) if is_mapping else details
         self.remote = False
         super().__init__(self.message)
 

@@ -83,9 +83,12 @@ def with_decimals(value: Any, document: Any) -> Any:
         return tuple(with_decimals(*pair) for pair in pairs)
     elif isinstance(value, dict):
         members = cast("dict[object, object]", value)
-        if len(members) == len(document):  # else two names are one key in Python
-            for name, part in zip(members, document.values(), strict=True):
-                members[name] = with_decimals(members[name], part)
+        if members.keys() <= document.keys():
+            parts = [document[name] for name in members]
+        else:  # names that have become dates, for example; two may have become one
+            parts = list(document.values()) if len(members) == len(document) else []
+        for name, part in zip(list(members), parts, strict=False):
+            members[name] = with_decimals(members[name], part)
     return cast("object", value)
 
 

@@ -1,5 +1,6 @@
 """The type of a part of a message: a payload, a result, a state, the data of an event, details."""
 
+from types import NoneType
 from typing import Any, Final, Generic, TypeVar, final
 
 from weenats.model import Model
@@ -35,7 +36,7 @@ class Schema(Generic[PartT]):
     __slots__ = ("judge", "type")
 
     def __init__(self, python_type: object, judge: Judge | None = None) -> None:
-        self.type: Any = python_type
+        self.type: Any = NoneType if python_type is None else python_type
         self.judge = judge
 
     def __repr__(self) -> str:
