@@ -14,9 +14,7 @@ from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import (
     SchemaError,
-    Violation,
     invalid,
-    names_in,
     reason,
     violations_of,
     without_keys,
@@ -25,7 +23,7 @@ from weenats.context import MessageContext
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
-from weenats.schema.part import declared_type, judge_of
+from weenats.schema.part import declared_type
 
 __all__ = ["EventCodec", "event_codec"]
 
@@ -103,19 +101,15 @@ class EventCodec:
         try:
             notification: dict[str, Any] = self._notification.decode(data)
         except (SchemaError, ValidationError) as error:
-            failure = invalid(text, self._loggable(violations_of(error, data)))
+            # This is logged, so not even the keys of maps may be shown.
+            found = without_keys(violations_of(error, data), self._notification.names)
+            failure = invalid(text, found)
         except ValueError as error:
-            found = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(text, details={"violations": found})
+            listed = [each.as_dict() for each in violations_of(error)]
+            failure = InvalidArgumentError(text, details={"violations": listed})
         else:
             return notification
         raise failure
-
-    def _loggable(self, found: list[Violation]) -> list[Violation]:
-        """Return violations as they may be logged: not even the keys of maps may be shown."""
-        judge = judge_of(self._event.data)
-        names = names_in(declared_type(self._event.data)) | names_in(messages.EventNotification)
-        return without_keys(found, names if judge is None else names | judge.names)
 
 
 @cache

@@ -7,9 +7,9 @@ JSON is parsed as floats, which is what pydantic does.
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from functools import partial
+from functools import cache
 from typing import Any, Final, cast
 
 from pydantic_core import from_json, to_json
@@ -17,9 +17,15 @@ from pydantic_core import from_json, to_json
 from weenats.formats import DIGITS
 from weenats.model import Model
 
-__all__ = ["keep_digits", "load", "load_decimals", "with_decimals", "with_integers"]
+__all__ = ["DECIMALS", "load", "load_decimals", "put_digits", "with_decimals", "with_integers"]
 _MAY_BE_WHOLE: Final = re.compile(rb"[0-9](?:\.0|(?:\.[0-9]+)?[eE])")
 _MAX_EXPONENT: Final = 309
+# Random, so that no text of a message is taken for the mark.
+_MARK: Final = secrets.token_hex(16)
+_MARKED: Final = re.compile(rb'"%b([^"]*)"' % _MARK.encode())
+DECIMALS: Final[Mapping[str, Any]] = {DIGITS: _MARK.__add__}
+"""The context of serializers and validators for types with decimals: serializers write a string for
+each decimal, which `put_digits` replaces."""
 
 
 def load(data: bytes) -> Any:
@@ -92,26 +98,18 @@ def with_decimals(value: Any, document: Any) -> Any:
     return cast("object", value)
 
 
-def keep_digits() -> tuple[Mapping[str, Any], Callable[[bytes], bytes]]:
-    """Return how to write decimals with all their digits.
+def put_digits(data: bytes) -> bytes:
+    """Return JSON text with numbers in place of what `DECIMALS` has written for decimals.
 
-    Returns:
-        The context for a serializer, and what replaces the strings that decimals have become in its
-        output by numbers. The strings have a random mark, so that no other string is replaced.
+    Args:
+        data: JSON text, from a serializer with the context `DECIMALS`.
     """
-    mark = secrets.token_hex(8)
-    pattern = re.compile(rb'"%b([^"]*)"' % mark.encode())
-
-    def write(text: str) -> str:
-        return mark + text
-
-    return {DIGITS: write}, partial(pattern.sub, rb"\1")
+    return _MARKED.sub(rb"\1", data)
 
 
 def _restore_model(value: Model, document: Any) -> None:
     members = vars(value)
-    for name, info in type(value).model_fields.items():
-        alias = info.alias or name
+    for name, alias in _names(type(value)):
         if alias in document:
             part = members[name]
             restored = with_decimals(part, document[alias])
@@ -120,6 +118,13 @@ def _restore_model(value: Model, document: Any) -> None:
     extra = value.model_extra or {}
     for name, part in extra.items():
         extra[name] = with_decimals(part, document[name])
+
+
+@cache
+def _names(model: Any) -> list[tuple[str, str]]:
+    """Return the names of the members of a model in Python and in JSON."""
+    fields = cast("type[Model]", model).model_fields
+    return [(name, info.alias or name) for name, info in fields.items()]
 
 
 def _decimal(text: str) -> Decimal:

@@ -24,7 +24,7 @@ from weenats.contract import AnyOperation, Entity, state_of
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
-from weenats.schema.part import declared_type, type_name
+from weenats.schema.part import declared_type, judge_of, type_name
 
 __all__ = [
     "ContractBreachError",
@@ -153,6 +153,9 @@ class OperationCodec:
         self._success = Decoder(typed_dict(reply, **success), operation.result, path)
         self._encode_result = Encoder(operation.result if state is None else state).encode
         self._errors = {error.name: error for error in operation.errors}
+        for error in operation.errors:
+            if error.details_type is not None and (judge := judge_of(error.details_type)):
+                judge.compile()
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
         self._key_at = len(self._head)

@@ -4,15 +4,21 @@ A part whose type enforces its schema is read in one pass. Of any other part a j
 and what it accepts is then read by the type.
 """
 
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, Final, Literal, cast
+from functools import cached_property, partial
+from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from weenats.codec.json import reject_constants
-from weenats.codec.numbers import keep_digits, load, load_decimals, with_decimals, with_integers
+from weenats.codec.numbers import (
+    DECIMALS,
+    load,
+    load_decimals,
+    put_digits,
+    with_decimals,
+    with_integers,
+)
 from weenats.codec.validators import STRICT
 from weenats.codec.violations import (
     NOT_ALLOWED,
@@ -22,12 +28,10 @@ from weenats.codec.violations import (
     violations_of,
     without_keys,
 )
-from weenats.formats import DIGITS
 from weenats.schema import Judge, Schema
 from weenats.schema.part import declared_type, is_model, judge_of, type_name
 
 __all__ = ["Decoder", "Encoder"]
-_WITH_DIGITS: Final[Mapping[str, Any]] = {DIGITS: True}
 
 
 class _Rules:
@@ -52,6 +56,15 @@ class _Rules:
     def exist(self) -> bool:
         """Whether there are any."""
         return self._judge is not None
+
+    def names(self, kind: Any) -> frozenset[str]:
+        """Return the names of members that may be shown, those of a type and of its schemas.
+
+        Args:
+            kind: the type.
+        """
+        names = names_in(kind) | frozenset(self._path)
+        return names if self._judge is None else names | self._judge.names
 
     def check(self, data: bytes, path: tuple[str, ...]) -> Any:
         """Parse JSON text, and return it when it breaks no rule.
@@ -95,10 +108,16 @@ class Decoder:
     ) -> None:
         self._rules = _Rules(declared, path)
         self._path = path
-        context = _WITH_DIGITS if self._rules.has_decimals else None
+        context = DECIMALS if self._rules.has_decimals else None
         validate = _adapter(kind).validator.validate_json
         self._validate = partial(validate, by_name=False, context=context)
+        self._kind = kind
         self.read = self.decode if self._rules.exist else partial(validate, by_name=False)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all members that the type and its schemas declare."""
+        return self._rules.names(self._kind)
 
     def decode(self, data: bytes) -> Any:
         """Decode JSON text.
@@ -183,10 +202,21 @@ class Encoder:
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
 
     def _judged(self, value: object) -> bytes:
-        context, finish = keep_digits() if self._rules.has_decimals else (None, bytes)
-        data = finish(self._to_json(value, by_alias=True, warnings="error", context=context))
-        self._rules.check(data, ())
-        return data
+        has_decimals = self._rules.has_decimals
+        context = DECIMALS if has_decimals else None
+        data: bytes = self._to_json(value, by_alias=True, warnings="error", context=context)
+        data = put_digits(data) if has_decimals else data
+        try:
+            self._rules.check(data, ())
+        except SchemaError as error:
+            found = without_keys(error.found, self._names)
+        else:
+            return data
+        raise SchemaError(found)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return self._rules.names(self._kind)
 
     def _misfit(self, value: object) -> str:
         """Return where a value is not of its type, without showing it."""
@@ -195,7 +225,7 @@ class Encoder:
                 self._to_json(value, by_alias=True, warnings=False), by_name=False
             )
         except ValidationError as error:
-            first = without_keys(violations_of(error), names_in(self._kind))[0]
+            first = without_keys(violations_of(error), self._names)[0]
             return f"{first.pointer}: {first.message}"
         except (TypeError, ValueError):
             pass  # a value is nothing that JSON has
