@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from testkit.cli_service import TARGET, weenats_run
+from testkit.forked import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
 from weenats.testing import NatsServer
@@ -99,11 +100,7 @@ def test_run_builder_reports_missing_handlers(
 
 def test_run_prints_server_url(repository: Path) -> None:
     """Without --json one line shows the service, its server and how to stop it."""
-    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
-    with child_process(
-        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
+    with forked_command("run", TARGET, "--embedded", cwd=repository) as process:
         line = process.stdout.readline()
     assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
     assert line.endswith("; press Ctrl-C to stop\n")
@@ -232,11 +229,7 @@ def test_run_shows_no_password(
     """The servers are announced without the credentials in their URLs."""
     with NatsServer(config='authorization { user: "bob", password: "s3cret" }') as server:
         monkeypatch.setenv("NATS_URL", server.url.replace("nats://", "nats://bob:s3cret@"))
-        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, *options]
-        with child_process(
-            command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
+        with forked_command("run", TARGET, *options, cwd=repository) as process:
             first = process.stdout.readline()
             process.terminate()
             rest, log = process.communicate(timeout=LIMIT)
