@@ -39,7 +39,7 @@ def forked(
     target: Callable[..., object],
     *arguments: object,
     cwd: Path,
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] = os.environ,
     stdout: Path | Connection,
     stderr: Path | None = None,
 ) -> Iterator[BaseProcess]:
@@ -49,7 +49,7 @@ def forked(
         target: the function, of a module that can be imported.
         arguments: of the function; they are pickled.
         cwd: the working directory.
-        environment: all environment variables.
+        environment: all environment variables; by default those of this process.
         stdout: the file or the pipe for what it prints.
         stderr: the file for standard error; by default it goes where standard output goes.
     """

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from testkit.processes import child_process, python_environment
+from testkit import writes
+from testkit.forked import forked
 from weenats_codegen.output import lock, transaction
 from weenats_codegen.output.lock import LOCK, locked, locked_for_reading
 from weenats_codegen.output.writer import write
@@ -20,40 +19,8 @@ from weenats_codegen.reserved import MARK
 
 OLD = {f"p/m{number}.py": f"old = {number}\n" for number in range(4)}
 NEW = {f"p/m{number}.py": f"new = {number}\n" for number in range(4)} | {"q/new.py": "new = 1\n"}
+DISCARD = Path(os.devnull)
 STALE = {"p/stale.py": f"{MARK}x/service.yaml. Do not edit.\n"}
-STOP_AT = """
-import os, signal, sys
-from pathlib import Path
-from weenats_codegen.output.writer import write
-
-files, left, replace, unlink = eval(sys.argv[2]), int(sys.argv[3]), Path.replace, Path.unlink
-ending = getattr(signal, sys.argv[4])
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup ignore it
-
-def count():
-    global left
-    left -= 1
-    if left == -1:
-        os.kill(os.getpid(), ending)
-
-def counting_replace(path, target):
-    count()
-    return replace(path, target)
-
-def counting_unlink(path, missing_ok=False):
-    count()
-    return unlink(path, missing_ok)
-
-Path.replace, Path.unlink = counting_replace, counting_unlink
-write(Path(sys.argv[1]), files)
-"""
-WRITE_OFTEN = """
-import sys
-from pathlib import Path
-from weenats_codegen.output.writer import write
-for _ in range(10):
-    write(Path(sys.argv[1]), eval(sys.argv[2]))
-"""
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -64,11 +31,10 @@ def content(folder: Path) -> dict[str, str]:
 
 def stopped_run(out: Path, step: int, ending: str) -> int:
     """Write the new files in a process that gets a signal at a step; return its exit status."""
-    command = [sys.executable, "-c", STOP_AT, str(out), repr(NEW), str(step), ending]
-    environment = python_environment()
-    return subprocess.run(
-        command, env=environment, check=False, stderr=subprocess.DEVNULL
-    ).returncode
+    with forked(writes.write_until, out, NEW, step, ending, cwd=out, stdout=DISCARD) as process:
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
 
 
 @pytest.mark.parametrize("step", range(9))
@@ -98,13 +64,14 @@ def test_signal_ends_run_after_its_files(tmp_path: Path, step: int, ending: str)
 
 def test_parallel_runs_are_not_mixed(tmp_path: Path) -> None:
     """Runs at the same time leave the files of one of them, and all succeed."""
-    out, pythons = tmp_path / "deep" / "out", python_environment()
-    command = [sys.executable, "-c", WRITE_OFTEN, str(out)]
+    out = tmp_path / "deep" / "out"
     with (
-        child_process([*command, repr(OLD)], env=pythons) as one,
-        child_process([*command, repr(NEW)], env=pythons) as other,
+        forked(writes.write_often, out, OLD, cwd=tmp_path, stdout=DISCARD) as one,
+        forked(writes.write_often, out, NEW, cwd=tmp_path, stdout=DISCARD) as other,
     ):
-        assert (one.wait(), other.wait()) == (0, 0)
+        one.join()
+        other.join()
+        assert (one.exitcode, other.exitcode) == (0, 0)
     shared = {name: text for name, text in content(out).items() if name in OLD}
     assert shared in (OLD, {name: NEW[name] for name in OLD})
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
