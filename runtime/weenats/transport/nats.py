@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
 from weenats.errors import (
+    ConnectionClosedError,
     ConnectionLostError,
     DeadlineExceededError,
     ResourceExhaustedError,
@@ -249,10 +250,7 @@ class NatsTransport:
 
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before; see `Transport`."""
-        self._claim()
-        connection = self._connection
-        if connection is None:
-            raise ConnectionLostError("not connected to NATS")
+        connection = self._opened()
         await connection.fence()
         if denied := {each.subject for each in connection.interests if each.denied}:
             raise permission_denied("subscription", ", ".join(sorted(denied)))
@@ -298,7 +296,7 @@ class NatsTransport:
 
     def _check_open(self) -> None:
         if self._closed is not None:
-            raise ConnectionLostError(self._closed)
+            raise ConnectionClosedError(f"{self._closed}: nothing was sent")
         self._claim()
 
     def _claim(self) -> None:
