@@ -70,8 +70,8 @@ class HealthServer:
             )
         except OSError as error:
             # asyncio puts the address into the text of most errors, but not into those of names.
-            has_number = error.errno is not None and error.errno > 0
-            reason = os.strerror(error.errno) if has_number else error.strerror or str(error)
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
             text = f"no health probes on {self._address}: {reason}"
             raise OSError(error.errno, text) from None
         shown = f"[{host}]" if ":" in host else host
