@@ -51,8 +51,8 @@ EXPORTS = {
         AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError
         ConnectionLostError DeadlineExceededError FailedPreconditionError InternalError
         InvalidArgumentError MessageTooLargeError NoRespondersError NotFoundError
-        PermissionDeniedError ResourceExhaustedError ServiceError UnauthenticatedError UnavailableError
-        UnimplementedError WrongEventLoopError
+        PermissionDeniedError ResourceExhaustedError ServiceError UnauthenticatedError
+        UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
         EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish

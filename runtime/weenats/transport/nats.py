@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["NatsTransport"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
-_CLOSE_TIMEOUT: Final = 10.0
 
 
 class NatsTransport:
@@ -134,14 +133,17 @@ class NatsTransport:
             self._check_open()
             raise
 
-    async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
+    async def close(self, timeout: float | None = None) -> None:
         """Send the buffer, fail pending requests, and close the connection; see `Transport`.
 
         Closing goes on when its caller is cancelled; further calls wait for the first one.
 
         Args:
-            timeout: how long the server may take to receive the buffer, in seconds.
+            timeout: how long the server may take to receive the buffer, in seconds; None for
+                `close_timeout` of the options.
         """
+        if timeout is None:
+            timeout = seconds(self._options.close_timeout)
         if self._closing is None and self._closed is None:
             self._claim()
             self._closed = "the connection to NATS was closed"
