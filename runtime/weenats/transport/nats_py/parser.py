@@ -110,5 +110,7 @@ class MessageParser(Parser):
         sizes = 1 + has_headers
         reply = parts[3] if len(parts) - sizes == 4 else b""  # noqa: PLR2004 - op, subject, sid, reply
         body = start + int(parts[-2]) if has_headers else start
+        if not start <= body <= end:  # a negative size would lead back, for ever
+            raise ValueError
         self._dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
         return end + 2

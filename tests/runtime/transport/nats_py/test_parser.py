@@ -123,10 +123,14 @@ def test_parser_handles_few_bytes_at_a_time(step: int) -> None:
         b"MSG\r\n",
         b"HMSG a 1 x 5\r\n",
         b"MSG a 1 \xff\r\n",
+        b"MSG a 1 -13\r\n",
+        b"PONG\r\nMSG a 1 -15\r\n",
+        b"HMSG a 1 6 5\r\n",
+        b"HMSG a 1 -1 5\r\n",
     ],
 )
 def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
-    """An invalid line raises the one error after which the connection is reopened."""
+    """An invalid line, or size, raises the one error after which the connection is reopened."""
     with pytest.raises(nats.errors.ProtocolError):
         parse([line + b"hello\r\n"])
 
