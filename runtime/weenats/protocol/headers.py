@@ -63,8 +63,8 @@ class Headers(Mapping[str, str]):
     """The headers of a received message.
 
     Names are compared without regard to case. Of repeated headers the last one counts, except that
-    the lines of `tracestate` and `baggage` are one list. Lines that are not headers are ignored, and
-    so is what precedes the last 64 KiB.
+    the lines of `tracestate` and `baggage` are one list. Lines that are not headers are ignored,
+    and so is what precedes the last 64 KiB.
 
     Args:
         block: the header block as on the wire.
