@@ -135,6 +135,16 @@ def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
         parse([line + b"hello\r\n"])
 
 
+def test_line_without_end_raises_protocol_error() -> None:
+    """A line that never ends is not kept; the rest of a large message is."""
+    with pytest.raises(nats.errors.ProtocolError):
+        parse([b"INFO " + b"x" * 100_000] * 20)
+    message = (1, b"a", b"", b"x" * 2_000_000, b"")
+    data = frame(message)
+    connection = parse(data[start : start + 100_000] for start in range(0, len(data), 100_000))
+    assert connection.messages == [message]
+
+
 @pytest.mark.parametrize("line", [b"INFO {\r\n", b"INFO \xff\r\n", b"x" * 10_000 + b"\r\n"])
 def test_invalid_control_line_raises_protocol_error(line: bytes) -> None:
     """Lines that nats-py does not understand, or waits for the rest of, are handled alike."""
