@@ -1,6 +1,8 @@
 """Settings and fixtures of all tests: signals, Hypothesis profiles, a nats-server, the sample."""
 
+import gc
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,18 @@ pytest_plugins = ["weenats.testing.plugin"]
 def pytest_configure() -> None:
     """Let tests interrupt processes that they start, wherever pytest was started."""
     restore_interrupts()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage among modules and tests, of which there is none but which are many."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)
