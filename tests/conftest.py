@@ -59,6 +59,12 @@ def patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
 
 
+@pytest.fixture
+def single_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings end with the first instance that answers."""
+    monkeypatch.setattr("weenats.discovery._QUIET", 0.001)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""

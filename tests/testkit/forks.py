@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from testkit.waiting import LIMIT, eventually
 
-_CONTEXT: Final = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["weenats", "weenats.testing", "opentelemetry.sdk.trace.export"])
+CONTEXT: Final = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["weenats", "weenats.testing", "opentelemetry.sdk.trace.export"])
 _GRACE: Final = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -58,8 +58,8 @@ def fork(target: Callable[..., None], *arguments: Any) -> Iterator[Fork]:
         target: a function of a module. Its first argument is the connection on which it sends.
         arguments: the other arguments.
     """
-    ours, theirs = _CONTEXT.Pipe()
-    process = _CONTEXT.Process(target=target, args=(theirs, *arguments), daemon=True)
+    ours, theirs = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -72,3 +72,15 @@ def fork(target: Callable[..., None], *arguments: Any) -> Iterator[Fork]:
             process.kill()
             process.join(LIMIT)
         process.close()
+
+
+def run_program(pipe: Connection, program: str, *arguments: Any) -> None:
+    """Run a program, which has its `arguments` and may `send` objects.
+
+    Args:
+        pipe: the connection on which it sends.
+        program: its text.
+        arguments: what it works with.
+    """
+    names = {"__name__": "__main__", "arguments": arguments, "send": pipe.send}
+    exec(program, names)  # noqa: S102 - it stands in the test
