@@ -13,7 +13,7 @@ from testkit.transports import answering, connected, disconnected, reconnected, 
 from testkit.waiting import eventually, until, wait_for
 from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsCluster, NatsServer
-from weenats.transport import Delivery
+from weenats.transport import Delivery, migration
 
 
 @asynccontextmanager
@@ -147,8 +147,11 @@ async def test_closing_during_a_move(pair: NatsCluster) -> None:
     assert asyncio.all_tasks() == tasks
 
 
-async def test_unsubscribing_during_a_move_stops_delivery(pair: NatsCluster) -> None:
+async def test_unsubscribing_during_a_move_stops_delivery(
+    pair: NatsCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unsubscribing in the middle of a move ends the subscription on both servers."""
+    monkeypatch.setattr(migration, "_PROPAGATION_TIME", 0.2)
     heard: list[Delivery] = []
     async with connected_to_first(pair) as listener, connected(pair.servers[1].url) as publisher:
         interest = listener.subscribe("news", heard.append)
