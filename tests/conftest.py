@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Generator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -46,11 +47,20 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.fixture(autouse=True)
 def fresh_log_limits() -> None:
     """Log records that earlier tests caused do not count towards the limits of this one."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("weenats.") and isinstance(
-            log := vars(module).get("_LOG"), LimitedLogger
-        ):
-            log._kinds.clear()
+    for log in _limited_loggers(len(sys.modules)):
+        log._kinds.clear()
+
+
+@lru_cache(maxsize=1)
+def _limited_loggers(modules: int) -> list[LimitedLogger]:
+    """Return those of all modules; the number of modules says when to look again."""
+    del modules
+    logs = [
+        vars(module).get("_LOG")
+        for name, module in list(sys.modules.items())
+        if name.startswith("weenats.")
+    ]
+    return [log for log in logs if isinstance(log, LimitedLogger)]
 
 
 @pytest.fixture

@@ -29,8 +29,11 @@ async def wait_until_moved(transport: NatsTransport, cluster: NatsCluster) -> No
     await eventually(lambda: transport.server_address == ("127.0.0.1", there))
 
 
-async def test_reply_arrives_after_caller_and_service_have_moved(pair: NatsCluster) -> None:
+async def test_reply_arrives_after_caller_and_service_have_moved(
+    pair: NatsCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A request in progress is answered although both peers have left the server."""
+    monkeypatch.setattr(migration, "_PROPAGATION_TIME", 0.2)
     requests: asyncio.Queue[Delivery] = asyncio.Queue()
     async with connected_to_first(pair) as service, connected_to_first(pair) as client:
         service.subscribe("work", requests.put_nowait, "workers")
