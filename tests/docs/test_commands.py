@@ -18,7 +18,7 @@ from subprocess import Popen
 import pytest
 
 from testkit.documents import DOCUMENTS, Document
-from testkit.forked import ForkedCommand, forked_command
+from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.paths import REPOSITORY
 from testkit.processes import child_process
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from testkit import demo_picture, trace_picture
-from testkit.forked import forked
+from testkit.forks import forked
 
 
 def shape(picture: str) -> list[tuple[str, str, str]]:

@@ -228,8 +228,9 @@ async def test_stopping_during_the_first_checks() -> None:
         await client.run("k", Run(action="a"))
 
 
-async def test_jwks_is_a_health_check(nats_url: str) -> None:
+async def test_jwks_is_a_health_check(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service is not ready until it has keys to verify tokens with."""
+    monkeypatch.setattr("weenats.auth.jwks.COOLDOWN", 0.05)
     issuer = HttpServer()
     issuer.behaviour = answer(b"broken", status=500)
     config = JwtAuthConfig(

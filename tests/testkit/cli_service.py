@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from testkit.forked import ForkedCommand, forked_command
+from testkit.forked_commands import ForkedCommand, forked_command
 
 TARGET: Final = "receipts.handlers:Receipts"
 TEA: Final = '{"name": "Tea", "price": 0.1, "quantity": 3}'

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from testkit.forked import forked_command
+from testkit.forked_commands import forked_command
 
 PICTURE: Final = Path(__file__).parents[2] / "runtime" / "docs" / "demo.svg"
 _WIDTH: Final = 110

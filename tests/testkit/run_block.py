@@ -13,7 +13,7 @@ import pytest
 
 import receipts
 from testkit.documents import Block, Document
-from testkit.forked import forked
+from testkit.forks import forked
 
 _PYTEST_INI: Final = """
 [pytest]

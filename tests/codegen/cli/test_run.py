@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testkit.cli_service import TARGET, weenats_run
-from testkit.forked import forked_command
+from testkit.forked_commands import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
 from weenats.testing import NatsServer

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from testkit import writes
-from testkit.forked import forked
+from testkit.forks import forked
 from weenats_codegen.output import lock, transaction
 from weenats_codegen.output.lock import LOCK, locked, locked_for_reading
 from weenats_codegen.output.writer import write

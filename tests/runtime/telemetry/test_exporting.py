@@ -55,7 +55,7 @@ def closed_port() -> Iterator[str]:
 @pytest.fixture
 def impatient_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Exporters that give up soon; their threads have ended when the test has."""
-    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 1)
+    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 0.2)
     monkeypatch.setattr(otlp, "_SHUT_DOWN_TIMEOUT", 0.2)
     before = set(threading.enumerate())
     yield

@@ -8,8 +8,9 @@ from time import monotonic
 
 import pytest
 
+from testkit.clocks import shift_time
 from testkit.transports import answering, fence_all, soon
-from testkit.waiting import LIMIT, exceed_deadline
+from testkit.waiting import LIMIT, exceed_deadline, settle, until
 from weenats import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -280,11 +281,30 @@ async def test_request_many_collects_all_replies(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
     """request_many() collects replies until there is a pause or the timeout passes."""
+    answered: list[int] = []
+
+    def replying(number: int) -> OnDelivery:
+        def reply(delivery: Delivery) -> None:
+            listener.publish(delivery.reply, b"%d" % number)
+            answered.append(number)
+
+        return reply
+
     for number in range(3):
-        listener.subscribe(subject, answering(listener, b"%d" % number))
+        listener.subscribe(subject, replying(number))
     listener.subscribe(f"{subject}.silent", lambda _: None)
     await listener.fence()
-    replies = await caller.request_many(subject, b"", timeout=LIMIT, quiet=1)
+    time = shift_time()
+    asking = asyncio.create_task(
+        caller.request_many(subject, b"", timeout=3 * LIMIT, quiet=2 * LIMIT)
+    )
+    await until(lambda: len(answered) == 3)
+    await listener.fence()
+    await caller.fence()
+    await settle()
+    assert not asking.done()
+    time.advance(2 * LIMIT)
+    replies = await asking
     assert sorted(reply.payload for reply in replies) == [b"0", b"1", b"2"]
     assert await caller.request_many(f"{subject}.silent", b"", timeout=0.02, quiet=0.02) == []
 
