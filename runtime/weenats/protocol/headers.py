@@ -50,6 +50,7 @@ TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
 _RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
 _TIMEOUT_LINE: Final = b"\r\nwee-timeout:"
+_TIMEOUT_LENGTH: Final = len(_TIMEOUT_LINE)
 _LISTS: Final = frozenset({"tracestate", "baggage"})
 """The headers whose lines are combined (W3C Trace Context, 3.3; W3C Baggage, 3)."""
 _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
@@ -105,11 +106,11 @@ class Headers(Mapping[str, str]):
         Args:
             block: the header block as on the wire.
         """
-        start = block.lower().rfind(_TIMEOUT_LINE, -_MAX_READ)
-        if start < 0:
+        start = block.lower().rfind(_TIMEOUT_LINE, -_MAX_READ) + _TIMEOUT_LENGTH
+        if start < _TIMEOUT_LENGTH:
             return None
-        value = block[start + len(_TIMEOUT_LINE) :].partition(b"\r\n")[0]
-        return value.decode("utf-8", "replace").strip()
+        end = block.find(b"\r\n", start)
+        return block[start : None if end < 0 else end].decode("utf-8", "replace").strip()
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]

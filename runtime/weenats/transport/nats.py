@@ -15,7 +15,6 @@ from weenats.errors import (
     ConnectionClosedError,
     ConnectionLostError,
     DeadlineExceededError,
-    ResourceExhaustedError,
     ServiceError,
     UnavailableError,
     WrongEventLoopError,
@@ -23,7 +22,6 @@ from weenats.errors import (
 from weenats.protocol.timeouts import seconds
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import ReplyInbox, gather_replies
-from weenats.transport.message_checks import check_message
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
 from weenats.transport.nats_py.connection import (
@@ -181,11 +179,6 @@ class NatsTransport:
             connection = self._opened()
         if self._reply_connections:
             connection = self._migration.connection_for(subject, connection)
-        check_message(subject, reply, payload, headers, connection.max_payload)
-        if connection.is_full:
-            raise ResourceExhaustedError(
-                "the buffer for messages to NATS is full: the server is unreachable or too slow"
-            )
         connection.send(subject, reply, payload, headers)
 
     async def request(  # noqa: PLR0913 - see Transport
