@@ -245,5 +245,5 @@ def test_file_at_package_path_is_error(tmp_path: Path) -> None:
     """A file where the folder of a package should be is an error that says so."""
     (tmp_path / "p").write_text("mine\n")
     for function in (write, diff):
-        with pytest.raises(NotADirectoryError, match="is not a folder.*move it"):
+        with pytest.raises(NotADirectoryError, match=r"is not a folder.*move it"):
             function(tmp_path, FILES)
