@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -85,6 +86,33 @@ async def test_one_server_that_answers_is_enough(nats_url: str, hanging: Hanging
     urls = [await hanging.open() for _ in range(8)]
     async with asyncio.timeout(LIMIT), connected([*urls, nats_url], PATIENT) as transport:
         await check_works(transport)
+
+
+async def test_reconnecting_beside_a_hanging_name(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost server is found again while the name of another one is not resolved."""
+    real, opened = socket.getaddrinfo, threading.Event()
+
+    def resolve(host: Any, *arguments: Any, **options: Any) -> list[Any]:
+        if host == "hanging.example":
+            opened.wait()
+            raise socket.gaierror
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    urls = ["nats://hanging.example:4222", own_nats_server.url]
+    try:
+        async with connected(urls, replace(FAST, connect_timeout=0.5)) as transport:
+            own_nats_server.kill()
+            await disconnected(transport)
+            connection = transport._connection
+            assert connection is not None
+            await eventually(lambda: "Connect call failed" in connection.failure)
+            own_nats_server.start()
+            await reconnected(transport)
+    finally:
+        opened.set()
 
 
 async def test_reconnecting_beside_hanging_servers(

@@ -23,6 +23,7 @@ from weenats.codec.failures import encode_error_headers
 from weenats.errors import (
     CLASS_OF_CODE,
     Code,
+    ConnectionClosedError,
     ConnectionLostError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -199,6 +200,7 @@ ERRORS: Final[list[Exception]] = [
     *(kind("m", details={"retryAfter": 5, "deep": [1]}) for kind in CLASS_OF_CODE.values()),
     ServiceError("m"),
     NoRespondersError("m"),
+    ConnectionClosedError("m"),
     ConnectionLostError("m"),
     MessageTooLargeError("m"),
     InvalidTokenError("why"),

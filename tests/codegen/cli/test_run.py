@@ -269,3 +269,19 @@ def test_run_shows_no_password(
             rest, log = process.communicate(timeout=LIMIT)
     assert "receipts" in first
     assert "s3cret" not in first + rest + log
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_run_serves_when_output_is_full(options: list[str], repository: Path) -> None:
+    """A service whose announcement cannot be written warns and serves nevertheless."""
+    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded", *options]
+    with (
+        Path("/dev/full").open("w") as full,
+        child_process(command, cwd=repository, stdout=full, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stderr is not None
+        assert any("cannot write to standard output: No space" in line for line in process.stderr)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(LIMIT) == 0
