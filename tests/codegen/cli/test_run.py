@@ -1,5 +1,6 @@
 """The `weenats run` command: targets, servers and shutdown."""
 
+import io
 import os
 import signal
 import socket
@@ -121,7 +122,32 @@ IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServi
             ),
         ),
         ("def f(:\n", "importing broken raised SyntaxError: invalid syntax (broken.py, line 1)"),
-        ("import sys\nsys.exit('the port is taken')\n", "the port is taken"),
+        (
+            "import sys\nsys.exit('the port is taken')\n",
+            ("importing broken raised SystemExit: the port is taken (broken.py:2 in <module>)"),
+        ),
+        (
+            "raise SystemExit\n",
+            "importing broken raised SystemExit (broken.py:1 in <module>)",
+        ),
+        (
+            f"{IMPORTS}def X() -> NatsServiceBuilder:\n    raise SystemExit(0)\n",
+            "broken:X raised SystemExit: 0 (broken.py:4 in X)",
+        ),
+        (
+            "class Mine(BaseException): pass\nraise Mine\n",
+            "importing broken raised Mine (broken.py:2 in <module>)",
+        ),
+        (
+            f"{IMPORTS}async def X() -> NatsServiceBuilder: ...\n",
+            f"broken:X {UNFIT}, not async function",
+        ),
+        (
+            f"{IMPORTS}def X() -> NatsServiceBuilder: ...\n",
+            f"broken:X {UNFIT}, not one that returned NoneType",
+        ),
+        ("import sys\nsys.stdout.close()\n", "broken has no X; it has nothing to serve"),
+        ("import sys\nsys.stdout = None\n", "broken has no X; it has nothing to serve"),
         (
             f"{IMPORTS}def X() -> NatsServiceBuilder:\n    open('/nowhere/at/all')\n",
             (
@@ -157,6 +183,7 @@ def test_user_errors_show_their_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     for command in ("run", "explain"):
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         assert main([command, "broken:X"]) == 1
         assert capsys.readouterr().err == f"weenats: {told}\n"

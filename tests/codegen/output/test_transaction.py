@@ -197,3 +197,69 @@ def test_failed_run_leaves_no_folders(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "deep" / "out", OLD)
     assert list(tmp_path.iterdir()) == []
+
+
+def place(kind: str, path: Path, target: Path) -> None:
+    """Create a file system object of a kind; links lead to the target."""
+    if kind == "file":
+        path.write_text("mine\n")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+def test_name_of_the_stage_in_use_is_error(tmp_path: Path, kind: str) -> None:
+    """A file, FIFO or link where the stage belongs is named, neither followed nor removed."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    write(out, OLD)
+    elsewhere.mkdir()
+    journal = json.dumps([["p/m0.py", "", sha256(OLD["p/m0.py"].encode()).hexdigest()]])
+    (elsewhere / "journal.json").write_text(journal)
+    place(kind, out / ".weenats-stage", elsewhere)
+    assert not transaction.is_interrupted(out)
+    with pytest.raises(FileExistsError, match=r"needs: remove it.*\.weenats-stage"):
+        write(out, NEW)
+    assert (elsewhere / "journal.json").read_text() == journal
+    assert os.path.lexists(out / ".weenats-stage")
+    assert (out / "p/m0.py").read_text() == OLD["p/m0.py"]
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+def test_files_with_hidden_names_are_kept(tmp_path: Path, kind: str) -> None:
+    """What has the prefix of a stage and is not a folder is not what a run has left."""
+    place(kind, tmp_path / ".weenats-mine", tmp_path)
+    write(tmp_path, OLD)
+    assert os.path.lexists(tmp_path / ".weenats-mine")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_lock_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+    """A link or folder with the name of the lock is an error that names it."""
+    if kind == "folder":
+        (tmp_path / LOCK).mkdir()
+    else:
+        (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=rf"{LOCK} in it is not a file: remove it"):
+        write(tmp_path, OLD)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_foreign_journal_follows_no_links(tmp_path: Path, kind: str) -> None:
+    """A journal restores nothing in a package that is a link, and reads only regular files."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (out / ".weenats-stage").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "victim.py").write_text("good\n")
+    if kind == "link":
+        (out / "q").symlink_to(elsewhere)
+    else:
+        (out / "q").mkdir()
+        os.mkfifo(out / "q/victim.py")
+    journal = json.dumps([["q/victim.py", "", sha256(b"good\n").hexdigest()]])
+    (out / ".weenats-stage/journal.json").write_text(journal)
+    write(out, OLD)
+    assert (elsewhere / "victim.py").read_text() == "good\n"
+    assert os.path.lexists(out / "q/victim.py")

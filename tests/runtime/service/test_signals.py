@@ -91,9 +91,9 @@ async def test_loop_in_a_thread_does_not_change_signal_handlers() -> None:
             await asyncio.sleep(0)
 
     with StopSignals(lambda: told.append("main")):
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.join, LIMIT)
         os.kill(os.getpid(), signal.SIGTERM)
         await until(lambda: told)
     assert told == ["main"]
