@@ -33,6 +33,7 @@ __all__ = [
     "Request",
     "operation_codec",
 ]
+_Read = Callable[[bytes, slice | None], object]
 _INVALID_ENVELOPE: Final = "the request envelope is invalid"
 
 
@@ -50,9 +51,9 @@ class Request:
         key: the key of the aggregate.
         metadata: the metadata of the message as on the wire, None when there is none.
         read: checks the payload and returns it, or raises what is wrong with it; it gets `data`
-            and `part`.
+            and `place`.
         data: the bytes of the request.
-        part: the bytes of the payload; None when its place in `data` is not known.
+        place: where the payload is in `data`, None when that is not known.
 
     Attributes:
         key: the key of the aggregate.
@@ -60,23 +61,23 @@ class Request:
         error: what was wrong with the payload when it was read, None when it is valid or unread.
     """
 
-    __slots__ = ("_data", "_part", "_payload", "_read", "error", "key", "metadata")
+    __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
 
     def __init__(
         self,
         key: str,
         metadata: dict[str, Any] | None,
-        read: Callable[[bytes, bytes | None], object],
+        read: _Read,
         data: bytes,
-        part: bytes | None,
+        place: slice | None,
     ) -> None:
         self.key = key
         self.metadata = metadata
         self.error: ServiceError | None = None
         self._payload: object = None
-        self._read: Callable[[bytes, bytes | None], object] | None = read
+        self._read: _Read | None = read
         self._data = data
-        self._part = part
+        self._place = place
 
     def read_payload(self) -> object:
         """Check the payload, once, and return it; None when the operation has none.
@@ -89,7 +90,7 @@ class Request:
         read, self._read = self._read, None
         if read is not None:
             try:
-                self._payload = read(self._data, self._part)
+                self._payload = read(self._data, self._place)
             except ServiceError as error:
                 self.error = error
                 raise
@@ -226,8 +227,8 @@ class OperationCodec:
                 pass  # the members have another order, or the whole request shows what is wrong
             else:
                 if "context" not in metadata or not has_constants(data[end:]):
-                    part = data[start + len(self._payload_head) : end]
-                    return Request(key, metadata, self._read_payload, data, part)
+                    place = slice(start + len(self._payload_head), end)
+                    return Request(key, metadata, self._read_payload, data, place)
         return self._decode_envelope(data)
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
@@ -341,13 +342,13 @@ class OperationCodec:
             return Request(key, metadata, self._read_payload, data, None)
         raise failure
 
-    def _read_payload(self, data: bytes, part: bytes | None) -> object:
+    def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.
 
         Raises:
             InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
         """
-        if part is not None and not has_constants(part):
+        if place is not None and not has_constants(part := data[place]):
             if not self._has_payload and not part:
                 return None
             try:
