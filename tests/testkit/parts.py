@@ -177,7 +177,8 @@ class Parts(ServiceHandlers):
         self.answer: Any = lambda payload: payload
         self.seen: list[object] = []
 
-    async def _answer(self, key: str, payload: object, context: RequestContext) -> Any:
+    async def respond(self, key: str, payload: object, context: RequestContext) -> Any:
+        """Return what the test has set."""
         del key, context
         self.seen.append(payload)
         return self.answer(payload)
@@ -189,9 +190,9 @@ class Parts(ServiceHandlers):
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return all operations."""
         return (
-            Endpoint.command(BOOK, self._answer),
-            Endpoint.command(TAG, self._answer),
-            Endpoint.command(RATE, self._answer),
-            Endpoint.query(ECHO, self._answer),
+            Endpoint.command(BOOK, self.respond),
+            Endpoint.command(TAG, self.respond),
+            Endpoint.command(RATE, self.respond),
+            Endpoint.query(ECHO, self.respond),
             Endpoint.plain_query(GET, self._get),
         )
