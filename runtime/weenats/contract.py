@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
-from weenats.schema.part import Schema, declared_type
+from weenats.schema.part import Schema, declared_type, is_model, judge_of
 
 __all__ = [
     "AnyOperation",
@@ -228,12 +228,19 @@ AnyOperation = Command[Any, Any] | Query[Any, Any]
 """A command or a query of any types."""
 
 
-def state_type(operation: AnyOperation) -> Any:  # noqa: ANN401 - the state may be of any type
+def state_of(operation: AnyOperation) -> type[Any] | Schema[Any] | None:
     """Return the type of the state if the result of an operation is an `Entity`, else None.
 
     Args:
         operation: a command or a query.
+
+    Returns:
+        The type of the state; a Schema unless it is a model class without a judge.
     """
     result: Any = declared_type(operation.result)
-    is_entity = isinstance(result, type) and issubclass(result, messages.Entity)
-    return cast("type[Entity[Any]]", result).model_fields["state"].annotation if is_entity else None
+    if not (isinstance(result, type) and issubclass(result, messages.Entity)):
+        return None
+    state: Any = cast("type[Entity[Any]]", result).model_fields["state"].annotation
+    judge = judge_of(operation.result)
+    is_plain = judge is None and is_model(state)
+    return cast("type[Any]", state) if is_plain else Schema[Any](state, judge)

@@ -21,7 +21,7 @@ from decimal import Decimal as _Decimal
 from typing import Annotated, Any, Final, cast
 
 import pydantic
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
@@ -42,7 +42,8 @@ NOT_HELD: Final = "not_held_in_python"
 """The type of the error of text that is valid and has no equal in Python."""
 DIGITS: Final = "weenats.formats.digits"
 """The key in the context of a serialization for a function that takes the text of a decimal number
-and returns a string that will be replaced by it, so that all digits are written."""
+and returns a string that will be replaced by it, so that all digits are written. In the context of
+a validation it says that decimals will be replaced by those with all digits."""
 
 _DATE: Final = "(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME: Final = r"[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.[0-9]{1,6}0*)?"
@@ -54,6 +55,7 @@ _DURATION: Final = re.compile(
 )
 _UNITS: Final = "weeks", "days", "hours", "minutes", "seconds"
 _MAX_EXPONENT: Final = 309
+_INFINITY: Final = float("inf")
 _UUID: Final = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _IPV6: Final = re.compile("[0-9A-Fa-f:.]+")
 
@@ -234,7 +236,7 @@ class _Digits:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(
+        return core_schema.with_info_before_validator_function(
             _decimal,
             handler(source),
             serialization=core_schema.plain_serializer_function_ser_schema(
@@ -248,7 +250,9 @@ class _Digits:
         return {"type": "number", "format": "decimal"}
 
 
-def _decimal(given: object) -> object:
+def _decimal(given: object, info: ValidationInfo) -> object:
+    if given == _INFINITY and info.context and DIGITS in info.context:
+        return _Decimal(0)  # it will be replaced: the number is too large for a float only
     if isinstance(given, str) or type(given) is bool:
         raise PydanticCustomError("decimal_type", "Input should be a number")
     if isinstance(given, int):

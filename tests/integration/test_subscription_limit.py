@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from testkit.cluster_faults import put_leader_last
 from testkit.probe import Probe, ProbeClient
 from testkit.transports import FAST, answering, connected, disconnected, soon
 from testkit.waiting import eventually
@@ -81,6 +82,7 @@ async def test_move_beside_the_limit_of_the_account(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Migration, "_wait_for_routes", at_once)
     with NatsCluster(2, config=LIMIT_OF_ACCOUNT) as pair:
+        put_leader_last(pair)
         async with connected(pair.servers[0].url) as service:
             for number in range(4):
                 service.subscribe(f"work.{number}", answering(service), "workers")

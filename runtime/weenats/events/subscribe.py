@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
@@ -16,7 +16,6 @@ from weenats.codec.events import EventCodec, event_codec
 from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
-from weenats.model import Model
 from weenats.protocol import subjects
 from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -27,7 +26,7 @@ __all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptio
 _LOG: Final = LimitedLogger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
-DataT = TypeVar("DataT", bound=Model)
+DataT = TypeVar("DataT")
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -155,13 +154,16 @@ async def subscribe(
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
     )
-    subscription = EventSubscription(transport, interest, admission)
     try:
         await transport.fence()
     except BaseException:
-        await subscription.unsubscribe()
+        # Without waiting for the server again, which may hang.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await transport.unsubscribe([interest])
+        await admission.drain(_DRAIN_TIMEOUT)
         raise
-    return subscription
+    return EventSubscription(transport, interest, admission)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

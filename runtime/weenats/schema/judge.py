@@ -25,9 +25,9 @@ class JsonSchemas:
         ```python
         JSON_SCHEMAS = JsonSchemas('{"$defs": {"Even": {"type": "integer", "multipleOf": 2}}}')
         assert JSON_SCHEMAS["Even"].is_valid(4)
-        assert JSON_SCHEMAS["Even"].violations(5) == [
-            {"pointer": "", "keyword": "multipleOf", "message": "Input should be a multiple of 2"}
-        ]
+        violation = JSON_SCHEMAS["Even"].violations(5)[0]
+        assert violation.keyword == "multipleOf"
+        assert violation.message == "Input should be a multiple of 2"
         ```
     """
 
@@ -36,6 +36,7 @@ class JsonSchemas:
         self._judges: dict[str, Judge] = {}
         self._definitions: dict[str, Any] | None = None
         self._explainer: Explainer | None = None
+        self._names: frozenset[str] | None = None
 
     def __getitem__(self, name: str) -> "Judge":
         return self._judges.setdefault(name, Judge(self, name))
@@ -48,6 +49,24 @@ class JsonSchemas:
         if self._definitions is None:
             self._definitions = cast("dict[str, Any]", json.loads(self._text)["$defs"])
         return self._definitions
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all members that the schemas declare."""
+        if self._names is None:
+            names: set[str] = set()
+            unread: list[Any] = [*self.definitions.values()]
+            while unread:
+                part = unread.pop()
+                if isinstance(part, dict):
+                    schema = cast("dict[str, Any]", part)
+                    properties: object = schema.get("properties")
+                    names |= properties.keys() if isinstance(properties, dict) else set[str]()
+                    unread += schema.values()
+                elif isinstance(part, list):
+                    unread += part
+            self._names = frozenset(names)
+        return self._names
 
     @property
     def explainer(self) -> Explainer:
@@ -96,6 +115,11 @@ class Judge:
             self._validator = compiled({"$ref": POINTER + self.name}, definitions)
         return self._validator
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all members that the schemas of the package declare."""
+        return self._schemas.names
+
     def is_valid(self, value: object) -> bool:
         """Return whether a JSON value is valid.
 
@@ -111,9 +135,8 @@ class Judge:
             value: the JSON value.
 
         Returns:
-            The violations, none if the value is valid: `pointer` is the place in the value,
-            `keyword` what the schema has there, `message` what is expected. The search is bounded:
-            a large value has fewer of them, or the pointer of a part that has them.
+            The violations, none if the value is valid. The search is bounded: of a very large value
+            it may be the only one that the value is not valid.
         """
         if self.is_valid(value):
             return []

@@ -1,10 +1,12 @@
 """The type of a part of a message: a payload, a result, a state, the data of an event, details."""
 
+from types import NoneType
 from typing import Any, Final, Generic, TypeVar, final
 
+from weenats.model import Model
 from weenats.schema.judge import Judge
 
-__all__ = ["Schema", "declared_type", "judge_of", "type_name"]
+__all__ = ["Schema", "declared_type", "is_model", "judge_of", "type_name"]
 PartT = TypeVar("PartT")
 _MAX_NAME: Final = 100
 
@@ -34,7 +36,7 @@ class Schema(Generic[PartT]):
     __slots__ = ("judge", "type")
 
     def __init__(self, python_type: object, judge: Judge | None = None) -> None:
-        self.type: Any = python_type
+        self.type: Any = NoneType if python_type is None else python_type
         self.judge = judge
 
     def __repr__(self) -> str:
@@ -67,3 +69,12 @@ def type_name(part: type[Any] | Schema[Any]) -> str:
     """
     kind = declared_type(part)
     return (kind.__name__ if isinstance(kind, type) else str(kind))[:_MAX_NAME]
+
+
+def is_model(kind: object) -> bool:
+    """Return whether a type is a class of models.
+
+    Args:
+        kind: the type.
+    """
+    return isinstance(kind, type) and issubclass(kind, Model)

@@ -14,10 +14,9 @@ from jsonschema_rs import Validator
 
 from weenats.schema.compiler import POINTER, compiled
 
-__all__ = ["MAX_POINTER_LENGTH", "MAX_VIOLATIONS", "Explainer", "Violation"]
-Violation = dict[str, str]
+__all__ = ["MAX_VIOLATIONS", "Explainer", "Violation"]
 MAX_VIOLATIONS: Final = 20
-MAX_POINTER_LENGTH: Final = 200
+_MAX_POINTER_LENGTH: Final = 200
 _MAX_PLACES: Final = 10_000
 _MAX_TEXT: Final = 200
 _SIMPLE: Final = (
@@ -74,6 +73,35 @@ _TEXTS: Final = {
 _NOT_ALLOWED: Final = "Input is not permitted here"
 _TOO_LARGE: Final = "Input does not match its schema, and is too large to find the place"
 _NO_MATCH_IN_TIME: Final = "Input takes too long to match with the pattern {value}"
+
+
+class Violation(NamedTuple):
+    """A place where a JSON value is not valid.
+
+    Attributes:
+        path: names of members and indices of items that lead to the place.
+        keyword: what the schema has there; "" when it is not known.
+        message: what is expected, without any value.
+    """
+
+    path: tuple[str | int, ...]
+    keyword: str
+    message: str
+
+    @property
+    def pointer(self) -> str:
+        """The path as a JSON Pointer, of at most 200 characters."""
+        text = ""
+        for part in self.path:
+            text += "/" + str(part)[:_MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1")
+            if len(text) >= _MAX_POINTER_LENGTH:
+                break
+        return text[:_MAX_POINTER_LENGTH]
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the violation as it is sent: its pointer, its keyword if known, its message."""
+        found = {"pointer": self.pointer, "keyword": self.keyword, "message": self.message}
+        return found if self.keyword else {"pointer": self.pointer, "message": self.message}
 
 
 class _Place(NamedTuple):
@@ -193,8 +221,8 @@ class Explainer:
             yield _Place(schema.get(branch, True), value, path, branch)
         if isinstance(value, dict):
             yield from self._members(schema, cast("dict[str, Any]", value), path)
-        elif type(value) is list:
-            yield from _items(schema, cast("list[Any]", value), path)
+        elif isinstance(value, list):
+            yield from _items(schema, cast("list[object]", value), path)
 
     def _members(
         self, schema: dict[str, Any], value: dict[str, Any], path: tuple[Any, ...]
@@ -219,7 +247,7 @@ class Explainer:
                 yield _Place(others, part, (path, name), "additionalProperties")
 
 
-def _items(schema: dict[str, Any], value: list[Any], path: tuple[Any, ...]) -> Iterator[_Place]:
+def _items(schema: dict[str, Any], value: list[object], path: tuple[Any, ...]) -> Iterator[_Place]:
     first: list[Any] = schema.get("prefixItems", [])
     others: Any = schema.get("items", True)
     for index, part in enumerate(value):
@@ -232,12 +260,11 @@ def _items(schema: dict[str, Any], value: list[Any], path: tuple[Any, ...]) -> I
 
 
 def _violation(path: tuple[Any, ...], keyword: str, message: str) -> Violation:
-    parts: list[str] = []
+    parts: list[str | int] = []
     while path:
         path, part = path
-        parts.append("/" + str(part)[:MAX_POINTER_LENGTH].replace("~", "~0").replace("/", "~1"))
-    pointer = "".join(reversed(parts))[:MAX_POINTER_LENGTH]
-    return {"pointer": pointer, "keyword": keyword, "message": message}
+        parts.append(part)
+    return Violation((*reversed(parts),), keyword, message)
 
 
 def _expected(schema: dict[str, Any], keyword: str, text: str = "") -> str:

@@ -11,6 +11,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
+from weenats.codec.violations import SchemaError
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
+_TOO_LARGE: Final = (
+    "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
+)
 _NO_CORRELATION: Final[dict[str, str]] = {}
 
 
@@ -181,12 +185,10 @@ class EndpointRunner:
         try:
             self._transport.publish(job.delivery.reply, reply)
         except MessageTooLargeError:
-            text = (
-                f"the reply of {self.operation.subject} has {len(reply)} bytes, the NATS server"
-                f" carries at most {self._transport.max_payload}; the request was executed"
-            )
-            _LOG.error("%s", text)
-            failure = MessageTooLargeError(text)
+            # Logged with its arguments: records that differ in the size alone are alike.
+            values = self.operation.subject, len(reply), self._transport.max_payload
+            _LOG.error(_TOO_LARGE, *values)
+            failure = MessageTooLargeError(_TOO_LARGE % values)
             self._send_failure(job.delivery.reply, failure, elapsed, None)
         except ServiceError as error:
             _LOG.warning("the reply of %s could not be sent: %s", self.operation.subject, error)
@@ -221,7 +223,8 @@ class EndpointRunner:
         try:
             body, headers = self._encode(error, duration, context)
         except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
-            _LOG.warning(unsent, subject, type(failure).__name__)
+            why = str(failure) if isinstance(failure, SchemaError) else type(failure).__name__
+            _LOG.warning(unsent, subject, why)
             body, headers = self._encode(InternalError(), duration, None)
         try:
             try:
