@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.resources import Place, Resources
 
 _MARKS: Final = ("readOnly", "writeOnly")
-_MAX_PARTS: Final = 100
+_MAX_PARTS: Final = 30
 """The schemas that are looked at for one value: chains of `$ref`s may be long."""
 
 
