@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.resources import Context, Resource, Resources
     from weenats_codegen.parser.source import Source
 
-_MAX_DEFINITIONS: Final = 100_000
+_MAX_DEFINITIONS: Final = 60_000
 _RECURSIVE: Final = "#"
 """The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
 _NO_MEANING: Final = frozenset({
@@ -46,6 +46,8 @@ _IN_PLACE: Final = frozenset({
     "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
 })  # fmt: skip
 """Keywords whose schemas apply to the same value."""
+_REQUIRING: Final = _IN_PLACE | {"required"}
+"""Keywords of schemas that may demand members."""
 _TEXTS: Final = frozenset({"title", "description"})
 _OWN_NAMES: Final = {
     "details": "{name}-details",
@@ -356,7 +358,7 @@ class _Bundler:
             tree = with_discriminator(tree, self._resources, Place(node, context))
         if context.resource.has_unevaluated_items and not context.dialect.contains_evaluates:
             tree = _without_evaluated_contains(tree)
-        if state.direction is not Direction.ANY:
+        if state.direction is not Direction.ANY and not _REQUIRING.isdisjoint(tree):
             own = marked_members(self._resources, self._resources.place(node))
             state = state._replace(marks={**state.marks, **own})
             tree = _without_required(tree, state)

@@ -170,6 +170,7 @@ def _distinct(named: Sequence[_Named], taken: frozenset[str]) -> dict[int, str]:
         else:
             rest += winners
         rest += [each for each in groups[name] if each.rank != best]
+    numbers: dict[str, int] = {}
     for group in _grouped(rest):
         count = next(
             (
@@ -181,13 +182,17 @@ def _distinct(named: Sequence[_Named], taken: frozenset[str]) -> dict[int, str]:
         )
         for each in group:
             name = _option(each, count or 0)
-            number = 2
-            plain = f"{name}Model" if name in taken else name
-            name = plain
-            while name in used:
-                name, number = f"{plain}{number}", number + 1
-            used.add(name)
-            found[each.block] = name
+            found[each.block] = _numbered(f"{name}Model" if name in taken else name, used, numbers)
+    return found
+
+
+def _numbered(name: str, used: set[str], numbers: dict[str, int]) -> str:
+    """Return a name that is not used, with a number if need be; mark it as used."""
+    found = name
+    while found in used:
+        numbers[name] = numbers.get(name, 1) + 1
+        found = f"{name}{numbers[name]}"
+    used.add(found)
     return found
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.resources import Place, Resources
 
 _MARKS: Final = ("readOnly", "writeOnly")
+_MAX_PARTS: Final = 30
+"""The schemas that are looked at for one value: chains of `$ref`s may be long."""
 
 
 def marked_members(resources: Resources, schema: Place) -> dict[str, frozenset[str]]:
@@ -43,10 +45,15 @@ def _marks(resources: Resources, schema: Place) -> frozenset[str]:
 
 
 def parts_of(resources: Resources, schema: Place) -> Iterator[Place]:
-    """Yield a schema, what it refers to, and the parts of its `allOf`."""
+    """Yield a schema, what it refers to, and the parts of its `allOf`.
+
+    Args:
+        resources: The files that references lead to.
+        schema: The schema.
+    """
     pending = [schema]
     seen: set[Location] = set()
-    while pending:
+    while pending and len(seen) < _MAX_PARTS:
         place = pending.pop()
         if place.node.location in seen or not place.node.mapping:
             continue

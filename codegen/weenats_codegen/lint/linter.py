@@ -5,6 +5,7 @@ from typing import Final
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.lint import operations
 from weenats_codegen.lint.names import check_names
+from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.schemas import check_schema
 from weenats_codegen.lint.shape import check_shape
 from weenats_codegen.lint.text import check_descriptions
@@ -28,7 +29,8 @@ def lint(source: Source, bundle: Bundle) -> list[Diagnostic]:
         source: The contract; the errors that were found while reading it are included.
         bundle: Its schemas; the errors in their references are included.
     """
-    found = {*source.resources.diagnostics, *bundle.diagnostics}
+    found = {*bundle.diagnostics, *check_references(source)}
+    found.update(source.resources.diagnostics)
     for check in _OF_CONTRACT:
         found.update(check(source.root))
     for place in source.resources.schemas:

@@ -211,6 +211,8 @@ class Resources:
     def _known(self, uri: str) -> Resource | None:
         """Return the resource with a URI; of equal copies in several files, the first."""
         found = self._by_uri.get(uri, [])
+        if len(found) < 2:  # noqa: PLR2004
+            return found[0] if found else None
         if len({each.root.location.file in self.used for each in found}) > 1:
             found = [each for each in found if each.root.location.file in self.used]
         others = [each for each in found if each.root.value != found[0].root.value]
@@ -219,7 +221,8 @@ class Resources:
             raise InvalidReferenceError(
                 f"is the $id of different schemas, {places}", "keep one of them"
             )
-        return found[0] if found else None
+        self._by_uri[uri] = found[:1]
+        return found[0]
 
     def _add_all_files(self) -> None:
         """Find the identifiers of the schemas in all files of the folder."""
@@ -257,7 +260,7 @@ class Resources:
         found = self._places.get(node.location)
         for step in pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            following = _step(node, key)
+            following = node.step(key)
             if following is None:
                 entry = pointer.rpartition("/")[2]
                 name = Path(node.location.file).name
@@ -351,11 +354,3 @@ class Resources:
             if uri in [file.mapping.get("$id"), file.mapping.get("id")]:
                 return file.mapping
         return {}
-
-
-def _step(node: Node, key: str) -> Node | None:
-    """Return the member or item of a value at a step of a JSON pointer."""
-    if isinstance(node.value, list):
-        is_index = key.isascii() and key.isdigit() and int(key) < len(node.value)
-        return node.items[int(key)] if is_index else None
-    return node.get(key) if key in node.mapping else None

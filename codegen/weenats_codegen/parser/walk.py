@@ -63,6 +63,17 @@ class Node(NamedTuple):
             found = found._child(key, found.mapping.get(key))
         return found
 
+    def step(self, key: str) -> Self | None:
+        """Return the nested value at one step of a JSON pointer, None if there is none.
+
+        Args:
+            key: The key of a mapping, or the index of a list.
+        """
+        if isinstance(self.value, list):
+            is_index = key.isascii() and key.isdigit() and int(key) < len(self.value)
+            return self._child(int(key), self.value[int(key)]) if is_index else None
+        return self._child(key, self.mapping[key]) if key in self.mapping else None
+
     def diagnostic(self, message: str, remedy: str, *steps: str | int) -> Diagnostic:
         """Return a diagnostic for this value, or for the nested one that `steps` lead to."""
         return Diagnostic(self.location.child(*steps), message, remedy)
