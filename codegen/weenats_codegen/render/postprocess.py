@@ -31,7 +31,7 @@ def postprocess(
         descriptions: The texts of docstrings and warnings, for which the source has their numbers.
         deprecated: The classes that are deprecated, with the text of the warning.
     """
-    return str(_Rewriter(source, descriptions, deprecated))
+    return str(_Rewriter(_with_bars(source), descriptions, deprecated))
 
 
 class _Rewriter:
@@ -136,6 +136,19 @@ class _Rewriter:
 
     def _replace(self, node: ast.stmt | ast.expr, text: str) -> None:
         self._edits.append((*self._lines.span(node), text))
+
+
+def _with_bars(source: str) -> str:
+    """Return a module in which types that need no quotes are `a | b`, not `Union[a, b]`."""
+    lines = Lines(source)
+    edits: list[tuple[int, int, str]] = []
+    for node in ast.walk(ast.parse(source)) if "Union[" in source else ():
+        if isinstance(node, ast.AnnAssign):
+            forward: list[str] = []
+            kind = _without_quotes(node.annotation, forward)
+            if not forward:
+                edits.append((*lines.span(node.annotation), ast.unparse(kind)))
+    return lines.edited(edits)
 
 
 def _factory(kind: ast.expr) -> str:

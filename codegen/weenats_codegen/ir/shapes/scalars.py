@@ -102,7 +102,7 @@ def member_names(schema: Schema, values: Sequence[Json]) -> list[str] | None:
     names = schema.get("x-enum-varnames")
     if not isinstance(names, list) or schema.get("enum") != values or len(names) != len(values):
         return None
-    plain = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+    plain = all(type(value) is int and abs(value) <= _MAX_SIZE for value in values)
     valid = all(isinstance(name, str) and _is_member_name(name) for name in names)
     return names if plain and valid and len({*names}) == len(names) else None
 

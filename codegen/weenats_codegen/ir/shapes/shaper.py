@@ -190,7 +190,8 @@ class Shaper:
             return {**ANY}
         names = member_names(schema, values)
         if names is not None:
-            self.drop(place, "enum")
+            if not literal(values)[1]:
+                self.drop(place, "enum")
             shape = {"type": "integer", "enum": values, "x-enum-varnames": names}
             return shape if place.is_whole else self._named(shape, place)
         shape, is_exact = literal(values)
