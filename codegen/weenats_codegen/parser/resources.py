@@ -181,7 +181,7 @@ class Resources:
         if not ref:
             return base
         uri = join(base.uri, ref)
-        if (found := self._known(uri)) is not None:
+        if (found := self._known(uri, base.root.location.file)) is not None:
             return found
         if base.uri.startswith(FILES) and not is_absolute(ref):
             return self._file(path_of(base.uri, ref))
@@ -208,20 +208,19 @@ class Resources:
             raise ContractError([])  # its own diagnostics say why
         return self._by_uri[file_uri(relative)][0]
 
-    def _known(self, uri: str) -> Resource | None:
-        """Return the resource with a URI; of equal copies in several files, the first."""
+    def _known(self, uri: str, file: str = "") -> Resource | None:
+        """Return the resource with a URI; of several, that in a file, or any if they are equal."""
         found = self._by_uri.get(uri, [])
         if len(found) < 2:  # noqa: PLR2004
             return found[0] if found else None
-        if len({each.root.location.file in self.used for each in found}) > 1:
-            found = [each for each in found if each.root.location.file in self.used]
+        for files in ({file}, self.used):
+            found = [each for each in found if each.root.location.file in files] or found
         others = [each for each in found if each.root.value != found[0].root.value]
         if others:
             places = " and ".join(str(each.root.location) for each in (found[0], others[0]))
             raise InvalidReferenceError(
                 f"is the $id of different schemas, {places}", "keep one of them"
             )
-        self._by_uri[uri] = found[:1]
         return found[0]
 
     def _add_all_files(self) -> None:
