@@ -53,8 +53,8 @@ def build(folder: Path) -> str:
     shapes = shape(bundle.definitions, bundle.roots, class_name).definitions
     source = render_models(
         {name: _tolerant(each) for name, each in shapes.items()},
-        base_class="weenats.model.Model",
         header=_HEADER,
+        is_strict=False,
     )
     return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
 

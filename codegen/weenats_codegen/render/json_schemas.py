@@ -49,4 +49,5 @@ def _comment(name: str, reasons: Sequence[Reason]) -> str:
     places = [f"{reason.definition}#{reason.pointer}" for reason in reasons[:_SHOWN]]
     more = ["..."] if len(reasons) > _SHOWN else []
     text = ascii(", ".join(places + more))[1:-1]
-    return textwrap.fill(f"# {name}: {text}", LINE_LENGTH, subsequent_indent="#   ") + "\n"
+    line = f"# The model of {name} does not enforce {text}"
+    return textwrap.fill(line, LINE_LENGTH, subsequent_indent="#   ") + "\n"

@@ -11,8 +11,9 @@ from datamodel_code_generator.parser import LiteralType
 from weenats_codegen.ir.shapes.grammar import DISCRIMINATOR, Schema, is_class, ref_name
 from weenats_codegen.naming import field_name
 from weenats_codegen.render.omit_none import omit_none, refuses_null
-from weenats_codegen.render.postprocess import deprecation, postprocess
+from weenats_codegen.render.postprocess import deprecation, postprocess, with_strict_literals
 
+_BASE_CLASS: Final = "weenats.model.Model"
 _FILE_HEADER: Final = "# models"
 # Keywords that datamodel-code-generator passes to `Field`.
 _REPR: Final = "x-repr"
@@ -24,13 +25,15 @@ class UnsupportedSchemaError(Exception):
     """No model can be generated from a schema; the text says why."""
 
 
-def render_models(shapes: Mapping[str, Schema], *, base_class: str, header: str) -> str:
+def render_models(
+    shapes: Mapping[str, Schema], *, header: str, is_strict: bool = True
+) -> str:
     """Return the source of a module with a class or an alias for each shape, not formatted yet.
 
     Args:
         shapes: The shapes by name, as `ir.shapes` makes them.
-        base_class: The base class of every model, as a dotted path.
         header: The first lines: a comment, a docstring.
+        is_strict: Whether booleans, 0 and 1 are told apart in literal types; Python does not.
 
     Raises:
         UnsupportedSchemaError: No model can be generated from one of the shapes.
@@ -40,23 +43,24 @@ def render_models(shapes: Mapping[str, Schema], *, base_class: str, header: str)
     texts: list[str] = []
     prepared: Schema = {name: _prepared(shape, texts) for name, shape in shapes.items()}
     attributes = _attributes(shapes)
-    source = _generate(prepared, base_class, attributes)
+    source = _generate(prepared, attributes)
     made = {_defined_name(statement) for statement in ast.parse(source).body} - {None}
     if made != shapes.keys():
         names = ", ".join(sorted(str(name) for name in made ^ shapes.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
+    source = with_strict_literals(source) if is_strict else source
     return f"{header}\n{postprocess(source, texts, _deprecated_classes(shapes))}"
 
 
-def _generate(definitions: Schema, base_class: str, attributes: Mapping[str, str]) -> str:
+def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
     """Call datamodel-code-generator."""
     named = {name: "none" for name, shape in definitions.items() if _VARNAMES in shape}
     config = GenerateConfig(
         input_file_type=InputFileType.JsonSchema,
         target_python_version=PythonVersion.PY_311,
         target_pydantic_version=TargetPydanticVersion.V2_14,
-        base_class=base_class,
+        base_class=_BASE_CLASS,
         custom_file_header=_FILE_HEADER,
         disable_timestamp=True,
         disable_future_imports=True,

@@ -20,7 +20,6 @@ STUBS: Final = (HANDLERS, "app.py")
 
 _MODULES: Final = ("errors.py", "operations.py", "client.py", "service.py", "__init__.py", *STUBS)
 _MAX_PATH_LENGTH: Final = 60
-_MODEL: Final = "weenats.model.Model"
 
 
 def render(contract: Contract) -> dict[str, str]:
@@ -49,7 +48,7 @@ def render(contract: Contract) -> dict[str, str]:
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
     files["models.py"] = render_models(
-        contract.shapes.definitions, base_class=_MODEL, header=f"{header}\n{title}\n"
+        contract.shapes.definitions, header=f"{header}\n{title}\n"
     )
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)

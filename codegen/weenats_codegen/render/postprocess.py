@@ -151,6 +151,23 @@ def _with_bars(source: str) -> str:
     return lines.edited(edits)
 
 
+def with_strict_literals(source: str) -> str:
+    """Return a module in which no literal type takes 1 for `True`, or `True` for 1."""
+    lines = Lines(source)
+    edits: list[tuple[int, int, str]] = []
+    for node in ast.walk(ast.parse(source)) if "Literal[" in source else ():
+        match node:
+            case ast.Subscript(ast.Name("Literal"), values) if any(
+                isinstance(part, ast.Constant) and part.value in (0, 1) for part in ast.walk(values)
+            ):
+                start, end = lines.span(node)
+                edits += [(start, start, "Annotated["), (end, end, ", STRICT_LITERAL]")]
+            case _:
+                pass
+    imports = "from typing import Annotated\nfrom weenats.model import STRICT_LITERAL\n"
+    return f"{imports if edits else ''}{lines.edited(edits)}"
+
+
 def _factory(kind: ast.expr) -> str:
     """Return the source of what makes an empty list or map, given the type of a field."""
     for node in ast.walk(kind):

@@ -58,6 +58,12 @@ EXACT: list[Any] = [
     {"enum": ["a", None]},
     {"enum": ["a", 7, None]},
     {"enum": [True, False]},
+    {"enum": [0, 1]},
+    {"enum": [True, "a"]},
+    {"enum": [1, True, 0]},
+    {"const": True},
+    {"anyOf": [{"const": True}, INTEGER]},
+    {"anyOf": [{"const": 1}, {"type": "boolean"}]},
     {"type": "string", "enum": ["a", 5, "abc"], "maxLength": 2},
     {"type": "integer", "enum": [2, 6], "x-enum-varnames": ["TWO", "SIX"]},
     {"enum": [2, 10**20], "x-enum-varnames": ["TWO", "MANY"]},
@@ -157,9 +163,6 @@ EXACT: list[Any] = [
 ]
 BY_CHECK: list[Any] = [
     False,
-    {"enum": [0, 1]},
-    {"enum": [True]},
-    {"const": True},
     {"const": 1.5},
     {"const": {"a": 1}},
     {"enum": [[1], "a"]},

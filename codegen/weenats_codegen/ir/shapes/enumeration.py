@@ -16,9 +16,6 @@ from weenats_codegen.ir.shapes.grammar import (
 )
 
 _OWN: Final = frozenset({"type", "enum", "const", "format", *ANNOTATIONS})
-_CONFUSED: Final = frozenset({"boolean", "integer"})
-_AMBIGUOUS: Final = (0, 1)
-"""Values that Python takes for booleans, or booleans for them."""
 
 
 def allowed_values(
@@ -41,23 +38,18 @@ def allowed_values(
 
 
 def literal(values: Sequence[Json]) -> tuple[Schema, bool]:
-    """Return the shape of some values, and whether it is exact.
-
-    Python takes `True` for 1 and `False` for 0, so a literal type does too.
-    """
+    """Return the shape of some values, and whether it is exact."""
     kinds = {type_of(value) for value in values}
     if kinds & {"array", "object"}:
         return {**ANY}, False
-    is_mixed = {"boolean", "integer"} <= kinds
-    wide = {kind for kind in kinds if kind == "number" or (is_mixed and kind in _CONFUSED)}
-    if len(values) > 1 and {key(True), key(False)} <= set(map(key, values)):
+    wide = kinds & {"number"}
+    if {key(value) for value in (True, False)} <= set(map(key, values)):
         wide.add("boolean")
     plain = [value for value in values if type_of(value) not in wide]
     literals = [int(value) if type_of(value) == "integer" else value for value in plain]
     shapes: list[Schema] = [{"enum": literals}] if literals else []
     shapes += [{"type": kind} for kind in sorted(wide)]
-    is_exact = wide <= {"boolean"} and not is_mixed
-    return union(shapes), is_exact and not any(value in _AMBIGUOUS for value in plain)
+    return union(shapes), "number" not in wide
 
 
 def type_of(value: Json) -> str:

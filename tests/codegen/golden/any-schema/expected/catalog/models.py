@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import MISSING, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType, deprecated
 from weenats.formats import UUID, Base64, Decimal, date
-from weenats.model import OMIT_NONE, Model
+from weenats.model import OMIT_NONE, STRICT_LITERAL, Model
 
 
 class Courier(Model):
@@ -85,7 +85,7 @@ Rename = TypeAliasType(
 """Give it a name."""
 
 
-RenameResult = TypeAliasType("RenameResult", Literal[True])
+RenameResult = TypeAliasType("RenameResult", Annotated[Literal[True], STRICT_LITERAL])
 """The result of rename."""
 
 

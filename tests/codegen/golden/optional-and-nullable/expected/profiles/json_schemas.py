@@ -5,7 +5,7 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# Profile: Profile#/properties/email/format
+# The model of Profile does not enforce Profile#/properties/email/format
 JSON_SCHEMAS: Final = JsonSchemas(
     '{"$defs":{'
     '"Address":{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}},'
