@@ -50,7 +50,7 @@ def render_models(
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
-    return f"{header}\n{postprocess(source, texts, _deprecated_classes(shapes))}"
+    return f"{header}\n{postprocess(source, texts, deprecated_classes(shapes))}"
 
 
 def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
@@ -131,7 +131,7 @@ def _numbered(text: str, texts: list[str]) -> str:
     return str(len(texts) - 1)
 
 
-def _deprecated_classes(shapes: Mapping[str, Schema]) -> dict[str, str]:
+def deprecated_classes(shapes: Mapping[str, Schema]) -> dict[str, str]:
     """Return the classes that are deprecated, with the text of the warning."""
     return {
         name: deprecation(str(shape.get("description", "")))

@@ -1,4 +1,5 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: b537f5c224317203
+# A stub: `weenats generate` replaces it until you change it. Checksum: c2b5ccf116db22be
+# pyright: reportDeprecated=false
 """The handlers of catalog: one for each operation."""
 
 from typing_extensions import override
