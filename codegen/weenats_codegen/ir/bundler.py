@@ -225,7 +225,7 @@ class _Bundler:
 
     def bundle(self, taken: frozenset[str]) -> Bundle:
         """Return what was added, with names."""
-        names = name_definitions(self._definitions, self._class, taken)
+        names = name_definitions(self._definitions, self._class, taken, self._resources.root)
         definitions: dict[str, JsonValue] = {}
         locations: dict[str, Location] = {}
         for key in sorted(self._definitions, key=lambda key: key.location, reverse=True):

@@ -65,11 +65,13 @@ def name_definitions(
     definitions: Mapping[K, Definition[K]],
     class_name: Callable[[str], str],
     taken: frozenset[str],
+    root: str,
 ) -> dict[K, str]:
     """Return the names of definitions.
 
     Args:
         definitions: The definitions, complete.
+        root: The folder of the files, whose own name is not a part of names.
         class_name: Makes a class name of a name in a schema.
         taken: Names that no definition may have.
     """
@@ -97,7 +99,7 @@ def name_definitions(
         )
         options = [
             class_name("-".join([*parts, name, *([_INPUT] if is_input else [])]))
-            for name in _options(definition)
+            for name in _options(definition, root)
         ]
         named.append(
             _Named(_rank(definition), definition.location, definition.scope, block, options)
@@ -136,12 +138,15 @@ def _steps(location: Location) -> list[list[str]]:
     return steps
 
 
-def _options(definition: Definition[K]) -> list[str]:
+def _options(definition: Definition[K], root: str) -> list[str]:
     """Return the names that a definition may have."""
-    steps = _steps(definition.location)
+    file = definition.location.file.removeprefix(root).removeprefix("/")
+    steps = _steps(definition.location._replace(file=file))
     if definition.member is not None:
         return [definition.member, f"{definition.member}-{steps[-1][-1]}"]
     names = ["-".join(step) for step in steps]
+    if not definition.location.pointer:
+        return [names[-1], f"{names[-1]}-schema", "-".join(names)]
     return ["-".join(names[-count:]) for count in range(1, len(names) + 1)]
 
 

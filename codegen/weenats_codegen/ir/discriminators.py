@@ -42,7 +42,7 @@ def with_discriminator(
     names: dict[Location | None, list[str]] = {}
     for name, value in mapping.mapping.items():
         uri = str(value)
-        refs[name] = by_name.get(uri, Ref(mapping.location.child(name), uri))
+        refs[name] = by_name.get(uri, Ref(mapping.location.child(name), uri, "mapping"))
         names.setdefault(_target(resources, schema, refs[name]), []).append(name)
     demanding: list[Tree] = []
     for branch, ref in branches:

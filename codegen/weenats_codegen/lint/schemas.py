@@ -55,9 +55,9 @@ def check_schema(place: Place) -> Iterator[Diagnostic]:
 def _check_valid(schema: Node, dialect: Dialect) -> Iterator[Diagnostic]:
     for violation in schema_violations(_shallow(schema.mapping, dialect), dialect.draft):
         keyword = next((step for step in reversed(violation.path) if isinstance(step, str)), "")
-        what = (
-            f"{keyword} cannot be {quoted(violation.value)}" if keyword else "keywords are missing"
-        )
+        what = f"{keyword} cannot be {quoted(violation.value)}"
+        if violation.keyword == "required":
+            what = f"{violation.expected} is missing"
         yield schema.diagnostic(
             f"is not valid JSON Schema {dialect.name}: {what}",
             _remedy(violation, keyword, dialect),
@@ -71,7 +71,9 @@ def _shallow(schema: Schema, dialect: Dialect) -> Schema:
     for key, value in schema.items():
         if key in NAMED and isinstance(value, dict):
             result[key] = {
-                name: part if isinstance(part, list) else _empty(part, dialect)
+                name: part
+                if key == "dependencies" and isinstance(part, list)
+                else _empty(part, dialect)
                 for name, part in value.items()
             }
         elif isinstance(value, list) and (key in MANY or key == "items"):

@@ -104,6 +104,11 @@ class Resources:
         self.used: Final[set[str]] = set()
 
     @property
+    def root(self) -> str:
+        """The folder that references may not leave, as the user knows it."""
+        return self._reader.root.as_posix()
+
+    @property
     def schemas(self) -> list[Place]:
         """Every schema of the files in use, in the order in which they were found."""
         return [place for place in self._places.values() if place.node.location.file in self.used]
@@ -185,7 +190,7 @@ class Resources:
             return found
         if base.uri.startswith(FILES) and not is_absolute(ref):
             return self._file(path_of(base.uri, ref))
-        if uri.startswith("file:"):
+        if uri.lower().startswith("file:"):
             raise InvalidReferenceError("is a file: URL")
         self._add_all_files()
         if (found := self._known(uri)) is not None:
@@ -261,12 +266,12 @@ class Resources:
             key = step.replace("~1", "/").replace("~0", "~")
             following = node.step(key)
             if following is None:
-                entry = pointer.rpartition("/")[2]
-                name = Path(node.location.file).name
-                remedy = f"add {entry} to {name}, or correct the $ref"
+                remedy = f"create it in {Path(node.location.file).name}, or correct the $ref"
                 raise InvalidReferenceError("refers to a schema that does not exist", remedy)
             node = following
             found = self._places.get(node.location, found)
+        if not pointer and not isinstance(node.value, dict | bool):
+            raise ContractError([])  # lint reports the file
         if not isinstance(node.value, dict | bool) or found is None:
             remedy = "refer to a schema, such as '#/$defs/NAME'"
             raise InvalidReferenceError("refers to a value that is not a schema", remedy)
