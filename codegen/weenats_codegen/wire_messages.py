@@ -11,7 +11,7 @@ from typing import Final
 
 from weenats_codegen.ir.bundler import Member, bundle_members
 from weenats_codegen.ir.shapes import shape
-from weenats_codegen.ir.shapes.grammar import Json, is_any
+from weenats_codegen.ir.shapes.grammar import Schema, is_any, map_shapes
 from weenats_codegen.naming import words
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.reader import Reader
@@ -52,29 +52,22 @@ def build(folder: Path) -> str:
         raise ContractError(diagnostics)
     shapes = shape(bundle.definitions, bundle.roots, class_name).definitions
     source = render_models(
-        {name: _tolerant(each) for name, each in shapes.items()},
+        {name: map_shapes(each, _tolerant) for name, each in shapes.items()},
         header=_HEADER,
         is_strict=False,
     )
     return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
 
 
-def _tolerant(shape: Json) -> Json:
+def _tolerant(shape: Schema) -> Schema:
     """Return a shape in which unknown members are ignored, and what may be anything is `Any`."""
-    match shape:
-        case list():
-            return [_tolerant(part) for part in shape]
-        case dict() if is_any(shape):
-            return {key: shape[key] for key in shape if key != "customTypePath"}
-        case dict():
-            is_open = shape.get("additionalProperties") is True
-            return {
-                key: _tolerant(part)
-                for key, part in shape.items()
-                if key != "additionalProperties" or not is_open
-            }
-        case _:
-            return shape
+    is_open = shape.get("additionalProperties") is True
+    return {
+        key: value
+        for key, value in shape.items()
+        if not (key == "customTypePath" and is_any(shape))
+        and not (key == "additionalProperties" and is_open)
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -25,9 +25,7 @@ class UnsupportedSchemaError(Exception):
     """No model can be generated from a schema; the text says why."""
 
 
-def render_models(
-    shapes: Mapping[str, Schema], *, header: str, is_strict: bool = True
-) -> str:
+def render_models(shapes: Mapping[str, Schema], *, header: str, is_strict: bool = True) -> str:
     """Return the source of a module with a class or an alias for each shape, not formatted yet.
 
     Args:
@@ -44,9 +42,9 @@ def render_models(
     prepared: Schema = {name: _prepared(shape, texts) for name, shape in shapes.items()}
     attributes = _attributes(shapes)
     source = _generate(prepared, attributes)
-    made = {_defined_name(statement) for statement in ast.parse(source).body} - {None}
-    if made != shapes.keys():
-        names = ", ".join(sorted(str(name) for name in made ^ shapes.keys()))
+    made = {_defined_name(statement) for statement in ast.parse(source).body} - {""}
+    if made != {*shapes}:
+        names = ", ".join(sorted(made ^ shapes.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
@@ -92,13 +90,13 @@ def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
     return source
 
 
-def _defined_name(statement: ast.stmt) -> str | None:
-    """Return the name of the model that a statement defines."""
+def _defined_name(statement: ast.stmt) -> str:
+    """Return the name of the model that a statement defines, "" if it defines none."""
     match statement:
         case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
             return name
         case _:
-            return None
+            return ""
 
 
 def _prepared(shape: Schema, texts: list[str]) -> Schema:

@@ -4,21 +4,32 @@ import ast
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from weenats_codegen.ir.shapes.grammar import Json, Schema
+from weenats_codegen.ir.shapes.grammar import Schema, is_any, is_class, ref_name, types_of
 from weenats_codegen.render.edits import Lines
 
 _IMPORTS: Final = "from typing import Annotated\nfrom weenats.model import OMIT_NONE\n"
-_DEFINITIONS: Final = "#/$defs/"
 
 
-def refuses_null(schema: Json, definitions: Mapping[str, Schema]) -> bool:
-    """Return whether a schema provably refuses null.
+def refuses_null(shape: Schema, shapes: Mapping[str, Schema]) -> bool:
+    """Return whether a shape refuses null.
 
     Args:
-        schema: The schema.
-        definitions: The definitions that it may refer to, by name.
+        shape: The shape.
+        shapes: The definitions that it may refer to, by name.
     """
-    return _refuses_null(schema, definitions, frozenset())
+    pending = [shape]
+    visited: set[str] = set()
+    while pending:
+        part = pending.pop()
+        name = ref_name(part)
+        if name and name not in visited:
+            visited.add(name)
+            pending.append(shapes[name])
+        elif "anyOf" in part:
+            pending += part["anyOf"]
+        elif not name and _accepts_null(part):
+            return False
+    return True
 
 
 def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
@@ -37,30 +48,11 @@ def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
     return f"{_IMPORTS if edits else ''}{lines.edited(edits)}"
 
 
-def _refuses_null(schema: Json, definitions: Mapping[str, Schema], visited: frozenset[str]) -> bool:
-    if not isinstance(schema, dict):
-        return schema is False
-    kinds, values, reference = schema.get("type"), schema.get("enum"), schema.get("$ref")
-    if isinstance(kinds, str | list) and "null" not in (
-        [kinds] if isinstance(kinds, str) else kinds
-    ):
-        return True
-    if isinstance(values, list) and None not in values:
-        return True
-    if schema.get("const") is not None:
-        return True
-    if isinstance(reference, str) and reference not in visited:
-        target = definitions.get(reference.removeprefix(_DEFINITIONS))
-        if _refuses_null(target or {}, definitions, visited | {reference}):
-            return True
-
-    def refusing(keyword: str) -> Iterator[bool]:
-        parts = schema.get(keyword)
-        for part in parts if isinstance(parts, list) else ():
-            yield _refuses_null(part, definitions, visited)
-
-    alternatives = [list(refusing(keyword)) for keyword in ("anyOf", "oneOf")]
-    return any(refusing("allOf")) or any(each and all(each) for each in alternatives)
+def _accepts_null(shape: Schema) -> bool:
+    """Return whether a shape that is neither a reference nor a union accepts null."""
+    if "enum" in shape:
+        return None in shape["enum"]
+    return is_any(shape) or ("null" in types_of(shape) and not is_class(shape))
 
 
 def _optional_fields(

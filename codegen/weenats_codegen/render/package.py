@@ -53,9 +53,7 @@ def render(contract: Contract) -> dict[str, str]:
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
-    files["models.py"] = render_models(
-        contract.shapes.definitions, header=f"{header}\n{title}\n"
-    )
+    files["models.py"] = render_models(contract.shapes.definitions, header=f"{header}\n{title}\n")
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files["py.typed"] = ""

@@ -9,7 +9,6 @@ from weenats_codegen.naming import words
 from weenats_codegen.render.edits import Lines
 from weenats_codegen.render.literals import docstring, string
 
-
 _DEPRECATED: Final = "Deprecated."
 _NEEDLESS: Final = frozenset({"use_attribute_docstrings", "arbitrary_types_allowed"})
 """Settings that datamodel-code-generator writes, and that models do not need."""
@@ -57,8 +56,8 @@ class _Rewriter:
     def _rewrite_class(self, statement: ast.ClassDef) -> None:
         if statement.name in self._deprecated:
             start, _ = self._lines.span(statement)
-            text = string(self._deprecated[statement.name])
-            self._edits.append((start, start, f"@deprecated({text})\n"))
+            warning = string(self._deprecated[statement.name])
+            self._edits.append((start, start, f"@deprecated({warning})\n"))
         fallback = " ".join(words(statement.name)).capitalize()
         first = statement.body[0]
         if (text := self._docstring(first)) is not None:

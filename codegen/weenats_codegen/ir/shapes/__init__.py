@@ -7,9 +7,8 @@ is checked against the schema itself at run time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from weenats_codegen import naming
 from weenats_codegen.ir.shapes.defaults import settle_defaults
@@ -17,6 +16,10 @@ from weenats_codegen.ir.shapes.depth import cut_deep_references
 from weenats_codegen.ir.shapes.discriminators import settle_discriminators
 from weenats_codegen.ir.shapes.grammar import Json, Schema, is_class, references
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 __all__ = ["Reason", "Shapes", "shape"]
 

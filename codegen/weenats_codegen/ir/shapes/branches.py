@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.ir.shapes.conjunction import Conjoiner, Conjunction, types_of
 from weenats_codegen.ir.shapes.enumeration import type_of
-from weenats_codegen.ir.shapes.grammar import Json, key
+from weenats_codegen.ir.shapes.grammar import Json, key, types_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from weenats_codegen.ir.shapes.conjunction import Conjoiner, Conjunction
 
 _MAX_COMPARED: Final = 30
 _NOTHING: Final = frozenset[str]()
+_OBJECT: Final = frozenset({"object"})
 
 
 class _Branch(NamedTuple):
@@ -38,7 +42,7 @@ def are_exclusive(branches: Sequence[Json], conjoiner: Conjoiner) -> bool:
     found = [_branch(branch, conjoiner) for branch in branches]
     common = set[str]().union(*(branch.tags for branch in found)) if found else set[str]()
     if any(_are_distinct(branch.tags.get(tag) for branch in found) for tag in sorted(common)):
-        return all(branch.types == {"object"} for branch in found)
+        return all(branch.types == _OBJECT for branch in found)
     if _are_distinct(branch.values for branch in found):
         return True
     return len(found) <= _MAX_COMPARED and all(
@@ -93,7 +97,7 @@ def _exclude(one: _Branch, other: _Branch) -> bool:
     if one.values is not None and other.values is not None:
         return one.values.isdisjoint(other.values)
     shared = one.types & other.types
-    if shared == {"object"}:
+    if shared == _OBJECT:
         return any(
             one.tags[tag].isdisjoint(other.tags[tag]) for tag in one.tags.keys() & other.tags
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import jsonschema_rs
 
-from weenats_codegen.ir.shapes.grammar import ANNOTATIONS, TYPES, Json, Schema, key, ref_name
+from weenats_codegen.ir.shapes.grammar import ANNOTATIONS, Json, Schema, key, ref_name, types_of
 
 Drop = Callable[[str], None]
 """Takes a keyword that a shape does not enforce."""
@@ -24,10 +24,21 @@ _UNEVALUATED: Final = {
 }  # fmt: skip
 _MAX_CHAIN: Final = 50
 _TRIVIAL: Final[Mapping[str, Json]] = {
-    "items": True, "propertyNames": True, "additionalProperties": True, "not": False, "uniqueItems": False, "required": [],
-    "properties": {}, "patternProperties": {}, "dependentRequired": {}, "dependentSchemas": {},
-    "minItems": 0, "minLength": 0, "minProperties": 0, "allOf": [], "prefixItems": [],
-}  # fmt: skip
+    "items": True,
+    "propertyNames": True,
+    "additionalProperties": True,
+    "not": False,
+    "uniqueItems": False,
+    "minItems": 0,
+    "minLength": 0,
+    "minProperties": 0,
+    "prefixItems": [],
+    "required": [],
+    "properties": {},
+    "patternProperties": {},
+    "dependentRequired": {},
+    "dependentSchemas": {},
+}
 """Values of keywords that allow everything."""
 
 
@@ -63,8 +74,8 @@ class Conjunction:
         evaluated: `additionalProperties` or `items`, if it evaluates all members or items.
     """
 
-    keywords: Schema = field(default_factory=dict)
-    choices: list[Choice] = field(default_factory=list)
+    keywords: Schema = field(default_factory=dict[str, Any])
+    choices: list[Choice] = field(default_factory=list[Choice])
     is_false: bool = False
     evaluated: frozenset[str] = frozenset()
 
@@ -95,7 +106,7 @@ class Conjoiner:
             drop: Called with each keyword that has been left out, so that more values are allowed.
             passed: The definitions that the schema is a part of.
         """
-        if isinstance(schema, bool):
+        if not isinstance(schema, dict):
             return Conjunction(is_false=not schema)
         whole = _own(schema)
         name = ref_name(schema)
@@ -125,18 +136,14 @@ class Conjoiner:
         return found
 
 
-def types_of(keywords: Mapping[str, Json]) -> tuple[str, ...]:
-    """Return the types that the `type` of a schema allows, in the order that it names them."""
-    kinds = keywords.get("type", TYPES)
-    return (kinds,) if isinstance(kinds, str) else tuple(kinds)
-
-
 def all_of(*schemas: Json) -> Json:
     """Return the schema that demands several schemas; equal ones count once."""
     parts: dict[str, Json] = {}
     for schema in schemas:
-        pure = isinstance(schema, dict) and schema.keys() == {"allOf"}
-        for part in schema["allOf"] if pure else [schema]:
+        listed: list[Json] = [schema]
+        if isinstance(schema, dict) and schema.keys() == {"allOf"}:
+            listed = schema["allOf"]
+        for part in listed:
             if part is False:
                 return False
             if part is not True and part != {}:
@@ -163,18 +170,52 @@ def _own(schema: Schema) -> Conjunction:
     }
     if "const" in keywords:
         keywords["enum"] = _intersection(keywords.get("enum"), [keywords.pop("const")])
-    tag = schema.get("discriminator", {})
-    tag = tag.get("propertyName", "") if isinstance(tag, dict) else ""
+    discriminator: Schema = schema.get("discriminator", {})
+    tag: str = discriminator.get("propertyName", "")
     choices = [Choice(each, schema[each], tag) for each in CHOICES if each in schema]
     evaluated = frozenset(schema.keys() & {"additionalProperties", "items"})
     return Conjunction(keywords, choices, evaluated=evaluated)
+
+
+def _intersection(one: list[Json] | None, other: list[Json]) -> list[Json]:
+    """Return the values that are in both of two lists."""
+    if one is None:
+        return other
+    keys = set(map(key, other))
+    return [value for value in one if key(value) in keys]
+
+
+def _common_multiple(one: float, other: float) -> int | None:
+    return math.lcm(one, other) if isinstance(one, int) and isinstance(other, int) else None
+
+
+def _same(one: Json, other: Json) -> Json:
+    return one if key(one) == key(other) else None
+
+
+def _joined(one: list[str], other: list[str]) -> list[str]:
+    return list(dict.fromkeys([*one, *other]))
+
+
+_LOWER: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
+_UPPER: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+_COMBINATIONS: Final[Mapping[str, Callable[[Any, Any], Json]]] = {
+    **dict.fromkeys(_LOWER, max),
+    **dict.fromkeys(_UPPER, min),
+    "multipleOf": _common_multiple,
+    "enum": _intersection,
+    "required": _joined,
+    "propertyNames": all_of,
+}
+"""How the values of a keyword are combined, if not only equal ones can be; None if they cannot."""
 
 
 def _both(one: Conjunction, other: Conjunction, drop: Drop) -> Conjunction:
     """Return the schema that demands two schemas."""
     keywords: Schema = {**other.keywords, **one.keywords}
     for name in one.keywords.keys() & other.keywords.keys() - _STRUCTURAL:
-        value = _combined(name, one.keywords[name], other.keywords[name])
+        combine: Callable[[Any, Any], Json] = _COMBINATIONS.get(name, _same)
+        value = combine(one.keywords[name], other.keywords[name])
         if value is None:
             drop(name)
         else:
@@ -185,35 +226,6 @@ def _both(one: Conjunction, other: Conjunction, drop: Drop) -> Conjunction:
     is_false = one.is_false or other.is_false or keywords.get("type") == []
     choices = [*one.choices, *other.choices]
     return Conjunction(keywords, choices, is_false, one.evaluated | other.evaluated)
-
-
-def _combined(name: str, one: Json, other: Json) -> Json:
-    """Return the value of a keyword of two schemas; None if the first one alone must do."""
-    match name:
-        case "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties":
-            return max(one, other)
-        case "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties":
-            return min(one, other)
-        case "multipleOf" if isinstance(one, int) and isinstance(other, int):
-            return math.lcm(one, other)
-        case "enum":
-            return _intersection(one, other)
-        case "required":
-            return list(dict.fromkeys([*one, *other]))
-        case "propertyNames":
-            return all_of(one, other)
-        case "uniqueItems":
-            return True
-        case _:
-            return one if key(one) == key(other) else None
-
-
-def _intersection(one: list[Json] | None, other: list[Json]) -> list[Json]:
-    """Return the values that are in both of two lists."""
-    if one is None:
-        return other
-    keys = set(map(key, other))
-    return [value for value in one if key(value) in keys]
 
 
 def _combined_types(one: Conjunction, other: Conjunction) -> Schema:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-from weenats_codegen.ir.shapes.conjunction import types_of
 from weenats_codegen.ir.shapes.enumeration import type_of
-from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name
+from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name, types_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 
 def settle_defaults(shapes: Mapping[str, Schema]) -> None:
@@ -52,6 +54,6 @@ def _scalar(default: Json, member: Schema, shapes: Mapping[str, Schema]) -> tupl
         return (default,) if is_value and "x-enum-varnames" not in shape else None
     kinds = () if "customTypePath" in shape else types_of(shape)
     if type_of(default) == "integer" and "integer" in kinds:
-        return (int(default),)
+        return (int(default) if isinstance(default, float) else default,)
     is_number = type_of(default) == "integer" and "number" in kinds
     return (default,) if is_number or type_of(default) in kinds else None

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from weenats_codegen.ir.shapes.grammar import ANY, Json, Schema, is_class, ref_name, references
+from weenats_codegen.ir.shapes.grammar import (
+    ANY,
+    Schema,
+    is_class,
+    map_shapes,
+    ref_name,
+    references,
+)
 
 MAX_DEPTH: Final = 30
 """Far below what Python's stack allows, since the models may be imported by a deep stack."""
@@ -97,7 +104,7 @@ def _search(graph: _Graph, circle: set[str]) -> tuple[int, set[str]]:
         seen.add(name)
         if length > MAX_DEPTH:
             too_far.add(name)
-            length = 1  # noqa: PLW2901 - nothing in the circle refers to it any more
+            length = 1
         longest = max(longest, length)
         pending += [(other, length + 1) for other in graph[name]]
     return longest, too_far
@@ -122,24 +129,15 @@ def _returns(graph: _Graph, names: set[str]) -> Iterator[tuple[str, str]]:
                 pending += [(other, name) for other in graph[name] if other in names]
 
 
-def _without(shape: Json, names: set[str]) -> Json:
+def _without(shape: Schema, names: set[str]) -> Schema:
     """Return a shape without its references to some definitions."""
-    match shape:
-        case list():
-            return [_without(part, names) for part in shape]
-        case dict() if ref_name(shape) in names:
-            return {**{key: shape[key] for key in shape if key != "$ref"}, **ANY}
-        case dict():
-            return {key: _without_in(key, value, names) for key, value in shape.items()}
-        case _:
-            return shape
 
+    def cut(part: Schema) -> Schema:
+        if ref_name(part) in names:
+            return {**{key: part[key] for key in part if key != "$ref"}, **ANY}
+        if "allOf" in part:  # a base class: its members become unknown members
+            bases: list[Schema] = part["allOf"]
+            return {**part, "allOf": [each for each in bases if ref_name(each) not in names]}
+        return part
 
-def _without_in(keyword: str, value: Json, names: set[str]) -> Json:
-    if keyword in ("enum", "default"):
-        return value
-    if keyword == "properties":
-        return {name: _without(part, names) for name, part in value.items()}
-    if keyword == "allOf":  # a base class: its members become unknown members
-        value = [part for part in value if ref_name(part) not in names]
-    return _without(value, names)
+    return map_shapes(shape, cut)

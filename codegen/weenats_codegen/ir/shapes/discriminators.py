@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from weenats_codegen.ir.shapes.grammar import (
     DISCRIMINATOR,
@@ -13,6 +13,9 @@ from weenats_codegen.ir.shapes.grammar import (
     key,
     ref_name,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def settle_discriminators(shapes: Mapping[str, Schema]) -> None:
@@ -45,11 +48,13 @@ def _tag_values(tag: str, shape: Schema, shapes: Mapping[str, Schema]) -> list[J
     if not is_class(shape):
         return []
     if "allOf" in shape:
-        found = [_tag_values(tag, _followed(part, shapes), shapes) for part in shape["allOf"]]
-        return next(filter(None, found), [])
+        parts: list[Schema] = shape["allOf"]
+        found = [_tag_values(tag, _followed(part, shapes), shapes) for part in parts]
+        return next((each for each in found if each), [])
     if tag not in shape.get("required", ()):
         return []
-    values: list[Json] = _followed(shape["properties"][tag], shapes).get("enum", [])
+    member: Schema = shape["properties"][tag]
+    values: list[Json] = _followed(member, shapes).get("enum", [])
     return values
 
 

@@ -46,7 +46,7 @@ def literal(values: Sequence[Json]) -> tuple[Schema, bool]:
     if {key(value) for value in (True, False)} <= set(map(key, values)):
         wide.add("boolean")
     plain = [value for value in values if type_of(value) not in wide]
-    literals = [int(value) if type_of(value) == "integer" else value for value in plain]
+    literals = [int(value) if isinstance(value, float) else value for value in plain]
     shapes: list[Schema] = [{"enum": literals}] if literals else []
     shapes += [{"type": kind} for kind in sorted(wide)]
     return union(shapes), "number" not in wide

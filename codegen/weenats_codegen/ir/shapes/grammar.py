@@ -7,19 +7,19 @@ A shape is one of
 * values: `{"enum": [...]}`
 * a scalar: `{"type": "string"}` with bounds, where a place can hold them
 * a list, a tuple or a map: `items`, `prefixItems`, `additionalProperties`
-* a class: `properties`, `required`, `additionalProperties`; or `allOf` of its base classes and itself
+* a class: `properties`, `required`, `additionalProperties`; or `allOf` of base classes and these
 * a union: `{"anyOf": [...]}` of the others.
 
 Bounds of a list, a map or a scalar need a name of their own unless they are those of a member.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 Schema = dict[str, Any]
 """A JSON Schema, or a shape."""
-Json = Any
+Json = dict[str, Any] | list[Any] | str | float | bool | None
 """A JSON value; `true` and `false` are schemas too."""
 
 ANY: Final[Mapping[str, Any]] = {"customTypePath": "pydantic.JsonValue"}
@@ -58,6 +58,12 @@ def ref_name(schema: Mapping[str, Json]) -> str:
     return str(schema.get("$ref", "")).removeprefix(_DEFINITIONS)
 
 
+def types_of(keywords: Schema) -> tuple[str, ...]:
+    """Return the types that the `type` of a schema allows, in the order that it names them."""
+    kinds = keywords.get("type", TYPES)
+    return (kinds,) if isinstance(kinds, str) else tuple(kinds)
+
+
 def custom(name: str, kind: str) -> Schema:
     """Return the shape of a type of `weenats.formats` that is written as a JSON type."""
     return {"customTypePath": f"weenats.formats.{name}", "type": kind}
@@ -65,13 +71,13 @@ def custom(name: str, kind: str) -> Schema:
 
 def is_any(shape: Mapping[str, Json]) -> bool:
     """Return whether a shape is that of every JSON value."""
-    return shape.get("customTypePath") == ANY["customTypePath"]
+    return bool(shape.get("customTypePath") == ANY["customTypePath"])
 
 
 def is_class(shape: Mapping[str, Json]) -> bool:
     """Return whether a definition becomes a class, not an alias."""
-    closed = shape.get("type") == "object" and shape.get("additionalProperties") is False
-    return "properties" in shape or "allOf" in shape or closed and "patternProperties" not in shape
+    is_closed = shape.get("type") == "object" and shape.get("additionalProperties") is False
+    return is_closed or not shape.keys().isdisjoint({"properties", "allOf"})
 
 
 def is_bounded(shape: Mapping[str, Json]) -> bool:
@@ -82,6 +88,29 @@ def is_bounded(shape: Mapping[str, Json]) -> bool:
 def holds_bounds_with_null(shape: Mapping[str, Json]) -> bool:
     """Return whether a shape can be combined with null and keep its bounds without a name."""
     return shape.get("type") != "object" and "prefixItems" not in shape
+
+
+def map_shapes(shape: Schema, change: Callable[[Schema], Schema]) -> Schema:
+    """Return a shape with a function applied to it and to every shape inside it.
+
+    Args:
+        shape: The shape.
+        change: Called with each shape before those inside it.
+    """
+    result: Schema = {}
+    for keyword, value in change(shape).items():
+        match keyword:
+            case "properties":
+                members: dict[str, Schema] = value
+                result[keyword] = {name: map_shapes(each, change) for name, each in members.items()}
+            case "allOf" | "anyOf" | "prefixItems":
+                parts: list[Schema] = value
+                result[keyword] = [map_shapes(part, change) for part in parts]
+            case "items" | "additionalProperties" if not isinstance(value, bool):
+                result[keyword] = map_shapes(value, change)
+            case _:
+                result[keyword] = value
+    return result
 
 
 def union(branches: Sequence[Schema]) -> Schema:
@@ -98,9 +127,11 @@ def union(branches: Sequence[Schema]) -> Schema:
             flat[json.dumps(branch, sort_keys=True)] = branch
     if values:
         flat["enum"] = {"enum": list({key(value): value for value in values}.values())}
-    parts = sorted(flat.values(), key=lambda part: part == NULL)
-    if len(parts) == 2 and parts[1] == NULL and (nullable := _nullable(parts[0])):  # noqa: PLR2004
-        return nullable
+    parts = [part for part in flat.values() if part != NULL]
+    if len(parts) < len(flat):
+        if len(parts) == 1 and (nullable := _nullable(parts[0])):
+            return nullable
+        parts.append({**NULL})
     return parts[0] if len(parts) == 1 else {"anyOf": parts}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.ir.shapes.grammar import ANNOTATIONS, Json, Schema, ref_name
 from weenats_codegen.naming import field_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PLAIN: Final = ANNOTATIONS | {"type", "properties", "required", "additionalProperties"}
 
@@ -31,14 +33,18 @@ def heir(schema: Schema, definitions: Mapping[str, Json]) -> Heir | None:
         definitions: What it may refer to.
     """
     own = {name: part for name, part in schema.items() if name not in ("$ref", "allOf")}
-    parts = [{"$ref": schema["$ref"]}] if "$ref" in schema else []
-    parts += schema.get("allOf", ())
-    bases = [ref_name(part) for part in parts if isinstance(part, dict) and _is_reference(part)]
+    listed: list[Json] = schema.get("allOf", [])
+    parts = [part for part in listed if isinstance(part, dict)]
+    if "$ref" in schema:
+        parts.insert(0, {"$ref": schema["$ref"]})
+    bases = [ref_name(part) for part in parts if _is_reference(part)]
     others = [own, *(part for part in parts if not _is_reference(part))]
-    if not bases or not all(_is_open(part) for part in others):
+    targets = [each for name in bases if isinstance(each := definitions[name], dict)]
+    if not bases or len(targets) < len(bases) or False in listed:
         return None
-    targets = [definitions[name] for name in bases]
-    if not all(_is_open(each) and {"type", "properties"} <= each.keys() for each in targets):
+    if not all(map(_is_open, [*others, *targets])):
+        return None
+    if not all({"type", "properties"} <= target.keys() for target in targets):
         return None
     names = [name for part in [*targets, *others] for name in part.get("properties", ())]
     if len(set(map(field_name, names))) < len(names) or len({*bases}) < len(bases):
@@ -46,15 +52,14 @@ def heir(schema: Schema, definitions: Mapping[str, Json]) -> Heir | None:
     return Heir(bases, _joined(others))
 
 
-def _is_reference(schema: Json) -> bool:
-    return isinstance(schema, dict) and "$ref" in schema and schema.keys() <= ANNOTATIONS | {"$ref"}
+def _is_reference(schema: Schema) -> bool:
+    return "$ref" in schema and schema.keys() <= ANNOTATIONS | {"$ref"}
 
 
-def _is_open(schema: Json) -> bool:
+def _is_open(schema: Schema) -> bool:
     """Return whether a schema only describes some members of its own, and allows others."""
     return (
-        isinstance(schema, dict)
-        and schema.keys() <= _PLAIN
+        schema.keys() <= _PLAIN
         and schema.get("type", "object") == "object"
         and schema.get("additionalProperties", True) is True
         and {*schema.get("required", ())} <= schema.get("properties", {}).keys()

@@ -37,35 +37,55 @@ def object_(shaper: Shaper, keywords: Schema, place: Place) -> Schema:
 def _class(shaper: Shaper, keywords: Schema, place: Place) -> Schema:
     """Return the shape of an object with members that have names."""
     required: list[str] = list(dict.fromkeys(keywords.get("required", ())))
-    declared: Schema = keywords.get("properties", {})
-    rest: Json = keywords.get("additionalProperties", True)
-    if "patternProperties" in keywords:
-        shaper.drop(place, "patternProperties")
-        rest = True
-    if "propertyNames" in keywords:
-        shaper.drop(place, "propertyNames")
-    if keywords.get("minProperties", 0) > len(required):
-        shaper.drop(place, "minProperties")
-    if "maxProperties" in keywords and not (
-        rest is False and keywords["maxProperties"] >= len(declared)
-    ):
-        shaper.drop(place, "maxProperties")
-    schemas = {**declared, **{name: rest for name in required if name not in declared}}
-    members: Schema = {}
-    for name, schema in schemas.items():
-        inner = place.inside(shaper.class_name(name), "properties", name, is_member=True)
-        if schema is not False or name in required:
-            members[name] = shaper.member(schema, inner, is_required=name in required)
-        elif rest is not False:  # a closed class refuses a member that it does not have
-            shaper.drop(inner, "")
+    rest: Json = True
+    if "patternProperties" not in keywords:
+        rest = keywords.get("additionalProperties", True)
+    _drop_unenforced(shaper, keywords, place, is_closed=rest is False)
+    members = _members(shaper, keywords, rest, place)
     if not members and rest is not False:
         return {"type": "object", "additionalProperties": {**ANY}}
-    shape: Schema = {"type": "object", "properties": members} if members else {"type": "object"}
+    shape: Schema = {"type": "object"}
+    if members:
+        shape["properties"] = members
     if required:
         shape["required"] = required
     if not isinstance(rest, bool):
         rest = shaper.part(rest, place.inside("Value", "additionalProperties"))
     return {**shape, "additionalProperties": rest}
+
+
+def _drop_unenforced(shaper: Shaper, keywords: Schema, place: Place, *, is_closed: bool) -> None:
+    """Note the keywords that a class does not enforce, unless its members do."""
+    for keyword in ("patternProperties", "propertyNames"):
+        if keyword in keywords:
+            shaper.drop(place, keyword)
+    if keywords.get("minProperties", 0) > len({*keywords.get("required", ())}):
+        shaper.drop(place, "minProperties")
+    most = keywords.get("maxProperties")
+    if most is not None and not (is_closed and most >= len(keywords.get("properties", ()))):
+        shaper.drop(place, "maxProperties")
+
+
+def _members(shaper: Shaper, keywords: Schema, rest: Json, place: Place) -> Schema:
+    """Return the shapes of the members that a class declares or requires.
+
+    Args:
+        shaper: Makes their shapes.
+        keywords: The keywords of the class.
+        rest: The schema of the members that it does not declare.
+        place: Where the class stands.
+    """
+    required: list[str] = keywords.get("required", [])
+    schemas: Schema = dict.fromkeys(required, rest) | keywords.get("properties", {})
+    declared: list[str] = [*keywords.get("properties", ())]
+    members: Schema = {}
+    for name in dict.fromkeys([*declared, *required]):
+        inner = place.inside(shaper.class_name(name), "properties", name, is_member=True)
+        if schemas[name] is not False or name in required:
+            members[name] = shaper.member(schemas[name], inner, is_required=name in required)
+        elif rest is not False:  # a closed class refuses a member that it does not have
+            shaper.drop(inner, "")
+    return members
 
 
 def _map(shaper: Shaper, keywords: Schema, place: Place) -> Schema:
@@ -93,7 +113,7 @@ def _map(shaper: Shaper, keywords: Schema, place: Place) -> Schema:
 
 def _pattern_values(shaper: Shaper, patterns: Schema, place: Place) -> Schema:
     """Return the shape of the values of a map whose names match patterns."""
-    shapes = []
+    shapes: list[Schema] = []
     for number, (pattern, schema) in enumerate(patterns.items(), start=1):
         suffix = "Value" if len(patterns) == 1 else f"Value{number}"
         shapes.append(shaper.part(schema, place.inside(suffix, "patternProperties", pattern)))

@@ -43,12 +43,10 @@ def translated(pattern: str) -> str | None:
     reader = _Reader(pattern)
     try:
         text = _alternatives(reader)
-        if reader.left:
-            raise _UnsupportedError
         TypeAdapter(Annotated[str, Field(pattern=text)])
     except (_UnsupportedError, SchemaError, RecursionError):
         return None
-    return text
+    return None if reader.left else text
 
 
 class _Reader:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from weenats_codegen.ir.shapes.grammar import Json, Schema, custom
+from weenats_codegen.ir.shapes.grammar import Schema, custom
 from weenats_codegen.ir.shapes.pattern import translated
 
-Drop = Callable[[str], None]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Drop = Callable[[str], None]
 
 FORMAT_TYPES: Final = {
     "date": "date",
@@ -32,7 +34,7 @@ _MAX_EXACT: Final = 2**53
 _MAX_SIZE: Final = 2**63 - 1
 
 
-def string(keywords: Mapping[str, Json], drop: Drop) -> Schema:
+def string(keywords: Schema, drop: Drop) -> Schema:
     """Return the shape of a string.
 
     Args:
@@ -57,7 +59,7 @@ def string(keywords: Mapping[str, Json], drop: Drop) -> Schema:
     return shape
 
 
-def number(kind: str, keywords: Mapping[str, Json], drop: Drop) -> Schema:
+def number(kind: str, keywords: Schema, drop: Drop) -> Schema:
     """Return the shape of a number.
 
     Args:
@@ -85,7 +87,7 @@ def number(kind: str, keywords: Mapping[str, Json], drop: Drop) -> Schema:
     return shape
 
 
-def sizes(keywords: Mapping[str, Json], names: Sequence[str], drop: Drop) -> Schema:
+def sizes(keywords: Schema, names: Sequence[str], drop: Drop) -> Schema:
     """Return the bounds of a length or a number of items, as integers."""
     found: Schema = {}
     for name in names:
@@ -97,21 +99,17 @@ def sizes(keywords: Mapping[str, Json], names: Sequence[str], drop: Drop) -> Sch
     return found
 
 
-def member_names(schema: Schema, values: Sequence[Json]) -> list[str] | None:
+def member_names(schema: Schema, values: Sequence[Any]) -> list[str] | None:
     """Return the names of the members of an integer enumeration, None if it has none."""
-    names = schema.get("x-enum-varnames")
-    if not isinstance(names, list) or schema.get("enum") != values or len(names) != len(values):
+    names: list[str] | None = schema.get("x-enum-varnames")
+    if names is None or schema.get("enum") != values or len(names) != len(values):
         return None
     plain = all(type(value) is int and abs(value) <= _MAX_SIZE for value in values)
-    valid = all(isinstance(name, str) and _is_member_name(name) for name in names)
+    valid = all(name.isascii() and name.isidentifier() and name.isupper() for name in names)
     return names if plain and valid and len({*names}) == len(names) else None
 
 
-def _is_member_name(name: str) -> bool:
-    return name.isascii() and name.isidentifier() and name.isupper()
-
-
-def _integer(keywords: Mapping[str, Json], drop: Drop) -> Schema:
+def _integer(keywords: Schema, drop: Drop) -> Schema:
     """Return the shape of an integer; its bounds are rounded to integers."""
     shape: Schema = {"type": "integer"}
     for keyword in (*_LOWER, *_UPPER):
@@ -120,10 +118,12 @@ def _integer(keywords: Mapping[str, Json], drop: Drop) -> Schema:
             continue
         if isinstance(bound, float) and not abs(bound) < _MAX_EXACT:
             drop(keyword)
-        elif keyword in _LOWER:
-            _tighten(shape, keyword, "minimum", math.ceil(bound), bound, max)
+        elif bound == int(bound):
+            shape[keyword] = int(bound)
+        elif keyword in _LOWER:  # what is rounded is inclusive
+            shape["minimum"] = max(math.ceil(bound), shape.get("minimum", math.ceil(bound)))
         else:
-            _tighten(shape, keyword, "maximum", math.floor(bound), bound, min)
+            shape["maximum"] = min(math.floor(bound), shape.get("maximum", math.floor(bound)))
     step = keywords.get("multipleOf")
     if step is not None:
         if step == int(step):
@@ -131,16 +131,3 @@ def _integer(keywords: Mapping[str, Json], drop: Drop) -> Schema:
         else:
             drop("multipleOf")
     return shape
-
-
-def _tighten(
-    shape: Schema,
-    keyword: str,
-    inclusive: str,
-    rounded: int,
-    bound: float,
-    choose: Callable[[int, int], int],
-) -> None:
-    """Add a bound; one that is rounded is inclusive."""
-    name = keyword if rounded == bound else inclusive
-    shape[name] = choose(shape.get(name, rounded), rounded)

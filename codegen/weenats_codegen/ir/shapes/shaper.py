@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen import naming
 from weenats_codegen.ir.shapes.arrays import array
@@ -15,7 +13,6 @@ from weenats_codegen.ir.shapes.conjunction import (
     Conjoiner,
     Conjunction,
     all_of,
-    types_of,
 )
 from weenats_codegen.ir.shapes.depth import MAX_DEPTH
 from weenats_codegen.ir.shapes.enumeration import allowed_values, literal
@@ -32,6 +29,7 @@ from weenats_codegen.ir.shapes.grammar import (
     key,
     ref,
     ref_name,
+    types_of,
     union,
 )
 from weenats_codegen.ir.shapes.inheritance import Heir, heir
@@ -39,6 +37,10 @@ from weenats_codegen.ir.shapes.objects import needs_class, object_
 from weenats_codegen.ir.shapes.place import Place
 from weenats_codegen.ir.shapes.scalars import member_names, number, string
 from weenats_codegen.ir.shapes.secrets import is_secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
 _MAX_MERGES: Final = 6
 """How many combined schemas a combined schema may be inside of."""
@@ -120,10 +122,10 @@ class Shaper:
         if not isinstance(schema, dict):
             return shape
         is_class = "$ref" in shape and "$ref" not in schema and ref_name(shape) not in self.shapes
-        kept = {"deprecated"} | (set() if is_class else {"description"})
-        if "default" in schema and not is_required:
-            is_valid = allowed_values(schema, [schema["default"]], self._definitions)
-            kept |= {"default"} if is_valid else set()
+        kept = {"deprecated"} if is_class else {"deprecated", "description"}
+        default = [schema["default"]] if "default" in schema and not is_required else []
+        if allowed_values(schema, default, self._definitions):
+            kept.add("default")
         shape |= {name: schema[name] for name in sorted(kept & schema.keys())}
         return {**shape, "writeOnly": True} if is_secret(schema, self._definitions) else shape
 
@@ -136,7 +138,7 @@ class Shaper:
 
     def _shape(self, schema: Json, place: Place) -> Schema:
         """Return the shape of a schema: never narrower than the schema."""
-        if isinstance(schema, bool) or place.depth > MAX_DEPTH:
+        if not isinstance(schema, dict) or place.depth > MAX_DEPTH:
             if schema is not True:
                 self.drop(place, "")
             return {**ANY}
@@ -190,7 +192,7 @@ class Shaper:
             return {**ANY}
         names = member_names(schema, values)
         if names is not None:
-            if {0, 1} & {*values}:  # Python takes True for 1
+            if 0 in values or 1 in values:  # Python takes True for 1
                 self.drop(place, "enum")
             shape = {"type": "integer", "enum": values, "x-enum-varnames": names}
             return shape if place.is_whole else self._named(shape, place)
@@ -264,12 +266,13 @@ class Shaper:
     def _union(self, branches: list[Json], place: Place, keyword: str, tag: str) -> Schema:
         """Return the union of the shapes of branches."""
         is_single = sum(not _is_null(branch) for branch in branches) == 1
-        shapes = []
+        shapes: list[Schema] = []
         for at, branch in enumerate(branches):
             keeps_name = is_single and not place.is_whole
             suffix = "" if keeps_name else self._branch_name(branch, at + 1)
-            inner = place.inside(suffix, keyword, at)
-            shapes.append(self._nullable_part(self._shape(branch, inner), inner, place, is_single))
+            has_room = is_single and (place.is_member or place.is_whole)
+            inner = place.inside(suffix, keyword, at)._replace(is_member=has_room)
+            shapes.append(self._branch(self._shape(branch, inner), inner))
         found = union(shapes)
         if tag and "anyOf" in found:
             found = {**found, "discriminator": {"propertyName": tag}}
@@ -279,8 +282,8 @@ class Shaper:
     def _branch_name(self, branch: Json, number_: int) -> str:
         """Name a branch by its title, by the constant of a member, or by its number."""
         if isinstance(branch, dict):
-            parts = branch.get("properties", {}).values()
-            tags = [part.get("const") for part in parts if isinstance(part, dict)]
+            properties: dict[str, Json] = branch.get("properties", {})
+            tags = [part.get("const") for part in properties.values() if isinstance(part, dict)]
             for candidate in (branch.get("title"), *tags):
                 if isinstance(candidate, str) and naming.words(candidate):
                     return self.class_name(candidate)
@@ -296,31 +299,22 @@ class Shaper:
         if "type" in whole.keywords and "number" in kinds and "integer" in kinds:
             kinds.remove("integer")
         is_single = len(kinds) == 1 + ("null" in kinds)
-        shapes = []
+        shapes: list[Schema] = []
         for kind in kinds:
             keeps_name = is_single and not place.is_whole
             inner = place.inside("" if keeps_name else kind.capitalize())
-            inner = inner._replace(pointer=place.pointer, depth=place.depth)
+            has_room = is_single and (place.is_member or place.is_whole)
+            inner = inner._replace(is_member=has_room, pointer=place.pointer, depth=place.depth)
             shape = self._typed(kind, whole.keywords, inner, source)
-            shapes.append(self._nullable_part(shape, inner, place, is_single))
+            shapes.append(self._branch(shape, inner))
         if len(kinds) == len(TYPES) and all(map(_is_plain, shapes)):
             return {**ANY}
         return union(shapes)
 
-    def _nullable_part(
-        self,
-        shape: Schema,
-        inner: Place,
-        place: Place,
-        is_single: bool,  # noqa: FBT001
-    ) -> Schema:
-        """Return the shape of a branch; together with null alone, it may keep its bounds."""
-        has_room = is_single and (place.is_member or place.is_whole)
-        return (
-            shape
-            if has_room and holds_bounds_with_null(shape)
-            else self._without_bounds(shape, inner)
-        )
+    def _branch(self, shape: Schema, place: Place) -> Schema:
+        """Return the shape of a branch of a union; beside null alone, it may keep its bounds."""
+        has_room = place.is_member and holds_bounds_with_null(shape)
+        return self._without_bounds(shape, place._replace(is_member=has_room))
 
     def _typed(self, kind: str, keywords: Schema, place: Place, source: Schema) -> Schema:
         """Return the shape of the values of one type."""
@@ -340,7 +334,7 @@ class Shaper:
                 return {"type": kind}
 
     def _define(self, make: Callable[[Place], Schema], source: Schema, place: Place) -> Schema:
-        """Return the shape of a class, or the reference to it unless it is the definition itself."""
+        """Return the shape of a class, or the reference to it if it needs a name."""
         if place.is_whole:
             return make(place)
         name = self._unique(place.name)
@@ -400,7 +394,7 @@ def _documentation(schema: Json) -> Schema:
 
 def _is_bare(branch: Json) -> bool:
     """Return whether a branch says nothing about the form of its values."""
-    demands = branch.keys() - ANNOTATIONS if isinstance(branch, dict) else ()
+    demands: set[str] = branch.keys() - ANNOTATIONS if isinstance(branch, dict) else set()
     return bool(demands) and _TELLING.isdisjoint(demands)
 
 
