@@ -167,6 +167,44 @@ def test_relative_reference_in_published_file(tmp_path: Path) -> None:
     assert list(made.definitions) == ["Money"]
 
 
+@pytest.mark.parametrize(
+    ("version", "is_strict"), [({"openapi": "3.0.3"}, True), ({"openapi": "3.1.0"}, False)]
+)
+def test_schemas_of_openapi_documents(
+    tmp_path: Path, version: dict[str, str], *, is_strict: bool
+) -> None:
+    """Schemas inside an OpenAPI document are read in the dialect of its version."""
+    pet = {
+        "type": "object",
+        "properties": {
+            "name": {"$ref": "#/components/schemas/Name", "maxLength": 1},
+            "age": {"type": "integer", "nullable": True, "example": 3},
+        },
+    }
+    api = {**version, "components": {"schemas": {"Pet": pet, "Name": TEXT}}}
+    made = bundle(tmp_path, {"$ref": "api.json#/components/schemas/Pet"}, api=api)
+    assert messages(made) == []
+    assert list(made.definitions) == ["Name", "Pet"]
+    judge = validator(made, "Pet")
+    assert judge.is_valid({"name": "a", "age": None})
+    assert judge.is_valid({"name": "ab"}) == is_strict  # beside $ref nothing counts in 3.0
+    assert not judge.is_valid({"name": 1})
+
+
+def test_identifier_in_the_same_file_counts(tmp_path: Path) -> None:
+    """A resource that several files hold in different versions is that of the own file."""
+
+    def document(inner: object) -> dict[str, Any]:
+        resource = {"$id": "https://example.com/inner", "anyOf": [inner]}
+        return {"items": {"$ref": "https://example.com/inner"}, "$defs": {"x": resource}}
+
+    schema = {"properties": {"a": {"$ref": "a.json"}, "b": {"$ref": "b.json"}}}
+    judge = validator(bundle(tmp_path, schema, a=document(TEXT), b=document(NUMBER)))
+    assert judge.is_valid({"a": ["x"], "b": [1]})
+    assert not judge.is_valid({"a": [1]})
+    assert not judge.is_valid({"b": ["x"]})
+
+
 def test_ambiguous_identifier_is_a_problem(tmp_path: Path) -> None:
     """Different schemas with one `$id` cannot be referred to; equal copies can."""
     uri = "https://example.com/a"
