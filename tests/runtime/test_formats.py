@@ -233,7 +233,7 @@ def test_integer_enumerations_are_integers_in_json() -> None:
             Levels.model_validate_json(json.dumps({"level": wrong, "levels": {}}))
         with pytest.raises(ValidationError):
             Levels.model_validate({"level": wrong, "levels": {}})
-    schema = Levels.model_json_schema()["$defs"]["Level"]
+    schema = Levels.model_json_schema()["properties"]["level"]
     assert (schema["type"], schema["enum"]) == ("integer", [1, 3])
 
 
