@@ -1,4 +1,4 @@
-"""Types for strings with a JSON Schema `format`, for base64 and for decimal numbers.
+"""Types for strings with a JSON Schema `format`, base64, decimal numbers and named integers.
 
 JSON is parsed strictly, by the RFCs that JSON Schema refers to; pydantic's own types accept
 more, such as a number of seconds for a date-time. In Python the values have the types of the
@@ -11,6 +11,7 @@ with which a contract keeps the text.
 """
 
 import datetime as dt
+import enum
 import ipaddress
 import re
 import uuid
@@ -32,6 +33,7 @@ __all__ = [
     "Decimal",
     "IPv4Address",
     "IPv6Address",
+    "IntEnum",
     "date",
     "time",
     "timedelta",
@@ -356,3 +358,26 @@ Base64 = Annotated[
 """`contentEncoding: base64`, `bytes`."""
 Decimal = Annotated[_Decimal, _Digits()]
 """A number that keeps all of its digits, a `decimal.Decimal`; a JSON number on the wire."""
+
+
+class IntEnum(enum.IntEnum):
+    """The base class of enumerations whose members are integers in JSON.
+
+    Models take the integers as well, also in Python; text, floats and booleans are refused.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        members = core_schema.enum_schema(cls, list(cls), sub_type="int", strict=True)
+        return core_schema.no_info_before_validator_function(cls._member, members)
+
+    @classmethod
+    def _member(cls, given: object) -> object:
+        if isinstance(given, cls):
+            return given
+        if type(given) is int and given in set(cls):
+            return cls(given)
+        values = ", ".join(str(each.value) for each in cls)
+        raise PydanticCustomError("enum", "Input should be one of {values}", {"values": values})

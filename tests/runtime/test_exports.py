@@ -59,7 +59,7 @@ EXPORTS = {
         subscribe
     """,
     "weenats.formats": """
-        AwareDatetime Base64 Decimal IPv4Address IPv6Address UUID date time timedelta
+        AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
     """,
     "weenats.interceptors": "CallNext Interceptor Setting",
     "weenats.logging": """

@@ -206,6 +206,37 @@ def test_durations_are_written_in_days() -> None:
         wrong.model_dump_json()
 
 
+class Level(formats.IntEnum):
+    """An enumeration of integers."""
+
+    LOW = 1
+    HIGH = 3
+
+
+class Levels(Model):
+    """A model with an enumeration."""
+
+    level: Level
+    levels: dict[str, Level]
+
+
+def test_integer_enumerations_are_integers_in_json() -> None:
+    """JSON and Python integers become members, nothing else does."""
+    levels = Levels(level=Level.LOW, levels={"a": Level.HIGH})
+    text = '{"level":1,"levels":{"a":3}}'
+    assert levels.model_dump_json() == text
+    read = Levels.model_validate_json(text)
+    assert read == levels == Levels.model_validate(json.loads(text))
+    assert type(read.level) is Level
+    for wrong in (2, "1", 1.5, True, None):
+        with pytest.raises(ValidationError):
+            Levels.model_validate_json(json.dumps({"level": wrong, "levels": {}}))
+        with pytest.raises(ValidationError):
+            Levels.model_validate({"level": wrong, "levels": {}})
+    schema = Levels.model_json_schema()["properties"]["level"]
+    assert (schema["type"], schema["enum"]) == ("integer", [1, 3])
+
+
 class Amount(Model):
     """A model with a decimal number."""
 

@@ -195,6 +195,7 @@ class Encoder:
         try:
             if not self._rules.exist:
                 data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
+                reject_constants(data)
                 return data
             return self._judged(value)
         except PydanticSerializationError as error:

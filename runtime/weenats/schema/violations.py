@@ -147,7 +147,7 @@ class Explainer:
                 if not unvisited:
                     break
                 continue
-            found += self._own(place)
+            found += [each for each in self._own(place) if each not in found]
             if len(found) >= MAX_VIOLATIONS:
                 break
             if isinstance(place.schema, dict):

@@ -293,6 +293,23 @@ def test_nan_is_refused_in_any_part(codec: OperationCodec, text: bytes) -> None:
         codec.decode_response(b'{"success":true,"result":%b,"duration":1}' % text)
 
 
+def test_nan_of_members_is_not_sent() -> None:
+    """A member of any type may hold NaN in Python; it is neither sent nor replaced by null."""
+
+    class Loose(Model):
+        anything: Any
+
+    codec = OperationCodec(replace(RUN, payload=Loose, result=Loose))
+    for number in (float("nan"), float("inf"), -float("inf")):
+        loose = Loose(anything={"deep": [number]})
+        with pytest.raises(ContractBreachError, match="is not valid JSON"):
+            codec.encode_success(loose, 1, make_context())
+        with pytest.raises(InvalidArgumentError, match="is not valid JSON"):
+            codec.encode_request(make_context(operation=codec.operation, payload=loose))
+    fine = Loose(anything="NaN Infinity")
+    assert codec.decode_response(codec.encode_success(fine, 1, make_context())).result == fine
+
+
 def test_payload_of_refused_callers_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoding a request does not look at a payload that a judge will decide about."""
     calls: list[object] = []
