@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, TypeAdapter, ValidationError
 
-
 from testkit.properties import examples
 from weenats_codegen.ir.shapes.pattern import translated
 
@@ -73,8 +72,10 @@ def test_other_patterns_are_left_to_the_judge(pattern: str) -> None:
 
 
 _ATOMS = st.sampled_from([
-    "a", "b", "1", "-", "_", " ", ".", r"\d", r"\w", r"\s", r"\S", r"\D", r"\.", r"\/", r"\t", "é",
-    "[ab]", "[^a]", r"[\w-]", r"[\s_]", "[a-z]", "[&&]", "[~-]", "[.]", r"[\]\\]", r"\x41", "^", "$",
+    "a", "b", "1", "-", "_", " ", ".",
+    r"\d", r"\w", r"\s", r"\S", r"\D", r"\.", r"\/", r"\t", "é",
+    "[ab]", "[^a]",
+    r"[\w-]", r"[\s_]", "[a-z]", "[&&]", "[~-]", "[.]", r"[\]\\]", r"\x41", "^", "$",
 ])  # fmt: skip
 _PATTERNS = st.recursive(
     _ATOMS,
