@@ -1,6 +1,9 @@
 """Settings and fixtures of all tests: signals, Hypothesis profiles, a nats-server, the sample."""
 
+import gc
 import sys
+from collections.abc import Generator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -29,20 +32,47 @@ def pytest_configure() -> None:
     restore_interrupts()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage among modules and tests, of which there is none but which are many."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.fixture(autouse=True)
 def fresh_log_limits() -> None:
     """Log records that earlier tests caused do not count towards the limits of this one."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith("weenats.") and isinstance(
-            log := vars(module).get("_LOG"), LimitedLogger
-        ):
-            log._kinds.clear()
+    for log in _limited_loggers(len(sys.modules)):
+        log._kinds.clear()
+
+
+@lru_cache(maxsize=1)
+def _limited_loggers(modules: int) -> list[LimitedLogger]:
+    """Return those of all modules; the number of modules says when to look again."""
+    del modules
+    logs = [
+        vars(module).get("_LOG")
+        for name, module in list(sys.modules.items())
+        if name.startswith("weenats.")
+    ]
+    return [log for log in logs if isinstance(log, LimitedLogger)]
 
 
 @pytest.fixture
 def patient_discovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Listings wait longer for the next instance, as several have to answer on a busy machine."""
     monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+
+
+@pytest.fixture
+def single_instance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listings end with the first instance that answers."""
+    monkeypatch.setattr("weenats.discovery._QUIET", 0.001)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ ServiceError
 ├── UnimplementedError          UNIMPLEMENTED        501   the service does not have the operation
 ├── UnavailableError            UNAVAILABLE          503   the service cannot take calls now
 │   ├── NoRespondersError                                  no service is subscribed to the subject
+│   ├── ConnectionClosedError                              the client was closed; nothing was sent
 │   ├── ConnectionLostError                                no connection to NATS; outcome unknown
 │   └── WrongEventLoopError                                opened on another event loop
 └── DeadlineExceededError       DEADLINE_EXCEEDED    504   the deadline of the call has passed
@@ -37,6 +38,7 @@ __all__ = [
     "AlreadyExistsError",
     "CancelledError",
     "Code",
+    "ConnectionClosedError",
     "ConnectionLostError",
     "DeadlineExceededError",
     "FailedPreconditionError",
@@ -287,6 +289,12 @@ class MessageTooLargeError(ResourceExhaustedError):
 
 class NoRespondersError(UnavailableError):
     """No service is subscribed to the subject of the call; the call was not delivered."""
+
+
+class ConnectionClosedError(UnavailableError):
+    """The client or its connection was closed before: nothing was sent; not retried."""
+
+    description = "the client was closed: nothing was sent; connect a new one"
 
 
 class ConnectionLostError(UnavailableError):

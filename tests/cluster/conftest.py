@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from testkit.cluster_faults import put_leader_last
 from testkit.network import Network
 from weenats.testing import NatsCluster
 
@@ -35,4 +36,5 @@ def divided_cluster(network: Network) -> Iterator[NatsCluster]:
 def pair() -> Iterator[NatsCluster]:
     """A cluster of two servers for one test."""
     with NatsCluster(2) as pair:
+        put_leader_last(pair)
         yield pair

@@ -13,7 +13,7 @@ from testkit.transports import answering, connected, disconnected, reconnected, 
 from testkit.waiting import eventually, until, wait_for
 from weenats import ConnectionOptions, NatsTransport
 from weenats.testing import NatsCluster, NatsServer
-from weenats.transport import Delivery
+from weenats.transport import Delivery, migration
 
 
 @asynccontextmanager
@@ -29,8 +29,11 @@ async def wait_until_moved(transport: NatsTransport, cluster: NatsCluster) -> No
     await eventually(lambda: transport.server_address == ("127.0.0.1", there))
 
 
-async def test_reply_arrives_after_caller_and_service_have_moved(pair: NatsCluster) -> None:
+async def test_reply_arrives_after_caller_and_service_have_moved(
+    pair: NatsCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A request in progress is answered although both peers have left the server."""
+    monkeypatch.setattr(migration, "_PROPAGATION_TIME", 0.2)
     requests: asyncio.Queue[Delivery] = asyncio.Queue()
     async with connected_to_first(pair) as service, connected_to_first(pair) as client:
         service.subscribe("work", requests.put_nowait, "workers")
@@ -147,8 +150,11 @@ async def test_closing_during_a_move(pair: NatsCluster) -> None:
     assert asyncio.all_tasks() == tasks
 
 
-async def test_unsubscribing_during_a_move_stops_delivery(pair: NatsCluster) -> None:
+async def test_unsubscribing_during_a_move_stops_delivery(
+    pair: NatsCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unsubscribing in the middle of a move ends the subscription on both servers."""
+    monkeypatch.setattr(migration, "_PROPAGATION_TIME", 0.2)
     heard: list[Delivery] = []
     async with connected_to_first(pair) as listener, connected(pair.servers[1].url) as publisher:
         interest = listener.subscribe("news", heard.append)

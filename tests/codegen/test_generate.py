@@ -43,9 +43,11 @@ def test_repository_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_output_is_deterministic(tmp_path: Path) -> None:
     """Hash seed, working directory and order of contracts do not change the output."""
-    cases = [str(GOLDEN / case / "contract") for case in ("full", "nested", "odd-names")]
-    outputs = []
-    for seed in ("0", "1", "77"):
+    cases = [GOLDEN / case / "contract" for case in ("full", "nested", "odd-names")]
+    generate(cases, tmp_path / "out")
+    outputs = [content(tmp_path / "out")]
+    for seed in ("0", "1"):
+        cases.reverse()
         cwd = tmp_path / seed
         cwd.mkdir()
         subprocess.run(
@@ -55,7 +57,6 @@ def test_output_is_deterministic(tmp_path: Path) -> None:
             check=True,
         )
         outputs.append(content(cwd / "out"))
-        cases.reverse()
     assert outputs[0] == outputs[1] == outputs[2]
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tomllib
 from configparser import ConfigParser
-from functools import cache
 from pathlib import Path
 from shutil import copytree
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import yaml
 
-from testkit import run_blocks
 from testkit.documents import DOCUMENTS, Block, Document
 from testkit.paths import REPOSITORY
+from testkit.run_block import run_block
 from testkit.wire import assert_valid
 from weenats_codegen.generate import package_files
 from weenats_codegen.loading import read
@@ -38,23 +33,6 @@ def of_kind(*kinds: str) -> list[Any]:
     ]
 
 
-@cache
-def outcomes(document: Document) -> dict[str, str]:
-    """Run the Python blocks of a document; return how each failed, "" when it succeeded."""
-    with TemporaryDirectory(prefix="weenats-docs-") as folder:
-        result = subprocess.run(
-            [sys.executable, "-W", "error", run_blocks.__file__, document.path, folder],
-            capture_output=True,
-            text=True,
-            timeout=110,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            check=False,
-        )
-    assert result.returncode == 0, result.stderr
-    found: dict[str, str] = json.loads(result.stdout)
-    return found
-
-
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
 def test_block_kinds(document: Document) -> None:
     """Every block is of a kind that a test checks; plain fences are drawings and output."""
@@ -62,10 +40,24 @@ def test_block_kinds(document: Document) -> None:
 
 
 @pytest.mark.parametrize(("document", "block"), of_kind("python"))
-def test_python_runs(document: Document, block: Block) -> None:
+def test_python_runs(document: Document, block: Block, tmp_path: Path) -> None:
     """A python block runs as it stands; one with tests passes under pytest."""
-    failure = outcomes(document)[str(block.line)]
+    failure = run_block(document, block, tmp_path)
     assert not failure, failure
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("import os\nraise RuntimeError('wrong')\n", "line 8"),
+        ("import warnings\nwarnings.warn('old')\n", "UserWarning: old"),
+        ("def test_it():\n    assert False\n", "1 failed"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n", "exit code -9"),
+    ],
+)
+def test_failing_block_is_noticed(code: str, told: str, tmp_path: Path) -> None:
+    """A block that raises, warns, fails a test or dies is a failure that says why."""
+    assert told in run_block(DOCUMENTS[0], Block(7, "python", "", code), tmp_path)
 
 
 @pytest.mark.parametrize(("document", "block"), of_kind("py"))

@@ -9,20 +9,26 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from doctest import ELLIPSIS, NORMALIZE_WHITESPACE, OutputChecker
 from pathlib import Path
 from shutil import copy, copytree
+from subprocess import Popen
 
 import pytest
 
 from testkit.documents import DOCUMENTS, Document
+from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.paths import REPOSITORY
+from testkit.processes import child_process
 
 NOT_RUN = {"git", "cd", "docker", "kubectl", "nats-server", "uvicorn", "gunicorn"}
 """Commands that need a network, or a program of somebody else."""
 STARTS_EMPTY = "README.md"
-"""The document whose commands begin in an empty folder; others have the sample."""
+"""The document whose commands begin in an empty folder, and run in interpreters of their own.
+
+Others have the sample, and run in forks, which are faster.
+"""
 
 
 def with_commands() -> list[Document]:
@@ -47,7 +53,7 @@ def test_commands_run(document: Document, tmp_path: Path) -> None:
         copytree(REPOSITORY / "schemas", tmp_path / "schemas")
         copytree(REPOSITORY / "generated", tmp_path / "generated")
     with ExitStack() as stack:
-        shell = Shell(tmp_path, stack)
+        shell = Shell(tmp_path, stack, forks=str(document) != STARTS_EMPTY)
         for command, output in commands(document):
             shell.run(command, output)
 
@@ -55,9 +61,10 @@ def test_commands_run(document: Document, tmp_path: Path) -> None:
 class Shell:
     """Runs commands in a folder; services that they start run until the end of the document."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, *, forks: bool) -> None:
         self._folder = folder
         self._stack = stack
+        self._forks = forks
         self._environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -79,10 +86,10 @@ class Shell:
             case ["export", variable] if variable.startswith("NATS_URL="):
                 pass  # `served` has set it to the port of this run
             case ["weenats", "run", *arguments]:
-                served_at = served(arguments, self._folder, self._environment)
+                served_at = served(self._start("run", *arguments))
                 self._environment["NATS_URL"] = self._stack.enter_context(served_at)
             case ["weenats", *arguments]:
-                printed = self._call([*WEENATS, *arguments], self._folder)
+                printed = self._weenats(*arguments)
                 if output:
                     check_output(output, printed)
                 if arguments[0] == "generate":
@@ -95,6 +102,27 @@ class Shell:
         for name in ("handlers.py", "app.py"):
             sample = REPOSITORY / "generated" / "receipts" / name
             copy(sample, self._folder / "generated" / "receipts" / name)
+
+    def _start(self, *arguments: str) -> AbstractContextManager[ForkedCommand | Popen[str]]:
+        if self._forks:
+            return forked_command(*arguments, cwd=self._folder, environment=self._environment)
+        return child_process(
+            [*WEENATS, *arguments],
+            cwd=self._folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _weenats(self, *arguments: str) -> str:
+        if not self._forks:
+            return self._call([*WEENATS, *arguments], self._folder)
+        with forked_command(
+            *arguments, cwd=self._folder, environment=self._environment, merge=True
+        ) as process:
+            printed, _ = process.communicate(60)
+        assert process.returncode == 0, (arguments, printed)
+        return printed
 
     def _call(self, words: list[str], folder: Path) -> str:
         done = subprocess.run(
@@ -115,23 +143,13 @@ WEENATS = [sys.executable, "-m", "weenats_codegen"]
 
 
 @contextmanager
-def served(arguments: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
+def served(start: AbstractContextManager[ForkedCommand | Popen[str]]) -> Iterator[str]:
     """Run `weenats run`; give the address that it printed."""
-    with subprocess.Popen(
-        [*WEENATS, "run", *arguments],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            address = re.search(r"nats://[\d.:]+", process.stdout.readline())
-            assert address is not None
-            yield address[0]
-        finally:
-            process.terminate()
+    with start as process:
+        assert process.stdout is not None
+        address = re.search(r"nats://[\d.:]+", process.stdout.readline())
+        assert address is not None
+        yield address[0]
     assert process.returncode == 0
 
 

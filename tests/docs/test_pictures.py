@@ -1,17 +1,16 @@
 """The pictures in the guides show the project as it is.
 
-To draw one anew: `python tests/testkit/demo_picture.py`, `python tests/testkit/trace_picture.py`.
+To draw one anew, in the folder `tests`: `python -m testkit.demo_picture`,
+`python -m testkit.trace_picture`.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from testkit import demo_picture, trace_picture
+from testkit.forks import forked
 
 
 def shape(picture: str) -> list[tuple[str, str, str]]:
@@ -21,13 +20,10 @@ def shape(picture: str) -> list[tuple[str, str, str]]:
 
 def test_trace_picture_is_fresh(tmp_path: Path) -> None:
     """Drawn anew, the trace has the same spans, of the same kinds, with the same parents."""
-    target = tmp_path / "trace.svg"
-    subprocess.run(
-        [sys.executable, trace_picture.__file__, target],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=60,
-        check=True,
-    )
+    target, log = tmp_path / "trace.svg", tmp_path / "log.txt"
+    with forked(trace_picture.draw, target, cwd=tmp_path, stdout=log) as process:
+        process.join()
+        assert process.exitcode == 0, log.read_text()
     assert shape(target.read_text()) == shape(trace_picture.PICTURE.read_text())
     assert len(shape(target.read_text())) == 5
 

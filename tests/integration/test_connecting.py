@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
@@ -18,6 +19,7 @@ import pytest
 
 from testkit.certificates import CertificateAuthority
 from testkit.clocks import shift_time
+from testkit.cluster_faults import put_leader_last
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import FAST, answering, connected, disconnected, reconnected, soon
 from testkit.waiting import LIMIT, eventually, until
@@ -25,6 +27,7 @@ from weenats import ConnectionOptions, DeadlineExceededError, NatsTransport, Una
 from weenats._internal import happy_eyeballs
 from weenats.testing import NatsCluster, NatsServer
 from weenats.testing.nats_server import free_ports
+from weenats.transport import migration
 
 PATIENT = ConnectionOptions(connect_timeout=100, reconnect_wait=0.02)
 """One server that hangs would take longer than a test waits."""
@@ -85,6 +88,33 @@ async def test_one_server_that_answers_is_enough(nats_url: str, hanging: Hanging
     urls = [await hanging.open() for _ in range(8)]
     async with asyncio.timeout(LIMIT), connected([*urls, nats_url], PATIENT) as transport:
         await check_works(transport)
+
+
+async def test_reconnecting_beside_a_hanging_name(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost server is found again while the name of another one is not resolved."""
+    real, opened = socket.getaddrinfo, threading.Event()
+
+    def resolve(host: Any, *arguments: Any, **options: Any) -> list[Any]:
+        if host == "hanging.example":
+            opened.wait()
+            raise socket.gaierror
+        return real(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    urls = ["nats://hanging.example:4222", own_nats_server.url]
+    try:
+        async with connected(urls, replace(FAST, connect_timeout=0.5)) as transport:
+            own_nats_server.kill()
+            await disconnected(transport)
+            connection = transport._connection
+            assert connection is not None
+            await eventually(lambda: "Connect call failed" in connection.failure)
+            own_nats_server.start()
+            await reconnected(transport)
+    finally:
+        opened.set()
 
 
 async def test_reconnecting_beside_hanging_servers(
@@ -201,10 +231,17 @@ async def test_token_in_the_url_is_decoded() -> None:
             await check_works(transport)
 
 
+@pytest.fixture
+def _moves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migration, "_PROPAGATION_TIME", 0.01)
+
+
+@pytest.mark.usefixtures("_moves_at_once")
 @pytest.mark.parametrize("event", ["lame_duck", "kill"])
 async def test_announced_server_gets_the_credentials_of_the_url(event: str) -> None:
     """Another server of the cluster is reached after the given one died, and when it is left."""
     with NatsCluster(2, config=CLERK) as pair:
+        put_leader_last(pair)
         first, second = pair.servers
         url = f"nats://clerk:secret@127.0.0.1:{first.port}"
         async with connected(url) as transport:
@@ -213,6 +250,7 @@ async def test_announced_server_gets_the_credentials_of_the_url(event: str) -> N
             await check_works(transport)
 
 
+@pytest.mark.usefixtures("_moves_at_once")
 @pytest.mark.parametrize("event", ["lame_duck", "kill"])
 async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: str) -> None:
     """The certificate of an announced IP address is verified with the name of the given URL."""
@@ -222,6 +260,7 @@ async def test_announced_server_keeps_the_name_for_tls(tmp_path: Path, event: st
     config = f'tls {{ cert_file: "{pem}", key_file: "{pem}" }}\n'
     options = ConnectionOptions(tls=trusting, reconnect_wait=0.02)
     with NatsCluster(3, config=config) as trio:
+        put_leader_last(trio)
         first = trio.servers[0]
         async with connected(f"nats://localhost:{first.port}", options) as transport:
             assert transport.is_private

@@ -116,7 +116,7 @@ async def test_unusable_credentials_file_fails_immediately(tmp_path: Path, kind:
 
 @pytest.mark.parametrize(
     "url",
-    ["nats://me:hunter2@host:1", "nats://me:hun%2Fhunter2@host:1", "me:h@hunter2@host:1"],
+    ["nats://me:hunter2@host:1", "nats://me:hun%2Fhunter2@host:1", "me:h%40hunter2@host:1"],
 )
 def test_passwords_in_urls_are_not_shown(url: str) -> None:
     """Passwords are removed from URLs, whatever characters they contain."""

@@ -6,10 +6,17 @@ import asyncio
 
 import pytest
 
+from testkit.probe import Happened, ProbeClient
 from testkit.tcp_proxy import TcpProxy
 from testkit.transports import connected, reconnected, soon
-from testkit.waiting import LIMIT
-from weenats import ConnectionLostError, ConnectionOptions, DeadlineExceededError, NatsTransport
+from testkit.waiting import LIMIT, until
+from weenats import (
+    ConnectionLostError,
+    ConnectionOptions,
+    DeadlineExceededError,
+    NatsTransport,
+    ReceivedEvent,
+)
 from weenats.discovery import list_instances
 from weenats.testing import NatsServer
 from weenats.transport.nats_py import connection
@@ -46,11 +53,35 @@ async def test_closing_does_not_wait_for_a_stalled_peer(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """close() ends in bounded time, whatever the peer has not read."""
-    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 0.05)
-    monkeypatch.setattr(connection, "_CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
     async with TcpProxy(nats_server.port) as link:
-        transport = await stalled(link, ConnectionOptions())
+        transport = await stalled(link, ConnectionOptions(close_timeout=0.05))
         await asyncio.wait_for(transport.close(), LIMIT)
+
+
+async def test_cancelled_subscribe_beside_a_stalled_peer(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """subscribe() waits for the server once: when it gives up, it ends at once."""
+    monkeypatch.setattr(connection, "_FENCE_TIMEOUT", 10 * LIMIT)
+    async with (
+        TcpProxy(nats_server.port) as link,
+        connected(f"nats://127.0.0.1:{link.port}") as transport,
+    ):
+        link.stall()
+
+        async def handle(event: ReceivedEvent[Happened]) -> None:
+            """Handle nothing: no event arrives."""
+
+        assert transport._connection is not None
+        pongs, interests = transport._connection._pongs, transport._connection._interests
+        subscribing = asyncio.create_task(ProbeClient(transport).subscribe_happened(handle))
+        await until(lambda: pongs)
+        subscribing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(subscribing, LIMIT)
+        assert not interests
+        link.cut()
 
 
 async def test_listing_ends_in_time_beside_a_stalled_peer(nats_server: NatsServer) -> None:

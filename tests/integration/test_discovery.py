@@ -145,6 +145,7 @@ async def test_discovery_without_responders(nats_url: str) -> None:
     await transport.close()
 
 
+@pytest.mark.usefixtures("single_instance")
 async def test_invalid_discovery_replies(raw: RawClient, nats_url: str) -> None:
     """Replies that break ADR-32 are left out of lists; a direct request raises InternalError."""
     invalid: list[InternalError] = []

@@ -23,7 +23,7 @@ from weenats import (
     UnavailableError,
 )
 from weenats.protocol.messages import HealthCheck
-from weenats.testing import MemoryTransport
+from weenats.testing import MemoryTransport, NatsServer
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as RawClient
@@ -228,8 +228,9 @@ async def test_stopping_during_the_first_checks() -> None:
         await client.run("k", Run(action="a"))
 
 
-async def test_jwks_is_a_health_check(nats_url: str) -> None:
+async def test_jwks_is_a_health_check(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A service is not ready until it has keys to verify tokens with."""
+    monkeypatch.setattr("weenats.auth.jwks.COOLDOWN", 0.05)
     issuer = HttpServer()
     issuer.behaviour = answer(b"broken", status=500)
     config = JwtAuthConfig(
@@ -278,3 +279,20 @@ async def test_health_replies_of_foreign_services(nats_url: str, raw: RawClient)
     await raw.flush()
     async with ProbeClient.connect(nats_url) as client:
         assert [(await client.check_health()).status for _ in range(2)] == ["ok", "ok"]
+
+
+async def test_health_above_max_payload(own_nats_server: NatsServer) -> None:
+    """An answer that is too large leaves out the checks; the status arrives."""
+    own_nats_server.stop()
+    own_nats_server._config = "max_payload: 2048"
+    own_nats_server.start()
+    checks = {f"check_{number}": lambda: False for number in range(100)}
+    async with (
+        builder(own_nats_server.url, **checks).build(),
+        ProbeClient.connect(own_nats_server.url, timeout=LIMIT) as client,
+    ):
+        health = await client.check_health()
+        assert (health.status, health.data.ready, health.data.checks) == ("error", False, [])
+        assert (health.data.reason or "").startswith("the check check_0 fails, ")
+        statistics = await client.get_service_stats()
+        assert statistics.data["health"]["checks"] == []

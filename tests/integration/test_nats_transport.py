@@ -22,6 +22,7 @@ from testkit.transports import (
 )
 from testkit.waiting import LIMIT
 from weenats import (
+    ConnectionClosedError,
     ConnectionLostError,
     ConnectionOptions,
     NatsTransport,
@@ -192,7 +193,7 @@ async def test_closing_while_connecting(mute_server: tuple[str, asyncio.Event]) 
     await came.wait()
     await asyncio.wait_for(transport.close(), LIMIT)
     for task in (connecting, call):
-        with pytest.raises(ConnectionLostError):
+        with pytest.raises(ConnectionClosedError):
             await asyncio.wait_for(task, LIMIT)
 
 

@@ -24,6 +24,8 @@ from weenats import (
 from weenats.testing import NatsServer
 from weenats_codegen.permissions.model import Entry, Used, of_client, of_service
 
+pytestmark = pytest.mark.usefixtures("single_instance")
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[NatsServer]:

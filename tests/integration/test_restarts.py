@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testkit.paths import TESTKIT
+from testkit import serve_probe
+from testkit.forks import Fork, fork
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.processes import async_child_process, python_environment
 from testkit.waiting import LIMIT
 from weenats import (
     ConnectionLostError,
@@ -140,14 +139,9 @@ async def test_server_crash_fails_waiting_calls_immediately(
 
 
 @asynccontextmanager
-async def _child(url: str, *, hold: str = "0.05") -> AsyncIterator[asyncio.subprocess.Process]:
-    async with async_child_process(
-        *(sys.executable, TESTKIT / "serve_probe.py", url, hold),
-        stdout=asyncio.subprocess.PIPE,
-        env=python_environment(),
-    ) as child:
-        assert child.stdout is not None
-        assert await asyncio.wait_for(child.stdout.readline(), LIMIT) == b"serving\n"
+async def _child(url: str, *, hold: float = 0.05) -> AsyncIterator[Fork]:
+    with fork(serve_probe.main, url, hold) as child:
+        assert await child.receive() == "serving"
         yield child
 
 
@@ -170,27 +164,27 @@ async def test_signal_drains_queued_requests(nats_url: str, stop: signal.Signals
     ):
         calls = [asyncio.create_task(client.run(f"k{n}", Run(action="hold"))) for n in range(20)]
         await _until_reached(client)
-        child.send_signal(stop)
+        child.signal(stop)
         outcomes = await asyncio.gather(*calls)
         assert len(outcomes) == 20
-        assert await asyncio.wait_for(child.wait(), LIMIT) == 0
+        assert await child.wait() == 0
 
 
 async def test_second_signal_ends_the_drain(nats_url: str) -> None:
     """After a second signal unfinished requests get UNAVAILABLE immediately."""
     async with (
-        _child(nats_url, hold="60") as child,
+        _child(nats_url, hold=60.0) as child,
         ProbeClient.connect(nats_url, timeout=LIMIT) as client,
     ):
         call = asyncio.create_task(client.run("k", Run(action="hold")))
         await _until_reached(client)
-        child.send_signal(signal.SIGTERM)
+        child.signal(signal.SIGTERM)
         while (await client.check_health()).status == "ok":
             pass
-        child.send_signal(signal.SIGTERM)
+        child.signal(signal.SIGTERM)
         with pytest.raises(UnavailableError):
             await asyncio.wait_for(call, LIMIT)
-        assert await asyncio.wait_for(child.wait(), LIMIT) == 0
+        assert await child.wait() == 0
 
 
 async def test_wait_until_stopped_returns_after_stop(nats_url: str) -> None:

@@ -25,6 +25,7 @@ SUBJECT = "probe.command.thing.run"
 Reply = Callable[[bytes, dict[str, str]], Awaitable[None]]
 
 
+@pytest.mark.usefixtures("single_instance")
 @pytest.mark.parametrize("name", ["all", "success", "stream", "io_nats_micro_v1_ping_response"])
 async def test_streams_of_any_name_answer_nothing(own_nats_server: NatsServer, name: str) -> None:
     """Calls, health, discovery and listings skip the acknowledgements of a stream."""

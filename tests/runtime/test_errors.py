@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from types import MappingProxyType
 from typing import Any, Final, Self, get_args
 
@@ -17,12 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from testkit.forks import CONTEXT
 from testkit.probe import MissingDetails, NotReadyError, PartMissingError
 from weenats import InvalidTokenError, errors
 from weenats.codec.failures import encode_error_headers
 from weenats.errors import (
     CLASS_OF_CODE,
     Code,
+    ConnectionClosedError,
     ConnectionLostError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -199,6 +200,7 @@ ERRORS: Final[list[Exception]] = [
     *(kind("m", details={"retryAfter": 5, "deep": [1]}) for kind in CLASS_OF_CODE.values()),
     ServiceError("m"),
     NoRespondersError("m"),
+    ConnectionClosedError("m"),
     ConnectionLostError("m"),
     MessageTooLargeError("m"),
     InvalidTokenError("why"),
@@ -269,7 +271,7 @@ def test_deep_copies_share_no_details() -> None:
 
 def test_errors_cross_processes() -> None:
     """An error that a worker process raises arrives in the parent as it was raised."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=CONTEXT) as pool:
         error = pool.submit(headers.check, {"Wee-X": "1"}).exception()
     assert isinstance(error, InvalidArgumentError)
     assert error.message == "the header Wee-X is reserved for weenats and NATS"

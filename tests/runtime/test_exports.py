@@ -19,8 +19,9 @@ import weenats
 EXPORTS = {
     "weenats": """
         AbortedError AggregateId AlreadyExistsError AuthConfig AuthRequirement CachedToken CallNext
-        CallOptions CancelledError CircuitState CircuitStateChange Code Command ConnectionLostError
-        ConnectionOptions CustomCheck CustomMetric DeadlineExceededError Endpoint Entity Event
+        CallOptions CancelledError CircuitState CircuitStateChange Code Command
+        ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
+        DeadlineExceededError Endpoint Entity Event
         EventHandler EventSubscription FailedPreconditionError Interceptor InternalError
         InvalidArgumentError InvalidTokenError JwtAuthConfig Key MessageContext MessageTooLargeError
         Model NatsService NatsServiceBuilder NatsTransport NoAuthConfig NoRespondersError
@@ -47,11 +48,11 @@ EXPORTS = {
         list_stats
     """,
     "weenats.errors": """
-        AbortedError AlreadyExistsError CancelledError Code ConnectionLostError
-        DeadlineExceededError FailedPreconditionError InternalError InvalidArgumentError
-        MessageTooLargeError NoRespondersError NotFoundError PermissionDeniedError
-        ResourceExhaustedError ServiceError UnauthenticatedError UnavailableError
-        UnimplementedError WrongEventLoopError
+        AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError
+        ConnectionLostError DeadlineExceededError FailedPreconditionError InternalError
+        InvalidArgumentError MessageTooLargeError NoRespondersError NotFoundError
+        PermissionDeniedError ResourceExhaustedError ServiceError UnauthenticatedError
+        UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
         EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish

@@ -199,6 +199,12 @@ def _subscriptions(cluster: NatsCluster) -> list[int]:
     return sorted(each["subscriptions"] for connections in answers for each in connections)
 
 
+def put_leader_last(cluster: NatsCluster) -> None:
+    """Reorder the servers: in lame duck mode a leader of JetStream first waits for a second."""
+    leader = cluster.servers[0].monitor("/jsz")["meta_cluster"]["leader"]
+    cluster.servers = tuple(sorted(cluster.servers, key=lambda each: each.name == leader))
+
+
 def is_deserted(server: ClusterServer) -> bool:
     """Return whether a server has no connections, or has ended."""
     try:

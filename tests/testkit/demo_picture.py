@@ -1,10 +1,9 @@
-"""Draws what `weenats demo` prints: `python demo_picture.py [FILE]`."""
+"""Draws what `weenats demo` prints: `python -m testkit.demo_picture [FILE]`."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from html import unescape
 from io import StringIO
@@ -14,6 +13,8 @@ from typing import Final
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
+
+from testkit.forked_commands import forked_command
 
 PICTURE: Final = Path(__file__).parents[2] / "runtime" / "docs" / "demo.svg"
 _WIDTH: Final = 110
@@ -37,21 +38,16 @@ _FRAME: Final = """\
 
 def printed() -> str:
     """Run the demo as a person does; return what it prints, with colors."""
-    done = subprocess.run(
-        [sys.executable, "-m", "weenats_codegen", "demo"],
-        env={
-            **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
-            "PYTHONPATH": os.pathsep.join(sys.path),
-            "COLUMNS": str(_WIDTH),
-            "FORCE_COLOR": "1",
-            "TERM": "xterm-256color",
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    return done.stdout
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "NO_COLOR"},
+        "COLUMNS": str(_WIDTH),
+        "FORCE_COLOR": "1",
+        "TERM": "xterm-256color",
+    }
+    with forked_command("demo", cwd=Path.cwd(), environment=environment) as demo:
+        output, log = demo.communicate(60)
+    assert demo.returncode == 0, log
+    return output
 
 
 def drawn(output: str) -> str:

@@ -1,18 +1,15 @@
-"""Serve the probe in a process of its own until a signal comes.
-
-`serve_probe.py URL SECONDS_TO_HOLD`.
-"""
+"""Serve the probe in a process of its own until a signal comes."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from multiprocessing.connection import Connection
 
 from testkit.probe import Outcome, Probe, Run
 from weenats import NatsServiceBuilder, RequestContext
 
 
-async def main(url: str, hold: float) -> None:
+async def serve(pipe: Connection, url: str, hold: float) -> None:
     """Serve two requests at a time, so that others wait."""
     handlers = Probe()
 
@@ -24,9 +21,10 @@ async def main(url: str, hold: float) -> None:
     handlers.actions["hold"] = hold_on
     builder = NatsServiceBuilder(handlers, url).with_queue_group("probe", max_concurrency=2)
     async with builder.build() as service:
-        print("serving", flush=True)  # noqa: T201 - the test waits for this line
+        pipe.send("serving")
         await service.wait_until_stopped()
 
 
-if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+def main(pipe: Connection, url: str, hold: float) -> None:
+    """Send "serving" once the service is ready; actions `hold` take some seconds."""
+    asyncio.run(serve(pipe, url, hold))

@@ -1,21 +1,24 @@
-"""One part of a trace, in a process of its own until SIGTERM: `serve_traced.py ROLE URL MODE`.
+"""One part of a trace, in a process of its own until SIGTERM.
 
-`front` serves the probe, calls `inner` and publishes; `inner` serves a second contract; `listener`
-subscribes to the event. MODE: `all` has telemetry everywhere, `bare-client` not on the client of
-the front, `bare-service` not on the service of the front. Each span is a line of JSON on stdout.
+Role `front` serves the probe, calls `inner` and publishes; `inner` serves a second contract;
+`listener` subscribes to the event. Mode `all` has telemetry everywhere, `bare-client` not on the
+client of the front, `bare-service` not on the service of the front.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
-import sys
+from collections.abc import Callable
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from typing import ClassVar, Final
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from testkit.probe import CONTRACT, RUN, Happened, Outcome, Probe, ProbeClient, Run
 from weenats import (
@@ -77,7 +80,7 @@ class Front(Probe):
         return outcome
 
 
-async def listen(client: ProbeClient) -> None:
+async def listen(client: ProbeClient, is_up: Callable[[], None]) -> None:
     """Take the event until SIGTERM."""
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
@@ -87,45 +90,38 @@ async def listen(client: ProbeClient) -> None:
             pass
 
     async with client, await client.subscribe_happened(take):
-        say("serving")
+        is_up()
         await stopped.wait()
 
 
-async def serve(service: NatsService) -> None:
+async def serve(service: NatsService, is_up: Callable[[], None]) -> None:
     """Serve until SIGTERM."""
     async with service:
-        say("serving")
+        is_up()
         await service.wait_until_stopped()
 
 
-async def main(role: str, url: str, mode: str) -> None:
+async def play(role: str, url: str, mode: str, is_up: Callable[[], None]) -> None:
     """Play a role."""
     settings = TelemetrySettings(sampling=ALWAYS)
     if role == "listener":
-        await listen(ProbeClient.connect(url).with_telemetry(settings))
+        await listen(ProbeClient.connect(url).with_telemetry(settings), is_up)
     elif role == "inner":
-        await serve(NatsServiceBuilder(Inner(), url).with_telemetry(sampling=ALWAYS).build())
+        service = NatsServiceBuilder(Inner(), url).with_telemetry(sampling=ALWAYS).build()
+        await serve(service, is_up)
     else:
         async with InnerClient.connect(url) as bare:
             inner = bare if mode == "bare-client" else bare.with_telemetry(settings)
             builder = NatsServiceBuilder(Front(inner, spans=mode != "bare-service"), url)
             if mode != "bare-service":
                 builder = builder.with_telemetry(sampling=ALWAYS)
-            await serve(builder.build())
+            await serve(builder.build(), is_up)
 
 
-def say(text: str) -> None:
-    """Write a line for the test."""
-    print(text, flush=True)  # noqa: T201 - the test reads it
-
-
-def line_of(span: ReadableSpan) -> str:
-    """Return a span as one line."""
-    return f"{span.to_json(indent=None)}\n"
-
-
-if __name__ == "__main__":
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=line_of)))
+def main(pipe: Connection, role: str, url: str, mode: str) -> None:
+    """Play a role. Send "serving" once it is ready, and at the end the spans."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(play(role, url, mode, lambda: pipe.send("serving")))
+    pipe.send([json.loads(span.to_json()) for span in exporter.get_finished_spans()])

@@ -1,4 +1,4 @@
-"""Draws the trace of one call of the sample: `python trace_picture.py [FILE]`."""
+"""Draws the trace of one call of the sample: `python -m testkit.trace_picture [FILE]`."""
 
 from __future__ import annotations
 
@@ -112,6 +112,10 @@ def _bar(number: int, row: Row, begin: int, end: int) -> Iterator[str]:
     )
 
 
-if __name__ == "__main__":
-    target = Path(sys.argv[1]) if sys.argv[1:] else PICTURE
+def draw(target: Path) -> None:
+    """Trace a call and draw it into a file; the tracer provider of the process is set for good."""
     target.write_text(drawn(asyncio.run(recorded())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    draw(Path(sys.argv[1]) if sys.argv[1:] else PICTURE)

@@ -186,7 +186,10 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     ] = None,
     servers: Servers = _LOCAL,
     timeout: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for the reply.")
+        float,
+        typer.Option(
+            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the reply."
+        ),
     ] = 5.0,
     token: Annotated[
         str | None, typer.Option(envvar="WEENATS_TOKEN", metavar="TOKEN", help="A JSON Web Token.")
@@ -322,7 +325,10 @@ def health(
     ] = None,
     servers: Servers = _LOCAL,
     timeout: Annotated[
-        float, typer.Option(min=0.001, metavar="SECONDS", help="Seconds to wait for the replies.")
+        float,
+        typer.Option(
+            min=0.001, max=86400, metavar="SECONDS", help="Seconds to wait for the replies."
+        ),
     ] = 5.0,
     *,
     json: Json = False,

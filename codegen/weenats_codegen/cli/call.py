@@ -31,12 +31,10 @@ from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, emit_value
 from weenats_codegen.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from weenats.transport.base import Delivery
     from weenats.transport.nats import NatsTransport
 
@@ -64,8 +62,7 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     payload = parse_payload(arguments.payload)
     reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, messages.Failure):
-        data = reply.model_dump(mode="json", by_alias=True)
-        emit(data, as_json=as_json, render=lambda: rendered(data))
+        show(reply.model_dump(mode="json", by_alias=True), as_json=as_json)
     if isinstance(reply, messages.Failure):
         raise CliError(failure_line(reply))
 
@@ -259,19 +256,20 @@ def encode_request(
             request = messages.QueryRequest(aggregate_id=target, query=payload, metadata=sender)
         return to_json(request, by_alias=True)
     except ValidationError as error:
-        raise typer.BadParameter(f"the key: {error.errors()[0]['msg']}") from None
+        first = error.errors()[0]
+        what = "token" if first["loc"] == ("token",) else "key"
+        raise typer.BadParameter(f"the {what}: {first['msg']}") from None
     except ValueError as error:
         raise typer.BadParameter(f"the payload: {error}") from None
 
 
-def rendered(reply: dict[str, JsonValue]) -> "RenderableType":
-    """Return a result or an entity for people."""
-    from rich.json import JSON
-
-    for member in ("entity", "result"):
-        if member in reply:
-            return JSON.from_data(reply[member])
-    return "[green]done[/]"
+def show(reply: dict[str, JsonValue], *, as_json: bool) -> None:
+    """Print the whole reply as JSON, or for people its result or entity."""
+    shown = [reply[member] for member in ("entity", "result") if member in reply]
+    if shown and not as_json:
+        emit_value(shown[0])
+    else:
+        emit(reply, as_json=as_json, render=lambda: "[green]done[/]")
 
 
 def failure_line(failure: messages.Failure) -> str:

@@ -34,6 +34,8 @@ async def not_running(transport: "NatsTransport", service: str) -> CliError:
         names = [each.name for each in await list_instances(transport)]
     except ServiceError:  # NATS may allow requests to one service only
         names = []
+    if service in names:
+        return CliError(f"no instance of {service} sent a valid reply, though some are running")
     hint = did_you_mean(service, names, "")
     return CliError(f"no instance of {service} is running{hint and f'; {hint}'}")
 

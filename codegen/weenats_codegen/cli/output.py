@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE: Final = 2000
 """Characters of a warning or an error that are shown."""
+_MAX_COLORED: Final = 50_000
+"""Characters of JSON that are shown in colors; more would take seconds."""
 
 
 def prepare_streams() -> None:
@@ -48,6 +50,8 @@ def flush() -> OSError | None:
     except OSError as error:
         discard()
         return error
+    except (AttributeError, ValueError):  # code of the user has closed or removed it
+        pass
     return None
 
 
@@ -69,6 +73,21 @@ def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]
         write(f"{_json(value, indent=2)}\n")
     else:
         console().print(render())
+
+
+def emit_value(value: object) -> None:
+    """Print JSON for people, in colors if it is short and standard output is a terminal.
+
+    Args:
+        value: The value, as JSON.
+    """
+    text = _json(value, indent=2)
+    if sys.stdout.isatty() and len(text) <= _MAX_COLORED:
+        from rich.json import JSON
+
+        console().print(JSON(text, indent=None), soft_wrap=True)
+    else:
+        write(f"{text}\n")
 
 
 def emit_line(value: object) -> None:
@@ -94,7 +113,8 @@ def _json(value: object, indent: int | None = None) -> str:
 
 def write(text: str) -> None:
     """Print lines on standard output, at once; what is not printable is escaped."""
-    sys.stdout.write(escaped(text, keep="\n\t"))
+    # Line by line, since most lines have nothing to escape, which is fast to tell.
+    sys.stdout.write("\n".join(escaped(line, keep="\t") for line in text.split("\n")))
     sys.stdout.flush()
 
 

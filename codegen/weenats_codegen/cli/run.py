@@ -12,7 +12,7 @@ from weenats.service import NatsService, NatsServiceBuilder
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
-from weenats_codegen.cli.output import console, emit_line, warn
+from weenats_codegen.cli.output import console, discard, emit_line, warn
 from weenats_codegen.cli.targets import build, builder_of
 
 _PATIENCE: Final = 0.5
@@ -57,7 +57,11 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
     try:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # the signal handlers are installed before the service is announced
-        announce(service, url, as_json=as_json)
+        try:
+            announce(service, url, as_json=as_json)
+        except OSError as error:  # a full disk, for example, does not end the service
+            discard()
+            warn(f"cannot write to standard output: {error.strerror}")
         await stopped
     finally:
         await service.stop()

@@ -32,9 +32,10 @@ def builder_of(target: str) -> NatsServiceBuilder:
         CliError: The target does not exist, is none of these, or has operations without handlers.
     """
     found = _import(target)
-    kind = f"class {found.__name__}" if isinstance(found, type) else type(found).__name__
+    kind = _kind(found)
     if _returns_builder(found):
         found = _called(found, target)
+        kind = f"one that returned {type(found).__name__}"
     if isinstance(found, NatsServiceBuilder):
         return found
     if isinstance(found, type) and issubclass(found, ServiceHandlers):
@@ -48,6 +49,12 @@ def builder_of(target: str) -> NatsServiceBuilder:
         f"{target} must be handlers, a NatsServiceBuilder, or a function annotated to return one,"
         f" not {kind}"
     )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, type):
+        return f"class {value.__name__}"
+    return "async function" if inspect.iscoroutinefunction(value) else type(value).__name__
 
 
 def build(builder: NatsServiceBuilder) -> NatsService:
@@ -80,7 +87,9 @@ def _import(target: str) -> object:
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
         raise CliError(message) from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit: nothing would be served, with success
         raise _user_error(f"importing {module_name}", error) from error
     try:
         return getattr(module, name)
@@ -103,7 +112,8 @@ def _is_target(value: object) -> bool:
 
 
 def _returns_builder(value: object) -> TypeIs[Callable[[], NatsServiceBuilder]]:
-    return inspect.isfunction(value) and value.__annotations__.get("return") in _BUILDER
+    is_plain = inspect.isfunction(value) and not inspect.iscoroutinefunction(value)
+    return is_plain and value.__annotations__.get("return") in _BUILDER
 
 
 def _called(function: Callable[[], T], target: str) -> T:
@@ -119,11 +129,13 @@ def _called(function: Callable[[], T], target: str) -> T:
         if "abstract class" in str(error):
             raise CliError(f"{target}: {error}") from None
         raise _user_error(target, error) from error
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _user_error(target, error) from error
 
 
-def _user_error(what: str, error: Exception) -> CliError:
+def _user_error(what: str, error: BaseException) -> CliError:
     """Return the error of the user's own code: what failed, why, and in which line."""
     text = f"{what} raised {type(error).__name__}"
     if str(error):

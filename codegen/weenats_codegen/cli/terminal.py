@@ -24,3 +24,8 @@ class Terminal(Console):
                 yield segment
             else:
                 yield segment._replace(text=escaped(segment.text, keep="\n"))
+
+    @override
+    def on_broken_pipe(self) -> None:
+        """Let the command end as with other output; rich would end the process."""
+        raise BrokenPipeError

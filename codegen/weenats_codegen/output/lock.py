@@ -85,7 +85,10 @@ def _acquire(folder: Path, created: list[Path]) -> int:
                 absences += error.errno == errno.ENOENT
                 if error.errno == errno.ENOENT and absences <= _MAX_ABSENCES:
                     raise
-                message = f"cannot write to the folder ({error.strerror})"
+                reason = error.strerror
+                if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+                    reason = f"{LOCK} in it is not a file: remove it"
+                message = f"cannot write to the folder ({reason})"
                 number = error.errno if absences <= _MAX_ABSENCES else errno.EIO  # no more tries
                 raise OSError(number, message, os.fspath(folder)) from None
             try:

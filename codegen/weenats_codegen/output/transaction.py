@@ -5,6 +5,7 @@ there before the first file is replaced, and removed after the last one. A journ
 is not locked is that of a run that was killed: the next run restores the old files.
 """
 
+import errno
 import json
 import os
 import re
@@ -47,6 +48,9 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
         OSError: A file cannot be written. Everything is as it was before.
     """
     stage = folder / _STAGE
+    if os.path.lexists(stage):  # a folder of an earlier run was removed by `recover`
+        message = "has a name that `weenats generate` needs: remove it"
+        raise FileExistsError(errno.EEXIST, message, os.fspath(stage))
     try:
         stage.mkdir()
         steps = _prepare(folder, written, removed)
@@ -67,7 +71,8 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
 
 def is_interrupted(folder: Path) -> bool:
     """Return whether a run was killed in the folder before all its files were replaced."""
-    return (folder / _STAGE / _JOURNAL).is_file()
+    stage = folder / _STAGE
+    return not stage.is_symlink() and (stage / _JOURNAL).is_file()
 
 
 def has_remains(folder: Path) -> bool:
@@ -78,7 +83,7 @@ def has_remains(folder: Path) -> bool:
 def recover(folder: Path) -> None:
     """Restore the files of a run that was interrupted, and remove what it has left.
 
-    Files that were changed since are kept.
+    Files that were changed since are kept, and those in packages that have become links.
 
     Args:
         folder: A folder that is locked.
@@ -99,7 +104,7 @@ def _restore(folder: Path) -> None:
     steps = _journal(stage)
     for number, step in enumerate(steps):
         path = folder / step.name
-        if _digest(path) != step.new:
+        if path.parent.is_symlink() or _digest(path) != step.new:
             continue
         if not step.old:
             path.unlink(missing_ok=True)
@@ -155,15 +160,17 @@ def _journal(stage: Path) -> list[_Step]:
 
 def _digest(path: Path) -> str:
     """Return the digest of a file, "" if there is none."""
-    try:
-        return sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
+    return sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
 def _remains(folder: Path) -> Iterator[Path]:
-    """Return the lock and the stages of runs; earlier versions gave these random names."""
-    return folder.glob(f"{STAGE_PREFIX}*")
+    """Return the lock and the stages of runs; earlier versions gave these random names.
+
+    Files and links with such names are those of others.
+    """
+    for each in folder.glob(f"{STAGE_PREFIX}*"):
+        if each.name == LOCK or (each.is_dir() and not each.is_symlink()):
+            yield each
 
 
 def _old(stage: Path, number: int) -> Path:

@@ -85,7 +85,7 @@ def of_service(
         SubjectError: The queue group is invalid.
     """
     name = contract.service
-    group = subjects.check_queue_group(queue_group or name)
+    group = subjects.check_queue_group(name if queue_group is None else queue_group)
     timeouts = [each.timeout or DEFAULT_TIMEOUT for each in contract.operations]
     discovery = [
         Entry(subject, f"discovery of {what}")

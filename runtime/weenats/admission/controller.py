@@ -52,7 +52,8 @@ class Admission:
 
     A job is refused immediately when the queue is full, when it waited too long, when its deadline
     passed or would pass before it could be finished, when its caller cancels it, or when the drain
-    budget is spent. If it runs already, its task is cancelled.
+    budget is spent. If it runs already, its task is cancelled. Tasks run on the event loop that is
+    running when the controller is created.
 
     Args:
         max_concurrency: how many jobs run at once.
@@ -78,6 +79,7 @@ class Admission:
     ) -> None:
         self._max_concurrency = max_concurrency
         self._clock = clock
+        self._create_task = asyncio.get_running_loop().create_task
         self._variables = Context() if variables is None else variables
         self._running: set[Job] = set()
         self._queue = BoundedQueue[Job](
@@ -213,7 +215,7 @@ class Admission:
     def _start(self, job: Job) -> None:
         self._running.add(job)
         job.variables = self._variables.copy()
-        job.task = asyncio.get_running_loop().create_task(self._run(job), context=job.variables)
+        job.task = self._create_task(self._run(job), context=job.variables)
 
     async def _run(self, job: Job) -> None:
         started = job.started = self._clock()
@@ -226,14 +228,15 @@ class Admission:
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
             cut_short = job.task is not None and job.task.cancelling() > 0
-            self._service_times.add(job.worker, self._clock() - started, cut_short=cut_short)
+            self._service_times.add(job.worker, self._clock() - started, cut_short)
             self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:
         self._untrack(job)
         self._running.discard(job)
         job.task = job.variables = None  # breaks the reference cycle of job, task and context
-        self._start_next()
+        if self._queue or self._idle is not None:
+            self._start_next()
 
     def _start_next(self) -> None:
         while len(self._running) < self._max_concurrency:
@@ -298,7 +301,7 @@ class ServiceTimes:
     def __init__(self) -> None:
         self._least: dict[Worker, float] = {}
 
-    def add(self, worker: Worker, duration: float, *, cut_short: bool) -> None:
+    def add(self, worker: Worker, duration: float, cut_short: bool) -> None:  # noqa: FBT001 - each job
         """Count a job.
 
         Args:

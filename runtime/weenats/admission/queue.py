@@ -74,8 +74,9 @@ class BoundedQueue(Generic[ItemT]):
 
     def get(self) -> ItemT | None:
         """Remove and return the first item, None when the queue is empty."""
-        if self._ends:
-            self._expire()  # the loop may have been too busy for the timer
+        if not self._ends:
+            return None
+        self._expire()  # the loop may have been too busy for the timer
         item = next(iter(self._ends), None)
         if item is not None:
             self.remove(item)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, cast
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -23,12 +22,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import override
 
 from weenats._internal.hosts import is_loopback
+from weenats._internal.urls import split_http
 from weenats.auth.keys import SYMMETRIC, Algorithm, public_keys, secret_keys
 from weenats.protocol.headers import TOKEN
 from weenats.protocol.timeouts import Duration
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
 
 __all__ = ["MAX_TEXT", "AuthConfig", "JwtAuthConfig", "NoAuthConfig", "in_seconds"]
 MAX_TEXT: Final = 255
@@ -222,8 +219,8 @@ def _check_issuer(issuer: str) -> None:
 
 
 def _check_jwks_uri(uri: str, plain_http_hosts: Collection[str]) -> None:
-    url = _split(uri)
-    if url is None or url.username is not None or url.fragment:
+    url = split_http(uri)
+    if url is None or url.username is not None:
         raise ValueError("jwks_uri must be an https URL without user and fragment")
     host = url.hostname or ""
     allowed = is_loopback(host) or host in {name.lower() for name in plain_http_hosts}
@@ -232,17 +229,3 @@ def _check_jwks_uri(uri: str, plain_http_hosts: Collection[str]) -> None:
             "jwks_uri must use https: over plain http, an attacker can replace the keys; to allow"
             " it for this host, add the host to plain_http_hosts"
         )
-
-
-def _split(text: str) -> SplitResult | None:
-    """Split an http or https URL; return None if it is not one."""
-    if not text.isascii() or not text.isprintable() or " " in text or "\\" in text:
-        return None
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        return None
-    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
-        return None
-    return url

@@ -95,13 +95,13 @@ class CallDefaults(NamedTuple):
         else:
             timeout = self.timeout or operation.timeout or DEFAULT_TIMEOUT
         context = RequestContext(
-            side="client",
-            operation=operation,
-            key=key,
-            payload=payload,
-            message_id=message_id,
-            timestamp=timestamp,
-            correlation_id=message_id,
+            "client",
+            operation,
+            key,
+            payload,
+            message_id,
+            message_id,  # the correlation id
+            timestamp,
             metadata_context=self.context,
             headers=self.headers,
             deadline=monotonic() + timeout,

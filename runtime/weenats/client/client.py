@@ -141,6 +141,7 @@ class ServiceClient:
     async def close(self) -> None:
         """Close the connection, if the client has its own; pending calls fail.
 
+        A server that hangs delays it up to `close_timeout` of ConnectionOptions.
         Closing goes on when its caller is cancelled.
         """
         if self._owns_transport:

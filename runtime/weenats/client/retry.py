@@ -9,7 +9,13 @@ from time import monotonic
 from typing import Final
 
 from weenats.context import ATTEMPT, RequestContext, Response
-from weenats.errors import Code, MessageTooLargeError, ServiceError, WrongEventLoopError
+from weenats.errors import (
+    Code,
+    ConnectionClosedError,
+    MessageTooLargeError,
+    ServiceError,
+    WrongEventLoopError,
+)
 from weenats.interceptors import CallNext, Interceptor
 from weenats.protocol.timeouts import Clock, Duration, seconds
 
@@ -26,7 +32,7 @@ ATTEMPT_MEMBER: Final = "weeAttempt"
 
 _LOG: Final = logging.getLogger("weenats.retry")
 _TRANSIENT: Final = frozenset({Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED})
-_FINAL: Final = (MessageTooLargeError, WrongEventLoopError)
+_FINAL: Final = (ConnectionClosedError, MessageTooLargeError, WrongEventLoopError)
 _MAX_ATTEMPTS: Final = 10
 _WINDOW: Final = 10
 """Seconds for which the budget counts calls and retries."""
@@ -40,10 +46,10 @@ Uniform = Callable[[float, float], float]
 class RetryInterceptor:
     """Retries calls of idempotent operations that fail with UNAVAILABLE or RESOURCE_EXHAUSTED.
 
-    These include lost connections and subjects without responders, but not messages that are too
-    large. Every attempt sends the same message, with the same messageId and deadline.
-    A call fails immediately with its last error when the next attempt would start after the
-    deadline, or when the budget is used up.
+    These include lost connections and subjects without responders, but neither closed clients nor
+    messages that are too large. Every attempt sends the same message, with the same messageId and
+    deadline. A call fails immediately with its last error when the next attempt would start after
+    the deadline, or when the budget is used up.
 
     Clients that share the interceptor share its budget.
 

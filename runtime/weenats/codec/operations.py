@@ -7,7 +7,7 @@ context, and those of pydantic have the values of the message.
 from collections.abc import Callable
 from functools import cache
 from types import NoneType
-from typing import Any, Final, Literal, NotRequired, cast
+from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from weenats.codec.json import dump, dump_checked, has_constants, reject_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
-from weenats.codec.validators import typed_dict, validator
+from weenats.codec.validators import CLOSED, typed_dict, validator
 from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
 from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation, Entity, state_type
@@ -31,6 +31,7 @@ __all__ = [
     "Request",
     "operation_codec",
 ]
+_Read = Callable[[bytes, slice | None], object]
 _INVALID_ENVELOPE: Final = "the request envelope is invalid"
 
 
@@ -39,42 +40,42 @@ class _ReplyMetadata(TypedDict):
 
 
 class Request:
-    """A received request, whose payload may be unread.
+    """A received request, whose payload is unread until somebody asks for it.
 
     Nothing of an unread payload was looked at, so that callers whom an interceptor refuses learn
     nothing about its validity, neither from the error nor from the time that it takes.
 
     Args:
-        envelope: the members of the envelope, by their names on the wire.
-        payload: the payload; None when the operation has none, and while it is unread.
-        read: checks the payload and returns it, or raises what is wrong with it; None when that is
-            done.
-        data: the bytes of the request, for `read`.
+        key: the key of the aggregate.
+        metadata: the metadata of the message as on the wire, None when there is none.
+        read: checks the payload and returns it, or raises what is wrong with it; it gets `data`
+            and `place`.
+        data: the bytes of the request.
+        place: where the payload is in `data`, None when that is not known.
 
     Attributes:
         key: the key of the aggregate.
         metadata: the metadata of the message as on the wire, None when there is none.
-        payload: the payload; None when the operation has none, and while it is unread.
-        is_unread: whether the payload has not been checked yet.
         error: what was wrong with the payload when it was read, None when it is valid or unread.
     """
 
-    __slots__ = ("_data", "_read", "error", "is_unread", "key", "metadata", "payload")
+    __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
 
     def __init__(
         self,
-        envelope: dict[str, Any],
-        payload: object,
-        read: Callable[[bytes], object] | None = None,
-        data: bytes = b"",
+        key: str,
+        metadata: dict[str, Any] | None,
+        read: _Read,
+        data: bytes,
+        place: slice | None,
     ) -> None:
-        self.key: str = envelope["aggregateId"]["key"]
-        self.metadata: dict[str, Any] | None = envelope.get("metadata")
-        self.payload = payload
-        self.is_unread = read is not None
+        self.key = key
+        self.metadata = metadata
         self.error: ServiceError | None = None
-        self._read = read
+        self._payload: object = None
+        self._read: _Read | None = read
         self._data = data
+        self._place = place
 
     def read_payload(self) -> object:
         """Check the payload, once, and return it; None when the operation has none.
@@ -84,14 +85,14 @@ class Request:
         """
         if self.error is not None:
             raise self.error
-        if self._read is not None and self.is_unread:
-            self.is_unread = False
+        read, self._read = self._read, None
+        if read is not None:
             try:
-                self.payload = self._read(self._data)
+                self._payload = read(self._data, self._place)
             except ServiceError as error:
                 self.error = error
                 raise
-        return self.payload
+        return self._payload
 
 
 class ContractBreachError(Exception):
@@ -132,8 +133,8 @@ class OperationCodec:
         }
         payload = {self._member: operation.payload} if self._has_payload else {}
         self._envelope = validator(typed_dict(request, **members, **{self._member: None}))
-        self._request = validator(typed_dict(request, **{**members, self._member: None, **payload}))
-        self._payload = validator(typed_dict(request, aggregateId=None, metadata=None, **payload))
+        self._request = validator(typed_dict(request, aggregateId=None, metadata=None, **payload))
+        self._payload = validator(operation.payload)
         # The metadata of a reply is only read on demand.
         success: dict[str, Any] = {"metadata": None, "result": None}
         if operation.result is not NoneType:
@@ -143,7 +144,8 @@ class OperationCodec:
         self._errors = {error.name: error for error in operation.errors}
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
-        self._payload_head = b'},"%b":' % self._member.encode()
+        self._key_at = len(self._head)
+        self._payload_head = b'},"%b":' % self._member.encode() if self._has_payload else b"}"
         self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
 
     def declares(self, error: ServiceError) -> bool:
@@ -180,26 +182,6 @@ class OperationCodec:
             return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
         raise InvalidArgumentError(text)
 
-    def decode_at_once(self, data: bytes) -> Request:
-        """Decode a request and its payload in one pass, where no interceptor may refuse its caller.
-
-        Args:
-            data: the bytes of the request.
-
-        Returns:
-            The request.
-
-        Raises:
-            InvalidArgumentError: the envelope is invalid.
-        """
-        try:
-            envelope = self._request.validate_json(data, by_name=False)
-        except ValidationError:
-            return self.decode_request(data)  # reading the payload reports its violations
-        if has_constants(data):
-            return self.decode_request(data)
-        return Request(envelope, envelope[self._member] if self._has_payload else None)
-
     def decode_request(self, data: bytes) -> Request:
         """Decode the envelope of a request, and leave its payload unread.
 
@@ -212,13 +194,23 @@ class OperationCodec:
         Raises:
             InvalidArgumentError: the envelope is invalid.
         """
-        try:
-            envelope = self._envelope.validate_json(data, by_name=False)
-        except ValidationError as error:
-            failure = invalid(_INVALID_ENVELOPE, validation_errors(error))
-        else:
-            return Request(envelope, None, self._read_payload, data)
-        raise failure
+        # As `encode_request` writes it: a key, a payload and metadata between fixed text. Each of
+        # them is parsed on its own. If all are JSON values, this is what parsing the whole request
+        # finds, but the payload can wait, and nothing is parsed twice.
+        start, end = data.find(self._payload_head), data.rfind(_METADATA_HEAD)
+        if 0 < start < end and data.startswith(self._head) and data.endswith(b"}"):
+            try:
+                key = _KEY.validate_json(data[self._key_at : start])
+                metadata = _METADATA.validate_json(
+                    data[end + len(_METADATA_HEAD) : -1], by_name=False
+                )
+            except ValidationError:
+                pass  # the members have another order, or the whole request shows what is wrong
+            else:
+                if "context" not in metadata or not has_constants(data[end:]):
+                    place = slice(start + len(self._payload_head), end)
+                    return Request(key, metadata, self._read_payload, data, place)
+        return self._decode_envelope(data)
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
         """Encode the reply of a request that succeeded.
@@ -302,15 +294,39 @@ class OperationCodec:
         received.remote = True
         return received
 
-    def _read_payload(self, data: bytes) -> object:
+    def _decode_envelope(self, data: bytes) -> Request:
+        """Decode the envelope of a request whose members may have any order.
+
+        Raises:
+            InvalidArgumentError: it is invalid.
+        """
+        try:
+            envelope = self._envelope.validate_json(data, by_name=False)
+        except ValidationError as error:
+            failure = invalid(_INVALID_ENVELOPE, validation_errors(error))
+        else:
+            key, metadata = envelope["aggregateId"]["key"], envelope.get("metadata")
+            return Request(key, metadata, self._read_payload, data, None)
+        raise failure
+
+    def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.
 
         Raises:
             InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
         """
+        if place is not None and not has_constants(part := data[place]):
+            if not self._has_payload and not part:
+                return None
+            try:
+                payload: object = self._payload.validate_json(part, by_name=False)
+            except ValidationError:
+                pass  # the whole request shows what is wrong, and where
+            else:
+                return payload
         text = f"the payload of {self.operation.name} breaks the contract"
         try:
-            request = self._payload.validate_json(data, by_name=False)
+            request = self._request.validate_json(data, by_name=False)
             reject_constants(data)
         except ValidationError as error:
             failure = invalid(text, validation_errors(error, data))
@@ -383,7 +399,7 @@ class ReceivedResponse(Response):
             InternalError: the metadata is not valid.
         """
         try:
-            reply = _METADATA.validate_json(self._data, by_name=False)
+            reply = _REPLY_METADATA.validate_json(self._data, by_name=False)
         except ValidationError as error:
             failure = breach("the metadata of the reply is invalid", error, self._data)
         else:
@@ -393,4 +409,9 @@ class ReceivedResponse(Response):
 
 
 _FAILURE: Final = messages.Failure.__pydantic_validator__
-_METADATA: Final = validator(_ReplyMetadata)
+_REPLY_METADATA: Final = validator(_ReplyMetadata)
+_METADATA_HEAD: Final = b',"metadata":'
+# No unknown members, whose values would have to be searched for NaN.
+_METADATA: Final = validator(typed_dict(messages.MessageMetadata, CLOSED))
+_AGGREGATE_KEY: Final = messages.AggregateId.model_fields["key"]
+_KEY: Final = validator(Annotated[str, *_AGGREGATE_KEY.metadata])

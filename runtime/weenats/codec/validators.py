@@ -4,7 +4,7 @@ They have the rules of the models and take half the time; for envelopes, which a
 """
 
 from types import NoneType
-from typing import Annotated, Any, NotRequired, Required, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin
 
 from pydantic import MISSING, ConfigDict, TypeAdapter, with_config
 from pydantic.fields import FieldInfo
@@ -12,15 +12,20 @@ from typing_extensions import TypedDict
 
 from weenats.model import OMIT_NONE, Model
 
-__all__ = ["typed_dict", "validator"]
-_STRICT = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+__all__ = ["CLOSED", "typed_dict", "validator"]
+_STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+CLOSED: Final = ConfigDict(
+    strict=True, allow_inf_nan=False, hide_input_in_errors=True, extra="forbid"
+)
+"""Refuses members that the model does not have, which are ignored otherwise."""
 
 
-def typed_dict(model: type[Model], /, **members: Any) -> Any:
+def typed_dict(model: type[Model], config: ConfigDict = _STRICT, /, **members: Any) -> Any:
     """Return a TypedDict with the member names and the rules of a model on the wire.
 
     Args:
         model: the model; models within it become dictionaries too.
+        config: the rules of all dictionaries.
         members: by wire name, another type for a member, which is then required; None leaves the
             member out.
     """
@@ -28,10 +33,10 @@ def typed_dict(model: type[Model], /, **members: Any) -> Any:
     for name, info in model.model_fields.items():
         wire_name = info.alias or name
         if wire_name not in members:
-            fields[wire_name] = _member(info)
+            fields[wire_name] = _member(info, config)
         elif members[wire_name] is not None:
             fields[wire_name] = Required[members[wire_name]]
-    return with_config(_STRICT)(TypedDict(model.__name__, fields))  # type: ignore[operator]
+    return with_config(config)(TypedDict(model.__name__, fields))  # type: ignore[operator]
 
 
 def validator(kind: Any) -> Any:
@@ -43,7 +48,7 @@ def validator(kind: Any) -> Any:
     return TypeAdapter(kind).validator
 
 
-def _member(info: FieldInfo) -> Any:
+def _member(info: FieldInfo, config: ConfigDict) -> Any:
     annotation: Any = info.annotation
     # A member that is there has a value: neither MISSING, nor None if that means the same.
     rules = [rule for rule in info.metadata if rule not in OMIT_NONE.metadata]
@@ -52,7 +57,7 @@ def _member(info: FieldInfo) -> Any:
         present = [each for each in get_args(annotation) if each not in absent]
         annotation = Union[tuple(present)]  # noqa: UP007 - a union that is made at run time
     if isinstance(annotation, type) and issubclass(annotation, Model):
-        annotation = typed_dict(annotation)
+        annotation = typed_dict(annotation, config)
     for rule in rules:
         annotation = Annotated[annotation, rule]
     return Required[annotation] if info.is_required() else NotRequired[annotation]

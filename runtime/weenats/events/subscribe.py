@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Self, TypedDict, TypeVar
 
@@ -155,13 +155,16 @@ async def subscribe(
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
     )
-    subscription = EventSubscription(transport, interest, admission)
     try:
         await transport.fence()
     except BaseException:
-        await subscription.unsubscribe()
+        # Without waiting for the server again, which may hang.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await transport.unsubscribe([interest])
+        await admission.drain(_DRAIN_TIMEOUT)
         raise
-    return subscription
+    return EventSubscription(transport, interest, admission)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

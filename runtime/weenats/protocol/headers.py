@@ -50,16 +50,22 @@ TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RESERVED_PREFIXES: Final = ("nats-", "wee-")
 _RESERVED_NAMES: Final = frozenset({"status", "description", *PROPAGATED})
 _TIMEOUT_LINE: Final = b"\r\nwee-timeout:"
+_TIMEOUT_LENGTH: Final = len(_TIMEOUT_LINE)
 _LISTS: Final = frozenset({"tracestate", "baggage"})
 """The headers whose lines are combined (W3C Trace Context, 3.3; W3C Baggage, 3)."""
 _FIRST_LINE_LENGTH: Final = len(b"NATS/1.0")
+_MAX_READ: Final = 64 * 1024
+"""The part of a header block that is read, in bytes: it is read before authentication."""
+_MAX_SENT: Final = 48 * 1024
+"""The maximum size of headers of the user, in bytes: those of weenats and the trace come on top."""
 
 
 class Headers(Mapping[str, str]):
     """The headers of a received message.
 
     Names are compared without regard to case. Of repeated headers the last one counts, except that
-    the lines of `tracestate` and `baggage` are one list. Lines that are not headers are ignored.
+    the lines of `tracestate` and `baggage` are one list. Lines that are not headers are ignored,
+    and so is what precedes the last 64 KiB.
 
     Args:
         block: the header block as on the wire.
@@ -79,8 +85,8 @@ class Headers(Mapping[str, str]):
         if (values := self._known) is None:  # parsed on demand: most handlers do not use headers
             values = self._known = {}
             lists: dict[str, list[str]] = {}
-            lines = self.block[_FIRST_LINE_LENGTH:].decode("utf-8", "replace").split("\r\n")
-            for line in lines[1:]:
+            block = self.block[_FIRST_LINE_LENGTH:][-_MAX_READ:]
+            for line in block.decode("utf-8", "replace").split("\r\n")[1:]:
                 name, colon, value = line.partition(":")
                 if colon:
                     name = name.lower()
@@ -100,11 +106,11 @@ class Headers(Mapping[str, str]):
         Args:
             block: the header block as on the wire.
         """
-        start = block.lower().rfind(_TIMEOUT_LINE)
-        if start < 0:
+        start = block.lower().rfind(_TIMEOUT_LINE, -_MAX_READ) + _TIMEOUT_LENGTH
+        if start < _TIMEOUT_LENGTH:
             return None
-        value = block[start + len(_TIMEOUT_LINE) :].partition(b"\r\n")[0]
-        return value.decode("utf-8", "replace").strip()
+        end = block.find(b"\r\n", start)
+        return block[start : None if end < 0 else end].decode("utf-8", "replace").strip()
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -162,13 +168,17 @@ def encode(headers: Mapping[str, str]) -> bytes:
 
     Raises:
         InvalidArgumentError: a name or value has a line break, which would begin another header,
-            or is not valid Unicode.
+            or is not valid Unicode; or they have more than 48 KiB.
     """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.count("\n") == lines.count("\r") == len(headers):
         raise InvalidArgumentError("a header contains a line break")
     try:
-        return lines.encode()
+        encoded = lines.encode()
     except UnicodeEncodeError:
         text = "a header contains text that is not valid Unicode"
+    else:
+        if len(encoded) <= _MAX_SENT:
+            return encoded
+        text = f"the headers have {len(encoded)} bytes, a message carries at most {_MAX_SENT}"
     raise InvalidArgumentError(text)  # outside of `except`: its context would have the headers

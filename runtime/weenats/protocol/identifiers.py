@@ -21,6 +21,8 @@ __all__ = ["STAMPER", "Stamper", "check_correlation", "check_token"]
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _VALUE_OF_PAIR: Final = {pair: value for value, pair in enumerate(_PAIRS)}
+_PAIR_BITS: Final = 10
+_PAIR_MASK: Final = 2**_PAIR_BITS - 1
 _PREFIX_LENGTH: Final = 22
 _LAST_SUFFIX: Final = len(_PAIRS) ** 2 - 1
 _NANOSECONDS_PER_MILLISECOND: Final = 1_000_000
@@ -71,8 +73,11 @@ class Stamper:
             self._suffix += 1
         else:
             self._advance(millisecond)
-        high, low = divmod(self._suffix, len(_PAIRS))
-        return self._prefix + _PAIRS[high] + _PAIRS[low], self._timestamp
+        suffix = self._suffix
+        return (
+            self._prefix + _PAIRS[suffix >> _PAIR_BITS] + _PAIRS[suffix & _PAIR_MASK],
+            self._timestamp,
+        )
 
     def new_id(self) -> str:
         """Return a new ULID."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from contextvars import Context
 from datetime import timedelta
+from functools import lru_cache
 from time import monotonic
 from typing import Final, Generic, TypeVar
 
@@ -44,6 +45,14 @@ def seconds(duration: Duration, what: str = "timeout") -> float:
     return float(min(value, _MAX_SECONDS))
 
 
+@lru_cache(maxsize=1024)  # callers send few different values; invalid ones are not kept
+def _seconds_of(text: str) -> float:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_DIGITS:
+        raise InvalidArgumentError("the header Wee-Timeout must be a whole number of milliseconds")
+    return min(int(text) / 1000, _MAX_SECONDS)
+
+
 def from_header(text: str, clock: Clock = monotonic) -> float:
     """Return the deadline that a `Wee-Timeout` header sets.
 
@@ -54,10 +63,7 @@ def from_header(text: str, clock: Clock = monotonic) -> float:
     Raises:
         InvalidArgumentError: the value is not a whole number of milliseconds.
     """
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > _MAX_DIGITS:
-        raise InvalidArgumentError("the header Wee-Timeout must be a whole number of milliseconds")
-    return clock() + min(int(text) / 1000, _MAX_SECONDS)
+    return clock() + _seconds_of(text)
 
 
 class DeadlineTimer(Generic[ItemT]):

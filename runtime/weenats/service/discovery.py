@@ -31,6 +31,8 @@ __all__ = [
     "answer_health",
 ]
 _LOG: Final = logging.getLogger("weenats.service")
+_MAX_REASON: Final = 200
+"""The length of the reason in an answer that is cut short."""
 Statistics = Mapping[str, Callable[[], JsonValue]]
 """The members of `data` in STATS: functions that return their current values and do not raise."""
 
@@ -140,9 +142,10 @@ class Instance:
         """Return the answer to STATS.
 
         Args:
-            is_short: whether to leave out all `data` but the health.
+            is_short: whether to leave out all `data` but the health without its checks.
         """
-        health = {"health": self.readiness().model_dump(mode="json", by_alias=True)}
+        readiness = self._readiness(is_short=is_short)
+        health = {"health": readiness.model_dump(mode="json", by_alias=True)}
         return messages.StatsResponse(
             type="io.nats.micro.v1.stats_response",
             **self._identity(),
@@ -153,9 +156,13 @@ class Instance:
             else {name: read() for name, read in self.data.items()} | health,
         )
 
-    def health(self) -> messages.HealthCheck:
-        """Return the answer to a health request: "ok" if the instance is ready."""
-        data = self.readiness()
+    def health(self, *, is_short: bool = False) -> messages.HealthCheck:
+        """Return the answer to a health request: "ok" if the instance is ready.
+
+        Args:
+            is_short: whether to leave out the checks and what names them.
+        """
+        data = self._readiness(is_short=is_short)
         identity = self._identity()
         del identity["metadata"]
         return messages.HealthCheck(
@@ -164,6 +171,15 @@ class Instance:
             status="ok" if data.ready else "error",
             data=data,
         )
+
+    def _readiness(self, *, is_short: bool) -> messages.HealthCheckData:
+        data = self.readiness()
+        if not is_short:
+            return data
+        reason = data.reason
+        if reason is not None and len(reason) > _MAX_REASON:
+            reason = f"{reason[:_MAX_REASON]}..."
+        return data.model_copy(update={"reason": reason, "checks": []})
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -209,7 +225,8 @@ def answer_health(transport: Transport, instance: Instance) -> list[Subscription
         The subscriptions.
     """
     name = instance.contract.name
-    return [transport.subscribe(subjects.health(name), _answer(transport, instance.health), name)]
+    answer = _answer(transport, instance.health, partial(instance.health, is_short=True))
+    return [transport.subscribe(subjects.health(name), answer, name)]
 
 
 def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of its own

@@ -11,7 +11,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
-from weenats.context import CURRENT, RequestContext, Response, received_context
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 __all__ = ["EndpointRunner"]
 _LOG: Final = LimitedLogger("weenats.service")
 _NANOSECONDS_PER_MILLISECOND: Final = 1e6
+_TOO_LARGE: Final = (
+    "the reply of %s has %d bytes, the NATS server carries at most %d; the request was executed"
+)
 _NO_CORRELATION: Final[dict[str, str]] = {}
 
 
@@ -66,11 +69,8 @@ class EndpointRunner:
         self._on_refused = on_refused
         self._codec = operation_codec(endpoint.operation)
         self._handler = endpoint.handler
-        links = tuple(interceptors)
-        # One pass reads all of a request, unless an interceptor may refuse its caller.
-        self._decode = self._codec.decode_request if links else self._codec.decode_at_once
         self._logged_unimplemented = False
-        self._call = chain(links, self._handle)
+        self._call = chain(interceptors, self._handle)
 
     def on_delivery(self, delivery: Delivery) -> None:
         """Admit a request, or refuse it immediately.
@@ -103,7 +103,7 @@ class EndpointRunner:
         started = perf_counter_ns()
         context = None
         try:
-            request = self._decode(job.delivery.payload)
+            request = self._codec.decode_request(job.delivery.payload)
             context = job.context = _context(self.operation, request, job)
             if self._admission.cancelled:
                 self._admission.check_cancelled(job)
@@ -184,12 +184,10 @@ class EndpointRunner:
         try:
             self._transport.publish(job.delivery.reply, reply)
         except MessageTooLargeError:
-            text = (
-                f"the reply of {self.operation.subject} has {len(reply)} bytes, the NATS server"
-                f" carries at most {self._transport.max_payload}; the request was executed"
-            )
-            _LOG.error("%s", text)
-            failure = MessageTooLargeError(text)
+            # Logged with its arguments: records that differ in the size alone are alike.
+            values = self.operation.subject, len(reply), self._transport.max_payload
+            _LOG.error(_TOO_LARGE, *values)
+            failure = MessageTooLargeError(_TOO_LARGE % values)
             self._send_failure(job.delivery.reply, failure, elapsed, None)
         except ServiceError as error:
             _LOG.warning("the reply of %s could not be sent: %s", self.operation.subject, error)
@@ -250,19 +248,22 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         metadata = {"messageId": new_id, "timestamp": timestamp}
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
+    token = metadata["authentication"]["token"] if "authentication" in metadata else None
+    values = received_context(metadata) if "context" in metadata else NO_CONTEXT
     return RequestContext(
-        side="server",
-        operation=operation,
-        key=request.key,
-        payload=request.payload,
-        received=request if request.is_unread else None,
-        message_id=message_id,
-        timestamp=metadata["timestamp"],
-        correlation_id=correlation.get("correlationId", message_id),
-        causation_id=correlation.get("causationId"),
-        token=metadata["authentication"]["token"] if "authentication" in metadata else None,
-        metadata_context=received_context(metadata),
-        headers=job.delivery.headers,
-        deadline=job.deadline,
-        work=job,
+        "server",
+        operation,
+        request.key,
+        None,  # the payload, which is unread
+        message_id,
+        correlation.get("correlationId", message_id),
+        metadata["timestamp"],
+        correlation.get("causationId"),
+        token,
+        values,
+        job.delivery.headers,
+        job.deadline,
+        None,  # the principal
+        request,
+        job,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from weenats._internal.validation import check_async
 from weenats.errors import UnavailableError
@@ -180,4 +180,8 @@ def _check(operation: AnyOperation, handler: object) -> None:
 def _taking_payload(
     handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
 ) -> Callable[[RequestContext], Awaitable[ResultT]]:
-    return lambda context: handler(context.key, cast("PayloadT", context.payload), context)
+    def handle(context: RequestContext) -> Awaitable[ResultT]:
+        payload: Any = context.payload  # it has been checked to be what the operation takes
+        return handler(context.key, payload, context)
+
+    return handle

@@ -55,7 +55,7 @@ class QueueMembership:
         """Join; after the next fence of the transport the server has the subscriptions.
 
         Raises:
-            ConnectionLostError: the connection was closed.
+            ConnectionClosedError: the connection was closed.
         """
         self._serves = True
         self._subscribe()

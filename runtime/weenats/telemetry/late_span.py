@@ -22,9 +22,10 @@ from opentelemetry.trace import (
     Status,
     StatusCode,
     TraceFlags,
-    get_current_span,
 )
 from typing_extensions import override
+
+from weenats.telemetry.propagation import span_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ class LateTracer:
             start_time: when it started, nanoseconds since the epoch; now if not set.
         """
         tracer = self._tracer
-        found = get_current_span(parent).get_span_context()
+        found = span_of(parent).get_span_context()
         above = found if found.is_valid else None
         if above is None:
             trace_id = tracer.id_generator.generate_trace_id()

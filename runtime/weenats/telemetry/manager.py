@@ -20,7 +20,6 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     TracerProvider,
-    get_current_span,
 )
 
 from weenats.context import CURRENT
@@ -29,6 +28,7 @@ from weenats.telemetry.propagation import (
     DeferredSpan,
     create_trace_headers,
     extract_trace_context,
+    span_of,
     unsampled_child,
     unsampled_root,
 )
@@ -87,6 +87,7 @@ class TelemetryManager:
         self.settings = settings
         self.is_shared = meter_provider is None
         self._own_provider = tracer_provider
+        self._traces = tracer_provider is not None
         self._own_meters = meter_provider
         self._tracer = trace.get_tracer(
             _SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL
@@ -99,10 +100,9 @@ class TelemetryManager:
     def traces(self) -> bool:
         """Whether there is a provider of spans."""
         # Not isinstance, which is slow for an abstract class: this is called for each request.
-        return (
-            self._own_provider is not None
-            or type(trace.get_tracer_provider()) is not ProxyTracerProvider
-        )
+        if not self._traces:  # the provider of the process can be set once, at any time
+            self._traces = type(trace.get_tracer_provider()) is not ProxyTracerProvider
+        return self._traces
 
     extract_trace_context = staticmethod(extract_trace_context)
     create_trace_headers = staticmethod(create_trace_headers)
@@ -206,8 +206,8 @@ class TelemetryManager:
         Returns:
             None when the span is to be recorded, else the span to use in its place.
         """
-        span = get_current_span(parent)
-        if isinstance(span, DeferredSpan):
+        span = span_of(parent)
+        if type(span) is DeferredSpan:
             return None if span.is_sampled else unsampled_child(span)
         above = span.get_span_context()
         if above.is_valid:
@@ -259,7 +259,7 @@ def current_parent() -> Context:
     if (
         served is not None
         and served.otel_context is None
-        and not get_current_span(current).get_span_context().is_valid
+        and not span_of(current).get_span_context().is_valid
     ):
         # The service has no telemetry of its own: the received trace is propagated.
         return extract_trace_context(served.headers)

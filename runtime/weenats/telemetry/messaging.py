@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary, proxy
 
 from opentelemetry import context as otel
-from opentelemetry.trace import SpanKind, Status, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from weenats.errors import Code, ServiceError
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import TelemetryManager, current_parent
-from weenats.telemetry.propagation import extract_trace_context, header_lines
+from weenats.telemetry.propagation import extract_trace_context, header_lines, with_span
 from weenats.telemetry.recording import Recording
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class EventTelemetry:
             return Recording(self._end, None)
         parent = extract_trace_context(context.headers)
         span = self._start(parent, context)
-        context.otel_context = set_span_in_context(span, parent)
+        context.otel_context = with_span(parent, span)
         otel.attach(context.otel_context)  # until the task ends
         return Recording(self._end, span)
 

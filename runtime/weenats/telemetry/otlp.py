@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +18,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from typing_extensions import override
 
 from weenats._internal.threads import run_in_thread
+from weenats.errors import InvalidArgumentError
 from weenats.telemetry.delegating import add_exporting, remove_exporting
 from weenats.telemetry.manager import TelemetryManager
 
@@ -42,12 +44,14 @@ class ExportingTelemetry(TelemetryManager):
         settings: the settings of telemetry.
         contract: the contract of the service.
         instance_id: the id of the instance.
+
+    Raises:
+        InvalidArgumentError: the SDK does not accept an environment variable `OTEL_*`.
     """
 
     def __init__(
         self, url: str, settings: TelemetrySettings, contract: ServiceContract, instance_id: str
     ) -> None:
-        base = url.rstrip("/")
         resource = Resource.create(
             {
                 "service.name": contract.name,
@@ -57,12 +61,12 @@ class ExportingTelemetry(TelemetryManager):
                 "deployment.environment.name": settings.environment,
             }
         )
-        spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=_EXPORT_TIMEOUT)
-        metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=_EXPORT_TIMEOUT)
-        self._tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-        self._tracers.add_span_processor(BatchSpanProcessor(spans))
-        reader = PeriodicExportingMetricReader(metrics)
-        self._meters = MeterProvider([reader], resource, shutdown_on_exit=False)
+        try:
+            self._tracers, self._meters = _providers(url.rstrip("/"), resource)
+        except ValueError as error:  # the SDK's text does not always name the variable
+            raise InvalidArgumentError(
+                f"the OpenTelemetry SDK does not accept an environment variable OTEL_*: {error}"
+            ) from error
         super().__init__(settings, tracer_provider=self._tracers, meter_provider=self._meters)
         add_exporting(self, contract.name)
 
@@ -77,6 +81,21 @@ class ExportingTelemetry(TelemetryManager):
         _, late = await asyncio.wait(ending, timeout=min(timeout, _SHUT_DOWN_TIMEOUT))
         if late:
             _LOG.warning("telemetry was not exported completely: the receiver does not answer")
+
+
+def _providers(base: str, resource: Resource) -> tuple[TracerProvider, MeterProvider]:
+    """Return providers that export; if they cannot be created, none of their threads stays."""
+    MeterProvider(shutdown_on_exit=False)  # fails before a reader has a thread
+    spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=_EXPORT_TIMEOUT)
+    metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=_EXPORT_TIMEOUT)
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+    with ExitStack() as on_failure:
+        on_failure.callback(tracers.shutdown)
+        tracers.add_span_processor(BatchSpanProcessor(spans))
+        reader = PeriodicExportingMetricReader(metrics)
+        meters = MeterProvider([reader], resource, shutdown_on_exit=False)
+        on_failure.pop_all()
+    return tracers, meters
 
 
 def _from_environment() -> dict[str, AttributeValue]:

@@ -7,12 +7,12 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
-from opentelemetry.trace import SpanKind, set_span_in_context
+from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
-from weenats.telemetry.propagation import extract_trace_context
+from weenats.telemetry.propagation import extract_trace_context, with_span
 from weenats.telemetry.recording import CallRecorder, end_span
 from weenats.telemetry.settings import shown_principal
 
@@ -124,9 +124,9 @@ class ServedOperation(CallRecorder):
             parent = extract_trace_context(context.headers)
             unsampled = self._manager.unsampled(parent, self._kind)
             if unsampled is None:
-                context.otel_context = set_span_in_context(self._start(context, parent), parent)
+                context.otel_context = with_span(parent, self._start(context, parent))
             else:
-                context.otel_context = set_span_in_context(unsampled, parent)
+                context.otel_context = with_span(parent, unsampled)
             otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Final, Literal, TypedDict, cast, get_args
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from weenats._internal.urls import split_http
 from weenats.protocol.subjects import Kind
 
 __all__ = [
@@ -96,7 +97,7 @@ class TelemetrySettings:
         check_principal_mode(self.principal)
         if not _is_environment(self.environment):
             raise ValueError("environment must be 1 to 255 printable characters")
-        if self.exporter_url is not None and not _is_http(self.exporter_url):
+        if self.exporter_url is not None and not _is_base(self.exporter_url):
             raise ValueError(
                 "exporter_url is the base URL of a receiver: http or https, without /v1/traces,"
                 " query and fragment"
@@ -149,11 +150,8 @@ def _checked(given: object) -> Mapping[str, float]:
     return sampling
 
 
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    is_signal = parts.path.rstrip("/").endswith(("/v1/traces", "/v1/metrics"))
-    is_base = not is_signal and not parts.query and not parts.fragment
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_base
+def _is_base(text: str) -> bool:
+    """Return whether a text is the URL of a receiver, not that of one of its signals."""
+    url = split_http(text)
+    is_signal = url and url.path.rstrip("/").endswith(("/v1/traces", "/v1/metrics"))
+    return url is not None and not is_signal and not url.query

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from weenats.errors import ConnectionLostError, DeadlineExceededError, WrongEventLoopError
+from weenats.errors import (
+    ConnectionClosedError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    WrongEventLoopError,
+)
 from weenats.protocol.identifiers import STAMPER
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
@@ -253,7 +258,7 @@ class MemoryTransport:
 
     def _check_open(self) -> None:
         if self._closed.is_set():
-            raise ConnectionLostError("the connection to NATS was closed")
+            raise ConnectionClosedError("the connection to NATS was closed: nothing was sent")
         if self._loop is None:
             raise ConnectionLostError("the connection to NATS is not open yet")
         if self._loop is not asyncio.get_running_loop():

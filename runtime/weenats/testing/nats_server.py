@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -19,6 +20,7 @@ __all__ = ["NatsServer", "NatsServerError", "free_ports"]
 _START_TIMEOUT: Final = 15.0
 _STOP_TIMEOUT: Final = 5.0
 _POLL: Final = 0.005
+_PORTS: Final = range(10_000, 32_768)
 
 
 class NatsServerError(RuntimeError):
@@ -233,11 +235,18 @@ def _binary() -> str:
 def free_ports(count: int) -> list[int]:
     """Return different free TCP ports of the loopback.
 
+    They are below those that systems give to outgoing connections and to sockets without a port
+    (from 32768 on Linux, from 49152 elsewhere), so that nothing takes one before it is used.
+
     Args:
         count: how many.
     """
     with contextlib.ExitStack() as probes:
-        sockets = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in sockets:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in sockets]
+        found: list[int] = []
+        while len(found) < count:
+            port = secrets.choice(_PORTS)
+            probe = probes.enter_context(socket.socket())
+            with contextlib.suppress(OSError):  # it is in use
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+        return found

@@ -147,7 +147,7 @@ class Transport(Protocol):
             InvalidArgumentError: the subject, the reply subject or the headers are malformed.
             MessageTooLargeError: it is larger than `max_payload`.
             ResourceExhaustedError: the buffer is full.
-            ConnectionLostError: the connection was closed.
+            ConnectionClosedError: the connection was closed before.
         """
         ...
 
@@ -179,7 +179,8 @@ class Transport(Protocol):
 
         Raises:
             NoRespondersError: there are no responders on the subject.
-            ConnectionLostError: the connection broke while waiting, or was closed.
+            ConnectionLostError: the connection broke, or was closed, while waiting.
+            ConnectionClosedError: it was closed before; nothing was sent.
             UnavailableError: there was no connection until the deadline.
             PermissionDeniedError: the server denies the subject, or the inbox for the reply.
             InvalidArgumentError: the subject or the headers are malformed.
@@ -213,6 +214,7 @@ class Transport(Protocol):
 
         Raises:
             ConnectionLostError: there is no connection, or it broke or was closed meanwhile.
+            ConnectionClosedError: it was closed before; nothing was sent.
             DeadlineExceededError: the server does not answer in time.
             PermissionDeniedError: the server denies the subject, or the inbox for the replies.
             InvalidArgumentError: the subject or the headers are malformed.
@@ -232,7 +234,8 @@ class Transport(Protocol):
 
         Raises:
             InvalidArgumentError: the subject or the queue group is malformed.
-            ConnectionLostError: there is no connection yet, or it was closed.
+            ConnectionLostError: there is no connection yet.
+            ConnectionClosedError: the connection was closed.
         """
         ...
 
@@ -245,6 +248,7 @@ class Transport(Protocol):
             PermissionDeniedError: the server denied a subscription.
             ResourceExhaustedError: the server refused a subscription because there are too many.
             ConnectionLostError: the connection broke meanwhile.
+            ConnectionClosedError: the connection was closed before.
         """
         ...
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
 from weenats.errors import (
+    ConnectionClosedError,
     ConnectionLostError,
     DeadlineExceededError,
-    ResourceExhaustedError,
     ServiceError,
     UnavailableError,
     WrongEventLoopError,
@@ -22,7 +22,6 @@ from weenats.errors import (
 from weenats.protocol.timeouts import seconds
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import ReplyInbox, gather_replies
-from weenats.transport.message_checks import check_message
 from weenats.transport.migration import Migration
 from weenats.transport.nats_py.connect import open_connection
 from weenats.transport.nats_py.connection import (
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["NatsTransport"]
 _LOG: Final = LimitedLogger("weenats.transport")
 _DEFAULT_MAX_PAYLOAD: Final = 1_048_576
-_CLOSE_TIMEOUT: Final = 10.0
 
 
 class NatsTransport:
@@ -133,14 +131,17 @@ class NatsTransport:
             self._check_open()
             raise
 
-    async def close(self, timeout: float = _CLOSE_TIMEOUT) -> None:
+    async def close(self, timeout: float | None = None) -> None:
         """Send the buffer, fail pending requests, and close the connection; see `Transport`.
 
         Closing goes on when its caller is cancelled; further calls wait for the first one.
 
         Args:
-            timeout: how long the server may take to receive the buffer, in seconds.
+            timeout: how long the server may take to receive the buffer, in seconds; None for
+                `close_timeout` of the options.
         """
+        if timeout is None:
+            timeout = seconds(self._options.close_timeout)
         if self._closing is None and self._closed is None:
             self._claim()
             self._closed = "the connection to NATS was closed"
@@ -178,11 +179,6 @@ class NatsTransport:
             connection = self._opened()
         if self._reply_connections:
             connection = self._migration.connection_for(subject, connection)
-        check_message(subject, reply, payload, headers, connection.max_payload)
-        if connection.is_full:
-            raise ResourceExhaustedError(
-                "the buffer for messages to NATS is full: the server is unreachable or too slow"
-            )
         connection.send(subject, reply, payload, headers)
 
     async def request(  # noqa: PLR0913 - see Transport
@@ -249,10 +245,7 @@ class NatsTransport:
 
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before; see `Transport`."""
-        self._claim()
-        connection = self._connection
-        if connection is None:
-            raise ConnectionLostError("not connected to NATS")
+        connection = self._opened()
         await connection.fence()
         if denied := {each.subject for each in connection.interests if each.denied}:
             raise permission_denied("subscription", ", ".join(sorted(denied)))
@@ -298,7 +291,7 @@ class NatsTransport:
 
     def _check_open(self) -> None:
         if self._closed is not None:
-            raise ConnectionLostError(self._closed)
+            raise ConnectionClosedError(f"{self._closed}: nothing was sent")
         self._claim()
 
     def _claim(self) -> None:

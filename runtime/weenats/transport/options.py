@@ -37,6 +37,8 @@ class ConnectionOptions:
         tls_handshake_first: begin with the TLS handshake, for servers with `handshake_first`; the
             system's certificates are trusted if there is no `tls`.
         connect_timeout: the time limit of the first connection, in seconds or as timedelta.
+        close_timeout: how long the server may take to receive the buffer when the connection is
+            closed, in seconds or as timedelta.
         reconnect_wait: the pause between attempts to reconnect, which are not limited in number.
         ping_interval: the pause between pings; a server that misses two of them is dead.
         inbox_prefix: the prefix of reply subjects, for servers that restrict subjects.
@@ -67,12 +69,13 @@ class ConnectionOptions:
     tls: ssl.SSLContext | None = None
     tls_handshake_first: bool = False
     connect_timeout: Duration = 5.0
+    close_timeout: Duration = 5.0
     reconnect_wait: Duration = 0.5
     ping_interval: Duration = 15.0
     inbox_prefix: str = "_INBOX"
 
     def __post_init__(self) -> None:
-        for name in ("connect_timeout", "reconnect_wait", "ping_interval"):
+        for name in ("connect_timeout", "close_timeout", "reconnect_wait", "ping_interval"):
             seconds(getattr(self, name), name)
         if (self.user is None) != (self.password is None):
             raise InvalidArgumentError("user and password must be given together")

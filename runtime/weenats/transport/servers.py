@@ -163,6 +163,8 @@ def _checked(url: ServerUrl) -> ServerUrl:
         raise _malformed(f"its host is invalid; {_ENCODE}")
     if url.scheme in _TCP and (url.path not in {"", "/"} or url.query or url.fragment):
         raise _malformed(f"it has a path, a query or a fragment; {_ENCODE}")
+    if url.netloc.count("@") > 1:  # programs differ in which one ends the password
+        raise _malformed(f"it has more than one @; {_ENCODE}")
     try:
         _ = url.username, url.password
     except UnicodeDecodeError:

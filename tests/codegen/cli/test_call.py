@@ -14,7 +14,7 @@ from weenats.protocol.timeouts import Duration
 from weenats.transport import Transport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli import call
-from weenats_codegen.cli.call import failure_line, find, rendered
+from weenats_codegen.cli.call import failure_line, find, show
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 
@@ -185,9 +185,17 @@ def test_find_ignores_foreign_endpoints() -> None:
         find(info, "get")
 
 
-def test_call_without_result_prints_done() -> None:
+def test_call_without_result_prints_done(capsys: pytest.CaptureFixture[str]) -> None:
     """A command without a result prints `done`."""
-    assert rendered({"success": True, "duration": 1.0}) == "[green]done[/]"
+    show({"success": True, "duration": 1.0}, as_json=False)
+    assert capsys.readouterr().out == "done\n"
+
+
+def test_call_names_an_invalid_token(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A token that is not text exits with 2 and is named, not the key."""
+    arguments = ["call", "receipts", "get", "r-1", "--token", "\udcff", "--servers", receipts_url]
+    assert main(arguments) == 2
+    assert "the token: " in capsys.readouterr().err
 
 
 def test_failure_line_shows_retry_after() -> None:

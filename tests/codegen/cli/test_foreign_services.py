@@ -158,3 +158,14 @@ def test_similar_names_are_suggested(receipts_url: str, capsys: pytest.CaptureFi
     ):
         assert main([*arguments, "--servers", receipts_url]) == 1
         assert told in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("patient_discovery")
+def test_service_with_invalid_statistics_only(
+    nats_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A service that runs but sends no valid statistics is not said to be missing."""
+    with foreign_service(nats_url, micro(stats={"num_requests": 10**40})):
+        assert main(["health", "odd", "--servers", nats_url]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "weenats: no instance of odd sent a valid reply, though some are running"

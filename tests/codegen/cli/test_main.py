@@ -74,7 +74,10 @@ def test_help_lists_all_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["generate", "--nonsense"], ["call", "receipts"], ["new"], ["run", "no-colon"]],
+    [["nonsense"], ["generate", "--nonsense"], ["call", "receipts"], ["new"], ["run", "no-colon"]]
+    + [["call", "receipts", "get", "r-1", "--timeout", each] for each in ("inf", "nan", "1e400")]
+    + [["health", "receipts", "--timeout", each] for each in ("inf", "nan", "86401", "0")]
+    + [["top", "--interval", each] for each in ("inf", "nan")],
 )
 def test_usage_error_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Invalid arguments exit with 2 and print an error to standard error."""

@@ -139,6 +139,21 @@ def test_closed_pipe_is_silent(arguments: list[str], stale: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_closed_pipe_ends_top_with_success(nats_url: str) -> None:
+    """A table that `top` cannot print any more ends it with 0, as JSON does."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as gone:
+        done = subprocess.run(
+            [*WEENATS, "top", "--once", "--interval", "0.1", "--servers", nats_url],
+            stdout=gone,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_reported(stale: Path) -> None:
     """Output that cannot be written is a failure with one line."""

@@ -82,6 +82,7 @@ def test_all_unknown_names_are_reported(
     ("options", "words"),
     [
         (["--role", "service", "--queue-group", "a.>"], "queue group"),
+        (["--role", "service", "--queue-group", ""], "queue group"),
         (["--role", "client", "--queue-group", "W"], "queue group"),
         (["--role", "client", "--inbox-prefix", "a.>"], "inbox prefix"),
         (["--role", "client", "--inbox-prefix", 'a"b c'], "inbox prefix"),

@@ -1,5 +1,6 @@
 """The `weenats run` command: targets, servers and shutdown."""
 
+import io
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from testkit.cli_service import TARGET, weenats_run
+from testkit.forked_commands import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
 from weenats.testing import NatsServer
@@ -99,11 +101,7 @@ def test_run_builder_reports_missing_handlers(
 
 def test_run_prints_server_url(repository: Path) -> None:
     """Without --json one line shows the service, its server and how to stop it."""
-    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded"]
-    with child_process(
-        command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
+    with forked_command("run", TARGET, "--embedded", cwd=repository) as process:
         line = process.stdout.readline()
     assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
     assert line.endswith("; press Ctrl-C to stop\n")
@@ -124,7 +122,32 @@ IMPORTS = "from receipts.handlers import Receipts\nfrom weenats import NatsServi
             ),
         ),
         ("def f(:\n", "importing broken raised SyntaxError: invalid syntax (broken.py, line 1)"),
-        ("import sys\nsys.exit('the port is taken')\n", "the port is taken"),
+        (
+            "import sys\nsys.exit('the port is taken')\n",
+            ("importing broken raised SystemExit: the port is taken (broken.py:2 in <module>)"),
+        ),
+        (
+            "raise SystemExit\n",
+            "importing broken raised SystemExit (broken.py:1 in <module>)",
+        ),
+        (
+            f"{IMPORTS}def X() -> NatsServiceBuilder:\n    raise SystemExit(0)\n",
+            "broken:X raised SystemExit: 0 (broken.py:4 in X)",
+        ),
+        (
+            "class Mine(BaseException): pass\nraise Mine\n",
+            "importing broken raised Mine (broken.py:2 in <module>)",
+        ),
+        (
+            f"{IMPORTS}async def X() -> NatsServiceBuilder: ...\n",
+            f"broken:X {UNFIT}, not async function",
+        ),
+        (
+            f"{IMPORTS}def X() -> NatsServiceBuilder: ...\n",
+            f"broken:X {UNFIT}, not one that returned NoneType",
+        ),
+        ("import sys\nsys.stdout.close()\n", "broken has no X; it has nothing to serve"),
+        ("import sys\nsys.stdout = None\n", "broken has no X; it has nothing to serve"),
         (
             f"{IMPORTS}def X() -> NatsServiceBuilder:\n    open('/nowhere/at/all')\n",
             (
@@ -160,6 +183,7 @@ def test_user_errors_show_their_line(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     for command in ("run", "explain"):
+        monkeypatch.setattr(sys, "stdout", io.StringIO())
         monkeypatch.delitem(sys.modules, "broken", raising=False)
         assert main([command, "broken:X"]) == 1
         assert capsys.readouterr().err == f"weenats: {told}\n"
@@ -232,13 +256,25 @@ def test_run_shows_no_password(
     """The servers are announced without the credentials in their URLs."""
     with NatsServer(config='authorization { user: "bob", password: "s3cret" }') as server:
         monkeypatch.setenv("NATS_URL", server.url.replace("nats://", "nats://bob:s3cret@"))
-        command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, *options]
-        with child_process(
-            command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as process:
-            assert process.stdout is not None
+        with forked_command("run", TARGET, *options, cwd=repository) as process:
             first = process.stdout.readline()
             process.terminate()
             rest, log = process.communicate(timeout=LIMIT)
     assert "receipts" in first
     assert "s3cret" not in first + rest + log
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_run_serves_when_output_is_full(options: list[str], repository: Path) -> None:
+    """A service whose announcement cannot be written warns and serves nevertheless."""
+    command = [sys.executable, "-m", "weenats_codegen", "run", TARGET, "--embedded", *options]
+    with (
+        Path("/dev/full").open("w") as full,
+        child_process(command, cwd=repository, stdout=full, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stderr is not None
+        assert any("cannot write to standard output: No space" in line for line in process.stderr)
+        assert process.poll() is None
+        process.terminate()
+        assert process.wait(LIMIT) == 0

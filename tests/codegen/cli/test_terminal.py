@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from weenats_codegen.cli.main import main
-from weenats_codegen.cli.output import emit, plain, warn
+from weenats_codegen.cli.output import emit, emit_value, plain, warn
 from weenats_codegen.cli.terminal import Terminal
 from weenats_codegen.parser.diagnostics import escaped
 
@@ -44,6 +46,25 @@ def test_terminal_escapes_text_and_keeps_colors() -> None:
     for color in ("\x1b[31m", "\x1b[1m", "\x1b[3m", "\x1b[1;31m", "\x1b[0m"):
         text = text.replace(color, "")
     assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("count", [1, 1000])
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_value_is_whole_json(
+    count: int,
+    is_terminal: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A value for people is the same JSON whatever its length, in colors on a terminal if short."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    value = [{EVIL: EVIL * 100}] * count
+    emit_value(value)
+    shown = capsys.readouterr().out
+    assert ("\x1b[" in shown) == (is_terminal and count == 1)
+    assert json.loads(re.sub(r"\x1b\[[0-9;]*m", "", shown)) == value
 
 
 def test_json_and_warnings_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:

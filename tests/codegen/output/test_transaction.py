@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from testkit.processes import child_process, python_environment
+from testkit import writes
+from testkit.forks import forked
 from weenats_codegen.output import lock, transaction
 from weenats_codegen.output.lock import LOCK, locked, locked_for_reading
 from weenats_codegen.output.writer import write
@@ -20,40 +19,8 @@ from weenats_codegen.reserved import MARK
 
 OLD = {f"p/m{number}.py": f"old = {number}\n" for number in range(4)}
 NEW = {f"p/m{number}.py": f"new = {number}\n" for number in range(4)} | {"q/new.py": "new = 1\n"}
+DISCARD = Path(os.devnull)
 STALE = {"p/stale.py": f"{MARK}x/service.yaml. Do not edit.\n"}
-STOP_AT = """
-import os, signal, sys
-from pathlib import Path
-from weenats_codegen.output.writer import write
-
-files, left, replace, unlink = eval(sys.argv[2]), int(sys.argv[3]), Path.replace, Path.unlink
-ending = getattr(signal, sys.argv[4])
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup ignore it
-
-def count():
-    global left
-    left -= 1
-    if left == -1:
-        os.kill(os.getpid(), ending)
-
-def counting_replace(path, target):
-    count()
-    return replace(path, target)
-
-def counting_unlink(path, missing_ok=False):
-    count()
-    return unlink(path, missing_ok)
-
-Path.replace, Path.unlink = counting_replace, counting_unlink
-write(Path(sys.argv[1]), files)
-"""
-WRITE_OFTEN = """
-import sys
-from pathlib import Path
-from weenats_codegen.output.writer import write
-for _ in range(10):
-    write(Path(sys.argv[1]), eval(sys.argv[2]))
-"""
 
 
 def content(folder: Path) -> dict[str, str]:
@@ -64,11 +31,10 @@ def content(folder: Path) -> dict[str, str]:
 
 def stopped_run(out: Path, step: int, ending: str) -> int:
     """Write the new files in a process that gets a signal at a step; return its exit status."""
-    command = [sys.executable, "-c", STOP_AT, str(out), repr(NEW), str(step), ending]
-    environment = python_environment()
-    return subprocess.run(
-        command, env=environment, check=False, stderr=subprocess.DEVNULL
-    ).returncode
+    with forked(writes.write_until, out, NEW, step, ending, cwd=out, stdout=DISCARD) as process:
+        process.join()
+        assert process.exitcode is not None
+        return process.exitcode
 
 
 @pytest.mark.parametrize("step", range(9))
@@ -98,13 +64,14 @@ def test_signal_ends_run_after_its_files(tmp_path: Path, step: int, ending: str)
 
 def test_parallel_runs_are_not_mixed(tmp_path: Path) -> None:
     """Runs at the same time leave the files of one of them, and all succeed."""
-    out, pythons = tmp_path / "deep" / "out", python_environment()
-    command = [sys.executable, "-c", WRITE_OFTEN, str(out)]
+    out = tmp_path / "deep" / "out"
     with (
-        child_process([*command, repr(OLD)], env=pythons) as one,
-        child_process([*command, repr(NEW)], env=pythons) as other,
+        forked(writes.write_often, out, OLD, cwd=tmp_path, stdout=DISCARD) as one,
+        forked(writes.write_often, out, NEW, cwd=tmp_path, stdout=DISCARD) as other,
     ):
-        assert (one.wait(), other.wait()) == (0, 0)
+        one.join()
+        other.join()
+        assert (one.exitcode, other.exitcode) == (0, 0)
     shared = {name: text for name, text in content(out).items() if name in OLD}
     assert shared in (OLD, {name: NEW[name] for name in OLD})
     assert not [path.name for path in out.iterdir() if path.name.startswith(".")]
@@ -230,3 +197,69 @@ def test_failed_run_leaves_no_folders(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "deep" / "out", OLD)
     assert list(tmp_path.iterdir()) == []
+
+
+def place(kind: str, path: Path, target: Path) -> None:
+    """Create a file system object of a kind; links lead to the target."""
+    if kind == "file":
+        path.write_text("mine\n")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(target)
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+def test_name_of_the_stage_in_use_is_error(tmp_path: Path, kind: str) -> None:
+    """A file, FIFO or link where the stage belongs is named, neither followed nor removed."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    write(out, OLD)
+    elsewhere.mkdir()
+    journal = json.dumps([["p/m0.py", "", sha256(OLD["p/m0.py"].encode()).hexdigest()]])
+    (elsewhere / "journal.json").write_text(journal)
+    place(kind, out / ".weenats-stage", elsewhere)
+    assert not transaction.is_interrupted(out)
+    with pytest.raises(FileExistsError, match=r"needs: remove it.*\.weenats-stage"):
+        write(out, NEW)
+    assert (elsewhere / "journal.json").read_text() == journal
+    assert os.path.lexists(out / ".weenats-stage")
+    assert (out / "p/m0.py").read_text() == OLD["p/m0.py"]
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo", "link"])
+def test_files_with_hidden_names_are_kept(tmp_path: Path, kind: str) -> None:
+    """What has the prefix of a stage and is not a folder is not what a run has left."""
+    place(kind, tmp_path / ".weenats-mine", tmp_path)
+    write(tmp_path, OLD)
+    assert os.path.lexists(tmp_path / ".weenats-mine")
+
+
+@pytest.mark.parametrize("kind", ["link", "folder"])
+def test_lock_that_is_no_file_is_named(tmp_path: Path, kind: str) -> None:
+    """A link or folder with the name of the lock is an error that names it."""
+    if kind == "folder":
+        (tmp_path / LOCK).mkdir()
+    else:
+        (tmp_path / LOCK).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=rf"{LOCK} in it is not a file: remove it"):
+        write(tmp_path, OLD)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_foreign_journal_follows_no_links(tmp_path: Path, kind: str) -> None:
+    """A journal restores nothing in a package that is a link, and reads only regular files."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    (out / ".weenats-stage").mkdir(parents=True)
+    elsewhere.mkdir()
+    (elsewhere / "victim.py").write_text("good\n")
+    if kind == "link":
+        (out / "q").symlink_to(elsewhere)
+    else:
+        (out / "q").mkdir()
+        os.mkfifo(out / "q/victim.py")
+    journal = json.dumps([["q/victim.py", "", sha256(b"good\n").hexdigest()]])
+    (out / ".weenats-stage/journal.json").write_text(journal)
+    write(out, OLD)
+    assert (elsewhere / "victim.py").read_text() == "good\n"
+    assert os.path.lexists(out / "q/victim.py")

@@ -205,3 +205,45 @@ def test_diff_accepts_file_that_is_not_utf8(
     write(tmp_path, {"p/a.py": "a\n"})
     (tmp_path / "p/a.py").write_bytes(b"\xff\n")
     assert "+a\n" in diff(tmp_path, {"p/a.py": "a\n"})
+
+
+@pytest.mark.parametrize("name", ["p", "p/a.py"])
+def test_links_are_not_written_through(tmp_path: Path, name: str) -> None:
+    """A package or file that is a link is an error, and what it leads to stays as it is."""
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    write(out, FILES)
+    (out / name).rename(elsewhere)
+    (out / name).symlink_to(elsewhere)
+    stale = elsewhere / "stale.py" if elsewhere.is_dir() else elsewhere
+    stale.write_text(OURS)
+    before = content(tmp_path)
+    with pytest.raises(OSError, match=f"is a link: put the f.* itself there.*out/{name}'"):
+        write(out, FILES)
+    assert content(tmp_path) == before
+    assert (out / name).readlink() == elsewhere
+
+
+@pytest.mark.parametrize("target", ["nowhere", "p"])
+def test_link_that_leads_nowhere_is_error(tmp_path: Path, target: str) -> None:
+    """A package that is a dangling link, or a link to itself, is reported as a link."""
+    (tmp_path / "p").symlink_to(tmp_path / target)
+    for function in (write, diff):
+        with pytest.raises(NotADirectoryError, match="is a link"):
+            function(tmp_path, FILES)
+
+
+def test_link_to_a_generated_file_is_kept(tmp_path: Path) -> None:
+    """A link to a file with the header is not one that is no longer generated."""
+    (tmp_path / "p").mkdir()
+    (tmp_path / "other.py").write_text(OURS)
+    (tmp_path / "p/mine.py").symlink_to(tmp_path / "other.py")
+    assert write(tmp_path, FILES).removed == ()
+    assert (tmp_path / "p/mine.py").is_symlink()
+
+
+def test_file_at_package_path_is_error(tmp_path: Path) -> None:
+    """A file where the folder of a package should be is an error that says so."""
+    (tmp_path / "p").write_text("mine\n")
+    for function in (write, diff):
+        with pytest.raises(NotADirectoryError, match=r"is not a folder.*move it"):
+            function(tmp_path, FILES)

@@ -34,7 +34,7 @@ async def test_result_and_exceptions_arrive() -> None:
 async def test_full_executor_does_not_delay_it() -> None:
     """It runs while the executor of the loop has no free thread."""
     held = threading.Event()
-    waiting = [asyncio.create_task(asyncio.to_thread(held.wait)) for _ in range(100)]
+    waiting = [asyncio.create_task(asyncio.to_thread(held.wait, LIMIT)) for _ in range(100)]
     await asyncio.sleep(0)
     assert await asyncio.wait_for(run_in_thread(lambda: 7, "own"), LIMIT) == 7
     held.set()
@@ -46,7 +46,7 @@ def test_loop_may_end_before_the_thread() -> None:
     held, ended = threading.Event(), threading.Event()
 
     def work() -> None:
-        held.wait()
+        held.wait(LIMIT)
         ended.set()
 
     async def leave() -> None:

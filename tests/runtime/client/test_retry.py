@@ -21,6 +21,7 @@ from weenats.contract import Query
 from weenats.errors import (
     CLASS_OF_CODE,
     CancelledError,
+    ConnectionClosedError,
     ConnectionLostError,
     InvalidArgumentError,
     MessageTooLargeError,
@@ -83,15 +84,16 @@ async def test_only_idempotent_operations_are_retried(
     "error",
     [
         *(kind() for kind in CLASS_OF_CODE.values()),
-        NoRespondersError(), ConnectionLostError(), MessageTooLargeError(), ShopClosedError(),
+        NoRespondersError(), ConnectionClosedError(), ConnectionLostError(), MessageTooLargeError(),
+        ShopClosedError(),
         ValueError("a defect"), asyncio.CancelledError(), TimeoutError(), KeyboardInterrupt(),
     ],
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 async def test_only_transient_errors_are_retried(time: SleepClock, error: BaseException) -> None:
-    """UNAVAILABLE and RESOURCE_EXHAUSTED are retried, except for messages that are too large."""
+    """UNAVAILABLE and RESOURCE_EXHAUSTED are, except large messages and closed clients."""
     again = isinstance(error, UnavailableError | ResourceExhaustedError) and not isinstance(
-        error, MessageTooLargeError
+        error, ConnectionClosedError | MessageTooLargeError
     )
     backend = Backend(error)
     if again:

@@ -13,7 +13,7 @@ from testkit.retries import IDEMPOTENT_RUN, SleepClock, make_retry
 from weenats import (
     CachedToken,
     CallNext,
-    ConnectionLostError,
+    ConnectionClosedError,
     DeadlineExceededError,
     InvalidArgumentError,
     NatsServiceBuilder,
@@ -290,15 +290,15 @@ async def test_nested_calls_count_their_own_attempts(
     assert all(each is not None and each <= (deadlines[0] or 0) + 5 for each in deadlines)
 
 
-async def test_closed_connection_fails_after_the_attempts() -> None:
-    """A closed client fails after its attempts, long before the deadline."""
+async def test_closed_client_is_not_retried() -> None:
+    """A call on a closed client fails at once: nothing was sent, and nothing ever will be."""
     transport = MemoryTransport()
     await transport.close()
     counted = Failing()
     client = ProbeClient(transport).with_retry(initial_backoff=0.001)
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(ConnectionClosedError):
         await client.with_interceptor(counted.intercept).get("k")
-    assert counted.times == 3
+    assert counted.times == 1
 
 
 async def test_deadline_exceeded_is_not_retried(

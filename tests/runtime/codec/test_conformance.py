@@ -144,15 +144,15 @@ def test_envelopes_have_exactly_the_members_of_their_kind(
     body = load_strict(request)
     assert body.pop("metadata")
     assert body == aggregate | sent
-    assert codec.decode_at_once(request).read_payload() == payload
+    assert codec.decode_request(request).read_payload() == payload
     for other in (request.replace(b'"thing"', b'"things"'), b'{"aggregateId":{"key":"k-1"}}'):
         with pytest.raises(InvalidArgumentError):
-            codec.decode_at_once(other)
+            codec.decode_request(other)
     if payload is not None:
         member = next(iter(sent))
         for invalid in (aggregate, {**aggregate, member: {}}):
             with pytest.raises(InvalidArgumentError):
-                codec.decode_at_once(dump(invalid)).read_payload()
+                codec.decode_request(dump(invalid)).read_payload()
     reply = codec.encode_success(result, 1.5, context)
     body = load_strict(reply)
     assert body.pop("metadata")

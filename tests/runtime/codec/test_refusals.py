@@ -107,7 +107,7 @@ def test_nan_and_infinity_are_reported_as_invalid_json() -> None:
 def test_envelope_error_message_has_the_first_violation() -> None:
     """The message has the first violation, the details have all of them."""
     with pytest.raises(InvalidArgumentError) as refused:
-        RUNS.decode_at_once(dump(request(aggregateId={})))
+        RUNS.decode_request(dump(request(aggregateId={})))
     assert message_and_violations(refused.value) == (
         "the request envelope is invalid: /aggregateId/type: Field required",
         [
@@ -231,7 +231,7 @@ def test_declared_error_keeps_message_and_detail_names() -> None:
 def test_python_names_are_unknown_on_the_wire() -> None:
     """A member under its Python name is unknown and ignored."""
     unknown = dump(request(command={"action": "a", "retry_count": 1}))
-    assert RUNS.decode_at_once(unknown).read_payload() == Run(action="a")
+    assert RUNS.decode_request(unknown).read_payload() == Run(action="a")
     runs = OperationCodec(replace(RUN, result=Run))
     reply = b'{"success":true,"result":{"action":"a","retry_count":1},"duration":1}'
     assert runs.decode_response(reply).result == Run(action="a")

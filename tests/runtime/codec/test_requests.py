@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from testkit.contexts import make_context
 from testkit.probe import FIND, FORGET, GET, RUN, Run
+from testkit.properties import examples
 from testkit.wire import METADATA, dump, request
 from weenats.codec.operations import OperationCodec
 from weenats.errors import InvalidArgumentError
@@ -29,26 +31,20 @@ def violations(error: Any) -> list[dict[str, str]]:
 
 
 def payload_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
-    """Return the violations of an invalid payload, which is the same for both ways of decoding."""
-    found: list[list[dict[str, str]]] = []
-    for decode in (codec.decode_at_once, codec.decode_request):
-        received = decode(data)
-        assert received.error is None
-        with pytest.raises(InvalidArgumentError) as first:
-            received.read_payload()
-        with pytest.raises(InvalidArgumentError) as again:
-            received.read_payload()
-        assert received.error is first.value is again.value
-        found.append(violations(first.value))
-    assert found[0] == found[1]
-    return found[0]
+    """Return the violations of an invalid payload, which are the same at each reading."""
+    received = codec.decode_request(data)
+    assert received.error is None
+    with pytest.raises(InvalidArgumentError) as first:
+        received.read_payload()
+    with pytest.raises(InvalidArgumentError) as again:
+        received.read_payload()
+    assert received.error is first.value is again.value
+    return violations(first.value)
 
 
 def envelope_violations(codec: OperationCodec, data: bytes) -> list[dict[str, str]]:
     """Return the violations of an invalid envelope."""
     with pytest.raises(InvalidArgumentError, match="the request envelope is invalid") as refused:
-        codec.decode_at_once(data)
-    with pytest.raises(InvalidArgumentError, match="the request envelope is invalid"):
         codec.decode_request(data)
     return violations(refused.value)
 
@@ -72,7 +68,7 @@ def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) 
     data[position % len(data)] = byte
     for damaged in (bytes(data), bytes(data[: position % len(data)])):
         try:
-            RUNS.decode_at_once(damaged)
+            RUNS.decode_request(damaged)
         except InvalidArgumentError as error:
             violations(error)
 
@@ -81,9 +77,8 @@ def test_damaged_request_raises_only_invalid_argument(position: int, byte: int) 
 def test_keys_and_payloads_survive_a_round_trip(text: str) -> None:
     """Any valid key and any text in a payload decode unchanged."""
     sent = make_context(key=text, payload=Run(action=text, amount=0.1, retry_count=3))
-    received = RUNS.decode_at_once(RUNS.encode_request(sent))
+    received = RUNS.decode_request(RUNS.encode_request(sent))
     assert (received.key, received.read_payload()) == (text, sent.payload)
-    assert RUNS.decode_request(RUNS.encode_request(sent)).read_payload() == sent.payload
     assert received.metadata is not None
     assert received.metadata["messageId"] == sent.message_id
 
@@ -134,13 +129,13 @@ def test_invalid_metadata_is_rejected(metadata: Any, pointer: str) -> None:
 
 def test_optional_request_members_may_be_absent() -> None:
     """Metadata and parameters may be absent, and unknown members are ignored."""
-    plain = GETS.decode_at_once(dump(request(command=None, later={"x": [1]}, query=5)))
+    plain = GETS.decode_request(dump(request(command=None, later={"x": [1]}, query=5)))
     assert (plain.key, plain.read_payload(), plain.metadata) == ("k-1", None, None)
     nested = request(
         aggregateId={"type": "thing", "key": "k", "tenant": 5},
         metadata={**METADATA, "later": 1, "correlation": {"correlationId": "c", "later": 1}},
     )
-    assert RUNS.decode_at_once(dump(nested)).read_payload() == Run(action="go")
+    assert RUNS.decode_request(dump(nested)).read_payload() == Run(action="go")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +156,7 @@ def test_optional_request_members_may_be_absent() -> None:
 def test_invalid_payload_is_reported_lazily(payload: Any, pointers: Any) -> None:
     """Key and metadata are available first; the error is raised when the payload is read."""
     data = dump(request(command=payload, metadata=METADATA))
-    received = RUNS.decode_at_once(data)
+    received = RUNS.decode_request(data)
     assert (received.key, received.metadata) == ("k-1", METADATA)
     assert [each["pointer"] for each in payload_violations(RUNS, data)] == pointers
     context = make_context(payload=None, received=received)
@@ -227,14 +222,76 @@ def test_envelope_error_hides_payload_errors() -> None:
 )
 def test_last_of_duplicate_members_wins(data: bytes, expected: tuple[str, str]) -> None:
     """The same rule holds everywhere, so that no two readers see different requests."""
-    received = RUNS.decode_at_once(data)
+    received = RUNS.decode_request(data)
     payload = received.read_payload()
     assert isinstance(payload, Run)
     assert (received.key, payload.action) == expected
-    assert RUNS.decode_request(data).read_payload() == payload
     spoilt = data[:-1] + b',"command":{"action":5}}'
-    assert RUNS.decode_at_once(spoilt).key == expected[0]
+    assert RUNS.decode_request(spoilt).key == expected[0]
     assert payload_violations(RUNS, spoilt)
+
+
+STAMPED = dump(METADATA).replace(b'": "', b'":"')
+PARTS = st.sampled_from(
+    [
+        b'"k"',
+        b'"k\\"},\\"command\\":"',
+        b'"k","x":{"y":1',
+        b'"k"},"command":{"action":"first"',
+        b'"k"},"x":{',
+        b'{"action":"go"}',
+        b'{"action":"go","x":{"a":1,"metadata":{}}}',
+        b'{"action":"go"},"command":{"action":"last"}',
+        b'{"action":"go"},"metadata":5',
+        b'{"action":5}',
+        b'{"action":"go","x":NaN}',
+        b'{"action":"go"',
+        b" ",
+        b"",
+        b"5",
+        STAMPED,
+        STAMPED + b',"command":{"action":"last"}',
+        STAMPED + b',"aggregateId":{"type":"thing","key":"last"}',
+        STAMPED[:-1] + b',"context":{"x":1,"metadata":{"a":[]}}}',
+        STAMPED[:-1] + b',"context":{"x":NaN}}',
+        STAMPED[:-1] + b',"later":NaN}',
+        STAMPED[:-1] + b',"later":{"x":1}}',
+    ]
+)
+
+
+def outcome(codec: OperationCodec, data: bytes) -> object:
+    """Return what a request is read as, None when it is refused."""
+    try:
+        received = codec.decode_request(data)
+        return received.key, received.metadata, received.read_payload()
+    except InvalidArgumentError:
+        return None
+
+
+@examples(50)
+@given(PARTS, PARTS, PARTS)
+@example(b'"k"', b'{"action":"go"}', STAMPED)
+@example(b'"k"', b'{"action":"go"}', STAMPED + b',"command":{"action":"last"}')
+@example(b'"k","x":{"y":1', b'{"action":"go"}', STAMPED)
+@example(b'"k"', b'{"action":"go"}', STAMPED[:-1] + b',"context":{"x":1,"metadata":{"a":[]}}}')
+def test_parts_mean_what_the_whole_request_means(key: bytes, payload: bytes, end: bytes) -> None:
+    """A request that is read part by part is read as a JSON parser reads all of it."""
+    for codec, member in ((RUNS, b'},"command":'), (FINDS, b'},"query":'), (GETS, b"}")):
+        head = b'{"aggregateId":{"type":"thing","key":' + key + member
+        data = head + (b"" if codec is GETS else payload) + b',"metadata":' + end + b"}"
+        assert outcome(codec, data) == outcome(codec, data + b"\n")  # read as a whole
+
+
+def test_request_of_a_client_is_not_parsed_as_a_whole() -> None:
+    """A request as clients write it is parsed part by part, one in another order as a whole."""
+    sent = RUNS.encode_request(make_context(metadata_context={"x": [1]}))
+    with patch.object(OperationCodec, "_decode_envelope") as whole:
+        assert RUNS.decode_request(sent).read_payload() == Run(action="go")
+        whole.assert_not_called()
+        RUNS.decode_request(b" " + sent)
+        whole.assert_called_once()
+    assert outcome(RUNS, sent) == outcome(RUNS, b" " + sent)
 
 
 @pytest.mark.parametrize("bracket", [b"[", b'{"a":'])
@@ -247,7 +304,7 @@ def test_deep_nesting_is_rejected(bracket: bytes, place: bytes) -> None:
 def test_large_requests_are_handled() -> None:
     """Size alone is not an error, and the report of a large invalid request is bounded."""
     long = "a" * 1_000_000
-    large = RUNS.decode_at_once(dump(request(command={"action": long})))
+    large = RUNS.decode_request(dump(request(command={"action": long})))
     assert large.read_payload() == Run(action=long)
     faulty = dump(request(command={long: 1, "action": 5}))
     assert len(str(payload_violations(RUNS, faulty))) < 10_000

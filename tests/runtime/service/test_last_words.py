@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from testkit.forks import Fork, fork, run_program
 from testkit.probe import Happened, ProbeClient, Run
-from testkit.processes import async_child_process, python_environment
 from testkit.waiting import LIMIT
 from weenats import InternalError
 from weenats.testing import NatsServer
@@ -20,30 +18,25 @@ import asyncio, sys
 from testkit.probe import Probe, ProbeClient
 from weenats import NatsServiceBuilder
 
-async def leave(*arguments):
+async def leave(*_):
     sys.exit(3)
 
 async def main(url):
     service = NatsServiceBuilder(Probe(leave=leave), url).build()
     async with service, ProbeClient.connect(url) as client:
         async with await client.subscribe_happened(leave):
-            print("serves", flush=True)
+            send("serves")
             await service.wait_until_stopped()
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(*arguments))
 """
 
 
 @asynccontextmanager
-async def start_service(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def start_service(url: str) -> AsyncIterator[Fork]:
     """Start a service whose handlers exit the process; return it once it serves."""
-    async with async_child_process(
-        *(sys.executable, "-c", SERVICE, url),
-        env=python_environment(),
-        stdout=asyncio.subprocess.PIPE,
-    ) as process:
-        assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), LIMIT) == b"serves\n"
+    with fork(run_program, SERVICE, url) as process:
+        assert await process.receive() == "serves"
         yield process
 
 
@@ -55,7 +48,7 @@ async def test_caller_is_answered_when_handler_exits_the_process(nats_server: Na
     ):
         with pytest.raises(InternalError):
             await client.run("k", Run(action="leave"), timeout=LIMIT)
-        assert await asyncio.wait_for(process.wait(), LIMIT) == 3
+        assert await process.wait() == 3
 
 
 async def test_subscriber_can_exit_the_process(nats_server: NatsServer) -> None:
@@ -65,4 +58,4 @@ async def test_subscriber_can_exit_the_process(nats_server: NatsServer) -> None:
         ProbeClient.connect(nats_server.url) as client,
     ):
         await client.publish_happened("k", Happened(text="now"), revision=1)
-        assert await asyncio.wait_for(process.wait(), LIMIT) == 3
+        assert await process.wait() == 3

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from testkit.forks import fork, run_program
 from testkit.processes import child_process, python_environment
 from testkit.waiting import LIMIT, until
 from weenats.service.signals import StopSignals
@@ -90,15 +91,15 @@ async def test_loop_in_a_thread_does_not_change_signal_handlers() -> None:
             await asyncio.sleep(0)
 
     with StopSignals(lambda: told.append("main")):
-        thread = threading.Thread(target=lambda: asyncio.run(serve()))
+        thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
         thread.start()
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.join, LIMIT)
         os.kill(os.getpid(), signal.SIGTERM)
         await until(lambda: told)
     assert told == ["main"]
 
 
-def test_default_signal_handlers_are_restored() -> None:
+async def test_default_signal_handlers_are_restored() -> None:
     """A program without own handlers ends on the next SIGTERM or Ctrl-C."""
     program = (
         "import asyncio, signal\n"
@@ -109,7 +110,8 @@ def test_default_signal_handlers_are_restored() -> None:
         "assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL\n"
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    with fork(run_program, program) as child:
+        assert await child.wait() == 0
 
 
 async def test_handlers_of_the_event_loop_survive() -> None:
@@ -160,7 +162,7 @@ async def test_unhandled_signals_only() -> None:
     signal.signal(signal.SIGTERM, application_handler)
 
 
-def test_signal_after_an_event_loop_that_never_left() -> None:
+async def test_signal_after_an_event_loop_that_never_left() -> None:
     """A signal that is meant for a loop which has ended gets to the previous handler."""
     program = (
         "import asyncio, signal, sys\n"
@@ -171,7 +173,8 @@ def test_signal_after_an_event_loop_that_never_left() -> None:
         "asyncio.run(main())\n"
         "signal.raise_signal(signal.SIGTERM)\n"
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=30, check=False).returncode == 7
+    with fork(run_program, program) as child:
+        assert await child.wait() == 7
 
 
 UNSHARE = ("unshare", "--pid", "--fork", "--kill-child")

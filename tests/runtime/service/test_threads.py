@@ -27,7 +27,7 @@ async def test_handlers_take_no_other_threads() -> None:
 
     async def block(key: str, command: Run, context: Any) -> Outcome:
         begun.append(key)
-        await asyncio.to_thread(held.wait)
+        await asyncio.to_thread(held.wait, LIMIT)
         return await echo(key, command, context)
 
     transport = MemoryTransport()
@@ -50,7 +50,7 @@ async def test_failures_and_cancelled_work() -> None:
         del key, command, context
         with pytest.raises(LookupError):
             await asyncio.to_thread({}.__getitem__, "missing")
-        waiting = [asyncio.create_task(asyncio.to_thread(held.wait)) for _ in range(40)]
+        waiting = [asyncio.create_task(asyncio.to_thread(held.wait, LIMIT)) for _ in range(40)]
         late = asyncio.create_task(asyncio.to_thread(done.append, "late"))
         await asyncio.sleep(0)
         late.cancel()
@@ -88,7 +88,7 @@ async def test_library_needs_no_free_thread() -> None:
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1) as own:
         loop.set_default_executor(own)
-        busy = asyncio.create_task(asyncio.to_thread(held.wait))
+        busy = asyncio.create_task(asyncio.to_thread(held.wait, LIMIT))
         await settle()
         keys = JwksKeySource("https://issuer.example", ["EdDSA"], fetch=lambda _: b'{"keys": []}')
         keys.start()

@@ -251,3 +251,17 @@ async def test_event_handlers_may_raise_anything(error: BaseException, traced: b
             await client.publish_happened("first", data, revision=1)
             await client.publish_happened("second", data, revision=2)
             await until(lambda: len(heard) == 2)
+
+
+async def test_large_replies_do_not_flood_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Replies of many sizes that are too large are alike to the log, which limits their rate."""
+    transport = MemoryTransport(max_payload=4096)
+
+    async def grow(key: str, command: Run, context: RequestContext) -> Outcome:
+        return Outcome(text="x" * (4096 + int(key)))
+
+    async with NatsServiceBuilder(Probe(grow=grow), transport=transport).build():
+        for number in range(100):
+            with pytest.raises(ResourceExhaustedError, match=r"carries at most 4096; the request"):
+                await ProbeClient(transport).run(f"{number}", Run(action="grow"))
+    assert 0 < sum("carries at most" in each for each in caplog.messages) < 100

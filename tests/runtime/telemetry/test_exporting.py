@@ -21,6 +21,7 @@ from testkit.waiting import LIMIT, wait_for
 from weenats import (
     ConnectionOptions,
     InternalError,
+    InvalidArgumentError,
     NatsServiceBuilder,
     ReceivedEvent,
     RequestContext,
@@ -55,7 +56,7 @@ def closed_port() -> Iterator[str]:
 @pytest.fixture
 def impatient_exporters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Exporters that give up soon; their threads have ended when the test has."""
-    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 1)
+    monkeypatch.setattr(otlp, "_EXPORT_TIMEOUT", 0.2)
     monkeypatch.setattr(otlp, "_SHUT_DOWN_TIMEOUT", 0.2)
     before = set(threading.enumerate())
     yield
@@ -403,3 +404,21 @@ async def test_unavailable_receiver_does_not_block_the_service(
         assert queue.maxlen <= 2048
         async with asyncio.timeout(LIMIT):
             await service.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "-1"),
+        ("OTEL_METRICS_EXEMPLAR_FILTER", "some"),
+    ],
+)
+async def test_invalid_variable_of_the_sdk_is_named(
+    receiver: Receiver, handlers: Probe, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """A variable that the SDK does not accept fails the start with a typed error."""
+    monkeypatch.setenv(name, value)
+    builder = NatsServiceBuilder(handlers, transport=MemoryTransport())
+    with pytest.raises(InvalidArgumentError, match="does not accept an environment variable"):
+        await builder.with_telemetry(exporter_url=receiver.url).build().start()

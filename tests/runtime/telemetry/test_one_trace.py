@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
+import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
 
-from testkit.paths import TESTKIT
+from testkit import serve_traced
+from testkit.forks import fork
 from testkit.probe import Run
-from testkit.processes import async_child_process, python_environment
 from testkit.telemetry import NOTHING, Recording, calling
 
-SCRIPT: Final = TESTKIT / "serve_traced.py"
 ROLES: Final = ("front", "inner", "listener")
 EVENT: Final = "probe.events.thing.happened"
 
@@ -61,27 +59,15 @@ def _parent_kind(span: dict[str, Any], spans: dict[str, list[dict[str, Any]]]) -
 async def processes(url: str, mode: str) -> AsyncIterator[TraceRecord]:
     """Run the three processes, and read their spans after they have stopped."""
     story = TraceRecord()
-    async with AsyncExitStack() as stack:
-        running = [
-            await stack.enter_async_context(
-                async_child_process(
-                    *(sys.executable, SCRIPT, role, url, mode),
-                    stdout=asyncio.subprocess.PIPE,
-                    limit=2**20,
-                    env=python_environment(),
-                )
-            )
-            for role in ROLES
-        ]
-        for process in running:
-            assert process.stdout is not None
-            assert await process.stdout.readline() == b"serving\n"
+    with ExitStack() as stack:
+        running = [stack.enter_context(fork(serve_traced.main, role, url, mode)) for role in ROLES]
+        for child in running:
+            assert await child.receive() == "serving"
         yield story
-        for role, process in zip(ROLES, running, strict=True):
-            process.terminate()
-            output, _ = await process.communicate()
-            story.told[role] = [json.loads(line) for line in output.splitlines()]
-    assert [process.returncode for process in running] == [0, 0, 0]
+        for role, child in zip(ROLES, running, strict=True):
+            child.signal(signal.SIGTERM)
+            story.told[role] = await child.receive()
+            assert await child.wait() == 0
 
 
 async def test_calls_and_events_form_one_trace(nats_url: str, observed: Recording) -> None:

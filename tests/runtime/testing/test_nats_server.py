@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import tempfile
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -146,3 +147,12 @@ def test_missing_server_binary_is_reported(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "nats-server").symlink_to(binary)
     with NatsServer() as server:
         assert server.port
+
+
+def test_free_ports_are_not_given_to_others() -> None:
+    """Ports are different, and below those that the system gives away by itself."""
+    ports = nats_server.free_ports(50)
+    assert len(set(ports)) == 50
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        assert probe.getsockname()[1] > max(ports)

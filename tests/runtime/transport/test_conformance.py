@@ -8,8 +8,9 @@ from time import monotonic
 
 import pytest
 
+from testkit.clocks import shift_time
 from testkit.transports import answering, fence_all, soon
-from testkit.waiting import LIMIT, exceed_deadline
+from testkit.waiting import LIMIT, exceed_deadline, settle, until
 from weenats import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -280,13 +281,39 @@ async def test_request_many_collects_all_replies(
     caller: Transport, listener: Transport, subject: str
 ) -> None:
     """request_many() collects replies until there is a pause or the timeout passes."""
+    answered: list[int] = []
+
+    def replying(number: int) -> OnDelivery:
+        def reply(delivery: Delivery) -> None:
+            listener.publish(delivery.reply, b"%d" % number)
+            answered.append(number)
+
+        return reply
+
     for number in range(3):
-        listener.subscribe(subject, answering(listener, b"%d" % number))
-    listener.subscribe(f"{subject}.silent", lambda _: None)
+        listener.subscribe(subject, replying(number))
     await listener.fence()
-    replies = await caller.request_many(subject, b"", timeout=LIMIT, quiet=1)
+    time = shift_time()
+    asking = asyncio.create_task(
+        caller.request_many(subject, b"", timeout=3 * LIMIT, quiet=2 * LIMIT)
+    )
+    await until(lambda: len(answered) == 3)
+    await listener.fence()
+    await caller.fence()
+    await settle()
+    assert not asking.done()
+    time.advance(2 * LIMIT)
+    replies = await asking
     assert sorted(reply.payload for reply in replies) == [b"0", b"1", b"2"]
-    assert await caller.request_many(f"{subject}.silent", b"", timeout=0.02, quiet=0.02) == []
+    heard: list[Delivery] = []
+    listener.subscribe(f"{subject}.silent", heard.append)
+    await listener.fence()
+    silent = asyncio.create_task(
+        caller.request_many(f"{subject}.silent", b"", timeout=LIMIT, quiet=LIMIT)
+    )
+    await until(lambda: heard)
+    time.advance(2 * LIMIT)
+    assert await silent == []
 
 
 SMUGGLED = " 0\r\n\r\nPUB admin.delete 5\r\npwned\r\nPUB x"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from testkit.forks import fork, run_program
 from testkit.probe import Probe, ProbeClient, Run
-from testkit.processes import python_environment
 from testkit.transports import answering, soon
 from testkit.waiting import LIMIT
 from weenats import (
@@ -123,7 +122,7 @@ async def test_memory_broker_delivers_to_each_loop() -> None:
 
 
 SCRIPT = """
-import asyncio, sys
+import asyncio
 from testkit.probe import ProbeClient, Run
 from weenats import WrongEventLoopError
 
@@ -133,18 +132,17 @@ async def count(context, call_next):
     attempts.append(context.message_id)
     return await call_next(context)
 
-client = ProbeClient.connect(sys.argv[1]).with_retry().with_interceptor(count)
+client = ProbeClient.connect(arguments[0]).with_retry().with_interceptor(count)
 asyncio.run(client.run("k", Run(action="first")))
 try:
     asyncio.run(client.get("k"))  # idempotent, so that it would be retried
 except WrongEventLoopError:
     assert len(attempts) == 2
-    sys.exit()
-sys.exit("not refused")
+    send("refused")
 """
 
 FORK = """
-import asyncio, os, sys
+import asyncio, os
 from testkit.probe import ProbeClient, Run
 from weenats import WrongEventLoopError
 
@@ -166,21 +164,21 @@ async def main(url):
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == status
         assert (await client.run("k", Run(action="after"))).text == "after"
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(arguments[0]))
 """
 
 WORKERS = """
 import asyncio, os, sys
 from testkit.probe import ProbeClient, Run
 
-client = ProbeClient.connect(sys.argv[1])  # before the workers are forked, as with preloading
+client = ProbeClient.connect(arguments[0])  # before the workers are forked, as with preloading
 
 async def work():
     async with client:
         for number in range(200):
             text = f"{os.getpid()} {number}"
             assert (await client.run("k", Run(action=text))).text == text
-        os.write(1, (client.transport._inbox.mux.wildcard + "\\n").encode())
+        send(client.transport._inbox.mux.wildcard)
 
 workers = []
 for _ in range(2):
@@ -195,34 +193,28 @@ sys.exit(sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers
 forks = pytest.mark.skipif(sys.platform == "win32", reason="no fork")
 
 
-async def run_program(program: str, url: str) -> str:
-    """Run a Python program beside a running probe service; return what it prints."""
+async def run_beside_a_service(program: str, url: str, count: int) -> list[Any]:
+    """Run a program beside a running probe service; return the objects that it sends."""
     async with NatsServiceBuilder(Probe(), url).build():
-        done = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program, url],
-            env=python_environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=LIMIT * 2,
-            check=True,
-        )
-    return str(done.stdout)
+        with fork(run_program, program, url) as child:
+            sent = [await child.receive() for _ in range(count)]
+            assert await child.wait() == 0
+    return sent
 
 
 async def test_client_of_an_ended_loop_is_refused(nats_url: str) -> None:
     """A client that is kept across asyncio.run calls fails at once, and is not retried."""
-    await run_program(SCRIPT, nats_url)
+    assert await run_beside_a_service(SCRIPT, nats_url, 1) == ["refused"]
 
 
 @forks
 async def test_forked_process_cannot_use_the_connection(nats_url: str) -> None:
     """A connected client fails at once in a child and keeps working in its parent."""
-    await run_program(FORK, nats_url)
+    assert await run_beside_a_service(FORK, nats_url, 0) == []
 
 
 @forks
 async def test_forked_processes_have_inboxes_of_their_own(nats_url: str) -> None:
     """Workers that share a client from before the fork get only their own replies."""
-    inboxes = (await run_program(WORKERS, nats_url)).split()
+    inboxes = await run_beside_a_service(WORKERS, nats_url, 2)
     assert len(set(inboxes)) == 2

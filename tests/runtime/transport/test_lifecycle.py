@@ -9,7 +9,12 @@ import pytest
 
 from testkit.transports import answering, fence_all, soon
 from testkit.waiting import LIMIT
-from weenats import ConnectionLostError, MessageTooLargeError, NoRespondersError
+from weenats import (
+    ConnectionClosedError,
+    ConnectionLostError,
+    MessageTooLargeError,
+    NoRespondersError,
+)
 from weenats.transport import Delivery, Transport
 
 Opener = Callable[[], Transport]
@@ -132,7 +137,7 @@ async def test_operations_before_connect(opener: Opener, subject: str) -> None:
 async def test_closed_transport_rejects_all_operations(
     opener: Opener, caller: Transport, subject: str
 ) -> None:
-    """Each operation raises ConnectionLostError; closing twice is allowed."""
+    """Each operation raises ConnectionClosedError; closing twice is allowed."""
     interest = caller.subscribe(subject, print)
     for transport in (caller, opener()):
         await transport.close()
@@ -144,11 +149,11 @@ async def test_closed_transport_rejects_all_operations(
             lambda t=transport: t.request_many(subject, b"", timeout=9, quiet=9),  # type: ignore[misc]
         ]
         for call in calls:
-            with pytest.raises(ConnectionLostError):
+            with pytest.raises(ConnectionClosedError, match="nothing was sent"):
                 await asyncio.wait_for(call(), LIMIT)
-        with pytest.raises(ConnectionLostError):
+        with pytest.raises(ConnectionClosedError, match="nothing was sent"):
             transport.publish(subject, b"")
-        with pytest.raises(ConnectionLostError):
+        with pytest.raises(ConnectionClosedError, match="nothing was sent"):
             transport.subscribe(subject, print)
         await transport.unsubscribe([interest])
 

@@ -45,6 +45,7 @@ def test_address_has_defaults(text: str, address: tuple[str, int]) -> None:
         ("clerk:%C3%A4", "clerk", "ä"),
         ("t%2Fken", "t/ken", None),
         ("clerk:", "clerk", ""),
+        ("clerk:p:w", "clerk", "p:w"),
     ],
 )
 def test_user_and_password_are_decoded(user_info: str, user: str, password: str | None) -> None:
@@ -73,6 +74,8 @@ def test_servers_are_separated_by_commas(given: Any) -> None:
 MALFORMED = [
     *(f"nats://hidden:hidden@a:{port}" for port in ("0", "-1", "65536", "x", "1x", "٤")),
     "nats://me:hid#den@a:1",
+    "nats://me:hid@den@a:1",
+    "nats://me@hidden:hidden@a",
     "nats://me:1/hidden@a",
     "nats://me:hidden@",
     "nats://",

@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
+from time import monotonic
 from typing import Any, Final
 
 from aiohttp import web
 from typing_extensions import override
 
 from weenats.protocol.messages import HealthCheckData
+from weenats.protocol.timeouts import DeadlineTimer
 from weenats.service.health.settings import parse_address
 
 __all__ = ["HealthServer"]
@@ -66,7 +69,10 @@ class HealthServer:
                 self._server, host, port
             )
         except OSError as error:
-            text = f"no health probes on {self._address}: {error.strerror}"
+            # asyncio puts the address into the text of most errors, but not into those of names.
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+            text = f"no health probes on {self._address}: {reason}"
             raise OSError(error.errno, text) from None
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._listener.sockets[0].getsockname()[1]}"
@@ -84,6 +90,7 @@ class HealthServer:
             for connection in self._server.connections:
                 connection.force_close()
             await self._server.shutdown(min(timeout, _CLOSE_SECONDS))
+            self._server.deadlines.close()
         self.url = ""
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
@@ -112,14 +119,12 @@ class _Server(web.Server):
 
     def __init__(self, handler: Handler, **options: Any) -> None:  # noqa: ANN401 - those of aiohttp
         super().__init__(handler, **options)
-        self._timers: dict[web.RequestHandler, asyncio.TimerHandle] = {}
+        self.deadlines = DeadlineTimer[web.RequestHandler](lambda each: each.force_close())
 
     @override
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
-        self._timers[handler] = asyncio.get_running_loop().call_later(
-            _CONNECTION_SECONDS, handler.force_close
-        )
+        self.deadlines.add(handler, monotonic() + _CONNECTION_SECONDS)
         for oldest in self.connections[:-_MAX_CONNECTIONS]:
             oldest.force_close()
 
@@ -127,7 +132,7 @@ class _Server(web.Server):
     def connection_lost(
         self, handler: web.RequestHandler, exc: BaseException | None = None
     ) -> None:
-        self._timers.pop(handler).cancel()
+        self.deadlines.discard(handler)
         super().connection_lost(handler, exc)
 
 

@@ -22,7 +22,7 @@ from weenats.errors import ConnectionLostError, ResourceExhaustedError
 from weenats.protocol.headers import HEADER_FRAMING
 from weenats.protocol.subjects import decode_subject, encode_subject
 from weenats.transport.base import Delivery, OnDelivery
-from weenats.transport.message_checks import check_subscription
+from weenats.transport.message_checks import check_message, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
 from weenats.transport.nats_py.errors import refuses_credentials
 from weenats.transport.nats_py.parser import MessageParser
@@ -45,6 +45,9 @@ _MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024
 _SOCKET_BYTES: Final = 256 * 1024
 _TOO_MANY: Final = (
     "the NATS server refused a subscription: its account, or the connection, has the maximum number"
+)
+_BUFFER_FULL: Final = (
+    "the buffer for messages to NATS is full: the server is unreachable or too slow"
 )
 _REFUSAL: Final = "the server refuses the credentials of the connection"
 
@@ -127,12 +130,6 @@ class NatsConnection(SteadyClient):
         return [self._interests[sid] for sid in self._subs if sid in self._interests]
 
     @property
-    def is_full(self) -> bool:
-        """Whether the buffer is full, because there is no connection or the server is too slow."""
-        limit = _MAX_UNSENT_BYTES if self.is_connected else _MAX_KEPT_BYTES
-        return self._pending_data_size > limit
-
-    @property
     def is_private(self) -> bool:
         """Whether messages are private: TLS, or a server on this machine."""
         url = self.connected_url
@@ -159,7 +156,17 @@ class NatsConnection(SteadyClient):
             reply: the reply subject, "" for none.
             payload: the payload.
             headers: encoded header lines.
+
+        Raises:
+            InvalidArgumentError: the subject, the reply subject or the header lines are malformed.
+            MessageTooLargeError: the message is too large for the server.
+            ResourceExhaustedError: the buffer is full, because there is no connection or the
+                server is too slow.
         """
+        check_message(subject, reply, payload, headers, self._max_payload)
+        unsent = self._pending_data_size
+        if unsent > _MAX_KEPT_BYTES and (unsent > _MAX_UNSENT_BYTES or not self.is_connected):
+            raise ResourceExhaustedError(_BUFFER_FULL)
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
@@ -317,9 +324,12 @@ class NatsConnection(SteadyClient):
         if interest is None:
             return
         try:
-            interest.on_delivery(
-                Delivery(decode_subject(subject), decode_subject(reply), payload, block)
-            )
+            try:
+                delivery = Delivery(subject.decode(), reply.decode(), payload, block)
+            except UnicodeDecodeError:  # rare: `decode_subject` does it for any bytes
+                names = decode_subject(subject), decode_subject(reply)
+                delivery = Delivery(*names, payload, block)
+            interest.on_delivery(delivery)
         except (Exception, asyncio.CancelledError):  # noqa: BLE001 - else the read loop ends
             _LOG.exception("unexpected error while handing over a message on %s", interest.subject)
 

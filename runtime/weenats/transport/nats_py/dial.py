@@ -16,6 +16,7 @@ from weenats.transport.nats_py.sockets import (
     GreetedTcp,
     GreetedWebSocket,
     discard_socket,
+    time_limit,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class Dialer:
         async def on_failure(error: Exception) -> None:
             failures.append(error)
 
-        found = await resolve(host, port)
+        async with time_limit(self.timeout):  # else other servers are not tried again meanwhile
+            found = await resolve(host, port)
         addresses = dict.fromkeys(str(address[0]) for *_, address in found)
         attempts = [partial(open_address, each) for each in addresses]
         opened = await first_success(attempts, on_failure, discard_socket)

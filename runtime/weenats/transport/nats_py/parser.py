@@ -22,6 +22,8 @@ Deny = Callable[[str, str], None]
 
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
+_MAX_LINE: Final = 1024 * 1024
+"""The maximum length of a line in bytes; the longest are lists of servers."""
 _DENIED: Final = re.compile(
     rb"-ERR 'Permissions Violation for (Publish|Subscription)(?: with Reply of| to) \"([^\"]*)\"",
     re.IGNORECASE,
@@ -88,6 +90,8 @@ class MessageParser(Parser):
                 if self._rest is not rest:
                     return  # the connection was reset: the rest belongs to the old one
         rest += data[position:]
+        if len(rest) > _MAX_LINE and not self._needed:
+            raise nats.errors.ProtocolError  # each piece would be searched with all before it
 
     async def _parse_line(self, line: bytes) -> None:
         try:
@@ -110,5 +114,7 @@ class MessageParser(Parser):
         sizes = 1 + has_headers
         reply = parts[3] if len(parts) - sizes == 4 else b""  # noqa: PLR2004 - op, subject, sid, reply
         body = start + int(parts[-2]) if has_headers else start
+        if not start <= body <= end:  # a negative size would lead back, for ever
+            raise ValueError
         self._dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
         return end + 2

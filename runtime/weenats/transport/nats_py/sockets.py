@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nats.aio.transport import Transport as NatsSocket
 
-__all__ = ["GreetedSocket", "GreetedTcp", "GreetedWebSocket", "discard_socket"]
+__all__ = ["GreetedSocket", "GreetedTcp", "GreetedWebSocket", "discard_socket", "time_limit"]
 _BUFFER_BYTES: Final = 32_768
 
 
@@ -49,7 +49,7 @@ class GreetedTcp(TcpTransport):
             nats.errors.Error: it is not a NATS server.
         """
         try:
-            async with _limit(timeout):
+            async with time_limit(timeout):
                 reader, writer = await asyncio.open_connection(host, port, limit=_BUFFER_BYTES)
                 self._bare_io_reader = self._io_reader = reader
                 self._bare_io_writer = self._io_writer = writer
@@ -98,7 +98,7 @@ class GreetedWebSocket(WebSocketTransport):
             nats.errors.Error: it is not a NATS server.
         """
         try:
-            async with _limit(timeout):
+            async with time_limit(timeout):
                 # nats-py passes a timeout that aiohttp calls deprecated.
                 untyped: Any = self
                 self._ws = await untyped._client.ws_connect(
@@ -133,8 +133,15 @@ async def discard_socket(transport: NatsSocket) -> None:
 
 
 @asynccontextmanager
-async def _limit(timeout: float) -> AsyncGenerator[None]:
-    """Limit the time of an attempt; the error of asyncio has no text."""
+async def time_limit(timeout: float) -> AsyncGenerator[None]:
+    """Limit the time of an attempt; the error of asyncio has no text.
+
+    Args:
+        timeout: the time limit in seconds.
+
+    Raises:
+        TimeoutError: it has passed.
+    """
     try:
         async with asyncio.timeout(timeout):
             yield

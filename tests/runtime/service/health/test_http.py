@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import urllib.error
 import urllib.request
+from errno import EADDRINUSE
 from typing import Any
 
 import pytest
@@ -216,7 +218,7 @@ async def test_closed_connections_are_forgotten() -> None:
         assert assembly.http is not None
         server = assembly.http._server
         assert server is not None
-        await eventually(lambda: not server._timers and not server.connections)
+        await eventually(lambda: not server.deadlines._deadlines and not server.connections)
 
 
 async def test_address_in_use_fails_the_start() -> None:
@@ -225,6 +227,33 @@ async def test_address_in_use_fails_the_start() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         builder = NatsServiceBuilder(Probe(), transport=MemoryTransport())
         service = builder.with_health(http=address).build()
-        with pytest.raises(OSError, match=f"no health probes on {address}: "):
+        with pytest.raises(
+            OSError, match=f"no health probes on {address}: {os.strerror(EADDRINUSE)}$"
+        ):
             await service.start()
         await service.wait_until_stopped()
+
+
+async def test_unknown_host_fails_the_start() -> None:
+    """The error of a name that does not resolve says so."""
+    service = (
+        NatsServiceBuilder(Probe(), transport=MemoryTransport())
+        .with_health(http="nowhere.invalid:0")
+        .build()
+    )
+    with pytest.raises(OSError, match=r"no health probes on nowhere.invalid:0: .*[Nn]ame"):
+        await service.start()
+
+
+async def test_probes_leave_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped service leaves no timer, although connections were open."""
+    monkeypatch.setattr(http, "_CONNECTION_SECONDS", 1000.0)
+    async with in_memory().build() as service:
+        assert await get(service, "/livez") == (200, "ok\n")
+        held = await asyncio.open_connection("127.0.0.1", int(url_of(service).split(":")[2]))
+    held[1].close()
+    assembly = service._assembly
+    assert assembly is not None
+    assert assembly.http is not None
+    assert assembly.http._server is not None
+    assert assembly.http._server.deadlines._timer is None

@@ -123,12 +123,26 @@ def test_parser_handles_few_bytes_at_a_time(step: int) -> None:
         b"MSG\r\n",
         b"HMSG a 1 x 5\r\n",
         b"MSG a 1 \xff\r\n",
+        b"MSG a 1 -13\r\n",
+        b"PONG\r\nMSG a 1 -15\r\n",
+        b"HMSG a 1 6 5\r\n",
+        b"HMSG a 1 -1 5\r\n",
     ],
 )
 def test_invalid_message_line_raises_protocol_error(line: bytes) -> None:
-    """An invalid line raises the one error after which the connection is reopened."""
+    """An invalid line, or size, raises the one error after which the connection is reopened."""
     with pytest.raises(nats.errors.ProtocolError):
         parse([line + b"hello\r\n"])
+
+
+def test_line_without_end_raises_protocol_error() -> None:
+    """A line that never ends is not kept; the rest of a large message is."""
+    with pytest.raises(nats.errors.ProtocolError):
+        parse([b"INFO " + b"x" * 100_000] * 20)
+    message = (1, b"a", b"", b"x" * 2_000_000, b"")
+    data = frame(message)
+    connection = parse(data[start : start + 100_000] for start in range(0, len(data), 100_000))
+    assert connection.messages == [message]
 
 
 @pytest.mark.parametrize("line", [b"INFO {\r\n", b"INFO \xff\r\n", b"x" * 10_000 + b"\r\n"])

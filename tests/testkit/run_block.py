@@ -1,0 +1,71 @@
+"""Runs a Python block of a document in a fork, with what most blocks import imported already."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pytest
+
+import receipts
+from testkit.documents import Block, Document
+from testkit.forks import forked
+
+_PYTEST_INI: Final = """
+[pytest]
+asyncio_mode = auto
+asyncio_default_fixture_loop_scope = function
+"""
+_LIMIT: Final = 110.0
+"""Seconds that a block may take."""
+
+
+def run_block(document: Document, block: Block, folder: Path) -> str:
+    """Run a block in a process and a folder of its own.
+
+    A block with a file name beside its language is saved under that name for the blocks below it.
+
+    Args:
+        document: its document.
+        block: the block.
+        folder: an empty folder, its working directory.
+
+    Returns:
+        What it printed if it failed, its traceback included; "" when it succeeded.
+    """
+    log = folder / "output.txt"
+    with forked(_run, document, block, cwd=folder, stdout=log) as process:
+        process.join(_LIMIT)
+        if process.exitcode == 0:
+            return ""
+        return f"exit code {process.exitcode}\n{log.read_text()}"
+
+
+def _run(document: Document, block: Block) -> None:
+    sys.warnoptions.append("error")  # what pytest looks at
+    warnings.simplefilter("error")
+    sys.path.insert(0, str(Path.cwd()))
+    for each in document.of_kind("python"):
+        if each.note and each.line < block.line:
+            Path(each.note).write_text(each.text)
+    if "def test_" in block.text:
+        _run_tests(document, block)
+        return
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    # With as many empty lines before it, tracebacks name the lines of the document.
+    code = compile("\n" * (block.line - 1) + block.text, document.path, "exec")
+    exec(code, main.__dict__)  # noqa: S102 - what documents show is run
+
+
+def _run_tests(document: Document, block: Block) -> None:
+    settings = [each.text for each in document.of_kind("ini")]
+    Path("pytest.ini").write_text(settings[0] if settings else _PYTEST_INI)
+    Path("test_block.py").write_text(block.text)
+    Path("generated").symlink_to(Path(receipts.__path__[0]).parent)
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the other plugins take a second
+    options = ["-q", "-p", "no:cacheprovider", "-p", "pytest_asyncio.plugin"]
+    assert pytest.main(options) == pytest.ExitCode.OK
