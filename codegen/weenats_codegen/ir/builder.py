@@ -8,13 +8,13 @@ from weenats_codegen import naming
 from weenats_codegen.ir.contract import Auth, Contract, DeclaredError, Event, Operation, RateLimit
 
 if TYPE_CHECKING:
-    from weenats_codegen.ir.bundler import Bundler
+    from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.parser.source import Source
 
 Members = dict[str, Any]
 
 
-def build(source: Source, bundle: Bundler) -> Contract:
+def build(source: Source, bundle: Bundle) -> Contract:
     """Return the contract with all Python names.
 
     Args:
@@ -25,7 +25,7 @@ def build(source: Source, bundle: Bundler) -> Contract:
 
 
 class _Builder:
-    def __init__(self, source: Source, bundle: Bundler) -> None:
+    def __init__(self, source: Source, bundle: Bundle) -> None:
         self._root: Final = source.root
         self._bundle: Final = bundle
         self._data: Final = cast("Members", source.root.mapping)
@@ -53,7 +53,7 @@ class _Builder:
             commands=self._operations("commands"),
             queries=self._operations("queries"),
             events=tuple(self._events.values()),
-            schema=self._bundle.schema,
+            bundle=self._bundle,
         )
 
     def _error(self, name: str, value: Members) -> DeclaredError:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from weenats_codegen.ir.schemas import without_descriptions
+from weenats_codegen.ir.bundle import without_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats_codegen.parser.walk import Schema
+    from weenats_codegen.ir.bundle import Bundle, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class Contract:
         commands: The commands.
         queries: The queries.
         events: The events.
-        schema: All schemas: `{"$defs": {class name: schema}}`.
+        bundle: All schemas.
     """
 
     file: str
@@ -178,7 +178,12 @@ class Contract:
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
-    schema: Schema
+    bundle: Bundle
+
+    @property
+    def schema(self) -> Schema:
+        """All schemas as one: `{"$defs": {class name: schema}}`."""
+        return self.bundle.schema
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -188,8 +193,7 @@ class Contract:
     @property
     def models(self) -> tuple[str, ...]:
         """The names of the models."""
-        definitions = self.schema["$defs"]
-        return tuple(definitions) if isinstance(definitions, dict) else ()
+        return tuple(self.bundle.definitions)
 
     @property
     def digest(self) -> str:
@@ -206,7 +210,7 @@ class Contract:
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
             "events": {event.name: event.data for event in self.events},
-            "schema": without_descriptions(self.schema),
+            "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"

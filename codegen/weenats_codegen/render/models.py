@@ -10,7 +10,7 @@ from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
 from pydantic import JsonValue
 
-from weenats_codegen.ir.schemas import map_schemas
+from weenats_codegen.ir.bundle import map_schemas
 from weenats_codegen.naming import field_name
 from weenats_codegen.parser.keywords import HANDED_ON, VALUE_FORMATS
 from weenats_codegen.parser.walk import Schema
