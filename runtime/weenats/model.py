@@ -79,5 +79,6 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )
