@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from weenats_codegen.ir.bundler import Member, bundle_members
+from weenats_codegen.ir.shapes import shape
+from weenats_codegen.ir.shapes.grammar import Schema, is_any, map_shapes
 from weenats_codegen.naming import words
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.reader import Reader
@@ -48,8 +50,24 @@ def build(folder: Path) -> str:
     diagnostics = [*resources.diagnostics, *bundle.diagnostics]
     if diagnostics:
         raise ContractError(diagnostics)
-    source = render_models(bundle.schema, base_class="weenats.model.Model", header=_HEADER)
+    shapes = shape(bundle.definitions, bundle.roots, class_name).definitions
+    source = render_models(
+        {name: map_shapes(each, _tolerant) for name, each in shapes.items()},
+        header=_HEADER,
+        is_strict=False,
+    )
     return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
+
+
+def _tolerant(shape: Schema) -> Schema:
+    """Return a shape in which unknown members are ignored, and what may be anything is `Any`."""
+    is_open = shape.get("additionalProperties") is True
+    return {
+        key: value
+        for key, value in shape.items()
+        if not (key == "customTypePath" and is_any(shape))
+        and not (key == "additionalProperties" and is_open)
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -65,7 +65,7 @@ EXPORTS = {
     "weenats.logging": """
         FIELDS JsonFormatter LineFormatter MessageFilter TextFormatter configure current_fields
     """,
-    "weenats.model": "Model OMIT_NONE",
+    "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
     "weenats.schema": "JsonSchemas Judge Schema",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.testing": """

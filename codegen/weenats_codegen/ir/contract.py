@@ -12,7 +12,8 @@ from weenats_codegen.ir.bundle import without_descriptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats_codegen.ir.bundle import Bundle, Schema
+    from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.shapes import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,6 @@ class Operation:
     timeout: float | None
 
     @property
-    def payload_type(self) -> str:
-        """The payload in the descriptor."""
-        return self.payload or "NoneType"
-
-    @property
-    def result_type(self) -> str:
-        """The result in the descriptor."""
-        return "NoneType" if self.result == "None" else self.result
-
-    @property
     def emitted(self) -> str:
         """The names of the events, separated by commas."""
         return ", ".join(event.name for event in self.emits)
@@ -163,6 +154,7 @@ class Contract:
         queries: The queries.
         events: The events.
         bundle: All schemas.
+        shapes: Their shapes, which become the models.
     """
 
     file: str
@@ -179,11 +171,7 @@ class Contract:
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
     bundle: Bundle
-
-    @property
-    def schema(self) -> Schema:
-        """All schemas as one: `{"$defs": {class name: schema}}`."""
-        return self.bundle.schema
+    shapes: Shapes
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -193,7 +181,25 @@ class Contract:
     @property
     def models(self) -> tuple[str, ...]:
         """The names of the models."""
-        return tuple(self.bundle.definitions)
+        return tuple(self.shapes.definitions)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The names of the schemas that the model alone does not enforce, sorted."""
+        return tuple(name for name in self.bundle.roots if not self.shapes.is_exact(name))
+
+    def descriptor(self, kind: str) -> str:
+        """Return the source of a type in the descriptor of an operation or event.
+
+        Args:
+            kind: The type of a payload, a result and so on, as an `Operation` has it.
+        """
+        if kind in {"", "None"}:
+            return "NoneType"
+        name = kind.removeprefix("Entity[").removesuffix("]")
+        if name in self.judged:
+            return f'Schema[{kind}]({kind}, JSON_SCHEMAS["{name}"])'
+        return kind if kind != name or self.shapes.is_class(name) else f"Schema[{kind}]({kind})"
 
     @property
     def digest(self) -> str:
