@@ -47,7 +47,7 @@ def literal(values: Sequence[Json]) -> tuple[Schema, bool]:
     if kinds & {"array", "object"}:
         return {**ANY}, False
     wide = kinds & {"number"}
-    if any(type_of(value) == "integer" and abs(value) > _MAX_LITERAL for value in values):
+    if any(isinstance(value, int | float) and abs(value) > _MAX_LITERAL for value in values):
         wide.add("integer")
     if {key(value) for value in (True, False)} <= set(map(key, values)):
         wide.add("boolean")

@@ -70,7 +70,7 @@ def number(kind: str, keywords: Schema, drop: Drop) -> Schema:
     step = keywords.get("multipleOf")
     if kind == "integer" or (step is not None and step == int(step)):
         return _integer(keywords, drop)
-    bounds = {key: keywords[key] for key in (*_LOWER, *_UPPER) if key in keywords}
+    bounds: Schema = {key: keywords[key] for key in (*_LOWER, *_UPPER) if key in keywords}
     is_exact = all(abs(bound) < _MAX_EXACT for bound in bounds.values())
     if keywords.get("format") == "decimal" or step is not None or not is_exact:
         for keyword in (*bounds, "multipleOf", "format"):
