@@ -15,6 +15,7 @@ from weenats_codegen.render.postprocess import deprecation, postprocess, with_st
 
 _BASE_CLASS: Final = "weenats.model.Model"
 _FILE_HEADER: Final = "# models"
+_INT_ENUM: Final = "from enum import IntEnum\n"
 # Keywords that datamodel-code-generator passes to `Field`.
 _REPR: Final = "x-repr"
 _DEPRECATED: Final = "x-deprecated"
@@ -49,6 +50,7 @@ def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> st
     if made != {*shapes}:
         names = ", ".join(sorted(made ^ shapes.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
+    source = source.replace(_INT_ENUM, "from weenats.formats import IntEnum\n", 1)
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
     return postprocess(source, texts, deprecated_classes(shapes))

@@ -196,8 +196,6 @@ class Shaper:
             return {**ANY}
         names = member_names(schema, values)
         if names is not None:
-            if 0 in values or 1 in values:  # Python takes True for 1
-                self.drop(place, "enum")
             shape = {"type": "integer", "enum": values, "x-enum-varnames": names}
             return shape if place.is_whole else self._named(shape, place)
         shape, is_exact = literal(values)
