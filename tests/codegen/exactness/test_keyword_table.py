@@ -114,7 +114,7 @@ def _table() -> str:
     text = json.dumps(definitions)
     definitions = json.loads(text.replace("#/$defs/Case", f"#/$defs/Case{len(_ROWS) - 1}"))
     shapes = shape(definitions, definitions)
-    source = render_models(shapes.definitions, header="")
+    source = render_models(shapes.definitions)
     types = _types(source)
     rows = [
         f"| {keywords} | `{_example(schema)}` | `{types[f'Case{number}']}` | "
