@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz exactness mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -107,6 +107,9 @@ soak: $(STAMP)  ## check for leaks during ten minutes at half of the possible lo
 
 fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
+
+exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
+	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q -s $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
 
 mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
 	@$(BIN)/python tests/mutation $(MODULE)

@@ -1,6 +1,7 @@
 """The base class of generated models: strict types, wire names as aliases."""
 
 import operator
+import warnings
 from functools import partial
 from typing import Any, Final, cast, get_args
 
@@ -108,3 +109,15 @@ class Model(BaseModel):
         ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )
+
+    def __init__(self, /, **data: Any) -> None:  # noqa: ANN401 - members have any type
+        """Create a model from its members, by their names in Python or in the contract.
+
+        A model whose schema is deprecated warns of it. Decoding a message does not.
+        """
+        text: str | None = vars(type(self)).get("__deprecated__")
+        if text is not None:
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+        super().__init__(**data)
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # not for decoding

@@ -6,6 +6,7 @@ CONTENDERS: Final = {
     "raw": "raw nats-py",
     "by_hand": "by hand: nats-py + pydantic",
     "typed": "weenats",
+    "judged": "weenats, exact by check",
     "with_auth": "weenats, with_auth",
     "with_new_tokens": "weenats, new tokens",
     "checked_by_pyjwt": "weenats, new tokens, checked by PyJWT",

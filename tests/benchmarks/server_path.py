@@ -14,6 +14,7 @@ from statistics import median
 from time import perf_counter
 from typing import Any, Final
 
+import judged
 import recorded
 import recording
 import typed
@@ -46,7 +47,10 @@ async def _nothing(_: NatsConnection) -> None:
 
 
 async def _batch(
-    build: Callable[[NatsServiceBuilder], NatsServiceBuilder], token: str | None, trace: bytes
+    build: Callable[[NatsServiceBuilder], NatsServiceBuilder],
+    token: str | None,
+    trace: bytes,
+    service_type: type[typed.Orders] = typed.Orders,
 ) -> Batch:
     """Start a service without a socket; return what serves a batch and returns seconds a call."""
     events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
@@ -56,7 +60,7 @@ async def _batch(
     transport: Any = NatsTransport("nats://unused")
     transport._connection = connection
     transport._connected.set()
-    handlers = typed.Orders()
+    handlers = service_type()
     builder = NatsServiceBuilder(handlers, transport=transport).with_queue_group("bench", 256)
     service: Any = build(builder).build()
     starting = asyncio.create_task(service.start())
@@ -111,6 +115,7 @@ async def _measure(rounds: int) -> dict[str, list[float]]:
     token = with_auth.new_token()
     batches = {
         "weenats": await _batch(lambda builder: builder, None, b""),
+        "exact by check": await _batch(lambda builder: builder, None, b"", judged.Orders),
         "with_auth": await _batch(lambda builder: builder.with_auth(with_auth.CONFIG), token, b""),
         "limit and breaker": await _batch(
             lambda builder: builder.with_rate_limit(1_000_000).with_circuit_breaker(), None, b""

@@ -75,6 +75,68 @@ def test_generate_takes_less_than_two_seconds(tmp_path: Path) -> None:
     assert min(taken) < 2
 
 
+@pytest.mark.timing
+def test_large_contract_takes_less_than_ten_seconds(tmp_path: Path, write_contract: Write) -> None:
+    """200 operations and 500 schemas are generated in 10 s of CPU time and 500 MB of memory."""
+    folder = write_contract(tmp_path / "large", _large_contract())
+    environment = {name: v for name, v in os.environ.items() if not name.startswith("COVERAGE")}
+    program = (
+        f"{PROGRAM}\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    before = _children_cpu()
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "out"), str(folder)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert _children_cpu() - before < 10
+    assert int(done.stdout.split()[-1]) < 500_000  # kilobytes
+
+
+def _large_contract() -> dict[str, object]:
+    """Return a contract of 200 operations, whose 500 schemas refer to each other."""
+    schemas = {
+        f"Schema{number}": {
+            "type": "object",
+            "required": ["id", "kind"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "kind": {"enum": ["small", "large"]},
+                "count": {"type": "integer", "minimum": 0},
+                "tags": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
+                "parent": {"$ref": f"#/$defs/Schema{number // 2}"},
+                "other": {
+                    "oneOf": [
+                        {"$ref": f"#/$defs/Schema{(number * 7) % 500}"},
+                        {"type": "object", "patternProperties": {"^x-": {"type": "number"}}},
+                    ]
+                },
+            },
+            "if": {"properties": {"kind": {"const": "large"}}},
+            "then": {"required": ["count"]},
+        }
+        for number in range(500)
+    }
+    commands = {
+        f"do-{number}": {
+            "description": "Do it.",
+            "payload": {"$ref": f"#/$defs/Schema{number}"},
+            "result": {"$ref": f"#/$defs/Schema{number + 300}"},
+        }
+        for number in range(200)
+    }
+    return {
+        "service": "large",
+        "version": "1.0.0",
+        "description": "Has many operations.",
+        "aggregate": {"type": "thing", "state": {"$ref": "#/$defs/Schema250"}},
+        "commands": commands,
+        "$defs": schemas,
+    }
+
+
 def _children_cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime

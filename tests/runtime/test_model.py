@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import MISSING, Field, ValidationError
+from typing_extensions import deprecated
 
 from weenats.model import OMIT_NONE, STRICT_LITERAL, Model
 
@@ -142,3 +143,19 @@ def test_strict_literals_tell_booleans_from_numbers(on: str, level: str, valid: 
     else:
         with pytest.raises(ValidationError):
             Flags.model_validate_json(text)
+
+
+@deprecated("Use Part.", category=None)
+class Old(Model):
+    """A model of a deprecated schema."""
+
+    number: int
+
+
+@pytest.mark.filterwarnings("error")
+def test_deprecated_models_warn_who_constructs_them() -> None:
+    """Constructing a model of a deprecated schema warns with its text, decoding it does not."""
+    assert Old.model_validate_json('{"number":1}').number == 1
+    with pytest.warns(DeprecationWarning, match="Use Part") as record:
+        Old(number=1)
+    assert record[0].filename == __file__

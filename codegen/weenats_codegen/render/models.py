@@ -39,7 +39,11 @@ def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> st
     if not shapes:
         return ""
     texts: list[str] = []
-    prepared: Schema = {name: _prepared(shape, texts) for name, shape in shapes.items()}
+    prepared: Schema = {
+        # Only members have fields that can be deprecated; classes get a decorator afterwards.
+        name: _prepared({key: shape[key] for key in shape if key != "deprecated"}, texts)
+        for name, shape in shapes.items()
+    }
     attributes = _attributes(shapes)
     source = _generate(prepared, attributes)
     made = {_defined_name(statement) for statement in ast.parse(source).body} - {""}

@@ -59,7 +59,7 @@ class _Rewriter:
         if statement.name in self._deprecated:
             start, _ = self._lines.span(statement)
             warning = string(self._deprecated[statement.name])
-            self._edits.append((start, start, f"@deprecated({warning})\n"))
+            self._edits.append((start, start, f"@deprecated({warning}, category=None)\n"))
         fallback = " ".join(words(statement.name)).capitalize()
         first = statement.body[0]
         if (text := self._docstring(first)) is not None:

@@ -203,17 +203,29 @@ class Encoder:
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
 
     def _judged(self, value: object) -> bytes:
+        failure: SchemaError | None = None
+        for leave_out in (False, True):
+            data = self._serialized(value, exclude_defaults=leave_out)
+            try:
+                self._rules.check(data, ())
+            except SchemaError as error:
+                # A member that was not given has its default in Python, which the schema of the
+                # object may forbid beside the other members; then it is not sent.
+                failure = failure or SchemaError(without_keys(error.found, self._names))
+            else:
+                return data
+        raise cast("SchemaError", failure)
+
+    def _serialized(self, value: object, *, exclude_defaults: bool) -> bytes:
         has_decimals = self._rules.has_decimals
-        context = DECIMALS if has_decimals else None
-        data: bytes = self._to_json(value, by_alias=True, warnings="error", context=context)
-        data = put_digits(data) if has_decimals else data
-        try:
-            self._rules.check(data, ())
-        except SchemaError as error:
-            found = without_keys(error.found, self._names)
-        else:
-            return data
-        raise SchemaError(found)
+        data: bytes = self._to_json(
+            value,
+            by_alias=True,
+            warnings="error",
+            context=DECIMALS if has_decimals else None,
+            exclude_defaults=exclude_defaults,
+        )
+        return put_digits(data) if has_decimals else data
 
     @cached_property
     def _names(self) -> frozenset[str]:

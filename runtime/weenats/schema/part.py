@@ -3,6 +3,8 @@
 from types import NoneType
 from typing import Any, Final, Generic, TypeVar, final
 
+from typing_extensions import TypeAliasType
+
 from weenats.model import Model
 from weenats.schema.judge import Judge
 
@@ -36,6 +38,11 @@ class Schema(Generic[PartT]):
     __slots__ = ("judge", "type")
 
     def __init__(self, python_type: object, judge: Judge | None = None) -> None:
+        # pydantic cannot build an alias of a class that refers to itself.
+        while isinstance(python_type, TypeAliasType) and isinstance(
+            value := python_type.__value__, type | TypeAliasType
+        ):
+            python_type = value
         self.type: Any = NoneType if python_type is None else python_type
         self.judge = judge
 

@@ -14,7 +14,15 @@ from weenats_codegen import naming
 from weenats_codegen.ir.shapes.defaults import settle_defaults
 from weenats_codegen.ir.shapes.depth import cut_deep_references
 from weenats_codegen.ir.shapes.discriminators import settle_discriminators
-from weenats_codegen.ir.shapes.grammar import ANY, Json, Schema, is_class, references
+from weenats_codegen.ir.shapes.grammar import (
+    ANY,
+    Json,
+    Schema,
+    is_class,
+    map_shapes,
+    ref_name,
+    references,
+)
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
 
 if TYPE_CHECKING:
@@ -82,6 +90,7 @@ def shape(
     for name in sorted(definitions):
         shaper.add(name)
     shapes = shaper.shapes
+    _straighten_circles(shapes)
     cut_deep_references(shapes, lambda name: shaper.reasons[name].append(Reason(name, "/$ref")))
     settle_discriminators(shapes)
     settle_defaults(shapes)
@@ -91,6 +100,29 @@ def shape(
     }
     found = {root: tuple(dict.fromkeys(each)) for root, each in reasons.items()}
     return Shapes(shapes, found).only(found)
+
+
+def _straighten_circles(shapes: dict[str, Schema]) -> None:
+    """Refer to classes instead of their other names, where these refer to a class around them.
+
+    pydantic cannot build an alias of a class that refers to this alias.
+
+    Args:
+        shapes: The definitions; changed in place.
+    """
+    targets = {
+        name: ref_name(shape)
+        for name, shape in shapes.items()
+        if "$ref" in shape and name in _reached(shapes, ref_name(shape))
+    }
+
+    def straightened(part: Schema) -> Schema:
+        target = targets.get(ref_name(part))
+        return part if target is None else {**part, "$ref": f"#/$defs/{target}"}
+
+    if targets:
+        for name in shapes.keys() - targets.keys():
+            shapes[name] = map_shapes(shapes[name], straightened)
 
 
 def _reached(shapes: Mapping[str, Schema], root: str) -> list[str]:

@@ -15,6 +15,8 @@ from weenats_codegen.ir.shapes.grammar import (
     union,
 )
 
+_MAX_LITERAL: Final = 2**63 - 1
+"""pydantic refuses larger integers where some literals are smaller ones."""
 _OWN: Final = frozenset({"type", "enum", "const", "format", *ANNOTATIONS})
 
 
@@ -45,13 +47,15 @@ def literal(values: Sequence[Json]) -> tuple[Schema, bool]:
     if kinds & {"array", "object"}:
         return {**ANY}, False
     wide = kinds & {"number"}
+    if any(isinstance(value, int | float) and abs(value) > _MAX_LITERAL for value in values):
+        wide.add("integer")
     if {key(value) for value in (True, False)} <= set(map(key, values)):
         wide.add("boolean")
     plain = [value for value in values if type_of(value) not in wide]
     literals = [int(value) if isinstance(value, float) else value for value in plain]
     shapes: list[Schema] = [{"enum": literals}] if literals else []
     shapes += [{"type": kind} for kind in sorted(wide)]
-    return union(shapes), "number" not in wide
+    return union(shapes), not wide & {"integer", "number"}
 
 
 def type_of(value: Json) -> str:

@@ -67,24 +67,17 @@ def number(kind: str, keywords: Schema, drop: Drop) -> Schema:
         keywords: The keywords of its schema.
         drop: Called with each keyword that the shape does not enforce.
     """
-    if kind == "integer":
-        return _integer(keywords, drop)
     step = keywords.get("multipleOf")
-    if keywords.get("format") == "decimal" or (step is not None and step < 1):
-        for keyword in (*_LOWER, *_UPPER, "multipleOf", "format"):
+    if kind == "integer" or (step is not None and step == int(step)):
+        return _integer(keywords, drop)
+    bounds: Schema = {key: keywords[key] for key in (*_LOWER, *_UPPER) if key in keywords}
+    is_exact = all(abs(bound) < _MAX_EXACT for bound in bounds.values())
+    if keywords.get("format") == "decimal" or step is not None or not is_exact:
+        for keyword in (*bounds, "multipleOf", "format"):
             if keyword in keywords:
                 drop(keyword)
         return custom("Decimal", "number")
-    shape: Schema = {"type": "number"}
-    for keyword in (*_LOWER, *_UPPER):
-        if keyword in keywords:
-            if abs(keywords[keyword]) < _MAX_EXACT:
-                shape[keyword] = keywords[keyword]
-            else:
-                drop(keyword)
-    if step is not None:
-        drop("multipleOf")
-    return shape
+    return {"type": "number", **bounds}
 
 
 def sizes(keywords: Schema, names: Sequence[str], drop: Drop) -> Schema:

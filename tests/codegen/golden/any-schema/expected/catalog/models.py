@@ -18,7 +18,7 @@ class Courier(Model):
     way: Literal["courier"]
 
 
-@deprecated("What products were before.")
+@deprecated("What products were before.", category=None)
 class Legacy(Model):
     """What products were before."""
 

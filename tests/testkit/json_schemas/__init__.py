@@ -1,0 +1,1 @@
+"""Random JSON Schemas and documents, and the comparison of generated code with a validator."""
