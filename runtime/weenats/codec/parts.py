@@ -203,7 +203,7 @@ class Encoder:
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
 
     def _judged(self, value: object) -> bytes:
-        failure: SchemaError | None = None
+        failures: list[SchemaError] = []
         for leave_out in (False, True):
             data = self._serialized(value, exclude_defaults=leave_out)
             try:
@@ -211,10 +211,10 @@ class Encoder:
             except SchemaError as error:
                 # A member that was not given has its default in Python, which the schema of the
                 # object may forbid beside the other members; then it is not sent.
-                failure = failure or SchemaError(without_keys(error.found, self._names))
+                failures.append(SchemaError(without_keys(error.found, self._names)))
             else:
                 return data
-        raise cast("SchemaError", failure)
+        raise failures[0]
 
     def _serialized(self, value: object, *, exclude_defaults: bool) -> bytes:
         has_decimals = self._rules.has_decimals

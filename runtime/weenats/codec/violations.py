@@ -159,8 +159,9 @@ def _path(error: Any, document: Any) -> tuple[int | str, ...]:
     for part in error["loc"]:
         if isinstance(document, dict) and part in document:
             document = cast("dict[object, object]", document)[part]
-        elif isinstance(document, list) and isinstance(part, int) and part < len(document):
-            document = cast("list[object]", document)[part]
+        elif isinstance(document, list) and isinstance(part, int):
+            items = cast("list[object]", document)
+            document = items[part] if part < len(items) else None
         elif not (error["type"] == "missing" and part is error["loc"][-1]):
             continue
         path.append(part)
