@@ -20,6 +20,8 @@ from weenats.model import Model
 __all__ = ["DECIMALS", "load", "load_decimals", "put_digits", "with_decimals", "with_integers"]
 _MAY_BE_WHOLE: Final = re.compile(rb"[0-9](?:\.0|(?:\.[0-9]+)?[eE])")
 _MAX_EXPONENT: Final = 309
+_MAX_LARGE: Final = 100
+"""Judging one number with thousands of digits takes up to a millisecond."""
 # Random, so that no text of a message is taken for the mark.
 _MARK: Final = secrets.token_hex(16)
 _MARKED: Final = re.compile(rb'"%b([^"]*)"' % _MARK.encode())
@@ -47,10 +49,20 @@ def load_decimals(data: bytes) -> Any:
         data: JSON text.
 
     Raises:
-        ValueError: it is not valid JSON.
+        ValueError: it is not valid JSON, or more than 100 numbers are larger than floats.
     """
     load(data)
-    return json.loads(data, parse_float=_decimal)
+    large = 0
+
+    def decimal(text: str) -> Decimal:
+        nonlocal large
+        number = _decimal(text)
+        large += number.adjusted() >= _MAX_EXPONENT
+        if large > _MAX_LARGE:
+            raise ValueError("too many numbers have large exponents")
+        return number
+
+    return json.loads(data, parse_float=decimal)
 
 
 def with_integers(data: bytes) -> bytes | None:

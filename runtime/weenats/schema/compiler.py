@@ -1,12 +1,18 @@
 """Compilation of JSON Schemas with jsonschema-rs."""
 
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import jsonschema_rs
 from jsonschema_rs import FancyRegexOptions, RegexOptions, Validator
 
+from weenats.schema.unique import UniqueItems
+
+if TYPE_CHECKING:
+    from jsonschema_rs import KeywordValidator
+
 __all__ = ["POINTER", "compiled"]
 POINTER: Final = "#/$defs/"
+_KEYWORDS: "Final[dict[str, type[KeywordValidator]]]" = {"uniqueItems": UniqueItems}
 _BACKTRACK_LIMIT: Final = 100_000
 """Steps within one match; a pattern that exceeds them does not match. It takes milliseconds."""
 
@@ -34,7 +40,11 @@ def compiled(schema: dict[str, Any], definitions: dict[str, Any]) -> Validator:
 
 def _validator(schema: dict[str, Any], engine: RegexOptions | FancyRegexOptions) -> Validator:
     return jsonschema_rs.Draft202012Validator(
-        schema, validate_formats=True, offline=True, pattern_options=engine
+        schema,
+        validate_formats=True,
+        offline=True,
+        pattern_options=engine,
+        keywords=_KEYWORDS,
     )
 
 

@@ -41,6 +41,7 @@ from weenats import (
 )
 from weenats.codec.events import EventCodec
 from weenats.codec.failures import encode_failure
+from weenats.codec.numbers import load_decimals
 from weenats.codec.operations import ContractBreachError, OperationCodec
 from weenats.contract import AnyOperation
 from weenats.schema import Judge, Schema
@@ -273,6 +274,16 @@ def test_decimals_have_no_limits_of_floats() -> None:
         assert BOOKS.decode_request(again).read_payload() == booking
     refused = refusal(BOOKS, data % b"1e99999999999999999999")
     assert refused.details["violations"]
+
+
+@pytest.mark.parametrize("number", [b"1e9999", b"1e309", b"1e999999999"])
+def test_large_decimals_are_few(number: bytes) -> None:
+    """Only a few numbers of a message may be larger than floats, since judging them is slow."""
+    accepted, refused = (b"[%b]" % b",".join([number] * count) for count in (100, 101))
+    assert len(load_decimals(accepted)) == 100
+    with pytest.raises(ValueError, match="too many numbers have large exponents"):
+        load_decimals(refused)
+    assert len(load_decimals(b"[%b]" % b",".join([b"1e308", b"0.1"] * 500))) == 1000
 
 
 def test_text_in_place_of_digits_is_not_replaced() -> None:

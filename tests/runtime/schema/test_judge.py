@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,7 @@ from weenats.schema import JsonSchemas, Schema
 
 SLOW_PATTERN = r"^(a|aa)+\1?(?!a)c$"
 DEFINITIONS: dict[str, Any] = {
+    "Different": {"type": "array", "uniqueItems": True},
     "Even": {"type": "integer", "multipleOf": 2},
     "Cents": {"type": "number", "multipleOf": 0.01},
     "Day": {"type": "string", "format": "date"},
@@ -150,6 +152,43 @@ def test_pattern_that_takes_too_long_is_a_violation() -> None:
     found = JSON_SCHEMAS["Slow"].violations("a" * 1000)
     assert [each.keyword for each in found] == ["pattern"]
     assert "takes too long" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ([1, True, "1", [1], {"a": 1}, None, 0, False, "null"], True),
+        ([1, 1.0], False),
+        ([0, -0.0], False),
+        ([Decimal("1.10"), Decimal("1.1")], False),
+        ([100, Decimal("1e2")], False),
+        ([2**53, 2**53 + 1, float(2**54)], True),
+        ([10**400, 10**400 + 1], True),
+        ([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], False),
+        ([["a", "b"], ["a,b"], ["b", "a"]], True),
+    ],
+)
+def test_items_are_equal_as_json_schema_says(items: list[Any], expected: bool) -> None:
+    """Numbers are equal by their value, and not to values of other types."""
+    assert JsonSchemas(json.dumps({"$defs": DEFINITIONS}))["Different"].is_valid(items) is expected
+
+
+@pytest.mark.timing
+@pytest.mark.parametrize(
+    "value",
+    [
+        [10**40 + number for number in range(20_000)],
+        [2**63 - number for number in range(40_000)],
+        [number * (2**61 - 1) for number in range(40_000)],
+    ],
+)
+def test_numbers_cost_little_to_judge(value: object) -> None:
+    """No numbers in a message of 1 MB keep a judge busy for more than a second or two."""
+    judge = JsonSchemas(json.dumps({"$defs": DEFINITIONS}))["Different"]
+    judge.compile()
+    start = time.process_time()
+    assert judge.is_valid(value)
+    assert time.process_time() - start < 3
 
 
 def test_violations_are_limited() -> None:
