@@ -33,6 +33,7 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
     ({"enum": [0, False]}, (0, 0.0, False, True, 1)),
     ({"const": {"a": [1.0]}}, ({"a": [1]}, {"a": [True]}, {"a": [1.0]})),
     ({"type": "integer", "default": 1.0}, (1, 2.0)),
+    ({"anyOf": [{"format": "iri"}], "enum": ["a", 0]}, ("a", 0, False, "b")),
     # Recursion and defaults
     (
         {"oneOf": [{**_A, "properties": {"a": {"properties": {"a": {"$ref": "#"}}}}}]},
