@@ -80,6 +80,12 @@ class Model(BaseModel):
     the contract allows null for an optional field, its value is `pydantic.MISSING` when it was not
     set, since None is null.
 
+    Args:
+        data: the members, by either name.
+
+    Raises:
+        ValidationError: a member is missing, unknown or has a value that its type does not allow.
+
     Example:
         ```python
         from typing import Annotated
@@ -111,10 +117,7 @@ class Model(BaseModel):
     )
 
     def __init__(self, /, **data: Any) -> None:  # noqa: ANN401 - members have any type
-        """Create a model from its members, by their names in Python or in the contract.
-
-        A model whose schema is deprecated warns of it. Decoding a message does not.
-        """
+        """Create a model, and warn if its schema is deprecated; decoding a message does not."""
         text: str | None = vars(type(self)).get("__deprecated__")
         if text is not None:
             warnings.warn(text, DeprecationWarning, stacklevel=2)

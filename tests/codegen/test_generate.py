@@ -188,6 +188,18 @@ def test_invalid_contract_writes_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_class_names_of_any_length(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """A class name that is longer than a line stays one word in `__all__`."""
+    name = "LongName" * 12
+    contract = contract_of(state={"$ref": f"#/$defs/{name}"})
+    contract["$defs"] = {name: {"type": "object", "properties": {"id": {"type": "string"}}}}
+    generate([write_contract(tmp_path / "contract", contract)], tmp_path / "out")
+    [package] = (tmp_path / "out").glob("*/__init__.py")
+    assert f'"{name}",' in package.read_text()
+
+
 def test_duplicate_service_name_is_rejected(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:

@@ -269,6 +269,7 @@ def root_logger() -> Iterator[None]:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples(example: str) -> None:
     """The examples in docstrings are valid Python; those that have their imports run."""
-    code = compile(example, "<example>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    code = compile(example, "<example>", "exec", flags, dont_inherit=True)
     if example.startswith(("import ", "from ")):
         exec(code, {"__name__": "__main__"})  # noqa: S102 - our own docstrings

@@ -160,15 +160,22 @@ def judge_text(bundle: Bundle, roots: Iterable[str]) -> str:
             that they refer to.
     """
     definitions: Schema = {
-        name: map_schemas(bundle.definitions[name], _without_documentation)
-        for name in reachable(bundle, roots)
+        name: judged(bundle.definitions[name]) for name in reachable(bundle, roots)
     }
     return json.dumps({"$defs": definitions}, separators=(",", ":"), ensure_ascii=True)
 
 
-def _without_documentation(schema: Schema) -> Schema:
-    return {
-        key: value
-        for key, value in schema.items()
-        if key not in DOCUMENTATION and (key != "format" or value in ASSERTED_FORMATS)
-    }
+def judged(schema: JsonValue) -> JsonValue:
+    """Return a schema of a bundle without documentation, and with the formats that are asserted.
+
+    Args:
+        schema: The schema.
+    """
+    return map_schemas(
+        schema,
+        lambda part: {
+            key: value
+            for key, value in part.items()
+            if key not in DOCUMENTATION and (key != "format" or value in ASSERTED_FORMATS)
+        },
+    )

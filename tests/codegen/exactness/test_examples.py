@@ -33,6 +33,27 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
     ({"enum": [0, False]}, (0, 0.0, False, True, 1)),
     ({"const": {"a": [1.0]}}, ({"a": [1]}, {"a": [True]}, {"a": [1.0]})),
     ({"type": "integer", "default": 1.0}, (1, 2.0)),
+    ({"anyOf": [{"format": "iri"}], "enum": ["a", 0]}, ("a", 0, False, "b")),
+    # Recursion and defaults
+    (
+        {"oneOf": [{**_A, "properties": {"a": {"properties": {"a": {"$ref": "#"}}}}}]},
+        ({"a": {"a": {"a": None}}}, {"a": {"a": 1}}, {"a": 1}, None),
+    ),
+    (
+        {
+            "$defs": {"B": {"oneOf": [{"$ref": "#/$defs/C"}]}, "C": {"properties": {"a": True}}},
+            "oneOf": [{"type": "object", "properties": {"a": {"$ref": "#"}}}],
+            "not": {},
+        },
+        (None, {}, {"a": {}}),
+    ),
+    (
+        {
+            "type": "object",
+            "properties": {"b": {"type": ["number", "string"], "default": 1}},
+        },
+        ({}, {"b": 1}, {"b": "x"}, {"b": None}),
+    ),
     # Null
     ({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}, ([None], [0], [1])),
     (

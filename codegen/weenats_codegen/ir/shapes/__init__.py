@@ -26,7 +26,7 @@ from weenats_codegen.ir.shapes.grammar import (
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
 __all__ = ["Reason", "Shapes", "shape"]
@@ -90,7 +90,8 @@ def shape(
     for name in sorted(definitions):
         shaper.add(name)
     shapes = shaper.shapes
-    _straighten_circles(shapes)
+    for name, class_of_it in _straighten_circles(shapes, definitions).items():
+        shaper.reasons[name] += shaper.reasons[class_of_it]
     cut_deep_references(shapes, lambda name: shaper.reasons[name].append(Reason(name, "/$ref")))
     settle_discriminators(shapes)
     settle_defaults(shapes)
@@ -102,27 +103,41 @@ def shape(
     return Shapes(shapes, found).only(found)
 
 
-def _straighten_circles(shapes: dict[str, Schema]) -> None:
-    """Refer to classes instead of their other names, where these refer to a class around them.
+def _straighten_circles(shapes: dict[str, Schema], written: Container[str]) -> dict[str, str]:
+    """Take aliases out of circles with the class that they stand for.
 
-    pydantic cannot build an alias of a class that refers to this alias.
+    pydantic cannot build an alias of a class that leads back to this alias, and some others of
+    recursive classes. A class whose name was made up here takes the name of its alias; members of a
+    class with a name of its own refer to it directly.
 
     Args:
         shapes: The definitions; changed in place.
+        written: The names that the contract gives.
+
+    Returns:
+        The names that classes were given, and those that they had.
     """
     targets = {
         name: ref_name(shape)
-        for name, shape in shapes.items()
+        for name, shape in sorted(shapes.items())
         if "$ref" in shape and name in _reached(shapes, ref_name(shape))
     }
+    given: dict[str, str] = {}
+    for name, target in targets.items():
+        if target not in written and is_class(shapes.get(target, {})):
+            shapes[name] = shapes.pop(target)
+            given[name] = target
+    renamed = {old: new for new, old in given.items()}
+    names = {name: renamed.get(target, target) for name, target in targets.items()} | renamed
 
     def straightened(part: Schema) -> Schema:
-        target = targets.get(ref_name(part))
+        target = names.get(ref_name(part))
         return part if target is None else {**part, "$ref": f"#/$defs/{target}"}
 
     if targets:
-        for name in shapes.keys() - targets.keys():
-            shapes[name] = map_shapes(shapes[name], straightened)
+        for name, each in shapes.items():
+            shapes[name] = map_shapes(each, straightened)
+    return given
 
 
 def _reached(shapes: Mapping[str, Schema], root: str) -> list[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.ir.shapes.enumeration import type_of
 from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name, types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+_EXACT: Final = 2**53
+"""Up to here a float holds each integer."""
 
 
 def settle_defaults(shapes: Mapping[str, Schema]) -> None:
@@ -55,5 +58,6 @@ def _scalar(default: Json, member: Schema, shapes: Mapping[str, Schema]) -> tupl
     kinds = () if "customTypePath" in shape else types_of(shape)
     if type_of(default) == "integer" and "integer" in kinds:
         return (int(default) if isinstance(default, float) else default,)
-    is_number = type_of(default) == "integer" and "number" in kinds
-    return (default,) if is_number or type_of(default) in kinds else None
+    if isinstance(default, int | float) and type_of(default) == "integer" and "number" in kinds:
+        return (float(default),) if abs(default) <= _EXACT else None
+    return (default,) if type_of(default) in kinds else None

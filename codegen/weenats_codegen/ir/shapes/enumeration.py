@@ -1,10 +1,11 @@
 """`enum` and `const` -> literal types, as far as Python tells their values apart."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, cast
 
 import jsonschema_rs
 
+from weenats_codegen.ir.bundle import judged
 from weenats_codegen.ir.shapes.grammar import (
     ANNOTATIONS,
     ANY,
@@ -33,9 +34,11 @@ def allowed_values(
     if not values:
         return []
     needed = _reachable(schema, definitions) if schema.keys() - _OWN else {}
-    judge = jsonschema_rs.Draft202012Validator(
-        {**schema, "$defs": needed}, validate_formats=True, offline=True
-    )
+    whole = {
+        **cast("Schema", judged(schema)),
+        "$defs": {name: judged(definition) for name, definition in needed.items()},
+    }
+    judge = jsonschema_rs.Draft202012Validator(whole, validate_formats=True, offline=True)
     return [
         value for value in {key(each): each for each in values}.values() if judge.is_valid(value)
     ]
