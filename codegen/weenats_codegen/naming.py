@@ -16,6 +16,8 @@ from weenats_codegen import reserved
 # "HTTPServer" -> HTTP Server, "addItem" -> add Item, "item2Add" -> item2 Add
 _CAMEL: Final = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATOR: Final = re.compile(r"[^A-Za-z0-9]+")
+MAX_LENGTH: Final = 64
+"""How long a name may become: names of schemas and their members have any length."""
 
 
 def words(name: str) -> list[str]:
@@ -107,12 +109,12 @@ def _service_class(service: str, suffix: str) -> str:
 
 def _camel(name: str) -> str:
     joined = "".join(word[0].upper() + word[1:] for word in words(name)) or "Unnamed"
-    return f"N{joined}" if joined[0].isdigit() else joined
+    return (f"N{joined}" if joined[0].isdigit() else joined)[:MAX_LENGTH]
 
 
 def _snake(name: str) -> str:
     joined = "_".join(words(name)).lower() or "unnamed"
-    return f"n{joined}" if joined[0].isdigit() else joined
+    return (f"n{joined}" if joined[0].isdigit() else joined)[:MAX_LENGTH].rstrip("_")
 
 
 def _unreserved(name: str, taken: AbstractSet[str]) -> str:

@@ -110,6 +110,12 @@ def test_field_names(name: str, expected: str) -> None:
     assert naming.field_name(name) == expected
 
 
+def test_names_have_a_limited_length() -> None:
+    """Names of any length become short enough for a line."""
+    for convert in (naming.class_name, naming.field_name):
+        assert len(convert("long-name" * 1000)) <= naming.MAX_LENGTH + len("_")
+
+
 def test_client_and_handlers_class_names() -> None:
     """The client and handlers classes are named after the service."""
     assert naming.client_class_name("receipts") == "ReceiptsClient"

@@ -8,6 +8,7 @@ equal are one.
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.source import Source
 
 _MAX_DEFINITIONS: Final = 60_000
+_MAX_VARIANTS: Final = 256
+"""How many definitions one schema may have; dynamic scopes may be exponentially many."""
 _RECURSIVE: Final = "#"
 """The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
 _NO_MEANING: Final = frozenset({
@@ -202,6 +205,7 @@ class _Bundler:
         self._is_plain: Final = is_plain
         self._definitions: Final[dict[_Key, Definition[_Key]]] = {}
         self._pending: Final[list[tuple[Definition[_Key], Place]]] = []
+        self._variants: Final[Counter[Location]] = Counter()
         self._members: Final[dict[Location, Member]] = {}
         self._keys: Final[dict[Location, _Key]] = {}
         self._ends: Final[dict[tuple[Location, _Scope], _Target | None]] = {}
@@ -259,6 +263,10 @@ class _Bundler:
             if len(self._definitions) == _MAX_DEFINITIONS:
                 message = f"needs more than {_MAX_DEFINITIONS} definitions"
                 self._diagnostics.add(Diagnostic(location, message, "use fewer schemas"))
+            self._variants[location] += 1
+            if self._variants[location] > _MAX_VARIANTS:
+                message = f"means different things in more than {_MAX_VARIANTS} dynamic scopes"
+                self._diagnostics.add(Diagnostic(location, message, "use fewer $dynamicAnchors"))
             member = self._members.get(location)
             definition = Definition(
                 key,
@@ -268,7 +276,8 @@ class _Bundler:
                 scope=tuple(resource.root.location for _, resource in target.scope),
             )
             self._definitions[key] = definition
-            if len(self._definitions) <= _MAX_DEFINITIONS:
+            has_room = len(self._definitions) <= _MAX_DEFINITIONS
+            if has_room and self._variants[location] <= _MAX_VARIANTS:
                 self._pending.append((definition, target.place))
         return key
 

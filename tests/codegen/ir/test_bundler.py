@@ -483,3 +483,20 @@ def test_too_many_variants_are_a_problem(tmp_path: Path, monkeypatch: pytest.Mon
     }
     (message,) = {each.partition(": ")[2] for each in messages(bundle(tmp_path, schema))}
     assert message == "needs more than 5 definitions"
+
+
+def test_too_many_dynamic_scopes_are_a_problem(tmp_path: Path) -> None:
+    """Dynamic scopes that double with each step end with a problem, not with all of memory."""
+    steps: dict[str, Any] = {"z12": {"$id": "http://x/z12", "$ref": "http://x/end"}}
+    for at in range(12):
+        branches = [{"$ref": f"http://x/a{at}"}, {"$ref": f"http://x/z{at + 1}"}]
+        steps[f"z{at}"] = {"$id": f"http://x/z{at}", "anyOf": branches}
+        steps[f"a{at}"] = {
+            "$id": f"http://x/a{at}",
+            "$defs": {"own": {"$dynamicAnchor": f"n{at}", "const": at}},
+            "not": {"$ref": f"http://x/z{at + 1}"},
+        }
+    steps["end"] = {"$id": "http://x/end", "anyOf": [{"$dynamicRef": "#here"}],
+                    "$defs": {"own": {"$dynamicAnchor": "here"}}}  # fmt: skip
+    found = messages(bundle(tmp_path, {"$ref": "http://x/z0", "$defs": steps}))
+    assert any("means different things in more than 256 dynamic scopes" in each for each in found)

@@ -85,6 +85,16 @@ def test_long_circle_of_references(tmp_path: Path) -> None:
     ("count", "schema"),
     [
         (4000, lambda n: {"enum": [f"{i:x}" for i in range(n)]}),
+        (4000, lambda n: {"enum": [i + 0.5 for i in range(n)]}),
+        (
+            250,
+            lambda n: {
+                "allOf": [
+                    {"properties": {f"m{i}": {"type": "string"}}, "required": [f"m{i}"]}
+                    for i in range(n)
+                ]
+            },
+        ),
         (1000, lambda n: {"oneOf": [{"const": f"{i:x}"} for i in range(n)]}),
         (500, lambda n: {"oneOf": [{"type": "string"} for _ in range(n)]}),
     ],

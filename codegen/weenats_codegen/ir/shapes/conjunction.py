@@ -251,7 +251,12 @@ def _combine_members(keywords: Schema, one: Schema, other: Schema, drop: Drop) -
     if _MEMBERS.isdisjoint(one) or _MEMBERS.isdisjoint(other):
         return
     names = dict.fromkeys([*one.get("properties", ()), *other.get("properties", ())])
-    members = {name: all_of(_member(one, name), _member(other, name)) for name in names}
+    members = {
+        name: _own_member(one, other, name)
+        or _own_member(other, one, name)
+        or all_of(_member(one, name), _member(other, name))
+        for name in names
+    }
     if members:
         keywords["properties"] = members
     patterns, others = [each.get("patternProperties", {}) for each in (one, other)]
@@ -268,6 +273,18 @@ def _combine_members(keywords: Schema, one: Schema, other: Schema, drop: Drop) -
         # The names that only one of them declares would have to pass the rest of the other.
         if patterns.keys() != others.keys() and rest is not True:
             drop("additionalProperties")
+
+
+def _own_member(schema: Schema, other: Schema, name: str) -> Json:
+    """Return the member of a schema if the other one demands nothing of it, None otherwise.
+
+    Many parts are combined one by one: what they have so far must not be looked at each time.
+    """
+    is_only = other.keys().isdisjoint({"patternProperties", "additionalProperties"})
+    if not is_only or "patternProperties" in schema or name in other.get("properties", ()):
+        return None
+    properties: dict[str, Json] = schema.get("properties", {})
+    return properties.get(name)
 
 
 def _member(schema: Schema, name: str) -> Json:

@@ -10,6 +10,7 @@ from weenats_codegen.ir.shapes.arrays import array
 from weenats_codegen.ir.shapes.branches import are_exclusive
 from weenats_codegen.ir.shapes.conjunction import (
     CHOICES,
+    Choice,
     Conjoiner,
     Conjunction,
     all_of,
@@ -48,6 +49,8 @@ _MAX_COMBINED: Final = 10_000
 """How many combined schemas there may be in all."""
 _MAX_COMBINATIONS: Final = 64
 """How many branches the choices of one schema may have, each combined with each."""
+_MAX_UNION: Final = 250
+"""How many members a union may have."""
 _TELLING: Final = frozenset({
     "type", "enum", "const", "properties", "items", "prefixItems", "$ref", "allOf", *CHOICES,
 })  # fmt: skip
@@ -95,6 +98,7 @@ class Shaper:
         self._definitions: Final = definitions
         self._conjoiner: Final = Conjoiner(definitions)
         self._taken: Final = {*definitions, *taken}
+        self._numbers: Final[dict[str, int]] = {}
         self._pending: Final[list[tuple[str, Callable[[], Schema]]]] = []
         self._combined: Final[dict[str, tuple[str, list[Reason]]]] = {}
         self._count = 0
@@ -190,7 +194,9 @@ class Shaper:
 
     def _values(self, schema: Schema, options: list[Json], place: Place) -> Schema:
         """Return the shape of an enumeration; all of its schema decides which values are left."""
-        values = allowed_values(schema, options, self._definitions)
+        # The options are those of its own `enum`: to look each of them up there takes too long.
+        beside = {name: schema[name] for name in schema if name not in {"enum", "const"}}
+        values = allowed_values(beside, options, self._definitions)
         if not values:
             self.drop(place, "enum")
             return {**ANY}
@@ -224,11 +230,15 @@ class Shaper:
 
     def _choice(self, whole: Conjunction, place: Place, source: Schema) -> Schema:
         """Return the union of the branches of a choice, each with all that stands beside it."""
-        choice, *others = whole.choices
-        for other in [*others]:
-            if len(choice.branches) * len(other.branches) > _MAX_COMBINATIONS:
+        choice, *rest = whole.choices
+        others: list[Choice] = []
+        count = len(choice.branches)
+        for other in rest:
+            if count * len(other.branches) > _MAX_COMBINATIONS:
                 self.drop(place, other.keyword)
-                others.remove(other)
+            else:
+                count *= len(other.branches)
+                others.append(other)
         is_unclear = place.merges >= _MAX_MERGES - 1 and bool(whole.keywords or others)
         if is_unclear or any(map(_is_bare, choice.branches)):
             self.drop(place, choice.keyword)
@@ -279,11 +289,19 @@ class Shaper:
             has_room = is_single and (place.is_member or place.is_whole)
             inner = place.inside(suffix, keyword, at)._replace(is_member=has_room)
             shapes.append(self._branch(self._shape(branch, inner), inner))
-        found = union(shapes)
+        found = self._bounded_union(shapes, place, keyword)
         if tag and "anyOf" in found:
             found = {**found, "discriminator": {"propertyName": tag}}
             return found if place.is_whole else self._named(found, place)
         return found
+
+    def _bounded_union(self, shapes: list[Schema], place: Place, keyword: str) -> Schema:
+        """Return a union that compilers of Python can read: they nest each member of one."""
+        found = union(shapes)
+        if len(found.get("anyOf", ())) <= _MAX_UNION:
+            return found
+        self.drop(place, keyword)
+        return {**ANY}
 
     def _branch_name(self, branch: Json, number_: int) -> str:
         """Name a branch by its title, by the constant of a member, or by its number."""
@@ -375,10 +393,10 @@ class Shaper:
         return ref(name)
 
     def _unique(self, name: str) -> str:
-        found, count = name, 1
+        found = name = name[: naming.MAX_LENGTH]
         while found in self._taken:
-            count += 1
-            found = f"{name}{count}"
+            self._numbers[name] = self._numbers.get(name, 1) + 1
+            found = f"{name}{self._numbers[name]}"
         self._taken.add(found)
         return found
 

@@ -212,3 +212,28 @@ def test_product_of_choices_is_bounded() -> None:
                      {"anyOf": [{"type": "integer"}, {"type": "null"}]}]}  # fmt: skip
     assert shapes_of(few).definitions["Root"] == {"type": "integer"}
     assert shapes_of(few).is_exact("Root")
+
+
+def test_choices_beside_many_choices_are_few() -> None:
+    """The product of all choices of a schema is bounded, not only that of two of them."""
+    choices = [
+        {"anyOf": [members(**{f"m{at}{part}": OBJECT}) for part in "abcd"]} for at in "pqrst"
+    ]
+    assert len(shapes_of({"allOf": choices}).definitions) < 500
+
+
+def test_long_unions_are_any_value() -> None:
+    """A union that is too long for compilers of Python is left to the judge."""
+    for count, is_exact in ((250, True), (251, False)):
+        branches = [members(**{f"m{number}": {"type": "string"}}) for number in range(count)]
+        assert shapes_of({"anyOf": branches}).is_exact("Root") is is_exact
+
+
+def test_names_have_a_limited_length() -> None:
+    """Classes inside of classes have names of bounded length, each of its own."""
+    schema: Any = {"type": "string"}
+    for _ in range(40):
+        schema = members(quiteLongName=schema)
+    names = shapes_of(schema).definitions
+    assert len(names) == 40
+    assert max(map(len, names)) <= 64 + 2
