@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["POINTER", "compiled"]
 POINTER: Final = "#/$defs/"
-_KEYWORDS: "Final[dict[str, type[KeywordValidator]]]" = {"uniqueItems": UniqueItems}
+_KEYWORDS: Final["dict[str, type[KeywordValidator]]"] = {"uniqueItems": UniqueItems}
 _BACKTRACK_LIMIT: Final = 100_000
 """Steps within one match; a pattern that exceeds them does not match. It takes milliseconds."""
 

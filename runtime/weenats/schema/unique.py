@@ -15,15 +15,17 @@ class UniqueItems:
     """The keyword `uniqueItems` for jsonschema-rs, in linear time whatever the items are.
 
     Args:
-        parent: the schema that has the keyword.
+        parent_schema: the schema that has the keyword.
         value: the value of the keyword.
-        path: where the keyword stands.
+        schema_path: where the keyword stands.
     """
 
     __slots__ = ("_is_on",)
 
-    def __init__(self, parent: dict[str, Any], value: object, path: list[str | int]) -> None:
-        del parent, path
+    def __init__(
+        self, parent_schema: dict[str, Any], value: object, schema_path: list[str | int]
+    ) -> None:
+        del parent_schema, schema_path
         self._is_on = value is True
 
     def validate(self, instance: object) -> None:
