@@ -325,7 +325,11 @@ class Resources:
         return Context(resource, dialect)
 
     def _dialect(self, node: Node, uri: str) -> Dialect:
-        """Return the dialect that a `$schema` names: a known one, or one with some vocabularies."""
+        """Return the dialect that a `$schema` names.
+
+        It is a known one, or one with some vocabularies. Any other URL, such as that of a private
+        meta-schema, says nothing about the meaning of keywords, as if there were no `$schema`.
+        """
         described = uri
         known = dialects.dialect_of(described)
         vocabularies: JsonValue = None
@@ -337,9 +341,10 @@ class Resources:
             described = str(meta.get("$schema", described))
             known = dialects.dialect_of(described)
         if known is None:
-            remedy = f"use {dialects.DRAFT_2020.uri}, or put its meta-schema in the folder"
-            message = f"{quoted(uri)} is not a known dialect"
-            self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
+            if dialects.is_unsupported(described):
+                remedy = f"translate the schema to {dialects.DRAFT_2020.uri}"
+                message = f"{quoted(uri)} is a draft that is not supported"
+                self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
             return dialects.UNDECLARED
         if not isinstance(vocabularies, dict):
             return known
