@@ -189,7 +189,7 @@ class Resources:
         if (found := self._known(uri, base.root.location.file)) is not None:
             return found
         if base.uri.startswith(FILES) and not is_absolute(ref):
-            return self._file(path_of(base.uri, ref))
+            return self._file_or_identified(base, ref, uri)
         if uri.lower().startswith("file:"):
             raise InvalidReferenceError("is a file: URL")
         self._add_all_files()
@@ -204,6 +204,16 @@ class Resources:
             if self._reader.refusal(relative) is None:
                 return self._file(relative)
         raise InvalidReferenceError(f"is the URL {uri}" if uri != ref else "is a URL", _VENDOR)
+
+    def _file_or_identified(self, base: Resource, ref: str, uri: str) -> Resource:
+        """Return the file that a relative reference leads to, or the schema with such an `$id`."""
+        try:
+            return self._file(path_of(base.uri, ref))
+        except InvalidReferenceError:
+            self._add_all_files()
+            if (found := self._known(uri)) is None:
+                raise
+            return found
 
     def _file(self, relative: str) -> Resource:
         if (found := self._known(file_uri(relative))) is not None:
