@@ -69,6 +69,17 @@ ATTEMPT: Final = Key[int]("attempt")
 """The number of the attempt of a retried call, set from the second attempt on."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class UnreadContext:
+    """The values of `metadata.context` before they are read.
+
+    Attributes:
+        read: checks and returns them, or raises InvalidArgumentError.
+    """
+
+    read: Callable[[], Mapping[str, JsonValue]]
+
+
 class MessageContext:
     """The context of any message: ids, headers, values of the sender and a deadline.
 
@@ -77,20 +88,19 @@ class MessageContext:
         timestamp: when the message was created, ISO 8601 in UTC with milliseconds; "" when unknown.
         correlation_id: shared by all messages that have one cause.
         causation_id: the id of the message that caused this one, None when unknown.
-        metadata_context: the values that the sender put into `metadata.context`, read-only.
         headers: the headers of the message; names are case-insensitive.
         deadline: when the caller stops waiting, on the monotonic clock; None for never.
         otel_context: the OpenTelemetry context of the message, None without telemetry.
     """
 
     __slots__ = (
+        "_metadata_context",
         "_values",
         "causation_id",
         "correlation_id",
         "deadline",
         "headers",
         "message_id",
-        "metadata_context",
         "otel_context",
         "timestamp",
     )
@@ -110,7 +120,7 @@ class MessageContext:
         self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
-        self.metadata_context = metadata_context
+        self._metadata_context: Mapping[str, JsonValue] | UnreadContext = metadata_context
         self.headers = headers
         self.deadline = deadline
         self.otel_context: Context | None = None
@@ -128,6 +138,24 @@ class MessageContext:
 
     def __contains__(self, key: Key[Any]) -> bool:
         return self._values is not None and key in self._values
+
+    @property
+    def metadata_context(self) -> Mapping[str, JsonValue]:
+        """The values that the sender put into `metadata.context`, read-only.
+
+        Raises:
+            InvalidArgumentError: they are invalid, which only an interceptor can find: such a
+                request does not reach its handler. Callers who are refused do not learn it, if
+                interceptors refuse them before they read the values.
+        """
+        values = self._metadata_context
+        if isinstance(values, UnreadContext):
+            values = self._metadata_context = values.read()
+        return values
+
+    @metadata_context.setter
+    def metadata_context(self, values: Mapping[str, JsonValue]) -> None:
+        self._metadata_context = values
 
     @property
     def remaining(self) -> float | None:
@@ -233,7 +261,7 @@ class RequestContext(MessageContext):
         timestamp: str = "",
         causation_id: str | None = None,
         token: str | None = None,
-        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
+        metadata_context: Mapping[str, JsonValue] | UnreadContext = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
         principal: Principal | None = None,
@@ -244,7 +272,7 @@ class RequestContext(MessageContext):
         self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
-        self.metadata_context = metadata_context
+        self._metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
         self.otel_context = None
