@@ -154,8 +154,9 @@ class MessageContext:
         return values
 
     @metadata_context.setter
-    def metadata_context(self, values: Mapping[str, JsonValue]) -> None:
-        self._metadata_context = values
+    def metadata_context(self, value: Mapping[str, JsonValue]) -> None:
+        """Replace them by those of `value`."""
+        self._metadata_context = value
 
     @property
     def remaining(self) -> float | None:

@@ -203,6 +203,20 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
     assert line == f"weenats: {expected}\n"
 
 
+def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
+    """SIGTERM before NATS is reached is a normal stop, and no advice how to reach it follows."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
+        with forked_command("run", TARGET, "--servers", url, cwd=repository, merge=True) as process:
+            assert "waiting for NATS" in process.stdout.readline()
+            process.terminate()
+            printed, _ = process.communicate(LIMIT)
+    assert (process.returncode, printed.splitlines()) == (
+        0,
+        ["INFO weenats.service: receipts stops on a signal"],
+    )
+
+
 @pytest.mark.parametrize(
     ("target", "message"),
     [
