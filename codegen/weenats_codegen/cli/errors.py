@@ -35,8 +35,9 @@ def describe(error: Exception) -> list[str]:
         return [line for part in traceback.format_exception(error) for line in part.splitlines()]
     if where := user_location(error):
         return [f"{type(error).__name__}: {error} ({where})"]
-    if os.environ.get("_WEENATS_COMPLETE"):
-        return ["_WEENATS_COMPLETE is only for the completion of a shell: unset it"]
     # Its text is left out, since it may have values of payloads.
     name, where = type(error).__name__, location(error)
-    return [f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"]
+    text = f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"
+    if os.environ.get("_WEENATS_COMPLETE"):
+        text = "_WEENATS_COMPLETE is only for the completion of a shell: unset it"
+    return [text]
