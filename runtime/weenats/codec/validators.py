@@ -71,10 +71,23 @@ def quiet_validator(kind: Any) -> SchemaValidator:
     Args:
         kind: the type.
     """
-    schema = core_schema.with_default_schema(
-        TypeAdapter(kind).core_schema, default=None, on_error="default"
+    schema = _text_first(TypeAdapter(kind).core_schema)
+    return SchemaValidator(
+        core_schema.with_default_schema(schema, default=None, on_error="default")
     )
-    return SchemaValidator(schema)
+
+
+def _text_first(part: Any) -> Any:
+    """Return a schema whose literals, which are texts, turn nothing else into Python objects."""
+    if isinstance(part, list):
+        parts: list[Any] = part
+        return [_text_first(each) for each in parts]
+    if not isinstance(part, dict):
+        return part
+    schema: dict[str, Any] = part
+    if schema.get("type") == "literal":
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), part])
+    return {name: _text_first(each) for name, each in schema.items()}
 
 
 def _member(info: FieldInfo, config: ConfigDict) -> Any:

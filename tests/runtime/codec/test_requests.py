@@ -323,8 +323,10 @@ NESTED = b"[" + b",".join([b"[" * 90 + b"]" * 90] * 500) + b"]"
         (b"}}", b',"later":%b}}' % NESTED),
         (b'"messageId":', b'"messageId":%b,"x":' % NESTED),
         (b'"key":', b'"key":%b,"x":' % NESTED),
+        (b'{"type":', b'{"type":%b,"x":' % NESTED),
+        (b"}}", b',"authentication":{"type":%b,"token":"a"}}}' % NESTED),
     ],
-    ids=["valid", "context", "unknown member", "message id", "key"],
+    ids=["valid", "context", "unknown member", "message id", "key", "aggregate", "authentication"],
 )
 def test_nested_envelopes_create_no_objects(old: bytes, new: bytes, spaces: bytes) -> None:
     """What a sender without a token nests into an envelope is not turned into Python objects."""
