@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, monotonic_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
 
+from weenats._internal.timestamps import since_epoch
 from weenats.principal import Principal
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.messages import AggregateId
@@ -173,7 +174,7 @@ class Work(Protocol):
     """The work of serving one request, as the context of the request uses it.
 
     Attributes:
-        received: when the request arrived, nanoseconds since the epoch.
+        received: when the request arrived, nanoseconds of the monotonic clock.
         started: when the service began to handle it, on the monotonic clock; None before.
         executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
@@ -293,7 +294,12 @@ class RequestContext(MessageContext):
     @property
     def arrival(self) -> int:
         """When the request arrived, nanoseconds since the epoch; 0 on the client side."""
-        return 0 if self._work is None else self._work.received
+        return 0 if self._work is None else since_epoch(self._work.received)
+
+    @property
+    def age(self) -> int:
+        """Nanoseconds since the request arrived, however the clock was set; 0 for a call."""
+        return 0 if self._work is None else monotonic_ns() - self._work.received
 
     @property
     def size(self) -> int:

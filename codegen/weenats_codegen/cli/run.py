@@ -66,7 +66,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
             announce(service, url, as_json=as_json)
         except OSError as error:  # a full disk, for example, does not end the service
             discard()
-            warn(f"cannot write to standard output: {error.strerror}")
+            warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
         await stopped
     finally:
         await service.stop()

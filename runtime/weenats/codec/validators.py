@@ -4,7 +4,7 @@ They have the rules of the models and take half the time; for envelopes, which a
 """
 
 from types import NoneType
-from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NotRequired, Required, Union, cast, get_args, get_origin
 
 from pydantic import MISSING, ConfigDict, TypeAdapter, with_config
 from pydantic.fields import FieldInfo
@@ -77,16 +77,15 @@ def quiet_validator(kind: Any) -> SchemaValidator:
     )
 
 
-def _text_first(part: Any) -> Any:
+def _text_first(part: object) -> Any:
     """Return a schema whose literals, which are texts, turn nothing else into Python objects."""
     if isinstance(part, list):
-        parts: list[Any] = part
-        return [_text_first(each) for each in parts]
+        return [_text_first(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
         return part
-    schema: dict[str, Any] = part
+    schema = cast("dict[str, object]", part)
     if schema.get("type") == "literal":
-        return core_schema.chain_schema([core_schema.str_schema(strict=True), part])
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), cast("Any", part)])
     return {name: _text_first(each) for name, each in schema.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, perf_counter_ns, time_ns
+from time import monotonic, monotonic_ns, perf_counter_ns
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,7 +80,7 @@ class EndpointRunner:
         Args:
             delivery: the message.
         """
-        job = Job(self, delivery, None, time_ns())
+        job = Job(self, delivery, None, monotonic_ns())
         if not delivery.reply:
             _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
             self._count(job, 0, InvalidArgumentError())
@@ -148,7 +148,8 @@ class EndpointRunner:
             CURRENT.set(context)
         if context.received is not None:
             # An invalid payload or context does not reach the handler.
-            context.payload, context.metadata_context  # noqa: B018
+            context.payload  # noqa: B018
+            context.metadata_context  # noqa: B018
         context.note_executed()
         return Response(await self._handler(context))
 

@@ -33,11 +33,14 @@ def test_run_embedded_ignores_nats_url(repository: Path, monkeypatch: pytest.Mon
         assert facts["servers"] != "nats://127.0.0.1:1"
 
 
-@pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])
-def test_run_stops_on_sigint_and_sigterm(
+@pytest.mark.parametrize(
+    ("send", "stop"),
+    [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM), (os.kill, signal.SIGHUP)],
+)
+def test_run_stops_on_signals(
     send: Callable[[int, int], None], stop: signal.Signals, repository: Path
 ) -> None:
-    """SIGINT to the process group and SIGTERM both stop the service with exit code 0."""
+    """SIGINT to the process group, SIGTERM and SIGHUP stop the service with exit code 0."""
     with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
