@@ -78,13 +78,14 @@ def quiet_validator(kind: Any) -> SchemaValidator:
 
 
 def _text_first(part: object) -> Any:
-    """Return a schema whose literals, which are texts, turn nothing else into Python objects."""
+    """Return a schema whose literals that are texts turn nothing else into Python objects."""
     if isinstance(part, list):
         return [_text_first(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
         return part
     schema = cast("dict[str, object]", part)
-    if schema.get("type") == "literal":
+    expected = cast("list[object]", schema.get("expected"))
+    if schema.get("type") == "literal" and all(isinstance(each, str) for each in expected):
         return core_schema.chain_schema([core_schema.str_schema(strict=True), cast("Any", part)])
     return {name: _text_first(each) for name, each in schema.items()}
 
