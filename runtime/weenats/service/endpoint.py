@@ -149,7 +149,8 @@ class EndpointRunner:
         if context.received is not None:
             # An invalid payload or context does not reach the handler.
             context.payload  # noqa: B018
-            context.metadata_context  # noqa: B018
+            if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
+                context.metadata_context  # noqa: B018
         context.note_executed()
         return Response(await self._handler(context))
 
