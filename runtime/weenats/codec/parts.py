@@ -110,9 +110,11 @@ class Decoder:
         self._path = path
         context = DECIMALS if self._rules.has_decimals else None
         validate = _adapter(kind).validator.validate_json
-        self._validate = partial(validate, by_name=False, context=context)
+        # The configuration of a TypedDict does not reach aliases that refer to themselves.
+        validate = partial(validate, by_name=False, strict=True)
+        self._validate = partial(validate, context=context)
         self._kind = kind
-        self.read = self.decode if self._rules.exist else partial(validate, by_name=False)
+        self.read = self.decode if self._rules.exist else validate
 
     @cached_property
     def names(self) -> frozenset[str]:
