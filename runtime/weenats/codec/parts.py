@@ -206,8 +206,8 @@ class Encoder:
 
     def _judged(self, value: object) -> bytes:
         failures: list[SchemaError] = []
-        for leave_out in (False, True):
-            data = self._serialized(value, exclude_defaults=leave_out)
+        for leave_out in ("nothing", "defaults", "unset"):
+            data = self._serialized(value, leave_out)
             try:
                 self._rules.check(data, ())
             except SchemaError as error:
@@ -218,14 +218,15 @@ class Encoder:
                 return data
         raise failures[0]
 
-    def _serialized(self, value: object, *, exclude_defaults: bool) -> bytes:
+    def _serialized(self, value: object, leave_out: str) -> bytes:
         has_decimals = self._rules.has_decimals
         data: bytes = self._to_json(
             value,
             by_alias=True,
             warnings="error",
             context=DECIMALS if has_decimals else None,
-            exclude_defaults=exclude_defaults,
+            exclude_defaults=leave_out == "defaults",
+            exclude_unset=leave_out == "unset",
         )
         return put_digits(data) if has_decimals else data
 

@@ -68,6 +68,14 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
         },
         ({}, {"b": 1}, {"b": "x"}, {"b": None}),
     ),
+    (
+        {
+            "type": "array",
+            "items": {"type": "object", "properties": {"a": {"type": "boolean", "default": True}}},
+            "uniqueItems": True,
+        },
+        ([{}, {"a": True}], [{}, {}]),
+    ),
     # Null
     ({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}, ([None], [0], [1])),
     (
