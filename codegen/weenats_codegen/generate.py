@@ -49,7 +49,8 @@ def generate(paths: Sequence[Path], out: Path) -> Report:
     """
     contracts = read_contracts(paths)
     report = write(out, package_files(contracts))
-    return replace(report, mismatches=mismatches(out, contracts))
+    notes = tuple(note for contract in contracts for note in contract.notes)
+    return replace(report, mismatches=mismatches(out, contracts), notes=notes)
 
 
 def check(paths: Sequence[Path], out: Path) -> Freshness:

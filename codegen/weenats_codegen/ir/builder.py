@@ -29,6 +29,7 @@ class _Builder:
     def __init__(self, source: Source, bundle: Bundle) -> None:
         self._root: Final = source.root
         self._bundle: Final = bundle
+        self._notes: Final = tuple(sorted(set(source.resources.notes)))
         self._shapes: Final = shape(
             bundle.definitions, bundle.roots, taken=bundle.taken | reserved.classes()
         )
@@ -59,6 +60,7 @@ class _Builder:
             events=tuple(self._events.values()),
             bundle=self._bundle,
             shapes=self._shapes,
+            notes=self._notes,
         )
 
     def _error(self, name: str, value: Members) -> DeclaredError:

@@ -62,22 +62,19 @@ def _with_anchors(schema: dict[str, Any]) -> dict[str, Any]:
             result[keyword] = _anchored(value)
         elif keyword in _NAMED:
             named = _anchored if keyword == "patternProperties" else str
-            result[keyword] = {named(name): _inside([part])[0] for name, part in value.items()}
+            result[keyword] = {named(name): _inside(part) for name, part in value.items()}
         else:
-            result[keyword] = value if keyword in _VALUES else _inside([value])[0]
+            result[keyword] = value if keyword in _VALUES else _inside(value)
     return result
 
 
-def _inside(parts: list[Any]) -> list[Any]:
-    """Return parts of a schema, those that are schemas with anchors."""
-    return [
-        _with_anchors(cast("dict[str, Any]", part))
-        if isinstance(part, dict)
-        else _inside(cast("list[Any]", part))
-        if isinstance(part, list)
-        else part
-        for part in parts
-    ]
+def _inside(value: object) -> object:
+    """Return what is inside a schema, with anchors if it is a schema."""
+    if isinstance(value, dict):
+        return _with_anchors(cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_inside(part) for part in cast("list[object]", value)]
+    return value
 
 
 def _anchored(pattern: str) -> str:
