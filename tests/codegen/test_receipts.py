@@ -72,7 +72,7 @@ async def test_first_item_opens_receipt(shop: Shop) -> None:
     """`add_item` returns the receipt, and `get` returns it as an entity."""
     receipt = await shop.client.add_item("r-1", COFFEE)
     assert (receipt.id, receipt.status, receipt.total) == ("r-1", "open", 9.0)
-    entity = await shop.client.get("r-1")
+    entity = await shop.client.get_receipt("r-1")
     assert (entity.id.type, entity.id.key, entity.revision) == ("receipt", "r-1", 1)
     assert entity.state == receipt
 
@@ -147,7 +147,7 @@ async def test_closed_receipt_cannot_change(shop: Shop) -> None:
             await call
         assert isinstance(caught.value, FailedPreconditionError)
         assert caught.value.details.status == "closed"
-    assert (await shop.client.get("r-1")).revision == 2
+    assert (await shop.client.get_receipt("r-1")).revision == 2
 
 
 async def test_voided_receipt_cannot_be_voided_again(shop: Shop) -> None:

@@ -180,9 +180,13 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
-    payload: Annotated[
-        str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
+    values: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY] [JSON]",
+            help="The key, unless the operation is of the service itself, and the payload;"
+            " - reads standard input.",
+        ),
     ] = None,
     servers: Servers = _LOCAL,
     timeout: Annotated[
@@ -200,7 +204,7 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     """Call an operation of a running service."""
     from weenats_codegen.cli import call
 
-    arguments = call.Arguments(service, operation, key, payload, timeout, token)
+    arguments = call.Arguments(service, operation, tuple(values or ()), timeout, token)
     call.call(arguments, _split(servers), as_json=json)
 
 
