@@ -18,7 +18,7 @@ import weenats
 
 EXPORTS = {
     "weenats": """
-        AbortedError AggregateId AlreadyExistsError AuthConfig AuthRequirement CachedToken CallNext
+        AbortedError Aggregate AggregateId AlreadyExistsError AuthConfig AuthRequirement CachedToken CallNext
         CallOptions CancelledError CircuitState CircuitStateChange Code Command
         ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
         DeadlineExceededError Endpoint Entity Event

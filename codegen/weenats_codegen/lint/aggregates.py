@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from weenats_codegen.ir.bundle import PREFIX, Bundle
-from weenats_codegen.parser.diagnostics import Diagnostic, quoted
-from weenats_codegen.parser.walk import Node, owners
+from weenats_codegen.parser.diagnostics import Diagnostic
+from weenats_codegen.parser.walk import Node, is_name, owners
 
 _MAX_REFERENCES: Final = 30
-_FORMER_MEMBERS: Final = ("description", "state", "commands", "queries", "events")
+_MEMBERS: Final = ("description", "state", "commands", "queries", "events")
 
 
 def former_aggregate(contract: Node) -> Diagnostic | None:
@@ -21,12 +21,12 @@ def former_aggregate(contract: Node) -> Diagnostic | None:
     if "aggregate" not in contract.mapping or "aggregates" in contract.mapping:
         return None
     kind = aggregate.mapping.get("type")
-    name = quoted(kind) if isinstance(kind, str) else "NAME"
+    name = kind if isinstance(kind, str) and is_name(kind) else "NAME"
     there = contract.mapping.keys() | aggregate.mapping.keys()
-    members = ", ".join(member for member in _FORMER_MEMBERS if member in there)
+    members = ", ".join(f"{member}: ..." for member in _MEMBERS if member in there)
     return contract.diagnostic(
-        "is now aggregates, each with its own operations and events",
-        f"write `aggregates: {{{name}: ...}}` with {members} in it",
+        "is now aggregates: any number of them, by name, each with operations and events of its own",
+        f"write `aggregates: {{{name}: {{{members}}}}}`",
         "aggregate",
     )
 

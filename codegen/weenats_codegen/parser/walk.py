@@ -107,6 +107,11 @@ class Entry(NamedTuple):
         return f"{STANDARD_QUERY}-{self.aggregate}" if self.is_standard else self.name
 
 
+def is_name(text: str) -> bool:
+    """Return whether a text is a valid name of an aggregate, operation, event or error."""
+    return _NAME.fullmatch(text) is not None
+
+
 def owners(contract: Node) -> list[tuple[str, Node]]:
     """Return the nodes of service.yaml that have commands, queries and events.
 
@@ -117,7 +122,7 @@ def owners(contract: Node) -> list[tuple[str, Node]]:
         The aggregates with their names, then the contract itself with "" for a name.
     """
     aggregates = contract.get("aggregates").members.items()
-    named = [(name, node) for name, node in aggregates if _NAME.fullmatch(name)]
+    named = [(name, node) for name, node in aggregates if is_name(name)]
     return [*named, ("", contract)]
 
 
@@ -132,7 +137,7 @@ def entries(contract: Node, section: str) -> list[Entry]:
         Entry(name, node, owner, bool(owner) and (section, name) == ("queries", STANDARD_QUERY))
         for owner, place in owners(contract)
         for name, node in place.get(section).members.items()
-        if _NAME.fullmatch(name)
+        if is_name(name)
     ]
 
 
