@@ -108,7 +108,7 @@ async def test_each_change_publishes_event_with_revision(shop: Shop) -> None:
 async def test_unknown_receipt_is_not_found(shop: Shop) -> None:
     """Every operation except `add_item` requires an existing receipt."""
     for call in (
-        shop.client.get("none"),
+        shop.client.get_receipt("none"),
         shop.client.finalize("none", Finalize()),
         shop.client.remove_item("none", RemoveItem(name="x")),
         shop.client.void_receipt("none", VoidReceipt(reason="x")),

@@ -118,7 +118,7 @@ def test_call_finds_operation_of_any_instance(
         "from receipts import CONTRACT\n"
         "from receipts.handlers import Receipts\n"
         "from weenats.service import Endpoint\n"
-        "from receipts.operations import GET\n"
+        "from receipts.operations import GET_RECEIPT\n"
         "class Newer(Receipts):\n"
         "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
         "    def endpoints(self):\n"

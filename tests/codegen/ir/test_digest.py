@@ -35,7 +35,8 @@ def digest(
     """Function that returns the digest of a contract with the given members."""
 
     def run(members: dict[str, Any], **files: object) -> str:
-        return read(write_contract(tmp_path, contract_of(**members), **files)).digest
+        contract = members if "service" in members else contract_of(**members)
+        return read(write_contract(tmp_path, contract, **files)).digest
 
     return run
 

@@ -112,7 +112,7 @@ def test_missing_and_unknown_handlers(contract_with: ReadContract) -> None:
     """Missing and unknown handlers are reported in one line each."""
     renamed = STUB.replace("take", "grab").replace("async def get_thing", "async def show")
     assert lines(renamed, contract_with("take")) == [
-        "things/handlers.py lacks handlers of the contract: get, take",
+        "things/handlers.py lacks handlers of the contract: get_thing, take",
         "things/handlers.py has handlers that are not in the contract: grab, show",
     ]
 
