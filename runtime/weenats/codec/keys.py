@@ -29,8 +29,10 @@ class KeyCodec:
     def __init__(self, aggregate: Aggregate[Any] | None) -> None:
         self.is_plain = aggregate is None or aggregate.key is str
         self._aggregate = aggregate
-        if aggregate is not None and not self.is_plain:
+        if aggregate is not None:
             self._name = f"the key of {aggregate.name}"
+        if aggregate is not None and not self.is_plain:
+            self._type = type_name(aggregate.key)
             self._decoder = Decoder(declared_type(aggregate.key), aggregate.key)
             self._encoder = Encoder(aggregate.key)
 
@@ -46,24 +48,24 @@ class KeyCodec:
         if self._aggregate is None:
             if key is None:
                 return ""
-            text = "operations and events of the service itself have no key"
+            failure = InvalidArgumentError("what belongs to the service itself has no key")
         elif self.is_plain:
             if isinstance(key, str):
                 return key
-            text = f"the key of {self._aggregate.name} is a str, not {type(key).__name__}"
+            failure = InvalidArgumentError(f"{self._name} is a str, not {type(key).__name__}")
         else:
             try:
                 written: object = json.loads(self._encoder.encode(key))
             except SchemaError as error:
-                raise invalid(f"{self._name} breaks the contract", error.found) from None
-            except (TypeError, ValueError) as error:
-                why = reason(error) if isinstance(error, ValueError) else type(key).__name__
-                text = f"{self._name} must be {type_name(self._aggregate.key)}: {why}"
+                failure = invalid(f"{self._name} breaks the contract", error.found)
+            except ValueError as error:
+                text = f"{self._name} is not a valid {self._type}: {reason(error)}"
+                failure = InvalidArgumentError(text)
             else:
                 if isinstance(written, str):
                     return written
-                text = f"{self._name} must be a string in JSON"
-        raise InvalidArgumentError(text)
+                failure = InvalidArgumentError(f"{self._name} is not a string in JSON")
+        raise failure
 
     def read(self, text: str, member: str = "aggregateId") -> Any:
         """Return the key that a text on the wire stands for.
@@ -78,9 +80,11 @@ class KeyCodec:
         if self.is_plain:
             return text
         try:
-            return self._decoder.decode(to_json(text))
+            key = self._decoder.decode(to_json(text))
         except (SchemaError, ValidationError) as error:
             found = [each._replace(path=(member, "key")) for each in violations_of(error)]
+        else:
+            return key
         raise invalid(f"{self._name} breaks the contract", found)
 
 
