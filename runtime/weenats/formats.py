@@ -24,7 +24,12 @@ from typing import Annotated, Any, Final, cast
 import pydantic
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import (
+    CoreSchema,
+    PydanticCustomError,
+    PydanticSerializationUnexpectedValue,
+    core_schema,
+)
 
 __all__ = [
     "UUID",
@@ -93,7 +98,7 @@ class _Text:
         if self.check is not None:
             value = core_schema.no_info_after_validator_function(self.check, value)
         serialization = self.write and core_schema.plain_serializer_function_ser_schema(
-            self.write, return_schema=core_schema.str_schema(), when_used="json"
+            self._text, return_schema=core_schema.str_schema(), when_used="json"
         )
         return core_schema.no_info_before_validator_function(
             self._value, value, serialization=serialization or None
@@ -103,6 +108,12 @@ class _Text:
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"type": "string", self.keyword[0]: self.keyword[1]}
+
+    def _text(self, value: object) -> str:
+        if self.write is None or not isinstance(value, self.kind or object):
+            # A union then takes the type that it has for the value.
+            raise PydanticSerializationUnexpectedValue(f"not {self.name}")
+        return self.write(value)
 
     def _value(self, given: object) -> object:
         if not isinstance(given, str):

@@ -293,3 +293,13 @@ def test_json_schema_has_the_format(mode: Literal["validation", "serialization"]
     properties = Formats.model_json_schema(mode=mode)["properties"]
     for name, expected in JSON_SCHEMAS.items():
         assert properties[name]["anyOf"][0] == {"type": "string", **expected}
+
+
+@pytest.mark.parametrize("name", [each for each in formats.__all__ if each != "IntEnum"])
+@pytest.mark.parametrize("value", [12, 1.5, True, None, {"a": [1]}, [1, "x"]])
+def test_other_values_of_unions_are_written_as_they_are(name: str, value: Any) -> None:
+    """Beside another type in a union, a format writes only the values that are its own."""
+    kind: Any = getattr(formats, name) | dict[str, Any] | list[Any] | int | float | bool | None
+    adapter = TypeAdapter(kind)
+    text = json.dumps(value)
+    assert json.loads(adapter.dump_json(adapter.validate_json(text, strict=True))) == value

@@ -15,6 +15,7 @@ from weenats_codegen.render.postprocess import deprecation, postprocess, with_st
 
 _BASE_CLASS: Final = "weenats.model.Model"
 _FILE_HEADER: Final = "# models"
+_INT_ENUM: Final = "from enum import IntEnum\n"
 # Keywords that datamodel-code-generator passes to `Field`.
 _REPR: Final = "x-repr"
 _DEPRECATED: Final = "x-deprecated"
@@ -25,19 +26,18 @@ class UnsupportedSchemaError(Exception):
     """No model can be generated from a schema; the text says why."""
 
 
-def render_models(shapes: Mapping[str, Schema], *, header: str, is_strict: bool = True) -> str:
+def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> str:
     """Return the source of a module with a class or an alias for each shape, not formatted yet.
 
     Args:
         shapes: The shapes by name, as `ir.shapes` makes them.
-        header: The first lines: a comment, a docstring.
         is_strict: Whether booleans, 0 and 1 are told apart in literal types; Python does not.
 
     Raises:
         UnsupportedSchemaError: No model can be generated from one of the shapes.
     """
     if not shapes:
-        return f"{header}\n"
+        return ""
     texts: list[str] = []
     prepared: Schema = {name: _prepared(shape, texts) for name, shape in shapes.items()}
     attributes = _attributes(shapes)
@@ -46,9 +46,10 @@ def render_models(shapes: Mapping[str, Schema], *, header: str, is_strict: bool 
     if made != {*shapes}:
         names = ", ".join(sorted(made ^ shapes.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
+    source = source.replace(_INT_ENUM, "from weenats.formats import IntEnum\n", 1)
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
-    return f"{header}\n{postprocess(source, texts, deprecated_classes(shapes))}"
+    return postprocess(source, texts, deprecated_classes(shapes))
 
 
 def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:

@@ -104,7 +104,7 @@ def member_names(schema: Schema, values: Sequence[Any]) -> list[str] | None:
     names: list[str] | None = schema.get("x-enum-varnames")
     if names is None or schema.get("enum") != values or len(names) != len(values):
         return None
-    plain = all(type(value) is int and abs(value) <= _MAX_SIZE for value in values)
+    plain = all(type(value) is int for value in values)
     valid = all(name.isascii() and name.isidentifier() and name.isupper() for name in names)
     return names if plain and valid and len({*names}) == len(names) else None
 

@@ -6,13 +6,13 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# The model of FindParameters does not enforce FindParameters#/anyOf, Level#/enum
+# The model of FindParameters does not enforce FindParameters#/anyOf
 # The model of FindResult does not enforce Product#/properties/anything/not,
-#   Product#/properties/released/format, Level#/enum
+#   Product#/properties/released/format
 # The model of Price does not enforce Price#/dependentRequired,
 #   Price#/properties/price/exclusiveMinimum, Price#/properties/price/multipleOf
 # The model of Product does not enforce Product#/properties/anything/not,
-#   Product#/properties/released/format, Level#/enum
+#   Product#/properties/released/format
 # The model of RefusedDetails does not enforce RefusedDetails#/uniqueItems
 # The model of Tag does not enforce Tag#/uniqueItems
 JSON_SCHEMAS: Final = JsonSchemas(

@@ -2,12 +2,11 @@
 # pyright: reportDeprecated=false
 """The models of catalog, generated from the schemas of its contract."""
 
-from enum import IntEnum
 from typing import Annotated, Literal
 
 from pydantic import MISSING, ConfigDict, Field, JsonValue
 from typing_extensions import TypeAliasType, deprecated
-from weenats.formats import UUID, Base64, Decimal, date
+from weenats.formats import UUID, Base64, Decimal, IntEnum, date
 from weenats.model import OMIT_NONE, STRICT_LITERAL, Model
 
 
