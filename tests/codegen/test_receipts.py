@@ -22,6 +22,7 @@ from receipts import (
     ReceiptsClient,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from receipts.handlers import Receipts
@@ -148,6 +149,15 @@ async def test_closed_receipt_cannot_change(shop: Shop) -> None:
         assert isinstance(caught.value, FailedPreconditionError)
         assert caught.value.details.status == "closed"
     assert (await shop.client.get_receipt("r-1")).revision == 2
+
+
+async def test_summary_counts_all_receipts(shop: Shop) -> None:
+    """The query of the service itself counts all receipts, and adds up the closed ones."""
+    for key in ("r-1", "r-2", "r-3"):
+        await shop.client.add_item(key, COFFEE)
+    await shop.client.finalize("r-1", Finalize())
+    await shop.client.void_receipt("r-2", VoidReceipt(reason="-"))
+    assert await shop.client.summary() == SummaryResult(open=1, closed=1, voided=1, total=9.0)
 
 
 async def test_voided_receipt_cannot_be_voided_again(shop: Shop) -> None:

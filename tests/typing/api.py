@@ -17,10 +17,20 @@ from receipts import (
     ItemNotFoundError,
     Receipt,
     ReceiptsClient,
+    SummaryResult,
 )
 from receipts.handlers import Receipts
-from receipts.operations import ADD_ITEM, CONTRACT, FINALIZE, GET_RECEIPT, ITEM_ADDED
+from receipts.operations import (
+    ADD_ITEM,
+    CONTRACT,
+    FINALIZE,
+    GET_RECEIPT,
+    ITEM_ADDED,
+    RECEIPT_AGGREGATE,
+    SUMMARY,
+)
 from weenats import (
+    Aggregate,
     AuthRequirement,
     CachedToken,
     CallNext,
@@ -70,6 +80,7 @@ from weenats.transport import Delivery, Subscription
 
 if TYPE_CHECKING:
     import logging
+    from uuid import UUID
 
     from pydantic import JsonValue
 
@@ -221,12 +232,28 @@ async def client(transport: Transport) -> None:
     assert_type(entity.revision, int)
     assert_type(await receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
     assert_type(await receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
+    assert_type(await receipts.summary(timeout=2), SummaryResult)
     assert_type(await receipts.get_service_info(), InfoResponse)
     assert_type(await receipts.get_service_stats(), StatsResponse)
     assert_type(await receipts.list_instances(), list[PingResponse])
     assert_type(await receipts.check_health(), HealthCheck)
     async with receipts as entered:
         assert_type(entered, ReceiptsClient)
+
+
+def keys_of_events(
+    typed: ReceivedEvent[ItemAdded, UUID], service: ReceivedEvent[ItemAdded, None]
+) -> None:
+    """The key has the type in the contract; `str` is the default."""
+    assert_type(typed.key, UUID)
+    assert_type(service.key, None)
+
+
+def aggregates() -> None:
+    """An aggregate has the type of its state; operations name it, or none."""
+    assert_type(RECEIPT_AGGREGATE, Aggregate[Receipt])
+    assert_type(ADD_ITEM.aggregate, Aggregate[Any] | None)
+    assert_type(SUMMARY.label, str)
 
 
 async def handle(event: ReceivedEvent[ItemAdded]) -> None:

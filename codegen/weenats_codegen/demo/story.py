@@ -72,6 +72,7 @@ async def _errors(receipts: ReceiptsClient, recorder: Recorder) -> None:
         (f"add_item({_KEY!r}, {cake!r})", receipts.add_item(_KEY, cake)),
     ):
         await _call(f"receipts.{text}", call, recorder)
+    await _call("receipts.summary()", receipts.summary(), recorder)  # of all receipts: no key
 
 
 async def _discovery(receipts: ReceiptsClient, recorder: Recorder) -> None:

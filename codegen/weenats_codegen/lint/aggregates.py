@@ -25,7 +25,7 @@ def former_aggregate(contract: Node) -> Diagnostic | None:
     there = contract.mapping.keys() | aggregate.mapping.keys()
     members = ", ".join(f"{member}: ..." for member in _MEMBERS if member in there)
     return contract.diagnostic(
-        "is now aggregates: any number of them, by name, each with operations and events of its own",
+        "is now aggregates: any number, by name, each with operations and events of its own",
         f"write `aggregates: {{{name}: {{{members}}}}}`",
         "aggregate",
     )
