@@ -180,13 +180,12 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
-    values: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[KEY] [JSON]",
-            help="The key, unless the operation is of the service itself, and the payload;"
-            " - reads standard input.",
-        ),
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="The key; operations of the service itself have none."),
+    ] = None,
+    payload: Annotated[
+        str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
     servers: Servers = _LOCAL,
     timeout: Annotated[
@@ -204,7 +203,8 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     """Call an operation of a running service."""
     from weenats_codegen.cli import call
 
-    arguments = call.Arguments(service, operation, tuple(values or ()), timeout, token)
+    values = tuple(each for each in (key, payload) if each is not None)
+    arguments = call.Arguments(service, operation, values, timeout, token)
     call.call(arguments, _split(servers), as_json=json)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 from pydantic import JsonValue, TypeAdapter, ValidationError
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from weenats.transport.base import Delivery
     from weenats.transport.nats import NatsTransport
 
-_MAX_VALUES: Final = 2
-"""A key and a payload."""
 Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 
@@ -64,9 +62,7 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     Raises:
         CliError: The service replied with an error, or has no such operation.
     """
-    if len(arguments.values) > _MAX_VALUES:
-        raise typer.BadParameter("a call takes at most a key and a payload; quote the JSON")
-    payload = parse_payload(arguments.values[1]) if len(arguments.values) == _MAX_VALUES else None
+    payload = parse_payload(arguments.values[1]) if arguments.values[1:] else None
     reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, messages.Failure):
         show(reply.model_dump(by_alias=True), as_json=as_json)

@@ -123,8 +123,6 @@ def test_call_of_the_service_itself(receipts_url: str, capsys: pytest.CaptureFix
     assert main([*call, "r-1", "{}", "--servers", receipts_url]) == 2
     shown = " ".join(capsys.readouterr().err.split())
     assert "summary belongs to the service and has no key" in shown
-    assert main([*call, "a", "b", "c", "--servers", receipts_url]) == 2
-    assert "at most a key and a payload" in " ".join(capsys.readouterr().err.split())
 
 
 def test_call_without_key_shows_usage(
