@@ -65,6 +65,7 @@ EXPORTS = {
     """,
     "weenats.model": "Model OMIT_NONE",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
+    "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError
     """,

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
+from typing_extensions import override
 
 app = typer.Typer(
     name="weenats",
@@ -136,7 +138,19 @@ def check(
     check.check(schemas, out, as_json=json)
 
 
-@app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
+class _RunCommand(TyperCommand):
+    """Shows the environment variables of services in its help."""
+
+    @override
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from weenats_codegen.cli.variables import variables
+
+        with formatter.section("Environment variables, which a generated app.py reads"):
+            formatter.write_dl(variables())
+        super().format_epilog(ctx, formatter)
+
+
+@app.command(cls=_RunCommand, epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
 def run(
     context: typer.Context,
     target: Annotated[

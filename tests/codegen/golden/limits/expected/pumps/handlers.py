@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 8db6a0af0b68fe3b
+# A stub: `weenats generate` replaces it until you change it. Checksum: 03942da328211c2d
 """The handlers of pumps: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import PumpsHandlers
 
 class Pumps(PumpsHandlers):
     """Moves water, but not too much of it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def start(self, key: str, command: Start, context: RequestContext) -> None:

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 6ce334a6783e5f1a
+# A stub: `weenats generate` replaces it until you change it. Checksum: f7edd9fa8c0999fa
 """The handlers of shapes: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import ShapesHandlers
 
 class Shapes(ShapesHandlers):
     """Objects within objects, lists, maps, choices and trees."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def get(self, key: str, context: RequestContext) -> Entity[Drawing]:

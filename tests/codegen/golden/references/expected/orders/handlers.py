@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 29168192a7c9923f
+# A stub: `weenats generate` replaces it until you change it. Checksum: 57185cbbb57cce57
 """The handlers of orders: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import OrdersHandlers
 
 class Orders(OrdersHandlers):
     """Schemas in several files, JSON and YAML, in folders, with names of their own."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def get(self, key: str, context: RequestContext) -> Entity[Order]:
