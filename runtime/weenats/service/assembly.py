@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
 from weenats.admission.scope import Scope
-from weenats.contract import AnyOperation, ServiceContract
+from weenats.codec.events import event_codec
+from weenats.contract import AnyOperation, Command, ServiceContract
 from weenats.errors import ServiceError
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
@@ -152,6 +153,8 @@ class Assembly:
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:
         operation = endpoint.operation
         interceptors = [feature.interceptor(operation) for feature in self._chain]
+        for event in operation.emits if isinstance(operation, Command) else ():
+            event_codec(event)  # compiles its schema, before there are any requests
         return EndpointRunner(
             endpoint,
             transport,
