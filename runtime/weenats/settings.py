@@ -186,7 +186,10 @@ class EnvironmentSettings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise SettingsError(_described(type(self), error)) from None
+            problems = _described(type(self), error)
+        else:
+            return
+        raise SettingsError(problems)  # not chained to the error, which has the values
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -290,7 +293,7 @@ class EnvironmentSettings(BaseSettings):
             )
         except ValidationError as error:
             reasons = "; ".join(each["msg"] for each in error.errors(include_input=False))
-            raise SettingsError(f"{self._variable('jwks_uri')}: {reasons}") from None
+        raise SettingsError(f"{self._variable('jwks_uri')}: {reasons}")
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.tls_ca is None and self.tls_cert is None:

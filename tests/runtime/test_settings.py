@@ -132,7 +132,7 @@ def test_invalid_variable_is_named(
         built()
     assert str(raised.value).startswith(message)
     assert raised.value.__cause__ is None
-    assert raised.value.__suppress_context__
+    assert raised.value.__context__ is None
     for hidden in (SECRET, SEED):
         assert hidden not in str(raised.value)
 
