@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, override
 
 from receipts import (
     AddItem,
@@ -75,6 +76,7 @@ from weenats.discovery import (
 )
 from weenats.events import publish, subscribe
 from weenats.schema import JsonSchemas, Schema
+from weenats.settings import EnvironmentSettings
 from weenats.testing import ClusterServer, MemoryBroker, MemoryTransport, NatsCluster, NatsServer
 from weenats.transport import Delivery, Subscription
 
@@ -205,6 +207,27 @@ async def service(running: NatsService) -> None:
     async with running as entered:
         assert_type(entered, NatsService)
         await running.wait_until_stopped()
+
+
+class Lived(Receipts):
+    """Handlers with a lifespan, as a user writes it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Make a client of the service's connection."""
+        async with ReceiptsClient.sharing(self) as receipts:
+            assert_type(receipts, ReceiptsClient)
+            assert_type(ServiceClient.sharing(receipts), ServiceClient)
+            yield
+
+
+def settings(environment: EnvironmentSettings) -> None:
+    """Use settings of the environment."""
+    assert_type(environment.builder(Lived()), NatsServiceBuilder)
+    assert_type(environment.connection("x"), ConnectionOptions)
+    assert_type(environment.max_concurrency, int | None)
+    assert_type(EnvironmentSettings(user="ada", password="x"), EnvironmentSettings)
 
 
 async def client(transport: Transport) -> None:
