@@ -36,6 +36,7 @@ from .operations import (
     VOID_RECEIPT,
 )
 from .service import ReceiptsHandlers
+from .sync_client import ReceiptsSyncClient
 
 __all__ = [
     "ADD_ITEM",
@@ -65,6 +66,7 @@ __all__ = [
     "ReceiptVoided",
     "ReceiptsClient",
     "ReceiptsHandlers",
+    "ReceiptsSyncClient",
     "RemoveItem",
     "VoidReceipt",
 ]

@@ -156,6 +156,7 @@ class Contract:
         aggregate: The type of the aggregate.
         package: The Python package.
         client: The client class.
+        sync_client: The class of the synchronous client.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
@@ -172,6 +173,7 @@ class Contract:
     aggregate: str
     package: str
     client: str
+    sync_client: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]

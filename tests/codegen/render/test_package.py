@@ -151,7 +151,7 @@ def test_all_lists_public_names(package: ModuleType) -> None:
     """`__all__` lists all public names, and each of them exists."""
     expected = {
         *("CONTRACT", "COUNT", "DROP", "GET", "TAKE", "TAKEN_OVER"),
-        *("ThingsClient", "ThingsHandlers", "FullError", "TakenError"),
+        *("ThingsClient", "ThingsSyncClient", "ThingsHandlers", "FullError", "TakenError"),
         *("Thing", "Take", "Drop", "DropResult", "CountParameters", "CountResult"),
         *("TakenDetails", "TakenOver"),
     }

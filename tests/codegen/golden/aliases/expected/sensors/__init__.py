@@ -5,6 +5,7 @@ from .client import SensorsClient
 from .models import Sensor
 from .operations import CONTRACT, GET
 from .service import SensorsHandlers
+from .sync_client import SensorsSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -12,4 +13,5 @@ __all__ = [
     "Sensor",
     "SensorsClient",
     "SensorsHandlers",
+    "SensorsSyncClient",
 ]

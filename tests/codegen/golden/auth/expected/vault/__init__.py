@@ -5,6 +5,7 @@ from .client import VaultClient
 from .models import Box, Close, Move, Open, Shake, WeighResult
 from .operations import CLOSE, CONTRACT, GET, MOVE, OPEN, SHAKE, WEIGH
 from .service import VaultHandlers
+from .sync_client import VaultSyncClient
 
 __all__ = [
     "CLOSE",
@@ -21,5 +22,6 @@ __all__ = [
     "Shake",
     "VaultClient",
     "VaultHandlers",
+    "VaultSyncClient",
     "WeighResult",
 ]

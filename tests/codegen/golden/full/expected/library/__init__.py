@@ -32,6 +32,7 @@ from .operations import (
     RETURNED,
 )
 from .service import LibraryHandlers
+from .sync_client import LibrarySyncClient
 
 __all__ = [
     "CONTRACT",
@@ -52,6 +53,7 @@ __all__ = [
     "Lend",
     "LibraryClient",
     "LibraryHandlers",
+    "LibrarySyncClient",
     "Loan",
     "OverdueFeeCharged",
     "Returned",

@@ -10,6 +10,7 @@ from .errors import NoError
 from .models import Do, HostileThing
 from .operations import CONTRACT, DO, GET
 from .service import HostileHandlers
+from .sync_client import HostileSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -18,6 +19,7 @@ __all__ = [
     "Do",
     "HostileClient",
     "HostileHandlers",
+    "HostileSyncClient",
     "HostileThing",
     "NoError",
 ]

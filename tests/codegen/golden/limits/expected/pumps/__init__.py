@@ -5,6 +5,7 @@ from .client import PumpsClient
 from .models import Prime, Pump, SampleResult, Start, Stop
 from .operations import CONTRACT, GET, PRIME, SAMPLE, START, STOP
 from .service import PumpsHandlers
+from .sync_client import PumpsSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -17,6 +18,7 @@ __all__ = [
     "Pump",
     "PumpsClient",
     "PumpsHandlers",
+    "PumpsSyncClient",
     "SampleResult",
     "Start",
     "Stop",

@@ -5,6 +5,7 @@ from .client import NotesClient
 from .models import Note
 from .operations import CONTRACT, GET
 from .service import NotesHandlers
+from .sync_client import NotesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -12,4 +13,5 @@ __all__ = [
     "Note",
     "NotesClient",
     "NotesHandlers",
+    "NotesSyncClient",
 ]

@@ -22,6 +22,7 @@ from .models import (
 )
 from .operations import CONTRACT, GET, MEASURED, PAINTED
 from .service import ShapesHandlers
+from .sync_client import ShapesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -44,6 +45,7 @@ __all__ = [
     "Shape",
     "ShapesClient",
     "ShapesHandlers",
+    "ShapesSyncClient",
     "Square",
     "Tree",
 ]

@@ -13,6 +13,7 @@ from .models import (
 )
 from .operations import CONTRACT, HISTORY, INCREASE, RESET
 from .service import CountersHandlers
+from .sync_client import CountersSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -22,6 +23,7 @@ __all__ = [
     "Counter",
     "CountersClient",
     "CountersHandlers",
+    "CountersSyncClient",
     "HistoryParameters",
     "HistoryResult",
     "Increase",

@@ -6,6 +6,7 @@ from .errors import DeclaredNotFoundError, DeclaredValueError
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
 from .operations import ASYNC, CONTRACT, CONTRACT_, EXECUTE, GET, IMPORT, MODEL, PRINT
 from .service import ClassHandlers
+from .sync_client import ClassSyncClient
 
 __all__ = [
     "ASYNC",
@@ -20,6 +21,7 @@ __all__ = [
     "Async",
     "ClassClient",
     "ClassHandlers",
+    "ClassSyncClient",
     "Contract",
     "DeclaredNotFoundError",
     "DeclaredValueError",

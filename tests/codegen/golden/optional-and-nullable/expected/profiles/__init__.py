@@ -5,6 +5,7 @@ from .client import ProfilesClient
 from .models import Address, Profile, ProfileEitherInteger, ProfileEitherString
 from .operations import CONTRACT, GET
 from .service import ProfilesHandlers
+from .sync_client import ProfilesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -15,4 +16,5 @@ __all__ = [
     "ProfileEitherString",
     "ProfilesClient",
     "ProfilesHandlers",
+    "ProfilesSyncClient",
 ]

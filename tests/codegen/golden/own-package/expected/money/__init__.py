@@ -5,6 +5,7 @@ from .client import MyBillingClient
 from .models import MyBilling
 from .operations import CONTRACT, GET
 from .service import MyBillingHandlers
+from .sync_client import MyBillingSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -12,4 +13,5 @@ __all__ = [
     "MyBilling",
     "MyBillingClient",
     "MyBillingHandlers",
+    "MyBillingSyncClient",
 ]

@@ -15,6 +15,7 @@ from .models import (
 )
 from .operations import CONTRACT, GET, MOVED, PLACED
 from .service import OrdersHandlers
+from .sync_client import OrdersSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -30,6 +31,7 @@ __all__ = [
     "OrderLine",
     "OrdersClient",
     "OrdersHandlers",
+    "OrdersSyncClient",
     "Person",
     "Price",
 ]
