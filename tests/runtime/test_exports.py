@@ -28,7 +28,8 @@ EXPORTS = {
         NotFoundError PermissionDeniedError Principal PublishOptions Query ReceivedEvent
         RequestContext ResourceExhaustedError Response Sampling ServiceClient ServiceContract
         ServiceError ServiceHandlers ServiceSyncClient SubscribeOptions SyncEventHandler
-        SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport UnauthenticatedError UnavailableError UnimplementedError
+        SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport
+        UnauthenticatedError UnavailableError UnimplementedError
         WrongEventLoopError
     """,
     "weenats.auth": """
