@@ -477,17 +477,23 @@ async def test_call_after_the_end_is_refused(nats_url: str) -> None:
             assert await child.wait() == 0
 
 
-def test_blocked_loop_does_not_keep_the_process(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+BLOCKED = """
+import logging, threading
+from weenats.client import loop_thread
+
+class Sending(logging.Handler):
+    def emit(self, record):
+        send(record.getMessage())
+
+loop_thread._LOG.addHandler(Sending())
+loop_thread._EXIT_TIMEOUT = 0.05
+loop_thread.process_loop()._loop.call_soon_threadsafe(threading.Event().wait)
+loop_thread._PROCESS.end()
+"""
+
+
+async def test_blocked_loop_does_not_keep_the_process() -> None:
     """The end of the process waits for a blocked loop within a limit, and says so."""
-    monkeypatch.setattr(loop_thread, "_EXIT_TIMEOUT", 0.05)
-    blocked = loop_thread.LoopThread()
-    release = threading.Event()
-    blocked._loop.call_soon_threadsafe(release.wait)
-    blocked.close()
-    assert "is blocked" in caplog.text
-    release.set()
-    blocked._loop.call_soon_threadsafe(blocked._loop.stop)
-    blocked._thread.join()
-    blocked._loop.close()
+    with fork(run_program, BLOCKED) as child:
+        assert "is blocked" in await child.receive()
+        assert await child.wait() == 0

@@ -14,6 +14,7 @@ from receipts import (
     ItemNotFoundError,
     Receipt,
     ReceiptsClient,
+    ReceiptsSyncClient,
 )
 from receipts.handlers import Receipts
 from receipts.operations import ADD_ITEM, CONTRACT, FINALIZE, GET, ITEM_ADDED
@@ -45,6 +46,7 @@ from weenats import (
     Response,
     ServiceContract,
     ServiceError,
+    SyncEventSubscription,
     TelemetryManager,
     TokenValidator,
     Transport,
@@ -223,6 +225,30 @@ async def client(transport: Transport) -> None:
     assert_type(await receipts.check_health(), HealthCheck)
     async with receipts as entered:
         assert_type(entered, ReceiptsClient)
+
+
+def sync_client(transport: Transport, data: ItemAdded) -> None:
+    """Create synchronous clients and call a service."""
+    assert_type(ReceiptsSyncClient(transport), ReceiptsSyncClient)
+    receipts = ReceiptsSyncClient.connect(token="token", timeout=2, interceptors=[audit])
+    assert_type(receipts, ReceiptsSyncClient)
+    assert_type(receipts.with_timeout(timedelta(seconds=1)).with_retry(3), ReceiptsSyncClient)
+    item = AddItem(name="Tea", price=0.1, quantity=3)
+    assert_type(receipts.add_item("r-1", item, timeout=1.5), Receipt)
+    assert_type(receipts.get("r-1"), Entity[Receipt])
+    assert_type(receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
+    assert_type(receipts.query(GET, "r-1", None), Entity[Receipt])
+    assert_type(receipts.list_instances(), list[PingResponse])
+    receipts.publish_item_added("r-1", data, revision=1)
+    with receipts as entered:
+        assert_type(entered, ReceiptsSyncClient)
+        with receipts.subscribe_item_added(handle_in_thread, max_concurrency=1) as subscription:
+            assert_type(subscription, SyncEventSubscription)
+
+
+def handle_in_thread(event: ReceivedEvent[ItemAdded]) -> None:
+    """Use the data of an event."""
+    assert_type(event.data, ItemAdded)
 
 
 async def handle(event: ReceivedEvent[ItemAdded]) -> None:

@@ -99,19 +99,14 @@ class ServiceSyncClient(Generic[ClientT]):
             InvalidArgumentError: an argument is not valid.
             TypeError: an interceptor is not async, or does not take (context, call_next).
         """
-        client = cls.__new__(cls)
-        client._client = cast(
-            "ClientT",
-            cls.client_class.connect(
-                servers,
-                connection=connection,
-                token=token,
-                timeout=timeout,
-                interceptors=interceptors,
-            ),
+        owner = cls.client_class.connect(
+            servers,
+            connection=connection,
+            token=token,
+            timeout=timeout,
+            interceptors=interceptors,
         )
-        client._binding = _Binding()
-        return client
+        return cls(owner.transport)._with(owner)
 
     @property
     def transport(self) -> Transport:
