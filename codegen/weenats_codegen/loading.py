@@ -17,7 +17,7 @@ def read(folder: Path) -> Contract:
         ContractError: The contract is invalid, or there is none.
     """
     source = load(folder)
-    bundle = bundle_contract(source)
+    bundle = bundle_contract(source)  # reads the files that are referred to
     diagnostics = lint(source, bundle)
     if diagnostics:
         raise ContractError(diagnostics)

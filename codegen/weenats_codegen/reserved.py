@@ -29,6 +29,8 @@ _ANNOTATIONS: Final = frozenset({
 """Attributes that would hide a type in the annotations after them; "l" violates E741."""
 _PROTECTED: Final = ("model_dump", "model_validate")
 """The first letters of attributes that pydantic warns of (protected_namespaces)."""
+_WRITTEN: Final = frozenset({"JsonValue", "TYPE_CHECKING"})
+"""Names that models import for types and statements of our own."""
 _OTHERS: Final = frozenset({"generated", "tests", "sitecustomize", "usercustomize"})
 """Folders of most projects, which Python takes for packages, and what it imports when it starts."""
 _TEMPLATES: Final = Path(__file__).parent / "render" / "templates"
@@ -42,7 +44,8 @@ def classes() -> frozenset[str]:
     """Return the names that a generated class cannot have."""
     runtime = _exported("model.py") | _exported("formats.py")
     errors = frozenset(name for name in _exported("errors.py") if name.endswith("Error"))
-    return _imported() | _imported_by_models() | runtime | errors | BUILTINS | _AMBIGUOUS
+    imported = _imported() | _imported_by_models() | _WRITTEN
+    return imported | runtime | errors | BUILTINS | _AMBIGUOUS
 
 
 @cache

@@ -3,17 +3,19 @@
 Run it as `python -m weenats_codegen.wire_messages`; `--check` only shows what would change.
 """
 
-import json
 import sys
 from collections.abc import Sequence
 from difflib import unified_diff
 from pathlib import Path
 from typing import Final
 
-from weenats_codegen.ir.bundler import Bundler
+from weenats_codegen.ir.bundler import Member, bundle_members
+from weenats_codegen.ir.shapes import shape
+from weenats_codegen.ir.shapes.grammar import Schema, is_any, map_shapes
 from weenats_codegen.naming import words
-from weenats_codegen.parser.diagnostics import ContractError, Location
-from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.diagnostics import ContractError
+from weenats_codegen.parser.reader import Reader
+from weenats_codegen.parser.resources import Resources
 from weenats_codegen.render.formatter import format_sources
 from weenats_codegen.render.models import render_models
 
@@ -35,19 +37,37 @@ def build(folder: Path) -> str:
     """Return the source of the module for a folder of schemas.
 
     Raises:
-        ContractError: Two schemas have the same class name.
+        ContractError: A schema is not valid, or refers to one that does not exist.
     """
-    files = {
-        path.name: Node(Location(path.as_posix()), json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(folder.glob("*.schema.json"))
-    }
-    bundler = Bundler(lambda _, ref: files[ref], class_name)
-    for name, schema in files.items():
-        bundler.add(schema, class_name(name.removesuffix(".schema.json")))
-    if bundler.diagnostics:
-        raise ContractError(bundler.diagnostics)
-    source = render_models(bundler.schema, base_class="weenats.model.Model", header=_HEADER)
+    resources = Resources(Reader(folder))
+    members: list[Member] = []
+    for path in sorted(folder.glob("*.schema.json")):
+        place = resources.add_file(path.name)
+        if place is not None:
+            name = path.name.removesuffix(".schema.json")
+            members.append(Member(place.node, name))
+    bundle = bundle_members(resources, members, class_name)
+    diagnostics = [*resources.diagnostics, *bundle.diagnostics]
+    if diagnostics:
+        raise ContractError(diagnostics)
+    shapes = shape(bundle.definitions, bundle.roots, class_name).definitions
+    source = render_models(
+        {name: map_shapes(each, _tolerant) for name, each in shapes.items()},
+        header=_HEADER,
+        is_strict=False,
+    )
     return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
+
+
+def _tolerant(shape: Schema) -> Schema:
+    """Return a shape in which unknown members are ignored, and what may be anything is `Any`."""
+    is_open = shape.get("additionalProperties") is True
+    return {
+        key: value
+        for key, value in shape.items()
+        if not (key == "customTypePath" and is_any(shape))
+        and not (key == "additionalProperties" and is_open)
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

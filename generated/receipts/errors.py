@@ -4,7 +4,6 @@
 from typing import ClassVar
 
 from weenats.errors import FailedPreconditionError, NotFoundError
-from weenats.model import Model
 
 from .models import InvalidReceiptStateDetails, ItemNotFoundDetails
 
@@ -21,7 +20,7 @@ class ItemNotFoundError(NotFoundError):
 
     name: ClassVar[str] = "item-not-found"
     description: ClassVar[str] = "The receipt holds no such item."
-    details_type: ClassVar[type[Model] | None] = ItemNotFoundDetails
+    details_type = ItemNotFoundDetails
     details: ItemNotFoundDetails
 
     def __init__(self, message: str | None = None, *, details: ItemNotFoundDetails) -> None:
@@ -41,7 +40,7 @@ class InvalidReceiptStateError(FailedPreconditionError):
 
     name: ClassVar[str] = "invalid-receipt-state"
     description: ClassVar[str] = "The status of the receipt does not allow this."
-    details_type: ClassVar[type[Model] | None] = InvalidReceiptStateDetails
+    details_type = InvalidReceiptStateDetails
     details: InvalidReceiptStateDetails
 
     def __init__(self, message: str | None = None, *, details: InvalidReceiptStateDetails) -> None:

@@ -29,7 +29,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     aggregate="receipt",
-    digest="sha256:73da33d16a3169295a22054d16f7a2dc89ace8e870bb7b7e0e8f11fa371ec46f",
+    digest="sha256:7a398b72c4d2b66a381a8000ae4df87070de07c66a7a575ec806e7a19cc2d0dc",
 )
 
 ITEM_ADDED: Final = Event(

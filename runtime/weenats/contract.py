@@ -2,13 +2,12 @@
 
 import re
 from dataclasses import dataclass, field
-from types import NoneType
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar, cast
 
 from weenats.errors import ServiceError
-from weenats.model import Model
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
+from weenats.schema.part import Schema, declared_type, is_model, judge_of
 
 __all__ = [
     "AnyOperation",
@@ -23,8 +22,8 @@ __all__ = [
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
-StateT = TypeVar("StateT", bound=Model)
-DataT = TypeVar("DataT", bound=Model)
+StateT = TypeVar("StateT")
+DataT = TypeVar("DataT")
 _MIN_RATE: Final = 0.001
 _MAX_RATE: Final = 1_000_000
 _MAX_BURST: Final = 10_000_000
@@ -150,18 +149,18 @@ class Event(_Descriptor, Generic[DataT]):
         kind: `Kind.EVENT`.
         name: name in the contract.
         contract: the service.
-        data: type of the data.
+        data: type of the data: a model class, or a Schema.
         description: description in the contract.
         subject: subject to which the event is published.
     """
 
     kind: ClassVar[Kind] = Kind.EVENT
-    data: type[DataT]
+    data: type[DataT] | Schema[DataT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
-    result: type[ResultT]
+    result: type[ResultT] | Schema[ResultT]
     errors: tuple[type[ServiceError], ...] = ()
     idempotent: bool = False
     auth: AuthRequirement | None = None
@@ -177,8 +176,9 @@ class Command(_Operation[PayloadT, ResultT]):
         kind: `Kind.COMMAND`.
         name: name in the contract.
         contract: the service.
-        payload: type of the payload.
-        result: type of the result, NoneType without one.
+        payload: type of the payload: a model class, or a Schema.
+        result: type of the result: a model class, or a Schema; NoneType without a result. A result
+            that may only be null is `Schema[None](None)`.
         errors: errors that the contract declares for the operation.
         emits: events that the operation publishes.
         idempotent: whether executing it twice has the effect of executing it once, so that clients
@@ -191,7 +191,7 @@ class Command(_Operation[PayloadT, ResultT]):
     """
 
     kind: ClassVar[Kind] = Kind.COMMAND
-    payload: type[PayloadT]
+    payload: type[PayloadT] | Schema[PayloadT]
     emits: tuple[Event[Any], ...] = ()
 
 
@@ -203,8 +203,8 @@ class Query(_Operation[PayloadT, ResultT]):
         kind: `Kind.QUERY`.
         name: name in the contract.
         contract: the service.
-        parameters: type of the parameters, NoneType without parameters.
-        result: type of the result.
+        parameters: type of the parameters: a model class, or a Schema; NoneType without parameters.
+        result: type of the result: a model class, `Entity[...]`, or a Schema.
         errors: errors that the contract declares for the operation.
         idempotent: whether clients may retry it.
         auth: requirements on callers. None: the settings of the service apply.
@@ -215,11 +215,11 @@ class Query(_Operation[PayloadT, ResultT]):
     """
 
     kind: ClassVar[Kind] = Kind.QUERY
-    parameters: type[PayloadT]
+    parameters: type[PayloadT] | Schema[PayloadT]
     idempotent: bool = True
 
     @property
-    def payload(self) -> type[PayloadT]:
+    def payload(self) -> type[PayloadT] | Schema[PayloadT]:
         """The type of the parameters, under the name that commands have for it."""
         return self.parameters
 
@@ -228,14 +228,19 @@ AnyOperation = Command[Any, Any] | Query[Any, Any]
 """A command or a query of any types."""
 
 
-def state_type(operation: AnyOperation) -> type[Model] | None:
+def state_of(operation: AnyOperation) -> type[Any] | Schema[Any] | None:
     """Return the type of the state if the result of an operation is an `Entity`, else None.
 
     Args:
         operation: a command or a query.
+
+    Returns:
+        The type of the state; a Schema unless it is a model class without a judge.
     """
-    result: Any = operation.result
-    if result is NoneType or not issubclass(result, messages.Entity):
+    result: Any = declared_type(operation.result)
+    if not (isinstance(result, type) and issubclass(result, messages.Entity)):
         return None
-    annotation = result.model_fields["state"].annotation
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Model) else None
+    state: Any = cast("type[Entity[Any]]", result).model_fields["state"].annotation
+    judge = judge_of(operation.result)
+    is_plain = judge is None and is_model(state)
+    return cast("type[Any]", state) if is_plain else Schema[Any](state, judge)

@@ -31,7 +31,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
 if TYPE_CHECKING:
-    from weenats.model import Model
+    from weenats.schema import Schema
 
 __all__ = [
     "AbortedError",
@@ -114,14 +114,15 @@ class ServiceError(Exception):
 
     Args:
         message: text that is safe for the caller to read. Default: `description` of the class.
-        details: data for the caller: a JSON object, or an instance of `details_type`.
+        details: data for the caller: a JSON object, or what `details_type` declares.
 
     Attributes:
         code: the canonical code.
         number: the code as a number like those of HTTP, for `Nats-Service-Error-Code` (ADR-32).
         name: name of an error that a contract declares, "" for the canonical classes.
         description: default of the message.
-        details_type: type of the details, None if the contract declares no details.
+        details_type: type of the details: a model class, or a Schema; None if the contract declares
+            no details.
         message: text that is safe for the caller to read.
         details: data for the caller, None without details.
         remote: whether the service sent the error; False if this side raised it.
@@ -131,23 +132,22 @@ class ServiceError(Exception):
     number: ClassVar[int] = 500
     name: ClassVar[str] = ""
     description: ClassVar[str] = "The call failed."
-    details_type: ClassVar[type[Model] | None] = None
+    details_type: ClassVar[type[Any] | Schema[Any] | None] = None
 
     # Defaults, for subclasses that do not call `super().__init__`.
     message: str = description
     details: Any = None
-    """A JSON object, a Model, or None."""
+    """A JSON object, what `details_type` declares, or None."""
     remote: bool = False
 
     def __init_subclass__(cls, **arguments: object) -> None:
         super().__init_subclass__(**arguments)
         cls.message = cls.description
 
-    def __init__(
-        self, message: str | None = None, *, details: Mapping[str, Any] | Model | None = None
-    ) -> None:
+    def __init__(self, message: str | None = None, *, details: object = None) -> None:
         self.message = self.description if message is None else message
-        self.details = dict(details) if isinstance(details, Mapping) else details
+        is_mapping = isinstance(details, Mapping)
+        self.details = dict(cast("Mapping[str, Any]", details)) if is_mapping else details
         self.remote = False
         super().__init__(self.message)
 

@@ -2,13 +2,13 @@
 
 import operator
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
-from pydantic_core.core_schema import json_or_python_schema
+from pydantic_core import CoreSchema, PydanticKnownError
+from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
 
-__all__ = ["OMIT_NONE", "Model"]
+__all__ = ["OMIT_NONE", "STRICT_LITERAL", "Model"]
 
 
 class _NoNull:
@@ -39,6 +39,32 @@ OMIT_NONE: Final[Any] = Field(exclude_if=partial(operator.is_, None))
 """Marks a field that is optional and not nullable: JSON without the member is None, JSON does not
 contain a field that is None, and null is refused."""
 OMIT_NONE.metadata.append(_NoNull())
+
+
+class _StrictLiteral:
+    """Refuses what equals a value of a literal type and has another type."""
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        values = get_args(source)
+        types = frozenset(map(type, values))
+        exact = frozenset((type(value), value) for value in values)
+        expected = " or ".join(map(repr, values))
+
+        def check(value: object) -> object:
+            if type(value) not in types or (type(value), value) not in exact:
+                raise PydanticKnownError("literal_error", {"expected": expected})
+            return value
+
+        return no_info_before_validator_function(check, handler(source))
+
+    def __repr__(self) -> str:
+        return "STRICT_LITERAL"
+
+
+STRICT_LITERAL: Final = _StrictLiteral()
+"""Marks a literal type with booleans, 0 or 1: Python takes `True` for 1, JSON does not."""
 
 
 class Model(BaseModel):
@@ -79,5 +105,6 @@ class Model(BaseModel):
         validate_by_alias=True,
         serialize_by_alias=True,
         allow_inf_nan=False,
+        ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )

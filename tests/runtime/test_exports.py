@@ -60,12 +60,15 @@ EXPORTS = {
         EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
         SyncEventHandler SyncEventSubscription publish subscribe subscribe_sync
     """,
-    "weenats.formats": "AwareDatetime UUID date time timedelta",
+    "weenats.formats": """
+        AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
+    """,
     "weenats.interceptors": "CallNext Interceptor Setting",
     "weenats.logging": """
         FIELDS JsonFormatter LineFormatter MessageFilter TextFormatter configure current_fields
     """,
-    "weenats.model": "Model OMIT_NONE",
+    "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
+    "weenats.schema": "JsonSchemas Judge Schema",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

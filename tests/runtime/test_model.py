@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import MISSING, Field, ValidationError
 
-from weenats.model import OMIT_NONE, Model
+from weenats.model import OMIT_NONE, STRICT_LITERAL, Model
 
 
 class Part(Model):
@@ -118,3 +118,27 @@ def test_non_finite_numbers_are_rejected() -> None:
     for number in (math.nan, math.inf, -math.inf):
         with pytest.raises(ValidationError, match="finite"):
             Part(**{**GOOD, "price": number})
+
+
+class Flags(Model):
+    """A model with literal types that Python does not tell apart."""
+
+    on: Annotated[Literal[True], STRICT_LITERAL]
+    level: Annotated[Literal[0, 1, "many"], STRICT_LITERAL] | bool
+
+
+@pytest.mark.parametrize(
+    ("on", "level", "valid"),
+    [
+        ("true", "0", True), ("true", '"many"', True), ("true", "true", True),
+        ("1", "0", False), ("1.0", "0", False), ("true", "2", False), ("true", "1.0", False),
+    ],
+)  # fmt: skip
+def test_strict_literals_tell_booleans_from_numbers(on: str, level: str, valid: bool) -> None:
+    """A literal type accepts its values, not what Python takes for equal."""
+    text = f'{{"on":{on},"level":{level}}}'
+    if valid:
+        assert Flags.model_validate_json(text).model_dump_json() == text
+    else:
+        with pytest.raises(ValidationError):
+            Flags.model_validate_json(text)

@@ -78,7 +78,7 @@ class PartMissingError(NotFoundError):
 
     name: ClassVar[str] = "part-missing"
     description: ClassVar[str] = "A part is missing."
-    details_type: ClassVar[type[Model] | None] = MissingDetails
+    details_type = MissingDetails
     details: MissingDetails
 
     def __init__(self, message: str | None = None, *, details: MissingDetails) -> None:

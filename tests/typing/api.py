@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, assert_type
+
+from typing_extensions import TypeAliasType
 
 from receipts import (
     AddItem,
@@ -44,6 +47,7 @@ from weenats import (
     ReceivedEvent,
     RequestContext,
     Response,
+    ServiceClient,
     ServiceContract,
     ServiceError,
     SyncEventSubscription,
@@ -62,6 +66,7 @@ from weenats.discovery import (
     list_stats,
 )
 from weenats.events import publish, subscribe
+from weenats.schema import JsonSchemas, Schema
 from weenats.testing import ClusterServer, MemoryBroker, MemoryTransport, NatsCluster, NatsServer
 from weenats.transport import Delivery, Subscription
 
@@ -71,7 +76,6 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.contract import RateLimit
-    from weenats.model import Model
     from weenats.protocol.messages import (
         AggregateId,
         HealthCheck,
@@ -289,12 +293,39 @@ def contract() -> None:
     assert_type(GET, Query[None, Entity[Receipt]])
     assert_type(ITEM_ADDED, Event[ItemAdded])
     assert_type(ADD_ITEM.kind, Kind)
-    assert_type(ADD_ITEM.payload, type[AddItem])
-    assert_type(ADD_ITEM.result, type[Receipt])
+    assert_type(ADD_ITEM.payload, type[AddItem] | Schema[AddItem])
+    assert_type(ADD_ITEM.result, type[Receipt] | Schema[Receipt])
     assert_type(ADD_ITEM.auth, AuthRequirement | None)
     assert_type(ADD_ITEM.rate_limit, RateLimit | None)
     assert_type(ADD_ITEM.timeout, float | None)
     assert_type(ADD_ITEM.subject, str)
+
+
+JSON_SCHEMAS = JsonSchemas("{}")
+Tags = TypeAliasType("Tags", list[str])
+TAG = Command(
+    name="tag",
+    contract=CONTRACT,
+    payload=Schema[Tags](Tags, JSON_SCHEMAS["Tags"]),
+    result=Schema[Tags | None](Tags | None),
+    description="Tag it.",
+)
+TAGGED = Event(name="tagged", contract=CONTRACT, data=Schema[Tags](Tags), description="Tagged.")
+TAGS = Query(
+    name="tags",
+    contract=CONTRACT,
+    parameters=NoneType,
+    result=Schema[Entity[Tags]](Entity[Tags], JSON_SCHEMAS["Tags"]),
+    description="The tags.",
+)
+
+
+async def parts(client: ServiceClient, transport: Transport) -> None:
+    """Call operations whose payloads, results and states are of any type."""
+    assert_type(TAG, Command[list[str], list[str] | None])
+    assert_type(await client.execute(TAG, "r-1", ["a"]), list[str] | None)
+    assert_type(await client.query(TAGS, "r-1", None), Entity[list[str]])
+    await publish(transport, TAGGED, "r-1", ["a"], revision=1)
 
 
 def errors(error: ServiceError, declared: ItemNotFoundError) -> None:
@@ -305,7 +336,7 @@ def errors(error: ServiceError, declared: ItemNotFoundError) -> None:
     assert_type(error.message, str)
     assert_type(error.remote, bool)
     assert_type(error.retry_after, float | None)
-    assert_type(error.details_type, type[Model] | None)
+    assert_type(error.details_type, type[Any] | Schema[Any] | None)
     assert_type(declared.details, ItemNotFoundDetails)
     assert_type(UnavailableError("later", details={"retryAfter": 100}), UnavailableError)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from weenats.client.tokens import warn_if_exposed
+from weenats.codec.numbers import load_decimals
 from weenats.codec.replies import error_in_headers, is_reply
 from weenats.codec.violations import violations
 from weenats.discovery import get_service_info, list_infos, list_instances, list_stats
@@ -31,7 +33,7 @@ from weenats.protocol.timeouts import seconds
 from weenats_codegen.cli.connection import connection, warn_of_differences
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
-from weenats_codegen.cli.output import emit, emit_value
+from weenats_codegen.cli.output import emit, emit_value, json_text
 from weenats_codegen.cli.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -62,29 +64,30 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     payload = parse_payload(arguments.payload)
     reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, messages.Failure):
-        show(reply.model_dump(mode="json", by_alias=True), as_json=as_json)
+        show(reply.model_dump(by_alias=True), as_json=as_json)
     if isinstance(reply, messages.Failure):
         raise CliError(failure_line(reply))
 
 
-def parse_payload(text: str | None) -> JsonValue:
-    """Return the payload; `-` reads standard input, None is an empty object."""
+def parse_payload(text: str | None) -> bytes:
+    """Return the payload as it was given; `-` reads standard input, None is an empty object."""
     if text is None:
-        return {}
+        return b"{}"
     if text == "-" and cast("object", sys.stdin) is None:
         raise typer.BadParameter("standard input is closed")
     try:
         # As bytes: JSON is UTF-8, whatever the locale is.
-        value: JsonValue = json.loads(sys.stdin.buffer.read() if text == "-" else text)
+        payload = sys.stdin.buffer.read() if text == "-" else text.encode()
+        value: JsonValue = json.loads(payload)
         json.dumps(value, allow_nan=False)  # NaN, and numbers that are too large for a float
     except ValueError as error:
         raise typer.BadParameter(f"the payload is not valid JSON: {error}") from None
     except RecursionError:
         raise typer.BadParameter("the payload is nested too deeply") from None
-    return value
+    return payload
 
 
-async def exchange(arguments: Arguments, payload: JsonValue, servers: Sequence[str]) -> Reply:
+async def exchange(arguments: Arguments, payload: bytes, servers: Sequence[str]) -> Reply:
     """Find the operation by discovery, send the request, return the reply."""
     deadline = monotonic() + seconds(arguments.timeout)
     async with connection(servers, arguments.timeout) as transport:
@@ -143,7 +146,7 @@ def decode_reply(delivery: "Delivery", service: str, kind: Kind) -> Reply:
         messages.CommandResponse if kind is Kind.COMMAND else messages.QueryResponse
     )
     try:
-        return replies.validate_json(delivery.payload, by_name=False)
+        return _with_digits(replies.validate_json(delivery.payload, by_name=False), delivery)
     except ValidationError as error:
         failure = error_in_headers(delivery)  # of a service that speaks ADR-32 alone
         if failure is not None:
@@ -151,6 +154,20 @@ def decode_reply(delivery: "Delivery", service: str, kind: Kind) -> Reply:
         first = violations(error, delivery.payload)[0]
         what = ": ".join(part for part in (first["pointer"], first["message"]) if part)
         raise CliError(f"{service} sent an invalid reply: {what}") from None
+
+
+def _with_digits(reply: Reply, delivery: "Delivery") -> Reply:
+    """Return a reply whose parts have numbers with all their digits."""
+    with suppress(ValueError):  # NaN
+        document = load_decimals(delivery.payload)
+        if isinstance(reply, messages.Failure):
+            if reply.error.details is not None and "data" in reply.error.details:
+                reply.error.details["data"] = document["error"]["details"]["data"]
+        elif "result" in document:
+            reply.result = document["result"]
+        elif isinstance(reply, messages.QuerySuccess) and reply.entity is not None:
+            reply.entity.state = document["entity"]["state"]
+    return reply
 
 
 async def _instances(
@@ -234,10 +251,10 @@ def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
 
 
 def encode_request(
-    arguments: Arguments, payload: JsonValue, endpoint: messages.EndpointInfo, kind: Kind
+    arguments: Arguments, payload: bytes, endpoint: messages.EndpointInfo, kind: Kind
 ) -> bytes:
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
-    token = arguments.token
+    token, mark = arguments.token, secrets.token_hex(16)
     try:
         authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
         aggregate = _metadata(endpoint)["aggregate"]
@@ -251,10 +268,12 @@ def encode_request(
         )
         request: messages.CommandRequest | messages.QueryRequest
         if kind is Kind.COMMAND:
-            request = messages.CommandRequest(aggregate_id=target, command=payload, metadata=sender)
+            request = messages.CommandRequest(aggregate_id=target, command=mark, metadata=sender)
         else:
-            request = messages.QueryRequest(aggregate_id=target, query=payload, metadata=sender)
-        return to_json(request, by_alias=True)
+            request = messages.QueryRequest(aggregate_id=target, query=mark, metadata=sender)
+        to_json(json.loads(payload))  # text that is not valid Unicode
+        # The text itself, in which numbers have all their digits.
+        return to_json(request, by_alias=True).replace(f'"{mark}"'.encode(), payload)
     except ValidationError as error:
         first = error.errors()[0]
         what = "token" if first["loc"] == ("token",) else "key"
@@ -282,7 +301,7 @@ def failure_line(failure: messages.Failure) -> str:
     if isinstance(declared, str):
         line = f"{error.code} {declared}: {error.message}"
         if "data" in details:
-            return f"{line} {json.dumps(details['data'], ensure_ascii=False)}"
+            return f"{line} {json_text(details['data'])}"
     if violations := "; ".join(each for each in _violations(details) if each not in error.message):
         return f"{line}; {violations}"
     if wait is not None:

@@ -9,10 +9,7 @@ from weenats_codegen.parser.diagnostics import ContractError
 
 _EXTRAS = {
     **dict.fromkeys(("typer", "rich"), "cli"),
-    **dict.fromkeys(
-        ("datamodel_code_generator", "jinja2", "jsonschema", "referencing", "ruff", "yaml"),
-        "codegen",
-    ),
+    **dict.fromkeys(("datamodel_code_generator", "jinja2", "ruff", "yaml"), "codegen"),
 }
 """The extra that installs each module."""
 

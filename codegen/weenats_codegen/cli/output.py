@@ -7,9 +7,11 @@ import io
 import json
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
@@ -83,9 +85,12 @@ def emit_value(value: object) -> None:
     """
     text = _json(value, indent=2)
     if sys.stdout.isatty() and len(text) <= _MAX_COLORED:
-        from rich.json import JSON
+        from rich.highlighter import JSONHighlighter
+        from rich.text import Text
 
-        console().print(JSON(text, indent=None), soft_wrap=True)
+        colored = Text(text)
+        JSONHighlighter().highlight(colored)
+        console().print(colored, soft_wrap=True)
     else:
         write(f"{text}\n")
 
@@ -103,12 +108,39 @@ def _json(value: object, indent: int | None = None) -> str:
     """Return JSON that the encoding of standard output can carry; NaN and infinities are null."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
     try:
-        return json.dumps(value, indent=indent, ensure_ascii=not is_unicode, allow_nan=False)
+        return json_text(value, indent, is_unicode=is_unicode)
     except ValueError:
         from pydantic_core import from_json, to_json
 
         finite = from_json(to_json(value, inf_nan_mode="null"))
         return json.dumps(finite, indent=indent, ensure_ascii=not is_unicode)
+
+
+def json_text(value: object, indent: int | None = None, *, is_unicode: bool = True) -> str:
+    """Return JSON text, in which decimals are numbers with all their digits.
+
+    Args:
+        value: The value, as JSON.
+        indent: Spaces for each level; None for one line.
+        is_unicode: Whether characters outside ASCII are written as they are.
+
+    Raises:
+        ValueError: It has NaN or an infinity.
+    """
+    decimals: list[Decimal] = []
+    mark = secrets.token_hex(16)
+
+    def marked(part: object) -> str:
+        if not isinstance(part, Decimal):
+            raise TypeError(f"a value of the type {type(part).__name__} is not JSON")
+        decimals.append(part)
+        return mark
+
+    text = json.dumps(
+        value, indent=indent, ensure_ascii=not is_unicode, allow_nan=False, default=marked
+    )
+    first, *others = text.split(f'"{mark}"')
+    return first + "".join(f"{part}{rest}" for part, rest in zip(decimals, others, strict=True))
 
 
 def write(text: str) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from weenats_codegen import naming
+from weenats_codegen import naming, reserved
 from weenats_codegen.ir.contract import Auth, Contract, DeclaredError, Event, Operation, RateLimit
+from weenats_codegen.ir.shapes import shape
 
 if TYPE_CHECKING:
-    from weenats_codegen.ir.bundler import Bundler
+    from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.parser.source import Source
 
 Members = dict[str, Any]
 
 
-def build(source: Source, bundle: Bundler) -> Contract:
+def build(source: Source, bundle: Bundle) -> Contract:
     """Return the contract with all Python names.
 
     Args:
@@ -25,9 +26,12 @@ def build(source: Source, bundle: Bundler) -> Contract:
 
 
 class _Builder:
-    def __init__(self, source: Source, bundle: Bundler) -> None:
+    def __init__(self, source: Source, bundle: Bundle) -> None:
         self._root: Final = source.root
         self._bundle: Final = bundle
+        self._shapes: Final = shape(
+            bundle.definitions, bundle.roots, taken=bundle.taken | reserved.classes()
+        )
         self._data: Final = cast("Members", source.root.mapping)
         self._state: Final = self._model("aggregate", "state")
         self._errors: Final = {
@@ -49,12 +53,13 @@ class _Builder:
             client=naming.client_class_name(service),
             sync_client=naming.sync_client_class_name(service),
             handlers=naming.handlers_class_name(service),
-            stub=naming.handlers_stub_name(service, self._bundle.definitions.keys()),
+            stub=naming.handlers_stub_name(service, self._shapes.definitions.keys()),
             errors=tuple(self._errors.values()),
             commands=self._operations("commands"),
             queries=self._operations("queries"),
             events=tuple(self._events.values()),
-            schema=self._bundle.schema,
+            bundle=self._bundle,
+            shapes=self._shapes,
         )
 
     def _error(self, name: str, value: Members) -> DeclaredError:

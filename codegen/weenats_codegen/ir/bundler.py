@@ -1,31 +1,54 @@
-"""One flat JSON Schema out of many files: objects have class names, `$ref`s point into `$defs`.
+"""The schemas of a contract, from many files and dialects, as one flat bundle.
 
-Nested inline objects are moved to `$defs` under names that are chosen here, so that
-datamodel-code-generator does not have to invent any.
+References are resolved where they are written, then each schema is translated to 2020-12. A schema
+may have several definitions: for requests and for replies where `readOnly` and `writeOnly` make a
+difference, and for each dynamic scope where `$dynamicRef` does. Definitions that turn out to be
+equal are one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen import naming
-from weenats_codegen.ir.schemas import is_bounded, is_object, normalized
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
-from weenats_codegen.parser.keywords import DESCRIPTIVE, UNIONS
-from weenats_codegen.parser.syntax import SUFFIXES
+from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, Bundle
+from weenats_codegen.ir.definition_names import Definition, name_definitions
+from weenats_codegen.ir.discriminators import with_discriminator
+from weenats_codegen.ir.exports import exports
+from weenats_codegen.ir.members import marked_members
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, quoted
+from weenats_codegen.parser.dialects import Ref, Tree, translated
+from weenats_codegen.parser.refs import split
+from weenats_codegen.parser.resources import Place
+from weenats_codegen.parser.text import visible
 from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
+    from weenats_codegen.parser.resources import Context, Resource, Resources
     from weenats_codegen.parser.source import Source
-    from weenats_codegen.parser.walk import Schema
 
-_IGNORED: Final = frozenset({"$schema", "$comment", "$defs"})
-_NESTED: Final = {"items": "Item", "additionalProperties": "Value"}
+_MAX_DEFINITIONS: Final = 60_000
+_RECURSIVE: Final = "#"
+"""The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
+_NO_MEANING: Final = frozenset({
+    "$ref", "$dynamicRef", "$recursiveRef", "$schema", "$id", "$anchor", "$dynamicAnchor",
+    "$recursiveAnchor", "$comment", "$defs", "definitions", "$vocabulary", "title", "description",
+    "examples", "deprecated",
+})  # fmt: skip
+"""Keywords that make nothing else of a `$ref`."""
+_IN_PLACE: Final = frozenset({
+    "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas",
+})  # fmt: skip
+"""Keywords whose schemas apply to the same value."""
+_REQUIRING: Final = _IN_PLACE | {"required"}
+"""Keywords of schemas that may demand members."""
+_TEXTS: Final = frozenset({"title", "description"})
 _OWN_NAMES: Final = {
     "details": "{name}-details",
     "parameters": "{name}-parameters",
@@ -37,198 +60,383 @@ _OWN_DESCRIPTIONS: Final = {
 }
 
 
-def bundle_contract(source: Source) -> Bundler:
-    """Return all schemas that the operations, errors and events of a contract use."""
-    bundler = Bundler(source.resolve)
-    aggregate = source.root.get("aggregate")
+class Direction(Enum):
+    """The way a message goes, on which `readOnly` and `writeOnly` depend."""
+
+    REQUEST = auto()
+    REPLY = auto()
+    ANY = auto()
+
+
+class Member(NamedTuple):
+    """A schema that messages consist of.
+
+    Attributes:
+        schema: The schema.
+        name: Its name, unless it is only a `$ref`: then it has the name of the target.
+        direction: The messages that it is a part of.
+        description: Its description if it has none.
+    """
+
+    schema: Node
+    name: str
+    direction: Direction = Direction.ANY
+    description: JsonValue = None
+
+
+_Scope = tuple[tuple[str, "Resource"], ...]
+"""The outermost resource of the dynamic scope that has each dynamic anchor, by its name."""
+
+
+class _Key(NamedTuple):
+    """What a definition is made of."""
+
+    location: Location
+    direction: Direction
+    scope: _Scope
+
+
+class _Target(NamedTuple):
+    """A schema that a reference leads to, and the dynamic scope there."""
+
+    place: Place
+    scope: _Scope
+
+
+class _State(NamedTuple):
+    """What the meaning of a schema inside a definition depends on."""
+
+    definition: Definition[_Key]
+    direction: Direction
+    scope: _Scope
+    context: Context
+    marks: Mapping[str, frozenset[str]]
+
+
+def bundle_contract(source: Source) -> Bundle:
+    """Return all schemas that the operations, errors and events of a contract use.
+
+    Args:
+        source: The contract. Names that its package exports are avoided.
+    """
+    return bundle_members(
+        source.resources,
+        contract_members(source.root),
+        taken=frozenset(name for name, _ in exports(source.root)),
+    )
+
+
+def bundle_members(
+    resources: Resources,
+    members: Iterable[Member],
+    class_name: Callable[[str], str] = naming.class_name,
+    taken: frozenset[str] = frozenset(),
+) -> Bundle:
+    """Return some schemas and all that they refer to.
+
+    Args:
+        resources: The files that the schemas are in.
+        members: The schemas.
+        class_name: Makes a class name of a name in a schema.
+        taken: Names that no definition may have.
+    """
+    members = list(members)
+    bundler = _Bundler(resources, class_name, is_plain=True)
+    bundler.add(members)
+    if any(_needs_variants(place) for place in resources.schemas):
+        bundler = _Bundler(resources, class_name, is_plain=False)
+        bundler.add(members)
+    return bundler.bundle(taken)
+
+
+def contract_members(root: Node) -> Iterator[Member]:
+    """Yield the schemas that the messages of a contract consist of.
+
+    Args:
+        root: The content of service.yaml.
+    """
+    aggregate = root.get("aggregate")
     if "state" in aggregate.mapping:
         kind = str(aggregate.mapping.get("type"))
         text = aggregate.mapping.get("description", f"The state of the aggregate {kind}.")
-        bundler.add(_described(aggregate.get("state"), text), naming.class_name(kind))
-    for section, members in OPERATION_SCHEMAS.items():
-        for name, entry in entries(source.root, section).items():
-            for member in members:
-                if member in entry.mapping:
-                    own = _OWN_DESCRIPTIONS.get(member)
-                    text = own.format(name=name) if own else entry.mapping.get("description")
-                    class_name = naming.class_name(
-                        _OWN_NAMES.get(member, "{name}").format(name=name)
-                    )
-                    bundler.add(_described(entry.get(member), text), class_name)
-    return bundler
+        yield Member(aggregate.get("state"), kind, Direction.REPLY, text)
+    for section, keys in OPERATION_SCHEMAS.items():
+        for name, entry in entries(root, section).items():
+            for key in keys:
+                if key not in entry.mapping:
+                    continue
+                own = _OWN_DESCRIPTIONS.get(key)
+                yield Member(
+                    entry.get(key),
+                    _OWN_NAMES.get(key, "{name}").format(name=name),
+                    Direction.REQUEST if key in {"payload", "parameters"} else Direction.REPLY,
+                    own.format(name=name) if own else entry.mapping.get("description"),
+                )
 
 
-def _described(schema: Node, description: JsonValue) -> Node:
-    """Add a description to an inline schema that has none."""
-    if not schema.mapping or "$ref" in schema.mapping:
-        return schema
-    return schema._replace(value={"description": description, **schema.mapping})
+def _needs_variants(place: Place) -> bool:
+    schema = place.node.mapping
+    return (
+        schema.get("readOnly") is True
+        or schema.get("writeOnly") is True
+        or "$dynamicRef" in schema
+        or "$recursiveRef" in schema
+    )
 
 
-class Bundler:
-    """Collects schemas under class names.
-
-    Attributes:
-        definitions: The schemas by class name.
-        locations: The location of each.
-        names: The class names by the location of the schema that was added.
-        diagnostics: The schemas that have the same class name.
-    """
+class _Bundler:
+    """Collects definitions: `add` follows every reference, `bundle` names what was found."""
 
     def __init__(
-        self,
-        resolve: Callable[[Location, str], Node],
-        name_class: Callable[[str], str] = naming.class_name,
+        self, resources: Resources, class_name: Callable[[str], str], *, is_plain: bool
     ) -> None:
         """Initialize an empty bundler.
 
         Args:
-            resolve: Returns the schema that a `$ref` refers to, given the location of the `$ref`
-                and its value.
-            name_class: Makes a class name of a name in a schema.
+            resources: The files that the schemas are in.
+            class_name: Makes a class name of a name in a schema.
+            is_plain: Whether every schema has one definition, whatever it is used for.
         """
-        self._resolve: Final = resolve
-        self._class: Final = name_class
-        self.definitions: Final[dict[str, Schema]] = {}
-        self.locations: Final[dict[str, Location]] = {}
-        self.names: Final[dict[Location, str]] = {}
-        self.diagnostics: Final[list[Diagnostic]] = []
-        self._pending: Final[list[tuple[Node, str]]] = []
+        self._resources: Final = resources
+        self._class: Final = class_name
+        self._is_plain: Final = is_plain
+        self._definitions: Final[dict[_Key, Definition[_Key]]] = {}
+        self._pending: Final[list[tuple[Definition[_Key], Place]]] = []
+        self._members: Final[dict[Location, Member]] = {}
+        self._keys: Final[dict[Location, _Key]] = {}
+        self._ends: Final[dict[tuple[Location, _Scope], _Target | None]] = {}
+        self._diagnostics: Final[set[Diagnostic]] = set()
 
-    @property
-    def schema(self) -> Schema:
-        """The bundled schema, its definitions sorted by name."""
-        return {"$defs": {name: self.definitions[name] for name in sorted(self.definitions)}}
-
-    def add(self, schema: Node, name: str) -> str:
-        """Add the schema of an operation, an event and so on.
-
-        Args:
-            schema: The schema; if it is only a `$ref`, the schema it refers to is added.
-            name: Its class name, unless the `$ref` gives another.
-
-        Returns:
-            The class name.
-        """
-        name = self._name(schema, name)
+    def add(self, members: Iterable[Member]) -> None:
+        """Add schemas, and everything that they refer to."""
+        for member in members:
+            self._members[member.schema.location] = member
+        for member in self._members.values():
+            place = self._resources.place(member.schema)
+            direction = Direction.ANY if self._is_plain else member.direction
+            end = self._end(_Target(place, self._entered((), place.context.resource)))
+            if end is not None:
+                self._keys[member.schema.location] = self._define(end, direction)
         while self._pending:
-            schema, pending = self._pending.pop()
-            self.definitions[pending] = self._rewrite(schema, pending)
-        return name
+            definition, place = self._pending.pop()
+            direction, scope = definition.key.direction, definition.key.scope
+            state = _State(definition, direction, scope, place.context, {})
+            definition.content = self._described(place, self._schema(place.node, state))
 
-    def _name(self, schema: Node, name: str) -> str:
-        """Return the class of a schema or of what it refers to; the class is defined later.
+    def bundle(self, taken: frozenset[str]) -> Bundle:
+        """Return what was added, with names."""
+        names = name_definitions(self._definitions, self._class, taken, self._resources.root)
+        definitions: dict[str, JsonValue] = {}
+        locations: dict[str, Location] = {}
+        for key in sorted(self._definitions, key=lambda key: key.location, reverse=True):
+            definition = self._definitions[key]
+            for container, member, target in definition.targets:
+                container[member] = f"{PREFIX}{names[target]}"
+            definitions[names[key]] = definition.content
+            locations[names[key]] = key.location
+        return Bundle(
+            definitions={name: definitions[name] for name in sorted(definitions)},
+            locations={name: locations[name] for name in sorted(locations)},
+            names={location: names[key] for location, key in self._keys.items()},
+            taken=taken,
+            diagnostics=tuple(sorted(self._diagnostics)),
+        )
+
+    def _described(self, place: Place, content: JsonValue) -> JsonValue:
+        member = self._members.get(place.node.location)
+        if member is None or member.description is None or not isinstance(content, dict):
+            return content
+        return {"description": visible(str(member.description)), **content}
+
+    def _define(self, target: _Target, direction: Direction) -> _Key:
+        """Return the key of a definition; its content follows later.
 
         Schemas may refer to one another in chains that are longer than Python's stack.
         """
-        passed: list[Location] = []
-        while schema.location not in self.names:
-            passed.append(schema.location)
-            plain = schema._replace(value=normalized(schema.mapping)) if schema.mapping else schema
-            if plain.ref is None or not plain.mapping.keys() <= {"$ref", *DESCRIPTIVE}:
-                self._define(plain, name)
+        location = target.place.node.location
+        key = _Key(location, direction, target.scope)
+        if key not in self._definitions:
+            if len(self._definitions) == _MAX_DEFINITIONS:
+                message = f"needs more than {_MAX_DEFINITIONS} definitions"
+                self._diagnostics.add(Diagnostic(location, message, "use fewer schemas"))
+            member = self._members.get(location)
+            definition = Definition(
+                key,
+                location,
+                None if member is None else member.name,
+                is_request=direction is Direction.REQUEST,
+                scope=tuple(resource.root.location for _, resource in target.scope),
+            )
+            self._definitions[key] = definition
+            if len(self._definitions) <= _MAX_DEFINITIONS:
+                self._pending.append((definition, target.place))
+        return key
+
+    def _entered(self, scope: _Scope, resource: Resource) -> _Scope:
+        """Return the dynamic scope inside a resource."""
+        if self._is_plain or not (resource.dynamic or resource.is_recursive):
+            return scope
+        outermost = dict(scope)
+        for name in resource.dynamic:
+            outermost.setdefault(name, resource)
+        if resource.is_recursive:
+            outermost.setdefault(_RECURSIVE, resource)
+        return tuple(sorted(outermost.items(), key=lambda item: item[0]))
+
+    def _follow(self, ref: Ref, context: Context, scope: _Scope) -> _Target:
+        """Take one step along a reference.
+
+        Raises:
+            ContractError: It leads to no schema.
+        """
+        place = self._resources.resolve(context, ref)
+        resource = place.context.resource
+        outermost = dict(scope)
+        name = split(ref.uri)[1]
+        if ref.keyword == "$dynamicRef" and name in resource.dynamic and name in outermost:
+            resource = outermost[name]
+            place = self._resources.place(resource.anchors[name])
+        elif ref.keyword == "$recursiveRef" and resource.is_recursive and _RECURSIVE in outermost:
+            resource = outermost[_RECURSIVE]
+            place = self._resources.place(resource.root)
+        return _Target(place, self._entered(scope, place.context.resource))
+
+    def _end(self, target: _Target) -> _Target | None:
+        """Return the end of a chain of schemas that are only a `$ref`, None if there is none.
+
+        Each step is taken once for all chains.
+        """
+        passed: dict[tuple[Location, _Scope], Ref] = {}
+        end: _Target | None = target
+        while end is not None:
+            step = (end.place.node.location, end.scope)
+            if step in self._ends:
+                end = self._ends[step]
                 break
+            ref = _only_ref(end.place)
+            if ref is None:
+                break
+            if step in passed:
+                for each in passed.values():
+                    self._report_circle(each)
+                end = None
+                break
+            passed[step] = ref
             try:
-                schema = self._resolve(plain.location.child("$ref"), plain.ref)
-            except ContractError:  # lint reports it
-                name = "Unknown"
-                break
-            name = self._class(_name_of(schema.location))
-        else:
-            name = self.names[schema.location]
-        self.names.update(dict.fromkeys(passed, name))
-        return name
+                end = self._follow(ref, end.place.context, end.scope)
+            except ContractError as error:
+                self._diagnostics.update(error.diagnostics)
+                end = None
+        self._ends.update(dict.fromkeys(passed, end))
+        return end
 
-    def _follow(self, location: Location, ref: str) -> str:
+    def _report_circle(self, ref: Ref) -> None:
+        message = f"the {ref.keyword} {quoted(ref.uri)} leads to a circle of $refs"
+        self._diagnostics.add(
+            Diagnostic(ref.location, message, "write the schema out in one of them")
+        )
+
+    def _reference(self, ref: Ref, state: _State) -> _Key | None:
+        """Return the definition that a reference leads to, None if there is none."""
         try:
-            found = self._resolve(location, ref)
-        except ContractError:  # lint reports it
-            return "Unknown"
-        return self._name(found, self._class(_name_of(found.location)))
+            target = self._follow(ref, state.context, state.scope)
+        except ContractError as error:
+            self._diagnostics.update(error.diagnostics)
+            return None
+        end = self._end(target)
+        return None if end is None else self._define(end, state.direction)
 
-    def _define(self, schema: Node, name: str) -> None:
-        other = self.locations.setdefault(name, schema.location)
-        if other != schema.location:
-            message = f"the class name {name} is also used by {other}"
-            remedy = "rename one of them, or move it to $defs under another name"
-            self.diagnostics.append(schema.diagnostic(message, remedy))
-        elif name not in self.definitions:
-            self.definitions[name] = {}
-            self._pending.append((schema, name))
+    def _schema(self, node: Node, state: _State) -> JsonValue:
+        """Return a schema of a definition in 2020-12."""
+        if not isinstance(node.value, dict):
+            return node.value is not False  # lint reports what is not a schema
+        context = self._resources.place(node).context
+        scope = self._entered(state.scope, context.resource)
+        state = state._replace(context=context, scope=scope)
+        tree = translated(node, context.dialect)
+        if "discriminator" in tree:
+            tree = with_discriminator(tree, self._resources, Place(node, context))
+        if context.resource.has_unevaluated_items and not context.dialect.contains_evaluates:
+            tree = _without_evaluated_contains(tree)
+        if state.direction is not Direction.ANY and not _REQUIRING.isdisjoint(tree):
+            own = marked_members(self._resources, self._resources.place(node))
+            state = state._replace(marks={**state.marks, **own})
+            tree = _without_required(tree, state)
+        return self._tree(tree, state)
 
-    def _rewrite(self, schema: Node, name: str) -> Schema:
-        """Rewrite one schema; `name` is the class that it is part of."""
-        result: Schema = {}
-        # The mapping is empty for the boolean schema true; lint refuses false.
-        for key, value in normalized(schema.mapping).items():
-            part = Node(schema.location.child(key), value)
-            if key == "$ref" and isinstance(value, str):
-                result[key] = f"#/$defs/{self._follow(part.location, value)}"
-            elif key not in _IGNORED:
-                result[key] = self._rewrite_member(part, key, name)
+    def _tree(self, tree: Tree, state: _State) -> JsonValue:
+        """Return a translated schema with the schemas and references in it replaced."""
+        if isinstance(tree, Node):
+            return self._schema(tree, state)
+        if not isinstance(tree, dict):
+            return cast("JsonValue", tree)
+        result: dict[str, JsonValue] = {}
+        for key, value in tree.items():
+            inner = state if key in _IN_PLACE else state._replace(marks={})
+            if isinstance(value, Ref):
+                self._refer(result, key, value, state)
+            elif key in ONE:
+                result[key] = self._tree(value, inner)
+            elif key in MANY and isinstance(value, list):
+                result[key] = [self._tree(part, inner) for part in value]
+            elif key in NAMED and isinstance(value, dict):
+                result[key] = {name: self._tree(part, inner) for name, part in value.items()}
+            elif key in _TEXTS and isinstance(value, str):
+                result[key] = visible(value)
+            elif key == "discriminator" and isinstance(value, dict):
+                result[key] = self._discriminator(value, state)
+            else:
+                result[key] = cast("JsonValue", value)
         return result
 
-    def _rewrite_member(self, part: Node, key: str, name: str) -> JsonValue:
-        """Rewrite the schemas of a keyword; other values are kept."""
-        match part.value:
-            case dict() if key == "properties":
-                return {
-                    inner: self._rewrite_part(schema, name + self._class(inner), is_named=True)
-                    for inner, schema in part.members.items()
-                }
-            case dict() if key == "patternProperties":
-                return {
-                    inner: self._rewrite_part(schema, f"{name}Value")
-                    for inner, schema in part.members.items()
-                }
-            case dict() if key in _NESTED:
-                return self._rewrite_part(part, f"{name}{_NESTED[key]}")
-            case list() if key == "allOf":
-                # The parts make one class together: none is moved to $defs.
-                return [self._rewrite(item, name) for item in part.items]
-            case list() if key in UNIONS:
-                return [
-                    self._rewrite_part(item, name + self._branch_name(item, number))
-                    for number, item in enumerate(part.items, start=1)
-                ]
-            case _:
-                return part.value
+    def _discriminator(self, tree: Mapping[str, Tree], state: _State) -> JsonValue:
+        mapping: dict[str, JsonValue] = {}
+        refs = tree.get("mapping")
+        for name, ref in refs.items() if isinstance(refs, dict) else ():
+            if isinstance(ref, Ref):
+                self._refer(mapping, name, ref, state)
+        name = cast("str", tree["propertyName"])
+        return {"propertyName": name, "mapping": mapping} if mapping else {"propertyName": name}
 
-    def _rewrite_part(self, schema: Node, name: str, *, is_named: bool = False) -> JsonValue:
-        """Rewrite a schema inside another; one that needs a class of its own goes to `$defs`.
-
-        Args:
-            schema: The schema.
-            name: Its class name, if it needs one.
-            is_named: Whether it is a property, whose bounds are enforced without a class.
-        """
-        if not isinstance(schema.value, dict):
-            return schema.value
-        schema = schema._replace(value=normalized(schema.mapping))
-        if not (is_object(schema.mapping) or (is_bounded(schema.mapping) and not is_named)):
-            return self._rewrite(schema, name)
-        kinds = schema.mapping.get("type")
-        nullable = isinstance(kinds, list) and "null" in kinds
-        if nullable:
-            schema = schema._replace(value={**schema.mapping, "type": "object"})
-        self._define(schema, name)
-        ref: Schema = {"$ref": f"#/$defs/{name}"}
-        return {"anyOf": [ref, {"type": "null"}]} if nullable else ref
-
-    def _branch_name(self, branch: Node, number: int) -> str:
-        """Name an inline branch by its title, by the constant of a property, or by its number."""
-        tags = [part.mapping.get("const") for part in branch.get("properties").members.values()]
-        for candidate in (branch.mapping.get("title"), *tags):
-            if isinstance(candidate, str) and naming.words(candidate):
-                return self._class(candidate)
-        return f"Option{number}"
+    def _refer(self, container: dict[str, JsonValue], member: str, ref: Ref, state: _State) -> None:
+        """Write a reference into a schema; the name of its target follows in `bundle`."""
+        target = self._reference(ref, state)
+        if target is not None:
+            container[member] = ""
+            state.definition.targets.append((container, member, target))
 
 
-def _name_of(location: Location) -> str:
-    """Return the name of a schema: that of its `$defs` entry, otherwise that of its file."""
-    if location.pointer:
-        return location.pointer.rpartition("/")[2].replace("~1", "/").replace("~0", "~")
-    name = location.file.rpartition("/")[2]
-    for suffix in (*SUFFIXES, ".schema"):
-        name = name.removesuffix(suffix)
-    return name
+def _without_required(tree: dict[str, Tree], state: _State) -> dict[str, Tree]:
+    """Remove the members from `required` that need not be in a message of this direction."""
+    required = tree.get("required")
+    unneeded = "readOnly" if state.direction is Direction.REQUEST else "writeOnly"
+    if not isinstance(required, list):
+        return tree
+    kept = [name for name in required if unneeded not in state.marks.get(str(name), ())]
+    if len(kept) == len(required):
+        return tree
+    rest = {key: value for key, value in tree.items() if key != "required"}
+    return {**rest, "required": kept} if kept else rest
+
+
+def _without_evaluated_contains(tree: dict[str, Tree]) -> dict[str, Tree]:
+    """Hide `contains` from `unevaluatedItems`, which it concerns only since 2020-12."""
+    moved = {key: tree[key] for key in ("contains", "minContains", "maxContains") if key in tree}
+    if not moved:
+        return tree
+    rest = {key: value for key, value in tree.items() if key not in moved}
+    parts = rest.get("allOf")
+    hidden = {"not": {"not": moved}}
+    return {**rest, "allOf": [*(parts if isinstance(parts, list) else []), hidden]}
+
+
+def _only_ref(place: Place) -> Ref | None:
+    """Return the reference of a schema that is nothing else, None for other schemas."""
+    schema = place.node.mapping
+    dialect = place.context.dialect
+    if not dialect.hides_siblings(schema) and not schema.keys() <= _NO_MEANING:
+        return None
+    if schema.keys().isdisjoint({"$ref", "$dynamicRef", "$recursiveRef"}):
+        return None
+    ref = translated(place.node, dialect).get("$ref")
+    return ref if isinstance(ref, Ref) else None

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from weenats_codegen.ir.schemas import without_descriptions
+from weenats_codegen.ir.bundle import without_descriptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from weenats_codegen.parser.walk import Schema
+    from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.shapes import Shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +130,6 @@ class Operation:
     timeout: float | None
 
     @property
-    def payload_type(self) -> str:
-        """The payload in the descriptor."""
-        return self.payload or "NoneType"
-
-    @property
-    def result_type(self) -> str:
-        """The result in the descriptor."""
-        return "NoneType" if self.result == "None" else self.result
-
-    @property
     def emitted(self) -> str:
         """The names of the events, separated by commas."""
         return ", ".join(event.name for event in self.emits)
@@ -163,7 +154,8 @@ class Contract:
         commands: The commands.
         queries: The queries.
         events: The events.
-        schema: All schemas: `{"$defs": {class name: schema}}`.
+        bundle: All schemas.
+        shapes: Their shapes, which become the models.
     """
 
     file: str
@@ -180,7 +172,8 @@ class Contract:
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
-    schema: Schema
+    bundle: Bundle
+    shapes: Shapes
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -190,8 +183,25 @@ class Contract:
     @property
     def models(self) -> tuple[str, ...]:
         """The names of the models."""
-        definitions = self.schema["$defs"]
-        return tuple(definitions) if isinstance(definitions, dict) else ()
+        return tuple(self.shapes.definitions)
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The names of the schemas that the model alone does not enforce, sorted."""
+        return tuple(name for name in self.bundle.roots if not self.shapes.is_exact(name))
+
+    def descriptor(self, kind: str) -> str:
+        """Return the source of a type in the descriptor of an operation or event.
+
+        Args:
+            kind: The type of a payload, a result and so on, as an `Operation` has it.
+        """
+        if kind in {"", "None"}:
+            return "NoneType"
+        name = kind.removeprefix("Entity[").removesuffix("]")
+        if name in self.judged:
+            return f'Schema[{kind}]({kind}, JSON_SCHEMAS["{name}"])'
+        return kind if kind != name or self.shapes.is_class(name) else f"Schema[{kind}]({kind})"
 
     @property
     def digest(self) -> str:
@@ -208,7 +218,7 @@ class Contract:
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
             "events": {event.name: event.data for event in self.events},
-            "schema": without_descriptions(self.schema),
+            "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""Operations: what they refer to is declared, their limits and models are usable."""
+"""Operations: what they refer to is declared, and their limits are usable."""
 
 import difflib
 import keyword
@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from weenats_codegen import reserved
-from weenats_codegen.lint.values import number
 from weenats_codegen.naming import package_name
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
-from weenats_codegen.parser.keywords import COMBINING, OBJECT
-from weenats_codegen.parser.source import Source
-from weenats_codegen.parser.walk import Node, Schema, contract_schemas, entries
+from weenats_codegen.parser.walk import Node, entries
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),
@@ -46,24 +43,11 @@ def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
     for section in ("commands", "queries"):
         for operation in contract.get(section).members.values():
             limit = operation.get("rateLimit")
-            burst = number(limit, "burst")
-            if burst is not None and burst < (number(limit, "maxRequestsPerSecond") or 0):
+            burst = _number(limit, "burst")
+            if burst is not None and burst < (_number(limit, "maxRequestsPerSecond") or 0):
                 yield limit.diagnostic(
                     "is less than maxRequestsPerSecond", "use at least that number", "burst"
                 )
-
-
-def check_models(source: Source) -> Iterator[Diagnostic]:
-    """Yield payloads, results and the like that are not objects, to which members can be added."""
-    for schema in contract_schemas(source.root):
-        if schema.location.pointer.startswith("/$defs/"):
-            continue
-        found = source.follow(schema)
-        if found is not None and found.mapping and not _is_class(found.mapping):
-            yield schema.diagnostic(
-                "is not an object with named members",
-                "use type: object, with the value as one of its properties",
-            )
 
 
 def check_package(contract: Node) -> Iterator[Diagnostic]:
@@ -85,9 +69,7 @@ def check_package(contract: Node) -> Iterator[Diagnostic]:
         )
 
 
-def _is_class(schema: Schema) -> bool:
-    if "allOf" in schema:
-        return True
-    named = "properties" in schema or schema.get("additionalProperties") is False
-    named = named or schema.keys().isdisjoint({*OBJECT, *COMBINING})  # check_object reports it
-    return schema.get("type") == "object" and named and "patternProperties" not in schema
+def _number(members: Node, key: str) -> float | None:
+    """Return a member that is a number, None if it is absent or not a number."""
+    value = members.mapping.get(key)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,22 +1,23 @@
-"""Every `$ref` must refer to a schema, and not only to other `$ref`s in a circle."""
+"""References in service.yaml that no message needs: they must lead to a schema all the same."""
 
 from collections.abc import Iterator
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
-from weenats_codegen.parser.refs import target
+from weenats_codegen.parser.dialects import Ref, translated
 from weenats_codegen.parser.source import Source
-from weenats_codegen.parser.walk import Node, walk
 
 
-def check_references(source: Source, schema: Node) -> Iterator[Diagnostic]:
-    """Yield the `$ref`s in a schema that refer to no schema."""
-    for part in walk(schema):
-        if part.ref is None:
+def check_references(source: Source) -> Iterator[Diagnostic]:
+    """Yield the references in service.yaml that lead to no schema.
+
+    Schema files may have others: what no message needs may be missing there.
+    """
+    for place in source.resources.schemas:
+        if place.node.location.file != source.root.location.file or not place.node.mapping:
             continue
-        location = part.location.child("$ref")
-        try:
-            # The reader reports the files that it could not read.
-            if target(source.folder, location, part.ref).file in source.files:
-                source.resolve(location, part.ref)
-        except ContractError as error:
-            yield from error.diagnostics
+        ref = translated(place.node, place.context.dialect).get("$ref")
+        if isinstance(ref, Ref):
+            try:
+                source.resources.resolve(place.context, ref)
+            except ContractError as error:
+                yield from error.diagnostics

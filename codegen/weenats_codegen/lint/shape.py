@@ -4,9 +4,9 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 
-from weenats_codegen.lint.validation import ValidationError, errors
+from weenats_codegen.lint.validation import Violation, violations
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
 from weenats_codegen.parser.walk import Node
 from weenats_codegen.resources import service_meta_schema
@@ -56,9 +56,9 @@ _MESSAGES: Final = {
 
 def check_shape(contract: Node) -> Iterator[Diagnostic]:
     """Yield what the meta-schema refuses; the schemas inside the contract are not checked here."""
-    meta = json.loads(service_meta_schema(), object_hook=_anchored)
+    meta = json.loads(service_meta_schema())
     meta["$defs"]["schema"] = True
-    for error in errors(meta, contract.value):
+    for error in violations(meta, contract.value):
         if error.is_name:
             message, remedy = _NAME
             yield contract.diagnostic(
@@ -77,13 +77,7 @@ def check_shape(contract: Node) -> Iterator[Diagnostic]:
             )
 
 
-def _anchored(schema: dict[str, Any]) -> dict[str, Any]:
-    """Make `$` match only the very end: in Python a final line break may follow it."""
-    pattern = schema.get("pattern")
-    return {**schema, "pattern": f"{pattern[:-1]}\\Z"} if isinstance(pattern, str) else schema
-
-
-def _check_required(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+def _check_required(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     for name in error.expected:
         if name not in error.value:
             about = error.schema.get("properties", {}).get(name, {}).get("description", "")
@@ -91,7 +85,7 @@ def _check_required(contract: Node, error: ValidationError) -> Iterator[Diagnost
             yield contract.diagnostic(f"the member {name} is missing", remedy, *error.path)
 
 
-def _check_unknown(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+def _check_unknown(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     known: list[str] = sorted(error.schema["properties"])
     for name in error.value:
         if name in known:
@@ -105,12 +99,12 @@ def _check_unknown(contract: Node, error: ValidationError) -> Iterator[Diagnosti
         yield contract.diagnostic(message, remedy, *error.path, name)
 
 
-def _check_pattern(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+def _check_pattern(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     message, remedy = _pattern_text(error)
     yield contract.diagnostic(f"{quoted(error.value)} {message}", remedy, *error.path)
 
 
-def _check_type(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
+def _check_type(contract: Node, error: Violation) -> Iterator[Diagnostic]:
     remedy = f"use {_TYPES[error.expected]}"
     if error.expected == "string" and type(error.value) in {int, float}:
         text = quoted(error.value)
@@ -119,7 +113,7 @@ def _check_type(contract: Node, error: ValidationError) -> Iterator[Diagnostic]:
     yield contract.diagnostic(f"is {_kind(error.value)}", remedy, *error.path)
 
 
-_CHECKS: Final[dict[str, Callable[[Node, ValidationError], Iterator[Diagnostic]]]] = {
+_CHECKS: Final[dict[str, Callable[[Node, Violation], Iterator[Diagnostic]]]] = {
     "required": _check_required,
     "additionalProperties": _check_unknown,
     "pattern": _check_pattern,
@@ -128,7 +122,7 @@ _CHECKS: Final[dict[str, Callable[[Node, ValidationError], Iterator[Diagnostic]]
 """The keywords of the meta-schema whose messages depend on more than their value."""
 
 
-def _pattern_text(error: ValidationError) -> tuple[str, str]:
+def _pattern_text(error: Violation) -> tuple[str, str]:
     """Return the message and the remedy for a string that does not match its pattern."""
     names = [step for step in error.path if isinstance(step, str)]
     return _PATTERNS.get(names[-1], _NAME)

@@ -1,15 +1,27 @@
-"""Validation by jsonschema, whose type stubs leave half of it unknown to strict type checkers."""
+"""Validation by jsonschema-rs: what a value breaks, and where."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final, NamedTuple
 
-from jsonschema import Draft202012Validator
+import jsonschema_rs
 from pydantic import JsonValue
 
-_Validator: Final = cast("Any", Draft202012Validator)
+from weenats_codegen.parser.dialects import DRAFT_4, DRAFT_6, DRAFT_7, DRAFT_2019, DRAFT_2020
+
+_VALIDATORS: Final = {
+    DRAFT_4.draft: jsonschema_rs.Draft4Validator,
+    DRAFT_6.draft: jsonschema_rs.Draft6Validator,
+    DRAFT_7.draft: jsonschema_rs.Draft7Validator,
+    DRAFT_2019.draft: jsonschema_rs.Draft201909Validator,
+    DRAFT_2020.draft: jsonschema_rs.Draft202012Validator,
+}
+_URIS: Final = {
+    dialect.draft: dialect.uri for dialect in (DRAFT_4, DRAFT_6, DRAFT_7, DRAFT_2019, DRAFT_2020)
+}
 
 
-class ValidationError(NamedTuple):
+class Violation(NamedTuple):
     """A keyword of a schema that a value does not satisfy.
 
     Attributes:
@@ -26,27 +38,44 @@ class ValidationError(NamedTuple):
     expected: Any
     schema: dict[str, Any]
     value: Any
-    is_name: bool
+    is_name: bool = False
 
 
-def errors(schema: Mapping[str, Any], value: JsonValue) -> Iterator[ValidationError]:
-    """Yield the errors of a value."""
-    for error in _Validator(schema).iter_errors(value):
-        yield ValidationError(
-            path=tuple(error.absolute_path),
-            keyword=error.validator,
-            expected=error.validator_value,
-            schema=error.schema,
-            value=error.instance,
-            is_name="propertyNames" in error.absolute_schema_path,
-        )
+def violations(schema: dict[str, Any], value: JsonValue) -> Iterator[Violation]:
+    """Yield what a value breaks.
+
+    Args:
+        schema: A schema of draft 2020-12.
+        value: The value.
+    """
+    for error in jsonschema_rs.Draft202012Validator(schema, offline=True).iter_errors(value):
+        yield _violation(schema, error)
 
 
-def schema_errors(schema: JsonValue) -> Iterator[ValidationError]:
-    """Yield the errors of a schema according to JSON Schema 2020-12."""
-    return errors(_Validator.META_SCHEMA, schema)
+def schema_violations(schema: JsonValue, draft: int) -> Iterator[Violation]:
+    """Yield what makes a schema an invalid one.
+
+    Args:
+        schema: The schema.
+        draft: The number of its draft in jsonschema-rs.
+    """
+    validator = _meta_validator(draft)
+    if not validator.is_valid(schema):
+        for error in validator.iter_errors(schema):
+            path, kind = tuple(error.instance_path), error.kind
+            yield Violation(path, kind.name, kind.value, {}, error.instance)
 
 
-def is_valid(schema: JsonValue, value: JsonValue) -> bool:
-    """Return whether a valid schema accepts a value."""
-    return bool(_Validator(schema).is_valid(value))
+def _violation(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> Violation:
+    path = tuple(error.instance_path)
+    steps = [str(step) for step in error.schema_path]
+    if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.PropertyNames):
+        return Violation(path, "propertyNames", None, {}, error.kind.error.instance, is_name=True)
+    for step in steps[:-1]:
+        schema = schema[step]
+    return Violation(path, steps[-1], schema[steps[-1]], schema, error.instance)
+
+
+@cache
+def _meta_validator(draft: int) -> jsonschema_rs.Validator:
+    return _VALIDATORS[draft]({"$ref": _URIS[draft]}, offline=True)

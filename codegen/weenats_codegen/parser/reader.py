@@ -1,80 +1,55 @@
-"""The files of one contract: each is read once, and none outside the contract's folder."""
+"""Files below a root folder: each is read once, and none outside the folder is opened."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
-from weenats_codegen.parser.refs import target
-from weenats_codegen.parser.syntax import MAX_BYTES, parse
-from weenats_codegen.parser.walk import Node, contract_schemas, walk
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.syntax import MAX_BYTES, SUFFIXES, parse
+from weenats_codegen.parser.walk import Node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Reader:
-    """Reads a service.yaml and every schema file that a `$ref` reaches from there.
+    """Reads files below a folder.
 
     Attributes:
-        files: The content of each file, by its path as the user knows it.
-        diagnostics: The errors in the files, and the `$ref`s to files that cannot be read.
+        root: The folder.
+        files: The content of each file that could be read, by its path as the user knows it.
+        diagnostics: What is wrong with each file that was opened, by its path.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Initialize a reader that has read nothing yet."""
-        self.files: dict[str, Node] = {}
-        self.diagnostics: list[Diagnostic] = []
-        self._folder = folder
-        self._seen: set[str] = set()
-
-    def read_contract(self, name: str) -> Node | None:
-        """Read service.yaml and every file that it reaches.
+    def __init__(self, root: Path) -> None:
+        """Initialize a reader that has read nothing yet.
 
         Args:
-            name: The name of the file in the contract's folder.
-
-        Returns:
-            The content of service.yaml, None if it cannot be read.
+            root: The folder; nothing outside it is opened, whether by `..` or by a link.
         """
-        location = Location((self._folder / name).as_posix())
-        refusal = self._refusal(location.file)
-        if refusal is not None:
-            self.diagnostics.append(Diagnostic(location, *refusal))
-            return None
-        root = self._read(location.file)
-        if root is not None:
-            self._read_references(contract_schemas(root))
-        return root
+        self.root = root
+        self.files: dict[str, Node] = {}
+        self.diagnostics: dict[str, tuple[Diagnostic, ...]] = {}
 
-    def _read_references(self, schemas: Iterable[Node]) -> None:
-        # A list instead of recursion: a chain of files may be longer than Python's stack.
-        pending = list(schemas)
-        while pending:
-            for schema in walk(pending.pop()):
-                file = None if schema.ref is None else self._file(schema, schema.ref)
-                if file is not None:
-                    pending.append(file)
+    def path(self, relative: str) -> str:
+        """Return the path of a file as the user knows it.
 
-    def _file(self, schema: Node, ref: str) -> Node | None:
-        """Read the file that a `$ref` refers to, unless that was done before."""
-        location = schema.location.child("$ref")
+        Args:
+            relative: Its path relative to the folder.
+        """
+        return (self.root / relative).as_posix()
+
+    def refusal(self, relative: str) -> tuple[str, str] | None:
+        """Return why a file must not be opened, and what to do about it.
+
+        Args:
+            relative: Its path relative to the folder.
+        """
         try:
-            file = target(self._folder, location, ref).file
-        except ContractError as error:
-            self.diagnostics += error.diagnostics
-            return None
-        if file in self._seen:
-            return None
-        refusal = self._refusal(file)
-        if refusal is not None:
-            # The file is not marked as seen: it is reported at each $ref to it.
-            message = f"the $ref {quoted(ref)} refers to a file that {refusal[0]}"
-            self.diagnostics.append(Diagnostic(location, message, refusal[1]))
-            return None
-        return self._read(file)
-
-    def _refusal(self, file: str) -> tuple[str, str] | None:
-        """Return why a file must not be opened, and what to do about it."""
-        try:
-            real = Path(file).resolve()
-            if not real.is_relative_to(self._folder.resolve()):
+            real = (self.root / relative).resolve()
+            if not real.is_relative_to(self.root.resolve()):
                 return "is a link out of the contract's folder", "put the file itself there"
             if not real.exists():
                 return "does not exist", "correct the path, or create the file"
@@ -84,8 +59,15 @@ class Reader:
             return "cannot be accessed", "fix its permissions or links"
         return None
 
-    def _read(self, file: str) -> Node | None:
-        self._seen.add(file)
+    def read(self, relative: str) -> Node | None:
+        """Return the content of a file, None if it cannot be read.
+
+        Args:
+            relative: Its path relative to the folder; `refusal` returned None for it.
+        """
+        file = self.path(relative)
+        if file in self.diagnostics:
+            return self.files.get(file)
         location = Location(file)
         try:
             with Path(file).open("rb") as stream:
@@ -93,11 +75,25 @@ class Reader:
             parsed = parse(file, content)
         except OSError as error:
             message = f"cannot be read ({error.strerror})"
-            self.diagnostics.append(Diagnostic(location, message, "fix its permissions"))
+            self.diagnostics[file] = (Diagnostic(location, message, "fix its permissions"),)
             return None
         except ContractError as error:
-            self.diagnostics += error.diagnostics
+            self.diagnostics[file] = error.diagnostics
             return None
-        self.diagnostics += parsed.diagnostics
+        self.diagnostics[file] = parsed.diagnostics
         self.files[file] = Node(location, parsed.value)
         return self.files[file]
+
+    def others(self) -> Iterator[str]:
+        """Yield the JSON and YAML files that were not opened yet, by their relative paths."""
+        found: list[str] = []
+        for folder, folders, names in os.walk(self.root):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [
+                (Path(folder) / name).relative_to(self.root).as_posix()
+                for name in names
+                if name.endswith(SUFFIXES)
+            ]
+        for relative in sorted(found):
+            if self.path(relative) not in self.diagnostics and self.refusal(relative) is None:
+                yield relative

@@ -1,60 +1,95 @@
-"""What a `$ref` may be: a schema file in the contract's own folder, or a named schema in one."""
+"""URIs of schemas: base URIs, references, and the files below a root folder that they name."""
+
+from __future__ import annotations
 
 import posixpath
 import re
-from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote, urljoin
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax import SUFFIXES
 
-_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+FILES: Final = "contract:///"
+"""The base URI of the files: what follows is a path relative to the root folder."""
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
-_FRAGMENT: Final = re.compile(r"(/\$defs/[^/]+)?")
 _INSIDE: Final = "put the schema in a file in the contract's folder and use its relative path"
 
 
-def target(folder: Path, location: Location, ref: str) -> Location:
-    """Return the location that a `$ref` refers to, without opening any file.
+class InvalidReferenceError(Exception):
+    """A reference is not valid.
 
-    Args:
-        folder: The contract's folder.
-        location: The place of the `$ref`.
-        ref: Its value.
-
-    Raises:
-        ContractError: The `$ref` is a URL, leaves the folder, or has a fragment other than
-            `#/$defs/NAME`.
+    Attributes:
+        message: What is wrong with it.
+        remedy: How to fix it.
     """
 
-    def error(message: str, remedy: str = _INSIDE) -> ContractError:
-        return ContractError([Diagnostic(location, f"the $ref {quoted(ref)} {message}", remedy)])
+    def __init__(self, message: str, remedy: str = _INSIDE) -> None:
+        """Initialize the exception."""
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
 
-    raw_path, _, raw_fragment = ref.partition("#")
+
+def file_uri(path: str) -> str:
+    """Return the URI of a file, given its path relative to the root folder."""
+    return FILES + quote(path)
+
+
+def is_absolute(ref: str) -> bool:
+    """Return whether a reference is a URI and not relative to one."""
+    return _SCHEME.match(ref) is not None
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Return a URI or reference without its fragment, and the decoded fragment."""
+    start, _, fragment = uri.partition("#")
+    return start, unquote(fragment)
+
+
+def join(base: str, ref: str) -> str:
+    """Return the URI that a reference without a fragment names (RFC 3986).
+
+    Args:
+        base: The base URI.
+        ref: The reference.
+    """
+    if not ref:
+        return base
+    if is_absolute(ref):
+        return ref
+    scheme, colon, rest = base.partition(":")
+    # urljoin knows the schemes whose paths are hierarchical; every other one is treated alike.
+    return scheme + colon + urljoin(f"http:{rest}", ref).removeprefix("http:")
+
+
+def path_of(base: str, ref: str) -> str:
+    """Return the path of the file that a relative reference names, relative to the root folder.
+
+    Args:
+        base: The URI of the file with the reference, as `file_uri` returns it.
+        ref: The reference, without a fragment.
+
+    Raises:
+        InvalidReferenceError: The reference is a URL, leaves the root folder, or is not the name
+            of a JSON or YAML file.
+    """
     # Percent-encoding must not hide anything from the checks below.
-    path, fragment = unquote(raw_path), unquote(raw_fragment)
-    if scheme := _SCHEME.match(path):
-        raise error("is a file: URL" if scheme[1].lower() == "file" else "is a URL")
+    path = unquote(ref)
+    if is_absolute(path):
+        is_file = path.lower().startswith("file:")
+        raise InvalidReferenceError("is a file: URL" if is_file else "is a URL")
     if path.startswith("/") or "\\" in path or _DRIVE.match(path):
-        raise error("is an absolute path")
-    if "?" in raw_path or not path.isprintable():
-        raise error("is not a valid file path")
-    if not _FRAGMENT.fullmatch(fragment):
-        raise error(
-            "refers to a place inside a schema",
-            "move that schema to $defs and refer to '#/$defs/NAME'",
-        )
-    if not path:
-        return Location(location.file, fragment)
-    root = PurePosixPath(folder.as_posix())
-    base = PurePosixPath(location.file).relative_to(root).parent
-    found = PurePosixPath(posixpath.normpath(base / path))
-    if found.parts[:1] == ("..",):
-        raise error("leads out of the contract's folder")
-    if found.suffix not in SUFFIXES:
-        raise error(
+        raise InvalidReferenceError("is an absolute path")
+    if "?" in ref or not path.isprintable():
+        raise InvalidReferenceError("is not a valid file path")
+    folder = posixpath.dirname(unquote(base.removeprefix(FILES)))
+    found = posixpath.normpath(posixpath.join(folder, path))
+    if found == ".." or found.startswith("../"):
+        raise InvalidReferenceError("leads out of the contract's folder")
+    if not found.endswith(SUFFIXES):
+        raise InvalidReferenceError(
             "is not the name of a JSON or YAML file",
             f"refer to a file whose name ends in {', '.join(SUFFIXES)}",
         )
-    return Location((root / found).as_posix(), fragment)
+    return found

@@ -1,26 +1,24 @@
-"""A contract folder -> its service.yaml and every schema file that it reaches.
+"""A contract folder -> its service.yaml and the schemas that it uses.
 
 Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
-from weenats_codegen.parser.keywords import is_library
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.reader import Reader
-from weenats_codegen.parser.refs import target
-from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.resources import Resources
+from weenats_codegen.parser.walk import contract_schemas
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
-_CIRCLE: Final = Node(Location("circle"), None)
-_BROKEN: Final = Node(Location("broken"), None)
-"""What chains of `$ref`s without an end lead to."""
+    from weenats_codegen.parser.walk import Node
+
 _START: Final = "begin with `weenats new NAME`"
 _ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
 
@@ -32,88 +30,20 @@ class Source:
     Attributes:
         folder: The contract's folder.
         root: The content of service.yaml (or .yml, .json).
-        files: The content of service.yaml and of each schema file that a `$ref` reaches, by path.
-        diagnostics: The errors that were found while reading.
+        resources: Its schemas, and those of the files that they refer to.
     """
 
     folder: Path
     root: Node
-    files: Mapping[str, Node]
-    diagnostics: tuple[Diagnostic, ...] = ()
-    _ends: dict[Location, Node] = field(
-        default_factory=dict[Location, Node], init=False, repr=False, compare=False
-    )
-
-    def resolve(self, location: Location, ref: str) -> Node:
-        """Return the schema that a `$ref` refers to.
-
-        Args:
-            location: The place of the `$ref`.
-            ref: Its value.
-
-        Raises:
-            ContractError: There is no schema, or it is only a `$ref` in a circle of `$ref`s.
-        """
-        found = self._find(location, ref)
-        if self._end(found) is _CIRCLE:
-            message = f"the $ref {quoted(ref)} leads to a circle of $refs"
-            remedy = "write the schema out in one of them"
-            raise ContractError([Diagnostic(location, message, remedy)])
-        return found
-
-    def follow(self, schema: Node) -> Node | None:
-        """Return the schema at the end of a chain of `$ref`s, None if there is none."""
-        end = self._end(schema)
-        return None if end is _CIRCLE or end is _BROKEN else end
-
-    def _end(self, schema: Node) -> Node:
-        """Return the end of a chain of `$ref`s; each step is taken once for all chains."""
-        passed: dict[Location, None] = {}
-        end = schema
-        while (ref := end.ref) is not None:
-            if end.location in self._ends:
-                end = self._ends[end.location]
-            elif end.location in passed:
-                end = _CIRCLE
-            else:
-                passed[end.location] = None
-                try:
-                    end = self._find(end.location.child("$ref"), ref)
-                except ContractError:  # reported for that $ref
-                    end = _BROKEN
-        self._ends.update(dict.fromkeys(passed, end))
-        return end
-
-    def _find(self, location: Location, ref: str) -> Node:
-        """Take one step along a `$ref`."""
-
-        def error(message: str, remedy: str) -> ContractError:
-            text = f"the $ref {quoted(ref)} {message}"
-            return ContractError([Diagnostic(location, text, remedy)])
-
-        wanted = target(self.folder, location, ref)
-        name = Path(wanted.file).relative_to(self.folder).as_posix()
-        found = self.files.get(wanted.file)
-        if found is None:
-            raise error("refers to a file that was not read", "correct the $ref")
-        if found is self.root and not wanted.pointer:
-            remedy = "refer to '#/$defs/NAME', or to a schema file"
-            raise error(f"refers to {name}, which is not a schema", remedy)
-        if not wanted.pointer and is_library(found.mapping):
-            remedy = "refer to one of its $defs, such as 'file.json#/$defs/NAME'"
-            raise error("refers to a file that has only definitions", remedy)
-        for step in wanted.pointer.split("/")[1:]:
-            key = step.replace("~1", "/").replace("~0", "~")
-            if key not in found.mapping:
-                entry = wanted.pointer.rpartition("/")[2]
-                remedy = f"add {entry} to the $defs of {name}, or correct the $ref"
-                raise error("refers to a schema that does not exist", remedy)
-            found = found.get(key)
-        return found
+    resources: Resources
 
 
-def load(folder: Path) -> Source:
-    """Read a contract folder.
+def load(folder: Path, root: Path | None = None) -> Source:
+    """Read the service.yaml of a contract; the files it refers to are read when they are resolved.
+
+    Args:
+        folder: The contract's folder.
+        root: The folder that references may not leave; by default that of the contract.
 
     Raises:
         ContractError: It has no service.yaml, several, or one that cannot be read at all.
@@ -125,11 +55,18 @@ def load(folder: Path) -> Source:
         location = Location((folder / names[0]).as_posix())
         message = f"exists together with {' and '.join(names[1:])}"
         raise ContractError([Diagnostic(location, message, "keep one of them")])
-    reader = Reader(folder)
-    root = reader.read_contract(names[0])
-    if root is None:
-        raise ContractError(reader.diagnostics)
-    return Source(folder, root, reader.files, tuple(reader.diagnostics))
+    reader = Reader(root or folder)
+    relative = (folder / names[0]).relative_to(reader.root).as_posix()
+    location = Location(reader.path(relative))
+    refusal = reader.refusal(relative)
+    if refusal is not None:
+        raise ContractError([Diagnostic(location, *refusal)])
+    content = reader.read(relative)
+    if content is None:
+        raise ContractError(reader.diagnostics[location.file])
+    resources = Resources(reader)
+    resources.add_contract(content, contract_schemas(content))
+    return Source(folder, content, resources)
 
 
 def find_contracts(paths: Sequence[Path]) -> list[Path]:

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, Self
 
 from pydantic import JsonValue
 
-from weenats_codegen.parser import keywords
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
 
 Schema = dict[str, "JsonValue"]
@@ -64,6 +63,17 @@ class Node(NamedTuple):
             found = found._child(key, found.mapping.get(key))
         return found
 
+    def step(self, key: str) -> Self | None:
+        """Return the nested value at one step of a JSON pointer, None if there is none.
+
+        Args:
+            key: The key of a mapping, or the index of a list.
+        """
+        if isinstance(self.value, list):
+            is_index = key.isascii() and key.isdigit() and int(key) < len(self.value)
+            return self._child(int(key), self.value[int(key)]) if is_index else None
+        return self._child(key, self.mapping[key]) if key in self.mapping else None
+
     def diagnostic(self, message: str, remedy: str, *steps: str | int) -> Diagnostic:
         """Return a diagnostic for this value, or for the nested one that `steps` lead to."""
         return Diagnostic(self.location.child(*steps), message, remedy)
@@ -86,21 +96,3 @@ def contract_schemas(contract: Node) -> Iterator[Node]:
     for section, keys in OPERATION_SCHEMAS.items():
         for entry in contract.get(section).members.values():
             yield from (entry.get(key) for key in keys if key in entry.mapping)
-
-
-def parts(schema: Node) -> Iterator[Node]:
-    """Yield the schemas directly inside a schema; values of enums and examples are not schemas."""
-    for key in keywords.ONE:
-        if key in schema.mapping:
-            yield schema.get(key)
-    for key in keywords.MANY:
-        yield from schema.get(key).items
-    for key in keywords.NAMED:
-        yield from schema.get(key).members.values()
-
-
-def walk(schema: Node) -> Iterator[Node]:
-    """Yield a schema and every schema inside it."""
-    yield schema
-    for part in parts(schema):
-        yield from walk(part)

@@ -4,22 +4,32 @@ import ast
 from collections.abc import Container, Iterator, Mapping
 from typing import Final
 
-from pydantic import JsonValue
-
-from weenats_codegen.parser.walk import Schema
+from weenats_codegen.ir.shapes.grammar import Schema, is_any, is_class, ref_name, types_of
+from weenats_codegen.render.edits import Lines
 
 _IMPORTS: Final = "from typing import Annotated\nfrom weenats.model import OMIT_NONE\n"
-_DEFINITIONS: Final = "#/$defs/"
 
 
-def refuses_null(schema: JsonValue, definitions: Mapping[str, Schema]) -> bool:
-    """Return whether a schema provably refuses null.
+def refuses_null(shape: Schema, shapes: Mapping[str, Schema]) -> bool:
+    """Return whether a shape refuses null.
 
     Args:
-        schema: The schema.
-        definitions: The definitions that it may refer to, by name.
+        shape: The shape.
+        shapes: The definitions that it may refer to, by name.
     """
-    return _refuses_null(schema, definitions, frozenset())
+    pending = [shape]
+    visited: set[str] = set()
+    while pending:
+        part = pending.pop()
+        name = ref_name(part)
+        if name and name not in visited:
+            visited.add(name)
+            pending.append(shapes[name])
+        elif "anyOf" in part:
+            pending += part["anyOf"]
+        elif not name and _accepts_null(part):
+            return False
+    return True
 
 
 def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
@@ -29,46 +39,20 @@ def omit_none(source: str, fields: Container[tuple[str, str]]) -> str:
         source: The module as datamodel-code-generator wrote it.
         fields: The classes and attributes whose schemas refuse null.
     """
-    data = source.encode()
-    starts = [0]
-    for line in data.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    lines = Lines(source)
     edits = [
-        (starts[line - 1] + column, starts[end_line - 1] + end_column, text)
+        edit
         for field in _optional_fields(ast.parse(source), fields)
-        for line, column, end_line, end_column, text in _edits(field)
+        for edit in _edits(field, lines)
     ]
-    for start, end, text in sorted(edits, reverse=True):
-        data = data[:start] + text.encode() + data[end:]
-    return f"{_IMPORTS if edits else ''}{data.decode()}"
+    return f"{_IMPORTS if edits else ''}{lines.edited(edits)}"
 
 
-def _refuses_null(
-    schema: JsonValue, definitions: Mapping[str, Schema], visited: frozenset[str]
-) -> bool:
-    if not isinstance(schema, dict):
-        return schema is False
-    kinds, values, reference = schema.get("type"), schema.get("enum"), schema.get("$ref")
-    if isinstance(kinds, str | list) and "null" not in (
-        [kinds] if isinstance(kinds, str) else kinds
-    ):
-        return True
-    if isinstance(values, list) and None not in values:
-        return True
-    if schema.get("const") is not None:
-        return True
-    if isinstance(reference, str) and reference not in visited:
-        target = definitions.get(reference.removeprefix(_DEFINITIONS))
-        if _refuses_null(target or {}, definitions, visited | {reference}):
-            return True
-
-    def refusing(keyword: str) -> Iterator[bool]:
-        parts = schema.get(keyword)
-        for part in parts if isinstance(parts, list) else ():
-            yield _refuses_null(part, definitions, visited)
-
-    alternatives = [list(refusing(keyword)) for keyword in ("anyOf", "oneOf")]
-    return any(refusing("allOf")) or any(each and all(each) for each in alternatives)
+def _accepts_null(shape: Schema) -> bool:
+    """Return whether a shape that is neither a reference nor a union accepts null."""
+    if "enum" in shape:
+        return None in shape["enum"]
+    return is_any(shape) or ("null" in types_of(shape) and not is_class(shape))
 
 
 def _optional_fields(
@@ -99,23 +83,16 @@ def _has_none(kind: ast.expr) -> bool:
             return False
 
 
-def _edits(field: ast.AnnAssign) -> Iterator[tuple[int, int, int, int, str]]:
-    """Yield what replaces a part of a field: its lines and columns, and the text."""
+def _edits(field: ast.AnnAssign, lines: Lines) -> Iterator[tuple[int, int, str]]:
+    """Yield what replaces a part of a field."""
     kind = field.annotation
     for node in ast.walk(field):
         if isinstance(node, ast.Name) and node.id == "MISSING":
-            yield *_place(node), "None"
-    line, column, end_line, end_column = _place(kind)
+            yield *lines.span(node), "None"
+    start, end = lines.span(kind)
     match kind:
         case ast.Subscript(ast.Name("Annotated")):
-            yield end_line, end_column - 1, end_line, end_column - 1, ", OMIT_NONE"
+            yield end - 1, end - 1, ", OMIT_NONE"
         case _:
-            yield line, column, line, column, "Annotated["
-            yield end_line, end_column, end_line, end_column, ", OMIT_NONE]"
-
-
-def _place(node: ast.expr) -> tuple[int, int, int, int]:
-    end_line, end_column = node.end_lineno, node.end_col_offset
-    if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-        raise ValueError(node)
-    return node.lineno, node.col_offset, end_line, end_column
+            yield start, start, "Annotated["
+            yield end, end, ", OMIT_NONE]"

@@ -9,7 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
 from weenats_codegen.render import literals
-from weenats_codegen.render.models import render_models
+from weenats_codegen.render.json_schemas import render_json_schemas
+from weenats_codegen.render.models import deprecated_classes, render_models
 from weenats_codegen.reserved import MARK
 
 HANDLERS: Final = "handlers.py"
@@ -27,6 +28,8 @@ _MODULES: Final = (
     *STUBS,
 )
 _MAX_PATH_LENGTH: Final = 60
+_DEPRECATED: Final = "# pyright: reportDeprecated=false"
+"""Allows generated code to use the classes of schemas that are deprecated."""
 
 
 def render(contract: Contract) -> dict[str, str]:
@@ -36,6 +39,9 @@ def render(contract: Contract) -> dict[str, str]:
         UnsupportedSchemaError: No models can be generated from the contract's schemas.
     """
     header = f"{MARK}{source_of(contract)}. Do not edit."
+    has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
+    if has_deprecated:
+        header += f"\n{_DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
     constants = ["CONTRACT", *operations, *(event.constant for event in contract.events)]
     errors = [error.class_name for error in contract.errors]
@@ -44,6 +50,7 @@ def render(contract: Contract) -> dict[str, str]:
         "header": header,
         "constants": constants,
         "errors": errors,
+        "pyright": _DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
             "sync_client": [contract.sync_client],
@@ -55,9 +62,9 @@ def render(contract: Contract) -> dict[str, str]:
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
-    files["models.py"] = render_models(
-        contract.schema, base_class="weenats.model.Model", header=f"{header}\n{title}\n"
-    )
+    files["models.py"] = render_models(contract.shapes.definitions, header=f"{header}\n{title}\n")
+    if contract.judged:
+        files["json_schemas.py"] = render_json_schemas(contract, header)
     files["py.typed"] = ""
     return files
 

@@ -1,33 +1,49 @@
 """Rewrites generated models: docstrings, long strings, unions and defaults."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 from weenats_codegen.naming import words
+from weenats_codegen.render.edits import Lines
 from weenats_codegen.render.literals import docstring, string
 
+_DEPRECATED: Final = "Deprecated."
+_NEEDLESS: Final = frozenset({"use_attribute_docstrings", "arbitrary_types_allowed"})
+"""Settings that datamodel-code-generator writes, and that models do not need."""
 
-def postprocess(source: str, descriptions: Sequence[str]) -> str:
+
+def deprecation(description: str) -> str:
+    """Return the text of the warning of a deprecated schema: a first sentence, or a usual one."""
+    first, _, _ = " ".join(description.split()).partition(". ")
+    return f"{first.rstrip('.')}." if first else _DEPRECATED
+
+
+def postprocess(
+    source: str, descriptions: Sequence[str], deprecated: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Return the source of a module of models as people read it.
 
     Args:
         source: The module as datamodel-code-generator wrote it.
-        descriptions: The texts of the docstrings, for which the source has their numbers.
+        descriptions: The texts of docstrings and warnings, for which the source has their numbers.
+        deprecated: The classes that are deprecated, with the text of the warning.
     """
-    return str(_Rewriter(source, descriptions))
+    return str(_Rewriter(_with_bars(source), descriptions, deprecated))
 
 
 class _Rewriter:
     """Collects edits of a module, so that everything else is kept as it is."""
 
-    def __init__(self, source: str, descriptions: Sequence[str]) -> None:
-        self._data = source.encode()
+    def __init__(
+        self, source: str, descriptions: Sequence[str], deprecated: Mapping[str, str]
+    ) -> None:
+        self._lines = Lines(source)
         self._descriptions = descriptions
+        self._deprecated = deprecated
         self._edits: list[tuple[int, int, str]] = []
-        self._starts = [0]
-        for line in self._data.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
-        self._import = ""
+        self._imports = "from typing_extensions import deprecated\n" if deprecated else ""
         for statement in ast.parse(source).body:
             if isinstance(statement, ast.ClassDef):
                 self._rewrite_class(statement)
@@ -35,18 +51,19 @@ class _Rewriter:
                 self._rewrite_statement(statement, indent=0)
 
     def __str__(self) -> str:
-        data = self._data
-        for start, end, text in sorted(self._edits, reverse=True):
-            data = data[:start] + text.encode() + data[end:]
-        return self._import + data.decode()
+        return self._imports + self._lines.edited(self._edits)
 
     def _rewrite_class(self, statement: ast.ClassDef) -> None:
+        if statement.name in self._deprecated:
+            start, _ = self._lines.span(statement)
+            warning = string(self._deprecated[statement.name])
+            self._edits.append((start, start, f"@deprecated({warning})\n"))
         fallback = " ".join(words(statement.name)).capitalize()
         first = statement.body[0]
         if (text := self._docstring(first)) is not None:
             self._replace(first, docstring(text, fallback=fallback))
         else:
-            start, _ = self._span(first)
+            start, _ = self._lines.span(first)
             self._edits.append((start, start, f"{docstring(fallback)}\n    "))
             self._rewrite_statement(first, indent=4)
         for part in statement.body[1:]:
@@ -57,9 +74,7 @@ class _Rewriter:
             case ast.Assign(
                 targets=[ast.Name("model_config")], value=ast.Call(keywords=keywords) as call
             ):
-                kept = [
-                    keyword for keyword in keywords if keyword.arg != "use_attribute_docstrings"
-                ]
+                kept = [keyword for keyword in keywords if keyword.arg not in _NEEDLESS]
                 call.keywords = kept
                 self._replace(statement, ast.unparse(statement) if kept else "pass")
             case ast.Expr(ast.Constant(str())):
@@ -70,7 +85,7 @@ class _Rewriter:
                 # pydantic needs a plain dict, type checkers the type in BaseModel
                 text = ast.unparse(statement)
                 self._replace(statement, f"if not TYPE_CHECKING:\n        {text}")
-                self._import = "from typing import TYPE_CHECKING\n"
+                self._imports += "from typing import TYPE_CHECKING\n"
             case ast.AnnAssign():
                 self._rewrite_field(statement)
             case _:
@@ -83,13 +98,19 @@ class _Rewriter:
             self._replace(statement.annotation, repr(ast.unparse(annotation)))
         else:
             self._rewrite_expressions(statement.annotation)
-        if statement.value is not None:
+        if isinstance(statement.value, ast.List | ast.Dict):
+            factory = _factory(statement.annotation)
+            self._replace(statement.value, f"Field(default_factory={factory})")
+            self._imports += "from pydantic import Field\n"
+        elif statement.value is not None:
             self._rewrite_expressions(statement.value)
 
     def _rewrite_expressions(self, node: ast.AST) -> None:
         match node:
             case ast.Constant(str() as value):
                 self._replace(node, string(value))
+            case ast.keyword("deprecated", ast.Constant(str() as number) as value):
+                self._replace(value, string(self._descriptions[int(number)]))
             case ast.BinOp(
                 left=(ast.BinOp(right=ast.Constant(None) as none) | (ast.Constant(None) as none)),
                 right=last,
@@ -113,14 +134,50 @@ class _Rewriter:
                 return None
 
     def _replace(self, node: ast.stmt | ast.expr, text: str) -> None:
-        self._edits.append((*self._span(node), text))
+        self._edits.append((*self._lines.span(node), text))
 
-    def _span(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
-        end_line, end_column = node.end_lineno, node.end_col_offset
-        if end_line is None or end_column is None:  # pragma: no cover - ast.parse always sets both
-            raise ValueError(node)
-        start = self._starts[node.lineno - 1] + node.col_offset
-        return start, self._starts[end_line - 1] + end_column
+
+def _with_bars(source: str) -> str:
+    """Return a module in which types that need no quotes are `a | b`, not `Union[a, b]`."""
+    lines = Lines(source)
+    edits: list[tuple[int, int, str]] = []
+    for node in ast.walk(ast.parse(source)) if "Union[" in source else ():
+        if isinstance(node, ast.AnnAssign):
+            forward: list[str] = []
+            kind = _without_quotes(node.annotation, forward)
+            if not forward:
+                edits.append((*lines.span(node.annotation), ast.unparse(kind)))
+    return lines.edited(edits)
+
+
+def with_strict_literals(source: str) -> str:
+    """Return a module in which no literal type takes 1 for `True`, or `True` for 1."""
+    lines = Lines(source)
+    edits: list[tuple[int, int, str]] = []
+    for node in ast.walk(ast.parse(source)) if "Literal[" in source else ():
+        match node:
+            case ast.Subscript(ast.Name("Literal"), values) if any(
+                isinstance(part, ast.Constant) and part.value in (0, 1) for part in ast.walk(values)
+            ):
+                start, end = lines.span(node)
+                edits += [(start, start, "Annotated["), (end, end, ", STRICT_LITERAL]")]
+            case _:
+                pass
+    imports = "from typing import Annotated\nfrom weenats.model import STRICT_LITERAL\n"
+    return f"{imports if edits else ''}{lines.edited(edits)}"
+
+
+def _factory(kind: ast.expr) -> str:
+    """Return the source of what makes an empty list or map, given the type of a field."""
+    for node in ast.walk(kind):
+        match node:
+            case ast.Subscript(ast.Name("list" | "dict")):
+                forward: list[str] = []
+                text = ast.unparse(_without_quotes(node, forward))
+                return f"lambda: {text}()" if forward else text
+            case _:
+                pass
+    raise LookupError(ast.unparse(kind))
 
 
 def _without_quotes(  # noqa: PLR0911 - one for each form of a type

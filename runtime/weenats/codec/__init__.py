@@ -1,7 +1,8 @@
 """Conversion between bytes and messages: requests, replies, events and errors as JSON.
 
-A request is validated in one pass by a validator that includes the type of the operation's payload,
-unless an interceptor may refuse its caller: then the envelope is validated alone, and the payload
-when it is read, so that nothing about it is found out for a caller who is refused. Messages are
-written by joining the serialized payload with parts that were built together with the codec.
+The envelope of a request is read first, and its payload when a handler or an interceptor asks for
+it, so that nothing about it is found out for a caller who is refused. What a contract describes is
+read by its type alone if that enforces the schema, otherwise judged by the schema first: see
+`parts`. Messages are written by joining the serialized parts with text that was built together with
+the codec.
 """

@@ -9,21 +9,21 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from weenats.codec.json import dump_checked, reject_constants
 from weenats.codec.metadata import message_metadata
+from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import typed_dict, validator
 from weenats.codec.violations import (
-    declared_names,
+    SchemaError,
     invalid,
-    not_json,
     reason,
-    validation_errors,
+    violations_of,
     without_keys,
 )
 from weenats.context import MessageContext
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
+from weenats.schema.part import declared_type
 
 __all__ = ["EventCodec", "event_codec"]
 
@@ -42,10 +42,11 @@ class EventCodec:
             messages.EventNotification,
             type=Literal[event.name],
             aggregate=aggregate,
-            data=event.data,
+            data=declared_type(event.data),
         )
         self._aggregate = validator(aggregate)
-        self._notification = validator(notification)
+        self._notification = Decoder(notification, event.data, ("data",))
+        self._encode_data = Encoder(event.data).encode
 
     def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
         """Encode a notification.
@@ -75,7 +76,7 @@ class EventCodec:
                     to_json(key),
                     revision,
                     context.timestamp.encode(),
-                    dump_checked(data, self._event.data),
+                    self._encode_data(data),
                     message_metadata(context),
                 )
             )
@@ -98,14 +99,14 @@ class EventCodec:
         """
         text = f"the event {self._event.name} breaks the contract"
         try:
-            notification: dict[str, Any] = self._notification.validate_json(data, by_name=False)
-            reject_constants(data)
-        except ValidationError as error:
+            notification: dict[str, Any] = self._notification.decode(data)
+        except (SchemaError, ValidationError) as error:
             # This is logged, so not even the keys of maps may be shown.
-            names = declared_names(messages.EventNotification, self._event.data)
-            failure = invalid(text, without_keys(validation_errors(error, data), names))
+            found = without_keys(violations_of(error, data), self._notification.names)
+            failure = invalid(text, found)
         except ValueError as error:
-            failure = not_json(text, error)
+            listed = [each.as_dict() for each in violations_of(error)]
+            failure = InvalidArgumentError(text, details={"violations": listed})
         else:
             return notification
         raise failure

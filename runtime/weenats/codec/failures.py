@@ -1,6 +1,7 @@
 """Error replies, and messages that are described by one model."""
 
 import math
+from functools import cache
 from types import NoneType
 from typing import Any, Final, TypeVar
 
@@ -8,13 +9,23 @@ from pydantic import ValidationError
 
 from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
+from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.validators import typed_dict
 from weenats.codec.violations import breach
 from weenats.context import MessageContext
 from weenats.errors import Code, ServiceError
 from weenats.model import Model
 from weenats.protocol import headers as header_names
+from weenats.protocol import messages
+from weenats.schema.part import declared_type
 
-__all__ = ["broken_rule", "decode_model", "encode_error_headers", "encode_failure"]
+__all__ = [
+    "broken_rule",
+    "decode_model",
+    "details_decoder",
+    "encode_error_headers",
+    "encode_failure",
+]
 ModelT = TypeVar("ModelT", bound=Model)
 
 _MAX_HEADER_TEXT: Final = 200
@@ -24,7 +35,6 @@ _MEMBERS: Final[dict[str, type | tuple[type, ...]]] = {
     "name": str,
     "message": str,
     "label": str,
-    "details": (dict, Model, NoneType),
     "retry_after": (float, NoneType),
 }
 
@@ -42,6 +52,9 @@ def broken_rule(error: ServiceError) -> str:
             return f"its {name} raises {type(raised).__name__}"
         if not isinstance(value, kind):
             return f"its {name} is of the type {type(value).__name__}"
+    details: object = error.details
+    if error.details_type is None and not isinstance(details, dict | Model | NoneType):
+        return f"its details are of the type {type(details).__name__}"
     return ""
 
 
@@ -60,14 +73,42 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
         TypeError: the details of the error cannot be serialized.
         ValueError: the same, for example NaN.
     """
-    details = error.details
-    if error.name:
-        details = {"error": error.name} | ({} if details is None else {"data": details})
-    body: dict[str, Any] = {"code": error.code.value, "message": error.message}
-    if details is not None:
-        body["details"] = details
+    body = dump_any({"code": error.code.value, "message": error.message})
+    details = _encode_details(error)
+    if details:
+        body = b'%b,"details":%b}' % (body[:-1], details)
     metadata = b"" if request is None else b',"metadata":' + reply_metadata(request)
-    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (dump_any(body), duration, metadata)
+    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (body, duration, metadata)
+
+
+def _encode_details(error: ServiceError) -> bytes:
+    """Return the details of an error as JSON, b"" without details."""
+    if not error.name:
+        return b"" if error.details is None else dump_any(error.details)
+    details_type: Any = error.details_type
+    if details_type is not None:
+        data = _details_encoder(details_type).encode(error.details)
+        return b'{"error":%b,"data":%b}' % (dump_any(error.name), data)
+    details = {} if error.details is None else {"data": error.details}
+    return dump_any({"error": error.name, **details})
+
+
+@cache
+def _details_encoder(declared: Any) -> Encoder:
+    return Encoder(declared)
+
+
+@cache
+def details_decoder(declared: Any) -> Decoder:
+    """Return what decodes error replies with details that a contract declares.
+
+    Args:
+        declared: the type of the details.
+    """
+    details = typed_dict(messages.DeclaredErrorDetails, data=declared_type(declared))
+    body = typed_dict(messages.ErrorBody, details=details)
+    failure = typed_dict(messages.Failure, error=body, metadata=None)
+    return Decoder(failure, declared, ("error", "details", "data"))
 
 
 def encode_error_headers(error: ServiceError, *, executed: bool = False) -> bytes:

@@ -2,58 +2,13 @@
 
 import json
 from types import MappingProxyType
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 
-from weenats.codec.violations import NOT_ALLOWED, misfit, reason
-
-__all__ = ["dump", "dump_any", "dump_checked", "has_constants", "quoted", "reject_constants"]
+__all__ = ["dump_any", "has_constants", "quoted", "reject_constants"]
 _I: Final = ord("I")
 _N: Final = ord("N")
-
-
-def dump(value: object, declared: type[Any], *, warnings: bool | Literal["error"] = False) -> bytes:
-    """Serialize a model without validating it: the receiver validates.
-
-    Args:
-        value: an instance of the declared model.
-        declared: the model.
-        warnings: "error" to raise when a value does not have the type of its field.
-
-    Returns:
-        JSON text.
-
-    Raises:
-        TypeError: the value is not an instance of the model.
-        ValueError: a value cannot be serialized.
-    """
-    if not isinstance(value, declared):
-        raise TypeError(f"expected {declared.__name__}, got {type(value).__name__}")
-    data: bytes = declared.__pydantic_serializer__.to_json(value, by_alias=True, warnings=warnings)
-    return data
-
-
-def dump_checked(value: object, declared: type[Any]) -> bytes:
-    """Serialize a model whose values must have the types of their fields.
-
-    Args:
-        value: an instance of the declared model.
-        declared: the model.
-
-    Returns:
-        JSON text.
-
-    Raises:
-        TypeError: the value is not an instance of the model.
-        ValueError: a value does not have the type of its field, or cannot be serialized. The error
-            does not show it.
-    """
-    try:
-        return dump(value, declared, warnings="error")
-    except PydanticSerializationError as error:
-        text = reason(error)
-    raise ValueError(misfit(cast("Any", value)) if text == NOT_ALLOWED else text)
 
 
 def dump_any(value: Any) -> bytes:

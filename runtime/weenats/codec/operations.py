@@ -13,16 +13,18 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
-from weenats.codec.json import dump, dump_checked, has_constants, reject_constants
+from weenats.codec.failures import details_decoder
+from weenats.codec.json import has_constants
 from weenats.codec.metadata import reply_metadata, request_metadata
+from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import CLOSED, typed_dict, validator
-from weenats.codec.violations import breach, invalid, not_json, reason, validation_errors
+from weenats.codec.violations import SchemaError, breach, invalid, reason, violations_of
 from weenats.context import RequestContext, Response
-from weenats.contract import AnyOperation, Entity, state_type
+from weenats.contract import AnyOperation, Entity, state_of
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
-from weenats.model import Model
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
+from weenats.schema.part import declared_type, judge_of, type_name
 
 __all__ = [
     "ContractBreachError",
@@ -107,7 +109,8 @@ class ContractBreachError(Exception):
     """
 
     def __init__(self, operation: AnyOperation, result: object, why: str = "") -> None:
-        text = f"{operation.name} must return {operation.result.__name__} according to its contract"
+        name = type_name(operation.result)
+        text = f"{operation.name} must return {name} according to its contract"
         super().__init__(f"{text}: {why}" if why else f"{text}, not {type(result).__name__}")
 
 
@@ -123,25 +126,37 @@ class OperationCodec:
         is_command = operation.kind is Kind.COMMAND
         self._member = "command" if is_command else "query"
         self._has_payload = operation.payload is not NoneType
-        self._state = state_type(operation)
-        self._result_member = "result" if self._state is None else "entity"
+        state = state_of(operation)
+        self._is_entity = state is not None
+        self._result_member = "result" if state is None else "entity"
         request = messages.CommandRequest if is_command else messages.QueryRequest
         members = {
             "aggregateId": typed_dict(
                 messages.AggregateId, type=Literal[operation.contract.aggregate]
             )
         }
-        payload = {self._member: operation.payload} if self._has_payload else {}
+        payload = operation.payload
         self._envelope = validator(typed_dict(request, **members, **{self._member: None}))
-        self._request = validator(typed_dict(request, aggregateId=None, metadata=None, **payload))
-        self._payload = validator(operation.payload)
+        whole = {self._member: declared_type(payload)} if self._has_payload else {}
+        self._request = Decoder(
+            typed_dict(request, aggregateId=None, metadata=None, **whole),
+            payload,
+            (self._member,),
+        )
+        self._payload = Decoder(declared_type(payload), payload)
+        self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
         # The metadata of a reply is only read on demand.
         success: dict[str, Any] = {"metadata": None, "result": None}
         if operation.result is not NoneType:
-            success[self._result_member] = operation.result
+            success[self._result_member] = declared_type(operation.result)
         reply = messages.CommandSuccess if is_command else messages.QuerySuccess
-        self._success = validator(typed_dict(reply, **success))
+        path = ("result",) if state is None else ("entity", "state")
+        self._success = Decoder(typed_dict(reply, **success), operation.result, path)
+        self._encode_result = Encoder(operation.result if state is None else state).encode
         self._errors = {error.name: error for error in operation.errors}
+        for error in operation.errors:
+            if error.details_type is not None and (judge := judge_of(error.details_type)):
+                judge.compile()
         aggregate = to_json(operation.contract.aggregate)
         self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
         self._key_at = len(self._head)
@@ -172,15 +187,19 @@ class OperationCodec:
         try:
             key = to_json(context.key)
             metadata = request_metadata(context)
-            body = dump(payload, self.operation.payload) if self._has_payload else b""
+            body = self._encode_payload(payload) if self._has_payload else b""
+        except SchemaError as error:
+            text = f"the payload of {self.operation.name} breaks the contract"
+            failure = invalid(text, error.found)
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
+            failure = InvalidArgumentError(text)
         else:
             if not self._has_payload:
                 return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
             head = self._payload_head
             return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
-        raise InvalidArgumentError(text)
+        raise failure
 
     def decode_request(self, data: bytes) -> Request:
         """Decode the envelope of a request, and leave its payload unread.
@@ -227,14 +246,14 @@ class OperationCodec:
             ContractBreachError: the result is not what the contract declares.
         """
         try:
-            if self._state is not None:
-                body = self._entity(result, self._state)
+            if self._is_entity:
+                body = self._entity(result)
             elif self.operation.result is NoneType:
                 if result is not None:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
             else:
-                body = b'{"success":true,"result":' + dump_checked(result, self.operation.result)
+                body = b'{"success":true,"result":' + self._encode_result(result)
         except TypeError:
             why = ""
         except ValueError as error:
@@ -257,28 +276,20 @@ class OperationCodec:
             InternalError: the reply is not valid.
         """
         try:
-            success = self._success.validate_json(data, by_name=False)
-            reject_constants(data)
-        except ValidationError as error:
-            failure = self.decode_failure(data, error)
-        except ValueError as error:
-            failure = InternalError(
-                f"the reply of {self.operation.subject} is not valid JSON: {error}"
-            )
-        else:
-            result = None if self.operation.result is NoneType else success[self._result_member]
-            return ReceivedResponse(result, success["duration"], data)
-        raise failure
+            success = self._success.read(data)
+        except ValueError:
+            success = None
+        if success is None or has_constants(data):
+            return self._odd_response(data)
+        return self._received(success, data)
 
-    def decode_failure(
-        self, data: bytes, not_success: ValidationError | None = None
-    ) -> ServiceError:
+    def decode_failure(self, data: bytes, not_success: ValueError | None = None) -> ServiceError:
         """Decode an error reply.
 
         Args:
             data: the bytes of the reply.
-            not_success: the violations of a success reply, which are reported when the reply is
-                not an error either.
+            not_success: what is wrong with the reply as that of a success, which is reported when
+                the reply is not an error either.
 
         Returns:
             The error in the reply; InternalError when the reply is not valid.
@@ -289,10 +300,32 @@ class OperationCodec:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
         body: messages.ErrorBody = failure.error
-        declared = self._declared(body, body.details)
+        declared = self._declared(body, data)
         received = declared or CLASS_OF_CODE[body.code](body.message, details=body.details)
         received.remote = True
         return received
+
+    def _odd_response(self, data: bytes) -> Response:
+        """Decode a reply that is not a success whose numbers are written as usual.
+
+        Raises:
+            ServiceError: as `decode_response`.
+        """
+        if not data.startswith(_FAILURE_HEAD):
+            try:
+                return self._received(self._success.decode(data), data)
+            except (SchemaError, ValidationError) as error:
+                failure = self.decode_failure(data, error)
+            except ValueError as error:
+                subject = self.operation.subject
+                failure = InternalError(f"the reply of {subject} is not valid JSON: {error}")
+        else:
+            failure = self.decode_failure(data)
+        raise failure
+
+    def _received(self, success: dict[str, Any], data: bytes) -> Response:
+        result = None if self.operation.result is NoneType else success[self._result_member]
+        return ReceivedResponse(result, success["duration"], data)
 
     def _decode_envelope(self, data: bytes) -> Request:
         """Decode the envelope of a request whose members may have any order.
@@ -303,7 +336,7 @@ class OperationCodec:
         try:
             envelope = self._envelope.validate_json(data, by_name=False)
         except ValidationError as error:
-            failure = invalid(_INVALID_ENVELOPE, validation_errors(error))
+            failure = invalid(_INVALID_ENVELOPE, violations_of(error))
         else:
             key, metadata = envelope["aggregateId"]["key"], envelope.get("metadata")
             return Request(key, metadata, self._read_payload, data, None)
@@ -319,50 +352,50 @@ class OperationCodec:
             if not self._has_payload and not part:
                 return None
             try:
-                payload: object = self._payload.validate_json(part, by_name=False)
-            except ValidationError:
+                payload: object = self._payload.read(part)
+            except ValueError:
                 pass  # the whole request shows what is wrong, and where
             else:
                 return payload
         text = f"the payload of {self.operation.name} breaks the contract"
         try:
-            request = self._request.validate_json(data, by_name=False)
-            reject_constants(data)
-        except ValidationError as error:
-            failure = invalid(text, validation_errors(error, data))
+            request = self._request.decode(data)
+        except (SchemaError, ValidationError) as error:
+            failure = invalid(text, violations_of(error, data))
         except ValueError as error:
-            failure = not_json("the request is not valid JSON", error)
+            found = [each.as_dict() for each in violations_of(error)]
+            failure = InvalidArgumentError(
+                "the request is not valid JSON", details={"violations": found}
+            )
         else:
             return request[self._member] if self._has_payload else None
         raise failure
 
-    def _entity(self, result: object, state: type[Model]) -> bytes:
+    def _entity(self, result: object) -> bytes:
         if not isinstance(result, Entity):
             raise ContractBreachError(self.operation, result)
-        entity = cast("Entity[Model]", result)
+        entity = cast("Entity[object]", result)
         return b'%b%b},"state":%b,"revision":%d}' % (
             self._entity_head,
             to_json(entity.id.key),
-            dump_checked(entity.state, state),
+            self._encode_result(entity.state),
             entity.revision,
         )
 
-    def _declared(
-        self, body: messages.ErrorBody, details: dict[str, Any] | None
-    ) -> ServiceError | None:
+    def _declared(self, body: messages.ErrorBody, data: bytes) -> ServiceError | None:
         """Return the error of the contract that a reply names, None when there is none."""
-        declared = None if details is None else self._errors.get(str(details.get("error")))
+        name = None if body.details is None else body.details.get("error")
+        declared = self._errors.get(str(name))
         if declared is None or declared.code.value != body.code:
             return None
-        if declared.details_type is None:
+        details_type: Any = declared.details_type
+        if details_type is None:
             return declared(body.message)
         try:
-            typed = declared.details_type.model_validate_json(
-                to_json(details and details.get("data")), by_name=False
-            )
-        except ValidationError:
+            failure = details_decoder(details_type).decode(data)
+        except ValueError:
             return None
-        return declared(body.message, details=typed)
+        return declared(body.message, details=failure["error"]["details"]["data"])
 
 
 @cache
@@ -410,6 +443,7 @@ class ReceivedResponse(Response):
 
 _FAILURE: Final = messages.Failure.__pydantic_validator__
 _REPLY_METADATA: Final = validator(_ReplyMetadata)
+_FAILURE_HEAD: Final = b'{"success":false'
 _METADATA_HEAD: Final = b',"metadata":'
 # No unknown members, whose values would have to be searched for NaN.
 _METADATA: Final = validator(typed_dict(messages.MessageMetadata, CLOSED))

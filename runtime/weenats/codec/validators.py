@@ -12,15 +12,18 @@ from typing_extensions import TypedDict
 
 from weenats.model import OMIT_NONE, Model
 
-__all__ = ["CLOSED", "typed_dict", "validator"]
-_STRICT: Final = ConfigDict(strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+__all__ = ["CLOSED", "STRICT", "typed_dict", "validator"]
+STRICT: Final = ConfigDict(
+    strict=True, allow_inf_nan=False, ser_json_inf_nan="constants", hide_input_in_errors=True
+)
+"""The rules of all messages."""
 CLOSED: Final = ConfigDict(
     strict=True, allow_inf_nan=False, hide_input_in_errors=True, extra="forbid"
 )
 """Refuses members that the model does not have, which are ignored otherwise."""
 
 
-def typed_dict(model: type[Model], config: ConfigDict = _STRICT, /, **members: Any) -> Any:
+def typed_dict(model: type[Model], config: ConfigDict = STRICT, /, **members: Any) -> Any:
     """Return a TypedDict with the member names and the rules of a model on the wire.
 
     Args:

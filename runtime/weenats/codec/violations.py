@@ -2,52 +2,108 @@
 
 from typing import Any, Final, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json
 
 from weenats.errors import InternalError, InvalidArgumentError
-from weenats.model import Model
+from weenats.formats import NOT_HELD, TEXT_FORMAT
+from weenats.schema.violations import MAX_VIOLATIONS, Violation
 
 __all__ = [
     "NOT_ALLOWED",
+    "SchemaError",
+    "Violation",
     "breach",
-    "declared_names",
     "invalid",
-    "misfit",
-    "not_json",
+    "names_in",
     "reason",
-    "validation_errors",
     "violations",
+    "violations_of",
     "without_keys",
 ]
-_MAX_VIOLATIONS: Final = 20
 _MAX_FOUND: Final = 1000
-_MAX_POINTER_LENGTH: Final = 200
 NOT_ALLOWED: Final = "it contains a value that its type does not allow"
 """Why a model cannot be encoded, when it is not known which of its values it is."""
+_KEYWORDS: Final = {
+    "missing": "required",
+    "extra_forbidden": "additionalProperties",
+    "invalid_key": "propertyNames",
+    "greater_than": "exclusiveMinimum",
+    "greater_than_equal": "minimum",
+    "less_than": "exclusiveMaximum",
+    "less_than_equal": "maximum",
+    "multiple_of": "multipleOf",
+    "string_too_short": "minLength",
+    "string_too_long": "maxLength",
+    "bytes_too_short": "minLength",
+    "bytes_too_long": "maxLength",
+    "string_pattern_mismatch": "pattern",
+    "literal_error": "enum",
+    "enum": "enum",
+    "union_tag_invalid": "oneOf",
+    "union_tag_not_found": "oneOf",
+    "finite_number": "type",
+    "int_from_float": "type",
+    "int_parsing_size": "type",
+    "none_required": "type",
+    "is_instance_of": "type",
+    "model_attributes_type": "type",
+    TEXT_FORMAT: "format",
+    NOT_HELD: "format",
+    "timezone_aware": "format",
+}
+"""The keyword of JSON Schema for each type of pydantic's errors whose name does not show it."""
+_LENGTHS: Final = {
+    ("too_short", "Dictionary"): "minProperties",
+    ("too_long", "Dictionary"): "maxProperties",
+    ("too_short", ""): "minItems",
+    ("too_long", ""): "maxItems",
+}
 
 
-def validation_errors(error: ValidationError, data: bytes = b"") -> list[Any]:
-    """Return the errors that pydantic found in a message, without the input.
+class SchemaError(ValueError):
+    """A part of a message is not valid by its JSON Schema.
 
-    pydantic adds the branch of a union to the location of an error. Here `loc` has only what is in
+    Args:
+        found: one or more violations.
+    """
+
+    def __init__(self, found: list[Violation]) -> None:
+        self.found = found
+        super().__init__("; ".join(f"{each.pointer}: {each.message}" for each in found))
+
+
+def violations_of(error: ValueError, data: bytes = b"") -> list[Violation]:
+    """Return the violations that an error stands for, at most 20.
+
+    pydantic adds the branch of a union to the location of an error. Here paths have only what is in
     the message.
 
     Args:
-        error: the exception of pydantic.
+        error: the exception of pydantic, of a judge or of a parser.
         data: the message; b"" when its type has no unions.
     """
+    if isinstance(error, SchemaError):
+        return error.found
+    if not isinstance(error, ValidationError):
+        return [Violation((), "", str(error))]
     count = error.error_count()
     if count > _MAX_FOUND:  # pydantic lists all or none, which takes seconds for a large message
-        return [{"type": "", "loc": (), "msg": f"{count} violations, which is too many to list"}]
-    found: list[Any] = error.errors(include_url=False, include_input=False)[:_MAX_VIOLATIONS]
-    for each in found:
-        each["msg"] = _message(each)
+        return [Violation((), "", f"{count} violations, which is too many to list")]
+    found: list[Any] = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
     try:
         document = from_json(data)
     except ValueError:
-        return found
-    return [{**each, "loc": _location(each, document)} for each in found]
+        return [Violation(each["loc"], _keyword(each), _message(each)) for each in found]
+    return [Violation(_path(each, document), _keyword(each), _message(each)) for each in found]
+
+
+def _keyword(error: Any) -> str:
+    kind: str = error["type"]
+    if kind.startswith("too_"):
+        container = error["ctx"]["field_type"]
+        return _LENGTHS[kind, container if container == "Dictionary" else ""]
+    return _KEYWORDS.get(kind, "type" if kind.endswith("_type") else "")
 
 
 def _message(error: Any) -> str:
@@ -63,14 +119,14 @@ def _message(error: Any) -> str:
             return str(error["msg"])
 
 
-def declared_names(*models: type[Model]) -> frozenset[str]:
-    """Return the names of all members that models declare, those of nested models included.
+def names_in(kind: Any) -> frozenset[str]:
+    """Return the names of all members that a type declares, those of nested models included.
 
     Args:
-        models: the models.
+        kind: the type.
     """
     names: set[str] = set()
-    unread: list[Any] = [model.model_json_schema() for model in models]
+    unread: list[Any] = [TypeAdapter(kind).json_schema()]
     while unread:
         part = unread.pop()
         if isinstance(part, dict):
@@ -83,44 +139,23 @@ def declared_names(*models: type[Model]) -> frozenset[str]:
     return frozenset(names)
 
 
-def without_keys(found: list[Any], names: frozenset[str]) -> list[Any]:
-    """Return errors without the names of members that are not declared: they are content as well.
+def without_keys(found: list[Violation], names: frozenset[str]) -> list[Violation]:
+    """Return violations without the names of members that are not declared: they are content too.
 
     Args:
-        found: errors of `validation_errors`.
+        found: the violations.
         names: the names of members that are declared.
     """
     return [
-        {
-            **each,
-            "loc": tuple(
-                part if type(part) is int or part in names else "*" for part in each["loc"]
-            ),
-        }
+        each._replace(
+            path=tuple(part if type(part) is int or part in names else "*" for part in each.path)
+        )
         for each in found
     ]
 
 
-def misfit(value: Model) -> str:
-    """Return where a model has a value that its type does not allow, without the value.
-
-    Args:
-        value: the model, which cannot be serialized.
-    """
-    model = type(value)
-    try:
-        text = value.model_dump_json(by_alias=True, warnings=False)
-        model.__pydantic_validator__.validate_json(text, by_name=False)
-    except ValidationError as error:
-        first = _violation(without_keys(validation_errors(error), declared_names(model))[0])
-        return f"{first['pointer']}: {first['message']}"
-    except (TypeError, ValueError):
-        pass  # a value is nothing that JSON has
-    return NOT_ALLOWED
-
-
-def _location(error: Any, document: Any) -> tuple[int | str, ...]:
-    location: list[int | str] = []
+def _path(error: Any, document: Any) -> tuple[int | str, ...]:
+    path: list[int | str] = []
     for part in error["loc"]:
         if isinstance(document, dict) and part in document:
             document = cast("dict[object, object]", document)[part]
@@ -128,61 +163,41 @@ def _location(error: Any, document: Any) -> tuple[int | str, ...]:
             document = cast("list[object]", document)[part]
         elif not (error["type"] == "missing" and part is error["loc"][-1]):
             continue
-        location.append(part)
-    return tuple(location)
+        path.append(part)
+    return tuple(path)
 
 
-def invalid(message: str, found: list[Any]) -> InvalidArgumentError:
+def invalid(message: str, found: list[Violation]) -> InvalidArgumentError:
     """Return the error that reports violations.
 
     Args:
         message: the start of the message of the error.
-        found: one or more errors of `validation_errors`.
+        found: one or more violations.
     """
-    listed = [_violation(each) for each in found]
-    first = listed[0]
-    text = ": ".join(part for part in (message, first["pointer"], first["message"]) if part)
-    return InvalidArgumentError(text, details={"violations": listed})
+    first = found[0]
+    text = ": ".join(part for part in (message, first.pointer, first.message) if part)
+    return InvalidArgumentError(text, details={"violations": [each.as_dict() for each in found]})
 
 
-def not_json(message: str, error: ValueError) -> InvalidArgumentError:
-    """Return the error that reports text that is not valid JSON.
-
-    Args:
-        message: the message of the error.
-        error: the exception of the parser.
-    """
-    return InvalidArgumentError(
-        message, details={"violations": [{"pointer": "", "message": str(error)}]}
-    )
-
-
-def breach(message: str, error: ValidationError, data: bytes) -> InternalError:
+def breach(message: str, error: ValueError, data: bytes) -> InternalError:
     """Return the error that reports the violations of a message from a service.
 
     Args:
         message: the message of the error.
-        error: the exception of pydantic.
+        error: as for `violations_of`.
         data: the message from the service.
     """
     return InternalError(message, details={"violations": violations(error, data)})
 
 
-def violations(error: ValidationError, data: bytes = b"") -> list[dict[str, str]]:
+def violations(error: ValueError, data: bytes = b"") -> list[dict[str, str]]:
     """Return the violations of a message for the details of an error.
 
     Args:
-        error: the exception of pydantic.
+        error: as for `violations_of`.
         data: the message.
     """
-    return [_violation(each) for each in validation_errors(error, data)]
-
-
-def _violation(error: Any) -> dict[str, str]:
-    pointer = "".join(
-        "/" + str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"]
-    )
-    return {"pointer": pointer[:_MAX_POINTER_LENGTH], "message": error["msg"]}
+    return [each.as_dict() for each in violations_of(error, data)]
 
 
 def reason(error: Exception) -> str:
@@ -191,8 +206,8 @@ def reason(error: Exception) -> str:
     Args:
         error: the exception of the encoder.
     """
-    if isinstance(error, ValidationError):
-        return "; ".join(f"{each['pointer']}: {each['message']}" for each in violations(error))
+    if isinstance(error, ValidationError | SchemaError):
+        return "; ".join(f"{each.pointer}: {each.message}" for each in violations_of(error))
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
         return "it contains text that is not valid Unicode"
     if isinstance(error, PydanticSerializationError):

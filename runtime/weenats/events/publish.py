@@ -11,7 +11,6 @@ from weenats.codec.events import event_codec
 from weenats.context import CURRENT, NO_CONTEXT, MessageContext
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError
-from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol.identifiers import STAMPER
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -20,7 +19,7 @@ from weenats.telemetry.propagation import inherited_header_lines
 from weenats.transport.base import Transport
 
 __all__ = ["PublishOptions", "publish"]
-DataT = TypeVar("DataT", bound=Model)
+DataT = TypeVar("DataT")
 
 
 class PublishOptions(TypedDict, total=False):

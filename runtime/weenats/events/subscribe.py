@@ -16,7 +16,6 @@ from weenats.codec.events import EventCodec, event_codec
 from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
-from weenats.model import Model
 from weenats.protocol import subjects
 from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
@@ -35,7 +34,7 @@ _LOG: Final = LimitedLogger("weenats.events")
 DEFAULT_CONCURRENCY: Final = 10
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
-DataT = TypeVar("DataT", bound=Model)
+DataT = TypeVar("DataT")
 
 
 class SubscribeOptions(TypedDict, total=False):

@@ -18,10 +18,9 @@ from weenats.events.subscribe import (
     ReceivedEvent,
     SubscribeOptions,
 )
-from weenats.model import Model
 
 __all__ = ["SyncEventHandler", "SyncEventSubscription", "subscribe_sync"]
-DataT = TypeVar("DataT", bound=Model)
+DataT = TypeVar("DataT")
 ResultT = TypeVar("ResultT")
 
 SyncEventHandler = Callable[[ReceivedEvent[DataT]], None]

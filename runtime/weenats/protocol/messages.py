@@ -25,7 +25,7 @@ class DeclaredErrorDetails(Model):
 
     error: Component
     """The name of the error in the contract."""
-    data: Annotated[dict[str, Any] | None, OMIT_NONE] = None
+    data: Any | MISSING = MISSING
     """The details, as the contract defines them for this error."""
 
 
@@ -203,12 +203,14 @@ Ulid = TypeAliasType("Ulid", Annotated[str, Field(pattern="^[0-7][0-9A-HJKMNP-TV
 
 
 class Violation(Model):
-    """One error in a request."""
+    """One place where a message breaks its contract."""
 
     pointer: str
-    """The place of the error, as a JSON Pointer into the request."""
+    """The place, as a JSON Pointer into the message."""
+    keyword: Annotated[str | None, OMIT_NONE] = None
+    """The keyword of JSON Schema that is broken there; absent if none is known."""
     message: str
-    """A description of the error."""
+    """What is expected there."""
 
 
 class AggregateId(Model):

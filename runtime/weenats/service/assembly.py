@@ -7,7 +7,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
-from weenats.contract import AnyOperation, ServiceContract
+from weenats.codec.events import event_codec
+from weenats.contract import AnyOperation, Command, ServiceContract
 from weenats.errors import ServiceError
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
@@ -141,6 +142,8 @@ class Assembly:
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:
         operation = endpoint.operation
         interceptors = [feature.interceptor(operation) for feature in self._chain]
+        for event in operation.emits if isinstance(operation, Command) else ():
+            event_codec(event)  # compiles its schema, before there are any requests
         return EndpointRunner(
             endpoint,
             transport,

@@ -11,6 +11,7 @@ from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
 from weenats.codec.operations import ContractBreachError, Request, operation_codec
+from weenats.codec.violations import SchemaError
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, received_context
 from weenats.errors import (
     CancelledError,
@@ -222,7 +223,8 @@ class EndpointRunner:
         try:
             body, headers = self._encode(error, duration, context)
         except Exception as failure:  # noqa: BLE001 - details may be objects that raise anything
-            _LOG.warning(unsent, subject, type(failure).__name__)
+            why = str(failure) if isinstance(failure, SchemaError) else type(failure).__name__
+            _LOG.warning(unsent, subject, why)
             body, headers = self._encode(InternalError(), duration, None)
         try:
             try:

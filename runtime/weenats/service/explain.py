@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import JsonValue
+
 from weenats.contract import AnyOperation
 from weenats.interceptors import ServiceFeature, Setting
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
+from weenats.schema.part import judge_of
 from weenats.service.chain import Host, Position, build_chain
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.manager import TelemetryManager
@@ -69,6 +72,7 @@ def _settings(
 ) -> Iterator[Setting]:
     yield from _admission(operation, settings)
     yield _timeout(operation)
+    yield _judged(operation)
     descriptions = [feature.describe(operation) for feature in chain]
     interceptors = [
         description.name
@@ -99,6 +103,13 @@ def _timeout(operation: AnyOperation) -> Setting:
     if operation.timeout is None:
         return Setting("timeout", DEFAULT_TIMEOUT, _DEFAULT)
     return Setting("timeout", operation.timeout, _CONTRACT)
+
+
+def _judged(operation: AnyOperation) -> Setting:
+    """Return the parts whose types do not enforce their schemas, so that a judge does."""
+    parts = {"payload": operation.payload, "result": operation.result}
+    judged: list[JsonValue] = [name for name, part in parts.items() if judge_of(part) is not None]
+    return Setting("checked by JSON Schema", judged, _CONTRACT if judged else _DEFAULT)
 
 
 def _retries(operation: AnyOperation) -> Setting:

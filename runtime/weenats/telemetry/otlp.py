@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -83,12 +84,18 @@ class ExportingTelemetry(TelemetryManager):
 
 
 def _providers(base: str, resource: Resource) -> tuple[TracerProvider, MeterProvider]:
+    """Return providers that export; if they cannot be created, none of their threads stays."""
+    MeterProvider(shutdown_on_exit=False)  # fails before a reader has a thread
     spans = OTLPSpanExporter(f"{base}/v1/traces", timeout=_EXPORT_TIMEOUT)
     metrics = OTLPMetricExporter(f"{base}/v1/metrics", timeout=_EXPORT_TIMEOUT)
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    tracers.add_span_processor(BatchSpanProcessor(spans))
-    reader = PeriodicExportingMetricReader(metrics)
-    return tracers, MeterProvider([reader], resource, shutdown_on_exit=False)
+    with ExitStack() as on_failure:
+        on_failure.callback(tracers.shutdown)
+        tracers.add_span_processor(BatchSpanProcessor(spans))
+        reader = PeriodicExportingMetricReader(metrics)
+        meters = MeterProvider([reader], resource, shutdown_on_exit=False)
+        on_failure.pop_all()
+    return tracers, meters
 
 
 def _from_environment() -> dict[str, AttributeValue]:

@@ -10,8 +10,9 @@ import pytest
 from testkit.cli_service import TEA
 from weenats.discovery import get_service_info
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
+from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import Duration
-from weenats.transport import Transport
+from weenats.transport import Delivery, Transport
 from weenats.transport.options import ConnectionOptions
 from weenats_codegen.cli import call
 from weenats_codegen.cli.call import failure_line, find, show
@@ -196,6 +197,31 @@ def test_call_names_an_invalid_token(receipts_url: str, capsys: pytest.CaptureFi
     arguments = ["call", "receipts", "get", "r-1", "--token", "\udcff", "--servers", receipts_url]
     assert main(arguments) == 2
     assert "the token: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["null", "5", '"x"', "12345678901234567890.10", "[\n  1.50\n]"])
+def test_call_keeps_results_of_any_type(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A payload is sent as it was given, a result is printed with all digits of its numbers."""
+    metadata = {"kind": "command", "operation": "run", "aggregate": "thing"}
+    endpoint = EndpointInfo(name="run", subject="probe.command.thing.run", metadata=metadata)
+    arguments = call.Arguments("probe", "run", "k", text, 5, None)
+    request = call.encode_request(arguments, call.parse_payload(text), endpoint, Kind.COMMAND)
+    assert f'"command":{text},'.encode() in request
+    assert json.loads(request)["command"] == json.loads(text)
+    reply = f'{{"success":true,"result":{text},"duration":1}}'.encode()
+    decoded = call.decode_reply(Delivery("reply", "", reply, b""), "probe", Kind.COMMAND)
+    show(decoded.model_dump(by_alias=True), as_json=False)
+    assert capsys.readouterr().out == f"{text}\n"
+
+
+def test_failure_line_keeps_digits() -> None:
+    """The details of a declared error are shown with all digits of their numbers."""
+    details = '{"error":"too-much","data":{"limit":12345678901234567890.10}}'
+    error = f'{{"code":"ABORTED","message":"m","details":{details}}}'
+    reply = f'{{"success":false,"error":{error},"duration":1}}'.encode()
+    failure = call.decode_reply(Delivery("reply", "", reply, b""), "probe", Kind.COMMAND)
+    assert isinstance(failure, Failure)
+    assert failure_line(failure) == 'ABORTED too-much: m {"limit": 12345678901234567890.10}'
 
 
 def test_failure_line_shows_retry_after() -> None:

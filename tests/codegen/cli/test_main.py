@@ -93,7 +93,7 @@ def test_usage_error_exits_with_2(arguments: list[str], capsys: pytest.CaptureFi
         ("typer", "cli", ["--help"]),
         ("jinja2", "codegen", ["new", "orders"]),
         ("yaml", "codegen", ["generate"]),
-        ("jsonschema", "codegen", ["check"]),
+        ("yaml", "codegen", ["check"]),
         ("datamodel_code_generator", "codegen", ["generate"]),
     ],
 )

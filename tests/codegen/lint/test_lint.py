@@ -14,7 +14,7 @@ from weenats_codegen import reserved
 from weenats_codegen.lint import shape
 from weenats_codegen.loading import read
 from weenats_codegen.parser.diagnostics import ContractError
-from weenats_codegen.parser.keywords import ONE, SUPPORTED
+from weenats_codegen.parser.dialects import MANY, NAMED, ONE, UNDECLARED
 from weenats_codegen.resources import service_meta_schema
 
 CONTRACT: dict[str, Any] = {
@@ -37,10 +37,15 @@ CONTRACT: dict[str, Any] = {
     "$defs": {"sent-data": {"type": "object", "additionalProperties": False}},
     "python": {"package": "parcels"},
 }
-KEYWORDS = sorted(SUPPORTED | set(ONE) | {"not", "if", "definitions", "$id", "x-python-type"})
+KEYWORDS = sorted({
+    *UNDECLARED.keywords, *ONE, *MANY, *NAMED, "$ref", "$id", "id", "$anchor", "$dynamicRef",
+    "$dynamicAnchor", "$recursiveRef", "$schema", "nullable", "example", "discriminator", "mapping",
+    "propertyName", "readOnly", "description", "default", "x-python-type", "x-enum-varnames",
+})  # fmt: skip
 WORDS = st.sampled_from([
     "string", "object", "array", "null", "date", "^a$", "(", "a", "b", "class", "copy",
     "#/$defs/sent-data", "#", "service.json", "#/$defs/nothing", "../x.json", "https://a.example/x",
+    "http://json-schema.org/draft-04/schema#", "https://json-schema.org/draft/2019-09/schema", "#a",
 ])  # fmt: skip
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS
 SCHEMAS: st.SearchStrategy[Any] = st.recursive(
@@ -143,7 +148,7 @@ def test_any_names_are_distinct_or_rejected(
 def test_deepest_readable_schema_passes_lint() -> None:
     """The deepest schema that the parser accepts can be checked."""
     schema: dict[str, Any] = {"type": "string"}
-    for _ in range(34):
+    for _ in range(93):
         schema = {"type": "array", "items": schema}
     contract = copy.deepcopy(CONTRACT)
     contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}

@@ -1,13 +1,13 @@
-"""Loading a contract folder: which files are read, and how `$ref` is resolved."""
+"""Loading a contract folder: which files are read, and what is wrong with them."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from weenats_codegen.parser.diagnostics import ContractError, Location
-from weenats_codegen.parser.reader import Reader
-from weenats_codegen.parser.source import Source, find_contracts, load
+from weenats_codegen.ir.bundler import bundle_contract
+from weenats_codegen.parser.diagnostics import ContractError, Diagnostic
+from weenats_codegen.parser.source import find_contracts, load
 
 CONTRACT = """
 service: parcels
@@ -30,18 +30,24 @@ def folder(tmp_path: Path) -> Path:
     return contract
 
 
-def messages(source: Source) -> list[str]:
-    """Return the messages of the problems found while loading."""
-    return [diagnostic.message for diagnostic in source.diagnostics]
+def problems(folder: Path) -> list[Diagnostic]:
+    """Return the problems that are found while everything a contract needs is read."""
+    source = load(folder)
+    bundle = bundle_contract(source)
+    return [*source.resources.diagnostics, *bundle.diagnostics]
 
 
-def names(source: Source) -> list[str]:
-    """Return the schema files that were read, by their paths in the folder."""
-    return [
-        Path(file).relative_to(source.folder).as_posix()
-        for file, content in source.files.items()
-        if content is not source.root
-    ]
+def messages(folder: Path) -> list[str]:
+    """Return the messages of the problems of a contract."""
+    return [diagnostic.message for diagnostic in problems(folder)]
+
+
+def names(folder: Path) -> list[str]:
+    """Return the schema files that are used, by their paths in the folder."""
+    source = load(folder)
+    bundle_contract(source)
+    used = {Path(file).relative_to(folder).as_posix() for file in source.resources.used}
+    return sorted(used - {"service.yaml"})
 
 
 def test_load_reads_referenced_files(folder: Path) -> None:
@@ -53,11 +59,8 @@ def test_load_reads_referenced_files(folder: Path) -> None:
     (folder / "parts/a.json").write_text('{"$ref": "../parts/b.yml#/$defs/c"}')
     (folder / "parts/b.yml").write_text(f"$defs: {{c: {SCHEMA}}}")
     (folder / "other.yaml").write_text("not: [read")
-    source = load(folder)
-    assert messages(source) == []
-    assert names(source) == ["parcel.yaml", "parts/a.json", "parts/b.yml"]
-    file = (folder / "parts/b.yml").as_posix()
-    assert source.files[file].location == Location(file)
+    assert messages(folder) == []
+    assert names(folder) == ["parcel.yaml", "parts/a.json", "parts/b.yml"]
 
 
 def test_ref_in_examples_is_not_a_reference(folder: Path) -> None:
@@ -66,31 +69,7 @@ def test_ref_in_examples_is_not_a_reference(folder: Path) -> None:
         "{type: object, examples: [{$ref: a.json}], default: {$ref: b.json}, "
         "enum: [{$ref: c.json}], properties: {$ref: {type: string}}}"
     )
-    assert names(load(folder)) == ["parcel.yaml"]
-
-
-def test_resolve_references(folder: Path) -> None:
-    """A `$ref` resolves to a document, a JSON pointer and a schema."""
-    (folder / "parcel.yaml").write_text("{type: object, $defs: {'a/b~c': {type: string}}}")
-    source = load(folder)
-    root = source.root.location
-    parcel = Location((folder / "parcel.yaml").as_posix())
-    assert source.resolve(root, "parcel.yaml") == source.files[parcel.file]
-    found = source.resolve(parcel, "#/$defs/a~1b~0c")
-    assert found == (Location(parcel.file, "/$defs/a~1b~0c"), {"type": "string"})
-    assert source.resolve(root, "parcel.yaml#/%24defs/a~1b~0c") == found
-
-
-@pytest.mark.parametrize(
-    "ref", ["", "#", "other.yaml", "parcel.yaml#/$defs/x", "parcel.yaml#/$defs/list", "/etc/passwd"]
-)
-def test_invalid_reference_is_rejected(folder: Path, ref: str) -> None:
-    """A `$ref` without a target raises ContractError."""
-    (folder / "parcel.yaml").write_text("$defs: []")
-    source = load(folder)
-    with pytest.raises(ContractError) as caught:
-        source.resolve(source.root.location, ref)
-    assert caught.value.diagnostics[0].location.file == source.root.location.file
+    assert names(folder) == ["parcel.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -99,18 +78,16 @@ def test_invalid_reference_is_rejected(folder: Path, ref: str) -> None:
 def test_symlink_out_of_folder_is_rejected(folder: Path, link: str) -> None:
     """A symbolic link out of the folder is rejected before it is opened."""
     (folder / "parcel.yaml").symlink_to(link)
-    source = load(folder)
-    assert names(source) == []
-    assert len(source.diagnostics) == 1
-    assert source.diagnostics[0].location.pointer == "/aggregate/state/$ref"
+    assert names(folder) == []
+    (problem,) = problems(folder)
+    assert problem.location.pointer == "/aggregate/state/$ref"
 
 
 def test_symlinked_folder_is_rejected(folder: Path) -> None:
     """A symbolic link to a folder outside is rejected like a link to a file."""
     (folder / "up").symlink_to("..")
     (folder / "parcel.yaml").write_text("{$ref: up/outside.yaml}")
-    source = load(folder)
-    assert messages(source) == [
+    assert messages(folder) == [
         'the $ref "up/outside.yaml" refers to a file that is a link out of the contract\'s folder'
     ]
 
@@ -121,13 +98,13 @@ def test_symlink_within_folder_is_followed(folder: Path) -> None:
     (folder / "parcel.yaml").symlink_to("real.yaml")
     alias = folder.parent / "alias"
     alias.symlink_to(folder)
-    assert messages(load(alias)) == []
+    assert messages(alias) == []
 
 
 def test_circular_symlink_is_problem(folder: Path) -> None:
     """A circular symbolic link is a problem, not a traceback."""
     (folder / "parcel.yaml").symlink_to("parcel.yaml")
-    assert len(load(folder).diagnostics) == 1
+    assert len(messages(folder)) == 1
 
 
 def test_symlinked_service_file_is_rejected(folder: Path) -> None:
@@ -141,13 +118,13 @@ def test_symlinked_service_file_is_rejected(folder: Path) -> None:
 def test_named_pipe_is_rejected(folder: Path) -> None:
     """A named pipe is rejected, and reading it does not block."""
     os.mkfifo(folder / "parcel.yaml")
-    assert "is not a regular file" in messages(load(folder))[0]
+    assert "is not a regular file" in messages(folder)[0]
 
 
 def test_file_size_is_limited(folder: Path) -> None:
     """A file larger than 1 MiB is rejected."""
     (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
-    assert messages(load(folder)) == ["is larger than 1 MiB"]
+    assert messages(folder) == ["is larger than 1 MiB"]
 
 
 def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,17 +140,17 @@ def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_long_reference_chain(folder: Path) -> None:
-    """A chain of 1000 files that refer to each other is read without a recursion error."""
+    """A circle of 1000 files that refer to each other is read without a recursion error."""
     (folder / "parcel.yaml").write_text("{$ref: 0.json}")
     for number in range(1000):
         (folder / f"{number}.json").write_text(f'{{"$ref": "{(number + 1) % 1000}.json"}}')
-    assert len(names(load(folder))) == 1001
+    assert len(names(folder)) == 1001
 
 
 def test_byte_order_mark_is_ignored(folder: Path) -> None:
     """Files that start with a byte order mark can be read."""
     (folder / "parcel.yaml").write_bytes(b"\xef\xbb\xbf" + SCHEMA.encode())
-    assert messages(load(folder)) == []
+    assert messages(folder) == []
 
 
 def test_find_contracts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,9 +177,19 @@ def test_find_contracts_reports_all_missing(folder: Path) -> None:
     }
 
 
-def test_reader_stays_in_its_folder(folder: Path) -> None:
-    """The reader does not open files outside its folder."""
-    assert Reader(folder).read_contract("../outside.yaml") is None
+def test_root_folder_may_hold_several_contracts(folder: Path) -> None:
+    """References may lead to any file below the root folder that is given."""
+    (folder / "parcel.yaml").write_text("{$ref: ../outside.yaml}")
+    assert messages(folder) == ['the $ref "../outside.yaml" leads out of the contract\'s folder']
+    source = load(folder, folder.parent)
+    assert list(bundle_contract(source).definitions) == ["Outside"]
+    assert source.resources.diagnostics == []
+
+
+def test_what_no_message_needs_may_be_missing(folder: Path) -> None:
+    """Only references that messages need, and those of service.yaml, must lead to a schema."""
+    (folder / "parcel.yaml").write_text("{type: object, $defs: {unused: {$ref: missing.json}}}")
+    assert messages(folder) == []
 
 
 def test_find_contracts_without_permission(

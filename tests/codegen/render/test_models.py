@@ -175,9 +175,11 @@ def test_default_from_contract(read: Read) -> None:
     assert read(limit=3).limit == 3
 
 
-def test_unknown_fields_are_ignored_by_default(read: Read) -> None:
-    """Without `additionalProperties` unknown fields are ignored."""
-    assert not hasattr(read(more=1), "more")
+def test_unknown_fields_stay_by_default(read: Read) -> None:
+    """Without `additionalProperties` unknown fields are kept, and written again."""
+    thing = read(more=1, line_total=[2])
+    assert thing.model_extra == {"more": 1, "line_total": [2]}
+    assert json.loads(thing.model_dump_json())["more"] == 1
 
 
 def test_additional_properties_false_rejects_unknown(package: ModuleType, read: Read) -> None:

@@ -80,7 +80,7 @@ def test_payload_is_validated_by_the_receiver() -> None:
     told_of = "/command/action", "Input should be a valid string"
     assert message_and_violations(error) == (
         f"the payload of run breaks the contract: {': '.join(told_of)}",
-        [{"pointer": told_of[0], "message": told_of[1]}],
+        [{"pointer": told_of[0], "keyword": "type", "message": told_of[1]}],
     )
 
 
@@ -111,7 +111,11 @@ def test_envelope_error_message_has_the_first_violation() -> None:
     assert message_and_violations(refused.value) == (
         "the request envelope is invalid: /aggregateId/type: Field required",
         [
-            {"pointer": f"/aggregateId/{each}", "message": "Field required"}
+            {
+                "pointer": f"/aggregateId/{each}",
+                "keyword": "required",
+                "message": "Field required",
+            }
             for each in ("type", "key")
         ],
     )
@@ -139,7 +143,13 @@ def test_invalid_reply_reports_violations() -> None:
         RUNS.decode_response(b'{"success":true,"result":{"text":5},"duration":1}')
     assert message_and_violations(failed.value) == (
         f"the reply of {RUN.subject} breaks the contract",
-        [{"pointer": "/result/text", "message": "Input should be a valid string"}],
+        [
+            {
+                "pointer": "/result/text",
+                "keyword": "type",
+                "message": "Input should be a valid string",
+            }
+        ],
     )
     told_of_a_failure = RUNS.decode_failure(b'{"success":false,"error":5,"duration":1}')
     assert [each["pointer"] for each in message_and_violations(told_of_a_failure)[1]] == ["/error"]
@@ -216,7 +226,7 @@ def test_declared_error_keeps_message_and_detail_names() -> None:
 
     class ShelfEmptyError(NotFoundError):
         name: ClassVar[str] = "shelf-empty"
-        details_type: ClassVar[type[Model] | None] = Shelf
+        details_type = Shelf
 
     codec = OperationCodec(replace(RUN, errors=(ShelfEmptyError, NotReadyError)))
     with pytest.raises(NotReadyError, match=r"^FAILED_PRECONDITION not-ready: wait a little$"):

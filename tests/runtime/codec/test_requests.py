@@ -26,7 +26,8 @@ def violations(error: Any) -> list[dict[str, str]]:
     assert isinstance(error, InvalidArgumentError)
     found: list[dict[str, str]] = error.details["violations"]
     assert found
-    assert all(set(each) == {"pointer", "message"} for each in found)
+    assert all({"pointer", "message"} <= each.keys() for each in found)
+    assert all(each.keys() <= {"pointer", "keyword", "message"} for each in found)
     return found
 
 

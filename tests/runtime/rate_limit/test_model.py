@@ -94,8 +94,8 @@ class Comparison(RuleBasedStateMachine):
         now, model = self.clock(), self.model
         exact = model.keys.setdefault(key, ExactBucket())
         has_place, shared_level = model.has_place(key, now), model.shared.level(now)
-        if exact.level(now) == 0:
-            exact.is_known = has_place and shared_level == 0
+        if exact.level(now) <= ROUNDING:
+            exact.is_known = has_place and shared_level <= ROUNDING
         admitted = self.loop.run_until_complete(self._take(key))
         if exact.is_known:
             assert admitted is exact.has_room(now), "it differs from a limit of its own"

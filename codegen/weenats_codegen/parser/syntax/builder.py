@@ -9,8 +9,8 @@ from pydantic import JsonValue
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax.scalars import plain_value
 
-_MAX_DEPTH: Final = 40
-"""How deep mappings and lists may be nested; contracts that people write come nowhere near."""
+_MAX_DEPTH: Final = 100
+"""How deep mappings and lists may be nested; schemas that people write come nowhere near."""
 TOO_DEEP: Final = (
     f"is nested more than {_MAX_DEPTH} levels deep",
     "move inner schemas to $defs or to files of their own",

@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Wire names that are no Python names, and what they become.",
     aggregate="sensor",
-    digest="sha256:feb2b5f25a53e1aa31e6ed1f26a364a3880bc9f56bc87f35a1f47437c6fa2be3",
+    digest="sha256:67fa791077ab023b9ae4da488ee00faf55197cc0661574e39a12d7cd59c0f28c",
 )
 
 GET: Final = Query(

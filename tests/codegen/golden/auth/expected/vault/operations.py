@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Keeps what only some may see.",
     aggregate="box",
-    digest="sha256:0c3aad072138db057f430b998445ab9b7a4d588299a5971abface1ad6f9419b6",
+    digest="sha256:aa3c0a91954db773006f346ccac8c4cdf15812990d1aac8e68b2a46410261b8b",
 )
 
 OPEN: Final = Command(

@@ -10,6 +10,7 @@ from weenats.model import Model
 class Measured(Model):
     """A measurement was taken."""
 
+    model_config = ConfigDict(extra="allow")
     celsius: Annotated[float, Field(ge=-273.15)]
 
 

@@ -12,7 +12,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Tells what the weather does; nobody asks it anything.",
     aggregate="station",
-    digest="sha256:fd83fb90f4eab02d9557c8d02c226845a85521641fcba553e333f902a4085679",
+    digest="sha256:664046dad0401ee771147952fed5e5b21c612c71d2b87e15c294065be3861a36",
 )
 
 MEASURED: Final = Event(

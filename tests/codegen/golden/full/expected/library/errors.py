@@ -4,7 +4,6 @@
 from typing import ClassVar
 
 from weenats.errors import FailedPreconditionError, NotFoundError, PermissionDeniedError
-from weenats.model import Model
 
 from .models import AlreadyLentDetails
 
@@ -21,7 +20,7 @@ class AlreadyLentError(FailedPreconditionError):
 
     name: ClassVar[str] = "already-lent"
     description: ClassVar[str] = "Somebody else has the book."
-    details_type: ClassVar[type[Model] | None] = AlreadyLentDetails
+    details_type = AlreadyLentDetails
     details: AlreadyLentDetails
 
     def __init__(self, message: str | None = None, *, details: AlreadyLentDetails) -> None:

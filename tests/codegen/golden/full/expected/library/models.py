@@ -12,6 +12,7 @@ from weenats.model import OMIT_NONE, Model
 class AlreadyLentDetails(Model):
     """Somebody else has the book."""
 
+    model_config = ConfigDict(extra="allow")
     until: AwareDatetime
     """When it comes back."""
 
@@ -19,6 +20,7 @@ class AlreadyLentDetails(Model):
 class FindParameters(Model):
     """The parameters of the query find."""
 
+    model_config = ConfigDict(extra="allow")
     text: Annotated[str, Field(min_length=1)]
     limit: Annotated[int, Field(ge=1, le=50)] = 10
 
@@ -41,6 +43,7 @@ class Lend(Model):
 class Loan(Model):
     """Who has the book, and until when."""
 
+    model_config = ConfigDict(extra="allow")
     reader: str
     until: AwareDatetime
 
@@ -48,6 +51,7 @@ class Loan(Model):
 class OverdueFeeCharged(Model):
     """The book came back late."""
 
+    model_config = ConfigDict(extra="allow")
     amount: Annotated[float, Field(gt=0.0)]
 
 
@@ -76,4 +80,5 @@ class Book(Model):
 class FindResult(Model):
     """The result of find."""
 
+    model_config = ConfigDict(extra="allow")
     books: list[Book]

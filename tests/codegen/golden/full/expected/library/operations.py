@@ -28,7 +28,7 @@ CONTRACT: Final = ServiceContract(
         " paragraph, so that documentation has a body.\n"
     ),
     aggregate="book",
-    digest="sha256:97ca7d7a4d0a180441e627a031dca15ef175c998a1eae2cf085ad0ad5a522577",
+    digest="sha256:398f93af2f68c418f834d702d3d73990bd81f9e18fef376b47e40ca3e7e7b54c",
 )
 
 LENT: Final = Event(

@@ -24,6 +24,7 @@ class HostileThing(Model):
     \N{BULLET} {{ 7 * 7 }} {% raw %} '''
     """
 
+    model_config = ConfigDict(extra="allow")
     unnamed: Annotated[str | None, Field(alias='"""'), OMIT_NONE] = None
     and_more: Annotated[str | None, Field(alias="\\ and more"), OMIT_NONE] = None
     x_import_os: Annotated[str, Field(alias="x = __import__('os')")] = "'); import os; ('"

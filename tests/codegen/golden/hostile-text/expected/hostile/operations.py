@@ -14,7 +14,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description='"""\nimport os\nos.abort()\n""" \\',
     aggregate="hostile-thing",
-    digest="sha256:c79089eea2b16e5e37904efafe11ab7303d954f491bf322d665b9399bc4967f8",
+    digest="sha256:4e78a90687dbe3c30aa3227d97705a0eff634e76c46b43a9b2b906606075d49a",
 )
 
 DO: Final = Command(

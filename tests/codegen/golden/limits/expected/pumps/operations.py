@@ -20,7 +20,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Moves water, but not too much of it.",
     aggregate="pump",
-    digest="sha256:34a9369e3fa97310ab3982f67499bdc9984422bdbb4305383951ea2dff02beed",
+    digest="sha256:7fd043e59f84378ef60df824e2f8554396b97125c8dae3cf2d0f522bb1d92da4",
 )
 
 START: Final = Command(

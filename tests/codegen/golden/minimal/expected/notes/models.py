@@ -3,10 +3,12 @@
 
 from typing import Annotated
 
+from pydantic import ConfigDict
 from weenats.model import OMIT_NONE, Model
 
 
 class Note(Model):
     """The state of the aggregate note."""
 
+    model_config = ConfigDict(extra="allow")
     text: Annotated[str | None, OMIT_NONE] = None

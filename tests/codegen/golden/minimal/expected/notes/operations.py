@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="0.1.0",
     description="Keeps notes.",
     aggregate="note",
-    digest="sha256:72a43d70112783665554f2c169cf63c59b7f62fc46004b7306661bfc121c1055",
+    digest="sha256:76bdc7af40551ab4d4bf6f04fff320d5e2f4e818cc5706c228543664ca5c74b0",
 )
 
 GET: Final = Query(

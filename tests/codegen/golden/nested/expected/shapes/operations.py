@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Objects within objects, lists, maps, choices and trees.",
     aggregate="drawing",
-    digest="sha256:93e659b3667c26610951112bcf4cbd1c10195e6d7ca003945feec73b8a4f5b17",
+    digest="sha256:88bd6a7a4148c281a0eb8720a8741956ff23de0354b2bc17e5af170bb36c1186",
 )
 
 PAINTED: Final = Event(

@@ -10,6 +10,7 @@ from weenats.model import Model
 class Counter(Model):
     """The state of the aggregate counter."""
 
+    model_config = ConfigDict(extra="allow")
     value: int
     """How far it has come."""
 
@@ -17,24 +18,28 @@ class Counter(Model):
 class HistoryParameters(Model):
     """The parameters of the query history."""
 
+    model_config = ConfigDict(extra="allow")
     limit: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class HistoryResult(Model):
     """The result of history."""
 
+    model_config = ConfigDict(extra="allow")
     values: Annotated[list[int], Field(max_length=100)]
 
 
 class Increase(Model):
     """Count on."""
 
+    model_config = ConfigDict(extra="allow")
     by: Annotated[int, Field(ge=1)] = 1
 
 
 class IncreaseResult(Model):
     """The result of increase."""
 
+    model_config = ConfigDict(extra="allow")
     value: int
 
 

@@ -14,7 +14,7 @@ CONTRACT: Final = ServiceContract(
     version="1.2.3-beta.1+build.7",
     description="Counts.",
     aggregate="counter",
-    digest="sha256:bc120188d87e25f04f06262c42175a668d9e1ecb060cdedb0cbc88aaf5c470c0",
+    digest="sha256:f3dba02ba3dd017f1d03d50a22333ff5e9fee72eb582130672f8d1fc4e21f300",
 )
 
 INCREASE: Final = Command(

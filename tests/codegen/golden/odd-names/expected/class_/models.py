@@ -12,6 +12,7 @@ from weenats.model import OMIT_NONE, Model
 class AnyModel(Model):
     """The state of the aggregate Any."""
 
+    model_config = ConfigDict(extra="allow")
     class_: Annotated[str | None, Field(alias="class"), OMIT_NONE] = None
     field_model_config: Annotated[str | None, Field(alias="model_config"), OMIT_NONE] = None
     field_model_dump: Annotated[str | None, Field(alias="model_dump"), OMIT_NONE] = None

@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="Names that Python, pydantic or weenats have taken.",
     aggregate="Any",
-    digest="sha256:14b8ae867579e687e1922ac3b8d803ae0f06a5ead66a19ad9e23d8c86ef9d40c",
+    digest="sha256:22bf00a3c40c03983d71e266f613ec6f395c88c42ca5d730919ad250e2201e89",
 )
 
 ASYNC: Final = Event(

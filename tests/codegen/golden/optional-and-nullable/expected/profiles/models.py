@@ -3,7 +3,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import MISSING, Field
+from pydantic import MISSING, ConfigDict, Field
 from typing_extensions import TypeAliasType
 from weenats.model import OMIT_NONE, Model
 
@@ -11,6 +11,7 @@ from weenats.model import OMIT_NONE, Model
 class Address(Model):
     """Address."""
 
+    model_config = ConfigDict(extra="allow")
     city: str
 
 
@@ -23,6 +24,7 @@ ProfileEitherString = TypeAliasType("ProfileEitherString", Annotated[str, Field(
 class Profile(Model):
     """The state of the aggregate profile."""
 
+    model_config = ConfigDict(extra="allow")
     name: str
     nickname: str | None
     age: Annotated[int | None, Field(ge=0)]

@@ -5,7 +5,9 @@ from types import NoneType
 from typing import Final
 
 from weenats.contract import Entity, Query, ServiceContract
+from weenats.schema import Schema
 
+from .json_schemas import JSON_SCHEMAS
 from .models import Profile
 
 CONTRACT: Final = ServiceContract(
@@ -13,14 +15,14 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="What may be left out, and what may be null, are two things.",
     aggregate="profile",
-    digest="sha256:4cf2a79e3db1911d4162448546e54d1b3a8fb628f3dafd12b53eefe4ae5255ad",
+    digest="sha256:9784377ff861fdfd54dcb9120ea4544c6b10b4b6ce876aa939ac06ed96e731f7",
 )
 
 GET: Final = Query(
     name="get",
     contract=CONTRACT,
     parameters=NoneType,
-    result=Entity[Profile],
+    result=Schema[Entity[Profile]](Entity[Profile], JSON_SCHEMAS["Profile"]),
     errors=(),
     description="Show the profile.",
 )

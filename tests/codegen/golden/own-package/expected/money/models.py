@@ -3,10 +3,12 @@
 
 from typing import Annotated
 
+from pydantic import ConfigDict
 from weenats.model import OMIT_NONE, Model
 
 
 class MyBilling(Model):
     """The state of the aggregate my-billing."""
 
+    model_config = ConfigDict(extra="allow")
     total: Annotated[float | None, OMIT_NONE] = None

@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description="A package with a name of its own.",
     aggregate="my-billing",
-    digest="sha256:cca4e0600d3f1e3198670050f0de24bfdfd3783470c31071902bc8ec77dd7058",
+    digest="sha256:1f4c3469048ec57f3a62d3ef404d6e13df1281cd4519f02359b8637b7bd011c6",
 )
 
 GET: Final = Query(

@@ -3,7 +3,7 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
 from weenats.formats import AwareDatetime
 from weenats.model import OMIT_NONE, Model
@@ -15,6 +15,7 @@ Common = TypeAliasType("Common", Annotated[str, Field(max_length=80, min_length=
 class Customer(Model):
     """Customer."""
 
+    model_config = ConfigDict(extra="allow")
     name: Common
 
 
@@ -31,6 +32,7 @@ Price = TypeAliasType("Price", Annotated[float, Field(ge=0.0)])
 class Address(Model):
     """Address."""
 
+    model_config = ConfigDict(extra="allow")
     street: str
     placed: Annotated[Moment | None, OMIT_NONE] = None
 
@@ -38,6 +40,7 @@ class Address(Model):
 class Move(Model):
     """Move."""
 
+    model_config = ConfigDict(extra="allow")
     to: Address
     at: Annotated[Moment | None, OMIT_NONE] = None
     by: Annotated[Person | None, OMIT_NONE] = None
@@ -46,6 +49,7 @@ class Move(Model):
 class OrderLine(Model):
     """Order line."""
 
+    model_config = ConfigDict(extra="allow")
     price: Price
     label: Annotated[Common | None, OMIT_NONE] = None
 
@@ -53,6 +57,7 @@ class OrderLine(Model):
 class Order(Model):
     """An order."""
 
+    model_config = ConfigDict(extra="allow")
     lines: list[OrderLine]
     customer: Customer
     address: Annotated[Address | None, OMIT_NONE] = None

@@ -13,7 +13,7 @@ CONTRACT: Final = ServiceContract(
     version="1.0.0",
     description=("Schemas in several files, JSON and YAML, in folders, with names of their own."),
     aggregate="order",
-    digest="sha256:88040a6a60e950d8fcc077eca029f4c793b3cb8a68ba8da2c6b9187ae3bf10da",
+    digest="sha256:0e71c2b23e91fd6b63dcc88af395ab654c25ea6dbdfc39ae53268b15c85a91f0",
 )
 
 PLACED: Final = Event(

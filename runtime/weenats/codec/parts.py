@@ -1,0 +1,253 @@
+"""Decoding and encoding of the parts of messages that contracts describe.
+
+A part whose type enforces its schema is read in one pass. Of any other part a judge decides first,
+and what it accepts is then read by the type.
+"""
+
+from functools import cached_property, partial
+from typing import Any, Literal, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from weenats.codec.json import reject_constants
+from weenats.codec.numbers import (
+    DECIMALS,
+    load,
+    load_decimals,
+    put_digits,
+    with_decimals,
+    with_integers,
+)
+from weenats.codec.validators import STRICT
+from weenats.codec.violations import (
+    NOT_ALLOWED,
+    SchemaError,
+    names_in,
+    reason,
+    violations_of,
+    without_keys,
+)
+from weenats.schema import Judge, Schema
+from weenats.schema.part import declared_type, is_model, judge_of, type_name
+
+__all__ = ["Decoder", "Encoder"]
+
+
+class _Rules:
+    """What a judge and the decimals of a part demand of its JSON.
+
+    Args:
+        declared: the type of the part.
+        path: the members of the message that lead to the part.
+    """
+
+    def __init__(self, declared: type[Any] | Schema[Any], path: tuple[str, ...]) -> None:
+        self._path = path
+        self._judge: Judge | None = judge_of(declared)
+        self._load = load
+        self.has_decimals = False
+        if self._judge is not None:
+            self._judge.compile()
+            self.has_decimals = _has_decimals(declared_type(declared))
+            self._load = load_decimals if self.has_decimals else load
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are any."""
+        return self._judge is not None
+
+    def names(self, kind: Any) -> frozenset[str]:
+        """Return the names of members that may be shown, those of a type and of its schemas.
+
+        Args:
+            kind: the type.
+        """
+        names = names_in(kind) | frozenset(self._path)
+        return names if self._judge is None else names | self._judge.names
+
+    def check(self, data: bytes, path: tuple[str, ...]) -> Any:
+        """Parse JSON text, and return it when it breaks no rule.
+
+        Args:
+            data: JSON text.
+            path: the members in it that lead to the part; that is not judged if one is missing.
+
+        Raises:
+            SchemaError: the part is not valid.
+            ValueError: it is not JSON.
+        """
+        document = part = self._load(data)
+        for name in path:
+            if not isinstance(part, dict) or name not in part:
+                return document
+            part = cast("dict[str, Any]", part)[name]
+        judge = cast("Judge", self._judge)
+        if not judge.is_valid(part):
+            raise SchemaError(
+                [each._replace(path=(*self._path, *each.path)) for each in judge.violations(part)]
+            )
+        return document
+
+
+class Decoder:
+    """Decodes a part of a message, or the message with this part.
+
+    Args:
+        kind: the type of what is decoded.
+        declared: the type of the part in the contract.
+        path: the members of `kind` that lead to the part.
+
+    Attributes:
+        read: returns the value of JSON text, or raises ValueError. It is the fastest way, for text
+            in which NaN and infinities were not found, and may refuse 1.0 as an integer.
+    """
+
+    def __init__(
+        self, kind: Any, declared: type[Any] | Schema[Any], path: tuple[str, ...] = ()
+    ) -> None:
+        self._rules = _Rules(declared, path)
+        self._path = path
+        context = DECIMALS if self._rules.has_decimals else None
+        validate = _adapter(kind).validator.validate_json
+        self._validate = partial(validate, by_name=False, context=context)
+        self._kind = kind
+        self.read = self.decode if self._rules.exist else partial(validate, by_name=False)
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The names of all members that the type and its schemas declare."""
+        return self._rules.names(self._kind)
+
+    def decode(self, data: bytes) -> Any:
+        """Decode JSON text.
+
+        Args:
+            data: JSON text.
+
+        Returns:
+            The value.
+
+        Raises:
+            SchemaError: the part breaks its JSON Schema.
+            ValidationError: something else does not have its type.
+            ValueError: the text is not JSON, or has NaN or an infinity.
+        """
+        document = self._rules.check(data, self._path) if self._rules.exist else None
+        try:
+            value = self._validate(data)
+        except ValidationError:
+            integers = with_integers(data)
+            if integers is None:
+                raise
+            value = self._validate(integers)
+        if document is None:
+            reject_constants(data)
+        return with_decimals(value, document) if self._rules.has_decimals else value
+
+
+class Encoder:
+    """Encodes a part of a message.
+
+    Args:
+        declared: the type of the part in the contract.
+        path: the members of the message that lead to the part.
+        is_checked: whether the values of a model without a judge must have the types of its
+            fields; without, the receiver checks that.
+    """
+
+    def __init__(
+        self,
+        declared: type[Any] | Schema[Any],
+        path: tuple[str, ...] = (),
+        *,
+        is_checked: bool = True,
+    ) -> None:
+        kind = declared_type(declared)
+        adapter = _adapter(kind)
+        self._name = type_name(declared)
+        self._model = kind if is_model(kind) else None
+        self._rules = _Rules(declared, path)
+        self._validator = adapter.validator
+        self._to_json = adapter.serializer.to_json
+        self._warnings: Literal["error"] | bool = is_checked and "error"
+        self._kind = kind
+
+    def encode(self, value: object) -> bytes:
+        """Serialize a value.
+
+        Args:
+            value: the value.
+
+        Returns:
+            JSON text.
+
+        Raises:
+            TypeError: the value is not an instance of the model.
+            SchemaError: the value breaks its JSON Schema.
+            ValueError: the value does not have the declared type, or cannot be serialized. The
+                error does not show it.
+        """
+        if self._model is None:
+            value = value if self._rules.exist else self._validator.validate_python(value)
+        elif not isinstance(value, self._model):
+            raise TypeError(f"expected {self._name}, got {type(value).__name__}")
+        try:
+            if not self._rules.exist:
+                data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
+                reject_constants(data)
+                return data
+            return self._judged(value)
+        except PydanticSerializationError as error:
+            text = reason(error)
+        raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
+
+    def _judged(self, value: object) -> bytes:
+        has_decimals = self._rules.has_decimals
+        context = DECIMALS if has_decimals else None
+        data: bytes = self._to_json(value, by_alias=True, warnings="error", context=context)
+        data = put_digits(data) if has_decimals else data
+        try:
+            self._rules.check(data, ())
+        except SchemaError as error:
+            found = without_keys(error.found, self._names)
+        else:
+            return data
+        raise SchemaError(found)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return self._rules.names(self._kind)
+
+    def _misfit(self, value: object) -> str:
+        """Return where a value is not of its type, without showing it."""
+        try:
+            self._validator.validate_json(
+                self._to_json(value, by_alias=True, warnings=False), by_name=False
+            )
+        except ValidationError as error:
+            first = without_keys(violations_of(error), self._names)[0]
+            return f"{first.pointer}: {first.message}"
+        except (TypeError, ValueError):
+            pass  # a value is nothing that JSON has
+        return NOT_ALLOWED
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    has_config = is_model(kind) or hasattr(kind, "__pydantic_config__")
+    return TypeAdapter(kind) if has_config else TypeAdapter(kind, config=STRICT)
+
+
+def _has_decimals(kind: Any) -> bool:
+    """Return whether a type has decimal numbers in it."""
+    unread: list[Any] = [TypeAdapter(kind).core_schema]
+    while unread:
+        part = unread.pop()
+        if isinstance(part, dict):
+            schema = cast("dict[str, Any]", part)
+            if schema.get("type") == "decimal":
+                return True
+            unread += schema.values()
+        elif isinstance(part, list | tuple):
+            unread += part
+    return False
