@@ -9,18 +9,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
 import jwt
 import pytest
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from receipts import ReceiptsClient, ReceiptsSyncClient
 from testkit.forks import fork, run_program
 from testkit.probe import (
+    GET,
+    RUN,
     Happened,
     MissingDetails,
     Outcome,
@@ -30,6 +33,7 @@ from testkit.probe import (
     Run,
 )
 from testkit.processes import child_process, python_environment
+from testkit.telemetry import EVERYTHING, recording
 from testkit.waiting import LIMIT, wait_for
 from weenats import (
     CachedToken,
@@ -41,6 +45,7 @@ from weenats import (
     ReceivedEvent,
     RequestContext,
     Response,
+    TelemetrySettings,
     UnavailableError,
     WrongEventLoopError,
 )
@@ -147,6 +152,33 @@ def test_derived_clients(client: ProbeSyncClient, probe: Probe) -> None:
     assert theirs.token == TOKEN
     assert (plain.token, plain.headers.get("X-Shop")) == (None, None)
     assert attempts == ["mine", "mine"]  # the context variables of the calling thread
+
+
+def test_span_of_the_caller_is_the_parent(client: ProbeSyncClient) -> None:
+    """The span that is current in the calling thread is the parent of the call's span."""
+    with recording() as observed:
+        traced = client.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+        with trace.get_tracer("app").start_as_current_span("page") as page:
+            assert traced.query(GET, "k", None).revision == 7
+            assert traced.execute(RUN, "k", Run(action="hello")).text == "hello"
+    for span in observed.of(SpanKind.CLIENT):
+        assert span.parent is not None
+        assert span.parent.span_id == page.get_span_context().span_id
+    assert len(observed.of(SpanKind.CLIENT)) == 2
+
+
+def test_call_in_a_thread_of_a_handler(client: ProbeSyncClient, probe: Probe) -> None:
+    """A call within `asyncio.to_thread` of a handler belongs to the request that it serves."""
+
+    async def nested(key: str, command: Run, context: RequestContext) -> Outcome:
+        await asyncio.to_thread(client.get, "inner")
+        return Outcome(text=key)
+
+    probe.actions["nested"] = nested
+    client.run("k", Run(action="nested"), correlation_id="outermost")
+    outer, inner = probe.seen
+    assert (outer.correlation_id, inner.correlation_id) == ("outermost", "outermost")
+    assert inner.causation_id == outer.message_id
 
 
 def test_deadline_ends_the_wait(client: ProbeSyncClient, probe: Probe) -> None:
@@ -306,13 +338,7 @@ def test_events_are_handled_in_threads(client: ProbeSyncClient) -> None:
             client.publish_happened(f"k{number}", Happened(text=str(number)), revision=number)
         assert done.wait(LIMIT)
     assert received == [("0", "k0"), ("1", "k1"), ("2", "k2")]
-    assert "weenats handlers" not in _threads_after(lambda name: name == "weenats handlers")
-
-
-def _threads_after(is_of_interest: Callable[[str], bool]) -> list[str]:
-    with suppress(AssertionError):
-        wait_for(lambda: not any(is_of_interest(each.name) for each in threading.enumerate()))
-    return [each.name for each in threading.enumerate()]
+    wait_for(lambda: all(each.name != "weenats events" for each in threading.enumerate()))
 
 
 def test_failure_of_an_event_handler_is_logged(

@@ -107,7 +107,7 @@ def subscribe_sync(
     """
     if not callable(cast("object", handler)) or is_async(handler):
         raise TypeError("the event handler of a synchronous client must be a plain function")
-    threads = DaemonThreads(options.get("max_concurrency", DEFAULT_CONCURRENCY))
+    threads = DaemonThreads(options.get("max_concurrency", DEFAULT_CONCURRENCY), "weenats events")
 
     async def handle(event: ReceivedEvent[DataT]) -> None:
         context = copy_context()
