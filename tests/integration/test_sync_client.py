@@ -238,17 +238,36 @@ def test_system_exit_in_an_interceptor(client: ProbeSyncClient) -> None:
     assert client.get("k").revision == 7
 
 
-def test_exception_of_a_signal_handler_cancels(client: ProbeSyncClient, probe: Probe) -> None:
+class TimeLimitError(RuntimeError):
+    """What the signal handler of a worker raises."""
+
+
+def _end_work(*_: object) -> None:
+    raise TimeLimitError
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGUSR1, TimeLimitError)]
+)
+def test_exception_of_a_signal_handler_cancels(
+    client: ProbeSyncClient,
+    probe: Probe,
+    request: pytest.FixtureRequest,
+    number: signal.Signals,
+    error: type[BaseException],
+) -> None:
     """What a signal handler raises in a waiting call is raised at once; the call is cancelled."""
     blocking = probe.actions["block"] = Blocking()
+    former = signal.signal(signal.SIGUSR1, _end_work)
+    request.addfinalizer(lambda: signal.signal(signal.SIGUSR1, former))
 
     def interrupt() -> None:
         assert blocking.entered.wait(LIMIT)
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(error):
         client.run("k", Run(action="block"), timeout=LIMIT)
     interrupter.join()
     assert blocking.cancelled.wait(LIMIT)

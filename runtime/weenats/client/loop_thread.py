@@ -80,10 +80,10 @@ class LoopThread:
         try:
             self._loop.call_soon_threadsafe(call.start)  # copies the context
             call.done.acquire()
-        except RuntimeError:  # the loop is closed
-            coroutine.close()
-            raise ConnectionClosedError(_ENDING) from None
         except BaseException:
+            if self._loop.is_closed():
+                coroutine.close()
+                raise ConnectionClosedError(_ENDING) from None
             self._loop.call_soon_threadsafe(call.cancel)
             raise
         return call.result()
