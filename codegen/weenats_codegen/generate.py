@@ -13,7 +13,6 @@ from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.source import find_contracts
 from weenats_codegen.render.formatter import format_sources
-from weenats_codegen.render.models import UnsupportedSchemaError
 from weenats_codegen.render.package import render
 
 __all__ = ["Freshness", "HandlerMismatch", "Report", "check", "generate"]
@@ -96,23 +95,12 @@ def read_contracts(paths: Sequence[Path]) -> list[Contract]:
 
 
 def package_files(contracts: Sequence[Contract]) -> dict[str, str]:
-    """Return every file of every package by relative path.
-
-    Raises:
-        ContractError: No models can be generated from a contract.
-    """
-    files: dict[str, str] = {}
-    diagnostics: list[Diagnostic] = []
-    for contract in contracts:
-        try:
-            rendered = render(contract)
-        except UnsupportedSchemaError as error:
-            location = Location(contract.file)
-            diagnostics.append(Diagnostic(location, str(error), "simplify the schema"))
-        else:
-            files |= {f"{contract.package}/{name}": text for name, text in rendered.items()}
-    if diagnostics:
-        raise ContractError(diagnostics)
+    """Return every file of every package by relative path."""
+    files = {
+        f"{contract.package}/{name}": text
+        for contract in contracts
+        for name, text in render(contract).items()
+    }
     formatted = format_sources(files)
     return {name: seal(text) if is_stub(name) else text for name, text in formatted.items()}
 

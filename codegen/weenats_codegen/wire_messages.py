@@ -53,10 +53,9 @@ def build(folder: Path) -> str:
     shapes = shape(bundle.definitions, bundle.roots, class_name).definitions
     source = render_models(
         {name: map_shapes(each, _tolerant) for name, each in shapes.items()},
-        header=_HEADER,
         is_strict=False,
     )
-    return format_sources({TARGET.name: source}, first_party="weenats")[TARGET.name]
+    return format_sources({TARGET.name: f"{_HEADER}\n{source}"}, first_party="weenats")[TARGET.name]
 
 
 def _tolerant(shape: Schema) -> Schema:

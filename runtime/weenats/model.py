@@ -47,7 +47,7 @@ class _StrictLiteral:
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        values = get_args(source)
+        values: tuple[object, ...] = get_args(source)
         types = frozenset(map(type, values))
         exact = frozenset((type(value), value) for value in values)
         expected = " or ".join(map(repr, values))

@@ -149,42 +149,6 @@ def test_duplicate_package_name_is_rejected(
         read_contracts([tmp_path])
 
 
-def test_model_generator_error_is_problem(
-    tmp_path: Path,
-    contract_of: Contract,
-    write_contract: Write,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """An error of the model generator is reported as a contract problem."""
-
-    def refuse(*_: object, **__: object) -> str:
-        raise Error("cannot resolve\n this")
-
-    from datamodel_code_generator import Error
-
-    from weenats_codegen.render import models
-
-    monkeypatch.setattr(models, "generate", refuse)
-    folder = write_contract(tmp_path / "a", contract_of())
-    with pytest.raises(ContractError, match=r"a/service\.json: cannot resolve this; simplify"):
-        package_files(read_contracts([folder]))
-
-
-def test_unexpected_model_class_is_problem(
-    tmp_path: Path,
-    contract_of: Contract,
-    write_contract: Write,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A class that the model generator adds or omits is a contract problem."""
-    from weenats_codegen.render import models
-
-    monkeypatch.setattr(models, "generate", lambda *_, **__: "class Invented:\n    pass\n")
-    folder = write_contract(tmp_path / "a", contract_of())
-    with pytest.raises(ContractError, match="Invented, Thing: no such model can be generated"):
-        package_files(read_contracts([folder]))
-
-
 @pytest.mark.parametrize(
     "case",
     [

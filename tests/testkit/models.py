@@ -32,7 +32,7 @@ class Models:
         self._definitions = _asserted(definitions)
         self._adapters: dict[str, TypeAdapter[Any]] = {}
         self._judges: dict[str, jsonschema_rs.Validator] = {}
-        text = render_models(self.shapes.definitions, header='"""Models."""')
+        text = render_models(self.shapes.definitions)
         self.module = ModuleType(f"models_under_test_{next(_NUMBERS)}")
         sys.modules[self.module.__name__] = self.module  # pydantic looks names up there
         try:

@@ -25,19 +25,18 @@ class UnsupportedSchemaError(Exception):
     """No model can be generated from a schema; the text says why."""
 
 
-def render_models(shapes: Mapping[str, Schema], *, header: str, is_strict: bool = True) -> str:
+def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> str:
     """Return the source of a module with a class or an alias for each shape, not formatted yet.
 
     Args:
         shapes: The shapes by name, as `ir.shapes` makes them.
-        header: The first lines: a comment, a docstring.
         is_strict: Whether booleans, 0 and 1 are told apart in literal types; Python does not.
 
     Raises:
         UnsupportedSchemaError: No model can be generated from one of the shapes.
     """
     if not shapes:
-        return f"{header}\n"
+        return ""
     texts: list[str] = []
     prepared: Schema = {name: _prepared(shape, texts) for name, shape in shapes.items()}
     attributes = _attributes(shapes)
@@ -48,7 +47,7 @@ def render_models(shapes: Mapping[str, Schema], *, header: str, is_strict: bool 
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
-    return f"{header}\n{postprocess(source, texts, deprecated_classes(shapes))}"
+    return postprocess(source, texts, deprecated_classes(shapes))
 
 
 def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
 """The IR -> the files of a package; the templates decide nothing."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Final
@@ -8,9 +9,14 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
+from weenats_codegen.ir.shapes import Shapes
 from weenats_codegen.render import literals
 from weenats_codegen.render.json_schemas import render_json_schemas
-from weenats_codegen.render.models import deprecated_classes, render_models
+from weenats_codegen.render.models import (
+    UnsupportedSchemaError,
+    deprecated_classes,
+    render_models,
+)
 from weenats_codegen.reserved import MARK
 
 HANDLERS: Final = "handlers.py"
@@ -33,11 +39,8 @@ _DEPRECATED: Final = "# pyright: reportDeprecated=false"
 
 
 def render(contract: Contract) -> dict[str, str]:
-    """Return the files of the contract's package by name, not formatted yet.
-
-    Raises:
-        UnsupportedSchemaError: No models can be generated from the contract's schemas.
-    """
+    """Return the files of the contract's package by name, not formatted yet."""
+    contract, models = _with_models(contract)
     header = f"{MARK}{source_of(contract)}. Do not edit."
     has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
@@ -62,11 +65,34 @@ def render(contract: Contract) -> dict[str, str]:
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
-    files["models.py"] = render_models(contract.shapes.definitions, header=f"{header}\n{title}\n")
+    files["models.py"] = f"{header}\n{title}\n\n{models}"
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files["py.typed"] = ""
     return files
+
+
+def _with_models(contract: Contract) -> tuple[Contract, str]:
+    """Return a contract and the source of its models.
+
+    Schemas for which datamodel-code-generator fails become JSON values; their judges remain.
+    """
+    try:
+        return contract, render_models(contract.shapes.definitions)
+    except UnsupportedSchemaError:
+        shapes = contract.shapes
+        failing = {root for root in shapes.reasons if not _has_models(shapes.only([root]))}
+        shapes = shapes.without_models(failing or shapes.reasons)
+        return replace(contract, shapes=shapes), render_models(shapes.definitions)
+
+
+def _has_models(shapes: Shapes) -> bool:
+    """Return whether models can be generated from some shapes."""
+    try:
+        render_models(shapes.definitions)
+    except UnsupportedSchemaError:
+        return False
+    return True
 
 
 def source_of(contract: Contract) -> str:

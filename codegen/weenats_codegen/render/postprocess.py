@@ -1,6 +1,7 @@
 """Rewrites generated models: docstrings, long strings, unions and defaults."""
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
@@ -10,6 +11,7 @@ from weenats_codegen.render.edits import Lines
 from weenats_codegen.render.literals import docstring, string
 
 _DEPRECATED: Final = "Deprecated."
+_AMBIGUOUS: Final = re.compile(r"Literal\[[^]]*\b(?:True|False|0|1)\b")
 _NEEDLESS: Final = frozenset({"use_attribute_docstrings", "arbitrary_types_allowed"})
 """Settings that datamodel-code-generator writes, and that models do not need."""
 
@@ -154,7 +156,7 @@ def with_strict_literals(source: str) -> str:
     """Return a module in which no literal type takes 1 for `True`, or `True` for 1."""
     lines = Lines(source)
     edits: list[tuple[int, int, str]] = []
-    for node in ast.walk(ast.parse(source)) if "Literal[" in source else ():
+    for node in ast.walk(ast.parse(source)) if _AMBIGUOUS.search(source) else ():
         match node:
             case ast.Subscript(ast.Name("Literal"), values) if any(
                 isinstance(part, ast.Constant) and part.value in (0, 1) for part in ast.walk(values)

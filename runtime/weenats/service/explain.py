@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import JsonValue
-
 from weenats.contract import AnyOperation
 from weenats.interceptors import ServiceFeature, Setting
 from weenats.protocol.subjects import Kind
@@ -108,8 +106,8 @@ def _timeout(operation: AnyOperation) -> Setting:
 def _judged(operation: AnyOperation) -> Setting:
     """Return the parts whose types do not enforce their schemas, so that a judge does."""
     parts = {"payload": operation.payload, "result": operation.result}
-    judged: list[JsonValue] = [name for name, part in parts.items() if judge_of(part) is not None]
-    return Setting("checked by JSON Schema", judged, _CONTRACT if judged else _DEFAULT)
+    judged = [name for name, part in parts.items() if judge_of(part) is not None]
+    return Setting("checked by JSON Schema", [*judged], _CONTRACT if judged else _DEFAULT)
 
 
 def _retries(operation: AnyOperation) -> Setting:

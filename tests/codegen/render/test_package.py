@@ -9,10 +9,14 @@ from types import ModuleType, NoneType
 from typing import Any
 
 import pytest
+from datamodel_code_generator import Error
 
 import weenats
 from weenats import Entity
 from weenats_codegen.generate import generate
+from weenats_codegen.loading import read
+from weenats_codegen.render import models
+from weenats_codegen.render.package import render
 
 CONTRACT: dict[str, Any] = {
     "errors": {
@@ -184,3 +188,30 @@ def test_custom_package_name(
     folder = write_contract(tmp_path / "c", contract_of(python={"package": "own_name"}))
     report = generate([folder], tmp_path / "out")
     assert {path.parent.name for path in report.written} == {"own_name"}
+
+
+@pytest.mark.parametrize("invents", [True, False])
+def test_schemas_without_models_are_json_values(
+    contract_of: Callable[..., dict[str, Any]],
+    write_contract: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    invents: bool,
+) -> None:
+    """Where no model can be generated, the type is any JSON value, and the schema is checked."""
+    payload = {"type": "object", "properties": {"broken": {"type": "string"}}}
+    contract = contract_of(commands={"do": {"description": "Do it.", "payload": payload}})
+
+    def fail(schema: dict[str, Any], **settings: Any) -> object:
+        if "broken" not in str(schema):
+            return make(schema, **settings)
+        if invents:
+            return f"{make(schema, **settings)}\nclass Invented:\n    pass\n"
+        raise Error("cannot resolve this")
+
+    make = models.generate
+    monkeypatch.setattr(models, "generate", fail)
+    files = render(read(write_contract(tmp_path, contract)))
+    assert "Do = TypeAliasType('Do', JsonValue)" in files["models.py"]
+    assert "class Thing(Model):" in files["models.py"]
+    assert 'payload=Schema[Do](Do, JSON_SCHEMAS["Do"])' in files["operations.py"]

@@ -14,7 +14,7 @@ from weenats_codegen import naming
 from weenats_codegen.ir.shapes.defaults import settle_defaults
 from weenats_codegen.ir.shapes.depth import cut_deep_references
 from weenats_codegen.ir.shapes.discriminators import settle_discriminators
-from weenats_codegen.ir.shapes.grammar import Json, Schema, is_class, references
+from weenats_codegen.ir.shapes.grammar import ANY, Json, Schema, is_class, references
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
 
 if TYPE_CHECKING:
@@ -40,6 +40,24 @@ class Shapes:
     def is_class(self, name: str) -> bool:
         """Return whether a definition becomes a class, not an alias."""
         return is_class(self.definitions[name])
+
+    def only(self, roots: Iterable[str]) -> Shapes:
+        """Return the shapes of some roots."""
+        names = {name for root in roots for name in _reached(self.definitions, root)}
+        definitions = {name: self.definitions[name] for name in sorted(names)}
+        return Shapes(definitions, {root: self.reasons[root] for root in roots})
+
+    def without_models(self, roots: Iterable[str]) -> Shapes:
+        """Return the shapes with some roots being any JSON value."""
+        roots = set(roots)
+        shapes = {
+            name: {**ANY} if name in roots else each for name, each in self.definitions.items()
+        }
+        reasons = {
+            root: (Reason(root, ""),) if root in roots else found
+            for root, found in self.reasons.items()
+        }
+        return Shapes(shapes, reasons).only(reasons)
 
     def is_exact(self, root: str) -> bool:
         """Return whether the model of a root accepts exactly what its schema allows."""
@@ -67,15 +85,12 @@ def shape(
     cut_deep_references(shapes, lambda name: shaper.reasons[name].append(Reason(name, "/$ref")))
     settle_discriminators(shapes)
     settle_defaults(shapes)
-    reached = {root: _reached(shapes, root) for root in roots}
-    kept = set[str]().union(*reached.values())
-    return Shapes(
-        {name: shapes[name] for name in sorted(kept)},
-        {
-            root: tuple(dict.fromkeys(each for name in names for each in shaper.reasons[name]))
-            for root, names in reached.items()
-        },
-    )
+    reasons = {
+        root: [each for name in _reached(shapes, root) for each in shaper.reasons[name]]
+        for root in roots
+    }
+    found = {root: tuple(dict.fromkeys(each)) for root, each in reasons.items()}
+    return Shapes(shapes, found).only(found)
 
 
 def _reached(shapes: Mapping[str, Schema], root: str) -> list[str]:

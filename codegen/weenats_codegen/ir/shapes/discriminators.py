@@ -49,8 +49,10 @@ def _tag_values(tag: str, shape: Schema, shapes: Mapping[str, Schema]) -> list[J
         return []
     if "allOf" in shape:
         parts: list[Schema] = shape["allOf"]
-        found = [_tag_values(tag, _followed(part, shapes), shapes) for part in parts]
-        return next((each for each in found if each), [])
+        found: list[list[Json]] = [
+            _tag_values(tag, _followed(part, shapes), shapes) for part in parts
+        ]
+        return [value for values in found for value in values]
     if tag not in shape.get("required", ()):
         return []
     member: Schema = shape["properties"][tag]

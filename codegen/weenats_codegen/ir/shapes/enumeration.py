@@ -28,6 +28,8 @@ def allowed_values(
         values: The values of its enumerations.
         definitions: What it may refer to.
     """
+    if not values:
+        return []
     needed = _reachable(schema, definitions) if schema.keys() - _OWN else {}
     judge = jsonschema_rs.Draft202012Validator(
         {**schema, "$defs": needed}, validate_formats=True, offline=True

@@ -46,6 +46,8 @@ def heir(schema: Schema, definitions: Mapping[str, Json]) -> Heir | None:
         return None
     if not all({"type", "properties"} <= target.keys() for target in targets):
         return None
+    if any(target.get("deprecated") for target in targets):  # a base class would warn
+        return None
     names = [name for part in [*targets, *others] for name in part.get("properties", ())]
     if len(set(map(field_name, names))) < len(names) or len({*bases}) < len(bases):
         return None

@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
-_MAX_MERGES: Final = 6
+_MAX_MERGES: Final = 12
 """How many combined schemas a combined schema may be inside of."""
+_MAX_COMBINED: Final = 10_000
+"""How many combined schemas there may be in all."""
 _MAX_COMBINATIONS: Final = 64
 """How many branches the choices of one schema may have, each combined with each."""
 _TELLING: Final = frozenset({
@@ -95,6 +97,7 @@ class Shaper:
         self._taken: Final = {*definitions, *taken}
         self._pending: Final[list[tuple[str, Callable[[], Schema]]]] = []
         self._combined: Final[dict[str, tuple[str, list[Reason]]]] = {}
+        self._count = 0
         self._current = ""
 
     def add(self, name: str) -> None:
@@ -157,7 +160,8 @@ class Shaper:
             name, reasons = self._combined[text]
             self.reasons[self._current] += reasons
             return ref(name)
-        if place.merges >= _MAX_MERGES:
+        self._count += 1
+        if place.merges >= _MAX_MERGES or self._count > _MAX_COMBINED:
             return self._most_telling(schema, place)
         if place.is_whole:
             self._combined[text] = place.name, []
@@ -244,12 +248,16 @@ class Shaper:
 
     def _branches(self, branches: list[Json], beside: Schema) -> list[Json]:
         """Return the branches that allow values, with what stands beside the choice."""
-        found: list[Json] = []
-        for branch in branches:
-            combined = self._with_siblings(branch, beside)
-            if not self._conjoiner.conjoin(combined, lambda _: None).is_false:
-                found.append(combined)
-        return found
+        combined = [self._with_siblings(branch, beside) for branch in branches]
+        return [branch for branch in combined if not self._is_false(branch)]
+
+    def _is_false(self, schema: Json) -> bool:
+        """Return whether it is plain that a schema allows no value."""
+        whole = self._conjoiner.conjoin(schema, lambda _: None)
+        if whole.is_false or not whole.choices:
+            return whole.is_false
+        branches = [all_of(whole.keywords, branch) for branch in whole.choices[0].branches]
+        return all(self._conjoiner.conjoin(each, lambda _: None).is_false for each in branches)
 
     def _with_siblings(self, branch: Json, beside: Schema) -> Json:
         """Return a branch with what stands beside the choice, unless that adds nothing."""
