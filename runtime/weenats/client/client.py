@@ -132,7 +132,7 @@ class ServiceClient:
 
     @classmethod
     def sharing(cls, owner: Connected) -> Self:
-        """Return a client that uses the connection and the telemetry of something else.
+        """Return a client with the connection and the telemetry of its owner.
 
         It can be made before the owner is connected, for example when handlers are constructed, and
         leaves the connection open. Its calls in a handler have the remaining time of the request as

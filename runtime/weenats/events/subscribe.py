@@ -23,8 +23,16 @@ from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
-__all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
+__all__ = [
+    "DEFAULT_CONCURRENCY",
+    "EventHandler",
+    "EventSubscription",
+    "ReceivedEvent",
+    "SubscribeOptions",
+    "subscribe",
+]
 _LOG: Final = LimitedLogger("weenats.events")
+DEFAULT_CONCURRENCY: Final = 10
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT")
@@ -145,7 +153,7 @@ async def subscribe(
     queue_group = options.get("queue_group", "")
     if queue_group:
         subjects.check_queue_group(queue_group)
-    max_concurrency = options.get("max_concurrency", 10)
+    max_concurrency = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     check_concurrency(max_concurrency)
     await transport.connect()
     scope = SCOPE.get()
