@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from weenats_codegen import naming, reserved
 from weenats_codegen.ir.contract import Auth, Contract, DeclaredError, Event, Operation, RateLimit
 from weenats_codegen.ir.shapes import shape
+from weenats_codegen.ir.shapes.grammar import ref_name
 
 if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Bundle
@@ -100,9 +101,16 @@ class _Builder:
                 auth=_auth(value.get("auth")),
                 rate_limit=_rate_limit(value.get("rateLimit")),
                 timeout=_number(value, "timeout"),
+                item=self._item(section, name) if value.get("page") else "",
+                iterate=naming.iterating_method(name),
             )
             for name, value in operations.items()
         )
+
+    def _item(self, section: str, name: str) -> str:
+        """Return the class or alias of the items of a list query."""
+        page = self._shapes.definitions[self._model(section, name, "result")]
+        return ref_name(page["properties"]["items"]["items"])
 
     def _model(self, *keys: str) -> str:
         """Return the class of a schema, "" if the contract has none there."""

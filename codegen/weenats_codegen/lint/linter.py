@@ -30,6 +30,7 @@ def lint(source: Source, bundle: Bundle) -> list[Diagnostic]:
         bundle: Its schemas; the errors in their references are included.
     """
     found = {*bundle.diagnostics, *check_references(source)}
+    found.update(source.diagnostics)
     found.update(source.resources.diagnostics)
     for check in _OF_CONTRACT:
         found.update(check(source.root))

@@ -6,6 +6,7 @@ from typing import Final
 from weenats_codegen import naming
 from weenats_codegen.ir.exports import exports
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
+from weenats_codegen.parser.pages import is_paged
 from weenats_codegen.parser.walk import Node, entries
 
 _REMEDY: Final = "rename one of them"
@@ -41,6 +42,8 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
     for section in ("commands", "queries"):
         for name, node in entries(contract, section).items():
             yield naming.method_name(name), node
+            if is_paged(node):
+                yield naming.iterating_method(name), node
     for name, node in entries(contract, "events").items():
         for method in naming.event_methods(name):
             yield method, node

@@ -2,6 +2,7 @@
 
 from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
+from weenats.client.pages import Page, iterate_pages
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
@@ -9,7 +10,9 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "CachedToken",
     "CallOptions",
+    "Page",
     "ServiceClient",
     "TokenProvider",
     "TokenSource",
+    "iterate_pages",
 ]
