@@ -37,8 +37,8 @@ EXPORTS = {
         TokenValidator UnknownKeyError
     """,
     "weenats.client": """
-        CachedToken CallOptions DEFAULT_TIMEOUT Page ServiceClient TokenProvider TokenSource
-        iterate_pages
+        CachedToken CallOptions DEFAULT_TIMEOUT InstanceReply Page ServiceClient TokenProvider
+        TokenSource iterate_pages
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """

@@ -57,7 +57,8 @@ class Used:
     Attributes:
         operations: The commands and queries that it calls.
         events: The events that it subscribes to.
-        discovery: Whether it requests instances, information, statistics and health.
+        discovery: Whether it requests instances, information, statistics and health, and calls
+            its operations on all instances.
     """
 
     operations: Collection[str]
@@ -105,6 +106,7 @@ def of_service(
             *(each.shared(group) for each in _operations(contract).values()),
             Entry(subjects.health(name), "health").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
+            Entry(subjects.all_on_instance(name), "calls of this instance"),
             *discovery,
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
@@ -158,6 +160,11 @@ def of_client(
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
     if used.discovery:
+        publish += [
+            Entry(subjects.on_each_instance(operations[each.name].subject), f"{each.name}, on_all")
+            for each in contract.operations
+            if each.name in used.operations and (each.idempotent or each in contract.queries)
+        ]
         publish += _discovery_requests(contract.service)
     subscribed = [
         entry.shared(queue_group) for name, entry in events.items() if name in used.events

@@ -2,6 +2,7 @@
 
 from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
+from weenats.client.gathering import InstanceReply
 from weenats.client.pages import Page, iterate_pages
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
@@ -10,6 +11,7 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "CachedToken",
     "CallOptions",
+    "InstanceReply",
     "Page",
     "ServiceClient",
     "TokenProvider",

@@ -10,6 +10,7 @@ from weenats.admission.controller import Admission
 from weenats.codec.events import event_codec
 from weenats.contract import AnyOperation, Command, ServiceContract
 from weenats.errors import ServiceError
+from weenats.protocol import subjects
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance, Statistics
@@ -90,7 +91,7 @@ class Assembly:
         self.instance = Instance(
             contract=handlers.contract,
             instance_id=instance_id,
-            endpoints=[self._describe(runner) for runner in self.runners],
+            endpoints=[self._describe(runner, instance_id) for runner in self.runners],
             readiness=self._readiness,
             data={} if self.monitor is None else self.monitor.data(),
         )
@@ -184,7 +185,7 @@ class Assembly:
             and (description := feature.describe(operation)) is not None
         ]
 
-    def _describe(self, runner: EndpointRunner) -> EndpointDescription:
+    def _describe(self, runner: EndpointRunner, instance_id: str) -> EndpointDescription:
         operation = runner.operation
         data: Statistics = {}
         for feature in self._chain:
@@ -202,9 +203,16 @@ class Assembly:
                 "operation": operation.name,
                 "aggregate": operation.contract.aggregate,
                 "description": operation.description,
+                **self._instance_subject(operation, instance_id),
             },
         )
         return EndpointDescription(info, runner.counters, data)
+
+    @staticmethod
+    def _instance_subject(operation: AnyOperation, instance_id: str) -> dict[str, str]:
+        if not operation.for_instances:
+            return {}
+        return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
         entries = self.health.entries
