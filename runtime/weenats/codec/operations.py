@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
+from weenats.codec.keys import key_codec
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
@@ -82,11 +83,13 @@ class OperationCodec:
         self._is_entity = state is not None
         self._result_member = "result" if state is None else "entity"
         request = messages.CommandRequest if is_command else messages.QueryRequest
+        aggregate = operation.aggregate
         members = {
-            "aggregateId": typed_dict(
-                messages.AggregateId, type=Literal[operation.contract.aggregate]
-            )
+            "aggregateId": None
+            if aggregate is None
+            else typed_dict(messages.AggregateId, type=Literal[aggregate.name])
         }
+        self._keys = key_codec(aggregate)
         payload = operation.payload
         members["metadata"] = _METADATA_MEMBER
         self._envelope_type = typed_dict(request, **members, **{self._member: None})
@@ -111,11 +114,18 @@ class OperationCodec:
         for error in operation.errors:
             if error.details_type is not None and (judge := judge_of(error.details_type)):
                 judge.compile()
-        aggregate = to_json(operation.contract.aggregate)
-        self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
+        member = b'"%b":' % self._member.encode() if self._has_payload else b""
+        self._has_key = aggregate is not None
+        if aggregate is None:
+            self._head, self._payload_head = b"{%b" % member, b""
+            self._metadata_head = METADATA_HEAD if member else METADATA_HEAD.removeprefix(b",")
+        else:
+            name = to_json(aggregate.name)
+            self._head = b'{"aggregateId":{"type":%b,"key":' % name
+            self._payload_head = b"},%b" % member if member else b"}"
+            self._metadata_head = METADATA_HEAD
+            self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
-        self._payload_head = b'},"%b":' % self._member.encode() if self._has_payload else b"}"
-        self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
 
     def declares(self, error: ServiceError) -> bool:
         """Return whether the contract allows an operation to fail with an error.
@@ -139,7 +149,7 @@ class OperationCodec:
         """
         payload = context.payload
         try:
-            key = to_json(context.key)
+            key = to_json(context.key) if self._has_key else b""
             metadata = request_metadata(context)
             body = self._encode_payload(payload) if self._has_payload else b""
         except SchemaError as error:
@@ -149,10 +159,8 @@ class OperationCodec:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
             failure = InvalidArgumentError(text)
         else:
-            if not self._has_payload:
-                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
-            head = self._payload_head
-            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
+            head, tail = self._payload_head, self._metadata_head
+            return b"%b%b%b%b%b%b}" % (self._head, key, head, body, tail, metadata)
         raise failure
 
     def decode_request(self, data: bytes) -> Request:
@@ -170,19 +178,19 @@ class OperationCodec:
         # As `encode_request` writes it: a key, a payload and metadata between fixed text. Each of
         # them is parsed on its own. If all are JSON values, this is what parsing the whole request
         # finds, but the payload can wait, and nothing is parsed twice.
-        start, end = data.find(self._payload_head), data.rfind(METADATA_HEAD)
-        if 0 < start < end and data.startswith(self._head) and data.endswith(b"}"):
+        head, tail = self._payload_head, self._metadata_head
+        start = data.find(head) if self._has_key else self._key_at
+        end = data.rfind(tail)
+        if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
             try:
-                key = _KEY.validate_json(data[self._key_at : start])
-                metadata = _METADATA.validate_json(
-                    data[end + len(METADATA_HEAD) : -1], by_name=False
-                )
+                key = _KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
+                metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
                 pass  # the members have another order, or are not JSON
             else:
                 if key is not None and metadata is not None:
-                    place = slice(start + len(self._payload_head), end)
-                    return Request(key, metadata, self._read_payload, data, place)
+                    place = slice(start + len(head), end)
+                    return Request(key, metadata, self._read, data, place)
         return self._decode_envelope(data)
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
@@ -295,14 +303,24 @@ class OperationCodec:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         else:
             if envelope is not None:
-                key, metadata = envelope["aggregateId"]["key"], envelope.get("metadata")
-                return Request(key, metadata, self._read_payload, data, None)
+                key = envelope["aggregateId"]["key"] if self._has_key else ""
+                return Request(key, envelope.get("metadata"), self._read, data, None)
             failure = invalid(INVALID_ENVELOPE, [_TOO_LARGE])
         raise failure
 
     @cached_property
     def _strict_envelope(self) -> Any:
         return validator(self._envelope_type)
+
+    def _read(self, key: str, data: bytes, place: slice | None) -> object:
+        """Check the key of a request, and return its payload.
+
+        Raises:
+            InvalidArgumentError: one of them breaks the contract, or some part is NaN.
+        """
+        if not self._keys.is_plain:
+            self._keys.read(key)
+        return self._read_payload(data, place)
 
     def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.

@@ -17,7 +17,7 @@ from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 
 __all__ = ["INVALID_ENVELOPE", "METADATA_HEAD", "NOT_JSON", "Request"]
-_Read = Callable[[bytes, slice | None], object]
+_Read = Callable[[str, bytes, slice | None], object]
 INVALID_ENVELOPE: Final = "the request envelope is invalid"
 NOT_JSON: Final = "the request is not valid JSON"
 METADATA_HEAD: Final = b',"metadata":'
@@ -34,19 +34,20 @@ class Request:
     nothing about its validity, neither from the error nor from the time that it takes.
 
     Args:
-        key: the key of the aggregate.
+        key: the key of the aggregate, "" without one.
         metadata: the metadata of the message as on the wire, None when there is none; the value of
             `context` is unread.
-        read: checks the payload and returns it, or raises what is wrong with it; it gets `data`
-            and `place`.
+        read: checks the key and the payload and returns the payload, or raises what is wrong with
+            them; it gets `key`, `data` and `place`.
         data: the bytes of the request.
         place: where the payload is in `data`, None when that is not known.
 
     Attributes:
-        key: the key of the aggregate.
+        key: the key of the aggregate, "" without one.
         metadata: the metadata of the message as on the wire, None when there is none; the value of
             `context` is unread.
-        error: what was wrong with the payload when it was read, None when it is valid or unread.
+        error: what was wrong with the key or the payload when they were read, None when they are
+            valid or unread.
     """
 
     __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
@@ -99,17 +100,17 @@ class Request:
         return data[start + len(_CONTEXT_HEAD) : -2 if end < 0 else end]
 
     def read_payload(self) -> object:
-        """Check the payload, once, and return it; None when the operation has none.
+        """Check the key and the payload, once, and return the payload; None when there is none.
 
         Raises:
-            InvalidArgumentError: it breaks the contract.
+            InvalidArgumentError: one of them breaks the contract.
         """
         if self.error is not None:
             raise self.error
         read, self._read = self._read, None
         if read is not None:
             try:
-                self._payload = read(self._data, self._place)
+                self._payload = read(self.key, self._data, self._place)
             except ServiceError as error:
                 self.error = error
                 raise
