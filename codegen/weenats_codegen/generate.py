@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from weenats_codegen.ir.contract import Contract
+from weenats_codegen.ir.library import with_inner
+from weenats_codegen.libraries import Libraries
 from weenats_codegen.loading import read
 from weenats_codegen.output.lock import locked_for_reading
 from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
 from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
-from weenats_codegen.parser.source import find_contracts
+from weenats_codegen.parser.source import find_contracts, root_of
 from weenats_codegen.render.formatter import format_sources
+from weenats_codegen.render.libraries import render_library
 from weenats_codegen.render.package import render
 
 __all__ = ["Freshness", "HandlerMismatch", "Report", "check", "generate"]
@@ -83,9 +86,12 @@ def read_contracts(paths: Sequence[Path]) -> list[Contract]:
     """
     contracts: list[Contract] = []
     diagnostics: list[Diagnostic] = []
+    libraries: dict[Path, Libraries] = {}
     for folder in find_contracts(paths):
+        root = root_of(folder)
+        shared = libraries.setdefault(root.resolve(), Libraries(root))
         try:
-            contracts.append(read(folder))
+            contracts.append(read(folder, shared))
         except ContractError as error:
             diagnostics += error.diagnostics
     diagnostics += _clashes(contracts)
@@ -101,12 +107,15 @@ def package_files(contracts: Sequence[Contract]) -> dict[str, str]:
         for contract in contracts
         for name, text in render(contract).items()
     }
+    for library in with_inner(each for contract in contracts for each in contract.libraries):
+        rendered = render_library(library)
+        files |= {f"{library.package}/{name}": text for name, text in rendered.items()}
     formatted = format_sources(files)
     return {name: seal(text) if is_stub(name) else text for name, text in formatted.items()}
 
 
 def _clashes(contracts: Sequence[Contract]) -> Iterator[Diagnostic]:
-    """Yield the contracts that have the same service, or the same package."""
+    """Yield the contracts and libraries that have the same service, or the same package."""
     services: dict[str, str] = {}
     packages: dict[str, str] = {}
     for contract in contracts:
@@ -120,3 +129,8 @@ def _clashes(contracts: Sequence[Contract]) -> Iterator[Diagnostic]:
             message = f"has the same Python package {contract.package} as {other}"
             remedy = "set python: {package: ...} in one of them"
             yield Diagnostic(Location(contract.file), message, remedy)
+    for library in (each for contract in contracts for each in contract.libraries):
+        other = packages.setdefault(library.package, library.path)
+        if other != library.path:
+            message = f"has the same Python package {library.package} as {other}"
+            yield Diagnostic(Location(library.path), message, "rename one of the folders")
