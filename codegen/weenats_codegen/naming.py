@@ -56,6 +56,11 @@ def client_class_name(service: str) -> str:
     return _service_class(service, "Client")
 
 
+def sync_client_class_name(service: str) -> str:
+    """Return the synchronous client of a service: "receipts" -> "ReceiptsSyncClient"."""
+    return _service_class(service, "SyncClient")
+
+
 def constant_name(name: str) -> str:
     """Return the descriptor of an operation or event: "add-item" -> "ADD_ITEM"."""
     joined = _snake(name).upper()

@@ -39,6 +39,7 @@ from .operations import (
     VOID_RECEIPT,
 )
 from .service import ReceiptsHandlers
+from .sync_client import ReceiptsSyncClient
 
 __all__ = [
     "ADD_ITEM",
@@ -70,6 +71,7 @@ __all__ = [
     "ReceiptVoided",
     "ReceiptsClient",
     "ReceiptsHandlers",
+    "ReceiptsSyncClient",
     "RemoveItem",
     "SummaryResult",
     "VoidReceipt",

@@ -18,10 +18,10 @@ pytestmark = [pytest.mark.wheel, pytest.mark.timeout(300)]
 PROBE = """
 import importlib, json, pkgutil, sys, weenats
 for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
-    # The ones that are for pytest, and for those who have the SDK of OpenTelemetry or aiohttp.
+    # The ones for pytest, and for those who have the SDK of OpenTelemetry or other extras.
     with_sdk = ("weenats.telemetry.late_span", "weenats.telemetry.otlp")
-    with_aiohttp = "weenats.service.health.http"
-    if module.name not in ("weenats.testing.plugin", *with_sdk, with_aiohttp):
+    with_others = ("weenats.service.health.http", "weenats.settings")
+    if module.name not in ("weenats.testing.plugin", *with_sdk, *with_others):
         importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
@@ -66,6 +66,7 @@ NOT_IN_BASE = {
     "typer",
     "rich",
     "aiohttp",
+    "pydantic_settings",
 }
 
 

@@ -27,8 +27,9 @@ EXPORTS = {
         Model NatsService NatsServiceBuilder NatsTransport NoAuthConfig NoRespondersError
         NotFoundError PermissionDeniedError Principal PublishOptions Query ReceivedEvent
         RequestContext ResourceExhaustedError Response Sampling ServiceClient ServiceContract
-        ServiceError ServiceHandlers SubscribeOptions TelemetryManager TelemetrySettings
-        TokenValidator Transport UnauthenticatedError UnavailableError UnimplementedError
+        ServiceError ServiceHandlers ServiceSyncClient SubscribeOptions SyncEventHandler
+        SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport
+        UnauthenticatedError UnavailableError UnimplementedError
         WrongEventLoopError
     """,
     "weenats.auth": """
@@ -37,7 +38,8 @@ EXPORTS = {
         TokenValidator UnknownKeyError
     """,
     "weenats.client": """
-        CachedToken CallOptions DEFAULT_TIMEOUT ServiceClient TokenProvider TokenSource
+        CachedToken CallOptions DEFAULT_TIMEOUT ServiceClient ServiceSyncClient TokenProvider
+        TokenSource
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
@@ -56,8 +58,8 @@ EXPORTS = {
         UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
-        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish
-        subscribe
+        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
+        SyncEventHandler SyncEventSubscription publish subscribe subscribe_sync
     """,
     "weenats.formats": """
         AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
@@ -69,8 +71,10 @@ EXPORTS = {
     "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
     "weenats.schema": "JsonSchemas Judge Schema",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
+    "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError
+        serving
     """,
     "weenats.transport": """
         Accepts ConnectionOptions Delivery NatsTransport OnDelivery Subscription Transport

@@ -27,9 +27,12 @@ from weenats import (
     ServiceClient,
     ServiceContract,
     ServiceHandlers,
+    ServiceSyncClient,
     SubscribeOptions,
+    SyncEventHandler,
+    SyncEventSubscription,
 )
-from weenats.events import publish, subscribe
+from weenats.events import publish, subscribe, subscribe_sync
 from weenats.model import OMIT_NONE
 
 
@@ -233,3 +236,28 @@ class ProbeClient(ServiceClient):
     ) -> None:
         """Publish the event."""
         await publish(self.transport, HAPPENED, key, data, self.telemetry, **options)
+
+
+class ProbeSyncClient(ServiceSyncClient[ProbeClient]):
+    """A synchronous client of the probe, as the generator would write it."""
+
+    contract: ClassVar[ServiceContract] = CONTRACT
+    client_class: ClassVar[type[ServiceClient]] = ProbeClient
+
+    def run(self, key: str, command: Run, **options: Unpack[CallOptions]) -> Outcome:
+        """Do as told."""
+        return self._wait(self._client.run(key, command, **options))
+
+    def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Thing]:
+        """Answer the thing."""
+        return self._wait(self._client.get(key, **options))
+
+    def subscribe_happened(
+        self, handler: SyncEventHandler[Happened], **options: Unpack[SubscribeOptions]
+    ) -> SyncEventSubscription:
+        """Take the event."""
+        return subscribe_sync(self._wait, self._client.subscribe_happened, handler, **options)
+
+    def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+        """Publish the event."""
+        self._wait(self._client.publish_happened(key, data, **options))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, override
 
 from receipts import (
     AddItem,
@@ -17,6 +18,7 @@ from receipts import (
     ItemNotFoundError,
     Receipt,
     ReceiptsClient,
+    ReceiptsSyncClient,
     SummaryResult,
 )
 from receipts.handlers import Receipts
@@ -59,6 +61,7 @@ from weenats import (
     ServiceClient,
     ServiceContract,
     ServiceError,
+    SyncEventSubscription,
     TelemetryManager,
     TokenValidator,
     Transport,
@@ -75,6 +78,7 @@ from weenats.discovery import (
 )
 from weenats.events import publish, subscribe
 from weenats.schema import JsonSchemas, Schema
+from weenats.settings import EnvironmentSettings
 from weenats.testing import ClusterServer, MemoryBroker, MemoryTransport, NatsCluster, NatsServer
 from weenats.transport import Delivery, Subscription
 
@@ -207,6 +211,27 @@ async def service(running: NatsService) -> None:
         await running.wait_until_stopped()
 
 
+class Lived(Receipts):
+    """Handlers with a lifespan, as a user writes it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Make a client of the service's connection."""
+        async with ReceiptsClient.sharing(self) as receipts:
+            assert_type(receipts, ReceiptsClient)
+            assert_type(ServiceClient.sharing(receipts), ServiceClient)
+            yield
+
+
+def settings(environment: EnvironmentSettings) -> None:
+    """Use settings of the environment."""
+    assert_type(environment.builder(Lived()), NatsServiceBuilder)
+    assert_type(environment.connection("x"), ConnectionOptions)
+    assert_type(environment.max_concurrency, int | None)
+    assert_type(EnvironmentSettings(user="ada", password="x"), EnvironmentSettings)
+
+
 async def client(transport: Transport) -> None:
     """Create clients and call a service."""
     assert_type(ReceiptsClient(transport), ReceiptsClient)
@@ -254,6 +279,31 @@ def aggregates() -> None:
     assert_type(RECEIPT_AGGREGATE, Aggregate[Receipt])
     assert_type(ADD_ITEM.aggregate, Aggregate[Any] | None)
     assert_type(SUMMARY.label, str)
+
+
+def sync_client(transport: Transport, data: ItemAdded) -> None:
+    """Create synchronous clients and call a service."""
+    assert_type(ReceiptsSyncClient(transport), ReceiptsSyncClient)
+    receipts = ReceiptsSyncClient.connect(token="token", timeout=2, interceptors=[audit])
+    assert_type(receipts, ReceiptsSyncClient)
+    assert_type(receipts.with_timeout(timedelta(seconds=1)).with_retry(3), ReceiptsSyncClient)
+    item = AddItem(name="Tea", price=0.1, quantity=3)
+    assert_type(receipts.add_item("r-1", item, timeout=1.5), Receipt)
+    assert_type(receipts.get_receipt("r-1"), Entity[Receipt])
+    assert_type(receipts.summary(), SummaryResult)
+    assert_type(receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
+    assert_type(receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
+    assert_type(receipts.list_instances(), list[PingResponse])
+    receipts.publish_item_added("r-1", data, revision=1)
+    with receipts as entered:
+        assert_type(entered, ReceiptsSyncClient)
+        with receipts.subscribe_item_added(handle_in_thread, max_concurrency=1) as subscription:
+            assert_type(subscription, SyncEventSubscription)
+
+
+def handle_in_thread(event: ReceivedEvent[ItemAdded]) -> None:
+    """Use the data of an event."""
+    assert_type(event.data, ItemAdded)
 
 
 async def handle(event: ReceivedEvent[ItemAdded]) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
+from typing_extensions import override
 
 app = typer.Typer(
     name="weenats",
@@ -136,8 +138,20 @@ def check(
     check.check(schemas, out, as_json=json)
 
 
-@app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
-def run(
+class _RunCommand(TyperCommand):
+    """Shows the environment variables of services in its help."""
+
+    @override
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from weenats_codegen.cli.variables import variables
+
+        with formatter.section("Environment variables, which a generated app.py reads"):
+            formatter.write_dl(variables())
+        super().format_epilog(ctx, formatter)
+
+
+@app.command(cls=_RunCommand, epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
+def run(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     target: Annotated[
         str,
@@ -159,6 +173,16 @@ def run(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a nats-server for the service.")
     ] = False,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload", help="Restart when modules or contracts change (development)."),
+    ] = False,
+    schemas: Annotated[
+        Path, typer.Option(metavar="DIR", help="With --reload: the folder of the contracts.")
+    ] = Path("schemas"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="With --reload: the folder of their packages.")
+    ] = Path("generated"),
     json: Json = False,
 ) -> None:
     """Serve a contract until SIGTERM or Ctrl-C."""
@@ -167,7 +191,14 @@ def run(
     source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
     if embedded and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("--servers and --embedded cannot be used together")
-    run.run(target, _split(servers), embedded=embedded, as_json=json)
+    if not reload:
+        run.run(target, _split(servers), embedded=embedded, as_json=json)
+        return
+    from weenats_codegen.cli import reload as reloading
+
+    project = reloading.Project.of(target, schemas, out)
+    code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command(

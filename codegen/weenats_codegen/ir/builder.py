@@ -72,6 +72,7 @@ class _Builder:
             description=self._data["description"],
             package=self._data.get("python", {}).get("package") or naming.package_name(service),
             client=naming.client_class_name(service),
+            sync_client=naming.sync_client_class_name(service),
             handlers=naming.handlers_class_name(service),
             stub=naming.handlers_stub_name(service, self._shapes.definitions.keys()),
             errors=tuple(self._errors.values()),

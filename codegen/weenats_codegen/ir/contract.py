@@ -185,6 +185,7 @@ class Contract:
         description: The documentation.
         package: The Python package.
         client: The client class.
+        sync_client: The class of the synchronous client.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
@@ -203,6 +204,7 @@ class Contract:
     description: str
     package: str
     client: str
+    sync_client: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]

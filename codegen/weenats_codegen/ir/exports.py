@@ -23,4 +23,5 @@ def exports(contract: Node) -> Iterator[tuple[str, Node]]:
     service = contract.get("service")
     if isinstance(service.value, str):
         yield naming.client_class_name(service.value), service
+        yield naming.sync_client_class_name(service.value), service
         yield naming.handlers_class_name(service.value), service

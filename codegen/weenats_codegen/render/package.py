@@ -25,7 +25,15 @@ HANDLERS: Final = "handlers.py"
 STUBS: Final = (HANDLERS, "app.py")
 """The files that the user edits: the handlers, and the program that serves them."""
 
-_MODULES: Final = ("errors.py", "operations.py", "client.py", "service.py", "__init__.py", *STUBS)
+_MODULES: Final = (
+    "errors.py",
+    "operations.py",
+    "client.py",
+    "sync_client.py",
+    "service.py",
+    "__init__.py",
+    *STUBS,
+)
 
 
 def render(contract: Contract) -> dict[str, str]:
@@ -52,6 +60,7 @@ def render(contract: Contract) -> dict[str, str]:
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
+            "sync_client": [contract.sync_client],
             "errors": errors,
             "models": contract.models,
             "operations": constants,

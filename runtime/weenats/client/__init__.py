@@ -2,6 +2,7 @@
 
 from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
+from weenats.client.sync_client import ServiceSyncClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
@@ -10,6 +11,7 @@ __all__ = [
     "CachedToken",
     "CallOptions",
     "ServiceClient",
+    "ServiceSyncClient",
     "TokenProvider",
     "TokenSource",
 ]

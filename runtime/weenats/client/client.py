@@ -13,6 +13,7 @@ from weenats import discovery
 from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
 from weenats.client.retry import RetryInterceptor, check_not_retried
+from weenats.client.sharing import Connected, SharedTelemetry
 from weenats.client.tokens import TokenInterceptor, check_source
 from weenats.principal import read_only
 from weenats.protocol import headers as header_names
@@ -22,6 +23,7 @@ from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
+from weenats.transport.shared import SharedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -79,7 +81,7 @@ class ServiceClient:
         self._defaults = CallDefaults()
         self._interceptors: tuple[Interceptor, ...] = ()
         self._tokens = TokenInterceptor(transport)
-        self._telemetry: ClientTelemetry | None = None
+        self._telemetry: ClientTelemetry | SharedTelemetry | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
 
     @classmethod
@@ -128,10 +130,45 @@ class ServiceClient:
         client._owns_transport = True
         return client
 
+    @classmethod
+    def sharing(cls, owner: Connected) -> Self:
+        """Return a client with the connection and the telemetry of its owner.
+
+        It can be made before the owner is connected, for example when handlers are constructed, and
+        leaves the connection open. Its calls in a handler have the remaining time of the request as
+        their limit.
+
+        Args:
+            owner: the handlers of a service, or a client.
+
+        Returns:
+            The client; its calls raise UnavailableError while no running service serves the
+            handlers.
+
+        Raises:
+            TypeError: `owner` has no connection to share.
+
+        Example:
+            ```python
+            class Orders(OrdersHandlers):
+                def __init__(self) -> None:
+                    self._shipping = ShippingClient.sharing(self)
+            ```
+        """
+        # Not `isinstance(owner, Connected)`: that would look for the connection now.
+        if not (hasattr(type(owner), "transport") and hasattr(type(owner), "telemetry")):
+            raise TypeError(
+                f"{cls.__name__}.sharing takes the handlers of a service or a client, not {owner!r}"
+            )
+        client = cls(SharedTransport(lambda: owner.transport))
+        client._telemetry = SharedTelemetry(owner, client._transport)
+        return client
+
     @property
     def transport(self) -> Transport:
         """The connection of the client."""
-        return self._transport
+        shared = self._transport
+        return shared.current if isinstance(shared, SharedTransport) else shared
 
     @property
     def telemetry(self) -> TelemetryManager:
@@ -388,8 +425,8 @@ class ServiceClient:
         self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *instance: str | None
     ) -> AnswerT:
         name, timeout = self.contract.name, self._defaults.timeout or DEFAULT_TIMEOUT
-        call = self._telemetry.discovery(name, verb) if self._telemetry else nullcontext(b"")
-        with call as headers:
+        call = self._telemetry.discovery(name, verb) if self._telemetry else None
+        with call or nullcontext(b"") as headers:
             return await ask(self._transport, name, *instance, timeout=timeout, headers=headers)
 
     def _call(

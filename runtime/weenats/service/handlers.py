@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import attrgetter
@@ -16,6 +17,8 @@ from weenats.errors import UnavailableError
 from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
@@ -139,6 +142,29 @@ class ServiceHandlers(ABC):
     @abstractmethod
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations of the contract with their handlers."""
+
+    def lifespan(self) -> AbstractAsyncContextManager[object]:
+        """Return what surrounds the serving of requests; override it to open what handlers need.
+
+        A service enters it when it is connected, before it takes requests. It leaves it when the
+        admitted requests are finished, before its connection is closed, within the drain timeout.
+        If entering it raises, the service does not start. If it ends earlier, the service stops.
+
+        It is entered once for each running instance, always in one task. `transport`, `telemetry`,
+        the `publish_*` methods, and clients from `ServiceClient.sharing`, work in it. Subscriptions
+        to events that are made in it or in handlers end with the service, before it is left.
+
+        Example:
+            ```python
+            class Receipts(ReceiptsHandlers):
+                @override
+                @asynccontextmanager
+                async def lifespan(self) -> AsyncGenerator[None]:
+                    async with await open_pool(DATABASE_URL) as self.pool:
+                        yield
+            ```
+        """
+        return nullcontext()
 
     @property
     def transport(self) -> Transport:

@@ -155,7 +155,7 @@ def test_all_lists_public_names(package: ModuleType) -> None:
     """`__all__` lists all public names, and each of them exists."""
     expected = {
         *("CONTRACT", "COUNT", "DROP", "GET_THING", "TAKE", "TAKEN_OVER", "THING_AGGREGATE"),
-        *("ThingsClient", "ThingsHandlers", "FullError", "TakenError"),
+        *("ThingsClient", "ThingsSyncClient", "ThingsHandlers", "FullError", "TakenError"),
         *("Thing", "Take", "Drop", "DropResult", "CountParameters", "CountResult"),
         *("TakenDetails", "TakenOver"),
     }

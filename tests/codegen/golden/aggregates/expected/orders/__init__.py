@@ -40,6 +40,7 @@ from .operations import (
     WRITE,
 )
 from .service import OrdersHandlers
+from .sync_client import OrdersSyncClient
 
 __all__ = [
     "CATALOG_CHANGED",
@@ -73,6 +74,7 @@ __all__ = [
     "OrderKey",
     "OrdersClient",
     "OrdersHandlers",
+    "OrdersSyncClient",
     "PingResult",
     "SearchParameters",
     "SearchResult",

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 3b677297b9704ed1
+# A stub: `weenats generate` replaces it until you change it. Checksum: 740ae5d97d05ad0b
 """The handlers of orders: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -25,6 +28,12 @@ from .service import OrdersHandlers
 
 class Orders(OrdersHandlers):
     """Takes orders of customers."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def place(self, key: OrderKey, command: Order, context: RequestContext) -> None:

@@ -5,6 +5,7 @@ from .client import SensorsClient
 from .models import Sensor
 from .operations import CONTRACT, GET_SENSOR, SENSOR_AGGREGATE
 from .service import SensorsHandlers
+from .sync_client import SensorsSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -13,4 +14,5 @@ __all__ = [
     "Sensor",
     "SensorsClient",
     "SensorsHandlers",
+    "SensorsSyncClient",
 ]

@@ -37,6 +37,7 @@ from .operations import (
     TAG,
 )
 from .service import CatalogHandlers
+from .sync_client import CatalogSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -50,6 +51,7 @@ __all__ = [
     "TAG",
     "CatalogClient",
     "CatalogHandlers",
+    "CatalogSyncClient",
     "Courier",
     "FindParameters",
     "FindResult",

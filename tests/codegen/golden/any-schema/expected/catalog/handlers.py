@@ -1,6 +1,9 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: a88a5738d840a2d0
+# A stub: `weenats generate` replaces it until you change it. Checksum: a7de87d6d5b7583c
 # pyright: reportDeprecated=false
 """The handlers of catalog: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -24,6 +27,12 @@ from .service import CatalogHandlers
 
 class Catalog(CatalogHandlers):
     """Any JSON Schema is a payload, and each is enforced exactly."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def tag(self, key: str, command: Tag, context: RequestContext) -> TagResult:

@@ -14,6 +14,7 @@ from .operations import (
     WEIGH,
 )
 from .service import VaultHandlers
+from .sync_client import VaultSyncClient
 
 __all__ = [
     "BOX_AGGREGATE",
@@ -31,5 +32,6 @@ __all__ = [
     "Shake",
     "VaultClient",
     "VaultHandlers",
+    "VaultSyncClient",
     "WeighResult",
 ]

@@ -5,6 +5,7 @@ from .client import WeatherClient
 from .models import Measured, Station
 from .operations import CONTRACT, MEASURED, STATION_AGGREGATE
 from .service import WeatherHandlers
+from .sync_client import WeatherSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -14,4 +15,5 @@ __all__ = [
     "Station",
     "WeatherClient",
     "WeatherHandlers",
+    "WeatherSyncClient",
 ]

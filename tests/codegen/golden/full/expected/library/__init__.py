@@ -33,6 +33,7 @@ from .operations import (
     RETURNED,
 )
 from .service import LibraryHandlers
+from .sync_client import LibrarySyncClient
 
 __all__ = [
     "BOOK_AGGREGATE",
@@ -54,6 +55,7 @@ __all__ = [
     "Lend",
     "LibraryClient",
     "LibraryHandlers",
+    "LibrarySyncClient",
     "Loan",
     "OverdueFeeCharged",
     "Returned",

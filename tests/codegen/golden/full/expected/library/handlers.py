@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: bad200b176adccd5
+# A stub: `weenats generate` replaces it until you change it. Checksum: 80e612e6631333c3
 """The handlers of library: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -18,6 +21,12 @@ class Library(LibraryHandlers):
 
     A second paragraph, so that documentation has a body.
     """
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def lend(self, key: str, command: Lend, context: RequestContext) -> Book:

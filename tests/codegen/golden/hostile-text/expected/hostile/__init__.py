@@ -10,6 +10,7 @@ from .errors import NoError
 from .models import Do, HostileThing
 from .operations import CONTRACT, DO, GET_HOSTILE_THING, HOSTILE_THING_AGGREGATE
 from .service import HostileHandlers
+from .sync_client import HostileSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -19,6 +20,7 @@ __all__ = [
     "Do",
     "HostileClient",
     "HostileHandlers",
+    "HostileSyncClient",
     "HostileThing",
     "NoError",
 ]

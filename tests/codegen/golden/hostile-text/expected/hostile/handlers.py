@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: e9642ae6fe13defa
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6752641b1755051f
 """The handlers of hostile: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -16,6 +19,12 @@ class Hostile(HostileHandlers):
     os.abort()
     ''' \
     """
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def do(self, key: str, command: Do, context: RequestContext) -> None:

@@ -5,6 +5,7 @@ from .client import PumpsClient
 from .models import Prime, Pump, SampleResult, Start, Stop
 from .operations import CONTRACT, GET_PUMP, PRIME, PUMP_AGGREGATE, SAMPLE, START, STOP
 from .service import PumpsHandlers
+from .sync_client import PumpsSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -18,6 +19,7 @@ __all__ = [
     "Pump",
     "PumpsClient",
     "PumpsHandlers",
+    "PumpsSyncClient",
     "SampleResult",
     "Start",
     "Stop",

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: d96f3d8bd7da4fb5
+# A stub: `weenats generate` replaces it until you change it. Checksum: cec73de9b48f2c1d
 """The handlers of pumps: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import PumpsHandlers
 
 class Pumps(PumpsHandlers):
     """Moves water, but not too much of it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def start(self, key: str, command: Start, context: RequestContext) -> None:

@@ -5,6 +5,7 @@ from .client import NotesClient
 from .models import Note
 from .operations import CONTRACT, GET_NOTE, NOTE_AGGREGATE
 from .service import NotesHandlers
+from .sync_client import NotesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -13,4 +14,5 @@ __all__ = [
     "Note",
     "NotesClient",
     "NotesHandlers",
+    "NotesSyncClient",
 ]

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 7191aca02eee4352
+# A stub: `weenats generate` replaces it until you change it. Checksum: ad36a95a4e9af684
 """The handlers of notes: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import NotesHandlers
 
 class Notes(NotesHandlers):
     """Keeps notes."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def get_note(self, key: str, context: RequestContext) -> Entity[Note]:

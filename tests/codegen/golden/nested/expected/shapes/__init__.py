@@ -22,6 +22,7 @@ from .models import (
 )
 from .operations import CONTRACT, DRAWING_AGGREGATE, GET_DRAWING, MEASURED, PAINTED
 from .service import ShapesHandlers
+from .sync_client import ShapesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -45,6 +46,7 @@ __all__ = [
     "Shape",
     "ShapesClient",
     "ShapesHandlers",
+    "ShapesSyncClient",
     "Square",
     "Tree",
 ]

@@ -13,6 +13,7 @@ from .models import (
 )
 from .operations import CONTRACT, COUNTER_AGGREGATE, HISTORY, INCREASE, RESET
 from .service import CountersHandlers
+from .sync_client import CountersSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -23,6 +24,7 @@ __all__ = [
     "Counter",
     "CountersClient",
     "CountersHandlers",
+    "CountersSyncClient",
     "HistoryParameters",
     "HistoryResult",
     "Increase",

@@ -16,6 +16,7 @@ from .operations import (
     PRINT,
 )
 from .service import ClassHandlers
+from .sync_client import ClassSyncClient
 
 __all__ = [
     "ANY_AGGREGATE",
@@ -31,6 +32,7 @@ __all__ = [
     "Async",
     "ClassClient",
     "ClassHandlers",
+    "ClassSyncClient",
     "Contract",
     "DeclaredNotFoundError",
     "DeclaredValueError",

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 49e1ecd8cdd820eb
+# A stub: `weenats generate` replaces it until you change it. Checksum: 54af136d0cbff8cc
 """The handlers of class: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import ClassHandlers
 
 class Class(ClassHandlers):
     """Names that Python, pydantic or weenats have taken."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def import_(self, key: str, command: Import, context: RequestContext) -> None:

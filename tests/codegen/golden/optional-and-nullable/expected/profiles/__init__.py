@@ -5,6 +5,7 @@ from .client import ProfilesClient
 from .models import Address, Profile, ProfileEitherInteger, ProfileEitherString
 from .operations import CONTRACT, GET_PROFILE, PROFILE_AGGREGATE
 from .service import ProfilesHandlers
+from .sync_client import ProfilesSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -16,4 +17,5 @@ __all__ = [
     "ProfileEitherString",
     "ProfilesClient",
     "ProfilesHandlers",
+    "ProfilesSyncClient",
 ]

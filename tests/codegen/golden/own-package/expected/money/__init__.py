@@ -5,6 +5,7 @@ from .client import MyBillingClient
 from .models import MyBilling
 from .operations import CONTRACT, GET_MY_BILLING, MY_BILLING_AGGREGATE
 from .service import MyBillingHandlers
+from .sync_client import MyBillingSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -13,4 +14,5 @@ __all__ = [
     "MyBilling",
     "MyBillingClient",
     "MyBillingHandlers",
+    "MyBillingSyncClient",
 ]

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: abf94ea94e362267
+# A stub: `weenats generate` replaces it until you change it. Checksum: 961a01907e3b7beb
 """The handlers of my-billing: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import MyBillingHandlers
 
 class MyBillingService(MyBillingHandlers):
     """A package with a name of its own."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def get_my_billing(self, key: str, context: RequestContext) -> Entity[MyBilling]:

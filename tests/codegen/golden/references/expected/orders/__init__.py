@@ -15,6 +15,7 @@ from .models import (
 )
 from .operations import CONTRACT, GET_ORDER, MOVED, ORDER_AGGREGATE, PLACED
 from .service import OrdersHandlers
+from .sync_client import OrdersSyncClient
 
 __all__ = [
     "CONTRACT",
@@ -31,6 +32,7 @@ __all__ = [
     "OrderLine",
     "OrdersClient",
     "OrdersHandlers",
+    "OrdersSyncClient",
     "Person",
     "Price",
 ]
