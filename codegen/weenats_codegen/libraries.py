@@ -89,6 +89,11 @@ class Libraries:
         diagnostics = [*source.resources.diagnostics, *bundle.diagnostics]
         for place in source.resources.schemas:
             diagnostics += check_schema(place)
+        for other in self._found.values():
+            if other.package == package:
+                message = f"has the same Python package {package} as {other.path}"
+                remedy = "rename one of the folders"
+                diagnostics.append(Diagnostic(Location(path), message, remedy))
         if reserved.is_package(package):
             message = f"the Python package would be {package}, which is the name of another package"
             remedy = f"rename the folder, for example to {source.folder}-schemas"

@@ -173,14 +173,13 @@ class Reader:
 
         Some file systems ignore it, and would make two libraries of one.
         """
-        path = Path(self.path(relative))
-        base = self.folder if self._is_own(relative) else self.root
-        for _ in path.relative_to(base).parts:
-            if path.parent not in self._names:
-                self._names[path.parent] = frozenset(each.name for each in path.parent.iterdir())
-            if path.name not in self._names[path.parent]:
+        folder = self.folder if self._own and self._is_own(relative) else self.root
+        for name in self._path(relative).relative_to(folder).parts:
+            if folder not in self._names:
+                self._names[folder] = frozenset(each.name for each in folder.iterdir())
+            if name not in self._names[folder]:
                 return False
-            path = path.parent
+            folder /= name
         return True
 
 
