@@ -11,7 +11,7 @@ from weenats_codegen.ir.shapes import shape
 from weenats_codegen.lint.schemas import check_schema
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.dialects import Ref, translated
-from weenats_codegen.parser.source import LibrarySource, load_library
+from weenats_codegen.parser.library_source import LibrarySource, load_library
 from weenats_codegen.render.models import with_models
 
 _SPLIT: Final = "move what both need into a library of its own"

@@ -88,6 +88,11 @@ def method_name(name: str) -> str:
     return _unreserved(_snake(name), reserved.methods())
 
 
+def iterating_method(name: str) -> str:
+    """Return the method that iterates over all pages of a list query."""
+    return f"iterate_{method_name(name).rstrip('_')}"
+
+
 def event_methods(name: str) -> tuple[str, str]:
     """Return the methods that publish an event and subscribe to it."""
     method = method_name(name).rstrip("_")

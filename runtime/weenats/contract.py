@@ -192,6 +192,11 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     rate_limit: RateLimit | None = None
     timeout: float | None = None
 
+    @property
+    def for_instances(self) -> bool:
+        """Whether it can be called on all instances: a query, or an idempotent command."""
+        return self.idempotent or self.kind is Kind.QUERY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Command(_Operation[PayloadT, ResultT]):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from weenats_codegen import naming
 from weenats_codegen.generate import Freshness, check, generate, package_files, read_contracts
 from weenats_codegen.output import lock
 from weenats_codegen.parser.diagnostics import ContractError
@@ -131,8 +132,7 @@ def _large_contract() -> dict[str, object]:
         "service": "large",
         "version": "1.0.0",
         "description": "Has many operations.",
-        "aggregate": {"type": "thing", "state": {"$ref": "#/$defs/Schema250"}},
-        "commands": commands,
+        "aggregates": {"thing": {"state": {"$ref": "#/$defs/Schema250"}, "commands": commands}},
         "$defs": schemas,
     }
 
@@ -191,13 +191,13 @@ def test_invalid_contract_writes_nothing(
 def test_class_names_of_any_length(
     tmp_path: Path, contract_of: Contract, write_contract: Write
 ) -> None:
-    """A class name that is longer than a line stays one word in `__all__`."""
+    """A long name is cut, and is one word in `__all__`."""
     name = "LongName" * 12
     contract = contract_of(state={"$ref": f"#/$defs/{name}"})
     contract["$defs"] = {name: {"type": "object", "properties": {"id": {"type": "string"}}}}
     generate([write_contract(tmp_path / "contract", contract)], tmp_path / "out")
     [package] = (tmp_path / "out").glob("*/__init__.py")
-    assert f'"{name}",' in package.read_text()
+    assert f'"{name[: naming.MAX_LENGTH]}",' in package.read_text()
 
 
 def test_duplicate_service_name_is_rejected(

@@ -38,8 +38,8 @@ EXPORTS = {
         TokenValidator UnknownKeyError
     """,
     "weenats.client": """
-        CachedToken CallOptions DEFAULT_TIMEOUT ServiceClient ServiceSyncClient TokenProvider
-        TokenSource
+        CachedToken CallOptions DEFAULT_TIMEOUT InstanceReply Page ServiceClient ServiceSyncClient
+        TokenProvider TokenSource iterate_pages iterate_pages_sync
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """

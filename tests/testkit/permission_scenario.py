@@ -20,6 +20,7 @@ COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 GONE: Final = RemoveItem(name="Coffee")
 VOID: Final = VoidReceipt(reason="-")
 COMMANDS: Final = "receipts.command.receipt."
+INSTANCES: Final = "receipts.instance.*."
 EVENTS: Final = "receipts.events.receipt."
 
 
@@ -90,6 +91,11 @@ class Scenario:
             f"{COMMANDS}void-receipt": calls(client.void_receipt, "r-void", VOID),
             "receipts.query.receipt.get": calls(client.get_receipt, "r"),
             "receipts.query.summary": calls(client.summary),
+            f"{INSTANCES}command.receipt.finalize": calls(
+                client.on_instance(instance).finalize, "r-instance", Finalize()
+            ),
+            f"{INSTANCES}query.receipt.get": calls(client.on_instance(instance).get_receipt, "r"),
+            "receipts.instance.*.query.summary": calls(client.on_instance(instance).summary),
             "receipts.cancel": self.give_up,
             "receipts.health": calls(client.check_health),
             "$SRV.PING.receipts": calls(client.list_instances),
@@ -117,7 +123,10 @@ class Scenario:
 
     async def run(self) -> dict[str, Exception]:
         """Run all actions; return the errors by subject."""
-        for key in ("r", *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void"))):
+        for key in (
+            "r",
+            *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void", "instance")),
+        ):
             await self.free.add_item(key, COFFEE)
         failed: dict[str, Exception] = {}
         for subject, step in self.steps().items():

@@ -68,6 +68,7 @@ from weenats import (
     UnavailableError,
 )
 from weenats.auth import JwksKeySource, JwksState, JwtValidator, KeySource, StaticKeySource
+from weenats.client import InstanceReply
 from weenats.contract import AnyOperation
 from weenats.discovery import (
     check_health,
@@ -259,6 +260,13 @@ async def client(transport: Transport) -> None:
     assert_type(await receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
     assert_type(await receipts.summary(timeout=2), SummaryResult)
     assert_type(await receipts.get_service_info(), InfoResponse)
+    assert_type(receipts.on_instance("id"), ReceiptsClient)
+    replies = await receipts.on_all(
+        lambda one: one.get_receipt("r-1"), max_wait=timedelta(seconds=1)
+    )
+    assert_type(replies, list[InstanceReply[Entity[Receipt]]])
+    assert_type(replies[0].result(), Entity[Receipt])
+    assert_type(replies[0].error, ServiceError | None)
     assert_type(await receipts.get_service_stats(), StatsResponse)
     assert_type(await receipts.list_instances(), list[PingResponse])
     assert_type(await receipts.check_health(), HealthCheck)

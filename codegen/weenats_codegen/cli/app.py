@@ -51,6 +51,24 @@ def _any_service(text: str | None) -> str | None:
     return _checked(check_discovered_name, text)
 
 
+def _distribution(text: str | None) -> str | None:
+    """Refuse text that cannot be the name of a client project."""
+    from weenats_codegen.generate import check_distribution
+
+    return _checked(check_distribution, text)
+
+
+def _client_contract(schemas: list[Path], package: str | None, *, client_only: bool) -> Path | None:
+    """Return the contract of a client project, None without --client-only."""
+    if not client_only:
+        if package is not None:
+            raise typer.BadParameter("--package needs --client-only")
+        return None
+    if len(schemas) != 1:
+        raise typer.BadParameter("--client-only takes one contract")
+    return schemas[0]
+
+
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls it
     if requested:
         from importlib.metadata import version
@@ -78,6 +96,21 @@ Schemas = Annotated[
     typer.Argument(metavar="SCHEMAS", help="Contract folders, or folders that contain some."),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the packages.")]
+ClientOnly = Annotated[
+    bool,
+    typer.Option(
+        "--client-only",
+        help="One contract as an installable project in DIR, without handlers and program.",
+    ),
+]
+Package = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        callback=_distribution,
+        help="With --client-only: the name of the project; default SERVICE-client.",
+    ),
+]
 Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
@@ -116,26 +149,38 @@ def new(
 def generate(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
+    package: Package = None,
     *,
+    client_only: ClientOnly = False,
     json: Json = False,
 ) -> None:
     """Write a Python package for each contract."""
     from weenats_codegen.cli import generate
 
-    generate.generate(schemas, out, as_json=json)
+    contract = _client_contract(schemas, package, client_only=client_only)
+    if contract is None:
+        generate.generate(schemas, out, as_json=json)
+    else:
+        generate.generate_client_project(contract, out, package or "", as_json=json)
 
 
 @app.command(epilog=_example("weenats check schemas --out generated"))
 def check(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
+    package: Package = None,
     *,
+    client_only: ClientOnly = False,
     json: Json = False,
 ) -> None:
     """Fail, with a diff, if generated files are not up to date."""
     from weenats_codegen.cli import check
 
-    check.check(schemas, out, as_json=json)
+    contract = _client_contract(schemas, package, client_only=client_only)
+    if contract is None:
+        check.check(schemas, out, as_json=json)
+    else:
+        check.check_client_project(contract, out, package or "", as_json=json)
 
 
 class _RunCommand(TyperCommand):

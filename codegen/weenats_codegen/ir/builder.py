@@ -16,6 +16,7 @@ from weenats_codegen.ir.contract import (
 )
 from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.shapes import shape
+from weenats_codegen.ir.shapes.grammar import ref_name
 from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
@@ -143,7 +144,14 @@ class _Builder:
             auth=_auth(value.get("auth")),
             rate_limit=_rate_limit(value.get("rateLimit")),
             timeout=_number(value, "timeout"),
+            item=self._item(place.child("result")) if value.get("page") else "",
+            iterate=naming.iterating_method(entry.python_name),
         )
+
+    def _item(self, place: Location) -> str:
+        """Return the class or alias of the items of a list query, whose result is at a place."""
+        page = self._shapes.definitions[self._model(place)]
+        return ref_name(page["properties"]["items"]["items"])
 
     def _model(self, place: Location) -> str:
         """Return the class of a schema, "" if the contract has none there."""

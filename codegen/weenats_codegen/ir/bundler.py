@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
+    from weenats_codegen.parser.library_source import LibrarySource
     from weenats_codegen.parser.resources import Context, Resource, Resources
-    from weenats_codegen.parser.source import LibrarySource, Source
+    from weenats_codegen.parser.source import Source
 
 _MAX_DEFINITIONS: Final = 60_000
 _MAX_VARIANTS: Final = 256

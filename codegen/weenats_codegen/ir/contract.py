@@ -146,6 +146,8 @@ class Operation:
         auth: The authentication that it requires; None leaves that to the service.
         rate_limit: The rate limit; None leaves that to the service.
         timeout: The default timeout of callers in seconds; None for that of the runtime.
+        item: The type of an item of a page; "" unless it is a list query.
+        iterate: The method of the client that iterates over all pages.
     """
 
     name: str
@@ -162,6 +164,8 @@ class Operation:
     auth: Auth | None
     rate_limit: RateLimit | None
     timeout: float | None
+    item: str = ""
+    iterate: str = ""
 
     @property
     def key(self) -> str:

@@ -34,6 +34,7 @@ def lint(source: Source, bundle: Bundle) -> list[Diagnostic]:
     if former is not None:  # what else it breaks follows from it
         return [former]
     found = {*bundle.diagnostics, *check_references(source), *check_keys(source.root, bundle)}
+    found.update(source.diagnostics)
     found.update(source.resources.diagnostics)
     for check in _OF_CONTRACT:
         found.update(check(source.root))

@@ -6,6 +6,7 @@ from typing import Final
 from weenats_codegen import naming
 from weenats_codegen.ir.exports import exports
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
+from weenats_codegen.parser.pages import is_paged
 from weenats_codegen.parser.walk import STANDARD_QUERY, Node, entries
 
 _REMEDY: Final = "rename one of them"
@@ -49,6 +50,8 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
     for section in ("commands", "queries"):
         for entry in entries(contract, section):
             yield naming.method_name(entry.python_name), entry.node
+            if is_paged(entry.node):
+                yield naming.iterating_method(entry.python_name), entry.node
     for event in entries(contract, "events"):
         for method in naming.event_methods(event.name):
             yield method, event.node

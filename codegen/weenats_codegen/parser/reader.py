@@ -14,7 +14,7 @@ from weenats_codegen.parser.walk import Node
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAX_FILES: Final = 5_000
+_MAX_FILES: Final = 1_000
 """How many files are searched for the URL of a schema; the root folder may be a home directory."""
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
-from weenats_codegen.parser.dialects import is_definition
 from weenats_codegen.parser.folders import contract_files
+from weenats_codegen.parser.pages import expand_pages
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
 from weenats_codegen.parser.walk import contract_schemas
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from weenats_codegen.parser.resources import Place
     from weenats_codegen.parser.walk import Node
 
-_IDENTIFIERS: Final = frozenset({"$id", "$anchor", "$dynamicAnchor"})
-_REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _START: Final = "begin with `weenats new NAME`"
 
 
@@ -33,12 +30,14 @@ class Source:
     """A contract as it is written.
 
     Attributes:
-        root: The content of service.yaml (or .yml, .json).
+        root: The content of service.yaml (or .yml, .json), with the schemas of list queries.
         resources: Its schemas, and those of the files that they refer to.
+        diagnostics: What is wrong with list queries.
     """
 
     root: Node
     resources: Resources
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def load(folder: Path, root: Path | None = None) -> Source:
@@ -68,61 +67,15 @@ def load(folder: Path, root: Path | None = None) -> Source:
     content = reader.read(relative)
     if content is None:
         raise ContractError(reader.diagnostics[location.file])
+    content, diagnostics = expand_pages(content)
     resources = Resources(reader)
     resources.add_contract(content, contract_schemas(content))
-    return Source(content, resources)
-
-
-@dataclass(frozen=True, slots=True)
-class LibrarySource:
-    """A library as it is written.
-
-    Attributes:
-        folder: Its folder, relative to the root folder.
-        resources: The schemas of all its files, and those of the files that they refer to.
-        schemas: The schemas that have a name: files, and entries of `$defs`.
-    """
-
-    folder: str
-    resources: Resources
-    schemas: tuple[Place, ...]
-
-
-def load_library(folder: str, root: Path) -> LibrarySource:
-    """Read all files of a library; those of other libraries are read when they are referred to.
-
-    Args:
-        folder: The library's folder, relative to the root folder.
-        root: The folder that holds it.
-    """
-    reader = Reader(root / folder, root)
-    resources = Resources(reader)
-    for relative in reader.own_files():
-        resources.add_file(relative)
-    schemas = tuple(place for place in resources.schemas if _has_name(place))
-    # Other files, such as examples, are none of its schemas unless a reference leads to them.
-    resources.used.intersection_update(
-        file
-        for file in resources.used
-        if file not in reader.files or any(each.node.location.file == file for each in schemas)
-    )
-    return LibrarySource(folder, resources, schemas)
+    return Source(content, resources, tuple(diagnostics))
 
 
 def root_of(folder: Path) -> Path:
     """Return the folder that holds a contract's folder."""
     return folder / ".." if folder.name in {"", ".."} else folder.parent
-
-
-def _has_name(place: Place) -> bool:
-    """Return whether a schema of a library is a file, an entry of `$defs`, or has an identifier."""
-    pointer = place.node.location.pointer
-    if is_definition(pointer):
-        return True
-    schema = place.node.mapping
-    is_schema = bool(pointer) or not schema.keys().isdisjoint(place.context.dialect.keywords)
-    has_identifier = not pointer or not schema.keys().isdisjoint(_IDENTIFIERS)
-    return has_identifier and (is_schema or not schema.keys().isdisjoint(_REFERENCES))
 
 
 def find_contracts(paths: Sequence[Path]) -> list[Path]:

@@ -58,7 +58,8 @@ class Used:
     Attributes:
         operations: The commands and queries that it calls; `get` for those of all aggregates.
         events: The events that it subscribes to.
-        discovery: Whether it requests instances, information, statistics and health.
+        discovery: Whether it requests instances, information, statistics and health, and calls
+            its operations on all instances.
     """
 
     operations: Collection[str]
@@ -106,6 +107,7 @@ def of_service(
             *(each.shared(group) for each in _operations(contract).values()),
             Entry(subjects.health(name), "health").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
+            Entry(subjects.all_on_instance(name), "calls of this instance"),
             *discovery,
         ),
         reply_within=max(max_timeout, *timeouts, 0.0) + _REPLY_GRACE,
@@ -160,6 +162,13 @@ def of_client(
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
     if used.discovery:
+        publish += [
+            Entry(
+                subjects.on_each_instance(operations[each.label].subject), f"{each.label}, on_all"
+            )
+            for each in contract.operations
+            if each.label in called and (each.idempotent or each in contract.queries)
+        ]
         publish += _discovery_requests(contract.service)
     subscribed = [
         entry.shared(queue_group) for name, entry in events.items() if name in used.events

@@ -30,14 +30,58 @@ class Used(NamedTuple):
     digests: dict[str, str]
 
 
-def render_library(library: Library) -> dict[str, str]:
-    """Return the files of the library's package by name, not formatted yet."""
+def render_libraries(libraries: Iterable[Library]) -> dict[str, str]:
+    """Return the files of the packages of libraries by relative path, not formatted yet."""
+    return {
+        f"{library.package}/{name}": text
+        for library in libraries
+        for name, text in _render(library).items()
+    }
+
+
+def render_copies(libraries: Iterable[Library]) -> dict[str, str]:
+    """Return copies of libraries for a package that has them inside.
+
+    Args:
+        libraries: The libraries that it uses, those that they use included.
+
+    Returns:
+        The files by relative path, not formatted yet.
+    """
+    files: dict[str, str] = {}
+    for library in libraries:
+        rendered = _render(library, is_copy=True)
+        files |= {f"libraries/{library.package}/{name}": text for name, text in rendered.items()}
+    if files:
+        title = '"""Copies of the libraries that the contract shares with others."""'
+        files["libraries/__init__.py"] = f"{MARK}libraries. Do not edit.\n{title}\n"
+    return files
+
+
+def prefixed(shared: Mapping[str, External], prefix: str) -> dict[str, External]:
+    """Return the models of libraries as they are imported from somewhere else.
+
+    Args:
+        shared: The models, by the names that they have in a package.
+        prefix: What is before the name of each library's package.
+    """
+    return {
+        name: origin._replace(package=f"{prefix}{origin.package}")
+        for name, origin in shared.items()
+    }
+
+
+def _render(library: Library, *, is_copy: bool = False) -> dict[str, str]:
+    """Return the files of a library's package by name."""
     header = f"{MARK}{shown_path(library.path, library.package)}. Do not edit."
     if deprecated_classes(library.shapes.definitions):
         header += f"\n{DEPRECATED}"
     shapes = library.shapes
-    models = render_models(shapes.definitions, shared=shapes.shared, exported=library.models)
-    checks = render_checks(library.package, library.bundle, library.libraries, header)
+    shared = prefixed(shapes.shared, ".." if is_copy else "")
+    models = render_models(shapes.definitions, shared=shared, exported=library.models)
+    checks: dict[str, str] = {}
+    if not is_copy:
+        checks = render_checks(library.package, library.bundle, library.libraries, header)
     values = {
         "header": header,
         "package": library.package,
@@ -45,9 +89,9 @@ def render_library(library: Library) -> dict[str, str]:
         "digests": library.digests,
         "checks": checks,
     }
+    modules = ("__init__.py",) if is_copy else ("__init__.py", "library.py")
     files = {
-        name: environment().get_template(f"library/{name}.jinja").render(values)
-        for name in ("__init__.py", "library.py")
+        name: environment().get_template(f"library/{name}.jinja").render(values) for name in modules
     }
     title = f'"""The models of the library {library.package}, generated from its schemas."""'
     return {**files, **checks, "models.py": f"{header}\n{title}\n\n{models}", "py.typed": ""}

@@ -11,9 +11,10 @@ from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
 from weenats_codegen.render import literals
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
 from weenats_codegen.render.json_schemas import render_json_schemas
-from weenats_codegen.render.libraries import render_checks
+from weenats_codegen.render.libraries import prefixed, render_checks
 from weenats_codegen.render.models import (
     DEPRECATED,
+    UnsupportedSchemaError,
     deprecated_classes,
     render_models,
     with_models,
@@ -25,22 +26,26 @@ HANDLERS: Final = "handlers.py"
 STUBS: Final = (HANDLERS, "app.py")
 """The files that the user edits: the handlers, and the program that serves them."""
 
-_MODULES: Final = (
+_CLIENT_MODULES: Final = (
     "errors.py",
     "operations.py",
     "client.py",
     "sync_client.py",
-    "service.py",
     "__init__.py",
-    *STUBS,
 )
+_VENDORED: Final = ".libraries."
+"""Where the libraries are in a package that has copies of them."""
+_SERVICE_MODULES: Final = ("service.py", *STUBS)
 
 
-def render(contract: Contract) -> dict[str, str]:
-    """Return the files of the contract's package by name, not formatted yet."""
-    shapes = with_models(contract.shapes)
-    contract = replace(contract, shapes=shapes)
-    models = render_models(shapes.definitions, shared=shapes.shared, exported=contract.models)
+def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
+    """Return the files of the contract's package by name, not formatted yet.
+
+    Args:
+        contract: The contract.
+        client_only: Whether the package has only what callers need.
+    """
+    contract, models = _with_models(contract, _VENDORED if client_only else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
     has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
@@ -50,7 +55,9 @@ def render(contract: Contract) -> dict[str, str]:
     events = [event.constant for event in contract.events]
     constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
-    checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
+    checks: dict[str, str] = {}
+    if not client_only:
+        checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
     values = {
         "contract": contract,
         "header": header,
@@ -64,16 +71,36 @@ def render(contract: Contract) -> dict[str, str]:
             "errors": errors,
             "models": contract.models,
             "operations": constants,
-            "service": [contract.handlers],
+            "service": [] if client_only else [contract.handlers],
         },
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
+    modules = _CLIENT_MODULES if client_only else _CLIENT_MODULES + _SERVICE_MODULES
+    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files |= {**checks, "py.typed": ""}
     return files
+
+
+def _with_models(contract: Contract, prefix: str) -> tuple[Contract, str]:
+    """Return a contract and the source of its models.
+
+    Schemas for which datamodel-code-generator fails become JSON values; their judges remain.
+
+    Args:
+        contract: The contract.
+        prefix: What is before the names of the packages of libraries.
+    """
+    shared = prefixed(contract.shapes.shared, prefix)
+    definitions = contract.shapes.definitions
+    try:
+        return contract, render_models(definitions, shared=shared, exported=contract.models)
+    except UnsupportedSchemaError:
+        contract = replace(contract, shapes=with_models(contract.shapes))
+        definitions = contract.shapes.definitions
+        return contract, render_models(definitions, shared=shared, exported=contract.models)
 
 
 def source_of(contract: Contract) -> str:

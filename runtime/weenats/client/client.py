@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -12,11 +13,14 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
+from weenats.client.gathering import InstanceReply, gather_calls
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.errors import InvalidArgumentError
 from weenats.principal import read_only
 from weenats.protocol import headers as header_names
+from weenats.protocol import subjects
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.delegating import DelegatingTelemetry
@@ -82,6 +86,7 @@ class ServiceClient:
         self._interceptors: tuple[Interceptor, ...] = ()
         self._tokens = TokenInterceptor(transport)
         self._telemetry: ClientTelemetry | SharedTelemetry | None = None
+        self._instance: str | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
 
     @classmethod
@@ -383,6 +388,71 @@ class ServiceClient:
         response = await self._call(query, key, parameters, options)
         return cast("ResultT", chains.result_of(response))
 
+    def on_instance(self, instance_id: str) -> Self:
+        """Call one instance of the service, whether or not it is in its queue group.
+
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            instance_id: the id of the instance, see `list_instances`.
+
+        Returns:
+            A client whose calls go to this instance.
+
+        Raises:
+            InvalidArgumentError: the id is not one token of a subject.
+        """
+        try:
+            subjects.all_on_instance(self.contract.name, instance_id)
+        except subjects.SubjectError as error:
+            raise InvalidArgumentError(str(error)) from None
+        return self._with(_instance=instance_id, _chains={})
+
+    async def on_all(
+        self,
+        call: Callable[[Self], Awaitable[AnswerT]],
+        *,
+        max_wait: Duration | None = None,
+        max_replies: int = 1000,
+    ) -> list[InstanceReply[AnswerT]]:
+        """Call every running instance of the service at the same time, and gather the replies.
+
+        Each instance serves an ordinary request: authentication, limits and telemetry apply to it.
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            call: makes the call with a client of one instance, see `on_instance`.
+            max_wait: the time limit for everything, in seconds or as timedelta; by default the
+                timeout of the client, else 5 seconds. Discovery takes at least 0.15 seconds of it.
+            max_replies: the maximum number of instances, of more the first ones by id.
+
+        Returns:
+            A reply for each instance, sorted by id, with its result or error; DEADLINE_EXCEEDED for
+            an instance that has not answered within `max_wait`.
+
+        Example:
+            ```python
+            for reply in await receipts.on_all(lambda one: one.get_receipt("r-1"), max_wait=2):
+                print(reply.instance.id, reply.error or reply.result().revision)
+            ```
+
+        Raises:
+            InvalidArgumentError: an argument, or one of the call, is not valid.
+            ServiceError: the instances cannot be listed, see discovery.list_instances.
+        """
+        if type(max_replies) is not int or max_replies < 1:
+            raise InvalidArgumentError(
+                f"max_replies is an integer of at least 1, not {max_replies!r}"
+            )
+        wait = self._defaults.timeout or DEFAULT_TIMEOUT if max_wait is None else seconds(max_wait)
+        deadline = monotonic() + wait
+        instances = await self.with_timeout(wait).list_instances()
+        clients: dict[str, tuple[PingResponse, Self]] = {}
+        for each in instances:
+            with suppress(InvalidArgumentError):  # an id that another party made up
+                clients.setdefault(each.id, (each, self.on_instance(each.id)))
+        return await gather_calls([*clients.values()][:max_replies], call, deadline)
+
     async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
         """Return the description of the service and its endpoints (ADR-32 INFO).
 
@@ -442,7 +512,7 @@ class ServiceClient:
         links = [*self._interceptors, self._tokens]
         if self._telemetry is not None:
             links.append(self._telemetry.interceptor(operation))
-        exchange = Exchange(operation, self._transport, self._defaults.headers)
+        exchange = Exchange(operation, self._transport, self._defaults.headers, self._instance)
         return chains.chain(links, exchange.send)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes

@@ -12,11 +12,12 @@ from weenats.client.loop_thread import process_loop
 from weenats.errors import WrongEventLoopError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from pydantic import JsonValue
 
     from weenats.client.call import CallOptions
+    from weenats.client.gathering import InstanceReply
     from weenats.client.loop_thread import LoopThread
     from weenats.client.tokens import TokenSource
     from weenats.contract import Command, Query, ServiceContract
@@ -32,6 +33,7 @@ __all__ = ["ServiceSyncClient"]
 ClientT = TypeVar("ClientT", bound=ServiceClient)
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
+AnswerT = TypeVar("AnswerT")
 
 
 class ServiceSyncClient(Generic[ClientT]):
@@ -332,6 +334,56 @@ class ServiceSyncClient(Generic[ClientT]):
             RuntimeError: as `execute`.
         """
         return self._wait(self._client.query(query, key, parameters, **options))
+
+    def on_instance(self, instance_id: str) -> Self:
+        """Call one instance of the service, whether or not it is in its queue group.
+
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            instance_id: the id of the instance, see `list_instances`.
+
+        Returns:
+            A client whose calls go to this instance.
+
+        Raises:
+            InvalidArgumentError: the id is not one token of a subject.
+        """
+        return self._with(self._client.on_instance(instance_id))
+
+    def on_all(
+        self,
+        call: Callable[[ClientT], Awaitable[AnswerT]],
+        *,
+        max_wait: Duration | None = None,
+        max_replies: int = 1000,
+    ) -> list[InstanceReply[AnswerT]]:
+        """Call every running instance of the service at the same time, and gather the replies.
+
+        Each instance serves an ordinary request: authentication, limits and telemetry apply to it.
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            call: makes the call with the async client of one instance; it must not wait for it.
+            max_wait: the time limit for everything, in seconds or as timedelta; by default the
+                timeout of the client, else 5 seconds. Discovery takes at least 0.15 seconds of it.
+            max_replies: the maximum number of instances, of more the first ones by id.
+
+        Returns:
+            A reply for each instance, sorted by id, with its result or error; DEADLINE_EXCEEDED for
+            an instance that has not answered within `max_wait`.
+
+        Example:
+            ```python
+            for reply in receipts.on_all(lambda one: one.get_receipt("r-1"), max_wait=2):
+                print(reply.instance.id, reply.error or reply.result().revision)
+            ```
+
+        Raises:
+            InvalidArgumentError: an argument, or one of the call, is not valid.
+            ServiceError: the instances cannot be listed, see discovery.list_instances.
+        """
+        return self._wait(self._client.on_all(call, max_wait=max_wait, max_replies=max_replies))
 
     def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
         """Return the description of the service and its endpoints (ADR-32 INFO).

@@ -11,6 +11,7 @@ from weenats.admission.scope import Scope
 from weenats.codec.events import event_codec
 from weenats.contract import AnyOperation, Command, ServiceContract
 from weenats.errors import ServiceError
+from weenats.protocol import subjects
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance, Statistics
@@ -95,7 +96,7 @@ class Assembly:
         self.instance = Instance(
             contract=handlers.contract,
             instance_id=instance_id,
-            endpoints=[self._describe(runner) for runner in self.runners],
+            endpoints=[self._describe(runner, instance_id) for runner in self.runners],
             readiness=self._readiness,
             data={} if self.monitor is None else self.monitor.data(),
         )
@@ -195,7 +196,7 @@ class Assembly:
             and (description := feature.describe(operation)) is not None
         ]
 
-    def _describe(self, runner: EndpointRunner) -> EndpointDescription:
+    def _describe(self, runner: EndpointRunner, instance_id: str) -> EndpointDescription:
         operation = runner.operation
         aggregate = operation.aggregate
         data: Statistics = {}
@@ -214,9 +215,16 @@ class Assembly:
                 "operation": operation.name,
                 **({} if aggregate is None else {"aggregate": aggregate.name}),
                 "description": operation.description,
+                **self._instance_subject(operation, instance_id),
             },
         )
         return EndpointDescription(info, runner.counters, data)
+
+    @staticmethod
+    def _instance_subject(operation: AnyOperation, instance_id: str) -> dict[str, str]:
+        if not operation.for_instances:
+            return {}
+        return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
         entries = self.health.entries

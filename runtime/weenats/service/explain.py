@@ -70,6 +70,7 @@ def _settings(
 ) -> Iterator[Setting]:
     yield from _admission(operation, settings)
     yield _timeout(operation)
+    yield _instances(operation)
     yield _judged(operation)
     descriptions = [feature.describe(operation) for feature in chain]
     interceptors = [
@@ -101,6 +102,12 @@ def _timeout(operation: AnyOperation) -> Setting:
     if operation.timeout is None:
         return Setting("timeout", DEFAULT_TIMEOUT, _DEFAULT)
     return Setting("timeout", operation.timeout, _CONTRACT)
+
+
+def _instances(operation: AnyOperation) -> Setting:
+    """Return whether clients can call it on all instances."""
+    source = _CONTRACT if operation.kind is Kind.COMMAND and operation.idempotent else _DEFAULT
+    return Setting("calls of all instances", operation.for_instances, source)
 
 
 def _judged(operation: AnyOperation) -> Setting:

@@ -16,6 +16,7 @@ from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoop
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
 from weenats.service.discovery import answer_discovery, answer_health
+from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
@@ -252,6 +253,9 @@ class NatsService:
         assembly.membership.join()
         assembly.membership.review()
         self._subscriptions += answer_discovery(transport, assembly.instance)
+        self._subscriptions.append(
+            answer_instance_calls(transport, self.contract.name, self.instance_id, assembly.runners)
+        )
         on_cancel = assembly.admission.on_cancel
         self._subscriptions.append(transport.subscribe(self.contract.cancel_subject, on_cancel))
         await transport.fence()
