@@ -9,17 +9,15 @@ __all__ = ["Library"]
 class Library:
     """What a generated library of models was made from; its module `library` has one.
 
+    Args:
+        package: the Python package of the library.
+        digests: a digest of each schema and its model, by the name of the model.
+
     Attributes:
-        package: The Python package of the library.
+        package: the Python package of the library.
     """
 
     def __init__(self, package: str, digests: Mapping[str, str]) -> None:
-        """Initialize.
-
-        Args:
-            package: The Python package of the library.
-            digests: A digest of each schema and its model, by the name of the model.
-        """
         self.package: Final = package
         self._digests: Final = dict(digests)
 
