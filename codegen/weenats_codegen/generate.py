@@ -1,9 +1,15 @@
 """The pipeline from contracts to packages: `generate` writes them, `check` compares them."""
 
+import errno
+import keyword
+import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
+from weenats_codegen import naming, reserved
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
 from weenats_codegen.output.lock import locked_for_reading
@@ -12,10 +18,24 @@ from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.source import find_contracts
+from weenats_codegen.render.client_project import render_client_project, usage
 from weenats_codegen.render.formatter import format_sources
-from weenats_codegen.render.package import render
+from weenats_codegen.render.package import STUBS, render
 
-__all__ = ["Freshness", "HandlerMismatch", "Report", "check", "generate"]
+__all__ = [
+    "Freshness",
+    "HandlerMismatch",
+    "Report",
+    "check",
+    "check_client",
+    "check_distribution",
+    "generate",
+    "generate_client",
+]
+
+_DISTRIBUTION: Final = re.compile(r"[a-z](?:[a-z0-9_-]{0,98}[a-z0-9])?")
+_PACKAGE: Final = "set the name with --package"
+_EXAMPLE: Final = "example.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,90 @@ def check(paths: Sequence[Path], out: Path) -> Freshness:
     files = package_files(contracts)
     with locked_for_reading(out):
         return Freshness(diff(out, files), mismatches(out, contracts), is_interrupted(out))
+
+
+def generate_client(path: Path, out: Path, distribution: str = "") -> Report:
+    """Write a project with the client of one contract.
+
+    Args:
+        path: The contract's folder.
+        out: The folder of the project.
+        distribution: The name of the project's distribution; by default `SERVICE-client`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ContractError: The contract is invalid, there are several, or the name cannot be used;
+            nothing is written.
+        OSError: A file cannot be written; everything is as it was before.
+    """
+    return write(out, _client_files(path, out, distribution))
+
+
+def check_client(path: Path, out: Path, distribution: str = "") -> Freshness:
+    """Compare an existing client project with what `generate_client` would write.
+
+    Args:
+        path: The contract's folder.
+        out: The folder of the project.
+        distribution: The name of the project's distribution; by default `SERVICE-client`.
+
+    Returns:
+        The differences.
+
+    Raises:
+        ContractError: The contract is invalid, there are several, or the name cannot be used.
+        OSError: A file cannot be read, or another run has been writing it for too long.
+    """
+    files = _client_files(path, out, distribution)
+    with locked_for_reading(out):
+        return Freshness(diff(out, files), (), is_interrupted(out))
+
+
+def check_distribution(name: str) -> str:
+    """Return the Python package of a distribution: "acme-receipts" -> "acme_receipts".
+
+    Raises:
+        ValueError: The name is not valid, or its package would have the name of another.
+    """
+    if not _DISTRIBUTION.fullmatch(name):
+        message = f"{name!r} is not a valid package name: use lower case, digits, - and _"
+        raise ValueError(message)
+    package = naming.package_name(name)
+    if keyword.iskeyword(package.rstrip("_")) or reserved.is_package(package):
+        message = f"the package {package} exists already or is reserved: choose another name"
+        raise ValueError(message)
+    return package
+
+
+def _client_files(path: Path, out: Path, distribution: str) -> dict[str, str]:
+    """Return every file of a client project by relative path."""
+    contracts = read_contracts([path])
+    if len(contracts) > 1:
+        message = f"contains {len(contracts)} contracts, and a client project has one"
+        remedy = "use the folder of the contract"
+        raise ContractError([Diagnostic(Location(path.as_posix()), message, remedy)])
+    (contract,) = contracts
+    distribution = distribution or f"{contract.service.rstrip('-')}-client"
+    try:
+        package = check_distribution(distribution)
+    except ValueError as error:
+        raise ContractError([Diagnostic(Location(contract.file), str(error), _PACKAGE)]) from None
+    _refuse_handlers(out / package)
+    rendered = render(contract, client_only=True)
+    sources = {f"{package}/{name}": text for name, text in rendered.items()}
+    formatted = format_sources({**sources, _EXAMPLE: usage(contract, package)}, first_party=package)
+    example = formatted.pop(_EXAMPLE)
+    return formatted | render_client_project(contract, distribution, package, example)
+
+
+def _refuse_handlers(package: Path) -> None:
+    """Refuse a package that has handlers, which would become part of the distribution."""
+    for name in STUBS:
+        if os.path.lexists(package / name):
+            message = "belongs to a service: use another --out or --package for the client"
+            raise FileExistsError(errno.EEXIST, message, os.fspath(package / name))
 
 
 def read_contracts(paths: Sequence[Path]) -> list[Contract]:

@@ -8,6 +8,7 @@ changed here; the name on the wire is next to it in the generated code.
 import keyword
 import re
 import unicodedata
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -55,15 +56,41 @@ def client_class_name(service: str) -> str:
     return _service_class(service, "Client")
 
 
+def sync_client_class_name(service: str) -> str:
+    """Return the synchronous client of a service: "receipts" -> "ReceiptsSyncClient"."""
+    return _service_class(service, "SyncClient")
+
+
 def constant_name(name: str) -> str:
     """Return the descriptor of an operation or event: "add-item" -> "ADD_ITEM"."""
     joined = _snake(name).upper()
     return f"{joined}_" if joined in reserved.constants() else joined
 
 
+def aggregate_constant_name(name: str) -> str:
+    """Return the descriptor of an aggregate: "receipt" -> "RECEIPT_AGGREGATE"."""
+    return constant_name(f"{name}-aggregate")
+
+
+def labels_meant(name: str, known: Iterable[str]) -> list[str]:
+    """Return the labels of operations that a user may mean by a name.
+
+    Args:
+        name: What the user wrote: `add-item`, `order.get`, or `get` for any standard query.
+        known: The labels of the operations.
+    """
+    known = list(known)
+    return [name] if name in known else [each for each in known if each.endswith(f".{name}")]
+
+
 def method_name(name: str) -> str:
     """Return the method of an operation: "add-item" -> "add_item", "import" -> "import_"."""
     return _unreserved(_snake(name), reserved.methods())
+
+
+def iterating_method(name: str) -> str:
+    """Return the method that iterates over all pages of a list query."""
+    return f"iterate_{method_name(name).rstrip('_')}"
 
 
 def event_methods(name: str) -> tuple[str, str]:

@@ -58,9 +58,10 @@ def constants() -> frozenset[str]:
 def methods() -> frozenset[str]:
     """Return the names that a method of a generated client, or a handler, cannot have."""
     client = _members(_source("weenats", "client/client.py"), "ServiceClient")
+    sync_client = _members(_source("weenats", "client/sync_client.py"), "ServiceSyncClient")
     handlers = _members(_source("weenats", "service/handlers.py"), "ServiceHandlers")
     # A method hides a decorator of the same name from the methods after it.
-    return client | handlers | frozenset(_DECORATOR.findall(_templates())) | BUILTINS
+    return client | sync_client | handlers | frozenset(_DECORATOR.findall(_templates())) | BUILTINS
 
 
 @cache

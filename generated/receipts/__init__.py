@@ -21,32 +21,38 @@ from .models import (
     ReceiptStatus,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from .operations import (
     ADD_ITEM,
     CONTRACT,
     FINALIZE,
-    GET,
+    GET_RECEIPT,
     ITEM_ADDED,
     ITEM_REMOVED,
+    RECEIPT_AGGREGATE,
     RECEIPT_FINALIZED,
     RECEIPT_VOIDED,
     REMOVE_ITEM,
+    SUMMARY,
     VOID_RECEIPT,
 )
 from .service import ReceiptsHandlers
+from .sync_client import ReceiptsSyncClient
 
 __all__ = [
     "ADD_ITEM",
     "CONTRACT",
     "FINALIZE",
-    "GET",
+    "GET_RECEIPT",
     "ITEM_ADDED",
     "ITEM_REMOVED",
+    "RECEIPT_AGGREGATE",
     "RECEIPT_FINALIZED",
     "RECEIPT_VOIDED",
     "REMOVE_ITEM",
+    "SUMMARY",
     "VOID_RECEIPT",
     "AddItem",
     "EmptyReceiptError",
@@ -65,6 +71,8 @@ __all__ = [
     "ReceiptVoided",
     "ReceiptsClient",
     "ReceiptsHandlers",
+    "ReceiptsSyncClient",
     "RemoveItem",
+    "SummaryResult",
     "VoidReceipt",
 ]

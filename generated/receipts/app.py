@@ -1,29 +1,20 @@
 """Run the receipts service: `python -m receipts.app`, with settings from the environment.
 
-NATS_URL            the URL of the NATS servers, nats://localhost:4222 by default
-NATS_CREDENTIALS    a .creds file, for servers that require credentials
-RECEIPTS_JWKS_URI   the URL of the keys of the token issuer; if it is not set, there is no
-                    authentication
-RECEIPTS_ISSUER     the issuer of the tokens
-OTLP_ENDPOINT       an OTLP/HTTP receiver of spans and metrics
+`weenats run --help` lists the variables: NATS_URL, WEENATS_JWKS_URI and others.
 """
 
 import asyncio
 import logging
-import os
 from time import perf_counter
 
 from weenats import (
-    AuthConfig,
     CallNext,
-    ConnectionOptions,
-    JwtAuthConfig,
     NatsServiceBuilder,
-    NoAuthConfig,
     RequestContext,
     Response,
 )
 from weenats.logging import configure
+from weenats.settings import EnvironmentSettings
 
 from .handlers import Receipts
 
@@ -43,20 +34,6 @@ async def audit(context: RequestContext, call_next: CallNext) -> Response:
         _LOG.info("%s: %s of %s in %.1f ms", outcome, context.operation.name, caller, elapsed)
 
 
-def authentication() -> AuthConfig:
-    """Return the authentication of callers."""
-    jwks_uri = os.environ.get("RECEIPTS_JWKS_URI")
-    if jwks_uri is None:
-        _LOG.warning("RECEIPTS_JWKS_URI is not set: callers are not authenticated")
-        return NoAuthConfig()
-    return JwtAuthConfig(
-        jwks_uri=jwks_uri,
-        algorithms=["EdDSA", "ES256"],
-        issuer=os.environ["RECEIPTS_ISSUER"],
-        audience="receipts",
-    )
-
-
 async def store_answers() -> bool:
     """Return whether the store is healthy; query your database here."""
     return True
@@ -64,24 +41,25 @@ async def store_answers() -> bool:
 
 def builder() -> NatsServiceBuilder:
     """Return the builder; requests pass the interceptors in the order in which they are added."""
-    auth = authentication()
+    settings = EnvironmentSettings()
+    if settings.jwks_uri is None:
+        _LOG.warning("WEENATS_JWKS_URI is not set: callers are not authenticated")
     return (
-        NatsServiceBuilder(
-            Receipts(),
-            os.environ.get("NATS_URL", "nats://localhost:4222"),
-            connection=ConnectionOptions(
-                name="receipts", credentials=os.environ.get("NATS_CREDENTIALS")
-            ),
+        settings.builder(Receipts())
+        .with_queue_group(
+            "receipt-workers", max_concurrency=settings.max_concurrency or 50, self_eject=True
         )
-        .with_queue_group("receipt-workers", max_concurrency=50, self_eject=True)
-        .with_auth(auth)
-        .with_rate_limit(max_requests_per_second=100, per_client=isinstance(auth, JwtAuthConfig))
+        .with_rate_limit(max_requests_per_second=100, per_client=settings.jwks_uri is not None)
         .with_interceptor(audit)
         .with_circuit_breaker(failure_threshold=5, recovery_timeout=30)
-        .with_telemetry(environment="production", exporter_url=os.environ.get("OTLP_ENDPOINT"))
-        .with_health(custom_checks=[{"name": "store", "check": store_answers}])
+        .with_telemetry(
+            environment=settings.environment or "production", exporter_url=settings.exporter_url
+        )
+        .with_health(
+            http=settings.health_http, custom_checks=[{"name": "store", "check": store_answers}]
+        )
         .with_monitoring(interval=15)
-        .with_drain_timeout(20)
+        .with_drain_timeout(settings.drain_timeout or 20)
     )
 
 

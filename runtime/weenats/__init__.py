@@ -7,9 +7,17 @@ This package exports what most applications need. Other public names are in `wee
 
 from weenats.auth import AuthConfig, InvalidTokenError, JwtAuthConfig, NoAuthConfig, TokenValidator
 from weenats.circuit_breaker import CircuitState, CircuitStateChange
-from weenats.client import CachedToken, CallOptions, ServiceClient
+from weenats.client import CachedToken, CallOptions, ServiceClient, ServiceSyncClient
 from weenats.context import Key, MessageContext, RequestContext, Response
-from weenats.contract import AuthRequirement, Command, Entity, Event, Query, ServiceContract
+from weenats.contract import (
+    Aggregate,
+    AuthRequirement,
+    Command,
+    Entity,
+    Event,
+    Query,
+    ServiceContract,
+)
 from weenats.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -38,6 +46,8 @@ from weenats.events import (
     PublishOptions,
     ReceivedEvent,
     SubscribeOptions,
+    SyncEventHandler,
+    SyncEventSubscription,
 )
 from weenats.interceptors import CallNext, Interceptor
 from weenats.model import Model
@@ -51,6 +61,7 @@ from weenats.transport import ConnectionOptions, NatsTransport, Transport
 
 __all__ = [
     "AbortedError",
+    "Aggregate",
     "AggregateId",
     "AlreadyExistsError",
     "AuthConfig",
@@ -103,7 +114,10 @@ __all__ = [
     "ServiceContract",
     "ServiceError",
     "ServiceHandlers",
+    "ServiceSyncClient",
     "SubscribeOptions",
+    "SyncEventHandler",
+    "SyncEventSubscription",
     "TelemetryManager",
     "TelemetrySettings",
     "TokenValidator",

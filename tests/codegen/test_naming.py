@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import weenats.errors
-from weenats.client import ServiceClient
+from weenats.client import ServiceClient, ServiceSyncClient
 from weenats.service import ServiceHandlers
 from weenats_codegen import naming, reserved
 
@@ -19,6 +19,7 @@ FUNCTIONS = (
     naming.error_class_name,
     naming.handlers_class_name,
     naming.client_class_name,
+    naming.sync_client_class_name,
     naming.constant_name,
     naming.method_name,
     naming.field_name,
@@ -119,6 +120,8 @@ def test_names_have_a_limited_length() -> None:
 def test_client_and_handlers_class_names() -> None:
     """The client and handlers classes are named after the service."""
     assert naming.client_class_name("receipts") == "ReceiptsClient"
+    assert naming.sync_client_class_name("my-receipts") == "MyReceiptsSyncClient"
+    assert naming.sync_client_class_name("service") == "DeclaredServiceSyncClient"
     assert naming.handlers_class_name("my-receipts") == "MyReceiptsHandlers"
     assert naming.handlers_class_name("event") == "EventHandlers"
     assert naming.client_class_name("model") == "ModelClient"
@@ -129,7 +132,10 @@ def test_client_and_handlers_class_names() -> None:
 def test_reserved_methods_cover_runtime() -> None:
     """Every public attribute of the runtime's base classes is reserved."""
     public = {
-        name for base in (ServiceClient, ServiceHandlers) for name in dir(base) if name[0] != "_"
+        name
+        for base in (ServiceClient, ServiceSyncClient, ServiceHandlers)
+        for name in dir(base)
+        if name[0] != "_"
     }
     assert public <= reserved.methods()
 

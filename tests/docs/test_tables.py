@@ -20,6 +20,7 @@ import weenats.testing
 from testkit.documents import DOCUMENTS, Document, Table, document
 from testkit.paths import REPOSITORY
 from weenats.errors import CLASS_OF_CODE
+from weenats.settings import EnvironmentSettings
 from weenats.telemetry import semconv
 from weenats_codegen.cli.app import app
 
@@ -128,6 +129,7 @@ def source(*folders: str) -> str:
 
 def test_environment_variables() -> None:
     """The deployment guide lists the environment variables that the code reads."""
+    settings = {variable.name for variable in EnvironmentSettings.variables()}
     read = re.findall(
         r'(?:environ(?:\.get)?[\[(]|envvar=)"(\w+)"', source("runtime", "codegen", "generated")
     )
@@ -136,7 +138,7 @@ def test_environment_variables() -> None:
         for table in document("runtime/docs/deployment.md").tables
         if table.header[0] == "variable"
     )
-    assert {code(cell) for cell in table.column(0)} == set(read)
+    assert {code(cell) for cell in table.column(0)} == {*read, *settings}
 
 
 def test_loggers() -> None:

@@ -72,9 +72,9 @@ async def test_sample_app_end_to_end(nats_url: str, issuer: HttpServer) -> None:
     """Authentication, logs, traces, metrics, health checks and discovery work together."""
     with otlp_receiver() as otlp:
         settings = {
-            "RECEIPTS_JWKS_URI": issuer.uri,
-            "RECEIPTS_ISSUER": "https://issuer.example",
-            "OTLP_ENDPOINT": otlp.url,
+            "WEENATS_JWKS_URI": issuer.uri,
+            "WEENATS_ISSUER": "https://issuer.example",
+            "WEENATS_EXPORTER_URL": otlp.url,
         }
         async with (
             running(nats_url, **settings) as log,
@@ -127,4 +127,4 @@ async def test_retried_message_gets_the_stored_reply(nats_url: str) -> None:
         with pytest.raises(ServiceError, match="status"):
             await receipts.finalize("r-1", Finalize())
     warned = [record["message"] for record in log if record["level"] == "WARNING"]
-    assert warned == ["RECEIPTS_JWKS_URI is not set: callers are not authenticated"]
+    assert warned == ["WEENATS_JWKS_URI is not set: callers are not authenticated"]

@@ -1,6 +1,8 @@
 """The built wheel: its contents, and that it works without the checkout."""
 
+import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,15 +15,19 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from receipts.handlers import Receipts
+from weenats import NatsServiceBuilder
+from weenats_codegen.generate import generate_client
+
 pytestmark = [pytest.mark.wheel, pytest.mark.timeout(300)]
 
 PROBE = """
 import importlib, json, pkgutil, sys, weenats
 for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
-    # The ones that are for pytest, and for those who have the SDK of OpenTelemetry or aiohttp.
+    # The ones for pytest, and for those who have the SDK of OpenTelemetry or other extras.
     with_sdk = ("weenats.telemetry.late_span", "weenats.telemetry.otlp")
-    with_aiohttp = "weenats.service.health.http"
-    if module.name not in ("weenats.testing.plugin", *with_sdk, with_aiohttp):
+    with_others = ("weenats.service.health.http", "weenats.settings")
+    if module.name not in ("weenats.testing.plugin", *with_sdk, *with_others):
         importlib.import_module(module.name)
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
@@ -52,6 +58,24 @@ async def main(url: str) -> dict[str, object]:
 
 print(json.dumps(asyncio.run(main(sys.argv[1]))))
 """
+CALL_WITH_CLIENT = """
+import asyncio, json, sys
+import acme_receipts
+from acme_receipts import AddItem, ItemNotFoundError, Receipt, ReceiptsClient, RemoveItem
+
+async def main(url: str) -> dict[str, object]:
+    async with ReceiptsClient.connect(url) as receipts:
+        receipt: Receipt = await receipts.add_item("r-1", AddItem(name="Tea", price=3, quantity=2))
+        try:
+            await receipts.remove_item("r-1", RemoveItem(name="Coffee"))
+        except ItemNotFoundError as error:
+            missing = error.details.name
+    served = [name for name in acme_receipts.__all__ if name.endswith("Handlers")]
+    return {"total": receipt.total, "missing": missing, "served": served}
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(sys.argv[1]))))
+"""
 INSTALLED = """
 import json
 from importlib.metadata import distributions
@@ -66,6 +90,7 @@ NOT_IN_BASE = {
     "typer",
     "rich",
     "aiohttp",
+    "pydantic_settings",
 }
 
 
@@ -160,6 +185,36 @@ def test_base_install_serves_and_calls(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"total": 9.0, "missing": "Tea"}
     assert not done.stderr
+
+
+async def test_client_package_is_enough_to_call(
+    wheel: Path, repository: Path, nats_url: str, tmp_path: Path
+) -> None:
+    """The wheel of a client project, in an empty environment: typed, calls, has no handlers."""
+    project = tmp_path / "project"
+    generate_client(repository / "schemas/receipts", project, "acme-receipts")
+    pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(project))
+    client = tmp_path / "acme_receipts-1.0.0-py3-none-any.whl"
+    with zipfile.ZipFile(client) as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"py.typed", "client.py"} <= names
+    assert not {"handlers.py", "app.py", "service.py"} & names
+    python = environment(tmp_path / "venv")
+    pip("--python", str(python), "install", str(wheel), str(client))
+    program = tmp_path / "program.py"
+    program.write_text(CALL_WITH_CLIENT)
+    async with NatsServiceBuilder(Receipts(), nats_url).build():
+        done = await asyncio.to_thread(
+            run, python, "-W", "error", program.name, nats_url, cwd=tmp_path
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"total": 6.0, "missing": "Coffee", "served": []}
+    checked = run(
+        Path(sys.executable).with_name("mypy"),
+        *("--strict", "--python-executable", str(python), "--cache-dir", os.devnull, program.name),
+        cwd=tmp_path,
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 def test_cli_extra_runs_and_calls_services(wheel: Path, tmp_path: Path) -> None:

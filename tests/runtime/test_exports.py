@@ -18,8 +18,8 @@ import weenats
 
 EXPORTS = {
     "weenats": """
-        AbortedError AggregateId AlreadyExistsError AuthConfig AuthRequirement CachedToken CallNext
-        CallOptions CancelledError CircuitState CircuitStateChange Code Command
+        AbortedError Aggregate AggregateId AlreadyExistsError AuthConfig AuthRequirement
+        CachedToken CallNext CallOptions CancelledError CircuitState CircuitStateChange Code Command
         ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
         DeadlineExceededError Endpoint Entity Event
         EventHandler EventSubscription FailedPreconditionError Interceptor InternalError
@@ -27,8 +27,9 @@ EXPORTS = {
         Model NatsService NatsServiceBuilder NatsTransport NoAuthConfig NoRespondersError
         NotFoundError PermissionDeniedError Principal PublishOptions Query ReceivedEvent
         RequestContext ResourceExhaustedError Response Sampling ServiceClient ServiceContract
-        ServiceError ServiceHandlers SubscribeOptions TelemetryManager TelemetrySettings
-        TokenValidator Transport UnauthenticatedError UnavailableError UnimplementedError
+        ServiceError ServiceHandlers ServiceSyncClient SubscribeOptions SyncEventHandler
+        SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport
+        UnauthenticatedError UnavailableError UnimplementedError
         WrongEventLoopError
     """,
     "weenats.auth": """
@@ -37,11 +38,13 @@ EXPORTS = {
         TokenValidator UnknownKeyError
     """,
     "weenats.client": """
-        CachedToken CallOptions DEFAULT_TIMEOUT ServiceClient TokenProvider TokenSource
+        CachedToken CallOptions DEFAULT_TIMEOUT InstanceReply Page ServiceClient ServiceSyncClient
+        TokenProvider TokenSource iterate_pages iterate_pages_sync
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
-        AnyOperation AuthRequirement Command Entity Event Query RateLimit ServiceContract
+        Aggregate AnyOperation AuthRequirement Command Entity Event Query RateLimit
+        ServiceContract
     """,
     "weenats.discovery": """
         OnInvalid check_health get_service_info get_service_stats list_infos list_instances
@@ -55,8 +58,8 @@ EXPORTS = {
         UnavailableError UnimplementedError WrongEventLoopError
     """,
     "weenats.events": """
-        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions publish
-        subscribe
+        EventHandler EventSubscription PublishOptions ReceivedEvent SubscribeOptions
+        SyncEventHandler SyncEventSubscription publish subscribe subscribe_sync
     """,
     "weenats.formats": """
         AwareDatetime Base64 Decimal IPv4Address IPv6Address IntEnum UUID date time timedelta
@@ -68,8 +71,10 @@ EXPORTS = {
     "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
     "weenats.schema": "JsonSchemas Judge Schema",
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
+    "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
         ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError
+        serving
     """,
     "weenats.transport": """
         Accepts ConnectionOptions Delivery NatsTransport OnDelivery Subscription Transport

@@ -20,6 +20,7 @@ COFFEE: Final = AddItem(name="Coffee", price=4.5, quantity=2)
 GONE: Final = RemoveItem(name="Coffee")
 VOID: Final = VoidReceipt(reason="-")
 COMMANDS: Final = "receipts.command.receipt."
+INSTANCES: Final = "receipts.instance.*."
 EVENTS: Final = "receipts.events.receipt."
 
 
@@ -32,7 +33,7 @@ class BlockingReceipts(Receipts):
         self.opened = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
+    async def get_receipt(self, key: str, context: RequestContext) -> Entity[Receipt]:
         """Block when the key is `held`."""
         if key == "held":
             self.entered.set()
@@ -41,7 +42,7 @@ class BlockingReceipts(Receipts):
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
-        return await super().get("r", context)
+        return await super().get_receipt("r", context)
 
 
 class Scenario:
@@ -88,7 +89,13 @@ class Scenario:
             f"{COMMANDS}remove-item": calls(client.remove_item, "r-remove", GONE),
             f"{COMMANDS}finalize": calls(client.finalize, "r-finalize", Finalize()),
             f"{COMMANDS}void-receipt": calls(client.void_receipt, "r-void", VOID),
-            "receipts.query.receipt.get": calls(client.get, "r"),
+            "receipts.query.receipt.get": calls(client.get_receipt, "r"),
+            "receipts.query.summary": calls(client.summary),
+            f"{INSTANCES}command.receipt.finalize": calls(
+                client.on_instance(instance).finalize, "r-instance", Finalize()
+            ),
+            f"{INSTANCES}query.receipt.get": calls(client.on_instance(instance).get_receipt, "r"),
+            "receipts.instance.*.query.summary": calls(client.on_instance(instance).summary),
             "receipts.cancel": self.give_up,
             "receipts.health": calls(client.check_health),
             "$SRV.PING.receipts": calls(client.list_instances),
@@ -116,7 +123,10 @@ class Scenario:
 
     async def run(self) -> dict[str, Exception]:
         """Run all actions; return the errors by subject."""
-        for key in ("r", *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void"))):
+        for key in (
+            "r",
+            *(f"{a}-{b}" for a in "re" for b in ("remove", "finalize", "void", "instance")),
+        ):
             await self.free.add_item(key, COFFEE)
         failed: dict[str, Exception] = {}
         for subject, step in self.steps().items():
@@ -129,7 +139,7 @@ class Scenario:
     async def give_up(self) -> None:
         """Cancel a call, and check that its handler ends."""
         self.handlers.entered.clear()
-        calling = asyncio.create_task(self.client.get("held", timeout=60))
+        calling = asyncio.create_task(self.client.get_receipt("held", timeout=60))
         entered = asyncio.create_task(self.handlers.entered.wait())
         await asyncio.wait([calling, entered], return_when=asyncio.FIRST_COMPLETED)
         if calling.done():  # it may not even call: that is another step's business

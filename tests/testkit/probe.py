@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import Unpack
 
 from weenats import (
+    Aggregate,
     CallOptions,
     Command,
     Endpoint,
@@ -26,9 +27,12 @@ from weenats import (
     ServiceClient,
     ServiceContract,
     ServiceHandlers,
+    ServiceSyncClient,
     SubscribeOptions,
+    SyncEventHandler,
+    SyncEventSubscription,
 )
-from weenats.events import publish, subscribe
+from weenats.events import publish, subscribe, subscribe_sync
 from weenats.model import OMIT_NONE
 
 
@@ -99,15 +103,20 @@ CONTRACT: Final = ServiceContract(
     name="probe",
     version="1.2.3",
     description="Does as it is told.",
-    aggregate="thing",
     digest="sha256:probe",
 )
+THING: Final = Aggregate(name="thing", state=Thing)
 HAPPENED: Final = Event(
-    name="happened", contract=CONTRACT, data=Happened, description="It happened."
+    name="happened",
+    contract=CONTRACT,
+    aggregate=THING,
+    data=Happened,
+    description="It happened.",
 )
 RUN: Final = Command(
     name="run",
     contract=CONTRACT,
+    aggregate=THING,
     payload=Run,
     result=Outcome,
     errors=(PartMissingError, NotReadyError),
@@ -115,11 +124,17 @@ RUN: Final = Command(
     description="Do as told.",
 )
 FORGET: Final = Command(
-    name="forget", contract=CONTRACT, payload=Run, result=NoneType, description="Answer nothing."
+    name="forget",
+    contract=CONTRACT,
+    aggregate=THING,
+    payload=Run,
+    result=NoneType,
+    description="Answer nothing.",
 )
 GET: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=THING,
     parameters=NoneType,
     result=Entity[Thing],
     description="The thing.",
@@ -127,6 +142,7 @@ GET: Final = Query(
 FIND: Final = Query(
     name="find",
     contract=CONTRACT,
+    aggregate=THING,
     parameters=FindParameters,
     result=Outcome,
     description="Find something.",
@@ -220,3 +236,28 @@ class ProbeClient(ServiceClient):
     ) -> None:
         """Publish the event."""
         await publish(self.transport, HAPPENED, key, data, self.telemetry, **options)
+
+
+class ProbeSyncClient(ServiceSyncClient[ProbeClient]):
+    """A synchronous client of the probe, as the generator would write it."""
+
+    contract: ClassVar[ServiceContract] = CONTRACT
+    client_class: ClassVar[type[ServiceClient]] = ProbeClient
+
+    def run(self, key: str, command: Run, **options: Unpack[CallOptions]) -> Outcome:
+        """Do as told."""
+        return self._wait(self._client.run(key, command, **options))
+
+    def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Thing]:
+        """Answer the thing."""
+        return self._wait(self._client.get(key, **options))
+
+    def subscribe_happened(
+        self, handler: SyncEventHandler[Happened], **options: Unpack[SubscribeOptions]
+    ) -> SyncEventSubscription:
+        """Take the event."""
+        return subscribe_sync(self._wait, self._client.subscribe_happened, handler, **options)
+
+    def publish_happened(self, key: str, data: Happened, **options: Unpack[PublishOptions]) -> None:
+        """Publish the event."""
+        self._wait(self._client.publish_happened(key, data, **options))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, assert_type
 
-from typing_extensions import TypeAliasType
+from typing_extensions import TypeAliasType, override
 
 from receipts import (
     AddItem,
@@ -17,10 +18,21 @@ from receipts import (
     ItemNotFoundError,
     Receipt,
     ReceiptsClient,
+    ReceiptsSyncClient,
+    SummaryResult,
 )
 from receipts.handlers import Receipts
-from receipts.operations import ADD_ITEM, CONTRACT, FINALIZE, GET, ITEM_ADDED
+from receipts.operations import (
+    ADD_ITEM,
+    CONTRACT,
+    FINALIZE,
+    GET_RECEIPT,
+    ITEM_ADDED,
+    RECEIPT_AGGREGATE,
+    SUMMARY,
+)
 from weenats import (
+    Aggregate,
     AuthRequirement,
     CachedToken,
     CallNext,
@@ -49,12 +61,14 @@ from weenats import (
     ServiceClient,
     ServiceContract,
     ServiceError,
+    SyncEventSubscription,
     TelemetryManager,
     TokenValidator,
     Transport,
     UnavailableError,
 )
 from weenats.auth import JwksKeySource, JwksState, JwtValidator, KeySource, StaticKeySource
+from weenats.client import InstanceReply
 from weenats.contract import AnyOperation
 from weenats.discovery import (
     check_health,
@@ -65,11 +79,13 @@ from weenats.discovery import (
 )
 from weenats.events import publish, subscribe
 from weenats.schema import JsonSchemas, Schema
+from weenats.settings import EnvironmentSettings
 from weenats.testing import ClusterServer, MemoryBroker, MemoryTransport, NatsCluster, NatsServer
 from weenats.transport import Delivery, Subscription
 
 if TYPE_CHECKING:
     import logging
+    from uuid import UUID
 
     from pydantic import JsonValue
 
@@ -196,6 +212,27 @@ async def service(running: NatsService) -> None:
         await running.wait_until_stopped()
 
 
+class Lived(Receipts):
+    """Handlers with a lifespan, as a user writes it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Make a client of the service's connection."""
+        async with ReceiptsClient.sharing(self) as receipts:
+            assert_type(receipts, ReceiptsClient)
+            assert_type(ServiceClient.sharing(receipts), ServiceClient)
+            yield
+
+
+def settings(environment: EnvironmentSettings) -> None:
+    """Use settings of the environment."""
+    assert_type(environment.builder(Lived()), NatsServiceBuilder)
+    assert_type(environment.connection("x"), ConnectionOptions)
+    assert_type(environment.max_concurrency, int | None)
+    assert_type(EnvironmentSettings(user="ada", password="x"), EnvironmentSettings)
+
+
 async def client(transport: Transport) -> None:
     """Create clients and call a service."""
     assert_type(ReceiptsClient(transport), ReceiptsClient)
@@ -215,13 +252,21 @@ async def client(transport: Transport) -> None:
     item = AddItem(name="Tea", price=0.1, quantity=3)
     assert_type(await receipts.add_item("r-1", item, timeout=1.5), Receipt)
     assert_type(await receipts.finalize("r-1", Finalize(), token="token"), Receipt)
-    entity = await receipts.get("r-1", headers={"X-Tenant": "acme"})
+    entity = await receipts.get_receipt("r-1", headers={"X-Tenant": "acme"})
     assert_type(entity, Entity[Receipt])
     assert_type(entity.state, Receipt)
     assert_type(entity.revision, int)
     assert_type(await receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
-    assert_type(await receipts.query(GET, "r-1", None), Entity[Receipt])
+    assert_type(await receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
+    assert_type(await receipts.summary(timeout=2), SummaryResult)
     assert_type(await receipts.get_service_info(), InfoResponse)
+    assert_type(receipts.on_instance("id"), ReceiptsClient)
+    replies = await receipts.on_all(
+        lambda one: one.get_receipt("r-1"), max_wait=timedelta(seconds=1)
+    )
+    assert_type(replies, list[InstanceReply[Entity[Receipt]]])
+    assert_type(replies[0].result(), Entity[Receipt])
+    assert_type(replies[0].error, ServiceError | None)
     assert_type(await receipts.get_service_stats(), StatsResponse)
     assert_type(await receipts.list_instances(), list[PingResponse])
     assert_type(await receipts.check_health(), HealthCheck)
@@ -229,12 +274,52 @@ async def client(transport: Transport) -> None:
         assert_type(entered, ReceiptsClient)
 
 
+def keys_of_events(
+    typed: ReceivedEvent[ItemAdded, UUID], service: ReceivedEvent[ItemAdded, None]
+) -> None:
+    """The key has the type in the contract; `str` is the default."""
+    assert_type(typed.key, UUID)
+    assert_type(service.key, None)
+
+
+def aggregates() -> None:
+    """An aggregate has the type of its state; operations name it, or none."""
+    assert_type(RECEIPT_AGGREGATE, Aggregate[Receipt])
+    assert_type(ADD_ITEM.aggregate, Aggregate[Any] | None)
+    assert_type(SUMMARY.label, str)
+
+
+def sync_client(transport: Transport, data: ItemAdded) -> None:
+    """Create synchronous clients and call a service."""
+    assert_type(ReceiptsSyncClient(transport), ReceiptsSyncClient)
+    receipts = ReceiptsSyncClient.connect(token="token", timeout=2, interceptors=[audit])
+    assert_type(receipts, ReceiptsSyncClient)
+    assert_type(receipts.with_timeout(timedelta(seconds=1)).with_retry(3), ReceiptsSyncClient)
+    item = AddItem(name="Tea", price=0.1, quantity=3)
+    assert_type(receipts.add_item("r-1", item, timeout=1.5), Receipt)
+    assert_type(receipts.get_receipt("r-1"), Entity[Receipt])
+    assert_type(receipts.summary(), SummaryResult)
+    assert_type(receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
+    assert_type(receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
+    assert_type(receipts.list_instances(), list[PingResponse])
+    receipts.publish_item_added("r-1", data, revision=1)
+    with receipts as entered:
+        assert_type(entered, ReceiptsSyncClient)
+        with receipts.subscribe_item_added(handle_in_thread, max_concurrency=1) as subscription:
+            assert_type(subscription, SyncEventSubscription)
+
+
+def handle_in_thread(event: ReceivedEvent[ItemAdded]) -> None:
+    """Use the data of an event."""
+    assert_type(event.data, ItemAdded)
+
+
 async def handle(event: ReceivedEvent[ItemAdded]) -> None:
     """Use the attributes of an event."""
     context: MessageContext = event
     assert_type(event.id, str)
     assert_type(event.key, str)
-    assert_type(event.revision, int)
+    assert_type(event.revision, int | None)
     assert_type(event.timestamp, str)
     assert_type(event.data, ItemAdded)
     assert_type(context.correlation_id, str)
@@ -264,7 +349,7 @@ def contract() -> None:
     """Use the descriptors of generated code."""
     assert_type(CONTRACT, ServiceContract)
     assert_type(ADD_ITEM, Command[AddItem, Receipt])
-    assert_type(GET, Query[None, Entity[Receipt]])
+    assert_type(GET_RECEIPT, Query[None, Entity[Receipt]])
     assert_type(ITEM_ADDED, Event[ItemAdded])
     assert_type(ADD_ITEM.kind, Kind)
     assert_type(ADD_ITEM.payload, type[AddItem] | Schema[AddItem])

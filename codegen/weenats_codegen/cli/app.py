@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperCommand
+from typing_extensions import override
 
 app = typer.Typer(
     name="weenats",
@@ -49,6 +51,24 @@ def _any_service(text: str | None) -> str | None:
     return _checked(check_discovered_name, text)
 
 
+def _distribution(text: str | None) -> str | None:
+    """Refuse text that cannot be the name of a client project."""
+    from weenats_codegen.generate import check_distribution
+
+    return _checked(check_distribution, text)
+
+
+def _client_contract(schemas: list[Path], package: str | None, *, client_only: bool) -> Path | None:
+    """Return the contract of a client project, None without --client-only."""
+    if not client_only:
+        if package is not None:
+            raise typer.BadParameter("--package needs --client-only")
+        return None
+    if len(schemas) != 1:
+        raise typer.BadParameter("--client-only takes one contract")
+    return schemas[0]
+
+
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls it
     if requested:
         from importlib.metadata import version
@@ -76,6 +96,21 @@ Schemas = Annotated[
     typer.Argument(metavar="SCHEMAS", help="Contract folders, or folders that contain some."),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder of the packages.")]
+ClientOnly = Annotated[
+    bool,
+    typer.Option(
+        "--client-only",
+        help="One contract as an installable project in DIR, without handlers and program.",
+    ),
+]
+Package = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        callback=_distribution,
+        help="With --client-only: the name of the project; default SERVICE-client.",
+    ),
+]
 Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
@@ -114,30 +149,54 @@ def new(
 def generate(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
+    package: Package = None,
     *,
+    client_only: ClientOnly = False,
     json: Json = False,
 ) -> None:
     """Write a Python package for each contract."""
     from weenats_codegen.cli import generate
 
-    generate.generate(schemas, out, as_json=json)
+    contract = _client_contract(schemas, package, client_only=client_only)
+    if contract is None:
+        generate.generate(schemas, out, as_json=json)
+    else:
+        generate.generate_client_project(contract, out, package or "", as_json=json)
 
 
 @app.command(epilog=_example("weenats check schemas --out generated"))
 def check(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
+    package: Package = None,
     *,
+    client_only: ClientOnly = False,
     json: Json = False,
 ) -> None:
     """Fail, with a diff, if generated files are not up to date."""
     from weenats_codegen.cli import check
 
-    check.check(schemas, out, as_json=json)
+    contract = _client_contract(schemas, package, client_only=client_only)
+    if contract is None:
+        check.check(schemas, out, as_json=json)
+    else:
+        check.check_client_project(contract, out, package or "", as_json=json)
 
 
-@app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
-def run(
+class _RunCommand(TyperCommand):
+    """Shows the environment variables of services in its help."""
+
+    @override
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from weenats_codegen.cli.variables import variables
+
+        with formatter.section("Environment variables, which a generated app.py reads"):
+            formatter.write_dl(variables())
+        super().format_epilog(ctx, formatter)
+
+
+@app.command(cls=_RunCommand, epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
+def run(  # noqa: PLR0913 - the options of the command
     context: typer.Context,
     target: Annotated[
         str,
@@ -159,6 +218,16 @@ def run(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Start a nats-server for the service.")
     ] = False,
+    reload: Annotated[
+        bool,
+        typer.Option("--reload", help="Restart when modules or contracts change (development)."),
+    ] = False,
+    schemas: Annotated[
+        Path, typer.Option(metavar="DIR", help="With --reload: the folder of the contracts.")
+    ] = Path("schemas"),
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="With --reload: the folder of their packages.")
+    ] = Path("generated"),
     json: Json = False,
 ) -> None:
     """Serve a contract until SIGTERM or Ctrl-C."""
@@ -167,7 +236,14 @@ def run(
     source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
     if embedded and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("--servers and --embedded cannot be used together")
-    run.run(target, _split(servers), embedded=embedded, as_json=json)
+    if not reload:
+        run.run(target, _split(servers), embedded=embedded, as_json=json)
+        return
+    from weenats_codegen.cli import reload as reloading
+
+    project = reloading.Project.of(target, schemas, out)
+    code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
+    raise typer.Exit(code)
 
 
 @app.command(
@@ -180,7 +256,10 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="The key; operations of the service itself have none."),
+    ] = None,
     payload: Annotated[
         str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
@@ -200,7 +279,8 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     """Call an operation of a running service."""
     from weenats_codegen.cli import call
 
-    arguments = call.Arguments(service, operation, key, payload, timeout, token)
+    values = tuple(each for each in (key, payload) if each is not None)
+    arguments = call.Arguments(service, operation, values, timeout, token)
     call.call(arguments, _split(servers), as_json=json)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.generate import warn_of_mismatches
 from weenats_codegen.cli.output import emit, write
+from weenats_codegen.generate import Freshness, check_client
 from weenats_codegen.generate import check as check_packages
 
 if TYPE_CHECKING:
@@ -22,7 +23,19 @@ def check(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
         CliError: They differ, or a run was interrupted, or handlers are missing, so that their
             service cannot start.
     """
-    freshness = check_packages(schemas, out)
+    _show(check_packages(schemas, out), out, as_json=as_json)
+
+
+def check_client_project(contract: Path, out: Path, package: str, *, as_json: bool) -> None:
+    """Compare an existing client project with what would be generated.
+
+    Raises:
+        CliError: They differ, or a run was interrupted.
+    """
+    _show(check_client(contract, out, package), out, as_json=as_json)
+
+
+def _show(freshness: Freshness, out: Path, *, as_json: bool) -> None:
     diff, mismatches = freshness.diff, freshness.mismatches
     incomplete = [each.file for each in mismatches if each.missing or each.unreadable]
     fresh = not diff and not incomplete and not freshness.interrupted

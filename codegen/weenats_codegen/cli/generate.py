@@ -5,13 +5,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 from weenats_codegen.cli.output import emit, warn
-from weenats_codegen.generate import HandlerMismatch
+from weenats_codegen.generate import HandlerMismatch, Report, generate_client
 from weenats_codegen.generate import generate as generate_packages
 
 
 def generate(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Write the package of every contract, and print which files changed."""
-    report = generate_packages(schemas, out)
+    _show(generate_packages(schemas, out), as_json=as_json)
+
+
+def generate_client_project(contract: Path, out: Path, package: str, *, as_json: bool) -> None:
+    """Write a project with the client of one contract, and print which files changed."""
+    _show(generate_client(contract, out, package), as_json=as_json)
+
+
+def _show(report: Report, *, as_json: bool) -> None:
     result = {
         "written": [path.as_posix() for path in report.written],
         "unchanged": [path.as_posix() for path in report.unchanged],

@@ -13,7 +13,7 @@ from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.output import console, discard, emit_line, warn
-from weenats_codegen.cli.targets import build, builder_of
+from weenats_codegen.cli.targets import build, builder_of, user_error
 
 _PATIENCE: Final = 0.5
 """Seconds that connecting may take until the user is told of it."""
@@ -44,14 +44,18 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
         as_json: Whether to announce the service as JSON.
 
     Raises:
-        CliError: The settings of the builder contradict each other, or no server is available.
+        CliError: The settings of the builder contradict each other, no server is available, or the
+            lifespan of the handlers raised an exception.
     """
     service = build(builder)
     waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
     try:
         await service.start()
-    except UnavailableError as error:
-        raise no_server(error) from None
+    except Exception as error:
+        raise_lifespan_error(service)
+        if isinstance(error, UnavailableError):
+            raise no_server(error) from None
+        raise
     finally:
         waiting.cancel()
     try:
@@ -62,9 +66,22 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
         except OSError as error:  # a full disk, for example, does not end the service
             discard()
             warn(f"cannot write to standard output: {error.strerror}")
-        await stopped
+        await asyncio.wait([stopped])
     finally:
         await service.stop()
+    raise_lifespan_error(service)
+    stopped.result()
+
+
+def raise_lifespan_error(service: NatsService) -> None:
+    """Raise what the lifespan of the handlers raised, if it did, with its place.
+
+    Raises:
+        CliError: It did.
+    """
+    error = service.lifespan_error
+    if error is not None:
+        raise user_error(f"the lifespan of {service.contract.name}", error) from error
 
 
 def warn_of_waiting(service: NatsService) -> None:

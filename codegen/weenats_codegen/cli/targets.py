@@ -83,14 +83,14 @@ def _import(target: str) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise _user_error(f"importing {module_name}", error) from error
+            raise user_error(f"importing {module_name}", error) from error
         searched = " and ".join(f"{folder.as_posix()}/" for folder in _FOLDERS)
         message = f"no module {error.name} in {searched} or among the installed packages"
         raise CliError(message) from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # also SystemExit: nothing would be served, with success
-        raise _user_error(f"importing {module_name}", error) from error
+        raise user_error(f"importing {module_name}", error) from error
     try:
         return getattr(module, name)
     except AttributeError:
@@ -128,14 +128,14 @@ def _called(function: Callable[[], T], target: str) -> T:
     except TypeError as error:
         if "abstract class" in str(error):
             raise CliError(f"{target}: {error}") from None
-        raise _user_error(target, error) from error
+        raise user_error(target, error) from error
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise _user_error(target, error) from error
+        raise user_error(target, error) from error
 
 
-def _user_error(what: str, error: BaseException) -> CliError:
+def user_error(what: str, error: BaseException) -> CliError:
     """Return the error of the user's own code: what failed, why, and in which line."""
     text = f"{what} raised {type(error).__name__}"
     if str(error):

@@ -22,7 +22,7 @@ STAGE_PREFIX: Final = ".weenats-"
 """The first letters of the names of folders that are removed at the end of a run."""
 _STAGE: Final = f"{STAGE_PREFIX}stage"
 _JOURNAL: Final = "journal.json"
-_NAME: Final = re.compile(r"[A-Za-z0-9_]+/[A-Za-z0-9_][A-Za-z0-9_.]*")
+_NAME: Final = re.compile(r"(?:[A-Za-z0-9_]+/)?[A-Za-z0-9_][A-Za-z0-9_.]*")
 
 
 class _Step(NamedTuple):
@@ -41,7 +41,7 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
 
     Args:
         folder: A folder that is locked, and in which no run was interrupted.
-        written: The new texts by relative path, `package/module.py`.
+        written: The new texts by relative path, `package/module.py` or `file`.
         removed: The relative paths of the files to remove.
 
     Raises:
@@ -104,13 +104,14 @@ def _restore(folder: Path) -> None:
     steps = _journal(stage)
     for number, step in enumerate(steps):
         path = folder / step.name
-        if path.parent.is_symlink() or _digest(path) != step.new:
+        is_elsewhere = path.parent != folder and path.parent.is_symlink()
+        if is_elsewhere or _digest(path) != step.new:
             continue
         if not step.old:
             path.unlink(missing_ok=True)
         elif _digest(_old(stage, number)) == step.old:
             _old(stage, number).replace(path)
-    for parent in {(folder / step.name).parent for step in steps}:
+    for parent in {(folder / step.name).parent for step in steps} - {folder}:
         with suppress(OSError):  # it is not empty
             parent.rmdir()
 

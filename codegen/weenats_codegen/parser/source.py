@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.pages import expand_pages
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
 from weenats_codegen.parser.walk import contract_schemas
@@ -29,13 +30,15 @@ class Source:
 
     Attributes:
         folder: The contract's folder.
-        root: The content of service.yaml (or .yml, .json).
+        root: The content of service.yaml (or .yml, .json), with the schemas of list queries.
         resources: Its schemas, and those of the files that they refer to.
+        diagnostics: What is wrong with list queries.
     """
 
     folder: Path
     root: Node
     resources: Resources
+    diagnostics: tuple[Diagnostic, ...] = ()
 
 
 def load(folder: Path, root: Path | None = None) -> Source:
@@ -64,9 +67,10 @@ def load(folder: Path, root: Path | None = None) -> Source:
     content = reader.read(relative)
     if content is None:
         raise ContractError(reader.diagnostics[location.file])
+    content, diagnostics = expand_pages(content)
     resources = Resources(reader)
     resources.add_contract(content, contract_schemas(content))
-    return Source(folder, content, resources)
+    return Source(folder, content, resources, tuple(diagnostics))
 
 
 def find_contracts(paths: Sequence[Path]) -> list[Path]:

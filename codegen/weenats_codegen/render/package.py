@@ -24,21 +24,35 @@ HANDLERS: Final = "handlers.py"
 STUBS: Final = (HANDLERS, "app.py")
 """The files that the user edits: the handlers, and the program that serves them."""
 
-_MODULES: Final = ("errors.py", "operations.py", "client.py", "service.py", "__init__.py", *STUBS)
+_CLIENT_MODULES: Final = (
+    "errors.py",
+    "operations.py",
+    "client.py",
+    "sync_client.py",
+    "__init__.py",
+)
+_SERVICE_MODULES: Final = ("service.py", *STUBS)
 _MAX_PATH_LENGTH: Final = 60
 _DEPRECATED: Final = "# pyright: reportDeprecated=false"
 """Allows generated code to use the classes of schemas that are deprecated."""
 
 
-def render(contract: Contract) -> dict[str, str]:
-    """Return the files of the contract's package by name, not formatted yet."""
+def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
+    """Return the files of the contract's package by name, not formatted yet.
+
+    Args:
+        contract: The contract.
+        client_only: Whether the package has only what callers need.
+    """
     contract, models = _with_models(contract)
     header = f"{MARK}{source_of(contract)}. Do not edit."
     has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
         header += f"\n{_DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
-    constants = ["CONTRACT", *operations, *(event.constant for event in contract.events)]
+    aggregates = [aggregate.constant for aggregate in contract.aggregates]
+    events = [event.constant for event in contract.events]
+    constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     values = {
         "contract": contract,
@@ -48,14 +62,16 @@ def render(contract: Contract) -> dict[str, str]:
         "pyright": _DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
+            "sync_client": [contract.sync_client],
             "errors": errors,
             "models": contract.models,
             "operations": constants,
-            "service": [contract.handlers],
+            "service": [] if client_only else [contract.handlers],
         },
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in _MODULES}
+    modules = _CLIENT_MODULES if client_only else _CLIENT_MODULES + _SERVICE_MODULES
+    files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)

@@ -48,10 +48,12 @@ class DaemonThreads:
 
     Args:
         size: how many threads there are at most.
+        name: the name of the threads.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, name: str = "weenats handlers") -> None:
         self._size = size
+        self._name = name
         self._lock = Lock()
         self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._threads = 0
@@ -72,7 +74,7 @@ class DaemonThreads:
             if self._is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
             if self._unfinished >= self._threads and self._threads < self._size:
-                Thread(target=self._run, name="weenats handlers", daemon=True).start()
+                Thread(target=self._run, name=self._name, daemon=True).start()
                 self._threads += 1
             self._unfinished += 1
             self._work.put((future, call))

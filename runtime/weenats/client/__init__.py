@@ -2,6 +2,9 @@
 
 from weenats.client.call import CallOptions
 from weenats.client.client import ServiceClient
+from weenats.client.gathering import InstanceReply
+from weenats.client.pages import Page, iterate_pages, iterate_pages_sync
+from weenats.client.sync_client import ServiceSyncClient
 from weenats.client.tokens import CachedToken, TokenProvider, TokenSource
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 
@@ -9,7 +12,12 @@ __all__ = [
     "DEFAULT_TIMEOUT",
     "CachedToken",
     "CallOptions",
+    "InstanceReply",
+    "Page",
     "ServiceClient",
+    "ServiceSyncClient",
     "TokenProvider",
     "TokenSource",
+    "iterate_pages",
+    "iterate_pages_sync",
 ]

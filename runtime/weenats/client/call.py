@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
+from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
 from weenats.codec.replies import error_in_headers, is_reply
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
-from weenats.errors import DeadlineExceededError, InternalError, UnauthenticatedError
+from weenats.errors import (
+    DeadlineExceededError,
+    InternalError,
+    InvalidArgumentError,
+    UnauthenticatedError,
+)
 from weenats.protocol import headers as header_names
+from weenats.protocol import subjects
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.identifiers import STAMPER, check_correlation
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
@@ -72,7 +79,7 @@ class CallDefaults(NamedTuple):
         return "CallDefaults(...)"  # without the token
 
     def request(
-        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+        self, operation: AnyOperation, key: object, payload: object, options: CallOptions
     ) -> RequestContext:
         """Return the context of a new request.
 
@@ -81,12 +88,12 @@ class CallDefaults(NamedTuple):
 
         Args:
             operation: the command or query.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None without one.
             payload: the payload of the command or the parameters of the query.
             options: the options of the call.
 
         Raises:
-            InvalidArgumentError: an option is not valid.
+            InvalidArgumentError: the key or an option is not valid.
             TypeError: an option is unknown.
         """
         message_id, timestamp = STAMPER.stamp()
@@ -97,7 +104,7 @@ class CallDefaults(NamedTuple):
         context = RequestContext(
             "client",
             operation,
-            key,
+            key_codec(operation.aggregate).write(key),
             payload,
             message_id,
             message_id,  # the correlation id
@@ -144,12 +151,27 @@ class Exchange:
         operation: the command or query.
         transport: the connection.
         headers: the headers of most calls, which are encoded once.
+        instance: the id of the instance to call; None for any.
+
+    Raises:
+        InvalidArgumentError: the operation cannot be called on a single instance.
     """
 
     def __init__(
-        self, operation: AnyOperation, transport: Transport, headers: Mapping[str, str]
+        self,
+        operation: AnyOperation,
+        transport: Transport,
+        headers: Mapping[str, str],
+        instance: str | None = None,
     ) -> None:
         self._subject = operation.subject
+        if instance is not None:
+            if not operation.for_instances:
+                raise InvalidArgumentError(
+                    f"{operation.name} cannot be called on all instances or on one of them: it is"
+                    " neither a query nor idempotent"
+                )
+            self._subject = subjects.on_instance(operation.subject, instance)
         self._cancel_subject = operation.contract.cancel_subject
         self._codec = operation_codec(operation)
         self._transport = transport

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import copy
+from time import monotonic
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from typing_extensions import Unpack
@@ -12,16 +13,21 @@ from typing_extensions import Unpack
 from weenats import discovery
 from weenats import interceptors as chains
 from weenats.client.call import CallDefaults, CallOptions, Exchange
+from weenats.client.gathering import InstanceReply, gather_calls
 from weenats.client.retry import RetryInterceptor, check_not_retried
+from weenats.client.sharing import Connected, SharedTelemetry
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.errors import InvalidArgumentError
 from weenats.principal import read_only
 from weenats.protocol import headers as header_names
+from weenats.protocol import subjects
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.client import ClientTelemetry
 from weenats.telemetry.delegating import DelegatingTelemetry
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.settings import TelemetrySettings
 from weenats.transport.nats import NatsTransport
+from weenats.transport.shared import SharedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -59,7 +65,7 @@ class ServiceClient:
     Example:
         ```python
         async with ReceiptsClient.connect("nats://localhost:4222") as receipts:
-            receipt = await receipts.get("r-1", timeout=2)
+            receipt = await receipts.get_receipt("r-1", timeout=2)
             hurried = receipts.with_timeout(0.5).with_retry()
             await hurried.finalize("r-1", Finalize())
         ```
@@ -79,7 +85,8 @@ class ServiceClient:
         self._defaults = CallDefaults()
         self._interceptors: tuple[Interceptor, ...] = ()
         self._tokens = TokenInterceptor(transport)
-        self._telemetry: ClientTelemetry | None = None
+        self._telemetry: ClientTelemetry | SharedTelemetry | None = None
+        self._instance: str | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
 
     @classmethod
@@ -128,10 +135,45 @@ class ServiceClient:
         client._owns_transport = True
         return client
 
+    @classmethod
+    def sharing(cls, owner: Connected) -> Self:
+        """Return a client with the connection and the telemetry of its owner.
+
+        It can be made before the owner is connected, for example when handlers are constructed, and
+        leaves the connection open. Its calls in a handler have the remaining time of the request as
+        their limit.
+
+        Args:
+            owner: the handlers of a service, or a client.
+
+        Returns:
+            The client; its calls raise UnavailableError while no running service serves the
+            handlers.
+
+        Raises:
+            TypeError: `owner` has no connection to share.
+
+        Example:
+            ```python
+            class Orders(OrdersHandlers):
+                def __init__(self) -> None:
+                    self._shipping = ShippingClient.sharing(self)
+            ```
+        """
+        # Not `isinstance(owner, Connected)`: that would look for the connection now.
+        if not (hasattr(type(owner), "transport") and hasattr(type(owner), "telemetry")):
+            raise TypeError(
+                f"{cls.__name__}.sharing takes the handlers of a service or a client, not {owner!r}"
+            )
+        client = cls(SharedTransport(lambda: owner.transport))
+        client._telemetry = SharedTelemetry(owner, client._transport)
+        return client
+
     @property
     def transport(self) -> Transport:
         """The connection of the client."""
-        return self._transport
+        shared = self._transport
+        return shared.current if isinstance(shared, SharedTransport) else shared
 
     @property
     def telemetry(self) -> TelemetryManager:
@@ -295,15 +337,16 @@ class ServiceClient:
     async def execute(
         self,
         command: Command[PayloadT, ResultT],
-        key: str,
+        key: object,
         payload: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Execute a command on an aggregate.
+        """Execute a command.
 
         Args:
             command: the command.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None for a command of the
+                service itself.
             payload: the payload of the command.
             options: see CallOptions.
 
@@ -322,15 +365,16 @@ class ServiceClient:
     async def query(
         self,
         query: Query[PayloadT, ResultT],
-        key: str,
+        key: object,
         parameters: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Query an aggregate.
+        """Send a query.
 
         Args:
             query: the query.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None for a query of the
+                service itself.
             parameters: the parameters of the query, None when it has none.
             options: see CallOptions.
 
@@ -343,6 +387,71 @@ class ServiceClient:
         """
         response = await self._call(query, key, parameters, options)
         return cast("ResultT", chains.result_of(response))
+
+    def on_instance(self, instance_id: str) -> Self:
+        """Call one instance of the service, whether or not it is in its queue group.
+
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            instance_id: the id of the instance, see `list_instances`.
+
+        Returns:
+            A client whose calls go to this instance.
+
+        Raises:
+            InvalidArgumentError: the id is not one token of a subject.
+        """
+        try:
+            subjects.all_on_instance(self.contract.name, instance_id)
+        except subjects.SubjectError as error:
+            raise InvalidArgumentError(str(error)) from None
+        return self._with(_instance=instance_id, _chains={})
+
+    async def on_all(
+        self,
+        call: Callable[[Self], Awaitable[AnswerT]],
+        *,
+        max_wait: Duration | None = None,
+        max_replies: int = 1000,
+    ) -> list[InstanceReply[AnswerT]]:
+        """Call every running instance of the service at the same time, and gather the replies.
+
+        Each instance serves an ordinary request: authentication, limits and telemetry apply to it.
+        Queries and idempotent commands can be called; others raise InvalidArgumentError.
+
+        Args:
+            call: makes the call with a client of one instance, see `on_instance`.
+            max_wait: the time limit for everything, in seconds or as timedelta; by default the
+                timeout of the client, else 5 seconds. Discovery takes at least 0.15 seconds of it.
+            max_replies: the maximum number of instances, of more the first ones by id.
+
+        Returns:
+            A reply for each instance, sorted by id, with its result or error; DEADLINE_EXCEEDED for
+            an instance that has not answered within `max_wait`.
+
+        Example:
+            ```python
+            for reply in await receipts.on_all(lambda one: one.get_receipt("r-1"), max_wait=2):
+                print(reply.instance.id, reply.error or reply.result().revision)
+            ```
+
+        Raises:
+            InvalidArgumentError: an argument, or one of the call, is not valid.
+            ServiceError: the instances cannot be listed, see discovery.list_instances.
+        """
+        if type(max_replies) is not int or max_replies < 1:
+            raise InvalidArgumentError(
+                f"max_replies is an integer of at least 1, not {max_replies!r}"
+            )
+        wait = self._defaults.timeout or DEFAULT_TIMEOUT if max_wait is None else seconds(max_wait)
+        deadline = monotonic() + wait
+        instances = await self.with_timeout(wait).list_instances()
+        clients: dict[str, tuple[PingResponse, Self]] = {}
+        for each in instances:
+            with suppress(InvalidArgumentError):  # an id that another party made up
+                clients.setdefault(each.id, (each, self.on_instance(each.id)))
+        return await gather_calls([*clients.values()][:max_replies], call, deadline)
 
     async def get_service_info(self, instance_id: str | None = None) -> InfoResponse:
         """Return the description of the service and its endpoints (ADR-32 INFO).
@@ -386,12 +495,12 @@ class ServiceClient:
         self, verb: str, ask: Callable[..., Awaitable[AnswerT]], *instance: str | None
     ) -> AnswerT:
         name, timeout = self.contract.name, self._defaults.timeout or DEFAULT_TIMEOUT
-        call = self._telemetry.discovery(name, verb) if self._telemetry else nullcontext(b"")
-        with call as headers:
+        call = self._telemetry.discovery(name, verb) if self._telemetry else None
+        with call or nullcontext(b"") as headers:
             return await ask(self._transport, name, *instance, timeout=timeout, headers=headers)
 
     def _call(
-        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+        self, operation: AnyOperation, key: object, payload: object, options: CallOptions
     ) -> Awaitable[Response]:
         call = self._chains.get(operation)
         if call is None:
@@ -403,7 +512,7 @@ class ServiceClient:
         links = [*self._interceptors, self._tokens]
         if self._telemetry is not None:
             links.append(self._telemetry.interceptor(operation))
-        exchange = Exchange(operation, self._transport, self._defaults.headers)
+        exchange = Exchange(operation, self._transport, self._defaults.headers, self._instance)
         return chains.chain(links, exchange.send)
 
     def _with(self, **changes: Any) -> Self:  # noqa: ANN401 - the values of private attributes

@@ -8,12 +8,16 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from contextvars import Context
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
 import jwt
 
+from weenats._internal.threads import run_in_thread
+from weenats._internal.validation import is_async
+from weenats.client.loop_thread import is_on_loop_thread
 from weenats.context import Key
 from weenats.errors import (
     DeadlineExceededError,
@@ -43,7 +47,7 @@ __all__ = [
     "warn_if_exposed",
 ]
 TokenProvider = Callable[[], str | Awaitable[str]]
-"""Returns a token, or awaits one; it must not block."""
+"""Returns a token, or awaits one; it must not block, except with a synchronous client."""
 TokenSource = str | TokenProvider
 """A token, or a provider that is called for each call."""
 TokenT = TypeVar("TokenT")
@@ -241,7 +245,10 @@ async def ask(provider: TokenProvider) -> str:
         UnavailableError: the provider failed with another exception, or did not return a token.
     """
     try:
-        given = provider()
+        if is_on_loop_thread() and not is_async(provider):
+            given = await run_in_thread(partial(copy_context().run, provider), "weenats token")
+        else:
+            given = provider()
         token = cast("object", await given if inspect.isawaitable(given) else given)
     except ServiceError:
         raise

@@ -11,6 +11,7 @@ from weenats.events.subscribe import (
     SubscribeOptions,
     subscribe,
 )
+from weenats.events.sync import SyncEventHandler, SyncEventSubscription, subscribe_sync
 
 __all__ = [
     "EventHandler",
@@ -18,6 +19,9 @@ __all__ = [
     "PublishOptions",
     "ReceivedEvent",
     "SubscribeOptions",
+    "SyncEventHandler",
+    "SyncEventSubscription",
     "publish",
     "subscribe",
+    "subscribe_sync",
 ]

@@ -4,29 +4,39 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Self, TypedDict, TypeVar
+from time import monotonic
+from typing import Any, Final, Generic, Self, TypedDict
 
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_async, check_options
 from weenats.admission.controller import Admission, check_concurrency
 from weenats.admission.job import Job
+from weenats.admission.scope import SCOPE, Scope
 from weenats.codec.events import EventCodec, event_codec
 from weenats.context import CURRENT, MessageContext, received_context
 from weenats.contract import Event
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import subjects
-from weenats.telemetry.delegating import OF_SERVICE
 from weenats.telemetry.manager import SILENT, TelemetryManager
 from weenats.telemetry.messaging import EventTelemetry
 from weenats.transport.base import Subscription, Transport
 
-__all__ = ["EventHandler", "EventSubscription", "ReceivedEvent", "SubscribeOptions", "subscribe"]
+__all__ = [
+    "DEFAULT_CONCURRENCY",
+    "EventHandler",
+    "EventSubscription",
+    "ReceivedEvent",
+    "SubscribeOptions",
+    "subscribe",
+]
 _LOG: Final = LimitedLogger("weenats.events")
+DEFAULT_CONCURRENCY: Final = 10
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT")
+KeyT = TypeVar("KeyT", default=str)
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -42,13 +52,14 @@ class SubscribeOptions(TypedDict, total=False):
     max_concurrency: int
 
 
-class ReceivedEvent(MessageContext, Generic[DataT]):
+class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
     """A received event.
 
     Attributes:
         id: the id of the event.
-        key: the key of the aggregate.
-        revision: the revision of the aggregate after the event.
+        key: the key of the aggregate, of the type in the contract; None for an event of the service
+            itself.
+        revision: the revision of the aggregate after the event; None when the publisher gave none.
         timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
         data: the data of the event, of the type that the contract declares.
     """
@@ -68,8 +79,10 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
             headers=headers,
         )
         self.id: str = notification["id"]
-        self.key: str = notification["aggregate"]["key"]
-        self.revision: int = notification["revision"]
+        aggregate = notification.get("aggregate")
+        key: Any = None if aggregate is None else aggregate["key"]
+        self.key: KeyT = key
+        self.revision: int | None = notification.get("revision")
         self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
@@ -77,17 +90,17 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
 
 
 class EventSubscription:
-    """A running subscription; `async with` ends it."""
+    """A running subscription; `async with` ends it.
 
-    def __init__(self, transport: Transport, interest: Subscription, admission: Admission) -> None:
-        self._transport = transport
-        self._interest = interest
-        self._admission = admission
+    One that was made in the lifespan or in a handler of a service ends with the service.
+    """
+
+    def __init__(self, work: "_EventWork") -> None:
+        self._work = work
 
     async def unsubscribe(self) -> None:
         """Stop receiving events, and wait up to 30 seconds until those that arrived are handled."""
-        await self._transport.unsubscribe([self._interest])
-        await self._admission.drain(_DRAIN_TIMEOUT)
+        await self._work.end(_DRAIN_TIMEOUT)
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,21 +109,21 @@ class EventSubscription:
         await self.unsubscribe()
 
 
-EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
+EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
 """An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
     transport: Transport,
     event: Event[DataT],
-    handler: EventHandler[DataT],
+    handler: EventHandler[DataT, KeyT],
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
     """Subscribe to an event.
 
     Args:
-        transport: the connection.
+        transport: the connection, which a subscription in a service does not outlive.
         event: the event.
         handler: an async function that is called with each event, in a task of its own.
         telemetry: records CONSUMER spans and metrics.
@@ -140,16 +153,20 @@ async def subscribe(
     queue_group = options.get("queue_group", "")
     if queue_group:
         subjects.check_queue_group(queue_group)
-    max_concurrency = options.get("max_concurrency", 10)
+    max_concurrency = options.get("max_concurrency", DEFAULT_CONCURRENCY)
     check_concurrency(max_concurrency)
     await transport.connect()
-    admission = Admission(max_concurrency=max_concurrency, max_queue=_MAX_QUEUE)
+    scope = SCOPE.get()
+    admission = Admission(
+        max_concurrency=max_concurrency,
+        max_queue=_MAX_QUEUE,
+        variables=None if scope is None else scope.variables,
+    )
     worker = _EventWorker(
         event,
         handler,
         None if telemetry is SILENT else EventTelemetry(telemetry, event, "process", queue_group),
         event_codec(event),
-        OF_SERVICE.get(),
     )
     interest = transport.subscribe(
         event.subject, lambda delivery: admission.submit(Job(worker, delivery)), queue_group
@@ -163,19 +180,42 @@ async def subscribe(
                 await transport.unsubscribe([interest])
         await admission.drain(_DRAIN_TIMEOUT)
         raise
-    return EventSubscription(transport, interest, admission)
+    work = _EventWork(transport, interest, admission, scope)
+    if scope is not None:
+        scope.add(work)
+    return EventSubscription(work)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _EventWorker(Generic[DataT]):
+class _EventWork:
+    transport: Transport
+    interest: Subscription
+    admission: Admission
+    scope: Scope | None
+
+    async def end(self, timeout: float) -> None:
+        end = monotonic() + timeout
+        try:
+            with suppress(TimeoutError):  # a server that hangs
+                async with asyncio.timeout(timeout):
+                    await self.transport.unsubscribe([self.interest])
+            await self.admission.drain(max(end - monotonic(), 0))
+        finally:
+            if self.scope is not None:
+                self.scope.discard(self)
+
+    def abort(self) -> None:
+        self.admission.abort()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _EventWorker(Generic[DataT, KeyT]):
     event: Event[DataT]
-    handler: EventHandler[DataT]
+    handler: EventHandler[DataT, KeyT]
     telemetry: EventTelemetry | None
     codec: EventCodec
-    of_service: TelemetryManager | None = None
 
     async def run(self, job: Job) -> None:
-        OF_SERVICE.set(self.of_service)
         try:
             notification = self.codec.decode(job.delivery.payload)
         except InvalidArgumentError as error:
@@ -187,10 +227,10 @@ class _EventWorker(Generic[DataT]):
             if self.telemetry is not None:
                 self.telemetry.refuse(job.delivery.headers, error)
         else:
-            await self._handle(ReceivedEvent[DataT](notification, job.delivery.headers))
+            await self._handle(ReceivedEvent[DataT, KeyT](notification, job.delivery.headers))
         job.answered = True
 
-    async def _handle(self, event: ReceivedEvent[DataT]) -> None:
+    async def _handle(self, event: ReceivedEvent[DataT, KeyT]) -> None:
         CURRENT.set(event)
         try:
             with self.telemetry.processing(event) if self.telemetry else nullcontext():

@@ -9,6 +9,7 @@ from typing import Final
 __all__ = [
     "Kind",
     "SubjectError",
+    "all_on_instance",
     "build",
     "cancel",
     "check_component",
@@ -22,6 +23,8 @@ __all__ = [
     "encode_subject",
     "health",
     "monitoring",
+    "on_each_instance",
+    "on_instance",
 ]
 _COMPONENT: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 _SERVICE: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
@@ -151,22 +154,23 @@ def check_version(version: str) -> str:
     return _checked(_VERSION, version, "semantic version")
 
 
-def build(service: str, kind: Kind, aggregate: str, name: str) -> str:
+def build(service: str, kind: Kind, aggregate: str | None, name: str) -> str:
     """Return the subject of an operation or an event.
 
     Args:
         service: the name of the service.
         kind: the kind of message.
-        aggregate: the name of the aggregate.
+        aggregate: the name of the aggregate; None for what belongs to the service itself.
         name: the name of the operation or event.
 
     Raises:
         SubjectError: a name is not valid.
     """
     check_service_name(service)
-    check_component(aggregate)
     check_component(name)
-    return f"{service}.{kind.value}.{aggregate}.{name}"
+    if aggregate is None:
+        return f"{service}.{kind.value}.{name}"
+    return f"{service}.{kind.value}.{check_component(aggregate)}.{name}"
 
 
 def health(service: str) -> str:
@@ -203,6 +207,46 @@ def monitoring(service: str) -> str:
         SubjectError: the name is not valid.
     """
     return f"{check_service_name(service)}.monitoring"
+
+
+def on_instance(subject: str, instance_id: str) -> str:
+    """Return the subject of an operation on one instance of its service.
+
+    Args:
+        subject: the subject of the operation.
+        instance_id: the instance.
+
+    Raises:
+        SubjectError: the instance is not one token of a subject.
+    """
+    _checked(_TOKEN, instance_id, "part of a subject")
+    service, _, operation = subject.partition(".")
+    return f"{service}.instance.{instance_id}.{operation}"
+
+
+def on_each_instance(subject: str) -> str:
+    """Return the wildcard for the subjects of an operation on any instance of its service.
+
+    Args:
+        subject: the subject of the operation.
+    """
+    service, _, operation = subject.partition(".")
+    return f"{service}.instance.*.{operation}"
+
+
+def all_on_instance(service: str, instance_id: str | None = None) -> str:
+    """Return the wildcard for the subjects of all operations on an instance.
+
+    Args:
+        service: the name of the service.
+        instance_id: the instance; None for any.
+
+    Raises:
+        SubjectError: the name is not valid, or the instance is not one token of a subject.
+    """
+    check_service_name(service)
+    token = "*" if instance_id is None else _checked(_TOKEN, instance_id, "part of a subject")
+    return f"{service}.instance.{token}.>"
 
 
 def discovery(

@@ -1,15 +1,17 @@
 """Puts the parts of a running instance together, from the settings of its service."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from contextvars import Context
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from weenats.admission.controller import Admission
+from weenats.admission.scope import Scope
 from weenats.codec.events import event_codec
 from weenats.contract import AnyOperation, Command, ServiceContract
 from weenats.errors import ServiceError
+from weenats.protocol import subjects
 from weenats.protocol.messages import EndpointInfo, HealthCheckData, HealthCheckEntry
 from weenats.service.chain import Host, build_chain
 from weenats.service.discovery import EndpointDescription, Instance, Statistics
@@ -44,6 +46,7 @@ class Assembly:
     Attributes:
         telemetry: records its spans and metrics.
         binding: its connection, as handlers use it.
+        scope: what its tasks share, and what ends with it.
         admission: decides when requests run.
         runners: serve its endpoints.
         membership: its membership of the queue group.
@@ -65,6 +68,9 @@ class Assembly:
         self._is_serving = is_serving
         self.telemetry = _telemetry(settings.telemetry, handlers.contract, instance_id)
         self.binding = Binding(transport, self.telemetry)
+        self.scope = Scope()
+        self.scope.variables.run(CURRENT_BINDING.set, self.binding)
+        self.scope.variables.run(OF_SERVICE.set, self.telemetry)
         self.admission = self._admission()
         endpoints = handlers.endpoints()
         operations = [endpoint.operation for endpoint in endpoints]
@@ -90,7 +96,7 @@ class Assembly:
         self.instance = Instance(
             contract=handlers.contract,
             instance_id=instance_id,
-            endpoints=[self._describe(runner) for runner in self.runners],
+            endpoints=[self._describe(runner, instance_id) for runner in self.runners],
             readiness=self._readiness,
             data={} if self.monitor is None else self.monitor.data(),
         )
@@ -109,13 +115,15 @@ class Assembly:
         return values
 
     async def drain(self, budget: float) -> None:
-        """Leave the queue group and finish the admitted requests, for at most `budget` seconds."""
-        end = monotonic() + budget
-        for job in self.admission.running:
-            if job.context is not None:
-                job.context.add_event(DRAIN_STARTED)
-        await self.membership.close(budget)
-        await self.admission.drain(max(end - monotonic(), 0))
+        """Leave the queue group, and finish the admitted requests and events within `budget`."""
+        events = asyncio.create_task(self.scope.end(budget))
+        await self._drain_requests(budget)
+        await events
+
+    def abort(self) -> None:
+        """Fail the requests, and cancel the handlers of events, that are not finished."""
+        self.admission.abort()
+        self.scope.abort()
 
     async def close(self, timeout: float) -> None:
         """Stop what runs in the background, and export pending telemetry, within `timeout`."""
@@ -127,16 +135,20 @@ class Assembly:
             await self.http.close(max(end - monotonic(), 0))
         await self.telemetry.shut_down(max(end - monotonic(), 0))
 
+    async def _drain_requests(self, budget: float) -> None:
+        end = monotonic() + budget
+        for job in self.admission.running:
+            if job.context is not None:
+                job.context.add_event(DRAIN_STARTED)
+        await self.membership.close(budget)
+        await self.admission.drain(max(end - monotonic(), 0))
+
     def _admission(self) -> Admission:
-        """Return the admission, whose tasks have only the variables of binding and telemetry."""
-        variables = Context()
-        variables.run(CURRENT_BINDING.set, self.binding)
-        variables.run(OF_SERVICE.set, self.telemetry)
         return Admission(
             max_concurrency=self._settings.max_concurrency,
             max_queue=self._settings.max_waiting,
             max_queue_time=self._settings.max_queue_time,
-            variables=variables,
+            variables=self.scope.variables,
         )
 
     def _runner(self, endpoint: Endpoint, transport: Transport) -> EndpointRunner:
@@ -184,8 +196,9 @@ class Assembly:
             and (description := feature.describe(operation)) is not None
         ]
 
-    def _describe(self, runner: EndpointRunner) -> EndpointDescription:
+    def _describe(self, runner: EndpointRunner, instance_id: str) -> EndpointDescription:
         operation = runner.operation
+        aggregate = operation.aggregate
         data: Statistics = {}
         for feature in self._chain:
             if (description := feature.describe(operation)) is not None:
@@ -200,11 +213,18 @@ class Assembly:
             metadata={
                 "kind": operation.kind.value,
                 "operation": operation.name,
-                "aggregate": operation.contract.aggregate,
+                **({} if aggregate is None else {"aggregate": aggregate.name}),
                 "description": operation.description,
+                **self._instance_subject(operation, instance_id),
             },
         )
         return EndpointDescription(info, runner.counters, data)
+
+    @staticmethod
+    def _instance_subject(operation: AnyOperation, instance_id: str) -> dict[str, str]:
+        if not operation.for_instances:
+            return {}
+        return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
         entries = self.health.entries

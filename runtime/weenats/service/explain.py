@@ -31,7 +31,7 @@ class OperationPolicy:
     """The settings that apply to one operation.
 
     Attributes:
-        operation: the name of the operation.
+        operation: the label of the operation: its name, or as `receipt.get`.
         kind: "command" or "query".
         subject: the subject that it is served on.
         settings: the settings.
@@ -56,7 +56,7 @@ def explain_operations(
     chain = build_chain(settings.members, Host(operations, telemetry=telemetry))
     return tuple(
         OperationPolicy(
-            operation.name,
+            operation.label,
             operation.kind.value,
             operation.subject,
             tuple(_settings(operation, settings, chain)),
@@ -70,6 +70,7 @@ def _settings(
 ) -> Iterator[Setting]:
     yield from _admission(operation, settings)
     yield _timeout(operation)
+    yield _instances(operation)
     yield _judged(operation)
     descriptions = [feature.describe(operation) for feature in chain]
     interceptors = [
@@ -101,6 +102,12 @@ def _timeout(operation: AnyOperation) -> Setting:
     if operation.timeout is None:
         return Setting("timeout", DEFAULT_TIMEOUT, _DEFAULT)
     return Setting("timeout", operation.timeout, _CONTRACT)
+
+
+def _instances(operation: AnyOperation) -> Setting:
+    """Return whether clients can call it on all instances."""
+    source = _CONTRACT if operation.kind is Kind.COMMAND and operation.idempotent else _DEFAULT
+    return Setting("calls of all instances", operation.for_instances, source)
 
 
 def _judged(operation: AnyOperation) -> Setting:

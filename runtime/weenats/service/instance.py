@@ -10,11 +10,14 @@ from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, cast
 
+from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
 from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
 from weenats.service.discovery import answer_discovery, answer_health
+from weenats.service.instance_calls import answer_instance_calls
+from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
 from weenats.service.threads import use_handler_threads
 from weenats.telemetry.gauges import observe
@@ -61,6 +64,7 @@ class NatsService:
         self._process = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._assembly: Assembly | None = None
+        self._lifespan: Lifespan | None = None
         self._subscriptions: list[Subscription] = []
         self._state = "new"
         self._signals: StopSignals | None = None
@@ -69,6 +73,7 @@ class NatsService:
         self._stopped = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._lost: ConnectionLostError | None = None
+        self._ended: Exception | None = None
 
     def __repr__(self) -> str:
         return f"<NatsService {self.contract.name} {self.instance_id} {self._state}>"
@@ -99,6 +104,11 @@ class NatsService:
         jwks = self._settings.jwks
         return None if jwks is None else jwks.state()
 
+    @property
+    def lifespan_error(self) -> Exception | None:
+        """What the lifespan of the handlers raised, when it was entered, ended or left; or None."""
+        return None if self._lifespan is None else self._lifespan.error
+
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of the gauges, by their names; none unless it runs."""
         if self._assembly is None or self._state not in {"serving", "stopping"}:
@@ -106,7 +116,9 @@ class NatsService:
         return {DRAINING: int(self._state == "stopping"), **self._assembly.gauges()}
 
     async def start(self) -> None:
-        """Connect, run the health checks, and subscribe; then requests reach this instance.
+        """Connect, enter the lifespan of the handlers, run the health checks, and subscribe.
+
+        Then requests reach this instance.
 
         Meanwhile SIGTERM stops it, unless the application handles SIGTERM. `asyncio.to_thread` of
         handlers gets threads that do not keep the process; see the guide to deployment.
@@ -115,6 +127,7 @@ class NatsService:
             UnavailableError: NATS cannot be reached, or the service was stopped meanwhile.
             PermissionDeniedError: NATS refused the credentials or a subject.
             OSError: the address of HTTP probes cannot be used.
+            Exception: what the lifespan of the handlers raised, which is logged too.
             RuntimeError: the instance was started before.
         """
         if self._state != "new":
@@ -133,6 +146,8 @@ class NatsService:
             raise
         if self._stopping is not None:
             await asyncio.shield(self._stopping)
+            if self.lifespan_error is not None:
+                raise self.lifespan_error
             raise UnavailableError("the service was stopped while it started")
         error = (
             asyncio.CancelledError() if self._starting.cancelled() else self._starting.exception()
@@ -170,11 +185,12 @@ class NatsService:
         _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
 
     async def stop(self) -> None:
-        """Leave the queue group, finish the admitted requests, and close the connection.
+        """Leave the queue group, finish the admitted requests, and leave the lifespan.
 
-        Requests that are not finished within the drain timeout fail with UNAVAILABLE. Further calls
-        wait for the first stop. A `start` that still runs raises UnavailableError. In a handler of
-        this instance it returns at once, and the stop goes on when the handler has finished.
+        Then the connection is closed. Requests that are not finished within the drain timeout fail
+        with UNAVAILABLE. What the lifespan raises is logged, see `lifespan_error`. Further calls
+        wait for the first stop. A `start` that still runs raises UnavailableError. In a handler or
+        the lifespan of this instance it returns at once, and the stop goes on when that has ended.
 
         Raises:
             WrongEventLoopError: the service runs on another event loop.
@@ -187,12 +203,16 @@ class NatsService:
     def abort(self) -> None:
         """Cut a stop short: requests that are not finished fail with UNAVAILABLE now.
 
+        When they are finished already, the lifespan that is being left is cancelled.
+
         Raises:
             WrongEventLoopError: the service runs on another event loop.
         """
         self._check_loop()
         if self._assembly is not None:
-            self._assembly.admission.abort()
+            self._assembly.abort()
+        if self._lifespan is not None:
+            self._lifespan.abort()
 
     async def wait_until_stopped(self) -> None:
         """Serve until SIGTERM or SIGINT arrives or `stop` is called.
@@ -201,6 +221,7 @@ class NatsService:
 
         Raises:
             ConnectionLostError: the service stopped because its connection was closed for good.
+            Exception: the service stopped because the lifespan of its handlers raised this.
             WrongEventLoopError: the service runs on another event loop.
         """
         self._check_loop()
@@ -208,8 +229,9 @@ class NatsService:
             await self._stopped.wait()
             if self._stopping is not None:
                 await asyncio.shield(self._stopping)
-        if self._lost is not None:
-            raise self._lost
+        error = self._lost or self._ended
+        if error is not None:
+            raise error
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -219,16 +241,21 @@ class NatsService:
         await self.stop()
 
     async def _subscribe(self, assembly: Assembly) -> None:
-        """Subscribe to health requests, and after the first checks to everything else."""
+        """Subscribe to health requests, and after lifespan and first checks to all others."""
         transport, health = self._transport, self._settings.health
         if health is None or health.enabled:
             self._subscriptions += answer_health(transport, assembly.instance)
+        self._lifespan = Lifespan(self._handlers, assembly.scope.variables, self._on_lifespan_end)
+        await self._lifespan.enter()
         await assembly.health.start()
         if assembly.monitor is not None:
             await assembly.monitor.start()
         assembly.membership.join()
         assembly.membership.review()
         self._subscriptions += answer_discovery(transport, assembly.instance)
+        self._subscriptions.append(
+            answer_instance_calls(transport, self.contract.name, self.instance_id, assembly.runners)
+        )
         on_cancel = assembly.admission.on_cancel
         self._subscriptions.append(transport.subscribe(self.contract.cancel_subject, on_cancel))
         await transport.fence()
@@ -238,13 +265,14 @@ class NatsService:
             raise WrongEventLoopError
 
     def _serves_caller(self) -> bool:
-        """Return whether the current request is one that this instance still serves."""
+        """Return whether the stop waits for the caller: a handler, or the lifespan."""
+        if self._assembly is None or SCOPE.get() is not self._assembly.scope:
+            return False
         context = CURRENT.get()
-        return (
-            isinstance(context, RequestContext)
-            and self._assembly is not None
-            and context._work in self._assembly.admission.running  # pyright: ignore[reportPrivateUsage]
-        )
+        if not isinstance(context, RequestContext):
+            return True
+        running = self._assembly.admission.running
+        return context._work in running  # pyright: ignore[reportPrivateUsage]
 
     def _begin_stop(self, budget: float) -> asyncio.Task[None]:
         if self._stopping is None:
@@ -261,6 +289,12 @@ class NatsService:
             self._begin_stop(self._settings.drain_timeout)
         else:
             self.abort()
+
+    def _on_lifespan_end(self) -> None:
+        """Stop when the lifespan has ended although the service starts or serves."""
+        if self._stopping is None:
+            self._ended = self.lifespan_error
+            self._begin_stop(self._settings.drain_timeout)
 
     async def _stop_without_connection(self) -> None:
         """Stop when the connection was closed for good: no request can arrive any more."""
@@ -282,6 +316,10 @@ class NatsService:
         try:
             if assembly is not None:
                 await assembly.drain(max(end - monotonic(), 0))
+            if self._lifespan is not None:
+                # Also of a start that failed, which has no budget for requests.
+                left = max(end - monotonic(), 0) if budget else self._settings.drain_timeout
+                await self._lifespan.leave(left)
             end = max(end, monotonic() + _GRACE)
             await self._disconnect(end)
         finally:

@@ -1,11 +1,13 @@
-"""Tools for tests: a nats-server, a cluster, an in-memory transport, and pytest fixtures.
+"""Tools for tests: a nats-server, a cluster, an in-memory transport, pytest fixtures.
 
-The fixtures are in `weenats.testing.plugin`.
+`serving` runs a service for tests of synchronous programs. The fixtures are in
+`weenats.testing.plugin`.
 """
 
 from weenats.testing.memory_transport import MemoryBroker, MemoryTransport
 from weenats.testing.nats_cluster import ClusterServer, NatsCluster
 from weenats.testing.nats_server import NatsServer, NatsServerError
+from weenats.testing.serving import serving
 
 __all__ = [
     "ClusterServer",
@@ -14,4 +16,5 @@ __all__ = [
     "NatsCluster",
     "NatsServer",
     "NatsServerError",
+    "serving",
 ]

@@ -3,13 +3,16 @@
 
 from .client import SensorsClient
 from .models import Sensor
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_SENSOR, SENSOR_AGGREGATE
 from .service import SensorsHandlers
+from .sync_client import SensorsSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_SENSOR",
+    "SENSOR_AGGREGATE",
     "Sensor",
     "SensorsClient",
     "SensorsHandlers",
+    "SensorsSyncClient",
 ]

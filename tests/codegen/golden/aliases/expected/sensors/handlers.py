@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: f853195ca25cfc6c
+# A stub: `weenats generate` replaces it until you change it. Checksum: 85026acf6071f573
 """The handlers of sensors: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -14,6 +17,12 @@ class Sensors(SensorsHandlers):
     """Wire names that are no Python names, and what they become."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Sensor]:
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
+
+    @override
+    async def get_sensor(self, key: str, context: RequestContext) -> Entity[Sensor]:
         """Show the sensor."""
         raise UnimplementedError

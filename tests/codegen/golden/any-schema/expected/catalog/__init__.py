@@ -25,20 +25,33 @@ from .models import (
     TagResult,
     UnknownDetails,
 )
-from .operations import CONTRACT, FIND, GET, PRICE, PRICED, RENAME, SHIP, TAG
+from .operations import (
+    CONTRACT,
+    FIND,
+    GET_PRODUCT,
+    PRICE,
+    PRICED,
+    PRODUCT_AGGREGATE,
+    RENAME,
+    SHIP,
+    TAG,
+)
 from .service import CatalogHandlers
+from .sync_client import CatalogSyncClient
 
 __all__ = [
     "CONTRACT",
     "FIND",
-    "GET",
+    "GET_PRODUCT",
     "PRICE",
     "PRICED",
+    "PRODUCT_AGGREGATE",
     "RENAME",
     "SHIP",
     "TAG",
     "CatalogClient",
     "CatalogHandlers",
+    "CatalogSyncClient",
     "Courier",
     "FindParameters",
     "FindResult",

@@ -1,6 +1,9 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: c2b5ccf116db22be
+# A stub: `weenats generate` replaces it until you change it. Checksum: a7de87d6d5b7583c
 # pyright: reportDeprecated=false
 """The handlers of catalog: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -26,6 +29,12 @@ class Catalog(CatalogHandlers):
     """Any JSON Schema is a payload, and each is enforced exactly."""
 
     @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
+
+    @override
     async def tag(self, key: str, command: Tag, context: RequestContext) -> TagResult:
         """Replace the tags."""
         raise UnimplementedError
@@ -46,7 +55,7 @@ class Catalog(CatalogHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Product]:
+    async def get_product(self, key: str, context: RequestContext) -> Entity[Product]:
         """Show the product."""
         raise UnimplementedError
 

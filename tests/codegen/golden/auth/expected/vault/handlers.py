@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: b7af616183303102
+# A stub: `weenats generate` replaces it until you change it. Checksum: c25999e5c00490ef
 """The handlers of vault: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import VaultHandlers
 
 class Vault(VaultHandlers):
     """Keeps what only some may see."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def open_(self, key: str, command: Open, context: RequestContext) -> None:
@@ -37,7 +46,7 @@ class Vault(VaultHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Box]:
+    async def get_box(self, key: str, context: RequestContext) -> Entity[Box]:
         """Show the box."""
         raise UnimplementedError
 

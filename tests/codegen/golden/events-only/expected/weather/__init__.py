@@ -3,14 +3,17 @@
 
 from .client import WeatherClient
 from .models import Measured, Station
-from .operations import CONTRACT, MEASURED
+from .operations import CONTRACT, MEASURED, STATION_AGGREGATE
 from .service import WeatherHandlers
+from .sync_client import WeatherSyncClient
 
 __all__ = [
     "CONTRACT",
     "MEASURED",
+    "STATION_AGGREGATE",
     "Measured",
     "Station",
     "WeatherClient",
     "WeatherHandlers",
+    "WeatherSyncClient",
 ]

@@ -1,15 +1,15 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 6bbc852a29ef95cb
+# A stub: `weenats generate` replaces it until you change it. Checksum: e6bd1c58d8431bbd
 """Run the service weather: `weenats run weather.app:builder`.
 
-NATS_URL is the URL of the NATS servers, nats://localhost:4222 by default.
+The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
 import asyncio
 import logging
-import os
 
 from weenats.logging import configure
 from weenats.service import NatsServiceBuilder
+from weenats.settings import EnvironmentSettings
 
 from .handlers import Weather
 
@@ -17,14 +17,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def builder() -> NatsServiceBuilder:
-    """Return the builder of the service; add authentication, limits and interceptors here."""
-    servers = os.environ.get("NATS_URL", "nats://localhost:4222")
-    return NatsServiceBuilder(Weather(), servers)
+    """Return the builder of the service; add limits, interceptors and health checks here."""
+    settings = EnvironmentSettings()
+    return settings.builder(Weather()).with_health(http=settings.health_http)
 
 
 async def main() -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
-    configure()
+    configure(json=EnvironmentSettings().log_json)
     async with builder().build() as service:
         _LOG.info("instance %s is running", service.instance_id)
         await service.wait_until_stopped()

@@ -22,9 +22,10 @@ from .models import (
     Shelf,
 )
 from .operations import (
+    BOOK_AGGREGATE,
     CONTRACT,
     FIND,
-    GET,
+    GET_BOOK,
     GIVE_BACK,
     LEND,
     LENT,
@@ -32,11 +33,13 @@ from .operations import (
     RETURNED,
 )
 from .service import LibraryHandlers
+from .sync_client import LibrarySyncClient
 
 __all__ = [
+    "BOOK_AGGREGATE",
     "CONTRACT",
     "FIND",
-    "GET",
+    "GET_BOOK",
     "GIVE_BACK",
     "LEND",
     "LENT",
@@ -52,6 +55,7 @@ __all__ = [
     "Lend",
     "LibraryClient",
     "LibraryHandlers",
+    "LibrarySyncClient",
     "Loan",
     "OverdueFeeCharged",
     "Returned",

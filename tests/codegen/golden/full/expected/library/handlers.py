@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 4eddfa988d5b6eb4
+# A stub: `weenats generate` replaces it until you change it. Checksum: 80e612e6631333c3
 """The handlers of library: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -20,6 +23,12 @@ class Library(LibraryHandlers):
     """
 
     @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
+
+    @override
     async def lend(self, key: str, command: Lend, context: RequestContext) -> Book:
         """Lend the book to a reader."""
         raise UnimplementedError
@@ -30,7 +39,7 @@ class Library(LibraryHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Book]:
+    async def get_book(self, key: str, context: RequestContext) -> Entity[Book]:
         """Show the book."""
         raise UnimplementedError
 

@@ -8,16 +8,19 @@ os.abort()
 from .client import HostileClient
 from .errors import NoError
 from .models import Do, HostileThing
-from .operations import CONTRACT, DO, GET
+from .operations import CONTRACT, DO, GET_HOSTILE_THING, HOSTILE_THING_AGGREGATE
 from .service import HostileHandlers
+from .sync_client import HostileSyncClient
 
 __all__ = [
     "CONTRACT",
     "DO",
-    "GET",
+    "GET_HOSTILE_THING",
+    "HOSTILE_THING_AGGREGATE",
     "Do",
     "HostileClient",
     "HostileHandlers",
+    "HostileSyncClient",
     "HostileThing",
     "NoError",
 ]

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 12a7502ef4b52d84
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6752641b1755051f
 """The handlers of hostile: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -18,11 +21,17 @@ class Hostile(HostileHandlers):
     """
 
     @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
+
+    @override
     async def do(self, key: str, command: Do, context: RequestContext) -> None:
         """Todo: fixme #."""
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[HostileThing]:
+    async def get_hostile_thing(self, key: str, context: RequestContext) -> Entity[HostileThing]:
         """'Curly' - quotes ... and кириллица."""
         raise UnimplementedError

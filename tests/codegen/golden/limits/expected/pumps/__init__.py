@@ -3,13 +3,15 @@
 
 from .client import PumpsClient
 from .models import Prime, Pump, SampleResult, Start, Stop
-from .operations import CONTRACT, GET, PRIME, SAMPLE, START, STOP
+from .operations import CONTRACT, GET_PUMP, PRIME, PUMP_AGGREGATE, SAMPLE, START, STOP
 from .service import PumpsHandlers
+from .sync_client import PumpsSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_PUMP",
     "PRIME",
+    "PUMP_AGGREGATE",
     "SAMPLE",
     "START",
     "STOP",
@@ -17,6 +19,7 @@ __all__ = [
     "Pump",
     "PumpsClient",
     "PumpsHandlers",
+    "PumpsSyncClient",
     "SampleResult",
     "Start",
     "Stop",

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 8db6a0af0b68fe3b
+# A stub: `weenats generate` replaces it until you change it. Checksum: cec73de9b48f2c1d
 """The handlers of pumps: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import PumpsHandlers
 
 class Pumps(PumpsHandlers):
     """Moves water, but not too much of it."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def start(self, key: str, command: Start, context: RequestContext) -> None:
@@ -32,7 +41,7 @@ class Pumps(PumpsHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Pump]:
+    async def get_pump(self, key: str, context: RequestContext) -> Entity[Pump]:
         """Show the pump."""
         raise UnimplementedError
 

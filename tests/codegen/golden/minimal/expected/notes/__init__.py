@@ -3,13 +3,16 @@
 
 from .client import NotesClient
 from .models import Note
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_NOTE, NOTE_AGGREGATE
 from .service import NotesHandlers
+from .sync_client import NotesSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_NOTE",
+    "NOTE_AGGREGATE",
     "Note",
     "NotesClient",
     "NotesHandlers",
+    "NotesSyncClient",
 ]

@@ -20,12 +20,14 @@ from .models import (
     Square,
     Tree,
 )
-from .operations import CONTRACT, GET, MEASURED, PAINTED
+from .operations import CONTRACT, DRAWING_AGGREGATE, GET_DRAWING, MEASURED, PAINTED
 from .service import ShapesHandlers
+from .sync_client import ShapesSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "DRAWING_AGGREGATE",
+    "GET_DRAWING",
     "MEASURED",
     "PAINTED",
     "Circle",
@@ -44,6 +46,7 @@ __all__ = [
     "Shape",
     "ShapesClient",
     "ShapesHandlers",
+    "ShapesSyncClient",
     "Square",
     "Tree",
 ]

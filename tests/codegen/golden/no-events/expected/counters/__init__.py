@@ -11,17 +11,20 @@ from .models import (
     IncreaseResult,
     Reset,
 )
-from .operations import CONTRACT, HISTORY, INCREASE, RESET
+from .operations import CONTRACT, COUNTER_AGGREGATE, HISTORY, INCREASE, RESET
 from .service import CountersHandlers
+from .sync_client import CountersSyncClient
 
 __all__ = [
     "CONTRACT",
+    "COUNTER_AGGREGATE",
     "HISTORY",
     "INCREASE",
     "RESET",
     "Counter",
     "CountersClient",
     "CountersHandlers",
+    "CountersSyncClient",
     "HistoryParameters",
     "HistoryResult",
     "Increase",

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 45510bdfffdfbd59
+# A stub: `weenats generate` replaces it until you change it. Checksum: 014ac3a4225adcb5
 """The handlers of counters: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -11,6 +14,12 @@ from .service import CountersHandlers
 
 class Counters(CountersHandlers):
     """Counts."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def increase(

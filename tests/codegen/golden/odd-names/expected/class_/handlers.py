@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: cb564bb9c3f3c3ce
+# A stub: `weenats generate` replaces it until you change it. Checksum: 54af136d0cbff8cc
 """The handlers of class: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -12,6 +15,12 @@ from .service import ClassHandlers
 
 class Class(ClassHandlers):
     """Names that Python, pydantic or weenats have taken."""
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
 
     @override
     async def import_(self, key: str, command: Import, context: RequestContext) -> None:
@@ -34,6 +43,6 @@ class Class(ClassHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[AnyModel]:
+    async def get_any(self, key: str, context: RequestContext) -> Entity[AnyModel]:
         """Show it."""
         raise UnimplementedError

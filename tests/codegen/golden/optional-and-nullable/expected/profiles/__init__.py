@@ -3,16 +3,19 @@
 
 from .client import ProfilesClient
 from .models import Address, Profile, ProfileEitherInteger, ProfileEitherString
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_PROFILE, PROFILE_AGGREGATE
 from .service import ProfilesHandlers
+from .sync_client import ProfilesSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_PROFILE",
+    "PROFILE_AGGREGATE",
     "Address",
     "Profile",
     "ProfileEitherInteger",
     "ProfileEitherString",
     "ProfilesClient",
     "ProfilesHandlers",
+    "ProfilesSyncClient",
 ]

@@ -13,13 +13,15 @@ from .models import (
     Person,
     Price,
 )
-from .operations import CONTRACT, GET, MOVED, PLACED
+from .operations import CONTRACT, GET_ORDER, MOVED, ORDER_AGGREGATE, PLACED
 from .service import OrdersHandlers
+from .sync_client import OrdersSyncClient
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_ORDER",
     "MOVED",
+    "ORDER_AGGREGATE",
     "PLACED",
     "Address",
     "Common",
@@ -30,6 +32,7 @@ __all__ = [
     "OrderLine",
     "OrdersClient",
     "OrdersHandlers",
+    "OrdersSyncClient",
     "Person",
     "Price",
 ]

@@ -1,5 +1,8 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 29168192a7c9923f
+# A stub: `weenats generate` replaces it until you change it. Checksum: c9ddfa4a1b90d914
 """The handlers of orders: one for each operation."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 from typing_extensions import override
 from weenats.context import RequestContext
@@ -14,6 +17,12 @@ class Orders(OrdersHandlers):
     """Schemas in several files, JSON and YAML, in folders, with names of their own."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Order]:
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open here what the handlers need, such as a database pool, and close it after `yield`."""
+        yield
+
+    @override
+    async def get_order(self, key: str, context: RequestContext) -> Entity[Order]:
         """Show the order."""
         raise UnimplementedError
