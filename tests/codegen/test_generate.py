@@ -132,8 +132,7 @@ def _large_contract() -> dict[str, object]:
         "service": "large",
         "version": "1.0.0",
         "description": "Has many operations.",
-        "aggregate": {"type": "thing", "state": {"$ref": "#/$defs/Schema250"}},
-        "commands": commands,
+        "aggregates": {"thing": {"state": {"$ref": "#/$defs/Schema250"}, "commands": commands}},
         "$defs": schemas,
     }
 

@@ -15,10 +15,11 @@ from nats.aio.msg import Msg
 from opentelemetry.trace import SpanKind
 from pydantic_core import to_json
 
+from testkit.clocks import shift_time
 from testkit.probe import FindParameters, Probe, ProbeClient, Run
-from testkit.telemetry import recording
+from testkit.telemetry import EVERYTHING, recording
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT
+from testkit.waiting import LIMIT, until
 from weenats import (
     Code,
     DeadlineExceededError,
@@ -28,6 +29,7 @@ from weenats import (
     NatsServiceBuilder,
     NoRespondersError,
     RequestContext,
+    TelemetrySettings,
 )
 from weenats.discovery import list_infos
 from weenats.service.assembly import Assembly
@@ -75,6 +77,7 @@ async def fleet(
         yield client, handlers, services
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_every_instance_answers_once(nats_url: str) -> None:
     """Each instance gets the call once and answers with its own result."""
     async with fleet(nats_url, 3) as (client, handlers, services):
@@ -92,10 +95,20 @@ async def test_no_instance_means_no_reply(nats_url: str) -> None:
         assert await client.on_all(lambda one: one.get("k")) == []
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_late_instance_is_an_error(nats_url: str) -> None:
     """An instance that is late has DEADLINE_EXCEEDED, its work is cancelled, others answer."""
+    time, answered = shift_time(), list[Entity[Any]]()
+
+    async def call(one: ProbeClient) -> Entity[Any]:
+        answered.append(await one.get("block 1", timeout=10 * LIMIT))
+        return answered[-1]
+
     async with fleet(nats_url, 3) as (client, handlers, _):
-        replies = await client.on_all(lambda one: one.get("block 1"), max_wait=1.5)
+        calling = asyncio.create_task(client.on_all(call, max_wait=LIMIT))
+        await until(lambda: handlers[1].entered.is_set() and len(answered) == 2)
+        time.advance(LIMIT)
+        replies = await calling
         errors = [reply.error for reply in replies if reply.error is not None]
         assert [type(error) for error in errors] == [DeadlineExceededError]
         assert sorted(reply.result().revision for reply in replies if not reply.error) == [0, 2]
@@ -106,6 +119,7 @@ async def test_late_instance_is_an_error(nats_url: str) -> None:
             await handlers[1].cancelled.wait()
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_number_of_instances_is_bounded(nats_url: str) -> None:
     """At most `max_replies` instances are called."""
     async with fleet(nats_url, 3) as (client, handlers, _):
@@ -130,6 +144,7 @@ async def test_bounds_must_be_valid(options: dict[str, Any], message: str) -> No
     assert message in error.value.message or "timeout" in error.value.message
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_commands_that_are_not_idempotent_are_refused(nats_url: str) -> None:
     """Such a command is not sent to any instance, and an instance refuses it too."""
     async with fleet(nats_url, 2) as (client, handlers, services):
@@ -170,6 +185,7 @@ async def test_id_of_instance_must_be_one_token(instance_id: str) -> None:
         ProbeClient(MemoryTransport()).on_instance(instance_id)
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_authentication_holds_for_each_instance(nats_url: str) -> None:
     """Without a token each instance refuses; with one each answers."""
     auth = {"with_auth": {"validator": FakeValidator()}}
@@ -181,6 +197,7 @@ async def test_authentication_holds_for_each_instance(nats_url: str) -> None:
         assert all(reply.error is None for reply in await known.on_all(lambda one: one.get("k")))
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_rate_limit_holds_for_each_instance(nats_url: str) -> None:
     """Each instance counts the calls against its own limit."""
     limit = {"with_rate_limit": {"max_requests_per_second": 0.01, "burst": 1}}
@@ -192,11 +209,17 @@ async def test_rate_limit_holds_for_each_instance(nats_url: str) -> None:
     assert codes == [Code.RESOURCE_EXHAUSTED] * 2
 
 
+@pytest.mark.usefixtures("patient_discovery")
 async def test_telemetry_has_span_of_each_instance(nats_url: str) -> None:
     """The client and each instance record a span for each call."""
     with recording() as observed:
-        async with fleet(nats_url, 2, with_telemetry={}) as (plain, _, _services):
-            await plain.with_telemetry().on_all(lambda one: one.get("k"))
+        async with fleet(nats_url, 2, with_telemetry={"sampling": EVERYTHING}) as (
+            plain,
+            _,
+            _services,
+        ):
+            client = plain.with_telemetry(TelemetrySettings(sampling=EVERYTHING))
+            await client.on_all(lambda one: one.get("k"))
         servers = [span for span in observed.of(SpanKind.SERVER) if "get" in span.name]
         callers = [span for span in observed.of(SpanKind.CLIENT) if "get" in span.name]
     assert len(servers) == len(callers) == 2

@@ -32,6 +32,7 @@ from testkit.probe import (
     PartMissingError,
     Probe,
     ProbeClient,
+    ProbeSyncClient,
     Run,
     Thing,
 )
@@ -79,7 +80,7 @@ TOKEN: Final = jwt.encode(CLAIMS, SECRET, "HS256")
 ACCOUNT: Final = f'authorization {{ user: "bob", password: "{MARK}" }}'
 UNLISTED: Final = {
     "CircuitStateChange", "Command", "Event", "EventSubscription", "NatsService", "Query",
-    "ServiceClient", "ServiceHandlers", "TelemetryManager",
+    "ServiceClient", "ServiceHandlers", "SyncEventSubscription", "TelemetryManager",
 }  # fmt: skip
 """Public classes without secrets of their own, whose instances the scenario makes."""
 
@@ -208,6 +209,7 @@ def objects(url: str) -> list[object]:
         options,
         transport,
         ProbeClient(transport).with_token(TOKEN).with_context(x=MARK).with_header("X", MARK),
+        ProbeSyncClient(transport).with_token(TOKEN).with_context(x=MARK).with_header("X", MARK),
     ]
 
 

@@ -6,6 +6,7 @@ each of them may have another dialect and keeps its own location.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
@@ -207,10 +208,17 @@ _ALL: Final = {
     "spec.openapis.org/oas/3.0/dialect": OPENAPI_3_0,
 }
 
+_OLD_DRAFTS: Final = re.compile(r"https?://json-schema\.org/draft-0[0-3]/")
+
 
 def dialect_of(uri: str) -> Dialect | None:
     """Return the dialect that a `$schema` names, None if it is none of the known ones."""
     return _ALL.get(uri.partition("://")[2].removesuffix("#").removesuffix("/"))
+
+
+def is_unsupported(uri: str) -> bool:
+    """Return whether a `$schema` names a draft older than draft-04, in which keywords differ."""
+    return _OLD_DRAFTS.match(uri) is not None
 
 
 def dialect_of_document(document: Mapping[str, JsonValue]) -> Dialect:

@@ -189,7 +189,7 @@ class Resources:
         if (found := self._known(uri, base.root.location.file)) is not None:
             return found
         if base.uri.startswith(FILES) and not is_absolute(ref):
-            return self._file(path_of(base.uri, ref))
+            return self._file_or_identified(base, ref, uri)
         if uri.lower().startswith("file:"):
             raise InvalidReferenceError("is a file: URL")
         self._add_all_files()
@@ -204,6 +204,16 @@ class Resources:
             if self._reader.refusal(relative) is None:
                 return self._file(relative)
         raise InvalidReferenceError(f"is the URL {uri}" if uri != ref else "is a URL", _VENDOR)
+
+    def _file_or_identified(self, base: Resource, ref: str, uri: str) -> Resource:
+        """Return the file that a relative reference leads to, or the schema with such an `$id`."""
+        try:
+            return self._file(path_of(base.uri, ref))
+        except InvalidReferenceError:
+            self._add_all_files()
+            if (found := self._known(uri)) is None:
+                raise
+            return found
 
     def _file(self, relative: str) -> Resource:
         if (found := self._known(file_uri(relative))) is not None:
@@ -325,7 +335,11 @@ class Resources:
         return Context(resource, dialect)
 
     def _dialect(self, node: Node, uri: str) -> Dialect:
-        """Return the dialect that a `$schema` names: a known one, or one with some vocabularies."""
+        """Return the dialect that a `$schema` names.
+
+        It is a known one, or one with some vocabularies. Any other URL, such as that of a private
+        meta-schema, says nothing about the meaning of keywords, as if there were no `$schema`.
+        """
         described = uri
         known = dialects.dialect_of(described)
         vocabularies: JsonValue = None
@@ -337,9 +351,10 @@ class Resources:
             described = str(meta.get("$schema", described))
             known = dialects.dialect_of(described)
         if known is None:
-            remedy = f"use {dialects.DRAFT_2020.uri}, or put its meta-schema in the folder"
-            message = f"{quoted(uri)} is not a known dialect"
-            self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
+            if dialects.is_unsupported(described):
+                remedy = f"translate the schema to {dialects.DRAFT_2020.uri}"
+                message = f"{quoted(uri)} is a draft that is not supported"
+                self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
             return dialects.UNDECLARED
         if not isinstance(vocabularies, dict):
             return known

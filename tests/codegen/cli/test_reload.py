@@ -1,54 +1,201 @@
-"""`weenats run --reload`: changes of modules and contracts, errors, and the end."""
+"""`weenats run --reload`: what restarts the service, and how it and the command end."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from receipts import AddItem, ReceiptsClient
+import receipts
 from testkit.forked_commands import ForkedCommand, forked_command
-from testkit.paths import REPOSITORY
-from testkit.waiting import LIMIT, eventually
-from weenats import ServiceError
+from testkit.waiting import eventually
 from weenats_codegen.cli import reload, watching
 from weenats_codegen.cli.reload import Project
 from weenats_codegen.cli.watching import changed, snapshot
-from weenats_codegen.generate import generate
-
-GOLDEN = REPOSITORY / "tests" / "codegen" / "golden"
 
 SERVICE = """
 from receipts.handlers import Receipts
-from weenats import NatsServiceBuilder
 class Own(Receipts): ...
 Own.contract = __import__("dataclasses").replace(Receipts.contract, version="{version}")
 """
+CHILD = """
+import os, pathlib, signal, sys
+def note(word):
+    with open("notes", "a") as file:
+        file.write(word + "\\n")
+def stop(*_):
+    note("stopping")
+    while text == "slow" and not os.path.exists("go"):
+        pass
+    sys.exit(0)
+text = pathlib.Path("own.py").read_text()
+signal.signal(signal.SIGTERM, signal.SIG_IGN if text == "stubborn" else stop)
+note(text)
+if text in ("broken", "usage"):
+    sys.exit(1 if text == "broken" else 2)
+if text == "server":
+    note(os.environ["NATS_URL"])
+    os.kill(os.getppid(), signal.SIGINT)
+while True:
+    signal.pause()
+"""
+"""What is run in place of a service: it notes the text of the module, and ends on SIGTERM."""
+GENERATE = """
+import pathlib, sys
+text = pathlib.Path("schemas/service.yaml").read_text()
+if text == "invalid":
+    sys.exit("the contract is invalid")
+pathlib.Path("generated/package.py").write_text(text)
+"""
+"""What is run in place of the generator: it copies the contract."""
 
 
-def write(file: Path, text: str) -> None:
-    """Replace a file at once, as editors do."""
-    new = file.with_suffix(".new")
-    new.write_text(text)
-    new.replace(file)
+def write(name: str, text: str) -> None:
+    """Replace a file of the working directory at once, as editors do."""
+    Path("new").write_text(text)
+    Path("new").replace(name)
 
 
-@contextmanager
-def reloading(folder: Path, *arguments: str) -> Iterator[ForkedCommand]:
-    """Run a service of `folder/own.py` that reloads."""
-    options = ("--reload", "--embedded", "--json", *arguments)
-    with forked_command("run", "own:Own", *options, cwd=folder, merge=True) as process:
-        yield process
+def notes() -> list[str]:
+    """Return what the children have noted."""
+    return Path("notes").read_text().splitlines() if Path("notes").exists() else []
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project in the working directory, with cheap programs, that is looked at often."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(reload, "_INTERVAL", 0.01)
+    monkeypatch.setattr(reload, "_CHILD", CHILD)
+    monkeypatch.setattr(reload, "_GENERATE", GENERATE)
+    for folder in ("schemas", "generated"):
+        Path(folder).mkdir()
+    write("own.py", "1")
+    write("schemas/service.yaml", "1")
+    return Project.of("own:Own", Path("schemas"), Path("generated"))
+
+
+@pytest.fixture
+def warnings(capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """Function that returns all warnings of the command."""
+    shown: list[str] = []
+
+    def read() -> str:
+        shown.append(capfd.readouterr().err)
+        return "".join(shown)
+
+    return read
+
+
+@asynccontextmanager
+async def reloading(project: Project) -> AsyncIterator[asyncio.Task[int]]:
+    """Run the command without a nats-server; end it on SIGINT."""
+    command = asyncio.create_task(reload._Reloader(["own:Own"], os.environ, project).run())
+    try:
+        await eventually(lambda: notes() or command.done())
+        yield command
+    finally:
+        while not command.done():
+            os.kill(os.getpid(), signal.SIGINT)
+            await asyncio.wait([command], timeout=0.1)
+
+
+async def test_changes_restart_and_errors_are_shown(
+    project: Project, warnings: Callable[[], str]
+) -> None:
+    """A change restarts, a service that fails is shown and the next change tried, Ctrl-C ends."""
+    async with reloading(project) as command:
+        for text in ("2", "broken"):
+            write("own.py", text)
+            await eventually(lambda text=text: text in notes())
+        await eventually(lambda: "the service has ended; waiting for a change" in warnings())
+        write("own.py", "3")
+        await eventually(lambda: "3" in notes())
+        os.kill(os.getpid(), signal.SIGINT)
+        assert await command == 0
+    assert notes() == ["1", "stopping", "2", "stopping", "broken", "3", "stopping"]
+    assert warnings().count("reloading, since own.py changed") == 3
+
+
+async def test_contract_is_generated_anew(project: Project, warnings: Callable[[], str]) -> None:
+    """A changed contract is generated and served; an invalid one is shown, and changes nothing."""
+    async with reloading(project):
+        write("schemas/service.yaml", "invalid")
+        await eventually(lambda: "the contract is invalid" in warnings())
+        write("schemas/service.yaml", "2")
+        await eventually(lambda: notes().count("1") == 2)
+    assert warnings().count("reloading, since generated/package.py changed") == 1
+
+
+async def test_old_service_finishes_its_requests(project: Project) -> None:
+    """The next service starts when the old one has finished what it does."""
+    write("own.py", "slow")
+    async with reloading(project):
+        write("own.py", "2")
+        await eventually(lambda: "stopping" in notes())
+        assert notes() == ["slow", "stopping"]
+        write("go", "")
+        await eventually(lambda: notes() == ["slow", "stopping", "2"])
+
+
+async def test_service_that_does_not_end_is_killed(
+    project: Project, monkeypatch: pytest.MonkeyPatch, warnings: Callable[[], str]
+) -> None:
+    """After the drain timeout the old service is killed, so that the new one starts."""
+    monkeypatch.setattr(reload, "_DRAIN_LIMIT", 0.05)
+    write("own.py", "stubborn")
+    async with reloading(project):
+        write("own.py", "2")
+        await eventually(lambda: "2" in notes())
+    assert "the service did not end within 0.05 seconds; it is killed" in warnings()
+
+
+async def test_third_signal_kills_the_service(
+    project: Project, warnings: Callable[[], str]
+) -> None:
+    """The third Ctrl-C kills a service whose event loop does not run."""
+    write("own.py", "stubborn")
+    async with reloading(project) as command:
+        for number in range(1, reload._SIGNALS + 2):
+            os.kill(os.getpid(), signal.SIGINT)
+            await eventually(lambda number=number: warnings().count("stopping") == number)
+        assert await command == 0
+    assert "stopping: the service is killed" in warnings()
+
+
+async def test_wrong_usage_ends_at_once(project: Project) -> None:
+    """A target that no change can make right ends the command with 2."""
+    write("own.py", "usage")
+    async with reloading(project) as command:
+        assert await command == 2
+
+
+@pytest.mark.parametrize("servers", [[], ["nats://a", "nats://b"]])
+def test_servers_are_in_the_environment(project: Project, servers: list[str]) -> None:
+    """Children have the URL of the embedded server, or those that are given, in NATS_URL."""
+    write("own.py", "server")
+    assert reload.reload("own:Own", servers, project, embedded=not servers, as_json=True) == 0
+    url = notes()[1]
+    assert url == ",".join(servers) if servers else url.startswith("nats://127.0.0.1:")
+
+
+def test_generator_is_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What generates is `weenats generate`; problems of contracts are shown."""
+    monkeypatch.setattr(sys, "argv", ["-c", "generate", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        exec(reload._GENERATE, {})  # noqa: S102 - as the command does
+    assert ended.value.code == 1
+    assert "contains no contract" in capsys.readouterr().err
 
 
 def until_line(process: ForkedCommand, part: str) -> str:
@@ -61,116 +208,24 @@ def until_line(process: ForkedCommand, part: str) -> str:
     pytest.fail(f"no {part!r} in {lines}")
 
 
-def served(process: ForkedCommand) -> dict[str, Any]:
-    """Return what the next service says of itself."""
-    facts: dict[str, Any] = json.loads(until_line(process, '{"service"'))
-    return facts
-
-
-def test_changes_are_served_and_errors_shown(tmp_path: Path) -> None:
-    """A change restarts, an error is shown and the next change is tried, Ctrl-C ends all."""
-    module = tmp_path / "own.py"
-    write(module, SERVICE.format(version="1.0.1"))
-    with reloading(tmp_path) as process:
-        first = served(process)
-        write(module, SERVICE.format(version="1.0.2"))
-        assert "own.py changed" in until_line(process, "reloading")
-        second = served(process)
-        assert (first["version"], second["version"]) == ("1.0.1", "1.0.2")
-        assert first["servers"] == second["servers"]
-        write(module, "def f(:\n")
-        until_line(process, "importing own raised SyntaxError")
-        until_line(process, "the service has ended; waiting for a change")
-        write(module, SERVICE.format(version="1.0.3"))
-        assert served(process)["version"] == "1.0.3"
-        os.killpg(process.pid, signal.SIGINT)
-        process.communicate(LIMIT)
-    assert process.returncode == 0
-
-
-def test_contract_is_generated_anew(tmp_path: Path) -> None:
-    """A changed contract is generated and served; an invalid one is shown, and changes nothing."""
-    folder = tmp_path / "schemas" / "notes"
-    shutil.copytree(GOLDEN / "minimal" / "contract", folder)
-    generate([tmp_path / "schemas"], tmp_path / "generated")
-    contract = folder / "service.yaml"
-    text = contract.read_text()
-    version = yaml.safe_load(text)["version"]
-    arguments = ("run", "notes.handlers:Notes", "--reload", "--embedded", "--json")
-    with forked_command(*arguments, cwd=tmp_path, merge=True) as process:
-        assert served(process)["version"] == version
-        write(contract, text.replace("service:", "servize:"))
-        until_line(process, "weenats: schemas/notes/service.yaml")
-        write(contract, text.replace(version, "7.8.9"))
-        until_line(process, "reloading, since generated/notes/")
-        assert served(process)["version"] == "7.8.9"
-        process.terminate()
-        rest, _ = process.communicate(LIMIT)
-    assert "reloading" not in rest
-    assert process.returncode == 0
-
-
-SLOW = """
-import asyncio, pathlib
-from receipts.handlers import Receipts
-class Own(Receipts):
-    async def add_item(self, key, command, context):
-        pathlib.Path("begun").touch()
-        while not pathlib.Path("go").exists():
-            await asyncio.sleep(0.01)
-        return await super().add_item(key, command, context)
-"""
-
-
-async def test_old_service_finishes_its_requests(tmp_path: Path) -> None:
-    """A request that runs when a module changes is answered by the old process."""
-    write(tmp_path / "own.py", SLOW)
-    with reloading(tmp_path) as process:
-        url = (await asyncio.to_thread(served, process))["servers"]
-        async with ReceiptsClient.connect(url) as client:
-            tea = AddItem(name="Tea", price=0.1, quantity=3)
-            call = asyncio.create_task(client.add_item("r-1", tea, timeout=LIMIT))
-            await eventually((tmp_path / "begun").exists)
-            write(tmp_path / "own.py", SLOW + "# changed\n")
-            await asyncio.to_thread(until_line, process, "reloading")
-            (tmp_path / "go").touch()
-            assert (await call).total == 0.3
-            await asyncio.to_thread(served, process)
-            with pytest.raises(ServiceError, match="receipt"):
-                await client.get_receipt("r-1")
-
-
-def test_service_ends_with_its_parent(tmp_path: Path, nats_url: str) -> None:
-    """When the parent is killed, its child stops: nothing holds the pipe of their output."""
-    write(tmp_path / "own.py", SERVICE.format(version="1.0.1"))
+def test_service_is_replaced_and_ends_with_its_parent(
+    tmp_path: Path, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change is served; when the command is killed, the service stops, with its output."""
+    monkeypatch.chdir(tmp_path)
+    write("own.py", SERVICE.format(version="1.0.1"))
     environment = {**os.environ, "NATS_URL": nats_url}
     arguments = ("run", "own:Own", "--reload", "--json")
     with forked_command(*arguments, cwd=tmp_path, environment=environment, merge=True) as process:
-        served(process)
+        versions = []
+        for change in ("1.0.2", None):
+            facts: dict[str, Any] = json.loads(until_line(process, '{"service"'))
+            versions.append(facts["version"])
+            if change is not None:
+                write("own.py", SERVICE.format(version=change))
         os.kill(process.pid, signal.SIGKILL)
         assert "stops on a signal" in process.stdout.read()
-
-
-def test_blocked_service_is_killed(tmp_path: Path) -> None:
-    """The third Ctrl-C kills a service whose event loop does not run."""
-    block = "import time\nprint('blocked', flush=True)\ntime.sleep(600)\n"
-    stubborn = "import signal\nfor each in (2, 15): signal.signal(each, signal.SIG_IGN)\n"
-    write(tmp_path / "own.py", stubborn + block)
-    with reloading(tmp_path) as process:
-        until_line(process, "blocked")
-        for _ in range(reload._SIGNALS + 1):
-            os.kill(process.pid, signal.SIGINT)
-            until_line(process, "stopping")
-        process.communicate(LIMIT)
-    assert process.returncode == 0
-
-
-def test_wrong_usage_ends_at_once(tmp_path: Path) -> None:
-    """A target that no change can make right ends the command with 2."""
-    with forked_command("run", "own", "--reload", "--embedded", cwd=tmp_path, merge=True) as done:
-        printed, _ = done.communicate(LIMIT)
-    assert done.returncode == 2
-    assert "is not MODULE:NAME" in printed
+    assert versions == ["1.0.1", "1.0.2"]
 
 
 def test_snapshot_sees_changes(tmp_path: Path) -> None:
@@ -182,7 +237,7 @@ def test_snapshot_sees_changes(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     before = snapshot([tmp_path, tmp_path / "nowhere"], watching.PYTHON)
     assert sorted(path.name for path in before) == ["a.py", "b.py", "c.py"]
-    write(tmp_path / "a.py", "2")
+    (tmp_path / "a.py").write_text("22")
     (tmp_path / "b.py").unlink()
     (tmp_path / "pkg" / "g.py").touch()
     after = snapshot([tmp_path], watching.PYTHON)
@@ -194,7 +249,7 @@ def test_snapshot_sees_changes(tmp_path: Path) -> None:
 def test_project_watches_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package outside of the working directory is watched too, and so is `--out`."""
     monkeypatch.chdir(tmp_path)
-    there = Path(str(sys.modules["receipts"].__file__)).parent
+    there = Path(str(receipts.__file__)).parent
     project = Project.of("receipts.handlers:Receipts", Path("schemas"), tmp_path.parent / "out")
     assert project.code == (tmp_path, tmp_path.parent / "out", there)
     assert project.contracts() == {}

@@ -117,6 +117,7 @@ def test_root_that_is_a_reference_has_its_target_name(tmp_path: Path) -> None:
         ({"nullable": True, "allOf": [NUMBER]}, None, "1"),
         ({"minimum": 1, "exclusiveMinimum": True}, 2, 1),
         ({"items": [NUMBER]}, [1, "x"], ["1"]),
+        ({"$schema": "https://example.com/private", "items": [NUMBER]}, [1, "x"], ["1"]),
         # ... and those with one may not
         ({"$schema": DRAFT_2020, "type": "string", "nullable": True}, "a", None),
         # counts may be written as floats

@@ -124,9 +124,9 @@ def test_named_pipe_is_rejected(folder: Path) -> None:
 
 
 def test_file_size_is_limited(folder: Path) -> None:
-    """A file larger than 1 MiB is rejected."""
-    (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
-    assert messages(folder) == ["is larger than 1 MiB"]
+    """A file larger than 8 MiB is rejected."""
+    (folder / "parcel.yaml").write_bytes(b" " * (8 * 1024 * 1024 + 1))
+    assert messages(folder) == ["is larger than 8 MiB"]
 
 
 def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

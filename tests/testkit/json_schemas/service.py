@@ -48,7 +48,6 @@ def write_contract(schemas: Sequence[Json], folder: Path) -> str:
         "service": name,
         "version": "1.0.0",
         "description": "Takes and returns values of many schemas.",
-        "aggregate": {"type": "thing", "description": "A thing.", "state": {"type": "object"}},
         "commands": {
             f"command{number}": {
                 "description": "Take a value and return it.",

@@ -14,7 +14,7 @@ __all__ = ["MAX_BYTES", "SUFFIXES", "Parsed", "parse", "parse_json", "parse_yaml
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 """The file name extensions of contracts and schemas."""
-MAX_BYTES: Final = 1024 * 1024
+MAX_BYTES: Final = 8 * 1024 * 1024
 """The size of the largest file that is parsed."""
 
 
@@ -25,7 +25,7 @@ def parse(file: str, content: bytes) -> Parsed:
         ContractError: The content cannot be parsed.
     """
     if len(content) > MAX_BYTES:
-        raise Builder(file).error("is larger than 1 MiB", "split it into several files")
+        raise Builder(file).error("is larger than 8 MiB", "split it into several files")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -1,0 +1,53 @@
+"""The handlers of loyalty: one for each operation."""
+
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+
+from typing_extensions import override
+from weenats.context import RequestContext
+from weenats.contract import Entity
+
+from receipts import ReceiptNotFoundError, ReceiptsClient
+
+from .errors import ReceiptNotClosedError
+from .models import Card, CardKey, Collect
+from .service import LoyaltyHandlers
+
+_TABLE = "CREATE TABLE IF NOT EXISTS points (receipt TEXT PRIMARY KEY, card TEXT, points INTEGER)"
+_COLLECT = "INSERT OR IGNORE INTO points VALUES (?, ?, ?)"
+_SHOW = "SELECT count(*), coalesce(sum(points), 0) FROM points WHERE card = ?"
+
+
+class Loyalty(LoyaltyHandlers):
+    """Keeps points in a SQLite database, and asks the service receipts what was paid."""
+
+    def __init__(self, database: str = ":memory:") -> None:
+        self._path = database
+        self._receipts = ReceiptsClient.sharing(self)  # the connection of this service
+
+    @override
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncGenerator[None]:
+        """Open the database before the first request, and close it after the last one."""
+        # SQLite answers in microseconds; other databases need an async driver, and a pool.
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as self._database:
+            self._database.execute(_TABLE)
+            yield
+
+    @override
+    async def collect(self, key: CardKey, command: Collect, context: RequestContext) -> None:
+        """Put the points of a closed receipt on the card; each receipt counts once, on one card."""
+        try:  # the call ends when the time of this request has elapsed
+            receipt = (await self._receipts.get_receipt(command.receipt)).state
+        except ReceiptNotFoundError as error:
+            raise ReceiptNotClosedError from error
+        if receipt.status != "closed":
+            raise ReceiptNotClosedError
+        self._database.execute(_COLLECT, (receipt.id, str(key), int(receipt.total)))
+
+    @override
+    async def get_card(self, key: CardKey, context: RequestContext) -> Entity[Card]:
+        """Show the card; one without receipts has no points."""
+        count, points = self._database.execute(_SHOW, (str(key),)).fetchone()
+        return Entity[Card](id=context.aggregate_id, state=Card(points=points), revision=count)

@@ -1,0 +1,85 @@
+"""The second sample: a key with a format, a lifespan, and calls of the first sample."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from loyalty import Card, Collect, LoyaltyClient, LoyaltySyncClient, ReceiptNotClosedError
+from loyalty.handlers import Loyalty
+from receipts import AddItem, Finalize, ReceiptsClient, ReceiptsSyncClient, VoidReceipt
+from receipts.handlers import Receipts
+from weenats import InvalidArgumentError, NatsServiceBuilder, UnavailableError
+from weenats.testing import serving
+
+CARD = UUID("7b5cbb3a-6b3c-4c39-9d0b-5c3e3a0f2f4e")
+OTHER = UUID(int=1)
+COFFEE = AddItem(name="Coffee", price=4.5, quantity=3)
+
+
+@pytest.fixture
+async def receipts(nats_url: str) -> AsyncIterator[ReceiptsClient]:
+    """A client of the running receipts service."""
+    async with (
+        NatsServiceBuilder(Receipts(), nats_url).build(),
+        ReceiptsClient.connect(nats_url) as client,
+    ):
+        yield client
+
+
+async def test_points_of_closed_receipts(receipts: ReceiptsClient, nats_url: str) -> None:
+    """A closed receipt gives points once; one that is open, void or missing gives none."""
+    service = NatsServiceBuilder(Loyalty(), nats_url).build()
+    async with service, LoyaltyClient.connect(nats_url) as loyalty:
+        for key in ("r-1", "r-2", "r-3"):
+            await receipts.add_item(key, COFFEE)
+        await receipts.finalize("r-1", Finalize())
+        await receipts.void_receipt("r-3", VoidReceipt(reason="-"))
+        for _ in range(2):
+            await loyalty.collect(CARD, Collect(receipt="r-1"))
+        await loyalty.collect(OTHER, Collect(receipt="r-1"))
+        for key in ("r-2", "r-3", "r-4"):
+            with pytest.raises(ReceiptNotClosedError):
+                await loyalty.collect(CARD, Collect(receipt=key))
+        shown = await loyalty.get_card(CARD)
+        assert (shown.id.key, shown.state, shown.revision) == (str(CARD), Card(points=13), 1)
+        assert (await loyalty.get_card(OTHER)).state.points == 0
+        with pytest.raises(InvalidArgumentError):
+            await loyalty.get_card("c-1")  # type: ignore[arg-type]
+
+
+async def test_points_outlive_the_service(
+    receipts: ReceiptsClient, nats_url: str, tmp_path: Path
+) -> None:
+    """The lifespan opens the database of the run before, and closes it at the end."""
+    await receipts.add_item("r-1", COFFEE)
+    await receipts.finalize("r-1", Finalize())
+    async with LoyaltyClient.connect(nats_url) as loyalty:
+        for revision in (0, 1):
+            handlers = Loyalty(str(tmp_path / "points.db"))
+            async with NatsServiceBuilder(handlers, nats_url).build():
+                assert (await loyalty.get_card(CARD)).revision == revision
+                await loyalty.collect(CARD, Collect(receipt="r-1"))
+
+
+async def test_missing_service_is_unavailable(nats_url: str) -> None:
+    """While nobody serves receipts, points cannot be collected."""
+    service = NatsServiceBuilder(Loyalty(), nats_url).build()
+    async with service, LoyaltyClient.connect(nats_url) as loyalty:
+        with pytest.raises(UnavailableError):
+            await loyalty.collect(CARD, Collect(receipt="r-1"))
+
+
+def test_script_calls_both_services(nats_url: str) -> None:
+    """A synchronous program shares one connection between the clients of both services."""
+    both = (NatsServiceBuilder(each, nats_url).build() for each in (Receipts(), Loyalty()))
+    with serving(next(both)), serving(next(both)), ReceiptsSyncClient.connect(nats_url) as receipts:
+        loyalty = LoyaltySyncClient.sharing(receipts)
+        receipts.add_item("r-1", COFFEE)
+        assert receipts.summary().open == 1
+        receipts.finalize("r-1", Finalize())
+        loyalty.collect(CARD, Collect(receipt="r-1"))
+        assert loyalty.get_card(CARD).state.points == 13
