@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, monotonic_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from typing_extensions import override
 
+from weenats._internal.timestamps import since_epoch
 from weenats.principal import Principal
 from weenats.protocol.headers import NO_HEADERS
 from weenats.protocol.messages import AggregateId
@@ -69,6 +70,17 @@ ATTEMPT: Final = Key[int]("attempt")
 """The number of the attempt of a retried call, set from the second attempt on."""
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class UnreadContext:
+    """The values of `metadata.context` before they are read.
+
+    Attributes:
+        read: checks and returns them, or raises InvalidArgumentError.
+    """
+
+    read: Callable[[], Mapping[str, JsonValue]]
+
+
 class MessageContext:
     """The context of any message: ids, headers, values of the sender and a deadline.
 
@@ -77,20 +89,19 @@ class MessageContext:
         timestamp: when the message was created, ISO 8601 in UTC with milliseconds; "" when unknown.
         correlation_id: shared by all messages that have one cause.
         causation_id: the id of the message that caused this one, None when unknown.
-        metadata_context: the values that the sender put into `metadata.context`, read-only.
         headers: the headers of the message; names are case-insensitive.
         deadline: when the caller stops waiting, on the monotonic clock; None for never.
         otel_context: the OpenTelemetry context of the message, None without telemetry.
     """
 
     __slots__ = (
+        "_metadata_context",
         "_values",
         "causation_id",
         "correlation_id",
         "deadline",
         "headers",
         "message_id",
-        "metadata_context",
         "otel_context",
         "timestamp",
     )
@@ -110,7 +121,7 @@ class MessageContext:
         self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
-        self.metadata_context = metadata_context
+        self._metadata_context: Mapping[str, JsonValue] | UnreadContext = metadata_context
         self.headers = headers
         self.deadline = deadline
         self.otel_context: Context | None = None
@@ -130,6 +141,25 @@ class MessageContext:
         return self._values is not None and key in self._values
 
     @property
+    def metadata_context(self) -> Mapping[str, JsonValue]:
+        """The values that the sender put into `metadata.context`, read-only.
+
+        Raises:
+            InvalidArgumentError: they are invalid, which only an interceptor can find: such a
+                request does not reach its handler. Callers who are refused do not learn it, if
+                interceptors refuse them before they read the values.
+        """
+        values = self._metadata_context
+        if isinstance(values, UnreadContext):
+            values = self._metadata_context = values.read()
+        return values
+
+    @metadata_context.setter
+    def metadata_context(self, value: Mapping[str, JsonValue]) -> None:
+        """Replace them by those of `value`."""
+        self._metadata_context = value
+
+    @property
     def remaining(self) -> float | None:
         """Seconds until the deadline, never negative; None when there is no deadline."""
         return None if self.deadline is None else max(self.deadline - monotonic(), 0.0)
@@ -144,7 +174,7 @@ class Work(Protocol):
     """The work of serving one request, as the context of the request uses it.
 
     Attributes:
-        received: when the request arrived, nanoseconds since the epoch.
+        received: when the request arrived, nanoseconds of the monotonic clock.
         started: when the service began to handle it, on the monotonic clock; None before.
         executed: whether its handler has begun.
         on_answer: the functions to call once the request has been answered.
@@ -233,7 +263,7 @@ class RequestContext(MessageContext):
         timestamp: str = "",
         causation_id: str | None = None,
         token: str | None = None,
-        metadata_context: Mapping[str, JsonValue] = NO_CONTEXT,
+        metadata_context: Mapping[str, JsonValue] | UnreadContext = NO_CONTEXT,
         headers: Mapping[str, str] = NO_HEADERS,
         deadline: float | None = None,
         principal: Principal | None = None,
@@ -244,7 +274,7 @@ class RequestContext(MessageContext):
         self.timestamp = timestamp
         self.correlation_id = correlation_id
         self.causation_id = causation_id
-        self.metadata_context = metadata_context
+        self._metadata_context = metadata_context
         self.headers = headers
         self.deadline = deadline
         self.otel_context = None
@@ -264,7 +294,12 @@ class RequestContext(MessageContext):
     @property
     def arrival(self) -> int:
         """When the request arrived, nanoseconds since the epoch; 0 on the client side."""
-        return 0 if self._work is None else self._work.received
+        return 0 if self._work is None else since_epoch(self._work.received)
+
+    @property
+    def age(self) -> int:
+        """Nanoseconds since the request arrived, however the clock was set; 0 for a call."""
+        return 0 if self._work is None else monotonic_ns() - self._work.received
 
     @property
     def size(self) -> int:

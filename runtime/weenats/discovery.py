@@ -227,14 +227,15 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
         quiet=min(_QUIET, timeout),
         accepts=is_answer,
     )
-    found: list[InstanceT] = []
+    found: dict[tuple[str, str], InstanceT] = {}  # an instance that answers twice counts once
     for reply in replies:
         try:
-            found.append(decode_model(model, reply.payload))
+            instance = decode_model(model, reply.payload)
+            found.setdefault((instance.name, instance.id), instance)
         except InternalError as error:  # a service of another framework that violates ADR-32
             if on_invalid is not None:
                 on_invalid(_invalid(verb, reply.payload, error))
-    return sorted(found, key=lambda instance: (instance.name, instance.id))
+    return [found[each] for each in sorted(found)]
 
 
 def _invalid(verb: str, payload: bytes, error: InternalError) -> InternalError:

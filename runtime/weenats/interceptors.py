@@ -110,7 +110,7 @@ class ServiceFeature(ABC):
         Args:
             operation: the operation that was called.
             delivery: the message.
-            received: when it arrived, nanoseconds since the epoch.
+            received: when it arrived, nanoseconds of the monotonic clock.
             error: the error that the caller gets.
         """
 

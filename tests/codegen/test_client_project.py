@@ -212,6 +212,18 @@ async def test_readme_example_runs(
     assert "total=1.0" in capfd.readouterr().out
 
 
+def test_example_has_a_typed_key(tmp_path: Path) -> None:
+    """A key with a format is an object in the example; operations of the service have no key."""
+    generate_client(GOLDEN / "pages/contract", tmp_path / "pages")
+    readme = (tmp_path / "pages/README.md").read_text()
+    assert "from uuid import UUID\n" in readme
+    assert 'client.get_ledger(UUID("' in readme
+    assert "| `list_tags(query: ListTagsParameters) -> ListTagsResult` |" in readme
+    assert "| `iterate_list_tags(query, max_items=...)` | `Tag` |" in readme
+    assert "| `iterate_list_entries(key, query, max_items=...)` | `Entry` |" in readme
+    assert "`LedgersSyncClient` has the" in readme
+
+
 def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:
     """The packages and the README programs of the golden contracts pass mypy --strict."""
     for case in CASES:

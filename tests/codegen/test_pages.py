@@ -100,6 +100,9 @@ async def test_client_iterates_over_service(
         assert one_page.next_cursor == "10"
         with pytest.raises(TypeError, match="timout"):
             await anext(client.iterate_list_entries("k", parameters, max_items=1, timout=1))
+        sync_client = package.ThingsSyncClient(transport)
+        with pytest.raises(InvalidArgumentError, match="max_items"):
+            sync_client.iterate_list_entries("k", parameters, max_items=0)
         too_many = parameters.model_copy(update={"limit": 1001})
         with pytest.raises(InvalidArgumentError):
             await client.list_entries("k", too_many)

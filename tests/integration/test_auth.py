@@ -28,6 +28,7 @@ from testkit.tokens import (
     signed,
     token,
 )
+from testkit.wire import METADATA
 from weenats import (
     InvalidTokenError,
     JwtAuthConfig,
@@ -44,6 +45,7 @@ from weenats import (
 from weenats.interceptors import CallNext
 from weenats.protocol.messages import JwtAuthentication
 
+NAN = float("nan")
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=2)
 
 
@@ -331,16 +333,21 @@ async def test_token_outside_metadata_authentication_is_ignored(
 
 
 async def test_authentication_precedes_payload_validation(nats_url: str, raw: Any) -> None:
-    """Unauthenticated callers get the same error for valid and invalid payloads."""
+    """Unauthenticated callers get the same error for valid and invalid payloads and contexts."""
     replies = []
     async with serving(nats_url, FakeValidator()):
-        for command in ({"name": "Coffee", "price": 4.5, "quantity": 2}, {"name": 5}, None):
-            body = {"aggregateId": {"type": "receipt", "key": "r-1"}, "command": command}
+        coffee = {"name": "Coffee", "price": 4.5, "quantity": 2}
+        for command, context in ((coffee, {}), ({"name": 5}, {}), (None, {}), (coffee, {"x": NAN})):
+            body = {
+                "aggregateId": {"type": "receipt", "key": "r-1"},
+                "command": command,
+                "metadata": {**METADATA, "context": context},
+            }
             reply = await raw.request(
                 "receipts.command.receipt.add-item", json.dumps(body).encode(), 5
             )
             replies.append((json.loads(reply.data)["error"], reply.headers))
-    assert replies[0] == replies[1] == replies[2]
+    assert all(each == replies[0] for each in replies)
 
 
 async def test_tokens_are_never_exposed(nats_url: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -295,6 +295,13 @@ async def test_tls_handshake_first(nats_url: str, tmp_path: Path, scheme: str) -
             await NatsTransport(f"localhost:{proxy.port}", untrusting).connect()
 
 
+async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
+    """The error of an ordinary server with tls_handshake_first names the option."""
+    options = ConnectionOptions(tls_handshake_first=True, connect_timeout=1)
+    with pytest.raises(UnavailableError, match="connect without tls_handshake_first"):
+        await NatsTransport(nats_url, options).connect()
+
+
 async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:
     """A connection over ws:// works, reconnects, and is not delayed by a server that hangs."""
     (port,) = free_ports(1)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from conftest import Gate
 
 RUN = "probe.command.thing.run"
+WITH_CONTEXT = (
+    b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"metadata":'
+    b'{"messageId":"01JD8Q3X7B9Z6M0N4R5S8T2VWY","timestamp":"2026-03-01T09:30:00.125Z",'
+    b'"context":%b}}'
+)
 GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}}
 
 
@@ -80,6 +85,9 @@ GOOD = {"aggregateId": {"type": "thing", "key": "k"}, "command": {"action": "a"}
             "/metadata",
         ),
         (b'{"aggregateId":{"type":"thing","key":"k"},"command":{"action":"a"},"x":-Infinity}', ""),
+        (WITH_CONTEXT % b"[]", "/metadata/context"),
+        (WITH_CONTEXT % b'{"x":NaN}', ""),
+        (WITH_CONTEXT % b'{"x":}', ""),
     ],
 )
 async def test_malformed_request_reports_the_violation(ask: Any, body: bytes, pointer: str) -> None:

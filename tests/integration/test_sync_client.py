@@ -40,6 +40,7 @@ from weenats import (
     ConnectionClosedError,
     ConnectionOptions,
     DeadlineExceededError,
+    InvalidArgumentError,
     NatsServiceBuilder,
     NatsTransport,
     ReceivedEvent,
@@ -111,6 +112,15 @@ def test_calls_and_discovery(client: ProbeSyncClient) -> None:
     assert client.get_service_stats().name == "probe"
     assert [each.name for each in client.list_instances()] == ["probe"]
     assert client.check_health().status == "ok"
+
+
+def test_calls_of_instances(client: ProbeSyncClient) -> None:
+    """All instances, or one of them, are called through the async client."""
+    (reply,) = client.on_all(lambda one: one.get("k"), max_replies=1)
+    assert reply.result().revision == 7
+    assert client.on_instance(reply.instance.id).get("k").revision == 7
+    with pytest.raises(InvalidArgumentError, match="neither a query nor idempotent"):
+        client.on_instance(reply.instance.id).run("k", Run(action="hello"))
 
 
 def test_declared_error_is_raised_in_the_caller(client: ProbeSyncClient, probe: Probe) -> None:

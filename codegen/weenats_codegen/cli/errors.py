@@ -37,4 +37,7 @@ def describe(error: Exception) -> list[str]:
         return [f"{type(error).__name__}: {error} ({where})"]
     # Its text is left out, since it may have values of payloads.
     name, where = type(error).__name__, location(error)
-    return [f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"]
+    text = f"unexpected {name} at {where}, a bug; WEENATS_TRACEBACK=1 shows its traceback"
+    if os.environ.get("_WEENATS_COMPLETE"):
+        text = "_WEENATS_COMPLETE is only for the completion of a shell: unset it"
+    return [text]

@@ -9,6 +9,7 @@ from typing import Final
 from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
+from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
@@ -49,11 +50,15 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
     """
     service = build(builder)
     waiting = asyncio.get_running_loop().call_later(_PATIENCE, warn_of_waiting, service)
+    terminated = asyncio.Event()
     try:
-        await service.start()
+        with StopSignals(terminated.set, unhandled=True):
+            await service.start()
     except Exception as error:
         raise_lifespan_error(service)
         if isinstance(error, UnavailableError):
+            if terminated.is_set():
+                return
             raise no_server(error) from None
         raise
     finally:
@@ -65,7 +70,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
             announce(service, url, as_json=as_json)
         except OSError as error:  # a full disk, for example, does not end the service
             discard()
-            warn(f"cannot write to standard output: {error.strerror}")
+            warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
         await asyncio.wait([stopped])
     finally:
         await service.stop()

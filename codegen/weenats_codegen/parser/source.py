@@ -5,6 +5,7 @@ Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +54,7 @@ def load(folder: Path, root: Path | None = None) -> Source:
     """
     names = _roots(folder)
     if not names:
-        raise ContractError([_no_contract(folder)])
+        raise ContractError(_closed(folder) or [_no_contract(folder)])
     if len(names) > 1:
         location = Location((folder / names[0]).as_posix())
         message = f"exists together with {' and '.join(names[1:])}"
@@ -77,13 +78,15 @@ def find_contracts(paths: Sequence[Path]) -> list[Path]:
     """Return the contract folders among some folders and directly below them, each once.
 
     Raises:
-        ContractError: A path is not a folder, or contains no contract.
+        ContractError: A path is not a readable folder, or contains no contract.
     """
     found: dict[Path, Path] = {}
     diagnostics: list[Diagnostic] = []
     for path in paths:
         folders = [path] if _roots(path) else [f for f in _folders(path) if _roots(f)]
-        if not folders:
+        closed = [] if folders == [path] else _closed(path)
+        diagnostics += closed
+        if not folders and not closed:
             diagnostics.append(_no_contract(path))
         for folder in folders:
             found.setdefault(folder.resolve(), folder)
@@ -104,6 +107,15 @@ def _folders(path: Path) -> list[Path]:
         return sorted(entry for entry in path.iterdir() if entry.is_dir())
     except OSError:
         return []
+
+
+def _closed(path: Path) -> list[Diagnostic]:
+    """Return what is wrong with folders whose contracts cannot be seen."""
+    return [
+        Diagnostic(Location(each.as_posix()), "is not readable", "permit reading and entering it")
+        for each in (path, *_folders(path))
+        if each.is_dir() and not os.access(each, os.R_OK | os.X_OK)
+    ]
 
 
 def _no_contract(path: Path) -> Diagnostic:

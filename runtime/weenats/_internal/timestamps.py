@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from time import monotonic_ns, time_ns
 
 
 def utc_timestamp(seconds_ahead: float = 0.0) -> str:
@@ -13,3 +14,12 @@ def utc_timestamp(seconds_ahead: float = 0.0) -> str:
     """
     moment = datetime.now(UTC) + timedelta(seconds=seconds_ahead)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def since_epoch(moment: int) -> int:
+    """Return a moment of the monotonic clock in nanoseconds since the epoch.
+
+    Args:
+        moment: nanoseconds of the monotonic clock.
+    """
+    return time_ns() - (monotonic_ns() - moment)

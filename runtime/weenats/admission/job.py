@@ -56,7 +56,7 @@ class Job:
         started: when its task started, on the monotonic clock; None before.
         task: the task that handles it, while it runs.
         variables: the context variables of that task.
-        received: when it arrived, nanoseconds since the epoch; 0 for events.
+        received: when it arrived, nanoseconds of the monotonic clock; 0 for events.
         context: the context of the request while it is served, None before and after.
         on_answer: functions to call once the request has been answered.
     """

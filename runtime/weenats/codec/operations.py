@@ -4,8 +4,7 @@ Errors are raised outside of `except`: an exception keeps the one that is being 
 context, and those of pydantic have the values of the message.
 """
 
-from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, NotRequired, cast
 
@@ -18,8 +17,16 @@ from weenats.codec.json import has_constants
 from weenats.codec.keys import key_codec
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.parts import Decoder, Encoder
-from weenats.codec.validators import CLOSED, typed_dict, validator
-from weenats.codec.violations import SchemaError, breach, invalid, reason, violations_of
+from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
+from weenats.codec.validators import CLOSED, UNREAD, quiet_validator, typed_dict, validator
+from weenats.codec.violations import (
+    SchemaError,
+    Violation,
+    breach,
+    invalid,
+    reason,
+    violations_of,
+)
 from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation, Entity, state_of
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
@@ -31,72 +38,16 @@ __all__ = [
     "ContractBreachError",
     "OperationCodec",
     "ReceivedResponse",
-    "Request",
     "operation_codec",
 ]
-_Read = Callable[[str, bytes, slice | None], object]
-_INVALID_ENVELOPE: Final = "the request envelope is invalid"
+_MAX_LISTED: Final = 16 * 1024
+"""The size of an invalid envelope, in bytes, above which it is not read again to list why."""
+_TOO_LARGE: Final = Violation((), "", "the request is too large to say where it is invalid")
+_METADATA_MEMBER: Final = NotRequired[typed_dict(messages.MessageMetadata, context=UNREAD)]
 
 
 class _ReplyMetadata(TypedDict):
     metadata: NotRequired[messages.MessageMetadata]
-
-
-class Request:
-    """A received request, whose payload is unread until somebody asks for it.
-
-    Nothing of an unread payload was looked at, so that callers whom an interceptor refuses learn
-    nothing about its validity, neither from the error nor from the time that it takes.
-
-    Args:
-        key: the key of the aggregate, "" without one.
-        metadata: the metadata of the message as on the wire, None when there is none.
-        read: checks the key and the payload and returns the payload, or raises what is wrong with
-            them; it gets `key`, `data` and `place`.
-        data: the bytes of the request.
-        place: where the payload is in `data`, None when that is not known.
-
-    Attributes:
-        key: the key of the aggregate, "" without one.
-        metadata: the metadata of the message as on the wire, None when there is none.
-        error: what was wrong with the key or the payload when they were read, None when they are
-            valid or unread.
-    """
-
-    __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
-
-    def __init__(
-        self,
-        key: str,
-        metadata: dict[str, Any] | None,
-        read: _Read,
-        data: bytes,
-        place: slice | None,
-    ) -> None:
-        self.key = key
-        self.metadata = metadata
-        self.error: ServiceError | None = None
-        self._payload: object = None
-        self._read: _Read | None = read
-        self._data = data
-        self._place = place
-
-    def read_payload(self) -> object:
-        """Check the key and the payload, once, and return the payload; None when there is none.
-
-        Raises:
-            InvalidArgumentError: one of them breaks the contract.
-        """
-        if self.error is not None:
-            raise self.error
-        read, self._read = self._read, None
-        if read is not None:
-            try:
-                self._payload = read(self.key, self._data, self._place)
-            except ServiceError as error:
-                self.error = error
-                raise
-        return self._payload
 
 
 class ContractBreachError(Exception):
@@ -140,7 +91,9 @@ class OperationCodec:
         }
         self._keys = key_codec(aggregate)
         payload = operation.payload
-        self._envelope = validator(typed_dict(request, **members, **{self._member: None}))
+        members["metadata"] = _METADATA_MEMBER
+        self._envelope_type = typed_dict(request, **members, **{self._member: None})
+        self._envelope = quiet_validator(self._envelope_type)
         whole = {self._member: declared_type(payload)} if self._has_payload else {}
         self._request = Decoder(
             typed_dict(request, aggregateId=None, metadata=None, **whole),
@@ -165,12 +118,12 @@ class OperationCodec:
         self._has_key = aggregate is not None
         if aggregate is None:
             self._head, self._payload_head = b"{%b" % member, b""
-            self._metadata_head = _METADATA_HEAD if member else _METADATA_HEAD.removeprefix(b",")
+            self._metadata_head = METADATA_HEAD if member else METADATA_HEAD.removeprefix(b",")
         else:
             name = to_json(aggregate.name)
             self._head = b'{"aggregateId":{"type":%b,"key":' % name
             self._payload_head = b"},%b" % member if member else b"}"
-            self._metadata_head = _METADATA_HEAD
+            self._metadata_head = METADATA_HEAD
             self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
 
@@ -233,9 +186,9 @@ class OperationCodec:
                 key = _KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
                 metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
-                pass  # the members have another order, or the whole request shows what is wrong
+                pass  # the members have another order, or are not JSON
             else:
-                if "context" not in metadata or not has_constants(data[end:]):
+                if key is not None and metadata is not None:
                     place = slice(start + len(head), end)
                     return Request(key, metadata, self._read, data, place)
         return self._decode_envelope(data)
@@ -344,11 +297,15 @@ class OperationCodec:
         """
         try:
             envelope = self._envelope.validate_json(data, by_name=False)
+            if envelope is None and len(data) <= _MAX_LISTED:
+                self._strict_envelope.validate_json(data, by_name=False)
         except ValidationError as error:
-            failure = invalid(_INVALID_ENVELOPE, violations_of(error))
+            failure = invalid(INVALID_ENVELOPE, violations_of(error))
         else:
-            key = envelope["aggregateId"]["key"] if self._has_key else ""
-            return Request(key, envelope.get("metadata"), self._read, data, None)
+            if envelope is not None:
+                key = envelope["aggregateId"]["key"] if self._has_key else ""
+                return Request(key, envelope.get("metadata"), self._read, data, None)
+            failure = invalid(INVALID_ENVELOPE, [_TOO_LARGE])
         raise failure
 
     def _read(self, key: str, data: bytes, place: slice | None) -> object:
@@ -360,6 +317,10 @@ class OperationCodec:
         if not self._keys.is_plain:
             self._keys.read(key)
         return self._read_payload(data, place)
+
+    @cached_property
+    def _strict_envelope(self) -> Any:
+        return validator(self._envelope_type)
 
     def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.
@@ -383,9 +344,7 @@ class OperationCodec:
             failure = invalid(text, violations_of(error, data))
         except ValueError as error:
             found = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(
-                "the request is not valid JSON", details={"violations": found}
-            )
+            failure = InvalidArgumentError(NOT_JSON, details={"violations": found})
         else:
             return request[self._member] if self._has_payload else None
         raise failure
@@ -463,8 +422,7 @@ class ReceivedResponse(Response):
 _FAILURE: Final = messages.Failure.__pydantic_validator__
 _REPLY_METADATA: Final = validator(_ReplyMetadata)
 _FAILURE_HEAD: Final = b'{"success":false'
-_METADATA_HEAD: Final = b',"metadata":'
 # No unknown members, whose values would have to be searched for NaN.
-_METADATA: Final = validator(typed_dict(messages.MessageMetadata, CLOSED))
+_METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))
 _AGGREGATE_KEY: Final = messages.AggregateId.model_fields["key"]
-_KEY: Final = validator(Annotated[str, *_AGGREGATE_KEY.metadata])
+_KEY: Final = quiet_validator(Annotated[str, *_AGGREGATE_KEY.metadata])

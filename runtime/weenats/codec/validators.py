@@ -4,15 +4,16 @@ They have the rules of the models and take half the time; for envelopes, which a
 """
 
 from types import NoneType
-from typing import Annotated, Any, Final, NotRequired, Required, Union, get_args, get_origin
+from typing import Annotated, Any, Final, NotRequired, Required, Union, cast, get_args, get_origin
 
 from pydantic import MISSING, ConfigDict, TypeAdapter, with_config
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import TypedDict
 
 from weenats.model import OMIT_NONE, Model
 
-__all__ = ["CLOSED", "STRICT", "typed_dict", "validator"]
+__all__ = ["CLOSED", "STRICT", "UNREAD", "quiet_validator", "typed_dict", "validator"]
 STRICT: Final = ConfigDict(
     strict=True, allow_inf_nan=False, ser_json_inf_nan="constants", hide_input_in_errors=True
 )
@@ -23,14 +24,23 @@ CLOSED: Final = ConfigDict(
 """Refuses members that the model does not have, which are ignored otherwise."""
 
 
+@with_config(STRICT)
+class _Unread(TypedDict):
+    pass
+
+
+UNREAD: Final = NotRequired[_Unread]
+"""An object with any members, which are not turned into Python objects."""
+
+
 def typed_dict(model: type[Model], config: ConfigDict = STRICT, /, **members: Any) -> Any:
     """Return a TypedDict with the member names and the rules of a model on the wire.
 
     Args:
         model: the model; models within it become dictionaries too.
         config: the rules of all dictionaries.
-        members: by wire name, another type for a member, which is then required; None leaves the
-            member out.
+        members: by wire name, another type for a member, which is then required unless it is
+            NotRequired; None leaves the member out.
     """
     fields: dict[str, Any] = {}
     for name, info in model.model_fields.items():
@@ -38,7 +48,8 @@ def typed_dict(model: type[Model], config: ConfigDict = STRICT, /, **members: An
         if wire_name not in members:
             fields[wire_name] = _member(info, config)
         elif members[wire_name] is not None:
-            fields[wire_name] = Required[members[wire_name]]
+            given = members[wire_name]
+            fields[wire_name] = given if get_origin(given) is NotRequired else Required[given]
     return with_config(config)(TypedDict(model.__name__, fields))  # type: ignore[operator]
 
 
@@ -49,6 +60,34 @@ def validator(kind: Any) -> Any:
         kind: the type.
     """
     return TypeAdapter(kind).validator
+
+
+def quiet_validator(kind: Any) -> SchemaValidator:
+    """Return a validator that returns None for JSON that is not of its type.
+
+    An error of pydantic holds what it is about as Python objects, which take a hundred times as
+    long to create as the JSON takes to read.
+
+    Args:
+        kind: the type.
+    """
+    schema = _text_first(TypeAdapter(kind).core_schema)
+    return SchemaValidator(
+        core_schema.with_default_schema(schema, default=None, on_error="default")
+    )
+
+
+def _text_first(part: object) -> Any:
+    """Return a schema whose literals that are texts turn nothing else into Python objects."""
+    if isinstance(part, list):
+        return [_text_first(each) for each in cast("list[object]", part)]
+    if not isinstance(part, dict):
+        return part
+    schema = cast("dict[str, object]", part)
+    expected = cast("list[object]", schema.get("expected"))
+    if schema.get("type") == "literal" and all(isinstance(each, str) for each in expected):
+        return core_schema.chain_schema([core_schema.str_schema(strict=True), cast("Any", part)])
+    return {name: _text_first(each) for name, each in schema.items()}
 
 
 def _member(info: FieldInfo, config: ConfigDict) -> Any:

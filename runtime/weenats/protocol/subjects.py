@@ -36,7 +36,7 @@ _VERSION: Final = re.compile(
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
     re.ASCII,
 )
-_TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f]+")
+_TOKEN: Final = re.compile(r"[^\s.*>\x00-\x1f\x7f\ud800-\udfff]+")
 _MAX_QUEUE_GROUP_LENGTH: Final = 100
 
 

@@ -39,7 +39,7 @@ class UniqueItems:
         """
         if self._is_on and isinstance(instance, list):
             items = cast("list[object]", instance)
-            if len(set(map(_key, items))) < len(items):
+            if len(items) > 1 and len(set(map(_key, items))) < len(items):
                 raise ValueError("items are equal")
 
 
@@ -54,7 +54,8 @@ def _key(value: object) -> str:
         case bool() | None:
             return repr(value)
         case float() | Decimal():
-            return _number(Decimal(value))
+            # The shortest digits: those of the exact binary value of a float can be hundreds.
+            return _decimal(str(value))
         case list():
             return f"[{','.join(map(_key, cast('list[object]', value)))}]"
         case dict():
@@ -62,16 +63,19 @@ def _key(value: object) -> str:
             parts = sorted(f"{json.dumps(name)}:{_key(part)}" for name, part in members.items())
             return f"{{{','.join(parts)}}}"
         case _:
-            return _digits("", str(value), 0)
+            return _digits(str(value), 0)
 
 
-def _number(value: Decimal) -> str:
-    sign, digits, exponent = value.as_tuple()
-    return _digits("-" if sign else "", "".join(map(str, digits)), int(exponent))
+def _decimal(text: str) -> str:
+    significand, _, exponent = text.lower().partition("e")
+    sign = "-" if significand.startswith("-") else ""
+    whole, _, fraction = significand.removeprefix("-").partition(".")
+    digits = (whole + fraction).lstrip("0")
+    return _digits(sign + digits, int(exponent or 0) - len(fraction))
 
 
-def _digits(sign: str, text: str, exponent: int) -> str:
+def _digits(text: str, exponent: int) -> str:
     significant = text.rstrip("0")
     if significant in {"", "-"}:
         return "0"
-    return f"{sign}{significant}e{exponent + len(text) - len(significant)}"
+    return f"{significant}e{exponent + len(text) - len(significant)}"

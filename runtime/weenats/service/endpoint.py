@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from time import monotonic, perf_counter_ns, time_ns
+from time import monotonic, monotonic_ns, perf_counter_ns
 from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job
 from weenats.codec.failures import broken_rule, encode_error_headers, encode_failure
-from weenats.codec.operations import ContractBreachError, Request, operation_codec
+from weenats.codec.operations import ContractBreachError, operation_codec
 from weenats.codec.violations import SchemaError
-from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, received_context
+from weenats.context import CURRENT, NO_CONTEXT, RequestContext, Response, UnreadContext
 from weenats.errors import (
     CancelledError,
     InternalError,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from weenats.admission.controller import Admission
+    from weenats.codec.requests import Request
     from weenats.contract import AnyOperation
     from weenats.service.handlers import Endpoint
     from weenats.transport.base import Delivery, Transport
@@ -79,7 +80,7 @@ class EndpointRunner:
         Args:
             delivery: the message.
         """
-        job = Job(self, delivery, None, time_ns())
+        job = Job(self, delivery, None, monotonic_ns())
         if not delivery.reply:
             _LOG.warning("a request on %s has no reply subject and was dropped", delivery.subject)
             self._count(job, 0, InvalidArgumentError())
@@ -146,7 +147,10 @@ class EndpointRunner:
         if CURRENT.get() is not context:  # an interceptor has replaced it
             CURRENT.set(context)
         if context.received is not None:
-            context.payload  # noqa: B018 - an invalid payload does not reach the handler
+            # An invalid payload or context does not reach the handler.
+            context.payload  # noqa: B018
+            if context._metadata_context is not NO_CONTEXT:  # pyright: ignore[reportPrivateUsage]
+                context.metadata_context  # noqa: B018
         context.note_executed()
         return Response(await self._handler(context))
 
@@ -251,7 +255,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
     message_id: str = metadata["messageId"]
     correlation = metadata.get("correlation", _NO_CORRELATION)
     token = metadata["authentication"]["token"] if "authentication" in metadata else None
-    values = received_context(metadata) if "context" in metadata else NO_CONTEXT
+    values = UnreadContext(request.read_context) if "context" in metadata else NO_CONTEXT
     return RequestContext(
         "server",
         operation,

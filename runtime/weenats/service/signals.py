@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: one signal handler for all services of a process."""
+"""SIGTERM, SIGINT and SIGHUP: one signal handler for all services of a process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = ["StopSignals"]
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+)
+_RELOAD: Final = "SIGHUP"
+"""It stops a process whose terminal was closed. Others ignore it (nohup) or read settings anew."""
 _Callback = tuple[asyncio.AbstractEventLoop, Callable[[], None]]
 
 
@@ -27,11 +31,12 @@ _taken: Final[dict[int, _Taken]] = {}
 
 
 class StopSignals:
-    """While entered, calls `on_signal` on the running loop for each SIGTERM or SIGINT.
+    """While entered, calls `on_signal` on the running loop for each SIGTERM, SIGINT or SIGHUP.
 
-    A signal handler that was set with `signal.signal` is replaced meanwhile; one that was set with
-    `loop.add_signal_handler` runs as well. The previous handlers are restored when the last one is
-    left, unless the program has set others since. It does nothing outside of the main thread.
+    A signal handler that was set with `signal.signal` is replaced meanwhile, except for SIGHUP; one
+    that was set with `loop.add_signal_handler` runs as well. The previous handlers are restored
+    when the last one is left, unless the program has set others since. It does nothing outside of
+    the main thread.
 
     Args:
         on_signal: a function without arguments; if it was entered twice, it is called once.
@@ -66,7 +71,8 @@ def _take(number: signal.Signals, callback: _Callback, *, unhandled: bool) -> bo
         return True
     previous = signal.getsignal(number)
     # None: a handler of C code, which could not be restored.
-    if previous is None or (unhandled and previous is not signal.SIG_DFL):
+    keeps = unhandled or number.name == _RELOAD
+    if previous is None or (keeps and previous is not signal.SIG_DFL):
         return False
     _taken[number] = _Taken(previous, [callback])  # before the first signal can arrive
     signal.signal(number, _on_signal)

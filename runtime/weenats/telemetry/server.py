@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from time import time_ns
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
 from typing_extensions import override
 
+from weenats._internal.timestamps import since_epoch
 from weenats.interceptors import Description, ServiceFeature, Setting
 from weenats.telemetry import semconv
 from weenats.telemetry.propagation import extract_trace_context, with_span
@@ -135,7 +136,7 @@ class ServedOperation(CallRecorder):
 
         Args:
             delivery: the message.
-            received: when it arrived, nanoseconds since the epoch.
+            received: when it arrived, nanoseconds of the monotonic clock.
             error: the error that the caller gets.
         """
         if self._manager.traces:
@@ -143,10 +144,10 @@ class ServedOperation(CallRecorder):
             if self._manager.unsampled(parent, self._kind) is None:
                 attributes = dict(self._attributes)
                 span = self._manager.record(
-                    self.name, SpanKind.SERVER, attributes, parent, received or None
+                    self.name, SpanKind.SERVER, attributes, parent, since_epoch(received)
                 )
                 end_span(span, error)
-        self._count(received, error)
+        self._count(monotonic_ns() - received, error)
 
     def _start(self, context: RequestContext, parent: Context) -> Span:
         attributes = self._attributes | self._manager.correlation(context)
@@ -176,8 +177,7 @@ class ServedOperation(CallRecorder):
         span = context.span
         if span is not None:
             end_span(span, error)
-        self._count(context.arrival, error)
+        self._count(context.age, error)
 
-    def _count(self, received: int, error: ServiceError | None) -> None:
-        elapsed = max(time_ns() - received, 0)  # the clock may have been set back
+    def _count(self, elapsed: int, error: ServiceError | None) -> None:
         self._record_duration(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))

@@ -137,6 +137,18 @@ def test_health_without_instance(
     assert capsys.readouterr().err.startswith(f"weenats: {told}")
 
 
+def test_instance_that_answers_twice_counts_once(
+    nats_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An instance that sends its statistics twice is shown and counted once."""
+    with foreign_service(nats_url, micro(), micro()):
+        assert main(["health", "odd", "--json", "--servers", nats_url]) == 1
+        output = capsys.readouterr()
+        assert [each["instance"] for each in json.loads(output.out)] == ["odd-1"]
+        assert main(["services", "odd", "--json", "--servers", nats_url]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == 1
+
+
 def test_health_of_foreign_services(nats_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A service that answers health requests alone is asked there; others are not known."""
     reply = {"type": "io.nats.micro.v1.ping_response", "name": "odd", "id": "odd-1"}

@@ -149,6 +149,18 @@ def test_similar_command_is_suggested(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Did you mean 'services'?" in capsys.readouterr().err
 
 
+def test_completion_without_a_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The variable of shell completion alone is reported, and is not a bug."""
+    monkeypatch.setenv("_WEENATS_COMPLETE", "complete_bash")
+    for name in ("COMP_WORDS", "COMP_CWORD"):
+        monkeypatch.delenv(name, raising=False)
+    assert main([]) == 1
+    expected = "weenats: _WEENATS_COMPLETE is only for the completion of a shell: unset it\n"
+    assert capsys.readouterr().err == expected
+
+
 @pytest.mark.parametrize(
     ("shell", "variables"),
     [

@@ -1,6 +1,7 @@
 """The `weenats permissions` command: golden output and error messages."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -87,6 +88,7 @@ def test_all_unknown_names_are_reported(
         (["--role", "client", "--inbox-prefix", "a.>"], "inbox prefix"),
         (["--role", "client", "--inbox-prefix", 'a"b c'], "inbox prefix"),
         (["--role", "client", "--inbox-prefix", ""], "inbox prefix"),
+        (["--role", "client", "--inbox-prefix", "a\udcff"], "inbox prefix"),
     ],
 )
 def test_invalid_names_are_rejected(
@@ -122,6 +124,24 @@ def test_invalid_options_exit_with_2(
     """A missing or unknown role, or an option that the role does not have, exits with 2."""
     assert main(["permissions", str(receipts_contract), *options]) == 2
     assert capsys.readouterr().out == ""
+
+
+def test_unreadable_folder_is_rejected(
+    tmp_path: Path,
+    receipts_contract: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A folder that may not be read is not said to be empty, also beside other contracts."""
+    closed = tmp_path / "schemas" / "closed"
+    closed.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, _: path != closed)  # root may read everything
+    assert main(["check", str(closed.parent)]) == 1
+    expected = f"weenats: {closed.as_posix()}: is not readable; permit reading and entering it\n"
+    assert capsys.readouterr().err == expected
+    shutil.copytree(receipts_contract, closed.parent / "open")
+    assert main(["check", str(closed.parent)]) == 1
+    assert "is not readable" in capsys.readouterr().err
 
 
 def test_folder_of_contracts_is_rejected(

@@ -33,11 +33,14 @@ def test_run_embedded_ignores_nats_url(repository: Path, monkeypatch: pytest.Mon
         assert facts["servers"] != "nats://127.0.0.1:1"
 
 
-@pytest.mark.parametrize(("send", "stop"), [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM)])
-def test_run_stops_on_sigint_and_sigterm(
+@pytest.mark.parametrize(
+    ("send", "stop"),
+    [(os.killpg, signal.SIGINT), (os.kill, signal.SIGTERM), (os.kill, signal.SIGHUP)],
+)
+def test_run_stops_on_signals(
     send: Callable[[int, int], None], stop: signal.Signals, repository: Path
 ) -> None:
-    """SIGINT to the process group and SIGTERM both stop the service with exit code 0."""
+    """SIGINT to the process group, SIGTERM and SIGHUP stop the service with exit code 0."""
     with weenats_run(TARGET, "--embedded", cwd=repository) as (process, facts):
         assert facts["service"] == "receipts"
         send(process.pid, stop)
@@ -201,6 +204,20 @@ def test_run_shows_that_it_waits_for_nats(tmp_path: Path) -> None:
             line = process.stderr.readline()
     expected = f"waiting for NATS at nats://{address}; --embedded starts a server for this service"
     assert line == f"weenats: {expected}\n"
+
+
+def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
+    """SIGTERM before NATS is reached is a normal stop, and no advice how to reach it follows."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"nats://127.0.0.1:{mute.getsockname()[1]}"
+        with forked_command("run", TARGET, "--servers", url, cwd=repository, merge=True) as process:
+            assert "waiting for NATS" in process.stdout.readline()
+            process.terminate()
+            printed, _ = process.communicate(LIMIT)
+    assert (process.returncode, printed.splitlines()) == (
+        0,
+        ["INFO weenats.service: receipts stops on a signal"],
+    )
 
 
 @pytest.mark.parametrize(

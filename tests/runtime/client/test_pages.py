@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from weenats.client import iterate_pages
+from weenats.client import iterate_pages, iterate_pages_sync
 from weenats.errors import InternalError, InvalidArgumentError
 from weenats.model import Model
 
@@ -72,6 +72,24 @@ async def test_all_pages_up_to_the_bound(
     found = [item async for item in iterate_pages(pages.fetch, Parameters(cursor=start), max_items)]
     assert found == items
     assert pages.requested == requested
+
+
+def test_synchronous_iteration(pages: Pages) -> None:
+    """The same iteration with a function that is not async: lazy, in order, and bounded."""
+    requested: list[str | None] = []
+
+    def fetch(parameters: Parameters) -> Result:
+        requested.append(parameters.cursor)
+        return pages.pages[parameters.cursor]
+
+    iterator = iterate_pages_sync(fetch, Parameters(), 5)
+    assert requested == []
+    assert next(iterator) == 1
+    assert requested == [None]
+    assert list(iterator) == [2, 3, 4, 5]
+    assert requested == [None, "b", "c", "d"]
+    with pytest.raises(InvalidArgumentError, match="max_items is an integer of at least 1"):
+        iterate_pages_sync(fetch, Parameters(), 0)
 
 
 async def test_pages_are_requested_lazily(pages: Pages) -> None:

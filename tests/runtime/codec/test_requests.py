@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -255,6 +257,11 @@ PARTS = st.sampled_from(
         STAMPED + b',"aggregateId":{"type":"thing","key":"last"}',
         STAMPED[:-1] + b',"context":{"x":1,"metadata":{"a":[]}}}',
         STAMPED[:-1] + b',"context":{"x":NaN}}',
+        STAMPED[:-1] + b',"context":{"x":1},"context":{"y":[]}}',
+        STAMPED[:-1] + b',"context" :{"x":1},"authentication":{"type":"jwt","token":"a"}}',
+        STAMPED[:-1] + b',"context":{"x":{},"authentication":{"type":"jwt","token":"a"}}}',
+        STAMPED[:-1] + b',"context":{"x":1,"authentication":{"type":"jwt","token":"a"}}',
+        STAMPED[:-1] + b',"context":{"x":1},"authentication":{"type":"jwt","token":"a"}}',
         STAMPED[:-1] + b',"later":NaN}',
         STAMPED[:-1] + b',"later":{"x":1}}',
     ]
@@ -265,7 +272,9 @@ def outcome(codec: OperationCodec, data: bytes) -> object:
     """Return what a request is read as, None when it is refused."""
     try:
         received = codec.decode_request(data)
-        return received.key, received.metadata, received.read_payload()
+        has_context = "context" in (received.metadata or {})
+        context = received.read_context() if has_context else None
+        return received.key, received.metadata, received.read_payload(), context
     except InvalidArgumentError:
         return None
 
@@ -300,6 +309,35 @@ def test_request_of_a_client_is_not_parsed_as_a_whole() -> None:
 def test_deep_nesting_is_rejected(bracket: bytes, place: bytes) -> None:
     """A hundred thousand levels at any place are rejected without a stack overflow."""
     envelope_violations(RUNS, HEAD + place + bracket * 100_000)
+
+
+NESTED = b"[" + b",".join([b"[" * 90 + b"]" * 90] * 500) + b"]"
+
+
+@pytest.mark.parametrize("spaces", [b"", b" "], ids=["as clients write it", "otherwise"])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"}}", b',"context":{"a":%b}}}' % NESTED),
+        (b"}}", b',"context":%b}}' % NESTED),
+        (b"}}", b',"later":%b}}' % NESTED),
+        (b'"messageId":', b'"messageId":%b,"x":' % NESTED),
+        (b'"key":', b'"key":%b,"x":' % NESTED),
+        (b'{"type":', b'{"type":%b,"x":' % NESTED),
+        (b"}}", b',"authentication":{"type":%b,"token":"a"}}}' % NESTED),
+    ],
+    ids=["valid", "context", "unknown member", "message id", "key", "aggregate", "authentication"],
+)
+def test_nested_envelopes_create_no_objects(old: bytes, new: bytes, spaces: bytes) -> None:
+    """What a sender without a token nests into an envelope is not turned into Python objects."""
+    text = dump(request(metadata=METADATA)).replace(b": ", b":").replace(b", ", b",")
+    body = spaces + text.replace(old, new)
+    assert len(body) > 90_000
+    outcome(RUNS, b"{}")  # what is created once
+    before = [each["collections"] for each in gc.get_stats()]
+    with suppress(InvalidArgumentError):
+        RUNS.decode_request(body)
+    assert gc.get_stats()[0]["collections"] <= before[0] + 5  # of 45,000 lists, it were 60
 
 
 def test_large_requests_are_handled() -> None:

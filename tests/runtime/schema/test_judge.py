@@ -164,6 +164,9 @@ def test_pattern_that_takes_too_long_is_a_violation() -> None:
         ([100, Decimal("1e2")], False),
         ([2**53, 2**53 + 1, float(2**54)], True),
         ([10**400, 10**400 + 1], True),
+        ([10**300, 1e300], False),
+        ([-0.5, Decimal("-5e-1")], False),
+        ([-50, 50, -5.0e-7, 5e-7, 5e-324], True),
         ([{"a": 1, "b": [2]}, {"b": [2.0], "a": 1}], False),
         ([["a", "b"], ["a,b"], ["b", "a"]], True),
     ],
@@ -180,6 +183,7 @@ def test_items_are_equal_as_json_schema_says(items: list[Any], expected: bool) -
         [10**40 + number for number in range(20_000)],
         [2**63 - number for number in range(40_000)],
         [number * (2**61 - 1) for number in range(40_000)],
+        [number * 1e-300 for number in range(100_000)],
     ],
 )
 def test_numbers_cost_little_to_judge(value: object) -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,22 @@ async def test_signal_calls_back_on_the_event_loop(number: signal.Signals) -> No
         for times in (1, 2):
             os.kill(os.getpid(), number)
             await until(lambda times=times: len(told) == times)
+
+
+@pytest.mark.parametrize("previous", [signal.SIG_IGN, application_handler, signal.SIG_DFL])
+async def test_hangup_is_handled_by_default(previous: Any) -> None:
+    """SIGHUP calls back, unless the program ignores it (nohup) or uses it for something else."""
+    before = signal.signal(signal.SIGHUP, previous)
+    told: list[str] = []
+    try:
+        with StopSignals(lambda: told.append("stop")):
+            assert (signal.getsignal(signal.SIGHUP) is previous) == (previous != signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGHUP)
+            if previous == signal.SIG_DFL:
+                await until(lambda: told == ["stop"])
+        assert signal.getsignal(signal.SIGHUP) is previous
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_one_signal_notifies_all_waiters() -> None:

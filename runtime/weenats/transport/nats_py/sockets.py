@@ -6,6 +6,7 @@ A server that hangs accepts connections, but does not greet.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +15,6 @@ from nats.aio.transport import TcpTransport, WebSocketTransport
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncGenerator
     from urllib.parse import ParseResult
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GreetedSocket", "GreetedTcp", "GreetedWebSocket", "discard_socket", "time_limit"]
 _BUFFER_BYTES: Final = 32_768
+_NO_TLS_FIRST: Final = (
+    "the server does not answer a TLS handshake that comes first: check that it, or the proxy"
+    " before it, has `handshake_first`, otherwise connect without tls_handshake_first"
+)
 
 
 class GreetedTcp(TcpTransport):
@@ -56,8 +60,10 @@ class GreetedTcp(TcpTransport):
                 if tls is not None:
                     await self.connect_tls(tls_name, tls, _BUFFER_BYTES, int(timeout) + 1)
                 self._greeting = await _greeting(self)
-        except BaseException:
+        except BaseException as error:
             self.close()  # type: ignore[no-untyped-call]  # see above
+            if tls is not None and _expects_no_tls(error):
+                raise OSError(_NO_TLS_FIRST) from None
             raise
 
     @override
@@ -130,6 +136,13 @@ async def discard_socket(transport: NatsSocket) -> None:
     transport.close()  # type: ignore[no-untyped-call]  # nats-py has no type for it
     if isinstance(transport, WebSocketTransport) and transport:
         await transport.wait_closed()  # type: ignore[no-untyped-call]  # see above
+
+
+def _expects_no_tls(error: BaseException) -> bool:
+    """Return whether an error is that of a TLS handshake with a server that sent text instead."""
+    return isinstance(error, TimeoutError) or (
+        isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
+    )
 
 
 @asynccontextmanager
