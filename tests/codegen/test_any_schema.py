@@ -143,7 +143,8 @@ def test_explain_names_what_json_schema_checks(
     assert main(["explain", f"{catalog.__name__}.app:builder", "tag", "--json"]) == 0
     (policy,) = json.loads(capsys.readouterr().out)
     settings = {each["name"]: (each["value"], each["source"]) for each in policy["settings"]}
-    assert settings["checked by JSON Schema"] == (["payload"], "contract")
+    parts = ["payload", "details of RefusedError"]
+    assert settings["checked by JSON Schema"] == (parts, "contract")
     assert main(["explain", f"{catalog.__name__}.app:builder", "ship", "--json"]) == 0
     (policy,) = json.loads(capsys.readouterr().out)
     assert {"name": "checked by JSON Schema", "value": [], "source": "default"} in policy[

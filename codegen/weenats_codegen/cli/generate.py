@@ -31,6 +31,8 @@ def _show(report: Report, *, as_json: bool) -> None:
     if count := len(report.unchanged):
         lines.append(f"{count} file{'s' * (count != 1)} unchanged")
     emit(result, as_json=as_json, render=lambda: "\n".join(lines))
+    for note in report.notes:
+        warn(str(note))
     warn_of_mismatches(report.mismatches)
 
 

@@ -41,6 +41,7 @@ class _Builder:
     def __init__(self, source: Source, bundle: Bundle) -> None:
         self._root: Final = source.root
         self._bundle: Final = bundle
+        self._notes: Final = tuple(sorted(set(source.resources.notes)))
         self._shapes: Final = shape(
             bundle.definitions, bundle.roots, taken=bundle.taken | reserved.classes()
         )
@@ -74,6 +75,7 @@ class _Builder:
             events=tuple(self._events.values()),
             bundle=self._bundle,
             shapes=self._shapes,
+            notes=self._notes,
         )
 
     def _aggregate(self, name: str, node: Node) -> Aggregate:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.ir.shapes import Shapes
+    from weenats_codegen.parser.diagnostics import Diagnostic
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,7 @@ class Contract:
         events: The events.
         bundle: All schemas.
         shapes: Their shapes, which become the models.
+        notes: What is doubtful in the schemas.
     """
 
     file: str
@@ -216,6 +218,7 @@ class Contract:
     events: tuple[Event, ...]
     bundle: Bundle
     shapes: Shapes
+    notes: tuple[Diagnostic, ...] = ()
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -78,4 +78,5 @@ def _violation(schema: dict[str, Any], error: jsonschema_rs.ValidationError) -> 
 
 @cache
 def _meta_validator(draft: int) -> jsonschema_rs.Validator:
-    return _VALIDATORS[draft]({"$ref": _URIS[draft]}, offline=True)
+    # Patterns are checked apart, and a `$ref` may have characters that URIs must escape.
+    return _VALIDATORS[draft]({"$ref": _URIS[draft]}, validate_formats=False, offline=True)

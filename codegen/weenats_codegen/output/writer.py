@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weenats_codegen.output.stubs import HandlerMismatch
+    from weenats_codegen.parser.diagnostics import Diagnostic
 
 _MARKS: Final = (MARK.encode(), b"<!-- " + MARK.removeprefix("# ").encode())
 """The starts of generated files: of those in Python and TOML, and of those in Markdown."""
@@ -32,12 +33,14 @@ class Report:
         unchanged: The files that were up to date, and were not touched.
         removed: The files that are no longer generated.
         mismatches: The differences between the handlers of users and their contracts.
+        notes: What is doubtful in the contracts.
     """
 
     written: tuple[Path, ...]
     unchanged: tuple[Path, ...]
     removed: tuple[Path, ...]
     mismatches: tuple[HandlerMismatch, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def write(out: Path, files: Mapping[str, str]) -> Report:

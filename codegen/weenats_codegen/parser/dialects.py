@@ -208,7 +208,7 @@ _ALL: Final = {
     "spec.openapis.org/oas/3.0/dialect": OPENAPI_3_0,
 }
 
-_OLD_DRAFTS: Final = re.compile(r"https?://json-schema\.org/draft-0[0-3]/")
+_OLD_DRAFT: Final = re.compile(r"https?://json-schema\.org/draft-0[0-3]/")
 
 
 def dialect_of(uri: str) -> Dialect | None:
@@ -217,8 +217,8 @@ def dialect_of(uri: str) -> Dialect | None:
 
 
 def is_unsupported(uri: str) -> bool:
-    """Return whether a `$schema` names a draft older than draft-04, in which keywords differ."""
-    return _OLD_DRAFTS.match(uri) is not None
+    """Return whether a `$schema` names a draft that is older than those that are known."""
+    return _OLD_DRAFT.match(uri) is not None
 
 
 def dialect_of_document(document: Mapping[str, JsonValue]) -> Dialect:

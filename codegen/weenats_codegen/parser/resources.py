@@ -100,6 +100,7 @@ class Resources:
         self._by_uri: Final[dict[str, list[Resource]]] = {}
         self._places: Final[dict[Location, Place]] = {}
         self._diagnostics: Final[list[Diagnostic]] = []
+        self._notes: Final[list[Diagnostic]] = []
         self._has_all_files = False
         self.used: Final[set[str]] = set()
 
@@ -118,6 +119,11 @@ class Resources:
         """What is wrong with the files in use, references excluded."""
         files = [each for file in self.used for each in self._reader.diagnostics.get(file, ())]
         return files + [each for each in self._diagnostics if each.location.file in self.used]
+
+    @property
+    def notes(self) -> list[Diagnostic]:
+        """What is doubtful in the files in use, and refuses nothing."""
+        return [each for each in self._notes if each.location.file in self.used]
 
     def add_contract(self, root: Node, schemas: Iterable[Node]) -> None:
         """Add a service.yaml.
@@ -350,11 +356,15 @@ class Resources:
             vocabularies = vocabularies or meta.get("$vocabulary")
             described = str(meta.get("$schema", described))
             known = dialects.dialect_of(described)
+        if known is None and dialects.is_unsupported(described):
+            remedy = f"translate it to {dialects.DRAFT_2020.uri}, or to draft-04, which is close"
+            message = f"{quoted(uri)} is older than draft-04, and not supported"
+            self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
+            return dialects.UNDECLARED
         if known is None:
-            if dialects.is_unsupported(described):
-                remedy = f"translate the schema to {dialects.DRAFT_2020.uri}"
-                message = f"{quoted(uri)} is a draft that is not supported"
-                self._diagnostics.append(node.diagnostic(message, remedy, "$schema"))
+            message = f"{quoted(uri)} is not a known dialect; it is read as 2020-12"
+            remedy = f"use {dialects.DRAFT_2020.uri}, or put its meta-schema in the folder"
+            self._notes.append(node.diagnostic(message, remedy, "$schema"))
             return dialects.UNDECLARED
         if not isinstance(vocabularies, dict):
             return known

@@ -110,9 +110,11 @@ class Decoder:
         self._path = path
         context = DECIMALS if self._rules.has_decimals else None
         validate = _adapter(kind).validator.validate_json
-        self._validate = partial(validate, by_name=False, context=context)
+        # The configuration of a TypedDict does not reach aliases that refer to themselves.
+        validate = partial(validate, by_name=False, strict=True)
+        self._validate = partial(validate, context=context)
         self._kind = kind
-        self.read = self.decode if self._rules.exist else partial(validate, by_name=False)
+        self.read = self.decode if self._rules.exist else validate
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -204,8 +206,8 @@ class Encoder:
 
     def _judged(self, value: object) -> bytes:
         failures: list[SchemaError] = []
-        for leave_out in (False, True):
-            data = self._serialized(value, exclude_defaults=leave_out)
+        for leave_out in ("nothing", "defaults", "unset"):
+            data = self._serialized(value, leave_out)
             try:
                 self._rules.check(data, ())
             except SchemaError as error:
@@ -216,14 +218,15 @@ class Encoder:
                 return data
         raise failures[0]
 
-    def _serialized(self, value: object, *, exclude_defaults: bool) -> bytes:
+    def _serialized(self, value: object, leave_out: str) -> bytes:
         has_decimals = self._rules.has_decimals
         data: bytes = self._to_json(
             value,
             by_alias=True,
             warnings="error",
             context=DECIMALS if has_decimals else None,
-            exclude_defaults=exclude_defaults,
+            exclude_defaults=leave_out == "defaults",
+            exclude_unset=leave_out == "unset",
         )
         return put_digits(data) if has_decimals else data
 

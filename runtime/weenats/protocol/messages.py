@@ -445,13 +445,9 @@ class HealthCheck(Model):
     data: Annotated[HealthCheckData | None, OMIT_NONE] = None
 
 
-QueryResponse = TypeAliasType(
-    "QueryResponse", Annotated[QuerySuccess | Failure, Field(discriminator="success")]
-)
+QueryResponse = TypeAliasType("QueryResponse", QuerySuccess | Failure)
 """The reply to a query."""
 
 
-CommandResponse = TypeAliasType(
-    "CommandResponse", Annotated[CommandSuccess | Failure, Field(discriminator="success")]
-)
+CommandResponse = TypeAliasType("CommandResponse", CommandSuccess | Failure)
 """The reply to a command."""

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["POINTER", "compiled"]
 POINTER: Final = "#/$defs/"
 _KEYWORDS: Final["dict[str, type[KeywordValidator]]"] = {"uniqueItems": UniqueItems}
-_BACKTRACK_LIMIT: Final = 100_000
+_BACKTRACK_LIMIT: Final = 200_000
 """Steps within one match; a pattern that exceeds them does not match. It takes milliseconds."""
+_NAMED: Final = frozenset({"$defs", "properties", "patternProperties", "dependentSchemas"})
+_VALUES: Final = frozenset({"const", "enum"})
 
 
 def compiled(schema: dict[str, Any], definitions: dict[str, Any]) -> Validator:
@@ -35,7 +37,8 @@ def compiled(schema: dict[str, Any], definitions: dict[str, Any]) -> Validator:
     try:
         return _validator(document, RegexOptions())
     except ValueError:
-        return _validator(document, FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT))
+        engine = FancyRegexOptions(backtrack_limit=_BACKTRACK_LIMIT)
+        return _validator(_with_anchors(document), engine)
 
 
 def _validator(schema: dict[str, Any], engine: RegexOptions | FancyRegexOptions) -> Validator:
@@ -46,6 +49,36 @@ def _validator(schema: dict[str, Any], engine: RegexOptions | FancyRegexOptions)
         pattern_options=engine,
         keywords=_KEYWORDS,
     )
+
+
+def _with_anchors(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema whose patterns all begin at the start of the text.
+
+    The engine counts its steps anew for each character that a match may begin at.
+    """
+    result: dict[str, Any] = {}
+    for keyword, value in schema.items():
+        if keyword == "pattern":
+            result[keyword] = _anchored(value)
+        elif keyword in _NAMED:
+            named = _anchored if keyword == "patternProperties" else str
+            result[keyword] = {named(name): _inside(part) for name, part in value.items()}
+        else:
+            result[keyword] = value if keyword in _VALUES else _inside(value)
+    return result
+
+
+def _inside(value: object) -> object:
+    """Return what is inside a schema, with anchors if it is a schema."""
+    if isinstance(value, dict):
+        return _with_anchors(cast("dict[str, Any]", value))
+    if isinstance(value, list):
+        return [_inside(part) for part in cast("list[object]", value)]
+    return value
+
+
+def _anchored(pattern: str) -> str:
+    return rf"^[\s\S]*?(?:{pattern})"
 
 
 def _reachable(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from weenats.contract import AnyOperation
+from weenats.contract import AnyOperation, Command
 from weenats.interceptors import ServiceFeature, Setting
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
-from weenats.schema.part import judge_of
+from weenats.schema.part import Schema, judge_of
 from weenats.service.chain import Host, Position, build_chain
 from weenats.service.settings import ServiceSettings
 from weenats.telemetry.manager import TelemetryManager
@@ -112,9 +112,21 @@ def _instances(operation: AnyOperation) -> Setting:
 
 def _judged(operation: AnyOperation) -> Setting:
     """Return the parts whose types do not enforce their schemas, so that a judge does."""
-    parts = {"payload": operation.payload, "result": operation.result}
-    judged = [name for name, part in parts.items() if judge_of(part) is not None]
+    judged = [name for name, part in _parts(operation) if judge_of(part) is not None]
     return Setting("checked by JSON Schema", [*judged], _CONTRACT if judged else _DEFAULT)
+
+
+def _parts(operation: AnyOperation) -> Iterator[tuple[str, type[Any] | Schema[Any]]]:
+    """Yield what the messages of an operation consist of, with names for people."""
+    if operation.aggregate is not None:
+        yield "key", operation.aggregate.key
+    yield "payload", operation.payload
+    yield "result", operation.result
+    if isinstance(operation, Command):
+        yield from ((f"data of {event.name}", event.data) for event in operation.emits)
+    for error in operation.errors:
+        if error.details_type is not None:
+            yield f"details of {error.__name__}", error.details_type
 
 
 def _retries(operation: AnyOperation) -> Setting:

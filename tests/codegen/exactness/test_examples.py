@@ -36,6 +36,20 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
     ({"anyOf": [{"format": "iri"}], "enum": ["a", 0]}, ("a", 0, False, "b")),
     # Recursion and defaults
     (
+        {"type": ["object", "boolean"], "properties": {"a": {"$ref": "#"}}},
+        (1, 0, 1.0, "true", True, {"a": 1}, {"a": {"a": False}}),
+    ),
+    (
+        {
+            "oneOf": [
+                {**_A, "properties": {"ok": {"const": True}}, "required": ["ok"]},
+                {**_A, "properties": {"ok": {"const": False}}, "required": ["ok"]},
+            ],
+            "discriminator": {"propertyName": "ok"},
+        },
+        ({"ok": True}, {"ok": False, "a": 1}, {"ok": 1}, {}),
+    ),
+    (
         {"oneOf": [{**_A, "properties": {"a": {"properties": {"a": {"$ref": "#"}}}}}]},
         ({"a": {"a": {"a": None}}}, {"a": {"a": 1}}, {"a": 1}, None),
     ),
@@ -53,6 +67,14 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
             "properties": {"b": {"type": ["number", "string"], "default": 1}},
         },
         ({}, {"b": 1}, {"b": "x"}, {"b": None}),
+    ),
+    (
+        {
+            "type": "array",
+            "items": {"type": "object", "properties": {"a": {"type": "boolean", "default": True}}},
+            "uniqueItems": True,
+        },
+        ([{}, {"a": True}], [{}, {}]),
     ),
     # Null
     ({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}, ([None], [0], [1])),

@@ -3,6 +3,7 @@
 `accepted/<case>` is the contract.
 """
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,33 @@ def test_classes_of_schemas_have_free_names() -> None:
         "TornDetails",
         "TornErrorPayload",
     ]
+
+
+@pytest.mark.parametrize("draft", ["draft-04", "draft-07"])
+def test_formats_of_old_meta_schemas_do_not_refuse(draft: str, tmp_path: Path) -> None:
+    """Patterns of browsers, and references with characters that URIs escape, are valid."""
+    schema = {
+        "$schema": f"http://json-schema.org/{draft}/schema#",
+        "pattern": "^[a-z]]?$",
+        "patternProperties": {"^${{a}}$": {"$ref": "#/definitions/Partial<a|b>"}},
+        "definitions": {"Partial<a|b>": {"type": "string"}},
+    }
+    contract = {
+        "service": "parcels",
+        "version": "1.0.0",
+        "description": "Carries parcels.",
+        "aggregates": {
+            "parcel": {
+                "description": "A parcel.",
+                "state": {"$ref": "a.json"},
+                "queries": {"get": {"description": "Show it."}},
+            },
+        },
+    }
+    (tmp_path / "service.json").write_text(json.dumps(contract), encoding="utf-8")
+    (tmp_path / "a.json").write_text(json.dumps(schema), encoding="utf-8")
+    definitions = read(tmp_path).bundle.definitions
+    assert {"type": "string"} in definitions.values()
+    (outer,) = [each for each in definitions.values() if each != {"type": "string"}]
+    assert isinstance(outer, dict)
+    assert outer["pattern"] == r"^[a-z]\]?$"

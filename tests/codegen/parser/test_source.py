@@ -21,6 +21,8 @@ aggregates:
 """
 SCHEMA = "{type: object, additionalProperties: false, properties: {id: {type: string}}}"
 
+SCHEMA_AS_JSON = b'{"type": "object", "properties": {"id": {"type": "string"}}}'
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -124,9 +126,30 @@ def test_named_pipe_is_rejected(folder: Path) -> None:
 
 
 def test_file_size_is_limited(folder: Path) -> None:
-    """A file larger than 8 MiB is rejected."""
-    (folder / "parcel.yaml").write_bytes(b" " * (8 * 1024 * 1024 + 1))
-    assert messages(folder) == ["is larger than 8 MiB"]
+    """YAML of more than 1 MiB is rejected, and JSON of more than 16 MiB."""
+    (folder / "parcel.yaml").write_bytes(b" " * (1024 * 1024 + 1))
+    assert messages(folder) == ["is YAML of more than 1 MiB"]
+    (folder / "parcel.yaml").write_text("{$ref: parcel.json}")
+    (folder / "parcel.json").write_bytes(SCHEMA_AS_JSON + b" " * 2 * 1024 * 1024)
+    assert messages(folder) == []
+    (folder / "parcel.json").write_bytes(SCHEMA_AS_JSON + b" " * 16 * 1024 * 1024)
+    assert messages(folder) == ["is larger than 16 MiB"]
+
+
+def test_unknown_dialect_is_noted(folder: Path) -> None:
+    """A `$schema` that no file describes is read as 2020-12 with a note; old drafts are refused."""
+    schema = f"{{$schema: URI, {SCHEMA[1:]}"
+    (folder / "parcel.yaml").write_text(schema.replace("URI", "'https://example.com/private#'"))
+    source = load(folder)
+    assert bundle_contract(source).diagnostics == ()
+    assert source.resources.diagnostics == []
+    (note,) = source.resources.notes
+    assert "is not a known dialect; it is read as 2020-12" in note.message
+    assert note.location.pointer == "/$schema"
+    uri = "http://json-schema.org/draft-03/schema#"
+    (folder / "parcel.yaml").write_text(schema.replace("URI", f"'{uri}'"))
+    assert messages(folder) == [f'"{uri}" is older than draft-04, and not supported']
+    assert load(folder).resources.notes == []
 
 
 def test_unreadable_file_is_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,6 +195,49 @@ def test_numbers_cost_little_to_judge(value: object) -> None:
     assert time.process_time() - start < 3
 
 
+@pytest.mark.timing
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(?=a)(a|a)*$", "a" * 40_000 + "b"),
+        ("(?=.*x).*y", "x" * 300_000),
+        (r"(a+)+\\1b", "a" * 40_000),
+    ],
+)
+def test_patterns_cost_little_to_judge(pattern: str, text: str) -> None:
+    """A pattern that looks around takes bounded time, wherever a match may begin."""
+    schema = {"$defs": {"Text": {"pattern": pattern}}}
+    judge = JsonSchemas(json.dumps(schema))["Text"]
+    judge.compile()
+    start = time.process_time()
+    assert not judge.is_valid(text)
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"late": "x" * 1000 + "ab"}, True),
+        ({"late": "x" * 1000 + "cb"}, False),
+        ({"xab": "one"}, False),
+        ({"xab": 1, "zb": "one"}, True),
+        ({"pattern": {"pattern": "(?=a)"}}, True),
+        ({"pattern": {"pattern": "a"}}, False),
+    ],
+)
+def test_patterns_may_match_anywhere(value: object, expected: bool) -> None:
+    """Patterns that look around match at any position; constants are no patterns."""
+    schema = {
+        "properties": {
+            "late": {"pattern": "(?<=a)b$"},
+            "pattern": {"const": {"pattern": "(?=a)"}},
+        },
+        "patternProperties": {"(?<=a)b": {"type": "integer"}},
+    }
+    judge = JsonSchemas(json.dumps({"$defs": {"Named": schema}}))["Named"]
+    assert judge.is_valid(value) is expected
+
+
 def test_violations_are_limited() -> None:
     """At most 20 violations are listed, and pointers have at most 200 characters."""
     evens = JSON_SCHEMAS["Evens"]

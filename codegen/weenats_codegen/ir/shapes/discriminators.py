@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.ir.shapes.grammar import (
     DISCRIMINATOR,
@@ -16,6 +16,8 @@ from weenats_codegen.ir.shapes.grammar import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_AMBIGUOUS: Final = frozenset(map(key, (0, 1)))
 
 
 def settle_discriminators(shapes: Mapping[str, Schema]) -> None:
@@ -40,7 +42,8 @@ def _is_usable(tag: str, union: Schema, shapes: Mapping[str, Schema]) -> bool:
         if not values or seen & texts:
             return False
         seen |= texts
-    return len(kinds) == 1 and kinds <= {str, int, bool}
+    # Booleans, 0 and 1 have a validator that pydantic does not allow in discriminators.
+    return len(kinds) == 1 and kinds <= {str, int} and not seen & _AMBIGUOUS
 
 
 def _tag_values(tag: str, shape: Schema, shapes: Mapping[str, Schema]) -> list[Json]:

@@ -134,7 +134,9 @@ def test_deep_combinations_are_cut() -> None:
     [
         ([{"const": "a"}, {"enum": ["b", "c"]}], "kind"),
         ([ref("A"), {"const": "b"}], "kind"),
-        ([{"const": True}, {"const": False}], "kind"),
+        ([{"const": 2}, {"const": 3}], "kind"),
+        ([{"const": True}, {"const": False}], None),
+        ([{"const": 1}, {"const": 2}], None),
         ([{"const": "a"}, {"enum": ["b", "a"]}], None),
         ([{"const": "a"}, {"type": "string"}], None),
         ([{"const": "a"}, {"enum": ["b", None]}], None),
