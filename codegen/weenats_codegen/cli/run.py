@@ -56,11 +56,11 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
             await service.start()
     except Exception as error:
         raise_lifespan_error(service)
-        if isinstance(error, UnavailableError):
-            if terminated.is_set():
-                return
-            raise no_server(error) from None
-        raise
+        if not isinstance(error, UnavailableError):
+            raise
+        if terminated.is_set():
+            return
+        raise no_server(error) from None
     finally:
         waiting.cancel()
     try:

@@ -308,6 +308,10 @@ class OperationCodec:
             failure = invalid(INVALID_ENVELOPE, [_TOO_LARGE])
         raise failure
 
+    @cached_property
+    def _strict_envelope(self) -> Any:
+        return validator(self._envelope_type)
+
     def _read(self, key: str, data: bytes, place: slice | None) -> object:
         """Check the key of a request, and return its payload.
 
@@ -317,10 +321,6 @@ class OperationCodec:
         if not self._keys.is_plain:
             self._keys.read(key)
         return self._read_payload(data, place)
-
-    @cached_property
-    def _strict_envelope(self) -> Any:
-        return validator(self._envelope_type)
 
     def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.
