@@ -50,7 +50,13 @@ def test_formats_of_old_meta_schemas_do_not_refuse(draft: str, tmp_path: Path) -
         "service": "parcels",
         "version": "1.0.0",
         "description": "Carries parcels.",
-        "aggregates": {"parcel": {"description": "A parcel.", "state": {"$ref": "a.json"}}},
+        "aggregates": {
+            "parcel": {
+                "description": "A parcel.",
+                "state": {"$ref": "a.json"},
+                "queries": {"get": {"description": "Show it."}},
+            },
+        },
     }
     (tmp_path / "service.json").write_text(json.dumps(contract), encoding="utf-8")
     (tmp_path / "a.json").write_text(json.dumps(schema), encoding="utf-8")
