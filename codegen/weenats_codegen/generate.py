@@ -11,15 +11,18 @@ from typing import Final
 
 from weenats_codegen import naming, reserved
 from weenats_codegen.ir.contract import Contract
+from weenats_codegen.ir.library import with_inner
+from weenats_codegen.libraries import Libraries
 from weenats_codegen.loading import read
 from weenats_codegen.output.lock import locked_for_reading
 from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
 from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
-from weenats_codegen.parser.source import find_contracts
+from weenats_codegen.parser.source import find_contracts, root_of
 from weenats_codegen.render.client_project import render_client_project, usage
 from weenats_codegen.render.formatter import format_sources
+from weenats_codegen.render.libraries import render_copies, render_libraries
 from weenats_codegen.render.package import STUBS, render
 
 __all__ = [
@@ -167,7 +170,7 @@ def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str,
     except ValueError as error:
         raise ContractError([Diagnostic(Location(contract.file), str(error), _PACKAGE)]) from None
     _refuse_handlers(out / package)
-    rendered = render(contract, client_only=True)
+    rendered = render(contract, client_only=True) | render_copies(contract.libraries)
     sources = {f"{package}/{name}": text for name, text in rendered.items()}
     formatted = format_sources({**sources, _EXAMPLE: usage(contract, package)}, first_party=package)
     example = formatted.pop(_EXAMPLE)
@@ -193,9 +196,12 @@ def read_contracts(paths: Sequence[Path]) -> list[Contract]:
     """
     contracts: list[Contract] = []
     diagnostics: list[Diagnostic] = []
+    libraries: dict[Path, Libraries] = {}
     for folder in find_contracts(paths):
+        root = root_of(folder)
+        shared = libraries.setdefault(root.resolve(), Libraries(root))
         try:
-            contracts.append(read(folder))
+            contracts.append(read(folder, shared))
         except ContractError as error:
             diagnostics += error.diagnostics
     diagnostics += _clashes(contracts)
@@ -211,12 +217,14 @@ def package_files(contracts: Sequence[Contract]) -> dict[str, str]:
         for contract in contracts
         for name, text in render(contract).items()
     }
+    used = with_inner(each for contract in contracts for each in contract.libraries)
+    files |= render_libraries(used)
     formatted = format_sources(files)
     return {name: seal(text) if is_stub(name) else text for name, text in formatted.items()}
 
 
 def _clashes(contracts: Sequence[Contract]) -> Iterator[Diagnostic]:
-    """Yield the contracts that have the same service, or the same package."""
+    """Yield the contracts and libraries that have the same service, or the same package."""
     services: dict[str, str] = {}
     packages: dict[str, str] = {}
     for contract in contracts:
@@ -230,3 +238,8 @@ def _clashes(contracts: Sequence[Contract]) -> Iterator[Diagnostic]:
             message = f"has the same Python package {contract.package} as {other}"
             remedy = "set python: {package: ...} in one of them"
             yield Diagnostic(Location(contract.file), message, remedy)
+    for library in (each for contract in contracts for each in contract.libraries):
+        other = packages.setdefault(library.package, library.path)
+        if other != library.path:
+            message = f"has the same Python package {library.package} as {other}"
+            yield Diagnostic(Location(library.path), message, "rename one of the folders")

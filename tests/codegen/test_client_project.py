@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -22,7 +23,6 @@ from weenats_codegen.render.client_project import python_version, runtime_requir
 Contract = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
 GOLDEN = Path(__file__).parent / "golden"
-CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 
 
 @pytest.fixture
@@ -226,9 +226,10 @@ def test_example_has_a_typed_key(tmp_path: Path) -> None:
 
 def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:
     """The packages and the README programs of the golden contracts pass mypy --strict."""
-    for case in CASES:
+    for contract in sorted(GOLDEN.glob("*/contract/**/service.*")):
+        case = contract.parent.name.replace("contract", contract.parents[1].name)
         out = tmp_path / case
-        generate_client(GOLDEN / case / "contract", out, f"{case}-client")
+        generate_client(contract.parent, out, f"{case}-client")
         (package,) = (path for path in out.iterdir() if path.is_dir())
         package.rename(tmp_path / package.name)
         (tmp_path / f"use_{package.name}.py").write_text(_example(out))
@@ -243,3 +244,20 @@ def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_project_has_copies_of_libraries(tmp_path: Path) -> None:
+    """A client package is complete: the models of libraries are inside, and are its own."""
+    folder = GOLDEN / "libraries" / "contract" / "deliveries"
+    generate_client(folder, tmp_path, "shop-deliveries")
+    assert check_client(folder, tmp_path, "shop-deliveries").diff == ""
+    sys.path.insert(0, str(tmp_path))
+    try:
+        package = importlib.import_module("shop_deliveries")
+        assert package.Address.__module__ == "shop_deliveries.libraries.postal.models"
+        assert package.Weight.__module__ == "shop_deliveries.libraries.units.models"
+        assert package.Parcel.model_fields["weight"].annotation is package.Weight
+    finally:
+        sys.path.remove(str(tmp_path))
+        for name in [name for name in sys.modules if name.startswith("shop_deliveries")]:
+            del sys.modules[name]

@@ -154,7 +154,7 @@ def generate(
     client_only: ClientOnly = False,
     json: Json = False,
 ) -> None:
-    """Write a Python package for each contract."""
+    """Write a Python package for each contract, and for each library beside them that they use."""
     from weenats_codegen.cli import generate
 
     contract = _client_contract(schemas, package, client_only=client_only)

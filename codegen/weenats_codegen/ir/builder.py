@@ -14,12 +14,16 @@ from weenats_codegen.ir.contract import (
     Operation,
     RateLimit,
 )
+from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
 from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.library import Library
     from weenats_codegen.parser.diagnostics import Location
     from weenats_codegen.parser.source import Source
     from weenats_codegen.parser.walk import Entry, Node
@@ -27,23 +31,28 @@ if TYPE_CHECKING:
 Members = dict[str, Any]
 
 
-def build(source: Source, bundle: Bundle) -> Contract:
+def build(source: Source, bundle: Bundle, libraries: Sequence[Library] = ()) -> Contract:
     """Return the contract with all Python names.
 
     Args:
         source: A valid contract.
         bundle: Its schemas.
+        libraries: The libraries that it uses, those that they use included.
     """
-    return _Builder(source, bundle).contract()
+    return _Builder(source, bundle, libraries).contract()
 
 
 class _Builder:
-    def __init__(self, source: Source, bundle: Bundle) -> None:
+    def __init__(self, source: Source, bundle: Bundle, libraries: Sequence[Library]) -> None:
         self._root: Final = source.root
         self._bundle: Final = bundle
         self._notes: Final = tuple(sorted(set(source.resources.notes)))
+        self._libraries: Final = libraries
         self._shapes: Final = shape(
-            bundle.definitions, bundle.roots, taken=bundle.taken | reserved.classes()
+            bundle.definitions,
+            bundle.roots,
+            taken=bundle.taken | reserved.classes(),
+            shared=shared_shapes(bundle, libraries),
         )
         self._data: Final = cast("Members", source.root.mapping)
         self._errors: Final = {
@@ -76,6 +85,7 @@ class _Builder:
             bundle=self._bundle,
             shapes=self._shapes,
             notes=self._notes,
+            libraries=tuple(self._libraries),
         )
 
     def _aggregate(self, name: str, node: Node) -> Aggregate:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,6 +39,18 @@ DOCUMENTATION: Final = frozenset({
 _DESCRIPTIONS: Final = frozenset({"title", "description", "examples", "deprecated"})
 
 
+class External(NamedTuple):
+    """A schema of a library.
+
+    Attributes:
+        package: The Python package of the library.
+        name: The name of the definition there.
+    """
+
+    package: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """Every schema of a contract and every target of a `$ref`, by name.
@@ -58,6 +70,7 @@ class Bundle:
         taken: Names of the package that neither definitions nor other classes may have.
         diagnostics: What is wrong with the schemas and references; if there are any, definitions
             may be missing or incomplete.
+        external: The definitions that libraries have, by the names that they have here.
     """
 
     definitions: dict[str, JsonValue]
@@ -65,11 +78,21 @@ class Bundle:
     names: dict[Location, str]
     taken: frozenset[str] = frozenset()
     diagnostics: tuple[Diagnostic, ...] = ()
+    external: dict[str, External] = field(default_factory=dict[str, External])
 
     @property
     def roots(self) -> tuple[str, ...]:
         """The names of the definitions that messages consist of, sorted."""
         return tuple(sorted(set(self.names.values())))
+
+    @property
+    def shared(self) -> dict[str, External]:
+        """The definitions of libraries that messages or definitions of its own refer to."""
+        named = set(self.names.values())
+        for name, definition in self.definitions.items():
+            if name not in self.external:
+                named.update(references(definition))
+        return {name: origin for name, origin in self.external.items() if name in named}
 
     @property
     def schema(self) -> Schema:
@@ -134,6 +157,21 @@ def references(schema: JsonValue) -> Iterator[str]:
             ref = part.get("$ref")
             if isinstance(ref, str):
                 yield ref.removeprefix(PREFIX)
+            pending += [inner for _, inner in subschemas(part)]
+
+
+def slots(schema: JsonValue) -> Iterator[tuple[Schema, str, str]]:
+    """Yield the references in a schema: the mapping that has one, its key there, its definition."""
+    pending = [schema]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            discriminator = part.get("discriminator")
+            mapping = discriminator.get("mapping") if isinstance(discriminator, dict) else None
+            for name, ref in mapping.items() if isinstance(mapping, dict) else ():
+                yield cast("Schema", mapping), name, str(ref).removeprefix(PREFIX)
+            if isinstance(ref := part.get("$ref"), str):
+                yield part, "$ref", ref.removeprefix(PREFIX)
             pending += [inner for _, inner in subschemas(part)]
 
 

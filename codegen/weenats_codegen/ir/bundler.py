@@ -9,15 +9,17 @@ equal are one.
 from __future__ import annotations
 
 from collections import Counter
-from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from copy import deepcopy
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from weenats_codegen import naming
-from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, Bundle
+from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, Bundle, External, slots
 from weenats_codegen.ir.definition_names import Definition, name_definitions
 from weenats_codegen.ir.discriminators import with_discriminator
 from weenats_codegen.ir.exports import exports
+from weenats_codegen.ir.library import Library, Variants, with_inner
 from weenats_codegen.ir.members import marked_members
+from weenats_codegen.ir.variants import Direction, Variant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, quoted
 from weenats_codegen.parser.dialects import Ref, Tree, translated
 from weenats_codegen.parser.refs import split
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
+    from weenats_codegen.parser.library_source import LibrarySource
     from weenats_codegen.parser.resources import Context, Resource, Resources
     from weenats_codegen.parser.source import Source
 
@@ -63,14 +66,6 @@ _OWN_DESCRIPTIONS: Final = {
 }
 
 
-class Direction(Enum):
-    """The way a message goes, on which `readOnly` and `writeOnly` depend."""
-
-    REQUEST = auto()
-    REPLY = auto()
-    ANY = auto()
-
-
 class Member(NamedTuple):
     """A schema that messages consist of.
 
@@ -99,6 +94,11 @@ class _Key(NamedTuple):
     scope: _Scope
 
 
+_AnyKey: TypeAlias = _Key | External
+GetLibrary: TypeAlias = "Callable[[str], Library]"
+"""Returns the library in a folder, relative to the root folder; raises `ContractError`."""
+
+
 class _Target(NamedTuple):
     """A schema that a reference leads to, and the dynamic scope there."""
 
@@ -109,24 +109,39 @@ class _Target(NamedTuple):
 class _State(NamedTuple):
     """What the meaning of a schema inside a definition depends on."""
 
-    definition: Definition[_Key]
+    definition: Definition[_AnyKey]
     direction: Direction
     scope: _Scope
     context: Context
     marks: Mapping[str, frozenset[str]]
 
 
-def bundle_contract(source: Source) -> Bundle:
+def bundle_contract(source: Source, libraries: GetLibrary | None = None) -> Bundle:
     """Return all schemas that the operations, errors and events of a contract use.
 
     Args:
         source: The contract. Names that its package exports are avoided.
+        libraries: Returns the library in a folder; without it, schemas of libraries are copied.
     """
     return bundle_members(
         source.resources,
         contract_members(source.root),
         taken=frozenset(name for name, _ in exports(source.root)),
+        libraries=libraries,
     )
+
+
+def bundle_library(source: LibrarySource, libraries: GetLibrary) -> tuple[Bundle, Variants]:
+    """Return all schemas of a library, and which definition is which schema.
+
+    Args:
+        source: The library.
+        libraries: Returns another library.
+    """
+    is_plain = not any(map(_needs_variants, source.resources.schemas))
+    bundler = _Bundler(source.resources, naming.class_name, is_plain=is_plain, libraries=libraries)
+    bundler.add_schemas(source.schemas)
+    return bundler.bundle(frozenset()), bundler.variants()
 
 
 def bundle_members(
@@ -134,6 +149,7 @@ def bundle_members(
     members: Iterable[Member],
     class_name: Callable[[str], str] = naming.class_name,
     taken: frozenset[str] = frozenset(),
+    libraries: GetLibrary | None = None,
 ) -> Bundle:
     """Return some schemas and all that they refer to.
 
@@ -142,12 +158,13 @@ def bundle_members(
         members: The schemas.
         class_name: Makes a class name of a name in a schema.
         taken: Names that no definition may have.
+        libraries: Returns the library in a folder; without it, schemas of libraries are copied.
     """
     members = list(members)
-    bundler = _Bundler(resources, class_name, is_plain=True)
+    bundler = _Bundler(resources, class_name, is_plain=True, libraries=libraries)
     bundler.add(members)
     if any(_needs_variants(place) for place in resources.schemas):
-        bundler = _Bundler(resources, class_name, is_plain=False)
+        bundler = _Bundler(resources, class_name, is_plain=False, libraries=libraries)
         bundler.add(members)
     return bundler.bundle(taken)
 
@@ -190,11 +207,28 @@ def _needs_variants(place: Place) -> bool:
     )
 
 
+def _dynamic_names(resources: Resources) -> frozenset[str]:
+    """Return the dynamic anchors that the meaning of some schemas depends on."""
+    found: set[str] = set()
+    for place in resources.schemas:
+        ref = place.node.mapping.get("$dynamicRef")
+        if isinstance(ref, str):
+            found.add(split(ref)[1])
+        if "$recursiveRef" in place.node.mapping:
+            found.add(_RECURSIVE)
+    return frozenset(found)
+
+
 class _Bundler:
     """Collects definitions: `add` follows every reference, `bundle` names what was found."""
 
     def __init__(
-        self, resources: Resources, class_name: Callable[[str], str], *, is_plain: bool
+        self,
+        resources: Resources,
+        class_name: Callable[[str], str],
+        *,
+        is_plain: bool,
+        libraries: GetLibrary | None = None,
     ) -> None:
         """Initialize an empty bundler.
 
@@ -202,15 +236,18 @@ class _Bundler:
             resources: The files that the schemas are in.
             class_name: Makes a class name of a name in a schema.
             is_plain: Whether every schema has one definition, whatever it is used for.
+            libraries: Returns the library in a folder; without it, its schemas are copied.
         """
         self._resources: Final = resources
         self._class: Final = class_name
         self._is_plain: Final = is_plain
-        self._definitions: Final[dict[_Key, Definition[_Key]]] = {}
-        self._pending: Final[list[tuple[Definition[_Key], Place]]] = []
+        self._get_library: Final = libraries
+        self._libraries: Final[dict[str, Library]] = {}
+        self._definitions: Final[dict[_AnyKey, Definition[_AnyKey]]] = {}
+        self._pending: Final[list[tuple[Definition[_AnyKey], _Target, Direction]]] = []
         self._variants: Final[Counter[Location]] = Counter()
         self._members: Final[dict[Location, Member]] = {}
-        self._keys: Final[dict[Location, _Key]] = {}
+        self._keys: Final[dict[Location, _AnyKey]] = {}
         self._ends: Final[dict[tuple[Location, _Scope], _Target | None]] = {}
         self._diagnostics: Final[set[Diagnostic]] = set()
 
@@ -224,30 +261,70 @@ class _Bundler:
             end = self._end(_Target(place, self._entered((), place.context.resource)))
             if end is not None:
                 self._keys[member.schema.location] = self._define(end, direction)
+        self._complete()
+
+    def add_schemas(self, schemas: Iterable[Place]) -> None:
+        """Add schemas for messages of both directions, and everything that they refer to."""
+        directions = (Direction.ANY,) if self._is_plain else (Direction.REPLY, Direction.REQUEST)
+        for place in schemas:
+            end = self._end(_Target(place, self._entered((), place.context.resource)))
+            if end is not None:
+                for direction in directions:
+                    self._keys.setdefault(place.node.location, self._define(end, direction))
+        self._complete()
+
+    def _complete(self) -> None:
+        """Make the content of definitions, and of those that they refer to."""
         while self._pending:
-            definition, place = self._pending.pop()
-            direction, scope = definition.key.direction, definition.key.scope
+            definition, (place, scope), direction = self._pending.pop()
             state = _State(definition, direction, scope, place.context, {})
             definition.content = self._described(place, self._schema(place.node, state))
 
     def bundle(self, taken: frozenset[str]) -> Bundle:
         """Return what was added, with names."""
-        names = name_definitions(self._definitions, self._class, taken, self._resources.root)
+        names = self._names(taken)
         definitions: dict[str, JsonValue] = {}
         locations: dict[str, Location] = {}
-        for key in sorted(self._definitions, key=lambda key: key.location, reverse=True):
-            definition = self._definitions[key]
+        for key, definition in sorted(
+            self._definitions.items(), key=lambda item: item[1].location, reverse=True
+        ):
             for container, member, target in definition.targets:
                 container[member] = f"{PREFIX}{names[target]}"
             definitions[names[key]] = definition.content
-            locations[names[key]] = key.location
+            locations[names[key]] = definition.location
         return Bundle(
             definitions={name: definitions[name] for name in sorted(definitions)},
             locations={name: locations[name] for name in sorted(locations)},
             names={location: names[key] for location, key in self._keys.items()},
             taken=taken,
             diagnostics=tuple(sorted(self._diagnostics)),
+            external={names[key]: key for key in self._definitions if isinstance(key, External)},
         )
+
+    def variants(self) -> Variants:
+        """Return which definition each variant of a schema is."""
+        names = self._names(frozenset())
+        dynamic = _dynamic_names(self._resources)
+        found = {
+            Variant(
+                key.location,
+                key.direction,
+                tuple(
+                    (name, resource.root.location)
+                    for name, resource in key.scope
+                    if name in dynamic
+                ),
+            ): names[key]
+            for key in self._definitions
+            if isinstance(key, _Key)
+        }
+        plain = {
+            location: names[key] for location, key in self._keys.items() if isinstance(key, _Key)
+        }
+        return Variants(found, plain, self._is_plain, dynamic)
+
+    def _names(self, taken: frozenset[str]) -> dict[_AnyKey, str]:
+        return name_definitions(self._definitions, self._class, taken, self._resources.relative)
 
     def _described(self, place: Place, content: JsonValue) -> JsonValue:
         member = self._members.get(place.node.location)
@@ -255,11 +332,53 @@ class _Bundler:
             return content
         return {"description": visible(str(member.description)), **content}
 
-    def _define(self, target: _Target, direction: Direction) -> _Key:
+    def _external(self, target: _Target, direction: Direction) -> External | None:
+        """Return the definition of a library for a schema, None if it is to be defined here."""
+        owner = self._resources.owner(target.place.context.resource)
+        if self._get_library is None or owner is None or owner == self._resources.own:
+            return None
+        try:
+            library = self._get_library(owner.folder)
+        except ContractError as error:
+            self._diagnostics.update(error.diagnostics)
+            return None
+        scope = tuple((name, resource.root.location) for name, resource in target.scope)
+        name = library.variants.find(Variant(target.place.node.location, direction, scope))
+        if name is None:
+            return None
+        self._libraries.update((each.package, each) for each in with_inner([library]))
+        return External(library.package, name)
+
+    def _add_external(self, key: External) -> None:
+        """Add a definition of a library, and those that it refers to."""
+        pending = [key]
+        while pending:
+            key = pending.pop()
+            if key in self._definitions:
+                continue
+            bundle = self._libraries[key.package].bundle
+            content = deepcopy(bundle.definitions[key.name])
+            targets = [
+                (container, member, bundle.external.get(name, External(key.package, name)))
+                for container, member, name in slots(content)
+            ]
+            for container, member, _ in targets:
+                container[member] = ""
+            location = bundle.locations[key.name]
+            definition = Definition[_AnyKey](key, location, content=content, external=key)
+            definition.targets += targets
+            self._definitions[key] = definition
+            pending += [target for _, _, target in targets]
+
+    def _define(self, target: _Target, direction: Direction) -> _AnyKey:
         """Return the key of a definition; its content follows later.
 
         Schemas may refer to one another in chains that are longer than Python's stack.
         """
+        external = self._external(target, direction)
+        if external is not None:
+            self._add_external(external)
+            return external
         location = target.place.node.location
         key = _Key(location, direction, target.scope)
         if key not in self._definitions:
@@ -271,7 +390,7 @@ class _Bundler:
                 message = f"means different things in more than {_MAX_VARIANTS} dynamic scopes"
                 self._diagnostics.add(Diagnostic(location, message, "use fewer $dynamicAnchors"))
             member = self._members.get(location)
-            definition = Definition(
+            definition = Definition[_AnyKey](
                 key,
                 location,
                 None if member is None else member.name,
@@ -281,7 +400,7 @@ class _Bundler:
             self._definitions[key] = definition
             has_room = len(self._definitions) <= _MAX_DEFINITIONS
             if has_room and self._variants[location] <= _MAX_VARIANTS:
-                self._pending.append((definition, target.place))
+                self._pending.append((definition, target, direction))
         return key
 
     def _entered(self, scope: _Scope, resource: Resource) -> _Scope:
@@ -348,7 +467,7 @@ class _Bundler:
             Diagnostic(ref.location, message, "write the schema out in one of them")
         )
 
-    def _reference(self, ref: Ref, state: _State) -> _Key | None:
+    def _reference(self, ref: Ref, state: _State) -> _AnyKey | None:
         """Return the definition that a reference leads to, None if there is none."""
         try:
             target = self._follow(ref, state.context, state.scope)

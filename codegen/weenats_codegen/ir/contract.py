@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.library import Library
     from weenats_codegen.ir.shapes import Shapes
     from weenats_codegen.parser.diagnostics import Diagnostic
 
@@ -200,6 +201,7 @@ class Contract:
         bundle: All schemas.
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
+        libraries: The libraries that it uses, those that they use included.
     """
 
     file: str
@@ -219,6 +221,7 @@ class Contract:
     bundle: Bundle
     shapes: Shapes
     notes: tuple[Diagnostic, ...] = ()
+    libraries: tuple[Library, ...] = ()
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -227,8 +230,14 @@ class Contract:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The names of the models."""
-        return tuple(self.shapes.definitions)
+        """The names of the models: its own, and those of libraries that it refers to."""
+        shared = self.bundle.shared
+        names = [
+            name
+            for name in self.shapes.definitions
+            if name not in self.shapes.shared and name not in shared
+        ]
+        return tuple(sorted([*names, *shared]))
 
     @property
     def judged(self) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from weenats_codegen.ir.bundle import External
     from weenats_codegen.parser.diagnostics import Location
 
 K = TypeVar("K")
@@ -38,6 +39,7 @@ class Definition(Generic[K]):
         scope: The resources that its dynamic references depend on.
         content: The schema; its references are empty strings.
         targets: The references in it: the mapping that has one, its key there, and its target.
+        external: The library that it comes from, and its name there; None if it is no external one.
     """
 
     key: K
@@ -49,6 +51,7 @@ class Definition(Generic[K]):
     targets: list[tuple[dict[str, JsonValue], str, K]] = field(
         default_factory=list[tuple[dict[str, "JsonValue"], str, K]]
     )
+    external: External | None = None
 
 
 class _Named(NamedTuple):
@@ -65,15 +68,15 @@ def name_definitions(
     definitions: Mapping[K, Definition[K]],
     class_name: Callable[[str], str],
     taken: frozenset[str],
-    root: str,
+    relative: Callable[[Location], str],
 ) -> dict[K, str]:
     """Return the names of definitions.
 
     Args:
         definitions: The definitions, complete.
-        root: The folder of the files, whose own name is not a part of names.
         class_name: Makes a class name of a name in a schema.
         taken: Names that no definition may have.
+        relative: Returns the path of the file of a schema, as far as it is a part of names.
     """
     blocks = _blocks(definitions, class_name)
     members: dict[int, list[Definition[K]]] = defaultdict(list)
@@ -99,8 +102,10 @@ def name_definitions(
         )
         options = [
             class_name("-".join([*parts, name, *([_INPUT] if is_input else [])]))
-            for name in _options(definition, root)
+            for name in _options(definition, relative)
         ]
+        if definition.external is not None:
+            options[0] = definition.external.name
         named.append(
             _Named(_rank(definition), definition.location, definition.scope, block, options)
         )
@@ -138,9 +143,11 @@ def _steps(location: Location) -> list[list[str]]:
     return steps
 
 
-def _options(definition: Definition[K], root: str) -> list[str]:
+def _options(definition: Definition[K], relative: Callable[[Location], str]) -> list[str]:
     """Return the names that a definition may have."""
-    file = definition.location.file.removeprefix(root).removeprefix("/")
+    if definition.external is not None:
+        return [definition.external.name, "-".join(definition.external)]
+    file = relative(definition.location)
     steps = _steps(definition.location._replace(file=file))
     if definition.member is not None:
         return [definition.member, f"{definition.member}-{steps[-1][-1]}"]
@@ -152,6 +159,8 @@ def _options(definition: Definition[K], root: str) -> list[str]:
 
 def _rank(definition: Definition[K]) -> int:
     """Return a number that is lower the more right a definition has to its plain name."""
+    if definition.external is not None:
+        return 3
     if definition.member is not None:
         return 0
     is_outermost = not definition.location.pointer
@@ -230,6 +239,8 @@ def _blocks(
     callers: dict[K, set[K]] = defaultdict(set)
     for key, definition in definitions.items():
         name = class_name(definition.member or name_of(definition.location))
+        if definition.external is not None:  # libraries are never mixed
+            name = ".".join(definition.external)
         content = json.dumps(definition.content)
         block = numbers.setdefault((name, content), len(numbers))
         blocks[key] = block

@@ -22,7 +22,7 @@ STAGE_PREFIX: Final = ".weenats-"
 """The first letters of the names of folders that are removed at the end of a run."""
 _STAGE: Final = f"{STAGE_PREFIX}stage"
 _JOURNAL: Final = "journal.json"
-_NAME: Final = re.compile(r"(?:[A-Za-z0-9_]+/)?[A-Za-z0-9_][A-Za-z0-9_.]*")
+_NAME: Final = re.compile(r"(?:[A-Za-z0-9_]+/){0,3}[A-Za-z0-9_][A-Za-z0-9_.]*")
 
 
 class _Step(NamedTuple):
@@ -60,7 +60,7 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
         for number, step in enumerate(steps):
             path = folder / step.name
             if step.new:
-                path.parent.mkdir(exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
                 _new(stage, number).replace(path)
             else:
                 path.unlink()

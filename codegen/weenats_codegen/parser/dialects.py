@@ -283,6 +283,26 @@ def inner(schema: Node, dialect: Dialect) -> Iterator[Node]:
             yield schema.get(key)
 
 
+def is_definition(pointer: str) -> bool:
+    """Return whether a JSON pointer leads to a schema that others refer to by its name.
+
+    Args:
+        pointer: A pointer from the root of a file.
+    """
+    steps = pointer.split("/")[1:]
+    if steps[:2] == ["components", "schemas"]:
+        steps = ["definitions", *steps[2:]]
+    holder = ""
+    for number, step in enumerate(steps, 1):
+        if holder:
+            if number == len(steps):
+                return holder in _HOLDERS
+            holder = ""
+        elif step in NAMED:
+            holder = step
+    return False
+
+
 def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
     """Return what a schema object means in JSON Schema 2020-12.
 

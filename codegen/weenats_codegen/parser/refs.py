@@ -13,7 +13,10 @@ FILES: Final = "contract:///"
 """The base URI of the files: what follows is a path relative to the root folder."""
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
-_INSIDE: Final = "put the schema in a file in the contract's folder and use its relative path"
+_INSIDE: Final = (
+    "put the schema in a file in the contract's folder, or a folder beside it, and use its relative"
+    " path"
+)
 
 
 class InvalidReferenceError(Exception):
@@ -79,14 +82,16 @@ def path_of(base: str, ref: str) -> str:
     if is_absolute(path):
         is_file = path.lower().startswith("file:")
         raise InvalidReferenceError("is a file: URL" if is_file else "is a URL")
-    if path.startswith("/") or "\\" in path or _DRIVE.match(path):
+    if path.startswith("/") or _DRIVE.match(path):
         raise InvalidReferenceError("is an absolute path")
+    if "\\" in path:
+        raise InvalidReferenceError("has a backslash", "use / between folders")
     if "?" in ref or not path.isprintable():
         raise InvalidReferenceError("is not a valid file path")
     folder = posixpath.dirname(unquote(base.removeprefix(FILES)))
     found = posixpath.normpath(posixpath.join(folder, path))
     if found == ".." or found.startswith("../"):
-        raise InvalidReferenceError("leads out of the contract's folder")
+        raise InvalidReferenceError("leads out of the folder that holds the contracts")
     if not found.endswith(SUFFIXES):
         raise InvalidReferenceError(
             "is not the name of a JSON or YAML file",

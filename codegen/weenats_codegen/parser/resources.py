@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import unquote
 
 from weenats_codegen.parser import dialects
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
@@ -29,12 +30,19 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.parser.dialects import Dialect, Ref
+    from weenats_codegen.parser.folders import Owner
     from weenats_codegen.parser.reader import Reader
     from weenats_codegen.parser.walk import Schema
 
 _VENDOR: Final = (
-    "put the schema in a file in the contract's folder, and give it that URL as its $id"
+    "put the schema in a file in the contract's folder, or a folder beside it, and give it that URL"
+    " as its $id"
 )
+_NO_FOLDER: Final = (
+    "leads to a file that is in no folder of its own",
+    "put the file in a folder beside those of the contracts, such as shared",
+)
+_SHARE: Final = "put the schema in a folder without service.yaml, which all contracts can use"
 _CONTAINERS: Final = (("components", "schemas"), ("components", "messages"), ("definitions",))
 
 
@@ -105,9 +113,22 @@ class Resources:
         self.used: Final[set[str]] = set()
 
     @property
-    def root(self) -> str:
-        """The folder that references may not leave, as the user knows it."""
-        return self._reader.root.as_posix()
+    def own(self) -> Owner:
+        """The contract or library that the files are read for."""
+        return self._reader.owner(self._reader.own(""))
+
+    def relative(self, location: Location) -> str:
+        """Return the path of the file of a schema: in the own folder, or in the root folder."""
+        if not location.file.startswith(FILES) and location.file in self._reader.diagnostics:
+            relative = self._reader.relative(location.file)
+            return relative.removeprefix(self._reader.own(""))
+        return location.file
+
+    def owner(self, resource: Resource) -> Owner | None:
+        """Return the contract or library that a resource belongs to, None for meta-schemas."""
+        if not resource.file_uri.startswith(FILES):
+            return None
+        return self._reader.owner(unquote(resource.file_uri.removeprefix(FILES)))
 
     @property
     def schemas(self) -> list[Place]:
@@ -132,8 +153,7 @@ class Resources:
             root: Its content.
             schemas: The schemas in it.
         """
-        relative = Path(root.location.file).relative_to(self._reader.root).as_posix()
-        uri = file_uri(relative)
+        uri = file_uri(self._reader.relative(root.location.file))
         resource = Resource(uri, uri, root, is_contract=True)
         self._by_uri[uri] = [resource]
         self.used.add(root.location.file)
@@ -176,6 +196,7 @@ class Resources:
         start, fragment = split(ref.uri)
         try:
             resource = self._resource(context.resource, start)
+            self._check_owner(context.resource, self.owner(resource))
             self.used.add(resource.root.location.file)
             if not fragment or fragment.startswith("/"):
                 return self._at(resource, fragment)
@@ -208,22 +229,33 @@ class Resources:
             # The $id is where a file is published; in the folder the files have the same layout.
             relative = path_of(base.file_uri, ref)
             if self._reader.refusal(relative) is None:
-                return self._file(relative)
+                return self._file(relative, base)
         raise InvalidReferenceError(f"is the URL {uri}" if uri != ref else "is a URL", _VENDOR)
+
+    def _check_owner(self, base: Resource, owner: Owner | None) -> None:
+        """Refuse a reference into the folder of another contract."""
+        if owner is None or owner == self.owner(base):
+            return
+        if owner.is_contract:
+            message = f"leads into the folder of the contract {owner.folder}"
+            raise InvalidReferenceError(message, _SHARE)
+        if not owner.folder:
+            raise InvalidReferenceError(*_NO_FOLDER)
 
     def _file_or_identified(self, base: Resource, ref: str, uri: str) -> Resource:
         """Return the file that a relative reference leads to, or the schema with such an `$id`."""
         try:
-            return self._file(path_of(base.uri, ref))
+            return self._file(path_of(base.uri, ref), base)
         except InvalidReferenceError:
             self._add_all_files()
             if (found := self._known(uri)) is None:
                 raise
             return found
 
-    def _file(self, relative: str) -> Resource:
+    def _file(self, relative: str, base: Resource) -> Resource:
         if (found := self._known(file_uri(relative))) is not None:
             return found
+        self._check_owner(base, self._reader.owner(relative))
         place = self.add_file(relative)
         if place is None:
             raise ContractError([])  # its own diagnostics say why
@@ -245,7 +277,7 @@ class Resources:
         return found[0]
 
     def _add_all_files(self) -> None:
-        """Find the identifiers of the schemas in all files of the folder."""
+        """Find the identifiers of the schemas in the own files and those of libraries."""
         if self._has_all_files:
             return
         self._has_all_files = True

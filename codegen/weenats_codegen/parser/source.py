@@ -1,6 +1,7 @@
 """A contract folder -> its service.yaml and the schemas that it uses.
 
-Nothing outside the folder is opened, whether by `..`, by a link or by a URL.
+Beside it are the libraries that it may use. Nothing outside these folders is opened, whether by
+`..`, by a link or by a URL.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.folders import contract_files
 from weenats_codegen.parser.pages import expand_pages
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Node
 
 _START: Final = "begin with `weenats new NAME`"
-_ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,11 @@ class Source:
     """A contract as it is written.
 
     Attributes:
-        folder: The contract's folder.
         root: The content of service.yaml (or .yml, .json), with the schemas of list queries.
         resources: Its schemas, and those of the files that they refer to.
         diagnostics: What is wrong with list queries.
     """
 
-    folder: Path
     root: Node
     resources: Resources
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -47,20 +46,21 @@ def load(folder: Path, root: Path | None = None) -> Source:
 
     Args:
         folder: The contract's folder.
-        root: The folder that references may not leave; by default that of the contract.
+        root: The folder that holds the contract and libraries, which references may not leave. By
+            default they may not leave that of the contract.
 
     Raises:
         ContractError: It has no service.yaml, several, or one that cannot be read at all.
     """
-    names = _roots(folder)
+    names = contract_files(folder)
     if not names:
         raise ContractError(_closed(folder) or [_no_contract(folder)])
     if len(names) > 1:
         location = Location((folder / names[0]).as_posix())
         message = f"exists together with {' and '.join(names[1:])}"
         raise ContractError([Diagnostic(location, message, "keep one of them")])
-    reader = Reader(root or folder)
-    relative = (folder / names[0]).relative_to(reader.root).as_posix()
+    reader = Reader(folder, root)
+    relative = reader.own(names[0])
     location = Location(reader.path(relative))
     refusal = reader.refusal(relative)
     if refusal is not None:
@@ -71,7 +71,12 @@ def load(folder: Path, root: Path | None = None) -> Source:
     content, diagnostics = expand_pages(content)
     resources = Resources(reader)
     resources.add_contract(content, contract_schemas(content))
-    return Source(folder, content, resources, tuple(diagnostics))
+    return Source(content, resources, tuple(diagnostics))
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder that holds a contract's folder."""
+    return folder / ".." if folder.name in {"", ".."} else folder.parent
 
 
 def find_contracts(paths: Sequence[Path]) -> list[Path]:
@@ -83,7 +88,8 @@ def find_contracts(paths: Sequence[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     diagnostics: list[Diagnostic] = []
     for path in paths:
-        folders = [path] if _roots(path) else [f for f in _folders(path) if _roots(f)]
+        inner = [each for each in _folders(path) if contract_files(each)]
+        folders = [path] if contract_files(path) else inner
         closed = [] if folders == [path] else _closed(path)
         diagnostics += closed
         if not folders and not closed:
@@ -93,13 +99,6 @@ def find_contracts(paths: Sequence[Path]) -> list[Path]:
     if diagnostics:
         raise ContractError(diagnostics)
     return list(found.values())
-
-
-def _roots(folder: Path) -> list[str]:
-    try:
-        return [name for name in _ROOT_NAMES if (folder / name).is_file()]
-    except OSError:
-        return []
 
 
 def _folders(path: Path) -> list[Path]:

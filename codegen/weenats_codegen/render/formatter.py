@@ -30,7 +30,8 @@ def format_sources(files: Mapping[str, str], *, first_party: str = "") -> dict[s
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files[name], encoding="utf-8", newline="\n")
         isort = f"known-first-party={json.dumps([first_party])}, split-on-trailing-comma=false"
-        config = f"--config=lint.isort={{{isort}}}"
+        # Libraries are sorted as they are where ruff looks for packages in other folders.
+        config = f"--config=src=[]\nlint.isort={{{isort}}}"
         _ruff("check", "--fix", f"--select={_RULES}", config, *_OPTIONS, ".", folder=root)
         _ruff("format", f"--line-length={LINE_LENGTH}", *_OPTIONS, ".", folder=root)
         return {

@@ -1,18 +1,24 @@
 """Shapes -> the source of their models, by datamodel-code-generator."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from datamodel_code_generator import Error, GenerateConfig, PythonVersion, generate
 from datamodel_code_generator.enums import InputFileType, TargetPydanticVersion
 from datamodel_code_generator.parser import LiteralType
 
+from weenats_codegen.ir.bundle import External
+from weenats_codegen.ir.shapes import Shapes
 from weenats_codegen.ir.shapes.grammar import DISCRIMINATOR, Schema, is_class, ref_name
 from weenats_codegen.naming import field_name
+from weenats_codegen.render.imports import defined_name, with_imports, without_models
 from weenats_codegen.render.omit_none import omit_none, refuses_null
 from weenats_codegen.render.postprocess import deprecation, postprocess, with_strict_literals
 
+DEPRECATED: Final = "# pyright: reportDeprecated=false"
+"""Allows generated code to use the classes of schemas that are deprecated."""
 _BASE_CLASS: Final = "weenats.model.Model"
 _FILE_HEADER: Final = "# models"
 _INT_ENUM: Final = "from enum import IntEnum\n"
@@ -26,12 +32,41 @@ class UnsupportedSchemaError(Exception):
     """No model can be generated from a schema; the text says why."""
 
 
-def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> str:
+def with_models(shapes: Shapes) -> Shapes:
+    """Return shapes from which models can be generated.
+
+    Schemas for which datamodel-code-generator fails become JSON values; their judges remain.
+    """
+    if _has_models(shapes):
+        return shapes
+    own = [root for root in shapes.reasons if root not in shapes.shared]
+    failing = [root for root in own if not _has_models(shapes.only([root]))]
+    return shapes.without_models(failing or own)
+
+
+def _has_models(shapes: Shapes) -> bool:
+    """Return whether models can be generated from some shapes."""
+    try:
+        render_models(shapes.definitions)
+    except UnsupportedSchemaError:
+        return False
+    return True
+
+
+def render_models(
+    shapes: Mapping[str, Schema],
+    *,
+    is_strict: bool = True,
+    shared: Mapping[str, External] = MappingProxyType({}),
+    exported: Iterable[str] = (),
+) -> str:
     """Return the source of a module with a class or an alias for each shape, not formatted yet.
 
     Args:
         shapes: The shapes by name, as `ir.shapes` makes them.
         is_strict: Whether booleans, 0 and 1 are told apart in literal types; Python does not.
+        shared: The models that are imported from libraries.
+        exported: The names that other modules import, if models of libraries are used.
 
     Raises:
         UnsupportedSchemaError: No model can be generated from one of the shapes.
@@ -46,14 +81,17 @@ def render_models(shapes: Mapping[str, Schema], *, is_strict: bool = True) -> st
     }
     attributes = _attributes(shapes)
     source = _generate(prepared, attributes)
-    made = {_defined_name(statement) for statement in ast.parse(source).body} - {""}
+    made = {defined_name(statement) for statement in ast.parse(source).body} - {""}
     if made != {*shapes}:
         names = ", ".join(sorted(made ^ shapes.keys()))
         raise UnsupportedSchemaError(f"{names}: no such model can be generated")
+    source = without_models(source, shared)
     source = source.replace(_INT_ENUM, "from weenats.formats import IntEnum\n", 1)
     source = omit_none(source.removeprefix(_FILE_HEADER), _fields_without_null(shapes, attributes))
     source = with_strict_literals(source) if is_strict else source
-    return postprocess(source, texts, deprecated_classes(shapes))
+    own = {name: shape for name, shape in shapes.items() if name not in shared}
+    source = postprocess(source, texts, deprecated_classes(own))
+    return with_imports(source, shared, exported) if shared else source
 
 
 def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
@@ -93,15 +131,6 @@ def _generate(definitions: Schema, attributes: Mapping[str, str]) -> str:
     if not isinstance(source, str):  # pragma: no cover - one schema gives one module
         raise TypeError(type(source))
     return source
-
-
-def _defined_name(statement: ast.stmt) -> str:
-    """Return the name of the model that a statement defines, "" if it defines none."""
-    match statement:
-        case ast.ClassDef(name=name) | ast.Assign(targets=[ast.Name(id=name)]):
-            return name
-        case _:
-            return ""
 
 
 def _prepared(shape: Schema, texts: list[str]) -> Schema:

@@ -1,21 +1,23 @@
 """The IR -> the files of a package; the templates decide nothing."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
-from weenats_codegen.ir.shapes import Shapes
 from weenats_codegen.render import literals
+from weenats_codegen.render.environment import environment, shown_path, tuple_source
 from weenats_codegen.render.json_schemas import render_json_schemas
+from weenats_codegen.render.libraries import prefixed, render_checks
 from weenats_codegen.render.models import (
+    DEPRECATED,
     UnsupportedSchemaError,
     deprecated_classes,
     render_models,
+    with_models,
 )
 from weenats_codegen.reserved import MARK
 
@@ -31,10 +33,9 @@ _CLIENT_MODULES: Final = (
     "sync_client.py",
     "__init__.py",
 )
+_VENDORED: Final = ".libraries."
+"""Where the libraries are in a package that has copies of them."""
 _SERVICE_MODULES: Final = ("service.py", *STUBS)
-_MAX_PATH_LENGTH: Final = 60
-_DEPRECATED: Final = "# pyright: reportDeprecated=false"
-"""Allows generated code to use the classes of schemas that are deprecated."""
 
 
 def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
@@ -44,22 +45,26 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
         contract: The contract.
         client_only: Whether the package has only what callers need.
     """
-    contract, models = _with_models(contract)
+    contract, models = _with_models(contract, _VENDORED if client_only else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
     has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
-        header += f"\n{_DEPRECATED}"
+        header += f"\n{DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
     aggregates = [aggregate.constant for aggregate in contract.aggregates]
     events = [event.constant for event in contract.events]
     constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
+    checks: dict[str, str] = {}
+    if not client_only:
+        checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
     values = {
         "contract": contract,
         "header": header,
         "constants": constants,
         "errors": errors,
-        "pyright": _DEPRECATED if has_deprecated else "",
+        "checks": checks,
+        "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
             "sync_client": [contract.sync_client],
@@ -75,38 +80,33 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)
-    files["py.typed"] = ""
+    files |= {**checks, "py.typed": ""}
     return files
 
 
-def _with_models(contract: Contract) -> tuple[Contract, str]:
+def _with_models(contract: Contract, prefix: str) -> tuple[Contract, str]:
     """Return a contract and the source of its models.
 
     Schemas for which datamodel-code-generator fails become JSON values; their judges remain.
+
+    Args:
+        contract: The contract.
+        prefix: What is before the names of the packages of libraries.
     """
+    shared = prefixed(contract.shapes.shared, prefix)
+    definitions = contract.shapes.definitions
     try:
-        return contract, render_models(contract.shapes.definitions)
+        return contract, render_models(definitions, shared=shared, exported=contract.models)
     except UnsupportedSchemaError:
-        shapes = contract.shapes
-        failing = {root for root in shapes.reasons if not _has_models(shapes.only([root]))}
-        shapes = shapes.without_models(failing or shapes.reasons)
-        return replace(contract, shapes=shapes), render_models(shapes.definitions)
-
-
-def _has_models(shapes: Shapes) -> bool:
-    """Return whether models can be generated from some shapes."""
-    try:
-        render_models(shapes.definitions)
-    except UnsupportedSchemaError:
-        return False
-    return True
+        contract = replace(contract, shapes=with_models(contract.shapes))
+        definitions = contract.shapes.definitions
+        return contract, render_models(definitions, shared=shared, exported=contract.models)
 
 
 def source_of(contract: Contract) -> str:
     """Return the contract's path for the header, or a shorter one if it is absolute or too long."""
-    path = PurePosixPath(contract.file)
-    fits = len(contract.file) <= _MAX_PATH_LENGTH and contract.file.isprintable()
-    return contract.file if fits and not path.is_absolute() else f"{contract.service}/{path.name}"
+    name = PurePosixPath(contract.file).name
+    return shown_path(contract.file, f"{contract.service}/{name}")
 
 
 def operation_docstring(operation: Operation) -> str:
@@ -124,7 +124,7 @@ def operation_docstring(operation: Operation) -> str:
 def auth_requirement(auth: Auth) -> str:
     """Return the source of the authentication requirement in a descriptor."""
     if auth.scopes:
-        return f"AuthRequirement(scopes={_tuple(map(literals.string, auth.scopes))})"
+        return f"AuthRequirement(scopes={tuple_source(map(literals.string, auth.scopes))})"
     return f"AuthRequirement(required={auth.required})"
 
 
@@ -134,27 +134,14 @@ def rate_limit(limit: RateLimit) -> str:
     return f"RateLimit(max_requests_per_second={limit.max_requests_per_second!r}{burst})"
 
 
-def _tuple(names: Iterable[str]) -> str:
-    """Return the source of a tuple."""
-    text = ", ".join(names)
-    return f"({text},)" if text and ", " not in text else f"({text})"
-
-
 @cache
 def _environment() -> Environment:
-    environment = Environment(  # noqa: S701 - what is written is Python; the filters below escape it
-        loader=PackageLoader("weenats_codegen.render"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
-        "tuple": _tuple,
+    """Return the templates, with filters for what contracts demand."""
+    found = environment().overlay()
+    found.filters = {
+        **found.filters,
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
-        "string": literals.string,
-        "docstring": literals.docstring,
         "operation_docstring": operation_docstring,
     }
-    return environment
+    return found

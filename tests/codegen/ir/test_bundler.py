@@ -228,8 +228,8 @@ def test_ambiguous_identifier_is_a_problem(tmp_path: Path) -> None:
         ({"$id": "https://example.com/y", "$ref": "x.json"}, "is the URL https://example.com/x.json"),
         ({"$ref": "file:///etc/passwd"}, "is a file: URL"),
         ({"$ref": "contract:///root.yaml"}, "is a URL"),
-        ({"$ref": "../x.json"}, "leads out of the contract's folder"),
-        ({"$ref": "..%2fx.json"}, "leads out of the contract's folder"),
+        ({"$ref": "../x.json"}, "leads out of the folder that holds the contracts"),
+        ({"$ref": "..%2fx.json"}, "leads out of the folder that holds the contracts"),
         ({"$ref": "/x.json"}, "is an absolute path"),
         ({"$ref": "#"}, 'the $ref "#" leads to a circle of $refs'),
         (

@@ -55,7 +55,7 @@ def test_formats_of_old_meta_schemas_do_not_refuse(draft: str, tmp_path: Path) -
                 "description": "A parcel.",
                 "state": {"$ref": "a.json"},
                 "queries": {"get": {"description": "Show it."}},
-            },
+            }
         },
     }
     (tmp_path / "service.json").write_text(json.dumps(contract), encoding="utf-8")

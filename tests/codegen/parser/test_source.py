@@ -92,7 +92,7 @@ def test_symlinked_folder_is_rejected(folder: Path) -> None:
     (folder / "up").symlink_to("..")
     (folder / "parcel.yaml").write_text("{$ref: up/outside.yaml}")
     assert messages(folder) == [
-        'the $ref "up/outside.yaml" refers to a file that is a link out of the contract\'s folder'
+        'the $ref "up/outside.yaml" refers to a file that is a link out of its folder'
     ]
 
 
@@ -115,7 +115,7 @@ def test_symlinked_service_file_is_rejected(folder: Path) -> None:
     """service.yaml itself must not be a symbolic link out of its folder."""
     (folder / "service.yaml").rename(folder.parent / "service.yaml")
     (folder / "service.yaml").symlink_to("../service.yaml")
-    with pytest.raises(ContractError, match="is a link out of the contract's folder"):
+    with pytest.raises(ContractError, match="is a link out of its folder"):
         load(folder)
 
 
@@ -202,10 +202,13 @@ def test_find_contracts_reports_all_missing(folder: Path) -> None:
     }
 
 
-def test_root_folder_may_hold_several_contracts(folder: Path) -> None:
-    """References may lead to any file below the root folder that is given."""
-    (folder / "parcel.yaml").write_text("{$ref: ../outside.yaml}")
-    assert messages(folder) == ['the $ref "../outside.yaml" leads out of the contract\'s folder']
+def test_root_folder_holds_libraries(folder: Path) -> None:
+    """References may lead to any folder below the root folder, if there is one."""
+    (folder.parent / "shared").mkdir()
+    (folder.parent / "outside.yaml").rename(folder.parent / "shared/outside.yaml")
+    (folder / "parcel.yaml").write_text("{$ref: ../shared/outside.yaml}")
+    [message] = messages(folder)
+    assert message.endswith("leads out of the folder that holds the contracts")
     source = load(folder, folder.parent)
     assert list(bundle_contract(source).definitions) == ["Outside"]
     assert source.resources.diagnostics == []

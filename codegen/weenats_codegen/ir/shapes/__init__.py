@@ -7,7 +7,7 @@ is checked against the schema itself at run time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from weenats_codegen import naming
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from weenats_codegen.ir.bundle import External
+    from weenats_codegen.ir.library import Shared
+
 __all__ = ["Reason", "Shapes", "shape"]
 
 
@@ -40,10 +43,12 @@ class Shapes:
         definitions: The shapes by name, sorted: what becomes a class or an alias.
         reasons: For each root, the keywords that its model does not enforce; nothing if the model
             alone is exact.
+        shared: The models that libraries have, by the names that they have here.
     """
 
     definitions: dict[str, Schema]
     reasons: dict[str, tuple[Reason, ...]]
+    shared: Mapping[str, External] = field(default_factory=dict[str, "External"])
 
     def is_class(self, name: str) -> bool:
         """Return whether a definition becomes a class, not an alias."""
@@ -53,7 +58,9 @@ class Shapes:
         """Return the shapes of some roots."""
         names = {name for root in roots for name in _reached(self.definitions, root)}
         definitions = {name: self.definitions[name] for name in sorted(names)}
-        return Shapes(definitions, {root: self.reasons[root] for root in roots})
+        reasons = {root: self.reasons[root] for root in roots}
+        shared = {name: self.shared[name] for name in self.shared if name in names}
+        return Shapes(definitions, reasons, shared)
 
     def without_models(self, roots: Iterable[str]) -> Shapes:
         """Return the shapes with some roots being any JSON value."""
@@ -65,7 +72,11 @@ class Shapes:
             root: (Reason(root, ""),) if root in roots else found
             for root, found in self.reasons.items()
         }
-        return Shapes(shapes, reasons).only(reasons)
+        return Shapes(shapes, reasons, self.shared).only(reasons)
+
+    def reached(self, root: str) -> list[str]:
+        """Return a definition and those that it refers to."""
+        return _reached(self.definitions, root)
 
     def is_exact(self, root: str) -> bool:
         """Return whether the model of a root accepts exactly what its schema allows."""
@@ -77,6 +88,7 @@ def shape(
     roots: Iterable[str],
     class_name: Callable[[str], str] = naming.class_name,
     taken: AbstractSet[str] = frozenset(),
+    shared: Shared | None = None,
 ) -> Shapes:
     """Return the shapes of some schemas.
 
@@ -85,9 +97,15 @@ def shape(
         roots: The definitions that messages consist of.
         class_name: Makes a class name of a name in a schema.
         taken: Names that no other class may have.
+        shared: The shapes of the definitions that libraries have.
     """
-    shaper = Shaper(definitions, class_name, taken)
-    for name in sorted(definitions):
+    known = {} if shared is None else shared.shapes
+    shaper = Shaper(definitions, class_name, taken | known.keys())
+    shaper.shapes.update(known)
+    shaper.reasons.update(
+        (name, list(reasons)) for name, reasons in (shared.reasons if shared else {}).items()
+    )
+    for name in sorted(definitions.keys() - known.keys()):
         shaper.add(name)
     shapes = shaper.shapes
     for name, class_of_it in _straighten_circles(shapes, definitions).items():
@@ -100,7 +118,7 @@ def shape(
         for root in roots
     }
     found = {root: tuple(dict.fromkeys(each)) for root, each in reasons.items()}
-    return Shapes(shapes, found).only(found)
+    return Shapes(shapes, found, shared.origins if shared else {}).only(found)
 
 
 def _straighten_circles(shapes: dict[str, Schema], written: Container[str]) -> dict[str, str]:
