@@ -77,6 +77,7 @@ def test_yaml_is_valid(
     contract: dict[str, Any] = yaml.safe_load(block.text)
     folder = tmp_path / "schemas" / "contract"
     copytree(receipts_contract, folder)
+    copytree(receipts_contract.parent / "shop", folder.parent / "shop")
     service = folder / "service.yaml"
     if {"service", "version", "description"} <= contract.keys():
         service.write_text(block.text)
