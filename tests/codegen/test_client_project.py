@@ -224,6 +224,28 @@ def test_example_has_a_typed_key(tmp_path: Path) -> None:
     assert "`LedgersSyncClient` has the" in readme
 
 
+@pytest.mark.parametrize(
+    ("key", "example"),
+    [
+        ({"pattern": r"^[A-Z]{2}-\d{4}$"}, "AA-0000"),
+        ({"pattern": "^ord_[0-9a-f]+$", "minLength": 10}, "ord_aaaaaa"),
+        ({"pattern": "^(?!a)[a-c]+$"}, ""),  # looks around: no example is better than a wrong one
+        ({"pattern": r"^(?!x)\w+$"}, "aaaa"),
+        ({"pattern": r"\d", "examples": ["7"]}, "7"),
+    ],
+)
+def test_example_has_a_key_that_fits(
+    key: dict[str, Any], example: str, tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """The key of the example matches its pattern; without such a key, no call is shown."""
+    contract = contract_of()
+    contract["aggregates"]["thing"]["key"] = {"type": "string", **key}
+    generate_client(write_contract(tmp_path / "schemas/things", contract), tmp_path / "client")
+    program = _example(tmp_path / "client")
+    assert (f'client.get_thing("{example}")' in program) == bool(example)
+    assert ("client.get_thing(" in program) == bool(example)
+
+
 def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:
     """The packages and the README programs of the golden contracts pass mypy --strict."""
     for contract in sorted(GOLDEN.glob("*/contract/**/service.*")):

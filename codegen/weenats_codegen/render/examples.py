@@ -10,6 +10,7 @@ import jsonschema_rs
 
 from weenats_codegen.ir.bundle import PREFIX, Bundle, judge_text
 from weenats_codegen.naming import field_name
+from weenats_codegen.samples.patterns import text_for
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -151,8 +152,10 @@ def _of_type(bundle: Bundle, schema: Schema, depth: int) -> JsonValue:
 
 def _string(schema: Schema) -> str:
     text = _FORMATS.get(str(schema.get("format")), _TEXT)
+    if isinstance(pattern := schema.get("pattern"), str):
+        text = text_for(pattern) or text
     shortest = min(cast("int", schema.get("minLength", 0)), _MAX_LENGTH)
-    return text.ljust(shortest, "e")[: cast("int | None", schema.get("maxLength"))]
+    return text.ljust(shortest, text[-1])[: cast("int | None", schema.get("maxLength"))]
 
 
 def _number(schema: Schema) -> int | float:
