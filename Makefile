@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 PROCESSES ?= 2
-FAST := not timing and not container and not wheel
+FAST := not timing and not container and not wheel and not servers
 THOROUGH := --hypothesis-profile=thorough --timeout=600
 PARALLEL := -n $(PROCESSES) --dist worksteal
 # A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
