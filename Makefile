@@ -4,6 +4,9 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+# Tests start many interpreters, which are slow when they have to compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The first Python on the path that is new enough and can make virtual environments; `make PYTHON=...` chooses another,
 # `make VENV=...` another place for it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -13,7 +16,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
-PROCESSES ?= 2
+# Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
+PROCESSES ?= 3
 FAST := not timing and not container and not wheel
 THOROUGH := --hypothesis-profile=thorough --timeout=600
 PARALLEL := -n $(PROCESSES) --dist worksteal
