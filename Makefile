@@ -19,7 +19,7 @@ VERSIONS ?= 3.11 3.12 3.13
 # Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
 PROCESSES ?= 3
 FAST := not timing and not container and not wheel
-THOROUGH := --hypothesis-profile=thorough --timeout=600
+THOROUGH := --hypothesis-profile=thorough --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
 # A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
 BOUND := -o faulthandler_timeout=300
