@@ -84,8 +84,8 @@ def generated_files(folder: Path, *, is_whole: bool) -> Iterator[Path]:
     for path in sorted(folder.glob("*.py")):
         if path.is_file() and not path.is_symlink():
             content = path.read_bytes()
-            is_kept_stub = not is_whole or not is_stub(path.name) or not is_untouched(content)
-            if content.startswith(MARK.encode()) or not is_kept_stub:
+            is_old_stub = is_whole and is_stub(path.name) and is_untouched(content)
+            if content.startswith(MARK.encode()) or is_old_stub:
                 yield path
     typed = folder / "py.typed"
     if is_whole and typed.is_file() and not typed.is_symlink() and not typed.stat().st_size:
@@ -134,7 +134,7 @@ def _unused_libraries(out: Path, current: set[str], packages: Iterable[str]) -> 
 def _outdated_copies(out: Path, files: Mapping[str, str]) -> Iterator[Path]:
     """Yield the folders of the copies of libraries that are not written any more."""
     written = {(out / name).parent for name in files}
-    for package in sorted(out / name.partition("/")[0] for name in files if "/" in name):
+    for package in sorted({out / name.partition("/")[0] for name in files if "/" in name}):
         copies = package / _COPIES
         if copies.is_symlink() or package.is_symlink():
             continue
