@@ -72,7 +72,7 @@ def generate(paths: Sequence[Path], out: Path) -> Report:
         OSError: A file cannot be written; everything is as it was before.
     """
     contracts = read_contracts(paths)
-    report = write(out, package_files(contracts), _scope(contracts, paths))
+    report = write(out, package_files(contracts), _scope(contracts, paths, out))
     notes = tuple(note for contract in contracts for note in contract.notes)
     return replace(report, mismatches=mismatches(out, contracts), notes=notes)
 
@@ -94,7 +94,7 @@ def check(paths: Sequence[Path], out: Path) -> Freshness:
     contracts = read_contracts(paths)
     files = package_files(contracts)
     with locked_for_reading(out):
-        changes = diff(out, files, _scope(contracts, paths))
+        changes = diff(out, files, _scope(contracts, paths, out))
         return Freshness(changes, mismatches(out, contracts), is_interrupted(out))
 
 
@@ -157,8 +157,14 @@ def check_distribution(name: str) -> str:
     return package
 
 
-def _scope(contracts: Sequence[Contract], paths: Sequence[Path]) -> Scope:
-    """Return what a run is responsible for that writes the packages of contracts."""
+def _scope(contracts: Sequence[Contract], paths: Sequence[Path], out: Path) -> Scope:
+    """Return what a run is responsible for that writes the packages of contracts.
+
+    Generated files name their contract relative to the working directory. In a folder elsewhere the
+    same name may be that of another project's contract: there a run leaves all other packages alone.
+    """
+    if not out.resolve().is_relative_to(Path.cwd()):
+        return Scope()
     files = frozenset(contract.file for contract in contracts)
     own = {PurePosixPath(file).parent for file in files}
     return Scope(files, frozenset(PurePosixPath(path.as_posix()) for path in paths) - own)

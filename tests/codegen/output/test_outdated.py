@@ -119,6 +119,20 @@ def test_packages_of_other_folders_are_kept(
     assert packages() == {"orders", "parcels"}
 
 
+def test_projects_share_a_folder(
+    write: Callable[..., None], project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Projects whose contracts have equal relative paths keep the packages of one another."""
+    for name in ("orders", "parcels", "orders"):
+        (project / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(project / name)
+        library("part")
+        write(name, {"$ref": "../part/part.json"})
+        generate([SCHEMAS], Path("..") / OUT)
+    monkeypatch.chdir(project)
+    assert packages() == {"orders", "parcels", "part"}
+
+
 def test_files_that_look_generated_are_kept(write: Callable[..., None], project: Path) -> None:
     """Links, and packages that weenats did not write, stay."""
     write("orders", {"type": "string"})
