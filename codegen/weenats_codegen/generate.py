@@ -160,8 +160,8 @@ def check_distribution(name: str) -> str:
 def _scope(contracts: Sequence[Contract], paths: Sequence[Path], out: Path) -> Scope:
     """Return what a run is responsible for that writes the packages of contracts.
 
-    Generated files name their contract relative to the working directory. In a folder elsewhere the
-    same name may be that of another project's contract: there a run leaves all other packages alone.
+    Generated files name their contract relative to the working directory. In a folder elsewhere
+    the name may be that of another project's contract: there a run leaves all other packages alone.
     """
     if not out.resolve().is_relative_to(Path.cwd()):
         return Scope()
