@@ -51,7 +51,7 @@ class _Rules:
         self.has_decimals = False
         if self._judge is not None:
             self._judge.compile()
-            self.has_decimals = _holds(declared_type(declared), "type", "decimal")
+            self.has_decimals = _has(declared_type(declared), ("type", "decimal"))
             self._load = load_decimals if self.has_decimals else load
 
     @property
@@ -118,10 +118,7 @@ class Decoder:
         validate = partial(validate, by_name=False, strict=True)
         self._validate = partial(validate, context=context)
         self._kind = kind
-        part = declared_type(declared)
-        self._holds_any = _holds(part, "type", "any") or _holds(
-            part, "extra_fields_behavior", "allow"
-        )
+        self._holds_any = not self._rules.exist and _holds_any(declared_type(declared))
         if self._rules.exist:
             self.read = self.decode
         else:
@@ -152,12 +149,12 @@ class Decoder:
         except ValidationError:
             integers = with_integers(data)
             if integers is None:
+                self._check_range(data)
                 raise
             value = self._validate(integers)
         if document is None:
             reject_constants(data)
-            if self._holds_any and has_overflow(data):
-                self._reject_infinities(load(data))
+            self._check_range(data)
         if not self._rules.has_decimals:
             return value
         try:
@@ -169,6 +166,10 @@ class Decoder:
     def _read_any(self, data: bytes) -> Any:
         """Decode JSON text by a type that takes any values in some place."""
         return self.decode(data) if has_overflow(data) else self._validate(data)
+
+    def _check_range(self, data: bytes) -> None:
+        if self._holds_any and has_overflow(data):
+            self._reject_infinities(load(data))
 
     def _reject_infinities(self, document: object) -> None:
         """Report the numbers of the part that are too large for a float."""
@@ -290,14 +291,19 @@ def _part(document: Any, path: tuple[str, ...]) -> Any:
     return document
 
 
-def _holds(kind: Any, key: str, value: str) -> bool:
-    """Return whether the schema that pydantic has of a type has a key with a value somewhere."""
+def _holds_any(kind: Any) -> bool:
+    """Return whether a type takes any values, or unknown members, in some place."""
+    return _has(kind, ("type", "any"), ("extra_fields_behavior", "allow"))
+
+
+def _has(kind: Any, *pairs: tuple[str, str]) -> bool:
+    """Return whether what pydantic builds for a type has one of some keys with its value."""
     unread: list[Any] = [_adapter(kind).core_schema]
     while unread:
         part = unread.pop()
         if isinstance(part, dict):
             schema = cast("dict[str, Any]", part)
-            if schema.get(key) == value:
+            if any(schema.get(key) == value for key, value in pairs):
                 return True
             unread += schema.values()
         elif isinstance(part, list | tuple):
