@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from decimal import Decimal
 from fractions import Fraction
 
@@ -58,3 +59,13 @@ def test_extreme_numbers_are_judged(text: str) -> None:
     is_small = "e-" in text
     assert JUDGES[0.5].is_valid(Decimal(text)) is not is_small
     assert JUDGES[0.3].is_valid(Decimal(text)) is text.startswith("0")
+
+
+@pytest.mark.timing
+def test_large_numbers_cost_little_to_judge() -> None:
+    """A message of 1 MB with large numbers keeps a judge busy for less than a second or two."""
+    judge = compiled({"items": {"multipleOf": 0.01}}, {})
+    value = [Decimal("1.1e308")] * 100_000
+    start = time.process_time()
+    assert judge.is_valid(value)
+    assert time.process_time() - start < 3
