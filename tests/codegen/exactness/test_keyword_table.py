@@ -19,7 +19,7 @@ from weenats_codegen.render.models import render_models
 
 _GUIDE: Final = Path(__file__).parents[3] / "schemas" / "README.md"
 _HEAD: Final = "| keywords | for example | Python | enforced by |\n|---|---|---|---|\n"
-_FORMAT_HEAD: Final = "| `format` | Python | enforced by |\n|---|---|---|\n"
+_FORMAT_HEAD: Final = "| format | Python | enforced by |\n|---|---|---|\n"
 _MEMBER_HEAD: Final = "| member | for example | Python |\n|---|---|---|\n"
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
