@@ -92,12 +92,17 @@ def violations_of(error: ValueError, data: bytes = b"") -> list[Violation]:
     count = error.error_count()
     if count > _MAX_FOUND:  # pydantic lists all or none, which takes seconds for a large message
         return [Violation((), "", f"{count} violations, which is too many to list")]
-    found: list[Any] = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
+    found: list[Any] = error.errors(include_url=False, include_input=False)
     try:
         document = from_json(data)
     except ValueError:
-        return [Violation(each["loc"], _keyword(each), _message(each)) for each in found]
-    return [Violation(_path(each, document), _keyword(each), _message(each)) for each in found]
+        listed = [Violation(each["loc"], _keyword(each), _message(each)) for each in found]
+    else:
+        listed = [
+            Violation(_path(each, document), _keyword(each), _message(each)) for each in found
+        ]
+    # Branches of a union may say the same of one place.
+    return list(dict.fromkeys(listed))[:MAX_VIOLATIONS]
 
 
 def not_finite(document: object, path: tuple[str | int, ...] = ()) -> list[Violation]:
