@@ -116,7 +116,7 @@ fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
 
 exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
-	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q -s $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
+	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
 
 mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
 	@$(BIN)/python tests/mutation $(MODULE)
