@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic_core import from_json
 
 from weenats.codec.failures import decode_model
+from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import InternalError
 from weenats.model import Model
@@ -241,7 +242,7 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
 def _invalid(verb: str, payload: bytes, error: InternalError) -> InternalError:
     """Return the error of an invalid reply, with its sender as far as the reply names it."""
     try:
-        reply: object = from_json(payload)
+        reply: object = None if has_many_values(payload) else from_json(payload)
     except ValueError:
         reply = None
     members = cast("dict[str, object]", reply) if isinstance(reply, dict) else {}

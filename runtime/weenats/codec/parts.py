@@ -4,13 +4,13 @@ A part whose type enforces its schema is read in one pass. Of any other part a j
 and what it accepts is then read by the type.
 """
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import reject_constants
+from weenats.codec.json import has_many_values, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
     load,
@@ -19,7 +19,8 @@ from weenats.codec.numbers import (
     with_decimals,
     with_integers,
 )
-from weenats.codec.validators import STRICT
+from weenats.codec.reader import Reader
+from weenats.codec.validators import adapter
 from weenats.codec.violations import (
     NOT_ALLOWED,
     SchemaError,
@@ -99,8 +100,9 @@ class Decoder:
         path: the members of `kind` that lead to the part.
 
     Attributes:
-        read: returns the value of JSON text, or raises ValueError. It is the fastest way, for text
-            in which NaN and infinities were not found, and may refuse 1.0 as an integer.
+        read: returns the value of JSON text, or raises ValueError without saying why. It is the
+            fastest way, for text in which NaN and infinities were not found, and may refuse 1.0 as
+            an integer.
     """
 
     def __init__(
@@ -108,13 +110,10 @@ class Decoder:
     ) -> None:
         self._rules = _Rules(declared, path)
         self._path = path
-        context = DECIMALS if self._rules.has_decimals else None
-        validate = _adapter(kind).validator.validate_json
-        # The configuration of a TypedDict does not reach aliases that refer to themselves.
-        validate = partial(validate, by_name=False, strict=True)
-        self._validate = partial(validate, context=context)
+        self._context = DECIMALS if self._rules.has_decimals else None
+        self._reader = Reader(kind)
         self._kind = kind
-        self.read = self.decode if self._rules.exist else validate
+        self.read = self.decode if self._rules.exist else self._reader.read
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -131,21 +130,28 @@ class Decoder:
             The value.
 
         Raises:
-            SchemaError: the part breaks its JSON Schema.
+            SchemaError: the part breaks its JSON Schema, or something does not have its type and
+                the text has too many values to say what.
             ValidationError: something else does not have its type.
             ValueError: the text is not JSON, or has NaN or an infinity.
         """
-        document = self._rules.check(data, self._path) if self._rules.exist else None
-        try:
-            value = self._validate(data)
-        except ValidationError:
-            integers = with_integers(data)
-            if integers is None:
-                raise
-            value = self._validate(integers)
-        if document is None:
+        if not self._rules.exist:
+            value = self._typed(data)
             reject_constants(data)
+            return value
+        # What its type refuses, too, a judge takes longer to refuse.
+        value = self._typed(data) if has_many_values(data) else None
+        document = self._rules.check(data, self._path)
+        value = self._typed(data) if value is None else value
         return with_decimals(value, document) if self._rules.has_decimals else value
+
+    def _typed(self, data: bytes) -> Any:
+        try:
+            return self._reader.read(data, self._context)
+        except ValueError:
+            integers = with_integers(data)
+        read = self._reader.explain if integers is None else self._reader.decode
+        return read(integers or data, self._context)
 
 
 class Encoder:
@@ -166,12 +172,12 @@ class Encoder:
         is_checked: bool = True,
     ) -> None:
         kind = declared_type(declared)
-        adapter = _adapter(kind)
+        own = adapter(kind)
         self._name = type_name(declared)
         self._model = kind if is_model(kind) else None
         self._rules = _Rules(declared, path)
-        self._validator = adapter.validator
-        self._to_json = adapter.serializer.to_json
+        self._validator = own.validator
+        self._to_json = own.serializer.to_json
         self._warnings: Literal["error"] | bool = is_checked and "error"
         self._kind = kind
 
@@ -246,11 +252,6 @@ class Encoder:
         except (TypeError, ValueError):
             pass  # a value is nothing that JSON has
         return NOT_ALLOWED
-
-
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    has_config = is_model(kind) or hasattr(kind, "__pydantic_config__")
-    return TypeAdapter(kind) if has_config else TypeAdapter(kind, config=STRICT)
 
 
 def _has_decimals(kind: Any) -> bool:
