@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
+_ATTEMPT_SHARE: Final = 0.9
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
@@ -84,8 +85,10 @@ class SteadyClient(Client):
         if self._transport is not None:
             await discard_socket(self._transport)
             self._transport = None
+        # An attempt that ends before `connect_timeout` can say why there is no connection.
+        share = 1 if self._was_connected else _ATTEMPT_SHARE
         dialer = Dialer(
-            self.options["connect_timeout"],
+            self.options["connect_timeout"] * share,
             self.options["reconnect_time_wait"],
             lambda: self.ssl_context,
             tls_first=self.options["tls_handshake_first"],
