@@ -66,6 +66,8 @@ def has_many_values(data: bytes) -> bool:
     Args:
         data: the text.
     """
+    if len(data) <= _MANY:
+        return False
     return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
 
 

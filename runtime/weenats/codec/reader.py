@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import SchemaValidator
 
+from weenats.codec.careful import careful_validator
 from weenats.codec.json import has_many_values
 from weenats.codec.validators import adapter, quiet_validator
 from weenats.codec.violations import SchemaError, Violation
@@ -39,8 +40,7 @@ class Reader:
         Raises:
             ValueError: it is not of the type; the error does not say why.
         """
-        # The configuration of a TypedDict does not reach aliases that refer to themselves.
-        value = self._quiet(data, strict=True, by_name=False, context=context)
+        value = self._value(data, context)
         if value is _INVALID:
             raise ValueError
         return value
@@ -56,7 +56,7 @@ class Reader:
             ValidationError: it is not of the type, or not JSON.
             SchemaError: it is not of the type, and has too many values to list why.
         """
-        value = self._quiet(data, strict=True, by_name=False, context=context)
+        value = self._value(data, context)
         return self.explain(data, context) if value is _INVALID else value
 
     def explain(self, data: bytes, context: Any = None) -> Any:
@@ -73,6 +73,15 @@ class Reader:
         if has_many_values(data):
             raise SchemaError([_TOO_LARGE])
         return self._strict.validate_json(data, strict=True, by_name=False, context=context)
+
+    def _value(self, data: bytes, context: Any) -> Any:
+        validate = self._careful.validate_json if has_many_values(data) else self._quiet
+        # The configuration of a TypedDict does not reach aliases that refer to themselves.
+        return validate(data, strict=True, by_name=False, context=context)
+
+    @cached_property
+    def _careful(self) -> SchemaValidator:
+        return careful_validator(self._kind, _INVALID)
 
     @cached_property
     def _strict(self) -> SchemaValidator:

@@ -14,7 +14,17 @@ from typing_extensions import TypedDict
 from weenats.model import OMIT_NONE, Model
 from weenats.schema.part import is_model
 
-__all__ = ["CLOSED", "STRICT", "UNREAD", "adapter", "quiet_validator", "typed_dict", "validator"]
+__all__ = [
+    "CLOSED",
+    "STRICT",
+    "UNREAD",
+    "adapter",
+    "core_config",
+    "quick",
+    "quiet_validator",
+    "typed_dict",
+    "validator",
+]
 STRICT: Final = ConfigDict(
     strict=True, allow_inf_nan=False, ser_json_inf_nan="constants", hide_input_in_errors=True
 )
@@ -24,6 +34,7 @@ CLOSED: Final = ConfigDict(
 )
 """Refuses members that the model does not have, which are ignored otherwise."""
 
+_ITEMS: Final = ("list", "set", "frozenset", "tuple")
 _FIRST: Final = {
     str: core_schema.str_schema(strict=True),
     bool: core_schema.bool_schema(strict=True),
@@ -87,25 +98,37 @@ def quiet_validator(kind: Any, invalid: object = None) -> SchemaValidator:
         kind: the type.
         invalid: the value for what is not of the type.
     """
-    schema = _quick(adapter(kind).core_schema)
+    schema = quick(adapter(kind).core_schema)
     return SchemaValidator(
         core_schema.with_default_schema(schema, default=invalid, on_error="default"),
-        None if _has_config(kind) else cast("core_schema.CoreConfig", STRICT),
+        core_config(kind),
     )
+
+
+def core_config(kind: Any) -> core_schema.CoreConfig | None:
+    """Return the rules of all messages for a type without rules of its own.
+
+    Args:
+        kind: the type.
+    """
+    return None if _has_config(kind) else cast("core_schema.CoreConfig", STRICT)
 
 
 def _has_config(kind: Any) -> bool:
     return is_model(kind) or hasattr(kind, "__pydantic_config__")
 
 
-def _quick(part: object) -> Any:
+def quick(part: object) -> Any:
     """Return a schema that spends little on what it refuses.
 
     Its literals turn nothing of another type into Python objects, its lists end with the first item
     that is invalid.
+
+    Args:
+        part: the schema, or a part of it.
     """
     if isinstance(part, list):
-        return [_quick(each) for each in cast("list[object]", part)]
+        return [quick(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
         return part
     schema = cast("dict[str, object]", part)
@@ -114,8 +137,9 @@ def _quick(part: object) -> Any:
         for kind, first in _FIRST.items():
             if types == {kind}:
                 return core_schema.chain_schema([first, cast("Any", part)])
-    quick = {name: _quick(each) for name, each in schema.items()}
-    return {**quick, "fail_fast": True} if schema.get("type") == "list" else quick
+    result = {name: quick(each) for name, each in schema.items()}
+    is_collection = any(schema.get("type") == each for each in _ITEMS)  # or a member named `type`
+    return {**result, "fail_fast": True} if is_collection else result
 
 
 def _member(info: FieldInfo, config: ConfigDict) -> Any:
