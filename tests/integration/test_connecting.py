@@ -305,7 +305,7 @@ async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
 async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> None:
     """The error of a server that expects the TLS handshake first names the option."""
     serving = CertificateAuthority(tmp_path).certificate("localhost").serving
-    options = ConnectionOptions(connect_timeout=0.2)
+    options = ConnectionOptions(connect_timeout=1)
     async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
         with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
             await NatsTransport(f"localhost:{proxy.port}", options).connect()
@@ -325,7 +325,7 @@ async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> Non
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
             await NatsTransport(
-                f"127.0.0.1:{port}", ConnectionOptions(connect_timeout=0.1)
+                f"127.0.0.1:{port}", ConnectionOptions(connect_timeout=0.5)
             ).connect()
 
 

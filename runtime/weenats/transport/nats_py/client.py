@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SteadyClient", "end_task", "socket_of"]
 _LOG: Final = LimitedLogger("weenats.transport")
-_ATTEMPT_SHARE: Final = 0.9
 _MAX_SHARES: Final = 3
 """The first handshake may take a third of `connect_timeout`, or more if there are fewer servers."""
 _NOT_NATS: Final = (ValueError, LookupError, TypeError, AttributeError)
@@ -60,6 +59,11 @@ class SteadyClient(Client):
         """Whether further attempts at all given servers fail until the configuration changes."""
         given = [each.failure for each in self._candidates if not each.discovered]
         return all(each is not None and is_final(each) for each in given)
+
+    @property
+    def failures(self) -> list[Exception]:
+        """The exceptions of the last attempts at the servers."""
+        return [each.failure for each in self._candidates if each.failure is not None]
 
     @property
     def _candidates(self) -> list[Candidate]:
@@ -102,10 +106,8 @@ class SteadyClient(Client):
         if self._transport is not None:
             await discard_socket(self._transport)
             self._transport = None
-        # An attempt that ends before `connect_timeout` can say why there is no connection.
-        share = 1 if self._was_connected else _ATTEMPT_SHARE
         dialer = Dialer(
-            self.options["connect_timeout"] * share,
+            self.options["connect_timeout"],
             self.options["reconnect_time_wait"],
             lambda: self.ssl_context,
             tls_first=self.options["tls_handshake_first"],

@@ -101,7 +101,12 @@ class Dialer:
 
         async def open_address(address: str) -> GreetedTcp:
             opened = GreetedTcp()
-            await opened.open(address, port, tls, tls_name, self.timeout)
+            try:
+                await opened.open(address, port, tls, tls_name, self.timeout)
+            except asyncio.CancelledError:
+                # The time limit of all attempts may have passed.
+                server.failure = opened.failure or server.failure
+                raise
             return opened
 
         async def on_failure(error: Exception) -> None:

@@ -35,10 +35,16 @@ _TLS_ALERT: Final = b"\x15\x03"
 
 
 class GreetedTcp(TcpTransport):
-    """A TCP connection."""
+    """A TCP connection.
+
+    Attributes:
+        failure: why there was no greeting until the attempt ended or was cancelled, if it may be
+            that the server expects a TLS handshake.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        self.failure: OSError | None = None
         self._greeting = b""
         self._is_encrypted = False
 
@@ -72,7 +78,9 @@ class GreetedTcp(TcpTransport):
             if tls is not None and _expects_no_tls(error):
                 raise OSError(_NO_TLS_FIRST) from None
             if tls is None and has_connected and _may_expect_tls(error):
-                raise OSError(_NO_GREETING) from None
+                self.failure = OSError(_NO_GREETING)
+            if self.failure is not None and isinstance(error, Exception):
+                raise self.failure from None
             raise
 
     @override
@@ -156,7 +164,10 @@ def _expects_no_tls(error: BaseException) -> bool:
 
 def _may_expect_tls(error: BaseException) -> bool:
     """Return whether an error may be that of a server that waits for a TLS handshake."""
-    return isinstance(error, TimeoutError | nats.errors.UnexpectedEOF | ConnectionResetError)
+    return isinstance(
+        error,
+        TimeoutError | asyncio.CancelledError | nats.errors.UnexpectedEOF | ConnectionResetError,
+    )
 
 
 @asynccontextmanager
