@@ -103,10 +103,9 @@ class Dialer:
             opened = GreetedTcp()
             try:
                 await opened.open(address, port, tls, tls_name, self.timeout)
-            except asyncio.CancelledError:
-                # The time limit of all attempts may have passed.
+            finally:
+                # Not with the exception: this task may be cancelled, when all attempts have ended.
                 server.failure = opened.failure or server.failure
-                raise
             return opened
 
         async def on_failure(error: Exception) -> None:
