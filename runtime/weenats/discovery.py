@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from pydantic_core import from_json
 
 from weenats.codec.failures import decode_model
+from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import InternalError
 from weenats.model import Model
@@ -29,10 +30,15 @@ __all__ = [
 ]
 _QUIET: Final = 0.15
 _MAX_NAME_LENGTH: Final = 50
+_SAME_ID: Final = (
+    "{} {} sent different answers, and ids of instances are unique: all but one of the answers come"
+    " from others"
+)
 ModelT = TypeVar("ModelT", bound=Model)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
 OnInvalid = Callable[[InternalError], None]
-"""Takes the error of a reply that violates ADR-32; the error names its sender and what is wrong."""
+"""Takes the error of a reply that violates ADR-32, and that of an id with which several instances
+answer; the error names the sender and what is wrong."""
 
 
 async def list_instances(
@@ -50,10 +56,11 @@ async def list_instances(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32; such replies are left out.
+        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
+            each id with which different replies came, all of which are listed.
 
     Returns:
-        The instances, sorted by name and id.
+        The instances, sorted by name and id; different answers with one id are all listed.
 
     Example:
         ```python
@@ -86,7 +93,8 @@ async def list_infos(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32; such replies are left out.
+        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
+            each id with which different replies came, all of which are listed.
 
     Returns:
         The descriptions, sorted by name and id.
@@ -115,7 +123,8 @@ async def list_stats(
         service: the name of the service, of any framework; None for all services.
         timeout: the time limit in seconds; it ends earlier when no more replies arrive.
         headers: encoded header lines to send.
-        on_invalid: called for each reply that violates ADR-32; such replies are left out.
+        on_invalid: called for each reply that violates ADR-32, such replies are left out; and for
+            each id with which different replies came, all of which are listed.
 
     Returns:
         The statistics, sorted by name and id.
@@ -227,21 +236,30 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
         quiet=min(_QUIET, timeout),
         accepts=is_answer,
     )
-    found: dict[tuple[str, str], InstanceT] = {}  # an instance that answers twice counts once
+    # An answer that arrives twice counts once. Whoever answers with the id of another instance,
+    # perhaps sooner, does not hide that one.
+    found: dict[tuple[str, str], dict[bytes, InstanceT]] = {}
+    report = on_invalid or _ignore
     for reply in replies:
         try:
             instance = decode_model(model, reply.payload)
-            found.setdefault((instance.name, instance.id), instance)
+            found.setdefault((instance.name, instance.id), {})[reply.payload] = instance
         except InternalError as error:  # a service of another framework that violates ADR-32
-            if on_invalid is not None:
-                on_invalid(_invalid(verb, reply.payload, error))
-    return [found[each] for each in sorted(found)]
+            report(_invalid(verb, reply.payload, error))
+    for (name, instance_id), answers in found.items():
+        if len(answers) > 1:
+            report(InternalError(_SAME_ID.format(name, instance_id)))
+    return [each for key in sorted(found) for each in found[key].values()]
+
+
+def _ignore(_: InternalError) -> None:
+    pass
 
 
 def _invalid(verb: str, payload: bytes, error: InternalError) -> InternalError:
     """Return the error of an invalid reply, with its sender as far as the reply names it."""
     try:
-        reply: object = from_json(payload)
+        reply: object = None if has_many_values(payload) else from_json(payload)
     except ValueError:
         reply = None
     members = cast("dict[str, object]", reply) if isinstance(reply, dict) else {}

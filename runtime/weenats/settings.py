@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, Self
 
@@ -18,6 +17,7 @@ from weenats.telemetry import TelemetrySettings
 from weenats.transport import ConnectionOptions
 from weenats.transport.credentials import is_secret
 from weenats.transport.servers import check_servers
+from weenats.transport.tls_files import TlsFiles
 
 try:
     from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -98,7 +98,8 @@ class EnvironmentSettings(BaseSettings):
         tls_ca: the path of a file with the certificates that servers must be signed by; servers
             without TLS are refused.
         tls_cert: the path of the certificate that the service shows to servers.
-        tls_key: the path of the key of `tls_cert`.
+        tls_key: the path of the key of `tls_cert`. These files are read again for an attempt to
+            connect when they have changed.
         jwks_uri: the URL of the keys of the issuer of callers' tokens; without it callers are not
             authenticated.
         issuer: the required issuer of tokens; requires `jwks_uri`.
@@ -295,19 +296,17 @@ class EnvironmentSettings(BaseSettings):
             reasons = "; ".join(each["msg"] for each in error.errors(include_input=False))
         raise SettingsError(f"{self._variable('jwks_uri')}: {reasons}")
 
-    def _tls(self) -> ssl.SSLContext | None:
+    def _tls(self) -> TlsFiles | None:
         if self.tls_ca is None and self.tls_cert is None:
             return None
         name = "tls_ca"
         try:
-            context = ssl.create_default_context(cafile=self.tls_ca)
-            if self.tls_cert is not None:
-                name = "tls_cert"
-                context.load_cert_chain(self.tls_cert, self.tls_key)
+            TlsFiles(self.tls_ca, None, None)
+            name = "tls_cert"
+            return TlsFiles(self.tls_ca, self.tls_cert, self.tls_key)
         except OSError as error:
             reason = error.strerror or "it cannot be read"
-            raise SettingsError(f"{self._variable(name)}: {reason}") from None
-        return context
+        raise SettingsError(f"{self._variable(name)}: {reason}")
 
     @classmethod
     def _variable(cls, name: str) -> str:

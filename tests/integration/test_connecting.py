@@ -302,6 +302,33 @@ async def test_ordinary_server_does_not_answer_tls_first(nats_url: str) -> None:
         await NatsTransport(nats_url, options).connect()
 
 
+async def test_tls_first_server_is_explained(nats_url: str, tmp_path: Path) -> None:
+    """The error of a server that expects the TLS handshake first names the option."""
+    serving = CertificateAuthority(tmp_path).certificate("localhost").serving
+    options = ConnectionOptions(connect_timeout=1)
+    async with TcpProxy(int(nats_url.rpartition(":")[2]), tls=serving) as proxy:
+        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
+            await NatsTransport(f"localhost:{proxy.port}", options).connect()
+
+
+@pytest.mark.parametrize(
+    "last_words", [b"", b"\x15\x03\x01\x00\x02\x02\x28"], ids=["none", "alert"]
+)
+async def test_impatient_tls_first_server_is_explained(last_words: bytes) -> None:
+    """So does the error of one that ends the connection, with a TLS alert or without."""
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(last_words)
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UnavailableError, match="connect with tls_handshake_first=True"):
+            await NatsTransport(
+                f"127.0.0.1:{port}", ConnectionOptions(connect_timeout=0.5)
+            ).connect()
+
+
 async def test_websocket_connection_survives_a_restart(hanging: HangingServers) -> None:
     """A connection over ws:// works, reconnects, and is not delayed by a server that hangs."""
     (port,) = free_ports(1)

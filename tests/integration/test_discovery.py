@@ -10,7 +10,7 @@ import pytest
 
 from testkit.probe import CONTRACT, Outcome, Probe, ProbeClient, Run
 from testkit.waiting import LIMIT
-from testkit.wire import assert_valid
+from testkit.wire import assert_valid, dump
 from weenats import (
     InternalError,
     NatsServiceBuilder,
@@ -175,3 +175,32 @@ async def test_invalid_instance_id_is_rejected(client: ProbeClient, instance_id:
     """An instance id that is not a valid subject token is rejected before it is sent."""
     with pytest.raises(SubjectError):
         await client.get_service_info(instance_id)
+
+
+PONG = {
+    "type": "io.nats.micro.v1.ping_response",
+    "name": "twin",
+    "id": "t-1",
+    "metadata": {},
+}
+
+
+async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) -> None:
+    """Different answers with one id are all listed, and reported; equal ones count once."""
+    reported: list[InternalError] = []
+    answers = [dump({**PONG, "version": version}) for version in ("6.6.6", "1.0.0", "1.0.0")]
+
+    async def impersonate(message: Any) -> None:
+        for each in answers:
+            await raw.publish(message.reply, each)
+
+    await raw.subscribe("$SRV.PING.twin", cb=impersonate)
+    await raw.flush()
+    await raw.flush()
+    transport = NatsTransport(nats_url)
+    found = await list_instances(transport, "twin", timeout=5, on_invalid=reported.append)
+    await transport.close()
+    assert [(each.id, each.version) for each in found] == [("t-1", "6.6.6"), ("t-1", "1.0.0")]
+    assert [each.message.partition(",")[0] for each in reported] == [
+        "twin t-1 sent different answers"
+    ]

@@ -80,7 +80,8 @@ def test_certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Certificates give a TLS context; files that cannot be used are named by their variable."""
     pem = str(self_signed(tmp_path, "127.0.0.1").pem)
     monkeypatch.setenv("WEENATS_TLS_CA", pem)
-    assert isinstance(EnvironmentSettings().connection().tls, ssl.SSLContext)
+    tls: Any = EnvironmentSettings().connection().tls
+    assert isinstance(tls(), ssl.SSLContext)
     (tmp_path / "empty").touch()
     monkeypatch.setenv("WEENATS_TLS_CERT", str(tmp_path / "empty"))
     monkeypatch.setenv("WEENATS_TLS_KEY", str(tmp_path / "empty"))

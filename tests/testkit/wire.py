@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
 from testkit.paths import SCHEMAS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NESTED: Final = b"[" + b",".join([b"[" * 90 + b"]" * 90] * 500) + b"]"
+"""JSON text that would become 45,000 lists."""
 METADATA: Final = {
     "messageId": "01JD8Q3X7B9Z6M0N4R5S8T2VWY",
     "timestamp": "2026-03-01T09:30:00.125Z",
@@ -65,3 +72,11 @@ def load_valid(name: str, data: bytes) -> Any:
     value = load_strict(data)
     _validator(name).validate(value)
     return value
+
+
+@contextmanager
+def no_objects() -> Iterator[None]:
+    """Assert that the block does not create tens of thousands of objects."""
+    before = gc.get_stats()[0]["collections"]
+    yield
+    assert gc.get_stats()[0]["collections"] <= before + 5  # of 45,000 lists, it were 60

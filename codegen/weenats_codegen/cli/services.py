@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeVar
 
 from weenats.discovery import list_infos, list_instances, list_stats
 from weenats.protocol.messages import (
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from weenats_codegen.cli.errors import CliError
+
+ReplyT = TypeVar("ReplyT", PingResponse, InfoResponse, StatsResponse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +87,14 @@ async def find_instances(
 def _joined(
     pings: Sequence[PingResponse], infos: Sequence[InfoResponse], stats: Sequence[StatsResponse]
 ) -> list[Instance]:
-    described = {(each.name, each.id): each for each in infos}
-    counted = {(each.name, each.id): each for each in stats}
-    replies: list[PingResponse | InfoResponse | StatsResponse] = [*stats, *infos, *pings]
-    identities = {(each.name, each.id): each for each in replies}
-    found = [
-        Instance(identity, described.get(key), counted.get(key))
-        for key, identity in sorted(identities.items())
-    ]
+    greeted, described, counted = _by_instance(pings), _by_instance(infos), _by_instance(stats)
+    found: list[Instance] = []
+    for key in sorted({*greeted, *described, *counted}):
+        # Usually one of each. Other parties may answer with the id of an instance.
+        replies = zip_longest(greeted.get(key, ()), described.get(key, ()), counted.get(key, ()))
+        for ping, info, statistics in replies:
+            identity = ping or info or statistics
+            found.append(Instance(identity, info, statistics))
     for each in found:
         silent = [
             verb for verb, reply in (("INFO", each.info), ("STATS", each.stats)) if reply is None
@@ -99,6 +102,13 @@ def _joined(
         if silent:
             name = f"{each.identity.name} {each.identity.id}"
             warn(f"{name} does not answer: no valid reply to {' and '.join(silent)}")
+    return found
+
+
+def _by_instance(replies: Sequence[ReplyT]) -> dict[tuple[str, str], list[ReplyT]]:
+    found: dict[tuple[str, str], list[ReplyT]] = {}
+    for each in replies:
+        found.setdefault((each.name, each.id), []).append(each)
     return found
 
 

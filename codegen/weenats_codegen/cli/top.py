@@ -41,7 +41,8 @@ class Poll:
     """The statistics of all instances, and when they were requested, on the monotonic clock."""
 
     time: float
-    answers: dict[tuple[str, str], StatsResponse]
+    answers: dict[tuple[str, str], list[StatsResponse]]
+    """By name and id. Of several answers with one id, all but one come from other parties."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,10 @@ async def poll(
     """Request the statistics of all instances."""
     time = monotonic()
     answers = await list_stats(transport, service, on_invalid=on_invalid)
-    return Poll(time, {(each.name, each.id): each for each in answers})
+    found: dict[tuple[str, str], list[StatsResponse]] = {}
+    for each in answers:
+        found.setdefault((each.name, each.id), []).append(each)
+    return Poll(time, found)
 
 
 def measure(now: Poll, before: Poll | None) -> list[Measurement]:
@@ -131,7 +135,7 @@ def measure(now: Poll, before: Poll | None) -> list[Measurement]:
         now: The last poll.
         before: The poll before it; without one, rates are those that the instances report.
     """
-    return [_measurement(stats, now, before) for stats in now.answers.values()]
+    return [_measurement(stats, now, before) for same in now.answers.values() for stats in same]
 
 
 def _measurement(stats: StatsResponse, now: Poll, before: Poll | None) -> Measurement:
@@ -173,9 +177,13 @@ def _rates(
     stats: StatsResponse, now: Poll, before: Poll | None
 ) -> tuple[float | None, float | None]:
     """Return requests and errors per second; None if they cannot be compared."""
-    earlier = before and before.answers.get((stats.name, stats.id))
-    if not before or not earlier or now.time <= before.time:
+    if before is None or now.time <= before.time:
         return None, None
+    key = stats.name, stats.id
+    former = before.answers.get(key, [])
+    if len(former) != 1 or len(now.answers[key]) != 1:
+        return None, None
+    (earlier,) = former
     elapsed = now.time - before.time
     requests = sum(each.num_requests for each in stats.endpoints)
     errors = sum(each.num_errors for each in stats.endpoints)

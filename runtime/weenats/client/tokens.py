@@ -76,7 +76,8 @@ class CachedToken:
     Args:
         provider: returns a new token, sync or async. A token with an `exp` claim is replaced 30
             seconds before it expires, or after four fifths of its lifetime if that is later. A
-            token without `exp` is kept until a service refuses it.
+            token without `exp` is kept until a service refuses it, one that has expired already,
+            by the clock of this machine, for a second.
         clock: returns seconds since the epoch.
 
     Example:
@@ -159,8 +160,10 @@ class CachedToken:
     async def _fetch(self) -> str:
         token = await ask(self._provider)
         expires_at = expiry(token)
-        margin = min(_REFRESH_BEFORE, (expires_at - self._clock()) * _REFRESH_SHARE)
-        self._fresh_until = expires_at - margin
+        now = self._clock()
+        margin = min(_REFRESH_BEFORE, (expires_at - now) * _REFRESH_SHARE)
+        # By a clock that is wrong, every token may have expired.
+        self._fresh_until = expires_at - margin if expires_at > now else now + _RENEW_INTERVAL
         self._token = token
         return token
 

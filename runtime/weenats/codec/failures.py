@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from weenats.codec.json import dump_any
 from weenats.codec.metadata import reply_metadata
 from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.reader import Reader
 from weenats.codec.validators import typed_dict
-from weenats.codec.violations import breach
+from weenats.codec.violations import SchemaError, breach
 from weenats.context import MessageContext
 from weenats.errors import Code, ServiceError
 from weenats.model import Model
@@ -148,7 +149,13 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
         InternalError: the message is not valid.
     """
     try:
+        _reader(model).decode(data)
         return model.model_validate_json(data, by_name=False)
-    except ValidationError as error:
+    except (SchemaError, ValidationError) as error:
         failure = breach(f"the message is not a valid {model.__name__}", error, data)
     raise failure  # outside of `except`, as in `operations`
+
+
+@cache
+def _reader(model: type[Model]) -> Reader:
+    return Reader(typed_dict(model))  # within a model, the rules of quiet validators do not hold

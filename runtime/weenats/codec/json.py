@@ -7,7 +7,14 @@ from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
-__all__ = ["dump_any", "has_constants", "has_overflow", "quoted", "reject_constants"]
+__all__ = [
+    "dump_any",
+    "has_constants",
+    "has_many_values",
+    "has_overflow",
+    "quoted",
+    "reject_constants",
+]
 _I: Final = ord("I")
 _N: Final = ord("N")
 # The largest float has 309 digits: a larger number has an exponent of three digits, or many digits.
@@ -17,6 +24,7 @@ _DIGITS: Final = b"0" * 200
 _LARGE: Final = re.compile(
     rb"(?<![^\[:,\s])-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}"
 )
+_MANY: Final = 10_000
 
 
 def dump_any(value: Any) -> bytes:
@@ -76,6 +84,19 @@ def has_overflow(data: bytes) -> bool:
     plain = data.translate(_PLAIN, b"+")
     may_have = _EXPONENT in plain or _DIGITS in plain
     return may_have and _LARGE.search(data) is not None
+
+
+def has_many_values(data: bytes) -> bool:
+    """Return whether JSON text may have so many values that objects of them take long to create.
+
+    Ten thousand take some milliseconds, a million some tenths of a second.
+
+    Args:
+        data: the text.
+    """
+    if len(data) <= _MANY:
+        return False
+    return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
 
 
 def _reject(text: str) -> Any:

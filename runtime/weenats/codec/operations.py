@@ -4,11 +4,11 @@ Errors are raised outside of `except`: an exception keeps the one that is being 
 context, and those of pydantic have the values of the message.
 """
 
-from functools import cache, cached_property
+from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Final, NotRequired, cast
 
-from pydantic import ValidationError
+from pydantic import ValidationError, with_config
 from pydantic_core import to_json
 from typing_extensions import TypedDict
 
@@ -17,11 +17,11 @@ from weenats.codec.json import has_constants
 from weenats.codec.keys import aggregate_type, key_codec
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.reader import Reader
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
-from weenats.codec.validators import CLOSED, UNREAD, quiet_validator, typed_dict, validator
+from weenats.codec.validators import CLOSED, STRICT, UNREAD, quiet_validator, typed_dict
 from weenats.codec.violations import (
     SchemaError,
-    Violation,
     breach,
     invalid,
     reason,
@@ -40,12 +40,10 @@ __all__ = [
     "ReceivedResponse",
     "operation_codec",
 ]
-_MAX_LISTED: Final = 16 * 1024
-"""The size of an invalid envelope, in bytes, above which it is not read again to list why."""
-_TOO_LARGE: Final = Violation((), "", "the request is too large to say where it is invalid")
 _METADATA_MEMBER: Final = NotRequired[typed_dict(messages.MessageMetadata, context=UNREAD)]
 
 
+@with_config(STRICT)
 class _ReplyMetadata(TypedDict):
     metadata: NotRequired[messages.MessageMetadata]
 
@@ -88,8 +86,7 @@ class OperationCodec:
         self._keys = key_codec(aggregate)
         payload = operation.payload
         members["metadata"] = _METADATA_MEMBER
-        self._envelope_type = typed_dict(request, **members, **{self._member: None})
-        self._envelope = quiet_validator(self._envelope_type)
+        self._envelope = Reader(typed_dict(request, **members, **{self._member: None}))
         whole = {self._member: declared_type(payload)} if self._has_payload else {}
         self._request = Decoder(
             typed_dict(request, aggregateId=None, metadata=None, **whole),
@@ -233,12 +230,15 @@ class OperationCodec:
             ServiceError: the error in the reply; errors of the contract as their own class.
             InternalError: the reply is not valid.
         """
+        found: SchemaError | None = None
         try:
             success = self._success.read(data)
+        except SchemaError as error:
+            success, found = None, error
         except ValueError:
             success = None
         if success is None or has_constants(data):
-            return self._odd_response(data)
+            return self._odd_response(data, found)
         return self._received(success, data)
 
     def decode_failure(self, data: bytes, not_success: ValueError | None = None) -> ServiceError:
@@ -253,23 +253,32 @@ class OperationCodec:
             The error in the reply; InternalError when the reply is not valid.
         """
         try:
-            failure = _FAILURE.validate_json(data, by_name=False)
-        except ValidationError as error:
+            failure = _FAILURE.decode(data)
+        except (SchemaError, ValidationError) as error:
             text = f"the reply of {self.operation.subject} breaks the contract"
             return breach(text, not_success or error, data)
-        body: messages.ErrorBody = failure.error
+        body: dict[str, Any] = failure["error"]
         declared = self._declared(body, data)
-        received = declared or CLASS_OF_CODE[body.code](body.message, details=body.details)
+        canonical = CLASS_OF_CODE[body["code"]]
+        received = declared or canonical(body["message"], details=body.get("details"))
         received.remote = True
         return received
 
-    def _odd_response(self, data: bytes) -> Response:
+    def _odd_response(self, data: bytes, found: SchemaError | None) -> Response:
         """Decode a reply that is not a success whose numbers are written as usual.
+
+        Args:
+            data: the bytes of the reply.
+            found: what is wrong with it as that of a success, None if that is not known.
 
         Raises:
             ServiceError: as `decode_response`.
         """
-        if not data.startswith(_FAILURE_HEAD):
+        if data.startswith(_FAILURE_HEAD):
+            failure = self.decode_failure(data)
+        elif found is not None:
+            failure = self.decode_failure(data, found)
+        else:
             try:
                 return self._received(self._success.decode(data), data)
             except (SchemaError, ValidationError) as error:
@@ -277,8 +286,6 @@ class OperationCodec:
             except ValueError as error:
                 subject = self.operation.subject
                 failure = InternalError(f"the reply of {subject} is not valid JSON: {error}")
-        else:
-            failure = self.decode_failure(data)
         raise failure
 
     def _received(self, success: dict[str, Any], data: bytes) -> Response:
@@ -292,21 +299,13 @@ class OperationCodec:
             InvalidArgumentError: it is invalid.
         """
         try:
-            envelope = self._envelope.validate_json(data, by_name=False)
-            if envelope is None and len(data) <= _MAX_LISTED:
-                self._strict_envelope.validate_json(data, by_name=False)
-        except ValidationError as error:
+            envelope = self._envelope.decode(data)
+        except (SchemaError, ValidationError) as error:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         else:
-            if envelope is not None:
-                key = envelope["aggregateId"]["key"] if self._has_key else ""
-                return Request(key, envelope.get("metadata"), self._read, data, None)
-            failure = invalid(INVALID_ENVELOPE, [_TOO_LARGE])
+            key = envelope["aggregateId"]["key"] if self._has_key else ""
+            return Request(key, envelope.get("metadata"), self._read, data, None)
         raise failure
-
-    @cached_property
-    def _strict_envelope(self) -> Any:
-        return validator(self._envelope_type)
 
     def _read(self, key: str, data: bytes, place: slice | None) -> object:
         """Check the key of a request, and return its payload.
@@ -324,23 +323,28 @@ class OperationCodec:
         Raises:
             InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
         """
+        text = f"the payload of {self.operation.name} breaks the contract"
         if place is not None and not has_constants(part := data[place]):
             if not self._has_payload and not part:
                 return None
+            found = None
             try:
                 payload: object = self._payload.read(part)
+            except SchemaError as error:
+                found = [each._replace(path=(self._member, *each.path)) for each in error.found]
             except ValueError:
                 pass  # the whole request shows what is wrong, and where
             else:
                 return payload
-        text = f"the payload of {self.operation.name} breaks the contract"
+            if found is not None:
+                raise invalid(text, found)
         try:
             request = self._request.decode(data)
         except (SchemaError, ValidationError) as error:
             failure = invalid(text, violations_of(error, data))
         except ValueError as error:
-            found = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(NOT_JSON, details={"violations": found})
+            listed = [each.as_dict() for each in violations_of(error)]
+            failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})
         else:
             return request[self._member] if self._has_payload else None
         raise failure
@@ -356,20 +360,20 @@ class OperationCodec:
             entity.revision,
         )
 
-    def _declared(self, body: messages.ErrorBody, data: bytes) -> ServiceError | None:
+    def _declared(self, body: dict[str, Any], data: bytes) -> ServiceError | None:
         """Return the error of the contract that a reply names, None when there is none."""
-        name = None if body.details is None else body.details.get("error")
-        declared = self._errors.get(str(name))
-        if declared is None or declared.code.value != body.code:
+        name: object = body.get("details", {}).get("error")
+        declared = self._errors.get(name) if isinstance(name, str) else None
+        if declared is None or declared.code.value != body["code"]:
             return None
         details_type: Any = declared.details_type
         if details_type is None:
-            return declared(body.message)
+            return declared(body["message"])
         try:
             failure = details_decoder(details_type).decode(data)
         except ValueError:
             return None
-        return declared(body.message, details=failure["error"]["details"]["data"])
+        return declared(body["message"], details=failure["error"]["details"]["data"])
 
 
 @cache
@@ -406,8 +410,8 @@ class ReceivedResponse(Response):
             InternalError: the metadata is not valid.
         """
         try:
-            reply = _REPLY_METADATA.validate_json(self._data, by_name=False)
-        except ValidationError as error:
+            reply = _REPLY_METADATA.decode(self._data)
+        except (SchemaError, ValidationError) as error:
             failure = breach("the metadata of the reply is invalid", error, self._data)
         else:
             metadata: messages.MessageMetadata | None = reply.get("metadata")
@@ -415,8 +419,8 @@ class ReceivedResponse(Response):
         raise failure
 
 
-_FAILURE: Final = messages.Failure.__pydantic_validator__
-_REPLY_METADATA: Final = validator(_ReplyMetadata)
+_FAILURE: Final = Reader(typed_dict(messages.Failure))
+_REPLY_METADATA: Final = Reader(_ReplyMetadata)
 _FAILURE_HEAD: Final = b'{"success":false'
 # No unknown members, whose values would have to be searched for NaN.
 _METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))

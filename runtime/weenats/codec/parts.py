@@ -4,13 +4,13 @@ A part whose type enforces its schema is read in one pass. Of any other part a j
 and what it accepts is then read by the type.
 """
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Final, Literal, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import has_overflow, reject_constants
+from weenats.codec.json import has_many_values, has_overflow, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
     load,
@@ -19,7 +19,8 @@ from weenats.codec.numbers import (
     with_decimals,
     with_integers,
 )
-from weenats.codec.validators import STRICT
+from weenats.codec.reader import Reader
+from weenats.codec.validators import adapter
 from weenats.codec.violations import (
     NOT_ALLOWED,
     SchemaError,
@@ -103,8 +104,9 @@ class Decoder:
         path: the members of `kind` that lead to the part.
 
     Attributes:
-        read: returns the value of JSON text, or raises ValueError. It is the fastest way, for text
-            in which NaN and infinities were not found, and may refuse 1.0 as an integer.
+        read: returns the value of JSON text, or raises ValueError without saying why. It is the
+            fastest way, for text in which NaN and infinities were not found, and may refuse 1.0 as
+            an integer.
     """
 
     def __init__(
@@ -112,17 +114,14 @@ class Decoder:
     ) -> None:
         self._rules = _Rules(declared, path)
         self._path = path
-        context = DECIMALS if self._rules.has_decimals else None
-        validate = _adapter(kind).validator.validate_json
-        # The configuration of a TypedDict does not reach aliases that refer to themselves.
-        validate = partial(validate, by_name=False, strict=True)
-        self._validate = partial(validate, context=context)
+        self._context = DECIMALS if self._rules.has_decimals else None
+        self._reader = Reader(kind)
         self._kind = kind
         self._holds_any = not self._rules.exist and _holds_any(declared_type(declared))
         if self._rules.exist:
             self.read = self.decode
         else:
-            self.read = self._read_any if self._holds_any else validate
+            self.read = self._read_any if self._holds_any else self._reader.read
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -139,33 +138,31 @@ class Decoder:
             The value.
 
         Raises:
-            SchemaError: the part breaks its JSON Schema.
+            SchemaError: the part breaks its JSON Schema, or something does not have its type and
+                the text has too many values to say what.
             ValidationError: something else does not have its type.
             ValueError: the text is not JSON, or has NaN or an infinity.
         """
-        document = self._rules.check(data, self._path) if self._rules.exist else None
-        try:
-            value = self._validate(data)
-        except ValidationError:
-            integers = with_integers(data)
-            if integers is None:
-                self._check_range(data)
-                raise
-            value = self._validate(integers)
-        if document is None:
+        if not self._rules.exist:
+            value = self._typed(data)
             reject_constants(data)
             self._check_range(data)
+            return value
+        # What its type refuses, too, a judge takes longer to refuse.
+        value = self._typed(data) if has_many_values(data) else None
+        document = self._rules.check(data, self._path)
+        value = self._typed(data) if value is None else value
         if not self._rules.has_decimals:
             return value
         try:
             return with_decimals(value, document)
         except OverflowError:
-            plain = _adapter(self._kind).serializer.to_python(value, by_alias=True)
+            plain = adapter(self._kind).serializer.to_python(value, by_alias=True)
         return self._reject_infinities(plain)
 
     def _read_any(self, data: bytes) -> Any:
         """Decode JSON text by a type that takes any values in some place."""
-        return self.decode(data) if has_overflow(data) else self._validate(data)
+        return self.decode(data) if has_overflow(data) else self._reader.read(data)
 
     def _check_range(self, data: bytes) -> None:
         if self._holds_any and has_overflow(data):
@@ -175,6 +172,16 @@ class Decoder:
         """Report the numbers of the part that are too large for a float."""
         if found := not_finite(document, self._path):
             raise SchemaError(found)
+
+    def _typed(self, data: bytes) -> Any:
+        try:
+            return self._reader.read(data, self._context)
+        except ValueError:
+            integers = with_integers(data)
+        if integers is None:
+            self._check_range(data)
+        read = self._reader.explain if integers is None else self._reader.decode
+        return read(integers or data, self._context)
 
 
 class Encoder:
@@ -195,12 +202,12 @@ class Encoder:
         is_checked: bool = True,
     ) -> None:
         kind = declared_type(declared)
-        adapter = _adapter(kind)
+        own = adapter(kind)
         self._name = type_name(declared)
         self._model = kind if is_model(kind) else None
         self._rules = _Rules(declared, path)
-        self._validator = adapter.validator
-        self._to_json = adapter.serializer.to_json
+        self._validator = own.validator
+        self._to_json = own.serializer.to_json
         self._warnings: Literal["error"] | bool = is_checked and "error"
         self._kind = kind
 
@@ -277,11 +284,6 @@ class Encoder:
         return NOT_ALLOWED
 
 
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    has_config = is_model(kind) or hasattr(kind, "__pydantic_config__")
-    return TypeAdapter(kind) if has_config else TypeAdapter(kind, config=STRICT)
-
-
 def _part(document: Any, path: tuple[str, ...]) -> Any:
     """Return the part of a document that some members lead to, _ABSENT if one is missing."""
     for name in path:
@@ -298,7 +300,7 @@ def _holds_any(kind: Any) -> bool:
 
 def _has(kind: Any, *pairs: tuple[str, str]) -> bool:
     """Return whether what pydantic builds for a type has one of some keys with its value."""
-    unread: list[Any] = [_adapter(kind).core_schema]
+    unread: list[Any] = [adapter(kind).core_schema]
     while unread:
         part = unread.pop()
         if isinstance(part, dict):

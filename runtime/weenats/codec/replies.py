@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from pydantic_core import from_json
 
+from weenats.codec.json import has_many_values
 from weenats.errors import (
     CLASS_OF_CODE,
     AbortedError,
@@ -36,7 +37,7 @@ def is_reply(delivery: Delivery) -> bool:
         return True
     if b'"success"' not in payload:
         return False
-    document = _object_in(payload)
+    document = None if has_many_values(payload) else _object_in(payload)
     return document is None or "success" in document
 
 
@@ -55,7 +56,7 @@ def is_acknowledgement(payload: bytes) -> bool:
     Args:
         payload: the payload of the message.
     """
-    if b'"stream"' not in payload or b'"seq"' not in payload:
+    if b'"stream"' not in payload or b'"seq"' not in payload or has_many_values(payload):
         return False
     document = _object_in(payload)
     return document is not None and {"stream", "seq"} <= document.keys()

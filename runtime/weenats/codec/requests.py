@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import JsonValue, TypeAdapter, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from weenats.codec.json import has_constants, has_overflow, reject_constants
-from weenats.codec.validators import STRICT, typed_dict, validator
-from weenats.codec.violations import invalid, not_finite, violations_of
+from weenats.codec.reader import Reader
+from weenats.codec.validators import typed_dict
+from weenats.codec.violations import SchemaError, invalid, not_finite, violations_of
 from weenats.context import received_context
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
@@ -23,8 +24,8 @@ NOT_JSON: Final = "the request is not valid JSON"
 METADATA_HEAD: Final = b',"metadata":'
 _CONTEXT_HEAD: Final = b',"context":'
 _TOKEN_HEAD: Final = b',"authentication":'
-_CONTEXT: Final = TypeAdapter(dict[str, Any], config=STRICT).validator
-_METADATA: Final = validator(typed_dict(messages.CommandRequest, aggregateId=None, command=None))
+_CONTEXT: Final = Reader(dict[str, Any])
+_METADATA: Final = Reader(typed_dict(messages.CommandRequest, aggregateId=None, command=None))
 
 
 class Request:
@@ -77,14 +78,14 @@ class Request:
         part = b"" if self._place is None else self._context_part(self._place)
         if part and not has_constants(part) and not has_overflow(part):
             try:
-                return MappingProxyType(_CONTEXT.validate_json(part))
-            except ValidationError:
+                return MappingProxyType(_CONTEXT.read(part))
+            except ValueError:
                 pass  # it is elsewhere, or the whole request shows what is wrong, and where
         failure: ServiceError
         try:
             reject_constants(self._data)
-            envelope = _METADATA.validate_json(self._data, by_name=False)
-        except ValidationError as error:
+            envelope = _METADATA.decode(self._data)
+        except (SchemaError, ValidationError) as error:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         except ValueError as error:
             listed = [each.as_dict() for each in violations_of(error)]

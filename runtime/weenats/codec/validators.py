@@ -12,8 +12,19 @@ from pydantic_core import SchemaValidator, core_schema
 from typing_extensions import TypedDict
 
 from weenats.model import OMIT_NONE, Model
+from weenats.schema.part import is_model
 
-__all__ = ["CLOSED", "STRICT", "UNREAD", "quiet_validator", "typed_dict", "validator"]
+__all__ = [
+    "CLOSED",
+    "STRICT",
+    "UNREAD",
+    "adapter",
+    "core_config",
+    "quick",
+    "quiet_validator",
+    "typed_dict",
+    "validator",
+]
 STRICT: Final = ConfigDict(
     strict=True, allow_inf_nan=False, ser_json_inf_nan="constants", hide_input_in_errors=True
 )
@@ -22,6 +33,12 @@ CLOSED: Final = ConfigDict(
     strict=True, allow_inf_nan=False, hide_input_in_errors=True, extra="forbid"
 )
 """Refuses members that the model does not have, which are ignored otherwise."""
+
+_ITEMS: Final = ("list", "set", "frozenset", "tuple")
+_FIRST: Final = {
+    str: core_schema.str_schema(strict=True),
+    bool: core_schema.bool_schema(strict=True),
+}
 
 
 @with_config(STRICT)
@@ -53,6 +70,15 @@ def typed_dict(model: type[Model], config: ConfigDict = STRICT, /, **members: An
     return with_config(config)(TypedDict(model.__name__, fields))  # type: ignore[operator]
 
 
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the adapter of a type, with the rules of all messages.
+
+    Args:
+        kind: the type.
+    """
+    return TypeAdapter(kind) if _has_config(kind) else TypeAdapter(kind, config=STRICT)
+
+
 def validator(kind: Any) -> Any:
     """Return the validator of a type, for `validate_json`.
 
@@ -62,32 +88,58 @@ def validator(kind: Any) -> Any:
     return TypeAdapter(kind).validator
 
 
-def quiet_validator(kind: Any) -> SchemaValidator:
-    """Return a validator that returns None for JSON that is not of its type.
+def quiet_validator(kind: Any, invalid: object = None) -> SchemaValidator:
+    """Return a validator that returns one value for all JSON that is not of its type.
 
     An error of pydantic holds what it is about as Python objects, which take a hundred times as
     long to create as the JSON takes to read.
 
     Args:
         kind: the type.
+        invalid: the value for what is not of the type.
     """
-    schema = _text_first(TypeAdapter(kind).core_schema)
+    schema = quick(adapter(kind).core_schema)
     return SchemaValidator(
-        core_schema.with_default_schema(schema, default=None, on_error="default")
+        core_schema.with_default_schema(schema, default=invalid, on_error="default"),
+        core_config(kind),
     )
 
 
-def _text_first(part: object) -> Any:
-    """Return a schema whose literals that are texts turn nothing else into Python objects."""
+def core_config(kind: Any) -> core_schema.CoreConfig | None:
+    """Return the rules of all messages for a type without rules of its own.
+
+    Args:
+        kind: the type.
+    """
+    return None if _has_config(kind) else cast("core_schema.CoreConfig", STRICT)
+
+
+def _has_config(kind: Any) -> bool:
+    return is_model(kind) or hasattr(kind, "__pydantic_config__")
+
+
+def quick(part: object) -> Any:
+    """Return a schema that spends little on what it refuses.
+
+    Its literals turn nothing of another type into Python objects, its lists end with the first item
+    that is invalid.
+
+    Args:
+        part: the schema, or a part of it.
+    """
     if isinstance(part, list):
-        return [_text_first(each) for each in cast("list[object]", part)]
+        return [quick(each) for each in cast("list[object]", part)]
     if not isinstance(part, dict):
         return part
     schema = cast("dict[str, object]", part)
-    expected = cast("list[object]", schema.get("expected"))
-    if schema.get("type") == "literal" and all(isinstance(each, str) for each in expected):
-        return core_schema.chain_schema([core_schema.str_schema(strict=True), cast("Any", part)])
-    return {name: _text_first(each) for name, each in schema.items()}
+    if schema.get("type") == "literal":
+        types = set(map(type, cast("list[object]", schema["expected"])))
+        for kind, first in _FIRST.items():
+            if types == {kind}:
+                return core_schema.chain_schema([first, cast("Any", part)])
+    result = {name: quick(each) for name, each in schema.items()}
+    is_collection = any(schema.get("type") == each for each in _ITEMS)  # or a member named `type`
+    return {**result, "fail_fast": True} if is_collection else result
 
 
 def _member(info: FieldInfo, config: ConfigDict) -> Any:

@@ -7,7 +7,7 @@ import math
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from weenats.errors import RETRY_AFTER, ResourceExhaustedError, UnauthenticatedError
+from weenats.errors import RETRY_AFTER, InternalError, ResourceExhaustedError, UnauthenticatedError
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class RateLimitInterceptor:
         self._extract = settings.key_extractor
         self._rejects = settings.on_missing_principal == "reject"
         self._buckets = [] if self._is_keyed else [each.bucket(_SHARED) for each in limiters]
+        self._refused_kinds: set[str] = set()
         self.refused = 0
         """How many requests it has refused."""
 
@@ -57,7 +58,8 @@ class RateLimitInterceptor:
             ResourceExhaustedError: the request is above a limit; `retryAfter` in its details is
                 the time in milliseconds after which it would pass.
             UnauthenticatedError: the request has no key, and the settings reject such requests.
-            TypeError: the key extractor returned something else than a str or None.
+            InternalError: the key extractor returned something else than a str or None, which is
+                logged once for each type.
         """
         buckets = self._buckets
         if self._is_keyed:
@@ -75,7 +77,7 @@ class RateLimitInterceptor:
         if self._extract is not None:
             key = self._extract(context)
             if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a user's function
-                raise TypeError(f"key_extractor must return str or None, not {type(key).__name__}")
+                self._refuse_key(type(key).__name__)
         else:
             principal = context.principal
             key = None if principal is None else _key_of(principal)
@@ -86,6 +88,13 @@ class RateLimitInterceptor:
             return _SHARED
         # Callers may choose their keys: a long one is hashed, so that it does not take memory.
         return _PLAIN + key if len(key) <= _LONGEST_KEY else _digest(key)
+
+    def _refuse_key(self, kind: str) -> NoReturn:
+        if kind not in self._refused_kinds:  # callers may be able to cause it
+            self._refused_kinds.add(kind)
+            text = "%s refuses requests: key_extractor must return str or None, not %s"
+            _LOG.error(text, self._operation.subject, kind)
+        raise InternalError
 
     def _refuse(self, context: RequestContext, wait: float) -> NoReturn:
         self.refused += 1

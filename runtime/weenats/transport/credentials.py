@@ -5,6 +5,7 @@ one on. nats-py's own reader never returns from a file without a JWT.
 """
 
 import base64
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -77,9 +78,17 @@ def nkey_in(path: str | Path) -> Identity:
 
 def _content(path: str | Path) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb", opener=_open) as file:
+            return file.read()
     except OSError as error:
         raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file; a named pipe without a writer is empty and does not block the event loop."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(descriptor, True)
+    return descriptor
 
 
 def _identity(seed: bytes, jwt: bytes | None, path: str | Path) -> Identity:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from contextvars import Context
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+from warnings import warn
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.text import printable
@@ -33,6 +34,7 @@ from weenats.transport.nats_py.connection import (
 from weenats.transport.nats_py.errors import permission_denied
 from weenats.transport.options import ConnectionOptions
 from weenats.transport.servers import Server, check_servers
+from weenats.transport.unclosed import abandon, weak_async_method, weak_method
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +52,7 @@ class NatsTransport:
     It is opened by the first use, and reconnects without limit. It belongs to the event loop that
     opened it; use on another one, or in a forked process, raises WrongEventLoopError. It leaves a
     server in lame duck mode for another one before that server shuts down, without losing messages.
+    An open one that is garbage-collected is closed, with a ResourceWarning.
 
     Args:
         servers: the URL of a NATS server, or several URLs; a text may have several, separated by
@@ -96,6 +99,20 @@ class NatsTransport:
         self._opening: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self._ended = asyncio.Event()
+
+    def __del__(self) -> None:
+        connection: NatsConnection | None = vars(self).get("_connection")
+        if connection is None or self._closed is not None:
+            return
+        if self._loop is not None:
+            abandon(connection, self._loop)
+        warn(
+            f"the connection to NATS at {self.servers} was not closed: use `async with` or"
+            " `await close()` of the client or the transport",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
 
     def __repr__(self) -> str:
         return f"<NatsTransport {'connected' if self._connected.is_set() else 'not connected'}>"
@@ -241,7 +258,9 @@ class NatsTransport:
 
     def subscribe(self, subject: str, on_delivery: OnDelivery, queue_group: str = "") -> Interest:
         """Subscribe; see `Transport`."""
-        return self._opened().register(subject, queue_group, on_delivery)
+        interest = self._opened().register(subject, queue_group, on_delivery)
+        interest.owner = self
+        return interest
 
     async def fence(self) -> None:
         """Wait until the server has processed everything that was sent before; see `Transport`."""
@@ -275,11 +294,11 @@ class NatsTransport:
 
     async def _open(self, servers: Sequence[Server]) -> NatsConnection:
         events = ConnectionEvents(
-            denied=self._on_denied,
-            disconnected=self._on_disconnected,
-            reconnected=self._on_reconnected,
-            closed=self._on_closed,
-            lame_duck=self._on_lame_duck,
+            denied=weak_method(self._on_denied),
+            disconnected=weak_async_method(self._on_disconnected),
+            reconnected=weak_async_method(self._on_reconnected),
+            closed=weak_async_method(self._on_closed),
+            lame_duck=weak_async_method(self._on_lame_duck),
         )
         return await open_connection(servers, self._options, events)
 

@@ -13,6 +13,7 @@ from weenats.protocol.timeouts import Duration, seconds
 from weenats.transport.credentials import is_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["ConnectionOptions"]
@@ -33,7 +34,8 @@ class ConnectionOptions:
         auth_token: the token of the NATS connection, not of messages.
         credentials: the path of a .creds file, which is read for each attempt to connect.
         nkey_seed: the path of a file with an nkey seed, which is read for each attempt to connect.
-        tls: a TLS context; servers without TLS are refused.
+        tls: a TLS context, or a function that returns the context for the next attempt to connect;
+            servers without TLS are refused.
         tls_handshake_first: begin with the TLS handshake, for servers with `handshake_first`; the
             system's certificates are trusted if there is no `tls`.
         connect_timeout: the time limit of the first connection, in seconds or as timedelta.
@@ -66,7 +68,7 @@ class ConnectionOptions:
     auth_token: str | None = None
     credentials: str | Path | None = None
     nkey_seed: str | Path | None = None
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | Callable[[], ssl.SSLContext] | None = None
     tls_handshake_first: bool = False
     connect_timeout: Duration = 5.0
     close_timeout: Duration = 5.0
@@ -99,10 +101,10 @@ class ConnectionOptions:
             if path is not None and is_secret(path):  # it would be shown in errors
                 raise InvalidArgumentError(f"{name} is the path of a file, not what it holds")
         tls = cast("object", self.tls)
-        if tls is not None and not isinstance(tls, ssl.SSLContext):
+        if tls is not None and not isinstance(tls, ssl.SSLContext) and not callable(tls):
             raise InvalidArgumentError(
-                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), "
-                f"not {type(tls).__name__}"
+                "tls is an SSLContext, such as ssl.create_default_context(cafile=...), or a"
+                f" function that returns one, not {type(tls).__name__}"
             )
 
     def __repr__(self) -> str:

@@ -115,3 +115,19 @@ def test_call_escapes_names_of_operations(
     with foreign_service(nats_url, micro(info={"metadata": metadata})):
         assert main(["call", "odd", "get", "k", "--servers", nats_url]) == 1
     assert raw(capsys.readouterr().err) == set()
+
+
+def test_impostors_do_not_hide_an_instance(
+    nats_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An instance and an impostor with its id each have a row, and there is one warning."""
+    real = micro("twin", "t-1", stats={"num_requests": 123})
+    fake = micro("twin", "t-1", identity={"version": "6.6.6"}, stats={"num_requests": 456})
+    with foreign_service(nats_url, fake), foreign_service(nats_url, real):
+        for verb in ("services", "top"):
+            once = [] if verb == "services" else ["--once"]
+            assert main([verb, *once, "--json", "--servers", nats_url]) == 0
+            printed = capsys.readouterr()
+            assert "6.6.6" in printed.out
+            assert '"1.0.0"' in printed.out
+            assert printed.err.count("twin t-1 sent different answers") == 1

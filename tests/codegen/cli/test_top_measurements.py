@@ -41,7 +41,7 @@ def stats(
 
 def poll(asked: float, *answers: StatsResponse) -> Poll:
     """Return a poll with the answers received at a time."""
-    return Poll(asked, {(each.name, each.id): each for each in answers})
+    return Poll(asked, {(each.name, each.id): [each] for each in answers})
 
 
 def monitoring(**changes: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from testkit.contexts import make_context
+from testkit.parts import BOOK
 from testkit.probe import (
     FIND,
     FORGET,
@@ -21,12 +23,14 @@ from testkit.probe import (
     Thing,
     UndeclaredError,
 )
-from testkit.wire import METADATA, dump
-from weenats.codec.failures import encode_failure
+from testkit.wire import METADATA, NESTED, dump, no_objects
+from weenats.codec.failures import decode_model, encode_failure
 from weenats.codec.operations import OperationCodec, ReceivedResponse
+from weenats.codec.replies import is_acknowledgement, is_reply
 from weenats.contract import Entity
 from weenats.errors import CLASS_OF_CODE, InternalError, NotFoundError, ServiceError
-from weenats.protocol.messages import AggregateId
+from weenats.protocol.messages import AggregateId, InfoResponse
+from weenats.transport.base import Delivery
 
 RUNS, FORGETS, GETS, FINDS = (OperationCodec(each) for each in (RUN, FORGET, GET, FIND))
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -208,3 +212,46 @@ def test_declares_accepts_canonical_and_declared_errors() -> None:
     assert not FINDS.declares(NotReadyError())
     assert not RUNS.declares(UndeclaredError())
     assert not RUNS.declares(ImpostorError())
+
+
+OUTCOME = b'{"success":true,"result":{"text":"x"},"duration":1}'
+
+
+@pytest.mark.parametrize("codec", [RUNS, GETS, OperationCodec(BOOK)], ids=["run", "get", "book"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"%b",
+        b'{"later":"success","x":%b}',
+        b'{"success":%b}',
+        b'{"success":true,"result":%b,"entity":1,"duration":1}',
+        b'{"success":true,"result":{"text":%b},"duration":1}',
+        b'{"success":true,"result":{"text":"x"},"duration":%b}',
+        b'{"success":false,"error":%b,"duration":1}',
+        b'{"success":false,"error":{"code":%b,"message":"m"},"duration":1}',
+        b'{"success":false,"error":{"code":"ABORTED","message":"m"},"duration":1,"metadata":%b}',
+    ],
+)
+def test_nested_replies_create_no_objects(codec: OperationCodec, reply: bytes) -> None:
+    """What is wrong with a reply of many values is not listed, which would take seconds."""
+    for data in (OUTCOME, failure(), b"{}"):  # what is created once
+        with suppress(ServiceError):
+            codec.decode_response(data)
+    data = reply % NESTED
+    with no_objects():
+        assert is_reply(Delivery("", "", data)) is (b"success" in data)
+        assert not is_acknowledgement(b'{"stream":1,"seq":%b}' % data)
+        error = error_of(codec, data)
+    assert "too many values" in error.details["violations"][0]["message"]
+
+
+def test_nested_answers_create_no_objects() -> None:
+    """A discovery answer and the metadata of a reply are read as cautiously as replies."""
+    spoilt: Any = RUNS.decode_response(OUTCOME[:-1] + b',"metadata":{"messageId":%b}}' % NESTED)
+    answer = b'{"type":"io.nats.micro.v1.info_response","metadata":{"a":%b}}' % NESTED
+    for read in (lambda: spoilt.metadata, lambda: decode_model(InfoResponse, answer)):
+        with suppress(InternalError):
+            decode_model(InfoResponse, b"{}")  # what is created once
+        with no_objects(), pytest.raises(InternalError) as failed:
+            read()
+        assert "too many values" in failed.value.details["violations"][0]["message"]

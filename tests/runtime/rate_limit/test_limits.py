@@ -16,7 +16,7 @@ from testkit.contexts import make_context
 from testkit.probe import RUN
 from weenats import CallNext, Principal, RequestContext, Response
 from weenats.contract import RateLimit
-from weenats.errors import ResourceExhaustedError, ServiceError, UnauthenticatedError
+from weenats.errors import InternalError, ResourceExhaustedError, ServiceError, UnauthenticatedError
 from weenats.interceptors import chain
 from weenats.rate_limit import RateLimitInterceptor, RateLimits, RateLimitSettings
 from weenats.rate_limit.buckets import Bucket, SharedLimiter
@@ -199,12 +199,18 @@ async def test_key_extractor_selects_the_bucket() -> None:
 
 
 @pytest.mark.parametrize("answer", [5, b"k", ["k"], object()])
-async def test_key_extractor_with_wrong_type_raises(answer: Any) -> None:
-    """A key that is neither text nor None raises TypeError."""
+async def test_key_extractor_with_wrong_type_is_logged_once(
+    answer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each request whose key is neither text nor None gets INTERNAL; the log has its type once."""
     travel()
-    text = f"^key_extractor must return str or None, not {type(answer).__name__}$"
-    with pytest.raises(TypeError, match=text):
-        await make_limited(rate=2, key_extractor=lambda _: answer)(anonymous_request())
+    limited = make_limited(rate=2, key_extractor=lambda _: answer)
+    for _ in range(3):
+        with pytest.raises(InternalError):
+            await limited(anonymous_request())
+    (record,) = caplog.records
+    text = f"key_extractor must return str or None, not {type(answer).__name__}"
+    assert record.getMessage().endswith(text)
 
 
 async def test_key_extractor_exception_propagates() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 
 import nkeys
@@ -77,3 +78,11 @@ def test_unreadable_credentials_file_is_reported(
     """The error says that the file is missing or a directory."""
     with pytest.raises(CredentialsError, match=r"cannot be read: (No such file|Is a directory)"):
         read(tmp_path / path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_pipe_without_a_writer_is_empty(tmp_path: Path) -> None:
+    """A named pipe that nothing writes to does not block the event loop."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CredentialsError, match="does not contain a user JWT"):
+        credentials_in(tmp_path / "pipe")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import nats.errors
 from nats.aio.client import Client, Srv
 from nats.aio.transport import TcpTransport
+from typing_extensions import override
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats.transport.nats_py.dial import Candidate, Dialer
@@ -59,8 +61,28 @@ class SteadyClient(Client):
         return all(each is not None and is_final(each) for each in given)
 
     @property
+    def failures(self) -> list[Exception]:
+        """The exceptions of the last attempts at the servers."""
+        return [each.failure for each in self._candidates if each.failure is not None]
+
+    @property
     def _candidates(self) -> list[Candidate]:
         return cast("list[Candidate]", self._server_pool)  # all of them are made here
+
+    @property
+    @override
+    def ssl_context(self) -> ssl.SSLContext:
+        """The context of the next TLS handshake."""
+        given = cast("object", self.options.get("tls"))
+        if not callable(given):
+            return super().ssl_context
+        try:
+            context: object = given()
+        except Exception as error:  # a user's function; after an OSError nats-py tries again
+            raise OSError(f"the function `tls` failed: {type(error).__name__}") from error
+        if not isinstance(context, ssl.SSLContext):
+            raise OSError(f"the function `tls` returned no SSLContext: {type(context).__name__}")
+        return context
 
     @property
     def uses_tls(self) -> bool:

@@ -83,7 +83,7 @@ async def open_connection(
         # Shielded: a caller that is cancelled again must not leave the socket open.
         await asyncio.shield(asyncio.create_task(_give_up(connection, connecting)))
         if isinstance(error, TimeoutError):
-            raise connect_error(servers, failures) from None
+            raise connect_error(servers, failures or connection.failures) from None
         if isinstance(error, OSError | ValueError | nats.errors.Error):
             raise connect_error(servers, [error]) from None
         raise

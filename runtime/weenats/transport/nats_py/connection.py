@@ -71,6 +71,7 @@ class Interest:
 
     Attributes:
         connection: the connection that has it.
+        owner: what must live as long as the subscription.
         sid: its number on the connection.
         denied: whether the server denied it.
     """
@@ -79,6 +80,7 @@ class Interest:
     subject: str
     queue_group: str
     on_delivery: OnDelivery
+    owner: object = None
     sid: int = 0
     denied: bool = False
 

@@ -101,7 +101,11 @@ class Dialer:
 
         async def open_address(address: str) -> GreetedTcp:
             opened = GreetedTcp()
-            await opened.open(address, port, tls, tls_name, self.timeout)
+            try:
+                await opened.open(address, port, tls, tls_name, self.timeout)
+            finally:
+                # Not with the exception: this task may be cancelled, when all attempts have ended.
+                server.failure = opened.failure or server.failure
             return opened
 
         async def on_failure(error: Exception) -> None:

@@ -26,13 +26,25 @@ _NO_TLS_FIRST: Final = (
     "the server does not answer a TLS handshake that comes first: check that it, or the proxy"
     " before it, has `handshake_first`, otherwise connect without tls_handshake_first"
 )
+_NO_GREETING: Final = (
+    "the server accepts connections but does not greet: it hangs, or it, or the proxy before it,"
+    " expects the TLS handshake first; for such servers, connect with tls_handshake_first=True"
+)
+_TLS_ALERT: Final = b"\x15\x03"
+"""How the message of a TLS server begins that did not get a handshake."""
 
 
 class GreetedTcp(TcpTransport):
-    """A TCP connection."""
+    """A TCP connection.
+
+    Attributes:
+        failure: why there was no greeting until the attempt ended or was cancelled, if it may be
+            that the server expects a TLS handshake.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # nats-py has no type for it
+        self.failure: OSError | None = None
         self._greeting = b""
         self._is_encrypted = False
 
@@ -61,9 +73,14 @@ class GreetedTcp(TcpTransport):
                     await self.connect_tls(tls_name, tls, _BUFFER_BYTES, int(timeout) + 1)
                 self._greeting = await _greeting(self)
         except BaseException as error:
+            has_connected = self._io_writer is not None
             self.close()  # type: ignore[no-untyped-call]  # see above
             if tls is not None and _expects_no_tls(error):
                 raise OSError(_NO_TLS_FIRST) from None
+            if tls is None and has_connected and _may_expect_tls(error):
+                self.failure = OSError(_NO_GREETING)
+            if self.failure is not None and isinstance(error, Exception):
+                raise self.failure from None
             raise
 
     @override
@@ -145,6 +162,14 @@ def _expects_no_tls(error: BaseException) -> bool:
     )
 
 
+def _may_expect_tls(error: BaseException) -> bool:
+    """Return whether an error may be that of a server that waits for a TLS handshake."""
+    return isinstance(
+        error,
+        TimeoutError | asyncio.CancelledError | nats.errors.UnexpectedEOF | ConnectionResetError,
+    )
+
+
 @asynccontextmanager
 async def time_limit(timeout: float) -> AsyncGenerator[None]:
     """Limit the time of an attempt; the error of asyncio has no text.
@@ -167,7 +192,7 @@ async def _greeting(transport: GreetedSocket) -> bytes:
         line: bytes = await transport.readline()
     except ValueError:  # longer than the buffer
         line = b"-"
-    if not line:
+    if not line or line.startswith(_TLS_ALERT):
         raise nats.errors.UnexpectedEOF
     if not line.startswith(b"INFO "):
         raise nats.errors.Error("nats: not a NATS server: it does not begin with INFO")

@@ -1,0 +1,69 @@
+"""Validators for messages of many values, which stop at the first invalid item of a collection.
+
+Others collect one error for each missing member of each item, a thousand times the memory of the
+message. They are faster to build: they use those of the models, whose rules cannot be changed.
+"""
+
+from typing import Any, Final, cast
+
+from pydantic_core import SchemaValidator, core_schema
+
+from weenats.codec.validators import adapter, core_config, quick
+
+__all__ = ["careful_validator"]
+_REFUSED: Final = object()
+
+
+def careful_validator(kind: Any, invalid: object) -> SchemaValidator:
+    """Return a validator that returns one value for all JSON that is not of its type.
+
+    Args:
+        kind: the type.
+        invalid: the value for what is not of the type.
+    """
+    schema = core_schema.with_default_schema(
+        _careful(quick(adapter(kind).core_schema)), default=invalid, on_error="default"
+    )
+    # As pydantic does to rebuild a model.
+    return SchemaValidator(schema, core_config(kind), _use_prebuilt=False)
+
+
+def _careful(part: object) -> Any:
+    """Return a schema in which a value that is not valid has no errors of its own."""
+    if isinstance(part, list):
+        return [_careful(each) for each in cast("list[object]", part)]
+    if not isinstance(part, dict):
+        return part
+    schema = {name: _careful(each) for name, each in cast("dict[str, Any]", part).items()}
+    match schema.get("type"):
+        case "dict" if "values_schema" in schema:
+            schema["values_schema"] = _replaced(schema["values_schema"])
+            return _checked(_check_values, schema)
+        case "model-fields" | "typed-dict" if "extras_schema" in schema:
+            schema["extras_schema"] = _replaced(schema["extras_schema"])
+            return _checked(_check_fields, schema)
+        case _:
+            return schema
+
+
+def _replaced(schema: Any) -> Any:
+    return core_schema.with_default_schema(schema, default=_REFUSED, on_error="default")
+
+
+def _checked(check: Any, schema: dict[str, Any]) -> Any:
+    reference = schema.pop("ref", None)
+    return core_schema.no_info_after_validator_function(
+        check, cast("core_schema.CoreSchema", schema), ref=reference
+    )
+
+
+def _check_values(values: dict[Any, Any]) -> dict[Any, Any]:
+    if any(value is _REFUSED for value in values.values()):
+        raise ValueError
+    return values
+
+
+def _check_fields(fields: dict[Any, Any] | tuple[Any, ...]) -> object:
+    extra: dict[Any, Any] | None = fields[1] if isinstance(fields, tuple) else fields
+    _check_values(extra or {})
+    return fields

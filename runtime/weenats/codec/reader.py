@@ -1,0 +1,88 @@
+"""Reading JSON text as a type. Text that is not of the type costs about as much as text that is."""
+
+from functools import cached_property
+from typing import Any, Final, cast
+
+from pydantic_core import SchemaValidator
+
+from weenats.codec.careful import careful_validator
+from weenats.codec.json import has_many_values
+from weenats.codec.validators import adapter, quiet_validator
+from weenats.codec.violations import SchemaError, Violation
+
+__all__ = ["Reader"]
+_INVALID: Final = object()
+_TOO_LARGE: Final = Violation((), "", "the message has too many values to say where it is invalid")
+
+
+class Reader:
+    """Reads JSON text as a type.
+
+    An error of pydantic has the invalid values as Python objects, which take a hundred times as
+    long to create as the text takes to read. So it is only asked for errors if the text has few
+    values.
+
+    Args:
+        kind: the type.
+    """
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+        self._quiet = quiet_validator(kind, _INVALID).validate_json
+
+    def read(self, data: bytes, context: Any = None) -> Any:
+        """Return the value of JSON text.
+
+        Args:
+            data: JSON text.
+            context: the context of the validators.
+
+        Raises:
+            ValueError: it is not of the type; the error does not say why.
+        """
+        value = self._value(data, context)
+        if value is _INVALID:
+            raise ValueError
+        return value
+
+    def decode(self, data: bytes, context: Any = None) -> Any:
+        """Return the value of JSON text.
+
+        Args:
+            data: JSON text.
+            context: the context of the validators.
+
+        Raises:
+            ValidationError: it is not of the type, or not JSON.
+            SchemaError: it is not of the type, and has too many values to list why.
+        """
+        value = self._value(data, context)
+        return self.explain(data, context) if value is _INVALID else value
+
+    def explain(self, data: bytes, context: Any = None) -> Any:
+        """Raise what is wrong with JSON text that is not of the type.
+
+        Args:
+            data: JSON text.
+            context: the context of the validators.
+
+        Raises:
+            ValidationError: what is wrong.
+            SchemaError: it has too many values to list what is wrong.
+        """
+        if has_many_values(data):
+            raise SchemaError([_TOO_LARGE])
+        return self._strict.validate_json(data, strict=True, by_name=False, context=context)
+
+    def _value(self, data: bytes, context: Any) -> Any:
+        validate = self._careful.validate_json if has_many_values(data) else self._quiet
+        # The configuration of a TypedDict does not reach aliases that refer to themselves.
+        return validate(data, strict=True, by_name=False, context=context)
+
+    @cached_property
+    def _careful(self) -> SchemaValidator:
+        return careful_validator(self._kind, _INVALID)
+
+    @cached_property
+    def _strict(self) -> SchemaValidator:
+        return cast("SchemaValidator", adapter(self._kind).validator)
