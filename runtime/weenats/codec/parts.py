@@ -193,7 +193,10 @@ class Encoder:
         if self._model is None:
             value = value if self._rules.exist else self._validator.validate_python(value)
         elif not isinstance(value, self._model):
-            raise TypeError(f"expected {self._name}, got {type(value).__name__}")
+            expected, got = self._name, type(value).__name__
+            if got == self._model.__name__:  # for example of the client project of the service
+                expected, got = _full_name(self._model), _full_name(type(value))
+            raise TypeError(f"expected {expected}, got {got}")
         try:
             if not self._rules.exist:
                 data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
@@ -251,6 +254,10 @@ class Encoder:
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     has_config = is_model(kind) or hasattr(kind, "__pydantic_config__")
     return TypeAdapter(kind) if has_config else TypeAdapter(kind, config=STRICT)
+
+
+def _full_name(kind: type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _has_decimals(kind: Any) -> bool:
