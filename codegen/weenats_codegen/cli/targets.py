@@ -1,6 +1,7 @@
 """What `run` and `explain` are given: MODULE:NAME, handlers or a builder."""
 
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -100,8 +101,20 @@ def _import(target: str) -> object:
 def _suggestion(module: ModuleType, name: str) -> str:
     """Return a name that is similar, otherwise all names that can be served."""
     names = [each for each, value in vars(module).items() if _is_target(value)]
-    has = f"it has {', '.join(sorted(names))}" if names else "it has nothing to serve"
-    return did_you_mean(name, names, has)
+    if names:
+        return did_you_mean(name, names, f"it has {', '.join(sorted(names))}")
+    handlers = f"{module.__name__.partition('.')[0]}.handlers"
+    if _exists(handlers):
+        return f"it has nothing to serve; the handlers are in {handlers}"
+    return "it has nothing to serve"
+
+
+def _exists(module: str) -> bool:
+    """Return whether there is a module in a package that is imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # not a package, or one that replaced itself
+        return False
 
 
 def _is_target(value: object) -> bool:

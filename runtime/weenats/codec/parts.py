@@ -229,7 +229,10 @@ class Encoder:
         if self._model is None:
             value = value if self._rules.exist else self._validator.validate_python(value)
         elif not isinstance(value, self._model):
-            raise TypeError(f"expected {self._name}, got {type(value).__name__}")
+            expected, got = self._name, type(value).__name__
+            if got == self._model.__name__:  # for example of the client project of the service
+                expected, got = _full_name(self._model), _full_name(type(value))
+            raise TypeError(f"expected {expected}, got {got}")
         try:
             if not self._rules.exist:
                 data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
@@ -291,6 +294,10 @@ def _part(document: Any, path: tuple[str, ...]) -> Any:
             return _ABSENT
         document = cast("dict[str, Any]", document)[name]
     return document
+
+
+def _full_name(kind: type[Any]) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _holds_any(kind: Any) -> bool:

@@ -242,7 +242,8 @@ def reason(error: Exception) -> str:
         error: the exception of the encoder.
     """
     if isinstance(error, ValidationError | SchemaError):
-        return "; ".join(f"{each.pointer}: {each.message}" for each in violations_of(error))
+        found = violations_of(error)
+        return "; ".join(f"{each.pointer}: {each.message}".removeprefix(": ") for each in found)
     if isinstance(error, UnicodeError) or "UnicodeEncodeError" in str(error):
         return "it contains text that is not valid Unicode"
     if isinstance(error, PydanticSerializationError):

@@ -227,7 +227,18 @@ def test_run_that_waits_for_nats_stops_on_sigterm(repository: Path) -> None:
         ("receipts.handlers:Nothing", "receipts.handlers has no Nothing; it has Receipts\n"),
         ("receipts.handlers:Receipt5", "receipts.handlers has no Receipt5; did you mean Receipts?"),
         ("receipts.app:serve", "receipts.app has no serve; it has Receipts, builder\n"),
-        ("receipts.models:Receipts", "receipts.models has no Receipts; it has nothing to serve"),
+        (
+            "receipts:Receipts",
+            "receipts has no Receipts; it has nothing to serve; the handlers are ",
+        ),
+        (
+            "receipts.models:Receipts",
+            (
+                "receipts.models has no Receipts; it has nothing to serve;"
+                " the handlers are in receipts.handlers\n"
+            ),
+        ),
+        ("json.decoder:X", "json.decoder has no X; it has nothing to serve\n"),
         ("json:dumps", f"json:dumps {UNFIT}, not function\n"),
         ("json:JSONDecoder", f"json:JSONDecoder {UNFIT}, not class JSONDecoder\n"),
         ("receipts:ReceiptsHandlers", "receipts:ReceiptsHandlers has no handlers for: add_item, "),

@@ -57,6 +57,15 @@ def test_request_encoding_error_names_operation_and_reason(
     assert refused.value.message == f"the request of run cannot be encoded: {why}"
 
 
+def test_encoding_error_tells_classes_with_one_name_apart() -> None:
+    """The model of another package, such as a client project, is named with its module."""
+    payload = type("Run", (Model,), {"__module__": "other.models"})()
+    with pytest.raises(
+        InvalidArgumentError, match=r"expected testkit.*\.Run, got other\.models\.Run"
+    ):
+        RUNS.encode_request(make_context(payload=payload))
+
+
 @pytest.mark.parametrize(
     ("key", "data", "why"),
     [
