@@ -197,7 +197,8 @@ def test_call_timeout_limits_connecting(
         assert main([*call, "0.2"]) == 1
     assert given[-1] == 0.2
     told = capsys.readouterr().err
-    assert f"no connection to NATS at {url}: no answer; set NATS_URL or --servers" in told
+    assert f"no connection to NATS at {url}: the server accepts connections but does not" in told
+    assert told.endswith("; set NATS_URL or --servers\n")
 
 
 def test_call_timeout_includes_connecting(
