@@ -103,6 +103,7 @@ class _Builder:
             data=self._model(entry.node.location.child("data")),
             publish=publish,
             subscribe=subscribe,
+            deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
         )
 
     def _operations(self, section: str) -> tuple[Operation, ...]:
@@ -132,6 +133,7 @@ class _Builder:
             auth=_auth(value.get("auth")),
             rate_limit=_rate_limit(value.get("rateLimit")),
             timeout=_number(value, "timeout"),
+            deprecated=value.get("deprecated", False),
         )
 
     def _model(self, place: Location) -> str:

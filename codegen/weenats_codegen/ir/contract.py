@@ -66,6 +66,7 @@ class Event:
         data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
+        deprecated: Whether consumers should stop using it.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Event:
     data: str
     publish: str
     subscribe: str
+    deprecated: bool
 
     @property
     def key(self) -> str:
@@ -145,6 +147,7 @@ class Operation:
         auth: The authentication that it requires; None leaves that to the service.
         rate_limit: The rate limit; None leaves that to the service.
         timeout: The default timeout of callers in seconds; None for that of the runtime.
+        deprecated: Whether clients should stop using it.
     """
 
     name: str
@@ -161,6 +164,7 @@ class Operation:
     auth: Auth | None
     rate_limit: RateLimit | None
     timeout: float | None
+    deprecated: bool
 
     @property
     def key(self) -> str:
