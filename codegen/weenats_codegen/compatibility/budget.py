@@ -1,4 +1,4 @@
-"""The cost of a comparison, in steps and not in seconds, so that results are the same everywhere."""
+"""The cost of a comparison, in steps and not in seconds: the same on every machine."""
 
 from __future__ import annotations
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.compatibility.findings import Change, Comparison, Finding, Level
-from weenats_codegen.compatibility.operations import compare_operations
-from weenats_codegen.compatibility.events import compare_events
 from weenats_codegen.compatibility.errors import compare_errors
+from weenats_codegen.compatibility.events import compare_events
+from weenats_codegen.compatibility.findings import Change, Comparison, Finding, Level
 from weenats_codegen.compatibility.keys import compare_keys
+from weenats_codegen.compatibility.operations import compare_operations
 from weenats_codegen.compatibility.parts import Parts
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.compatibility.versions import (

@@ -133,7 +133,7 @@ class Containments:
         try:
             wide, narrow = (
                 jsonschema_rs.canonicalize(
-                    {"$ref": PREFIX + each, "$defs": definitions},  # type: ignore[dict-item]
+                    {"$ref": PREFIX + each, "$defs": definitions},
                     draft=jsonschema_rs.Draft202012,
                     validate_formats=True,
                     offline=True,

@@ -82,7 +82,7 @@ class _Writer:
             return {name: value for part in members for name, value in part.items()}
         return self._one(parts)
 
-    def changed(self, value: JsonValue) -> JsonValue:
+    def changed(self, value: JsonValue) -> JsonValue:  # noqa: PLR0911 - one for each type
         """Return a value with a change somewhere in it."""
         random = self._random
         if random.random() < 0.25:  # noqa: PLR2004 - a share

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from weenats_codegen.compatibility.parts import KEY, Parts
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weenats_codegen.compatibility.findings import Finding
+    from weenats_codegen.compatibility.parts import Parts
     from weenats_codegen.ir.contract import Contract
 
 

@@ -112,7 +112,7 @@ def _authentication(pair: _Pair, old: Auth | None, new: Auth | None) -> Iterator
     elif before and not after:
         message = f"{label} requires no token any more, unless the service does"
         yield pair.finding("authentication-relaxed", message, "auth")
-    scopes = [set() if each is None else set(each.scopes) for each in (old, new)]
+    scopes = [set[str]() if each is None else {*each.scopes} for each in (old, new)]
     if added := sorted(scopes[1] - scopes[0]):
         message = f"{label} requires the scope {', '.join(added)}"
         yield pair.finding("scope-required", message, "auth", "scopes")

@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from weenats_codegen.compatibility.containment import Side
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, place_of
 from weenats_codegen.compatibility.rules import RULES
@@ -18,11 +17,11 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from weenats_codegen.compatibility.findings import Rule
+    from weenats_codegen.compatibility.containment import Side
     from weenats_codegen.ir.bundle import Bundle, Schema
 
-OLD: Final[Side] = 0
-NEW: Final[Side] = 1
+OLD: Final = 0
+NEW: Final = 1
 _SIDES: Final = ("old", "new")
 _ANY_KEY: Final = "any key"
 """The definition of keys that the contract does not describe."""
@@ -94,11 +93,10 @@ class Parts:
     ) -> Iterator[Finding]:
         """Yield what one side refuses of what the other one accepts."""
         is_breaking = side == direction.receiver
-        rule = RULES[direction.breaking if is_breaking else direction.reverse]
         wide, narrow = names[side], names[1 - side]
         found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
         for reason in found.reasons:
-            yield self._finding(rule, direction, side, narrow, reason, user)
+            yield self._finding(direction, side, narrow, reason, user)
         if found.rest.holds is None:
             bundle = self._bundles[NEW]
             message = (
@@ -115,17 +113,13 @@ class Parts:
             )
 
     def _finding(
-        self,
-        rule: Rule,
-        direction: Direction,
-        side: Side,
-        narrow: str,
-        reason: Reason,
-        user: str,
+        self, direction: Direction, side: Side, narrow: str, reason: Reason, user: str
     ) -> Finding:
+        is_breaking = side == direction.receiver
+        rule = RULES[direction.breaking if is_breaking else direction.reverse]
         refusing = self._location(side, reason.definition, reason.path)
         other = self._counterpart(1 - side, narrow, reason)
-        if rule.id == direction.breaking and self._was_deprecated(narrow, side, reason):
+        if is_breaking and self._was_deprecated(narrow, side, reason):
             rule = RULES["member-removed-deprecated"]
         location, old_location = (refusing, other) if side is NEW else (other, refusing)
         document = Document(
@@ -192,7 +186,9 @@ class Parts:
         """Yield the members whose defaults differ."""
         seen: set[tuple[int, int]] = set()
         definitions = (self._bundles[OLD].definitions, self._bundles[NEW].definitions)
-        pending = [((old, (), definitions[OLD][old]), (new, (), definitions[NEW][new]))]
+        pending: list[tuple[_Part, _Part]] = [
+            ((old, (), definitions[OLD][old]), (new, (), definitions[NEW][new]))
+        ]
         while pending:
             pair = pending.pop()
             parts = [_resolved(definitions[side], pair[side]) for side in (OLD, NEW)]
@@ -203,8 +199,9 @@ class Parts:
                 continue
             seen.add((id(first), id(second)))
             yield from self._default(pair)
-            for inner in _common(first, second):
-                pending.append(tuple(_at(part, inner) for part in parts))  # type: ignore[arg-type]
+            pending += [
+                (_at(parts[OLD], inner), _at(parts[NEW], inner)) for inner in _common(first, second)
+            ]
 
     def _default(self, pair: tuple[_Part, _Part]) -> Iterator[tuple[Location, Location, str]]:
         (old, old_path, first), (new, new_path, second) = pair

@@ -98,7 +98,7 @@ class Differences:
             reasons.append(reason)
             if len(reasons) >= most:
                 break
-            wide = _relaxed(wide, reason, error.instance)
+            wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
             both = (narrow, wide) if side else (wide, narrow)
             found = Containments(*both).allows_all(name, side, other)
         return Difference(tuple(reasons), found)
@@ -114,9 +114,9 @@ def _reason(error: jsonschema_rs.ValidationError, document: JsonValue) -> Reason
     path = tuple(error.schema_path)
     if path[:1] == ("$defs",):
         path = path[1:]
-    names: Sequence[object] = getattr(error.kind, "unexpected", ())
-    if hasattr(error.kind, "property"):
-        names = [error.kind.property]
+    names = cast("Sequence[str]", getattr(error.kind, "unexpected", ()))
+    if missing := cast("str", getattr(error.kind, "property", "")):
+        names = [missing]
     keyword = next((str(step) for step in reversed(path[1:]) if isinstance(step, str)), "false")
     return Reason(
         document,
@@ -124,7 +124,7 @@ def _reason(error: jsonschema_rs.ValidationError, document: JsonValue) -> Reason
         path[1:],
         tuple(error.instance_path),
         keyword,
-        tuple(map(str, names)),
+        tuple(names),
     )
 
 
@@ -160,7 +160,7 @@ def _relax(schema: Schema, keyword: str, reason: Reason, refused: JsonValue) -> 
         schema["properties"] = {**dict.fromkeys(reason.names, True), **members}
     elif keyword == "enum" and isinstance(value, list):
         schema[keyword] = [*value, refused]
-    elif isinstance(value, bool) and keyword not in {"uniqueItems"}:
+    elif isinstance(value, bool) and keyword != "uniqueItems":
         schema[keyword] = True
     else:
         del schema[keyword]

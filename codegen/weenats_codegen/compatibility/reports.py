@@ -138,7 +138,8 @@ def details(finding: Finding) -> Iterable[str]:
     if document is not None:
         text = json.dumps(document.value, ensure_ascii=True)
         text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-        yield f"accepted by the {document.accepted_by} version, refused by the {document.refused_by} one: {text}"
+        sides = f"accepted by the {document.accepted_by} version, refused by the "
+        yield f"{sides}{document.refused_by} one: {text}"
     for each in finding.tried:
         yield f"tried: {each}"
 

@@ -6,8 +6,10 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, cast
 
+from weenats_codegen.compatibility.formula.evaluated import Evaluation
 from weenats_codegen.compatibility.formula.formulas import (
     Above,
+    Atom,
     Contains,
     Formula,
     Formulas,
@@ -15,18 +17,17 @@ from weenats_codegen.compatibility.formula.formulas import (
     HasFormat,
     ItemAt,
     Items,
-    ItemsFrom,
     Length,
     Matches,
-    MemberNamed,
     Members,
     MembersMatching,
     Multiple,
     Names,
     OtherMembers,
     Unique,
+    items_from,
+    member_named,
 )
-from weenats_codegen.compatibility.formula.evaluated import Evaluation
 from weenats_codegen.compatibility.formula.values import exact
 from weenats_codegen.ir.bundle import PREFIX
 
@@ -37,8 +38,16 @@ if TYPE_CHECKING:
 
     from weenats_codegen.ir.bundle import Schema
 
-_AT_LEAST: Final = {"minLength": Length, "minItems": Items, "minProperties": Members}
-_AT_MOST: Final = {"maxLength": Length, "maxItems": Items, "maxProperties": Members}
+_AT_LEAST: Final[dict[str, Callable[[int], Atom]]] = {
+    "minLength": Length,
+    "minItems": Items,
+    "minProperties": Members,
+}
+_AT_MOST: Final[dict[str, Callable[[int], Atom]]] = {
+    "maxLength": Length,
+    "maxItems": Items,
+    "maxProperties": Members,
+}
 _UNEVALUATED: Final = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 
 
@@ -208,19 +217,6 @@ def _items(compiler: Compiler, value: JsonValue, schema: Schema) -> Iterator[For
     yield items_from(compiler.formulas, start, compiler.schema(value))
 
 
-def items_from(formulas: Formulas, start: int, formula: Formula) -> Formula:
-    """Return the formula of all items from an index on.
-
-    Args:
-        formulas: Makes formulas.
-        start: The index.
-        formula: What the items must be.
-    """
-    if formula is formulas.false:
-        return formulas.atom(Items(start + 1), is_met=False)
-    return formulas.atom(ItemsFrom(start, formula))
-
-
 def _contains(compiler: Compiler, value: JsonValue, schema: Schema) -> Iterator[Formula]:
     part = compiler.schema(value)
     yield _containing(compiler.formulas, schema.get("minContains", 1), part, is_met=True)
@@ -249,19 +245,6 @@ def _required(compiler: Compiler, value: JsonValue, _: Schema) -> Iterator[Formu
 def _properties(compiler: Compiler, value: JsonValue, _: Schema) -> Iterator[Formula]:
     for name, part in cast("Schema", value).items():
         yield member_named(compiler.formulas, name, compiler.schema(part))
-
-
-def member_named(formulas: Formulas, name: str, formula: Formula) -> Formula:
-    """Return the formula of a member of an object.
-
-    Args:
-        formulas: Makes formulas.
-        name: The name of the member.
-        formula: What the member must be.
-    """
-    if formula is formulas.false:
-        return formulas.atom(Has(name), is_met=False)
-    return formulas.atom(MemberNamed(name, formula))
 
 
 def _pattern_properties(compiler: Compiler, value: JsonValue, _: Schema) -> Iterator[Formula]:

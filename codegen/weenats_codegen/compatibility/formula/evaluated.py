@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.budget import OutOfStepsError
-from weenats_codegen.compatibility.formula.formulas import Has, OtherMembers
+from weenats_codegen.compatibility.formula.formulas import Has, OtherMembers, items_from
 from weenats_codegen.ir.bundle import PREFIX
 
 if TYPE_CHECKING:
@@ -94,8 +94,6 @@ class Evaluation:
         return self._formulas.atom(OtherMembers(case.names, case.patterns, formula))
 
     def _rest_of_items(self, case: _Case, formula: Formula) -> Formula:
-        from weenats_codegen.compatibility.formula.compiler import items_from
-
         if case.all_items:
             return self._formulas.true
         formula = self._formulas.any([formula, *case.contained])
@@ -168,8 +166,9 @@ class Evaluation:
         if condition is self._formulas.false:
             return
         for case in cases:
-            added = set() if condition is self._formulas.true else {condition}
-            yield case._replace(conditions=case.conditions | added)
+            if condition is not self._formulas.true:
+                case = case._replace(conditions=case.conditions | {condition})  # noqa: PLW2901
+            yield case
 
 
 def _joined(cases: Iterable[_Case]) -> _Case:
@@ -191,5 +190,6 @@ def _merged(cases: Iterable[_Case]) -> list[_Case]:
     found = list(dict.fromkeys(cases))
     if len({case._replace(conditions=frozenset()) for case in found}) > 1:
         return found
-    common = frozenset.intersection(*(case.conditions for case in found)) if found else frozenset()
-    return [case._replace(conditions=common) for case in found[:1]]
+    first, *others = found
+    common = first.conditions.intersection(*(case.conditions for case in others))
+    return [first._replace(conditions=common)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from typing_extensions import override
 
@@ -339,14 +339,40 @@ class Formulas:
         if formula is None:
             formula = self._made[kind, content] = Formula(kind, len(self._made))
             if kind in {Kind.ALL, Kind.ANY, Kind.ONE, Kind.NOT_ONE}:
-                formula.parts = content  # type: ignore[assignment]
+                formula.parts = cast("tuple[Formula, ...]", content)
             elif kind in {Kind.DEFINITION, Kind.NOT_DEFINITION}:
-                formula.name = content  # type: ignore[assignment]
+                formula.name = cast("str", content)
             elif kind is Kind.TYPES:
-                formula.types = content  # type: ignore[assignment]
+                formula.types = cast("frozenset[str]", content)
             elif kind in {Kind.ATOM, Kind.NOT_ATOM}:
-                formula.atom, formula.is_met = content  # type: ignore[misc]
+                formula.atom, formula.is_met = cast("tuple[Atom, bool]", content)
         return formula
+
+
+def items_from(formulas: Formulas, start: int, formula: Formula) -> Formula:
+    """Return the formula of all items from an index on.
+
+    Args:
+        formulas: Makes formulas.
+        start: The index.
+        formula: What the items must be.
+    """
+    if formula is formulas.false:
+        return formulas.atom(Items(start + 1), is_met=False)
+    return formulas.atom(ItemsFrom(start, formula))
+
+
+def member_named(formulas: Formulas, name: str, formula: Formula) -> Formula:
+    """Return the formula of a member of an object.
+
+    Args:
+        formulas: Makes formulas.
+        name: The name of the member.
+        formula: What the member must be.
+    """
+    if formula is formulas.false:
+        return formulas.atom(Has(name), is_met=False)
+    return formulas.atom(MemberNamed(name, formula))
 
 
 def is_of_type(formula: Formula, name: str) -> bool | None:
@@ -365,18 +391,28 @@ def is_of_type(formula: Formula, name: str) -> bool | None:
         is_concerned = any(type_of(value) == name for value in formula.values.values())
         return None if is_concerned else formula.kind is Kind.NOT_VALUES
     if formula.kind is Kind.ALL:
-        return _all(is_of_type(part, name) for part in formula.parts)
+        return conjunction(is_of_type(part, name) for part in formula.parts)
     if formula.kind is Kind.ANY:
-        found = _all(_flipped(is_of_type(part, name)) for part in formula.parts)
-        return _flipped(found)
+        found = conjunction(opposite(is_of_type(part, name)) for part in formula.parts)
+        return opposite(found)
     return None
 
 
-def _flipped(value: bool | None) -> bool | None:  # noqa: FBT001 - a truth value
+def opposite(value: bool | None) -> bool | None:  # noqa: FBT001 - a truth value
+    """Return the opposite of a truth value, None if it is not known.
+
+    Args:
+        value: The truth value.
+    """
     return None if value is None else not value
 
 
-def _all(values: Iterable[bool | None]) -> bool | None:
+def conjunction(values: Iterable[bool | None]) -> bool | None:
+    """Return whether all of some truth values are true, None if that is not known.
+
+    Args:
+        values: The truth values.
+    """
     result: bool | None = True
     for value in values:
         if value is False:

@@ -48,7 +48,7 @@ class Meaning:
         """
         self._compiler: Final = compiler
 
-    def holds(self, formula: Formula, value: JsonValue) -> bool:
+    def holds(self, formula: Formula, value: JsonValue) -> bool:  # noqa: PLR0911 - one a kind
         """Return whether a formula holds for a value.
 
         Args:

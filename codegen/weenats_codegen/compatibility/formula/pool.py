@@ -84,7 +84,7 @@ def _simplified(schema: Schema) -> Schema:
         if (key in _ZERO and value == 0) or (key in _EMPTY and not value):
             continue
         if key == "required" and isinstance(value, list):
-            result[key] = sorted(set(map(str, value)))  # type: ignore[arg-type]
+            result[key] = [*sorted({str(name) for name in value})]
         else:
             result[key] = value
     return result

@@ -150,7 +150,7 @@ class _Parser:
         self._at = stop + len(end)
         return found
 
-    def _atom(self) -> Tree:
+    def _atom(self) -> Tree:  # noqa: PLR0911 - one for each kind of atom
         character = self._next()
         if character in "^$":
             return Border(character)

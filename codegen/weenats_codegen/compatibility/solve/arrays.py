@@ -42,12 +42,12 @@ class _Demands:
 
     least: int = 0
     most: int | None = None
-    at: list[ItemAt] = field(default_factory=list)
-    broken_at: list[ItemAt] = field(default_factory=list)
-    every: list[ItemsFrom] = field(default_factory=list)
-    some: list[ItemsFrom] = field(default_factory=list)
-    contains: list[Contains] = field(default_factory=list)
-    lacks: list[Contains] = field(default_factory=list)
+    at: list[ItemAt] = field(default_factory=list["ItemAt"])
+    broken_at: list[ItemAt] = field(default_factory=list["ItemAt"])
+    every: list[ItemsFrom] = field(default_factory=list["ItemsFrom"])
+    some: list[ItemsFrom] = field(default_factory=list["ItemsFrom"])
+    contains: list[Contains] = field(default_factory=list["Contains"])
+    lacks: list[Contains] = field(default_factory=list["Contains"])
     is_unique: bool = False
     is_repeated: bool = False
 

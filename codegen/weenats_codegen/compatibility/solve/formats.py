@@ -38,7 +38,7 @@ SAMPLES: Final = {
     "uuid": ("6f1f5b0e-8a4e-4c7e-9c57-2f2f0c0a4f11", "00000000-0000-0000-0000-000000000000"),
     "email": ("a@b.c", "joe.doe@example.com", "a@localhost", "x+y@example.org"),
     "hostname": ("example.com", "a", "localhost", "a-b.example", "a1", "abc", "1a"),
-    "ipv4": ("1.2.3.4", "0.0.0.0", "255.255.255.255", "10.0.0.1"),
+    "ipv4": ("1.2.3.4", "127.0.0.1", "255.255.255.255", "10.0.0.1"),
     "ipv6": ("::1", "::", "fe80::1", "2001:db8::ff00:42:8329", "::ffff:1.2.3.4"),
     "uri": ("a:b", "http://a.b/c", "urn:a:b", "https://example.com/a?b=c#d", "mailto:a@b.c"),
     "uri-reference": ("", "a", "/a", "a:b", "#a", "?a", "http://a.b/c", "../x"),

@@ -71,11 +71,11 @@ class _Demands:
 
     least: int = 0
     most: int | None = None
-    required: set[str] = field(default_factory=set)
-    absent: set[str] = field(default_factory=set)
-    every: list[_Selecting] = field(default_factory=list)
-    some: list[_Selecting | Names] = field(default_factory=list)
-    names: list[Formula] = field(default_factory=list)
+    required: set[str] = field(default_factory=set[str])
+    absent: set[str] = field(default_factory=set[str])
+    every: list[_Selecting] = field(default_factory=list["_Selecting"])
+    some: list[_Selecting | Names] = field(default_factory=list["_Selecting | Names"])
+    names: list[Formula] = field(default_factory=list["Formula"])
 
 
 class ObjectSearch:
@@ -99,16 +99,11 @@ class ObjectSearch:
         Raises:
             OutOfStepsError: The search costs more than it may.
         """
-        demands = self._demands
-        if demands.required & demands.absent:
+        demands, patterns = self._demands, self._patterns()
+        if _is_contradictory(demands):
             return NOTHING
-        if demands.most is not None and demands.most < max(demands.least, len(demands.required)):
-            return NOTHING
-        if demands.least > _MAX_MEMBERS:
-            return Unknown("large objects")
-        patterns = self._patterns()
-        if len(patterns) > _MAX_PATTERNS:
-            return Unknown("many patterns of names")
+        if demands.least > _MAX_MEMBERS or len(patterns) > _MAX_PATTERNS:
+            return Unknown("objects with many members or patterns of names")
         named = {name: self._named(name) for name in self._explicit_names()}
         if any(named[name] is None for name in demands.required):
             return NOTHING
@@ -137,9 +132,7 @@ class ObjectSearch:
                 found.add(atom.name)
             elif isinstance(atom, OtherMembers):
                 found |= atom.names
-        return sorted(found - self._demands.absent) + sorted(
-            self._demands.required & self._demands.absent
-        )
+        return sorted(found - self._demands.absent)
 
     def _named(self, name: str) -> _Slot | None:
         """Return the slot of a name, None if no member may have it."""
@@ -276,6 +269,12 @@ class ObjectSearch:
         if isinstance(outcome, Unknown):
             self._outcome = worse(self._outcome, outcome)
         return str(outcome.value) if isinstance(outcome, Found) else None
+
+
+def _is_contradictory(demands: _Demands) -> bool:
+    least = max(demands.least, len(demands.required))
+    is_over = demands.most is not None and demands.most < least
+    return is_over or not demands.required.isdisjoint(demands.absent)
 
 
 def _demands(atoms: Mapping[Atom, bool]) -> _Demands:

@@ -9,6 +9,7 @@ answer: a smallest value does not contain a value that answers the same question
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, cast
 
@@ -20,7 +21,9 @@ from weenats_codegen.compatibility.formula.formulas import (
     Kind,
     MemberNamed,
     OtherMembers,
+    conjunction,
     is_of_type,
+    opposite,
 )
 from weenats_codegen.compatibility.formula.meaning import Meaning
 from weenats_codegen.compatibility.formula.values import TYPES, identity, type_of
@@ -50,16 +53,27 @@ _MAX_DEPTH: Final = 60
 _CHOICES: Final = frozenset({Kind.ANY, Kind.ONE, Kind.NOT_ONE})
 
 
+@dataclass(slots=True)
 class _Branch:
     """What has been found out about a value of one type."""
 
-    def __init__(self, kind: str, other: _Branch | None = None) -> None:
-        self.kind: Final = kind
-        self.seen: Final = set(other.seen) if other else set["Formula"]()
-        self.atoms: Final = dict(other.atoms) if other else dict["Atom", bool]()
-        self.values: Final = list(other.values) if other else list["Formula"]()
-        self.excluded: Final = list(other.excluded) if other else list["Formula"]()
-        self.choices: Final = list(other.choices) if other else list["Formula"]()
+    kind: str
+    seen: set[Formula] = field(default_factory=set["Formula"])
+    atoms: dict[Atom, bool] = field(default_factory=dict["Atom", bool])
+    values: list[Formula] = field(default_factory=list["Formula"])
+    excluded: list[Formula] = field(default_factory=list["Formula"])
+    choices: list[Formula] = field(default_factory=list["Formula"])
+
+    def copy(self) -> _Branch:
+        """Return a branch in which something else may be found out from here on."""
+        return _Branch(
+            self.kind,
+            set(self.seen),
+            dict(self.atoms),
+            list(self.values),
+            list(self.excluded),
+            list(self.choices),
+        )
 
     def truth(self, formula: Formula) -> bool | None:
         """Return whether a formula holds, None if that is open."""
@@ -67,18 +81,14 @@ class _Branch:
             return True
         if formula.negation is not None and formula.negation in self.seen:
             return False
-        if formula.kind in {Kind.ATOM, Kind.NOT_ATOM}:
-            decided = is_of_type(formula, self.kind)
-            if decided is not None:
-                return decided
-            is_met = self.atoms.get(cast("Atom", formula.atom))
-            return None if is_met is None else is_met is _demand(formula)
         if formula.kind is Kind.ALL:
-            return _conjunction(self.truth(part) for part in formula.parts)
+            return conjunction(self.truth(part) for part in formula.parts)
         if formula.kind is Kind.ANY:
-            found = _conjunction(_opposite(self.truth(part)) for part in formula.parts)
-            return _opposite(found)
-        return is_of_type(formula, self.kind)
+            return opposite(conjunction(opposite(self.truth(part)) for part in formula.parts))
+        decided = is_of_type(formula, self.kind)
+        if decided is None and formula.atom in self.atoms:
+            return self.atoms[formula.atom] is _demand(formula)
+        return decided
 
 
 class Solver:
@@ -243,7 +253,7 @@ class Solver:
         del branch.choices[at]
         outcome: Outcome = NOTHING
         for alternative in options[at]:
-            found = self._satisfied(list(alternative), _Branch(branch.kind, branch))
+            found = self._satisfied(list(alternative), branch.copy())
             if isinstance(found, Found):
                 return found
             outcome = worse(outcome, found)
@@ -319,17 +329,3 @@ class Solver:
 
 def _demand(formula: Formula) -> bool:
     return formula.is_met is (formula.kind is Kind.ATOM)
-
-
-def _opposite(value: bool | None) -> bool | None:  # noqa: FBT001 - a truth value
-    return None if value is None else not value
-
-
-def _conjunction(values: Iterable[bool | None]) -> bool | None:
-    result: bool | None = True
-    for value in values:
-        if value is False:
-            return False
-        if value is None:
-            result = None
-    return result
