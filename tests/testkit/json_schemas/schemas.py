@@ -55,7 +55,7 @@ def random_schema(random: Random) -> Json:
     Args:
         random: where choices come from.
     """
-    drawer = _Drawer(random)
+    drawer = SchemaDrawer(random)
     root = drawer.schema(3, level=-1)
     if isinstance(root, bool):
         return root
@@ -64,7 +64,7 @@ def random_schema(random: Random) -> Json:
     return written_in(uri, {**root, "$defs": definitions}, drawer.chance)
 
 
-class _Drawer:
+class SchemaDrawer:
     """Draws the parts of one schema.
 
     A reference to a definition that applies to the same value leads to a later definition only, so
@@ -73,6 +73,19 @@ class _Drawer:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+
+    def leaf(self) -> Json:
+        """Return a schema without schemas inside, which refers to nothing."""
+        return self._leaf(len(_DEFINITIONS) - 1)
+
+    def keywords(self) -> Schema:
+        """Return keywords of objects or arrays, which refer to nothing."""
+        last = len(_DEFINITIONS) - 1
+        return self._object(1, last) if self.chance(50) else self._array(1, last)
+
+    def scalars(self) -> Schema:
+        """Return keywords of texts or numbers."""
+        return self._bounds() if self.chance(50) else self._text()
 
     def one_of(self, choices: Any) -> Any:
         """Return one of some choices."""
