@@ -29,7 +29,9 @@ def edited(schema: Json, random: Random) -> Json:
         return drawer.leaf()
     result = copy.deepcopy(schema)
     for _ in range(random.choice((1, 1, 1, 2))):
-        place = random.choice(_schemas_in(result))
+        body = {key: part for key, part in result.items() if key not in _KEPT}
+        place = random.choice(_schemas_in(result) if random.random() < 0.3 else _schemas_in(body))
+        place = result if place is body else place
         random.choice(_EDITS)(place, random, drawer)
     return result
 
@@ -58,8 +60,8 @@ def _remove(schema: Schema, random: Random, _: SchemaDrawer) -> None:
 
 
 def _add(schema: Schema, random: Random, drawer: SchemaDrawer) -> None:
-    added = drawer.keywords()
-    if random.random() < 0.7:
+    added = drawer.keywords_of(schema.get("type", random.choice(TYPES)))
+    if random.random() < 0.9:
         added.pop("type", None)
     schema.update(added)
 
@@ -72,7 +74,7 @@ def _shift(schema: Schema, random: Random, drawer: SchemaDrawer) -> None:
         if isinstance(schema[key], int | float) and not isinstance(schema[key], bool)
     ]
     if not keys:
-        schema.update(drawer.scalars())
+        _add(schema, random, drawer)
         return
     key = random.choice(keys)
     if key.endswith(_SIZES):

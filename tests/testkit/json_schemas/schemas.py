@@ -78,14 +78,9 @@ class SchemaDrawer:
         """Return a schema without schemas inside, which refers to nothing."""
         return self._leaf(len(_DEFINITIONS) - 1)
 
-    def keywords(self) -> Schema:
-        """Return keywords of objects or arrays, which refer to nothing."""
-        last = len(_DEFINITIONS) - 1
-        return self._object(1, last) if self.chance(50) else self._array(1, last)
-
-    def scalars(self) -> Schema:
-        """Return keywords of texts or numbers."""
-        return self._bounds() if self.chance(50) else self._text()
+    def keywords_of(self, kind: Json) -> Schema:
+        """Return keywords of a type, or of one of some types, which refer to nothing."""
+        return self._of_type(self.one_of(kind) if isinstance(kind, list) else kind, 1, 2)
 
     def one_of(self, choices: Any) -> Any:
         """Return one of some choices."""
