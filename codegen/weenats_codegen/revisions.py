@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import subprocess
 import tarfile
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
+from weenats_codegen.parser.source import ROOT_NAMES
 
 if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
@@ -109,6 +111,8 @@ def is_revision(text: str) -> bool:
 def _at(revision: str, path: str) -> Contracts:
     """Return the contracts below a path of a git revision, relative to the repository's root."""
     root = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
+    if posixpath.basename(path) in ROOT_NAMES:  # what the contract refers to is beside it
+        path = posixpath.dirname(path) or "."
     if not is_revision(revision):
         raise RevisionError(f"there is no git revision {revision}")
     commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
@@ -137,7 +141,7 @@ def _at(revision: str, path: str) -> Contracts:
 def _folder(path: Path) -> Path:
     """Return the folder of a contract, given its service.yaml."""
     if path.is_file():
-        if path.stem != "service":
+        if path.name not in ROOT_NAMES:
             message = "is not a contract"
             remedy = "use a service.yaml, or a folder that contains one"
             raise ContractError([Diagnostic(Location(path.as_posix()), message, remedy)])

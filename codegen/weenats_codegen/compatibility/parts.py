@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 OLD: Final = 0
 NEW: Final = 1
 _SIDES: Final = ("old", "new")
-_ANY_KEY: Final = "any key"
+_ANY_KEY: Final = "any-key"
 """The definition of keys that the contract does not describe."""
 
 
@@ -139,7 +139,12 @@ class Parts:
         schema = definitions[name]
         for step in path:
             schema = cast("dict[str | int, JsonValue]", schema)[step]
-        if isinstance(schema, dict) and reason.keyword in schema:
+        if not isinstance(schema, dict):
+            return self._location(side, name, path)
+        members = schema.get("properties")
+        if isinstance(members, dict) and reason.names and reason.names[0] in members:
+            path = (*path, "properties", reason.names[0])
+        elif reason.keyword in schema:
             path = (*path, reason.keyword)
         return self._location(side, name, path)
 

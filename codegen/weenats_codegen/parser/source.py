@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Node
 
 _START: Final = "begin with `weenats new NAME`"
-_ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
+ROOT_NAMES: Final = ("service.yaml", "service.yml", "service.json")
+"""The names that the file of a contract may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def find_contracts(paths: Sequence[Path]) -> list[Path]:
 
 def _roots(folder: Path) -> list[str]:
     try:
-        return [name for name in _ROOT_NAMES if (folder / name).is_file()]
+        return [name for name in ROOT_NAMES if (folder / name).is_file()]
     except OSError:
         return []
 

@@ -17,6 +17,7 @@ from testkit.json_schemas.oracle import is_schema
 from testkit.json_schemas.schemas import random_schema
 from weenats_codegen.compatibility.containment import Containments
 from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.ir.bundle import judged
 from weenats_codegen.ir.bundler import Member, bundle_members
 from weenats_codegen.parser.reader import Reader
 from weenats_codegen.parser.resources import Resources
@@ -124,7 +125,10 @@ def compare_pair(pair: Pair, count: int, random: Random, tally: PairTally) -> No
         random: where the documents come from.
         tally: where to count.
     """
-    old, new = (validator(bundle, "Root") for bundle in pair.bundles)
+    old, new = (
+        validator({name: judged(each) for name, each in bundle.items()}, "Root")
+        for bundle in pair.bundles
+    )
     containments = Containments(*pair.bundles)
     drawn = [
         document for schema in pair.schemas for document in documents(schema, random, count // 2)
