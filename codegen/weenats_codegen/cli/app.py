@@ -111,6 +111,10 @@ Package = Annotated[
         help="With --client-only: the name of the project; default SERVICE-client.",
     ),
 ]
+Format = Annotated[
+    Literal["text", "json", "sarif", "github"],
+    typer.Option("--format", help="For people, programs, SARIF viewers, or GitHub Actions."),
+]
 Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
@@ -165,15 +169,29 @@ def generate(
 
 
 @app.command(epilog=_example("weenats check schemas --out generated"))
-def check(
+def check(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
     package: Package = None,
     *,
     client_only: ClientOnly = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GIT_REV|FOLDER",
+            help="Compare the contracts with what they were there, instead of generated files.",
+        ),
+    ] = None,
+    output: Format = "text",
     json: Json = False,
 ) -> None:
-    """Fail, with a diff, if generated files are not up to date."""
+    """Fail if generated files are not up to date or, with --against, if a contract breaks users."""
+    if against is not None:
+        from weenats_codegen.cli import diff
+
+        raise typer.Exit(diff.check_against(schemas, against, "json" if json else output))
+    if output != "text":
+        raise typer.BadParameter("--format needs --against")
     from weenats_codegen.cli import check
 
     contract = _client_contract(schemas, package, client_only=client_only)
@@ -181,6 +199,28 @@ def check(
         check.check(schemas, out, as_json=json)
     else:
         check.check_client_project(contract, out, package or "", as_json=json)
+
+
+@app.command(epilog=_example("weenats diff main:schemas/receipts schemas/receipts"))
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="OLD", help="The old version: a folder, a service.yaml, or a git REV:PATH."
+        ),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new version, likewise.")],
+    *,
+    output: Format = "text",
+    json: Json = False,
+) -> None:
+    """Report whom the change of a contract breaks, with documents that prove it.
+
+    Exit codes: 0 compatible, 1 breaking, 2 wrong usage.
+    """
+    from weenats_codegen.cli import diff
+
+    raise typer.Exit(diff.diff(old, new, "json" if json else output))
 
 
 class _RunCommand(TyperCommand):

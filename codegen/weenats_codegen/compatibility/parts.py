@@ -1,0 +1,264 @@
+"""The schemas of messages, compared in the direction in which the messages go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from weenats_codegen.compatibility.findings import Document, Finding
+from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, place_of
+from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.ir.bundle import PREFIX
+from weenats_codegen.parser.diagnostics import Location, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
+    from weenats_codegen.compatibility.containment import Side
+    from weenats_codegen.ir.bundle import Bundle, Schema
+
+OLD: Final = 0
+NEW: Final = 1
+_SIDES: Final = ("old", "new")
+_ANY_KEY: Final = "any-key"
+"""The definition of keys that the contract does not describe."""
+
+
+class Direction(NamedTuple):
+    """The way of a kind of messages.
+
+    Attributes:
+        receiver: The side that has to accept what the other one sends.
+        breaking: The rule for what it refuses.
+        reverse: The rule for what the other one would refuse of what it would send.
+        what: What the messages are called.
+    """
+
+    receiver: Side
+    breaking: str
+    reverse: str
+    what: str
+
+
+REQUEST: Final = Direction(NEW, "request-narrowed", "request-widened", "a request")
+REPLY: Final = Direction(OLD, "reply-widened", "reply-narrowed", "a reply")
+EVENT: Final = Direction(OLD, "event-widened", "event-narrowed", "an event")
+DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details of an error")
+KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
+
+
+class Parts:
+    """Compares the schemas of two bundles."""
+
+    def __init__(self, old: Bundle, new: Bundle) -> None:
+        """Initialize the comparison.
+
+        Args:
+            old: The schemas of the old version.
+            new: Those of the new version.
+        """
+        self._bundles: Final = tuple(map(_with_any_key, (old, new)))
+        self._differences: Final = Differences(*(each.definitions for each in self._bundles))
+
+    def compare(self, direction: Direction, old: str, new: str, user: str) -> Iterator[Finding]:
+        """Yield what differs between two definitions.
+
+        Args:
+            direction: The way of the messages that they describe.
+            old: The name of the old definition.
+            new: The name of the new one.
+            user: The operation, event or error that uses it.
+        """
+        receiver = direction.receiver
+        yield from self._refused(direction, receiver, (old, new), user)
+        yield from self._refused(direction, OLD if receiver else NEW, (old, new), user)
+        for location, old_location, message in self._defaults(old, new):
+            yield Finding(RULES["default-changed"], message, location, old_location, (user,))
+
+    def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
+        """Yield what differs between the keys of an aggregate.
+
+        Args:
+            old: The name of the old definition; "" if all keys were allowed.
+            new: The name of the new one; "" if all keys are allowed.
+            aggregate: The name of the aggregate.
+        """
+        yield from self.compare(KEY, old or _ANY_KEY, new or _ANY_KEY, aggregate)
+
+    def _refused(
+        self, direction: Direction, side: Side, names: tuple[str, str], user: str
+    ) -> Iterator[Finding]:
+        """Yield what one side refuses of what the other one accepts."""
+        is_breaking = side == direction.receiver
+        wide, narrow = names[side], names[1 - side]
+        found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
+        for reason in found.reasons:
+            yield self._finding(direction, side, narrow, reason, user)
+        if found.rest.holds is None:
+            bundle = self._bundles[NEW]
+            message = (
+                f"it is not known whether the {_SIDES[side]} version accepts every "
+                f"{direction.what.partition(' ')[2]} of the {_SIDES[1 - side]} one"
+            )
+            yield Finding(
+                RULES["not-known"],
+                message,
+                bundle.locations[names[NEW]],
+                self._bundles[OLD].locations[names[OLD]],
+                (user,),
+                tried=found.rest.tried,
+            )
+
+    def _finding(
+        self, direction: Direction, side: Side, narrow: str, reason: Reason, user: str
+    ) -> Finding:
+        is_breaking = side == direction.receiver
+        rule = RULES[direction.breaking if is_breaking else direction.reverse]
+        refusing = self._location(side, reason.definition, reason.path)
+        other = self._counterpart(1 - side, narrow, reason)
+        if is_breaking and self._was_deprecated(narrow, side, reason):
+            rule = RULES["member-removed-deprecated"]
+        location, old_location = (refusing, other) if side is NEW else (other, refusing)
+        document = Document(
+            reason.document,
+            _SIDES[1 - side],
+            _SIDES[side],
+            Location("").child(*reason.instance).pointer,
+            reason.keyword,
+        )
+        message = f"the {_SIDES[side]} version refuses {direction.what}{self._why(side, reason)}"
+        return Finding(rule, message, location, old_location, (user,), document)
+
+    def _counterpart(self, side: int, name: str, reason: Reason) -> Location:
+        """Return where the schema that accepts a document says what it does of the same part."""
+        definitions = self._bundles[side].definitions
+        name, path = place_of(definitions, name, reason.instance)
+        schema = definitions[name]
+        for step in path:
+            schema = cast("dict[str | int, JsonValue]", schema)[step]
+        if not isinstance(schema, dict):
+            return self._location(side, name, path)
+        members = schema.get("properties")
+        if isinstance(members, dict) and reason.names and reason.names[0] in members:
+            path = (*path, "properties", reason.names[0])
+        elif reason.keyword in schema:
+            path = (*path, reason.keyword)
+        return self._location(side, name, path)
+
+    def _why(self, side: Side, reason: Reason) -> str:
+        """Return what a keyword demands, for the end of a sentence."""
+        at = Location("").child(*reason.instance).pointer
+        where = f" at {at}" if at else ""
+        names = ", ".join(map(quoted, reason.names))
+        if reason.keyword == "required" and names:
+            return f" without the member {names}{where}"
+        if reason.names:
+            return f" with the member {names}{where}"
+        schema: JsonValue = self._bundles[side].definitions[reason.definition]
+        for step in reason.path:
+            schema = cast("dict[str | int, JsonValue]", schema)[step]
+        if isinstance(schema, dict | list) and len(json.dumps(schema)) > 60:  # noqa: PLR2004 - too long for a line
+            return f"{where}: {reason.keyword} does not allow it"
+        return f"{where}: {reason.keyword} is {quoted(schema)}"
+
+    def _location(self, side: int, name: str, path: Steps) -> Location:
+        return self._bundles[side].locations[name].child(*path)
+
+    def _was_deprecated(self, narrow: str, side: Side, reason: Reason) -> bool:
+        """Return whether a member that is refused or missing was deprecated before."""
+        if not reason.names:
+            return False
+        if side is OLD:  # the old version requires what the new one does not send
+            holder: JsonValue = self._bundles[OLD].definitions[reason.definition]
+            for step in reason.path[:-1]:
+                holder = cast("dict[str | int, JsonValue]", holder)[step]
+        else:
+            definitions = self._bundles[OLD].definitions
+            name, path = place_of(definitions, narrow, reason.instance)
+            holder = definitions[name]
+            for step in path:
+                holder = cast("dict[str | int, JsonValue]", holder)[step]
+        members = holder.get("properties") if isinstance(holder, dict) else None
+        return isinstance(members, dict) and all(
+            isinstance(member := members.get(name), dict) and member.get("deprecated") is True
+            for name in reason.names
+        )
+
+    def _defaults(self, old: str, new: str) -> Iterator[tuple[Location, Location, str]]:
+        """Yield the members whose defaults differ."""
+        seen: set[tuple[int, int]] = set()
+        definitions = (self._bundles[OLD].definitions, self._bundles[NEW].definitions)
+        pending: list[tuple[_Part, _Part]] = [
+            ((old, (), definitions[OLD][old]), (new, (), definitions[NEW][new]))
+        ]
+        while pending:
+            pair = pending.pop()
+            parts = [_resolved(definitions[side], pair[side]) for side in (OLD, NEW)]
+            (_, _, first), (_, _, second) = parts
+            if not (isinstance(first, dict) and isinstance(second, dict)):
+                continue
+            if (id(first), id(second)) in seen:
+                continue
+            seen.add((id(first), id(second)))
+            yield from self._default(pair)
+            pending += [
+                (_at(parts[OLD], inner), _at(parts[NEW], inner)) for inner in _common(first, second)
+            ]
+
+    def _default(self, pair: tuple[_Part, _Part]) -> Iterator[tuple[Location, Location, str]]:
+        (old, old_path, first), (new, new_path, second) = pair
+        if not (isinstance(first, dict) and isinstance(second, dict)):
+            return
+        before, after = (_default_of(each) for each in (first, second))
+        if before != after:
+            message = f"the default was {before} and is {after}"
+            places = (self._location(NEW, new, new_path), self._location(OLD, old, old_path))
+            yield (*places, message)
+
+
+def _with_any_key(bundle: Bundle) -> Bundle:
+    """Return a bundle with a definition of keys that the contract does not describe."""
+    file = next((location.file for location in bundle.names), "")
+    return replace(
+        bundle,
+        definitions={**bundle.definitions, _ANY_KEY: {"type": "string", "minLength": 1}},
+        locations={**bundle.locations, _ANY_KEY: Location(file, "/aggregates")},
+    )
+
+
+_Part = tuple[str, Steps, "JsonValue"]
+
+
+def _default_of(schema: Schema) -> str:
+    return quoted(schema["default"]) if "default" in schema else "none"
+
+
+def _resolved(definitions: dict[str, JsonValue], part: _Part) -> _Part:
+    name, path, schema = part
+    passed: set[str] = set()
+    while isinstance(schema, dict) and schema.keys() <= {"$ref", "description", "default"}:
+        ref = str(schema.get("$ref", "")).removeprefix(PREFIX)
+        if ref in passed or ref not in definitions:
+            break
+        passed.add(ref)
+        name, path, schema = ref, (), definitions[ref]
+    return name, path, schema
+
+
+def _common(first: Schema, second: Schema) -> Iterator[Steps]:
+    """Yield the ways to the members and items that two schemas both declare."""
+    members, others = first.get("properties"), second.get("properties")
+    if isinstance(members, dict) and isinstance(others, dict):
+        yield from (("properties", name) for name in members if name in others)
+    if isinstance(first.get("items"), dict) and isinstance(second.get("items"), dict):
+        yield ("items",)
+
+
+def _at(part: _Part, inner: Steps) -> _Part:
+    name, path, schema = part
+    for step in inner:
+        schema = cast("dict[str | int, JsonValue]", schema)[step]
+    return name, (*path, *inner), schema

@@ -1,0 +1,1 @@
+"""Regular languages: what patterns of ECMA-262 have in common."""

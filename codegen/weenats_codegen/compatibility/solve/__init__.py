@@ -1,0 +1,1 @@
+"""The search for values that several formulas hold for at once."""

@@ -1,0 +1,382 @@
+"""Two versions of a contract: every rule, with its level, its place and who breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from weenats_codegen.compatibility.compare import compare, compare_all
+from weenats_codegen.compatibility.findings import Comparison, Finding, Level
+from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.compatibility.versions import Version, parsed, raised
+from weenats_codegen.loading import read
+
+Contract = dict[str, Any]
+_TEXT: Final = {"type": "string", "maxLength": 9}
+_CONTRACT: Final[Contract] = {
+    "service": "shop",
+    "version": "1.2.0",
+    "description": "Sells.",
+    "aggregates": {
+        "order": {
+            "key": {"type": "string", "maxLength": 20},
+            "state": {"$ref": "#/$defs/Order"},
+            "commands": {
+                "place": {
+                    "description": "Place.",
+                    "payload": {
+                        "type": "object",
+                        "required": ["item"],
+                        "properties": {
+                            "item": _TEXT,
+                            "count": {"type": "integer", "default": 1},
+                            "gift": {"type": "boolean", "deprecated": True},
+                        },
+                        "additionalProperties": False,
+                    },
+                    "result": {"$ref": "#/$defs/Order"},
+                    "errors": ["sold-out"],
+                    "emits": ["placed"],
+                    "idempotent": True,
+                    "timeout": 5,
+                    "rateLimit": {"maxRequestsPerSecond": 10},
+                    "auth": {"scopes": ["orders:write"]},
+                },
+                "cancel": {"description": "Cancel.", "payload": _TEXT, "deprecated": True},
+            },
+            "queries": {"get": {"description": "Show."}},
+            "events": {
+                "placed": {"description": "Placed.", "data": {"$ref": "#/$defs/Order"}},
+                "aged": {"description": "Old.", "data": _TEXT, "deprecated": True},
+            },
+        }
+    },
+    "commands": {"clear": {"description": "Clear.", "payload": _TEXT}},
+    "queries": {"count": {"description": "Count.", "result": {"type": "integer"}}},
+    "events": {"opened": {"description": "Opened.", "data": _TEXT}},
+    "errors": {
+        "sold-out": {"code": "FAILED_PRECONDITION", "description": "Gone.", "details": _TEXT},
+        "closed": {"code": "UNAVAILABLE", "description": "Closed."},
+    },
+    "$defs": {
+        "Order": {
+            "type": "object",
+            "required": ["status"],
+            "properties": {
+                "status": {"enum": ["open", "done"]},
+                "note": {"type": "string", "deprecated": True},
+            },
+            "additionalProperties": False,
+        }
+    },
+}
+
+Edit = Callable[[Contract], object]
+
+
+def _order(contract: Contract) -> Any:
+    return contract["aggregates"]["order"]
+
+
+def _place(contract: Contract) -> Any:
+    return _order(contract)["commands"]["place"]
+
+
+def _status(contract: Contract) -> Any:
+    return contract["$defs"]["Order"]["properties"]["status"]["enum"]
+
+
+def _moved(contract: Contract) -> None:
+    _order(contract)["commands"]["clear"] = contract.pop("commands")["clear"]
+
+
+def _moved_event(contract: Contract) -> None:
+    _order(contract)["events"]["opened"] = contract.pop("events")["opened"]
+
+
+CASES: Final[list[tuple[str, Edit, str]]] = [
+    # the rule, the edit, the end of the place
+    (
+        "request-narrowed",
+        lambda c: _place(c)["payload"]["properties"]["item"].update(maxLength=8),
+        "/commands/place/payload/properties/item/maxLength",
+    ),
+    (
+        "request-narrowed",
+        lambda c: _place(c)["payload"].update(required=["item", "count"]),
+        "/commands/place/payload/required",
+    ),
+    (
+        "request-widened",
+        lambda c: _place(c)["payload"]["properties"].update(note=_TEXT),
+        "/commands/place/payload/properties/note",
+    ),
+    ("reply-widened", lambda c: _status(c).append("lost"), "/$defs/Order/properties/status/enum"),
+    ("reply-narrowed", lambda c: _status(c).pop(), "/$defs/Order/properties/status/enum"),
+    ("event-widened", lambda c: _status(c).append("lost"), "/$defs/Order/properties/status/enum"),
+    ("event-narrowed", lambda c: _status(c).pop(), "/$defs/Order/properties/status/enum"),
+    (
+        "details-widened",
+        lambda c: c["errors"]["sold-out"]["details"].update(maxLength=10),
+        "/errors/sold-out/details/maxLength",
+    ),
+    (
+        "details-narrowed",
+        lambda c: c["errors"]["sold-out"]["details"].update(maxLength=8),
+        "/errors/sold-out/details/maxLength",
+    ),
+    ("key-narrowed", lambda c: _order(c)["key"].update(maxLength=8), "/order/key/maxLength"),
+    ("key-widened", lambda c: _order(c).pop("key"), "/aggregates"),
+    (
+        "member-removed-deprecated",
+        lambda c: _place(c)["payload"]["properties"].pop("gift"),
+        "/commands/place/payload/additionalProperties",
+    ),
+    (
+        "default-changed",
+        lambda c: _place(c)["payload"]["properties"]["count"].update(default=2),
+        "/commands/place/payload/properties/count",
+    ),
+    ("operation-removed", lambda c: c.pop("commands"), "/commands/clear"),
+    (
+        "operation-removed-deprecated",
+        lambda c: _order(c)["commands"].pop("cancel"),
+        "/commands/cancel",
+    ),
+    (
+        "operation-added",
+        lambda c: c["commands"].update(shut={"description": "Shut.", "payload": _TEXT}),
+        "/commands/shut",
+    ),
+    ("operation-moved", _moved, "/aggregates/order/commands/clear"),
+    (
+        "payload-added",
+        lambda c: c["queries"]["count"].update(parameters={"type": "object"}),
+        "/queries/count",
+    ),
+    ("result-removed", lambda c: _place(c).pop("result"), "/commands/place"),
+    (
+        "result-added",
+        lambda c: c["commands"]["clear"].update(result={"type": "integer"}),
+        "/commands/clear",
+    ),
+    ("idempotency-lost", lambda c: _place(c).pop("idempotent"), "/commands/place"),
+    (
+        "idempotency-gained",
+        lambda c: c["commands"]["clear"].update(idempotent=True),
+        "/commands/clear",
+    ),
+    (
+        "authentication-required",
+        lambda c: c["queries"]["count"].update(auth={"required": True}),
+        "/queries/count/auth",
+    ),
+    (
+        "scope-required",
+        lambda c: _place(c)["auth"].update(scopes=["orders:write", "vip"]),
+        "/commands/place/auth/scopes",
+    ),
+    ("authentication-relaxed", lambda c: _place(c).pop("auth"), "/commands/place/auth"),
+    (
+        "authentication-relaxed",
+        lambda c: _place(c).update(auth={"required": True}),
+        "/commands/place/auth/scopes",
+    ),
+    ("timeout-raised", lambda c: _place(c).update(timeout=9), "/commands/place/timeout"),
+    ("timeout-changed", lambda c: _place(c).pop("timeout"), "/commands/place/timeout"),
+    (
+        "rate-limit-lowered",
+        lambda c: _place(c)["rateLimit"].update(maxRequestsPerSecond=9),
+        "/commands/place/rateLimit",
+    ),
+    ("rate-limit-changed", lambda c: _place(c).pop("rateLimit"), "/commands/place/rateLimit"),
+    ("error-added", lambda c: _place(c)["errors"].append("closed"), "/commands/place/errors"),
+    ("error-removed", lambda c: _place(c).pop("errors"), "/commands/place/errors"),
+    (
+        "error-code-changed",
+        lambda c: c["errors"]["closed"].update(code="ABORTED"),
+        "/errors/closed/code",
+    ),
+    ("details-removed", lambda c: c["errors"]["sold-out"].pop("details"), "/errors/sold-out"),
+    ("details-added", lambda c: c["errors"]["closed"].update(details=_TEXT), "/errors/closed"),
+    ("event-removed", lambda c: c.pop("events"), "/events/opened"),
+    ("event-removed-deprecated", lambda c: _order(c)["events"].pop("aged"), "/events/aged"),
+    (
+        "event-added",
+        lambda c: c["events"].update(shut={"description": "Shut.", "data": _TEXT}),
+        "/events/shut",
+    ),
+    ("event-moved", _moved_event, "/aggregates/order/events/opened"),
+    ("event-not-emitted", lambda c: _place(c).pop("emits"), "/commands/place/emits"),
+    ("event-emitted", lambda c: c["commands"]["clear"].update(emits=["opened"]), "/clear/emits"),
+    ("version-lowered", lambda c: c.update(version="1.1.9"), "/version"),
+    ("version-not-raised", lambda c: c["commands"]["clear"].update(idempotent=True), "/version"),
+    (
+        "not-known",
+        lambda c: c["commands"]["clear"]["payload"].update(pattern="^(.)(\\1)$"),
+        "/commands/clear/payload",
+    ),
+]
+
+
+def _compared(folder: Path, edit: Edit, base: Edit = lambda _: None) -> Comparison:
+    old = json.loads(json.dumps(_CONTRACT))  # in which no two parts are the same object
+    base(old)
+    new = json.loads(json.dumps(old))
+    edit(new)
+    contracts = []
+    for name, contract in (("old", old), ("new", new)):
+        (folder / name).mkdir()
+        (folder / name / "service.json").write_text(json.dumps(contract))
+        contracts.append(read(folder / name))
+    return compare(*contracts)
+
+
+def _found(comparison: Comparison, rule: str) -> Finding:
+    [found, *_] = [each for each in comparison.findings if each.rule.id == rule]
+    return found
+
+
+def _unsure(contract: Contract) -> None:
+    contract["commands"]["clear"]["payload"]["pattern"] = "^(.)\\1$"
+
+
+@pytest.mark.parametrize(("rule", "edit", "place"), CASES, ids=[case[0] for case in CASES])
+def test_rule(rule: str, edit: Edit, place: str, tmp_path: Path) -> None:
+    """The edit is a finding of the rule, at its place; only errors make it incompatible."""
+    comparison = _compared(tmp_path, edit, _unsure if rule == "not-known" else lambda _: None)
+    found = _found(comparison, rule)
+    assert found.location.pointer.endswith(place), found
+    levels = {each.rule.level for each in comparison.findings}
+    assert comparison.is_compatible is (Level.ERROR not in levels)
+    assert (found.document is not None) == bool(
+        rule.endswith(("-narrowed", "-widened")) or rule == "member-removed-deprecated"
+    )
+
+
+def test_every_rule_has_a_case() -> None:
+    """Every rule is tested, those about whole services elsewhere."""
+    rules = {rule for rule, _, _ in CASES}
+    others = {"service-added", "service-removed", "payload-removed"}
+    assert rules | others == {*RULES}
+
+
+def test_equal_contracts(tmp_path: Path) -> None:
+    """Equal contracts have no findings."""
+    assert _compared(tmp_path, lambda _: None).findings == ()
+
+
+def test_descriptions_and_definitions_may_change(tmp_path: Path) -> None:
+    """Other words, other names of definitions and other files of them are no findings."""
+
+    def edit(contract: Contract) -> None:
+        contract["description"] = "Buys."
+        contract["$defs"]["Purchase"] = contract["$defs"].pop("Order")
+        _order(contract)["state"] = _place(contract)["result"] = {"$ref": "#/$defs/Purchase"}
+        _order(contract)["events"]["placed"]["data"] = {"$ref": "#/$defs/Purchase"}
+        contract["version"] = "1.2.1"
+
+    assert _compared(tmp_path, edit).findings == ()
+
+
+def test_one_finding_for_a_shared_schema(tmp_path: Path) -> None:
+    """A schema of several operations is one finding, which names them."""
+    found = _found(_compared(tmp_path, lambda c: _status(c).append("lost")), "reply-widened")
+    assert found.used_by == ("place", "order.get")
+    assert found.document is not None
+    assert found.document.value == {"status": "lost"}
+    assert (found.document.accepted_by, found.document.refused_by) == ("new", "old")
+    assert (found.document.refused_at, found.document.keyword) == ("/status", "enum")
+
+
+def test_each_reason_has_a_document(tmp_path: Path) -> None:
+    """Several changes of one schema are findings of their own."""
+
+    def edit(contract: Contract) -> None:
+        payload = _place(contract)["payload"]
+        payload["required"] = ["item", "count"]
+        payload["properties"]["item"]["maxLength"] = 3
+        del payload["properties"]["gift"]
+
+    findings = _compared(tmp_path, edit).findings
+    reasons = [
+        each.message for each in findings if each.document and each.rule.breaks == "old client"
+    ]
+    assert reasons == [
+        "the new version refuses a request at /item: maxLength is 3",
+        'the new version refuses a request without the member "count"',
+        'the new version refuses a request with the member "gift"',
+    ]
+
+
+def test_payload_removed(tmp_path: Path) -> None:
+    """A query without parameters ignores those of old clients."""
+
+    def base(contract: Contract) -> None:
+        contract["queries"]["count"]["parameters"] = {"type": "object"}
+
+    comparison = _compared(tmp_path, lambda c: c["queries"]["count"].pop("parameters"), base)
+    assert _found(comparison, "payload-removed").rule.level is Level.NOTE
+
+
+def test_services_are_matched_by_name(tmp_path: Path) -> None:
+    """A service that is gone breaks its clients; a new one breaks nobody."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        contract = {**_CONTRACT, "service": name}
+        (tmp_path / name / "service.json").write_text(json.dumps(contract))
+    one, two = (read(tmp_path / name) for name in ("one", "two"))
+    gone, added = compare_all([one], [two])
+    assert (gone.service, gone.is_compatible) == ("one", False)
+    assert [each.rule.id for each in gone.findings] == ["service-removed"]
+    assert (added.service, added.is_compatible) == ("two", True)
+    assert [each.rule.id for each in added.findings] == ["service-added"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_enough"),
+    [
+        ("1.2.0", "2.0.0", True),
+        ("1.2.0", "1.3.0", False),
+        ("1.2.0", "2.0.0-rc.1", True),
+        ("2.0.0-rc.1", "2.0.0-rc.2", True),
+        ("0.1.0", "0.2.0", True),
+        ("0.1.0", "0.1.1", False),
+        ("1.2.0+a", "1.2.0+b", False),
+    ],
+)
+def test_breaking_changes_need_a_major_version(
+    old: str, new: str, tmp_path: Path, *, is_enough: bool
+) -> None:
+    """A change that breaks needs a higher major version; before 1.0.0 a higher minor one."""
+
+    def edit(contract: Contract) -> None:
+        contract["version"] = new
+        _status(contract).append("lost")
+
+    comparison = _compared(tmp_path, edit, lambda c: c.update(version=old))
+    rules = {each.rule.id for each in comparison.findings}
+    assert ("version-not-raised" not in rules) is is_enough
+
+
+def test_other_changes_need_a_patch(tmp_path: Path) -> None:
+    """A change that concerns nobody needs a patch all the same, since the digest changes."""
+
+    def edit(contract: Contract) -> None:
+        contract["aggregates"]["order"]["commands"]["place"]["rateLimit"]["burst"] = 99
+
+    found = _found(_compared(tmp_path, edit), "version-not-raised")
+    assert found.message == "minor changes need version 1.3.0 or higher, and it is 1.2.0"
+
+
+def test_order_of_versions() -> None:
+    """Versions have the order of semver.org."""
+    texts = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta.2", "1.0.0-beta.11"]
+    versions = [parsed(text) for text in [*texts, "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0"]]
+    assert versions == sorted(versions)
+    assert parsed("1.2.3+x") == Version((1, 2, 3), is_release=True, pre=())
+    assert raised(parsed("1.2.3"), parsed("1.2.3+x")) == "none"

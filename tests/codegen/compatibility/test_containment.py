@@ -1,0 +1,333 @@
+"""Containment of schemas: cases that tools for compatibility get wrong, and their proofs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from testkit.json_schemas.pairs import bundled
+from weenats_codegen.compatibility.containment import Containments
+from weenats_codegen.compatibility.formula.oracle import validator
+
+_D7: Final = {"$schema": "http://json-schema.org/draft-07/schema#"}
+_A: Final = {"type": "object", "properties": {"a": {"type": "integer"}}}
+_CLOSED: Final = {**_A, "additionalProperties": False}
+_NODE: Final = {"type": "object", "properties": {"v": {"type": "integer"}, "n": {"$ref": "#"}}}
+_WIDE_NODE: Final = {"type": "object", "properties": {"v": {"type": "number"}, "n": {"$ref": "#"}}}
+_REFS: Final = {"$ref": "#/$defs/X", "$defs": {"X": {"type": "string", "maxLength": 3}}}
+_RENAMED: Final = {"$ref": "#/$defs/Y", "$defs": {"Y": {"maxLength": 3, "type": "string"}}}
+_CAT: Final = {"properties": {"k": {"const": "cat"}}, "required": ["k"]}
+_DOG: Final = {"properties": {"k": {"const": "dog"}, "b": {"type": "string"}}, "required": ["k"]}
+
+CASES: Final[dict[str, tuple[Any, Any, bool, bool]]] = {
+    # old, new, whether new allows all of old, whether old allows all of new
+    "optional member of a closed object": (
+        _CLOSED,
+        {**_CLOSED, "properties": {**_A["properties"], "b": {"type": "string"}}},
+        True,
+        False,
+    ),
+    "optional member of an open object": (
+        _A,
+        {**_A, "properties": {**_A["properties"], "b": {"type": "string"}}},
+        False,
+        True,
+    ),
+    "closing an object": (_A, _CLOSED, False, True),
+    "member beside a pattern that covers it": (
+        {**_CLOSED, "patternProperties": {"^x-": {"type": "string"}}},
+        {
+            **_CLOSED,
+            "properties": {"a": {"type": "integer"}, "x-a": {"type": "string"}},
+            "patternProperties": {"^x-": {"type": "string"}},
+        },
+        True,
+        True,
+    ),
+    "member beside a pattern that does not cover it": (
+        {**_CLOSED, "patternProperties": {"^x-": {"type": "string"}}},
+        {
+            **_CLOSED,
+            "properties": {"a": {"type": "integer"}, "b": {"type": "string"}},
+            "patternProperties": {"^x-": {"type": "string"}},
+        },
+        True,
+        False,
+    ),
+    "narrower pattern of names": (
+        {"type": "object", "patternProperties": {"^a": {"type": "null"}}},
+        {"type": "object", "patternProperties": {"^ab": {"type": "null"}}},
+        True,
+        False,
+    ),
+    "oneOf in another order": ({"oneOf": [_CAT, _DOG]}, {"oneOf": [_DOG, _CAT]}, True, True),
+    "oneOf that excludes itself as anyOf": (
+        {"type": "object", "oneOf": [_CAT, _DOG]},
+        {"type": "object", "anyOf": [_CAT, _DOG]},
+        True,
+        True,
+    ),
+    "another branch that overlaps": (
+        {"oneOf": [{"type": "string"}, {"type": "integer"}]},
+        {"oneOf": [{"type": "string"}, {"type": "integer"}, {"type": "number"}]},
+        False,
+        False,
+    ),
+    "another value": ({"enum": ["a", "b"]}, {"enum": ["b", "a", "c"]}, True, False),
+    "const as enum": ({"const": 1}, {"enum": [1.0]}, True, True),
+    "integer to number": ({"type": "integer"}, {"type": "number"}, True, False),
+    "integer as a multiple of one": (
+        {"type": "integer"},
+        {"type": "number", "multipleOf": 1},
+        True,
+        True,
+    ),
+    "multiples": ({"multipleOf": 6}, {"multipleOf": 3}, True, False),
+    "decimal multiples": ({"multipleOf": 0.05}, {"multipleOf": 0.01}, True, False),
+    "bounds that integers share": (
+        {"type": "integer", "minimum": 1},
+        {"type": "integer", "exclusiveMinimum": 0},
+        True,
+        True,
+    ),
+    "required member that has a default": (
+        {**_A, "required": []},
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer", "default": 1}},
+            "required": ["a"],
+        },
+        False,
+        True,
+    ),
+    "changed default": (
+        {"type": "object", "properties": {"a": {"type": "integer", "default": 1}}},
+        {"type": "object", "properties": {"a": {"type": "integer", "default": 2}}},
+        True,
+        True,
+    ),
+    "renamed definition": (_REFS, _RENAMED, True, True),
+    "reference written out": (_REFS, {"type": "string", "maxLength": 3}, True, True),
+    "another draft": (
+        {
+            **_D7,
+            "items": [{"type": "string"}],
+            "additionalItems": False,
+            "dependencies": {"a": ["b"]},
+        },
+        {"prefixItems": [{"type": "string"}], "items": False, "dependentRequired": {"a": ["b"]}},
+        True,
+        True,
+    ),
+    "siblings of a reference in another draft": (
+        {
+            **_D7,
+            "definitions": {"X": {"type": "string"}},
+            "allOf": [{"$ref": "#/definitions/X", "maxLength": 1}],
+        },
+        {"$defs": {"X": {"type": "string"}}, "allOf": [{"$ref": "#/$defs/X", "maxLength": 1}]},
+        False,
+        True,
+    ),
+    "recursion": (_NODE, _WIDE_NODE, True, False),
+    "recursion, unrolled once": (
+        _NODE,
+        {
+            "type": "object",
+            "properties": {"v": {"type": "integer"}, "n": {"$ref": "#/$defs/N"}},
+            "$defs": {
+                "N": {**_NODE, "properties": {"v": {"type": "integer"}, "n": {"$ref": "#/$defs/N"}}}
+            },
+        },
+        True,
+        True,
+    ),
+    "pattern": (
+        {"type": "string", "pattern": "^[a-z]{2,4}$"},
+        {"type": "string", "pattern": "^[a-z0-9]+$"},
+        True,
+        False,
+    ),
+    "pattern against lengths": (
+        {"type": "string", "pattern": "^\\d{3}$"},
+        {"type": "string", "minLength": 3, "maxLength": 3},
+        True,
+        False,
+    ),
+    "pattern with a lookahead": (
+        {"type": "string", "pattern": "^(?!tmp)[a-z]+$"},
+        {"type": "string", "pattern": "^[a-z]+$"},
+        True,
+        False,
+    ),
+    "format against a pattern": (
+        {"type": "string", "format": "date"},
+        {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"},
+        True,
+        False,
+    ),
+    "format of a format": (
+        {"type": "string", "format": "uri"},
+        {"type": "string", "format": "uri-reference"},
+        True,
+        False,
+    ),
+    "dropped format": ({"type": "string", "format": "uuid"}, {"type": "string"}, True, False),
+    "unevaluated members as additional ones": (
+        {**_A, "unevaluatedProperties": False},
+        _CLOSED,
+        True,
+        True,
+    ),
+    "unevaluated members of a conjunction": (
+        {
+            "allOf": [_A],
+            "properties": {"b": True},
+            "type": "object",
+            "unevaluatedProperties": False,
+        },
+        {
+            "type": "object",
+            "properties": {"a": {"type": "integer"}, "b": True},
+            "additionalProperties": False,
+        },
+        True,
+        True,
+    ),
+    "unevaluated members of alternatives": (
+        {"type": "object", "anyOf": [_CAT, _DOG], "unevaluatedProperties": False},
+        {
+            "type": "object",
+            "properties": {"k": {"enum": ["cat", "dog"]}, "b": {"type": "string"}},
+            "required": ["k"],
+            "additionalProperties": False,
+        },
+        True,
+        False,
+    ),
+    "unevaluated items": (
+        {
+            "type": "array",
+            "prefixItems": [True],
+            "contains": {"const": 1},
+            "unevaluatedItems": False,
+        },
+        {"type": "array", "prefixItems": [True], "items": {"const": 1}},
+        True,
+        False,
+    ),
+    "conditions": (
+        {"if": {"required": ["a"]}, "then": {"required": ["b"]}, "type": "object"},
+        {"dependentRequired": {"a": ["b"]}, "type": "object"},
+        True,
+        True,
+    ),
+    "dependent schemas": (
+        {"dependentSchemas": {"a": {"required": ["b"]}}},
+        {"dependentRequired": {"a": ["b"]}},
+        True,
+        True,
+    ),
+    "names of members": (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}},
+        {"type": "object", "properties": {"a": True, "b": True}, "additionalProperties": False},
+        True,
+        True,
+    ),
+    "count of members that names limit": (
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}},
+        {"type": "object", "maxProperties": 2},
+        True,
+        False,
+    ),
+    "unique items of a small type": (
+        {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True},
+        {"type": "array", "items": {"type": "boolean"}, "maxItems": 2},
+        True,
+        False,
+    ),
+    "counted items": (
+        {"type": "array", "contains": {"const": 1}, "minContains": 2},
+        {"type": "array", "minItems": 2},
+        True,
+        False,
+    ),
+    "tuple as list": (
+        {"type": "array", "prefixItems": [{"type": "string"}] * 2, "items": False, "minItems": 2},
+        {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
+        True,
+        True,
+    ),
+    "nothing": (False, {"type": "string"}, True, False),
+    "an object that cannot be": (
+        {"type": "object", "required": ["a"], "properties": {"a": False}},
+        {"type": "object", "maxProperties": 0},
+        True,
+        False,
+    ),
+    "negations": (
+        {"not": {"type": "string"}},
+        {"not": {"type": "string", "minLength": 1}},
+        True,
+        False,
+    ),
+    "null": ({"type": "string"}, {"type": ["string", "null"]}, True, False),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_known_case(name: str, tmp_path: Path) -> None:
+    """Each direction has the right verdict, and each counterexample is one."""
+    old, new, is_wider, is_narrower = CASES[name]
+    bundles = bundled(old, tmp_path), bundled(new, tmp_path)
+    containments = Containments(*bundles)
+    first, second = (validator(bundle, "Root") for bundle in bundles)
+    for side, wide, narrow, expected in (
+        (1, second, first, is_wider),
+        (0, first, second, is_narrower),
+    ):
+        found = containments.allows_all("Root", 1 if side else 0, "Root")
+        assert found.holds is expected, found
+        if not expected:
+            assert narrow.is_valid(found.counterexample)
+            assert not wide.is_valid(found.counterexample)
+
+
+def test_counterexample_is_small(tmp_path: Path) -> None:
+    """A counterexample has nothing that it does not need."""
+    members = {name: {"type": "string"} for name in "abcdef"}
+    old = {"type": "object", "properties": members, "required": ["a"]}
+    new = {**old, "properties": {**members, "f": {"type": "string", "maxLength": 2}}}
+    found = Containments(bundled(old, tmp_path), bundled(new, tmp_path)).allows_all(
+        "Root", 1, "Root"
+    )
+    assert found.counterexample == {"a": "", "f": "aaa"}
+
+
+def test_what_is_not_known_says_what_was_tried(tmp_path: Path) -> None:
+    """Where neither a proof nor a counterexample is found, the verdict says so."""
+    old = {"type": "string", "pattern": "^(.)\\1$"}
+    new = {"type": "string", "pattern": "^(.)(\\1)$"}
+    found = Containments(bundled(old, tmp_path), bundled(new, tmp_path)).allows_all(
+        "Root", 1, "Root"
+    )
+    assert found.holds is None
+    assert found.tried[0].endswith("texts with formats and patterns")
+    assert len(found.tried) == 3
+
+
+def test_cost_is_bounded(tmp_path: Path) -> None:
+    """A search that would take too long ends after a number of steps, the same everywhere."""
+    branches = [
+        {"oneOf": [{"required": [f"a{at}"]}, {"required": [f"b{at}"]}, {"minProperties": at + 9}]}
+        for at in range(12)
+    ]
+    old = {"allOf": branches, "type": "object"}
+    new = {"allOf": [*branches, {"maxProperties": 8}], "type": "object"}
+    bundles = bundled(old, tmp_path), bundled(new, tmp_path)
+    found = Containments(*bundles, steps=50).allows_all("Root", 1, "Root")
+    assert found.holds is not True
+    again = Containments(*bundles, steps=50).allows_all("Root", 1, "Root")
+    assert found == again
