@@ -8,6 +8,7 @@ changed here; the name on the wire is next to it in the generated code.
 import keyword
 import re
 import unicodedata
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -59,6 +60,22 @@ def constant_name(name: str) -> str:
     """Return the descriptor of an operation or event: "add-item" -> "ADD_ITEM"."""
     joined = _snake(name).upper()
     return f"{joined}_" if joined in reserved.constants() else joined
+
+
+def aggregate_constant_name(name: str) -> str:
+    """Return the descriptor of an aggregate: "receipt" -> "RECEIPT_AGGREGATE"."""
+    return constant_name(f"{name}-aggregate")
+
+
+def labels_meant(name: str, known: Iterable[str]) -> list[str]:
+    """Return the labels of operations that a user may mean by a name.
+
+    Args:
+        name: What the user wrote: `add-item`, `order.get`, or `get` for any standard query.
+        known: The labels of the operations.
+    """
+    known = list(known)
+    return [name] if name in known else [each for each in known if each.endswith(f".{name}")]
 
 
 def method_name(name: str) -> str:

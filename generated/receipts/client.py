@@ -23,18 +23,20 @@ from .models import (
     ReceiptFinalized,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from .operations import (
     ADD_ITEM,
     CONTRACT,
     FINALIZE,
-    GET,
+    GET_RECEIPT,
     ITEM_ADDED,
     ITEM_REMOVED,
     RECEIPT_FINALIZED,
     RECEIPT_VOIDED,
     REMOVE_ITEM,
+    SUMMARY,
     VOID_RECEIPT,
 )
 
@@ -95,13 +97,17 @@ class ReceiptsClient(ServiceClient):
         """
         return await self.execute(VOID_RECEIPT, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Receipt]:
+    async def get_receipt(self, key: str, **options: Unpack[CallOptions]) -> Entity[Receipt]:
         """Show the receipt.
 
         Raises:
             ReceiptNotFoundError: There is no such receipt.
         """
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_RECEIPT, key, None, **options)
+
+    async def summary(self, **options: Unpack[CallOptions]) -> SummaryResult:
+        """Count the receipts, and add up those that are closed."""
+        return await self.query(SUMMARY, None, None, **options)
 
     async def publish_item_added(
         self, key: str, data: ItemAdded, **options: Unpack[PublishOptions]

@@ -1,6 +1,7 @@
 """The handlers of receipts: one for each operation."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 
@@ -27,6 +28,7 @@ from .models import (
     ReceiptStatus,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from .service import ReceiptsHandlers
@@ -106,9 +108,21 @@ class Receipts(ReceiptsHandlers):
         return entity.state
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
+    async def get_receipt(self, key: str, context: RequestContext) -> Entity[Receipt]:
         """Show the receipt."""
         return self._find(key)
+
+    @override
+    async def summary(self, context: RequestContext) -> SummaryResult:
+        """Count the receipts, and add up those that are closed."""
+        receipts = [entity.state for entity in self._receipts.values()]
+        count = Counter(receipt.status for receipt in receipts)
+        closed = (
+            item for receipt in receipts if receipt.status == "closed" for item in receipt.items
+        )
+        return SummaryResult(
+            open=count["open"], closed=count["closed"], voided=count["voided"], total=_total(closed)
+        )
 
     def _find(self, key: str) -> Entity[Receipt]:
         if key not in self._receipts:

@@ -102,6 +102,20 @@ class RemoveItem(Model):
     """The name of the item."""
 
 
+class SummaryResult(Model):
+    """The result of summary."""
+
+    model_config = ConfigDict(extra="forbid")
+    open: Annotated[int, Field(ge=0)]
+    """How many receipts are open."""
+    closed: Annotated[int, Field(ge=0)]
+    """How many receipts are closed."""
+    voided: Annotated[int, Field(ge=0)]
+    """How many receipts are void."""
+    total: Annotated[float, Field(ge=0.0)]
+    """What the closed ones come to."""
+
+
 class VoidReceipt(Model):
     """Void the receipt, whether it is open or closed."""
 

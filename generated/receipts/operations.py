@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
 
 from .errors import (
     EmptyReceiptError,
@@ -21,6 +21,7 @@ from .models import (
     ReceiptFinalized,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 
@@ -28,13 +29,18 @@ CONTRACT: Final = ServiceContract(
     name="receipts",
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
-    aggregate="receipt",
-    digest="sha256:7a398b72c4d2b66a381a8000ae4df87070de07c66a7a575ec806e7a19cc2d0dc",
+    digest="sha256:bb1850979a09c89ec78966acefc253eab38825333ff05b024dd3379a168a04a8",
+)
+
+RECEIPT_AGGREGATE: Final = Aggregate(
+    name="receipt",
+    state=Receipt,
 )
 
 ITEM_ADDED: Final = Event(
     name="item-added",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     data=ItemAdded,
     description="An item was put on the receipt.",
 )
@@ -42,6 +48,7 @@ ITEM_ADDED: Final = Event(
 ITEM_REMOVED: Final = Event(
     name="item-removed",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     data=ItemRemoved,
     description="An item was taken off the receipt.",
 )
@@ -49,6 +56,7 @@ ITEM_REMOVED: Final = Event(
 RECEIPT_FINALIZED: Final = Event(
     name="receipt-finalized",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     data=ReceiptFinalized,
     description="The receipt was closed.",
 )
@@ -56,6 +64,7 @@ RECEIPT_FINALIZED: Final = Event(
 RECEIPT_VOIDED: Final = Event(
     name="receipt-voided",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     data=ReceiptVoided,
     description="The receipt was voided.",
 )
@@ -63,6 +72,7 @@ RECEIPT_VOIDED: Final = Event(
 ADD_ITEM: Final = Command(
     name="add-item",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     payload=AddItem,
     result=Receipt,
     errors=(InvalidReceiptStateError,),
@@ -74,6 +84,7 @@ ADD_ITEM: Final = Command(
 REMOVE_ITEM: Final = Command(
     name="remove-item",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     payload=RemoveItem,
     result=Receipt,
     errors=(ReceiptNotFoundError, InvalidReceiptStateError, ItemNotFoundError),
@@ -85,6 +96,7 @@ REMOVE_ITEM: Final = Command(
 FINALIZE: Final = Command(
     name="finalize",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     payload=Finalize,
     result=Receipt,
     errors=(ReceiptNotFoundError, InvalidReceiptStateError, EmptyReceiptError),
@@ -97,6 +109,7 @@ FINALIZE: Final = Command(
 VOID_RECEIPT: Final = Command(
     name="void-receipt",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     payload=VoidReceipt,
     result=Receipt,
     errors=(ReceiptNotFoundError, InvalidReceiptStateError),
@@ -105,11 +118,21 @@ VOID_RECEIPT: Final = Command(
     description="Void the receipt, whether it is open or closed.",
 )
 
-GET: Final = Query(
+GET_RECEIPT: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=RECEIPT_AGGREGATE,
     parameters=NoneType,
     result=Entity[Receipt],
     errors=(ReceiptNotFoundError,),
     description="Show the receipt.",
+)
+
+SUMMARY: Final = Query(
+    name="summary",
+    contract=CONTRACT,
+    parameters=NoneType,
+    result=SummaryResult,
+    errors=(),
+    description="Count the receipts, and add up those that are closed.",
 )

@@ -19,18 +19,20 @@ from .models import (
     ReceiptFinalized,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from .operations import (
     ADD_ITEM,
     CONTRACT,
     FINALIZE,
-    GET,
+    GET_RECEIPT,
     ITEM_ADDED,
     ITEM_REMOVED,
     RECEIPT_FINALIZED,
     RECEIPT_VOIDED,
     REMOVE_ITEM,
+    SUMMARY,
     VOID_RECEIPT,
 )
 
@@ -88,12 +90,16 @@ class ReceiptsHandlers(ServiceHandlers):
         """
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
+    async def get_receipt(self, key: str, context: RequestContext) -> Entity[Receipt]:
         """Show the receipt.
 
         Raises:
             ReceiptNotFoundError: There is no such receipt.
         """
+
+    @abstractmethod
+    async def summary(self, context: RequestContext) -> SummaryResult:
+        """Count the receipts, and add up those that are closed."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -103,7 +109,8 @@ class ReceiptsHandlers(ServiceHandlers):
             Endpoint.command(REMOVE_ITEM, self.remove_item),
             Endpoint.command(FINALIZE, self.finalize),
             Endpoint.command(VOID_RECEIPT, self.void_receipt),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_RECEIPT, self.get_receipt),
+            Endpoint.plain_query(SUMMARY, self.summary),
         )
 
     async def publish_item_added(

@@ -9,7 +9,15 @@ from weenats.auth import AuthConfig, InvalidTokenError, JwtAuthConfig, NoAuthCon
 from weenats.circuit_breaker import CircuitState, CircuitStateChange
 from weenats.client import CachedToken, CallOptions, ServiceClient
 from weenats.context import Key, MessageContext, RequestContext, Response
-from weenats.contract import AuthRequirement, Command, Entity, Event, Query, ServiceContract
+from weenats.contract import (
+    Aggregate,
+    AuthRequirement,
+    Command,
+    Entity,
+    Event,
+    Query,
+    ServiceContract,
+)
 from weenats.errors import (
     AbortedError,
     AlreadyExistsError,
@@ -51,6 +59,7 @@ from weenats.transport import ConnectionOptions, NatsTransport, Transport
 
 __all__ = [
     "AbortedError",
+    "Aggregate",
     "AggregateId",
     "AlreadyExistsError",
     "AuthConfig",

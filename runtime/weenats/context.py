@@ -198,9 +198,9 @@ class RequestContext(MessageContext):
     Attributes:
         side: "client" around a call that is made, "server" around one that is served.
         operation: the descriptor of the command or query.
-        key: the key of the aggregate.
+        key: the key of the aggregate as on the wire; "" for an operation of the service itself.
         token: the JWT of the message, None when it has none; never shown by repr.
-        received: the request while its payload is unread, or invalid; else None.
+        received: the request while its key and payload are unread, or invalid; else None.
         principal: the authenticated caller, None before authentication; never shown by repr.
         span: the span of the request, for attributes and events, which ends when the request has
             been answered; None when none is recorded.
@@ -390,8 +390,15 @@ class RequestContext(MessageContext):
 
     @property
     def aggregate_id(self) -> AggregateId:
-        """The identity of the aggregate: its type and its key."""
-        return AggregateId(type=self.operation.contract.aggregate, key=self.key)
+        """The identity of the aggregate: its type and its key.
+
+        Raises:
+            RuntimeError: it is an operation of the service itself.
+        """
+        aggregate = self.operation.aggregate
+        if aggregate is None:
+            raise RuntimeError(f"{self.operation.name} belongs to the service, not to an aggregate")
+        return AggregateId(type=aggregate.name, key=self.key)
 
     def __copy__(self) -> Self:
         # Slot by slot: the generic `copy` takes several times as long.

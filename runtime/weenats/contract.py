@@ -2,14 +2,15 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Generic, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
-from weenats.schema.part import Schema, declared_type, is_model, judge_of
+from weenats.schema.part import Schema, declared_type
 
 __all__ = [
+    "Aggregate",
     "AnyOperation",
     "AuthRequirement",
     "Command",
@@ -100,13 +101,12 @@ class Entity(messages.Entity, Generic[StateT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
-    """Name, version and aggregate of a service.
+    """Name and version of a service.
 
     Attributes:
         name: name of the service, the first token of its subjects.
         version: version of the contract (semantic versioning).
         description: description of the service.
-        aggregate: name of its aggregate.
         digest: hash of the contract document, `sha256:...`.
         cancel_subject: subject to which clients publish the cancellation of calls.
 
@@ -117,14 +117,33 @@ class ServiceContract:
     name: str
     version: str
     description: str
-    aggregate: str
     digest: str
     cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "cancel_subject", subjects.cancel(self.name))
-        subjects.check_component(self.aggregate)
         subjects.check_version(self.version)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Aggregate(Generic[StateT]):
+    """A kind of object that a service keeps; each one has a key.
+
+    Attributes:
+        name: name in the contract, a token of the subjects of its operations and events.
+        key: type of the keys: `str`, or a Schema whose values are strings in JSON.
+        state: type of the state: a model class, or a Schema.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
+
+    name: str
+    key: type[Any] | Schema[Any] = str
+    state: type[StateT] | Schema[StateT]
+
+    def __post_init__(self) -> None:
+        subjects.check_component(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -132,13 +151,17 @@ class _Descriptor:
     kind: ClassVar[Kind]
     name: str
     contract: ServiceContract
+    aggregate: Aggregate[Any] | None = None
     description: str
     subject: str = field(init=False)
+    label: str = field(init=False)
 
     def __post_init__(self) -> None:
-        contract = self.contract
-        subject = subjects.build(contract.name, self.kind, contract.aggregate, self.name)
+        aggregate = None if self.aggregate is None else self.aggregate.name
+        subject = subjects.build(self.contract.name, self.kind, aggregate, self.name)
         object.__setattr__(self, "subject", subject)
+        is_standard = aggregate is not None and self.kind is Kind.QUERY and self.name == "get"
+        object.__setattr__(self, "label", f"{aggregate}.get" if is_standard else self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,9 +172,11 @@ class Event(_Descriptor, Generic[DataT]):
         kind: `Kind.EVENT`.
         name: name in the contract.
         contract: the service.
+        aggregate: what the event is about. None: the service itself; the event has no key.
         data: type of the data: a model class, or a Schema.
         description: description in the contract.
         subject: subject to which the event is published.
+        label: the name.
     """
 
     kind: ClassVar[Kind] = Kind.EVENT
@@ -170,12 +195,13 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Command(_Operation[PayloadT, ResultT]):
-    """An operation that changes an aggregate.
+    """An operation that changes something.
 
     Attributes:
         kind: `Kind.COMMAND`.
         name: name in the contract.
         contract: the service.
+        aggregate: what it changes. None: the service itself; requests have no key.
         payload: type of the payload: a model class, or a Schema.
         result: type of the result: a model class, or a Schema; NoneType without a result. A result
             that may only be null is `Schema[None](None)`.
@@ -188,6 +214,7 @@ class Command(_Operation[PayloadT, ResultT]):
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
         description: description in the contract.
         subject: subject of requests.
+        label: the name.
     """
 
     kind: ClassVar[Kind] = Kind.COMMAND
@@ -197,12 +224,13 @@ class Command(_Operation[PayloadT, ResultT]):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Query(_Operation[PayloadT, ResultT]):
-    """An operation that reads an aggregate.
+    """An operation that only reads.
 
     Attributes:
         kind: `Kind.QUERY`.
         name: name in the contract.
         contract: the service.
+        aggregate: what it reads. None: the service itself; requests have no key.
         parameters: type of the parameters: a model class, or a Schema; NoneType without parameters.
         result: type of the result: a model class, `Entity[...]`, or a Schema.
         errors: errors that the contract declares for the operation.
@@ -212,6 +240,8 @@ class Query(_Operation[PayloadT, ResultT]):
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
         description: description in the contract.
         subject: subject of requests.
+        label: the name, unique in the contract: that of a standard query `get` has its aggregate,
+            as in `receipt.get`.
     """
 
     kind: ClassVar[Kind] = Kind.QUERY
@@ -234,13 +264,12 @@ def state_of(operation: AnyOperation) -> type[Any] | Schema[Any] | None:
     Args:
         operation: a command or a query.
 
-    Returns:
-        The type of the state; a Schema unless it is a model class without a judge.
+    Raises:
+        ValueError: the result is an `Entity`, and the operation has no aggregate.
     """
     result: Any = declared_type(operation.result)
     if not (isinstance(result, type) and issubclass(result, messages.Entity)):
         return None
-    state: Any = cast("type[Entity[Any]]", result).model_fields["state"].annotation
-    judge = judge_of(operation.result)
-    is_plain = judge is None and is_model(state)
-    return cast("type[Any]", state) if is_plain else Schema[Any](state, judge)
+    if operation.aggregate is None:
+        raise ValueError(f"{operation.name} has no aggregate, so its result is not an Entity")
+    return operation.aggregate.state

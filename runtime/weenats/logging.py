@@ -90,7 +90,7 @@ def current_fields(*, principal: PrincipalMode = "plain") -> dict[str, str]:
         fields["correlation_id"] = context.correlation_id
         fields["message_id"] = context.message_id
     if isinstance(context, RequestContext):
-        fields["operation"] = f"{context.operation.contract.name}/{context.operation.name}"
+        fields["operation"] = f"{context.operation.contract.name}/{context.operation.label}"
         if context.principal is not None:
             fields["principal"] = shown_principal(context.principal.id, principal) or ""
     return fields

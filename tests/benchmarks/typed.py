@@ -13,7 +13,7 @@ from typing_extensions import override
 from harness import Call
 from weenats.client import ServiceClient
 from weenats.context import RequestContext
-from weenats.contract import Command, ServiceContract
+from weenats.contract import Aggregate, Command, ServiceContract
 from weenats.model import Model
 from weenats.service import Endpoint, NatsServiceBuilder, ServiceHandlers
 from workload import CONFIRMATION, KEY, ORDER
@@ -50,11 +50,13 @@ class Confirmation(Model):
 
 
 CONTRACT: Final = ServiceContract(
-    name="bench", version="1.0.0", description="Orders.", aggregate="order", digest="sha256:0"
+    name="bench", version="1.0.0", description="Orders.", digest="sha256:0"
 )
+ORDERS: Final = Aggregate(name="order", state=CreateOrder)
 CREATE_ORDER: Final = Command(
     name="create-order",
     contract=CONTRACT,
+    aggregate=ORDERS,
     payload=CreateOrder,
     result=Confirmation,
     description="Create an order.",

@@ -123,7 +123,7 @@ async def check_state(
     client: ReceiptsClient, kept: Receipt, events: asyncio.Queue[ReceivedEvent[ItemAdded]]
 ) -> None:
     """Check that earlier state is kept, and that calls and events still work."""
-    assert (await client.get("kept")).state == kept
+    assert (await client.get_receipt("kept")).state == kept
     assert len((await client.add_item("kept", ITEM)).items) == 2
     async with asyncio.timeout(LIMIT):
         while (await events.get()).key != "kept":

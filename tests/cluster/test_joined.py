@@ -26,7 +26,7 @@ async def assert_call(servers: str | list[str], service: str | list[str]) -> Non
                     continue
                 break
         assert receipt.total == 9.0
-        assert (await client.get("r-1")).revision == 1
+        assert (await client.get_receipt("r-1")).revision == 1
 
 
 async def test_calls_across_a_leaf_node() -> None:

@@ -21,18 +21,24 @@ _NUMBERS = count()
 
 @pytest.fixture(scope="session")
 def contract_of() -> Callable[..., dict[str, Any]]:
-    """Function that returns a minimal contract with the given members."""
+    """Function that returns a minimal contract with the given members.
+
+    Commands, queries and events are those of the aggregate.
+    """
 
     def make(state: dict[str, Any] | None = None, **members: object) -> dict[str, Any]:
+        thing: dict[str, object] = {
+            "state": state or {"type": "object", "properties": {"id": {"type": "string"}}},
+            "queries": {"get": {"description": "Show the thing."}},
+        }
+        for section in ("commands", "queries", "events"):
+            if section in members:
+                thing[section] = members.pop(section)
         return {
             "service": "things",
             "version": "1.0.0",
             "description": "Keeps things.",
-            "aggregate": {
-                "type": "thing",
-                "state": state or {"type": "object", "properties": {"id": {"type": "string"}}},
-            },
-            "queries": {"get": {"description": "Show the thing."}},
+            "aggregates": {"thing": thing},
             **members,
         }
 

@@ -53,7 +53,7 @@ async def client_of(catalog: ModuleType, answer: Any = None) -> Any:
 
     for name in ("tag", "price", "ship", "rename", "find"):
         setattr(Handlers, name, respond)
-    Handlers.get = show
+    Handlers.get_product = show
     Handlers.__abstractmethods__ = frozenset()
     transport = MemoryTransport()
     service = NatsServiceBuilder(Handlers(), transport=transport).build()
@@ -108,7 +108,7 @@ async def test_state_is_what_the_schema_allows(catalog: ModuleType) -> None:
     )
     assert (product.level, product.image, product.tags) == (catalog.Level.HIGH, b"\0\xff", [])
     async with client_of(catalog, answer=product) as client:
-        assert (await client.get("p")).state == product
+        assert (await client.get_product("p")).state == product
 
 
 async def test_details_of_any_type(catalog: ModuleType) -> None:

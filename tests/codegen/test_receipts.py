@@ -22,6 +22,7 @@ from receipts import (
     ReceiptsClient,
     ReceiptVoided,
     RemoveItem,
+    SummaryResult,
     VoidReceipt,
 )
 from receipts.handlers import Receipts
@@ -72,7 +73,7 @@ async def test_first_item_opens_receipt(shop: Shop) -> None:
     """`add_item` returns the receipt, and `get` returns it as an entity."""
     receipt = await shop.client.add_item("r-1", COFFEE)
     assert (receipt.id, receipt.status, receipt.total) == ("r-1", "open", 9.0)
-    entity = await shop.client.get("r-1")
+    entity = await shop.client.get_receipt("r-1")
     assert (entity.id.type, entity.id.key, entity.revision) == ("receipt", "r-1", 1)
     assert entity.state == receipt
 
@@ -108,7 +109,7 @@ async def test_each_change_publishes_event_with_revision(shop: Shop) -> None:
 async def test_unknown_receipt_is_not_found(shop: Shop) -> None:
     """Every operation except `add_item` requires an existing receipt."""
     for call in (
-        shop.client.get("none"),
+        shop.client.get_receipt("none"),
         shop.client.finalize("none", Finalize()),
         shop.client.remove_item("none", RemoveItem(name="x")),
         shop.client.void_receipt("none", VoidReceipt(reason="x")),
@@ -147,7 +148,16 @@ async def test_closed_receipt_cannot_change(shop: Shop) -> None:
             await call
         assert isinstance(caught.value, FailedPreconditionError)
         assert caught.value.details.status == "closed"
-    assert (await shop.client.get("r-1")).revision == 2
+    assert (await shop.client.get_receipt("r-1")).revision == 2
+
+
+async def test_summary_counts_all_receipts(shop: Shop) -> None:
+    """The query of the service itself counts all receipts, and adds up the closed ones."""
+    for key in ("r-1", "r-2", "r-3"):
+        await shop.client.add_item(key, COFFEE)
+    await shop.client.finalize("r-1", Finalize())
+    await shop.client.void_receipt("r-2", VoidReceipt(reason="-"))
+    assert await shop.client.summary() == SummaryResult(open=1, closed=1, voided=1, total=9.0)
 
 
 async def test_voided_receipt_cannot_be_voided_again(shop: Shop) -> None:

@@ -128,7 +128,7 @@ async def test_rejected_credentials(
         options = ConnectionOptions(**wrong, connect_timeout=60)
         client = ReceiptsClient.connect(protected_server.url, connection=options, timeout=60)
         service = NatsServiceBuilder(Receipts(), protected_server.url, connection=options).build()
-        for attempt in (partial(client.get, "r-1"), service.start):
+        for attempt in (partial(client.get_receipt, "r-1"), service.start):
             with pytest.raises(PermissionDeniedError, match="refused the credentials") as refused:
                 await asyncio.wait_for(attempt(), LIMIT)
             told += [str(refused.value), repr(refused.value), repr(options)]

@@ -83,7 +83,7 @@ async def until_expired(receipts: ReceiptsClient, logged: pytest.LogCaptureFixtu
     async with asyncio.timeout(LIMIT):
         while logged.text.count("Authorization Violation") < 2:
             with contextlib.suppress(UnavailableError, DeadlineExceededError):
-                await receipts.get("r-1", timeout=0.1)
+                await receipts.get_receipt("r-1", timeout=0.1)
 
 
 @pytest.mark.parametrize("meanwhile", [None, "half of a fi", ""], ids=["old", "broken", "empty"])
@@ -106,7 +106,7 @@ async def test_renewed_credentials_are_used(
     async with asyncio.timeout(LIMIT):
         while True:
             with pytest.raises(UnavailableError) as told:
-                await receipts.get("r-1", timeout=0.1)
+                await receipts.get_receipt("r-1", timeout=0.1)
             if refused in str(told.value):
                 break
     hold(credentials, account.credentials(exp=int(time()) + 3600))
@@ -114,7 +114,7 @@ async def test_renewed_credentials_are_used(
     async with asyncio.timeout(LIMIT):
         while not revision:  # the client may be back before the service: nobody listens then
             with contextlib.suppress(UnavailableError):
-                revision = (await receipts.get("r-1", timeout=10)).revision
+                revision = (await receipts.get_receipt("r-1", timeout=10)).revision
     assert revision == 1
     assert not [secret for secret in secrets if secret in caplog.text]
 

@@ -50,10 +50,10 @@ async def test_frozen_server_fails_calls_at_their_deadline(
     container.pause()
     try:
         with pytest.raises(DeadlineExceededError):
-            await receipts.get("r-1", timeout=0.3)
+            await receipts.get_receipt("r-1", timeout=0.3)
     finally:
         container.resume()
-    assert (await receipts.get("r-1")).revision == 1
+    assert (await receipts.get_receipt("r-1")).revision == 1
 
 
 async def test_reconnect_after_a_server_crash(
@@ -66,5 +66,5 @@ async def test_reconnect_after_a_server_crash(
     async with asyncio.timeout(LIMIT):
         while not revision:  # the client may be back before the service: nobody listens then
             with contextlib.suppress(UnavailableError):
-                revision = (await receipts.get("r-1", timeout=20)).revision
+                revision = (await receipts.get_receipt("r-1", timeout=20)).revision
     assert revision == 1

@@ -48,7 +48,7 @@ async def test_denied_call(guarded: NatsContainer) -> None:
         for _ in range(2):
             with pytest.raises(PermissionDeniedError, match=ADD_ITEM):
                 await asyncio.wait_for(denied.add_item("r-1", TEA), LIMIT)
-        assert (await denied.get("r-1")).revision == 1
+        assert (await denied.get_receipt("r-1")).revision == 1
     assert handlers.executed == {"r-1": 1}
 
 

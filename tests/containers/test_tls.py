@@ -97,7 +97,7 @@ async def assert_rejected(url: str, options: ConnectionOptions, match: str) -> N
     """Check that client and service fail in bounded time and leave no tasks."""
     client = ReceiptsClient.connect(url, connection=options, timeout=90)
     service = NatsServiceBuilder(Receipts(), url, connection=options).build()
-    for attempt in (partial(client.get, "r-1"), service.start):
+    for attempt in (partial(client.get_receipt, "r-1"), service.start):
         with pytest.raises(UnavailableError, match=match) as told:
             await asyncio.wait_for(attempt(), LIMIT)
         assert "hunter2" not in str(told.value)

@@ -77,9 +77,9 @@ async def test_valid_token_is_accepted(nats_url: str) -> None:
     async with serving(nats_url, FakeValidator()) as receipts:
         known = receipts.with_token(token())
         assert (await known.add_item("r-1", COFFEE)).total == 9.0
-        assert (await known.get("r-1")).revision == 1
+        assert (await known.get_receipt("r-1")).revision == 1
         with pytest.raises(ReceiptNotFoundError):
-            await known.get("r-2")
+            await known.get_receipt("r-2")
 
 
 @pytest.mark.parametrize(
@@ -176,9 +176,9 @@ async def test_contract_sets_authentication_and_scopes(nats_url: str, guarded: M
     )
     async with builder.build(), guarded.ReceiptsClient.connect(nats_url) as anybody:
         with pytest.raises(guarded.ReceiptNotFoundError):
-            await anybody.get("r-1")
+            await anybody.get_receipt("r-1")
         with pytest.raises(UnauthenticatedError):
-            await anybody.with_token("no-token").get("r-1")
+            await anybody.with_token("no-token").get_receipt("r-1")
         with pytest.raises(guarded.ReceiptNotFoundError):
             await anybody.finalize("r-1", guarded.Finalize())
         with pytest.raises(UnauthenticatedError):

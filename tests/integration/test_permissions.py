@@ -44,14 +44,14 @@ async def test_generated_permissions_are_sufficient(caplog: pytest.LogCaptureFix
             assert await these.run() == {}
             await until(lambda: snapshots)
             with pytest.raises(DeadlineExceededError):
-                await these.client.get("held", timeout=0.05)
+                await these.client.get_receipt("held", timeout=0.05)
             for verb in ("PING", "INFO", "STATS"):
                 found = await these.free.transport.request_many(
                     f"$SRV.{verb}", b"", timeout=5, quiet=0.1
                 )
                 assert len(found) == 1
             these.handlers.entered.clear()
-            admitted = asyncio.create_task(these.client.get("held"))
+            admitted = asyncio.create_task(these.client.get_receipt("held"))
             await these.handlers.entered.wait()
             stopping = asyncio.create_task(these.service.stop())
             these.handlers.opened.set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testkit.contexts import Refusing, make_context
-from testkit.probe import CONTRACT, RUN, Run
+from testkit.probe import RUN, THING, Run
 from weenats.context import Key, MessageContext, RequestContext
 from weenats.errors import InvalidArgumentError
 from weenats.protocol.headers import Headers
@@ -95,7 +95,7 @@ def test_repr_hides_token_and_payload() -> None:
 
 def test_aggregate_id_has_the_contract_type() -> None:
     """aggregate_id has the contract's aggregate type and the request's key."""
-    assert make_context(key="k-9").aggregate_id == AggregateId(type=CONTRACT.aggregate, key="k-9")
+    assert make_context(key="k-9").aggregate_id == AggregateId(type=THING.name, key="k-9")
 
 
 def test_remaining_time_is_never_negative() -> None:

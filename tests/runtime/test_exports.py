@@ -18,8 +18,8 @@ import weenats
 
 EXPORTS = {
     "weenats": """
-        AbortedError AggregateId AlreadyExistsError AuthConfig AuthRequirement CachedToken CallNext
-        CallOptions CancelledError CircuitState CircuitStateChange Code Command
+        AbortedError Aggregate AggregateId AlreadyExistsError AuthConfig AuthRequirement
+        CachedToken CallNext CallOptions CancelledError CircuitState CircuitStateChange Code Command
         ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
         DeadlineExceededError Endpoint Entity Event
         EventHandler EventSubscription FailedPreconditionError Interceptor InternalError
@@ -41,7 +41,8 @@ EXPORTS = {
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
-        AnyOperation AuthRequirement Command Entity Event Query RateLimit ServiceContract
+        Aggregate AnyOperation AuthRequirement Command Entity Event Query RateLimit
+        ServiceContract
     """,
     "weenats.discovery": """
         OnInvalid check_health get_service_info get_service_stats list_infos list_instances

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from testkit.probe import Outcome, Run
+from testkit.probe import THING, Outcome, Run
 from weenats import (
     CallOptions,
     Command,
@@ -25,11 +25,12 @@ class ChainedService(ServiceHandlers):
 
     def __init__(self, name: str, handle: Handle, timeout: float | None = None) -> None:
         self.contract = ServiceContract(  # type: ignore[misc]  # each hop has its own
-            name=name, version="1.0.0", description="A hop.", aggregate="thing", digest="sha256:hop"
+            name=name, version="1.0.0", description="A hop.", digest="sha256:hop"
         )
         self.operation: Command[Run, Outcome] = Command(
             name="run",
             contract=self.contract,
+            aggregate=THING,
             payload=Run,
             result=Outcome,
             timeout=timeout,

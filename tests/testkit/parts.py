@@ -12,6 +12,7 @@ from pydantic import MISSING, Field, JsonValue
 from typing_extensions import TypeAliasType
 
 from weenats import (
+    Aggregate,
     Command,
     Endpoint,
     Entity,
@@ -102,23 +103,27 @@ class UnknownError(NotFoundError):
 
 
 CONTRACT: Final = ServiceContract(
-    name="parts", version="1.0.0", description="Any type.", aggregate="part", digest="sha256:parts"
+    name="parts", version="1.0.0", description="Any type.", digest="sha256:parts"
 )
+PART: Final = Aggregate(name="part", state=Schema[Odd](Odd, JSON_SCHEMAS["Odd"]))
 BOOKED: Final = Event(
     name="booked",
     contract=CONTRACT,
+    aggregate=PART,
     data=Schema[Booking](Booking, JSON_SCHEMAS["Booking"]),
     description="It was booked.",
 )
 TAGGED: Final = Event(
     name="tagged",
     contract=CONTRACT,
+    aggregate=PART,
     data=Schema[Tags](Tags, JSON_SCHEMAS["Tags"]),
     description="It was tagged.",
 )
 BOOK: Final = Command(
     name="book",
     contract=CONTRACT,
+    aggregate=PART,
     payload=Schema[Booking](Booking, JSON_SCHEMAS["Booking"]),
     result=Schema[Booking](Booking, JSON_SCHEMAS["Booking"]),
     errors=(RefusedError, UnknownError),
@@ -128,6 +133,7 @@ BOOK: Final = Command(
 TAG: Final = Command(
     name="tag",
     contract=CONTRACT,
+    aggregate=PART,
     payload=Schema[Tags](Tags, JSON_SCHEMAS["Tags"]),
     result=Schema[Note](Note, JSON_SCHEMAS["Note"]),
     description="Tag it.",
@@ -135,6 +141,7 @@ TAG: Final = Command(
 RATE: Final = Command(
     name="rate",
     contract=CONTRACT,
+    aggregate=PART,
     payload=Schema[Level](Level),
     result=Schema[None](None),
     description="Rate it; the result is null.",
@@ -142,6 +149,7 @@ RATE: Final = Command(
 ECHO: Final = Query(
     name="echo",
     contract=CONTRACT,
+    aggregate=PART,
     parameters=Schema[Anything](Anything),
     result=Schema[Anything](Anything),
     description="Answer the same.",
@@ -149,6 +157,7 @@ ECHO: Final = Query(
 GET: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=PART,
     parameters=NoneType,
     result=Schema[Entity[Odd]](Entity[Odd], JSON_SCHEMAS["Odd"]),
     description="The state, an odd number.",

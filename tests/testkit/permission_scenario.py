@@ -32,7 +32,7 @@ class BlockingReceipts(Receipts):
         self.opened = asyncio.Event()
         self.cancelled = asyncio.Event()
 
-    async def get(self, key: str, context: RequestContext) -> Entity[Receipt]:
+    async def get_receipt(self, key: str, context: RequestContext) -> Entity[Receipt]:
         """Block when the key is `held`."""
         if key == "held":
             self.entered.set()
@@ -41,7 +41,7 @@ class BlockingReceipts(Receipts):
             except asyncio.CancelledError:
                 self.cancelled.set()
                 raise
-        return await super().get("r", context)
+        return await super().get_receipt("r", context)
 
 
 class Scenario:
@@ -88,7 +88,8 @@ class Scenario:
             f"{COMMANDS}remove-item": calls(client.remove_item, "r-remove", GONE),
             f"{COMMANDS}finalize": calls(client.finalize, "r-finalize", Finalize()),
             f"{COMMANDS}void-receipt": calls(client.void_receipt, "r-void", VOID),
-            "receipts.query.receipt.get": calls(client.get, "r"),
+            "receipts.query.receipt.get": calls(client.get_receipt, "r"),
+            "receipts.query.summary": calls(client.summary),
             "receipts.cancel": self.give_up,
             "receipts.health": calls(client.check_health),
             "$SRV.PING.receipts": calls(client.list_instances),
@@ -129,7 +130,7 @@ class Scenario:
     async def give_up(self) -> None:
         """Cancel a call, and check that its handler ends."""
         self.handlers.entered.clear()
-        calling = asyncio.create_task(self.client.get("held", timeout=60))
+        calling = asyncio.create_task(self.client.get_receipt("held", timeout=60))
         entered = asyncio.create_task(self.handlers.entered.wait())
         await asyncio.wait([calling, entered], return_when=asyncio.FIRST_COMPLETED)
         if calling.done():  # it may not even call: that is another step's business

@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import Unpack
 
 from weenats import (
+    Aggregate,
     CallOptions,
     Command,
     Endpoint,
@@ -99,15 +100,20 @@ CONTRACT: Final = ServiceContract(
     name="probe",
     version="1.2.3",
     description="Does as it is told.",
-    aggregate="thing",
     digest="sha256:probe",
 )
+THING: Final = Aggregate(name="thing", state=Thing)
 HAPPENED: Final = Event(
-    name="happened", contract=CONTRACT, data=Happened, description="It happened."
+    name="happened",
+    contract=CONTRACT,
+    aggregate=THING,
+    data=Happened,
+    description="It happened.",
 )
 RUN: Final = Command(
     name="run",
     contract=CONTRACT,
+    aggregate=THING,
     payload=Run,
     result=Outcome,
     errors=(PartMissingError, NotReadyError),
@@ -115,11 +121,17 @@ RUN: Final = Command(
     description="Do as told.",
 )
 FORGET: Final = Command(
-    name="forget", contract=CONTRACT, payload=Run, result=NoneType, description="Answer nothing."
+    name="forget",
+    contract=CONTRACT,
+    aggregate=THING,
+    payload=Run,
+    result=NoneType,
+    description="Answer nothing.",
 )
 GET: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=THING,
     parameters=NoneType,
     result=Entity[Thing],
     description="The thing.",
@@ -127,6 +139,7 @@ GET: Final = Query(
 FIND: Final = Query(
     name="find",
     contract=CONTRACT,
+    aggregate=THING,
     parameters=FindParameters,
     result=Outcome,
     description="Find something.",

@@ -30,7 +30,8 @@ def receipts_with_auth(repository: Path, folder: Path) -> Iterator[ModuleType]:
     shutil.copytree(repository / "schemas" / "receipts", schemas)
     contract = yaml.safe_load((schemas / "service.yaml").read_text())
     contract["python"] = {"package": "guarded_receipts"}
-    for operations in (contract["commands"], contract["queries"]):
+    receipt = contract["aggregates"]["receipt"]
+    for operations in (receipt["commands"], receipt["queries"]):
         for name, operation in operations.items():
             if name in ASKS:
                 operation["auth"] = ASKS[name]

@@ -17,10 +17,20 @@ from receipts import (
     ItemNotFoundError,
     Receipt,
     ReceiptsClient,
+    SummaryResult,
 )
 from receipts.handlers import Receipts
-from receipts.operations import ADD_ITEM, CONTRACT, FINALIZE, GET, ITEM_ADDED
+from receipts.operations import (
+    ADD_ITEM,
+    CONTRACT,
+    FINALIZE,
+    GET_RECEIPT,
+    ITEM_ADDED,
+    RECEIPT_AGGREGATE,
+    SUMMARY,
+)
 from weenats import (
+    Aggregate,
     AuthRequirement,
     CachedToken,
     CallNext,
@@ -70,6 +80,7 @@ from weenats.transport import Delivery, Subscription
 
 if TYPE_CHECKING:
     import logging
+    from uuid import UUID
 
     from pydantic import JsonValue
 
@@ -215,12 +226,13 @@ async def client(transport: Transport) -> None:
     item = AddItem(name="Tea", price=0.1, quantity=3)
     assert_type(await receipts.add_item("r-1", item, timeout=1.5), Receipt)
     assert_type(await receipts.finalize("r-1", Finalize(), token="token"), Receipt)
-    entity = await receipts.get("r-1", headers={"X-Tenant": "acme"})
+    entity = await receipts.get_receipt("r-1", headers={"X-Tenant": "acme"})
     assert_type(entity, Entity[Receipt])
     assert_type(entity.state, Receipt)
     assert_type(entity.revision, int)
     assert_type(await receipts.execute(FINALIZE, "r-1", Finalize()), Receipt)
-    assert_type(await receipts.query(GET, "r-1", None), Entity[Receipt])
+    assert_type(await receipts.query(GET_RECEIPT, "r-1", None), Entity[Receipt])
+    assert_type(await receipts.summary(timeout=2), SummaryResult)
     assert_type(await receipts.get_service_info(), InfoResponse)
     assert_type(await receipts.get_service_stats(), StatsResponse)
     assert_type(await receipts.list_instances(), list[PingResponse])
@@ -229,12 +241,27 @@ async def client(transport: Transport) -> None:
         assert_type(entered, ReceiptsClient)
 
 
+def keys_of_events(
+    typed: ReceivedEvent[ItemAdded, UUID], service: ReceivedEvent[ItemAdded, None]
+) -> None:
+    """The key has the type in the contract; `str` is the default."""
+    assert_type(typed.key, UUID)
+    assert_type(service.key, None)
+
+
+def aggregates() -> None:
+    """An aggregate has the type of its state; operations name it, or none."""
+    assert_type(RECEIPT_AGGREGATE, Aggregate[Receipt])
+    assert_type(ADD_ITEM.aggregate, Aggregate[Any] | None)
+    assert_type(SUMMARY.label, str)
+
+
 async def handle(event: ReceivedEvent[ItemAdded]) -> None:
     """Use the attributes of an event."""
     context: MessageContext = event
     assert_type(event.id, str)
     assert_type(event.key, str)
-    assert_type(event.revision, int)
+    assert_type(event.revision, int | None)
     assert_type(event.timestamp, str)
     assert_type(event.data, ItemAdded)
     assert_type(context.correlation_id, str)
@@ -264,7 +291,7 @@ def contract() -> None:
     """Use the descriptors of generated code."""
     assert_type(CONTRACT, ServiceContract)
     assert_type(ADD_ITEM, Command[AddItem, Receipt])
-    assert_type(GET, Query[None, Entity[Receipt]])
+    assert_type(GET_RECEIPT, Query[None, Entity[Receipt]])
     assert_type(ITEM_ADDED, Event[ItemAdded])
     assert_type(ADD_ITEM.kind, Kind)
     assert_type(ADD_ITEM.payload, type[AddItem] | Schema[AddItem])

@@ -180,7 +180,10 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
         str, typer.Argument(metavar="SERVICE", callback=_own_service, help="The service.")
     ],
     operation: Annotated[str, typer.Argument(metavar="OPERATION", help="The command or query.")],
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key of the aggregate.")],
+    key: Annotated[
+        str | None,
+        typer.Argument(metavar="KEY", help="The key; operations of the service itself have none."),
+    ] = None,
     payload: Annotated[
         str | None, typer.Argument(metavar="JSON", help="The payload; - reads standard input.")
     ] = None,
@@ -200,7 +203,8 @@ def call(  # noqa: PLR0913, PLR0917 - the options of a call
     """Call an operation of a running service."""
     from weenats_codegen.cli import call
 
-    arguments = call.Arguments(service, operation, key, payload, timeout, token)
+    values = tuple(each for each in (key, payload) if each is not None)
+    arguments = call.Arguments(service, operation, values, timeout, token)
     call.call(arguments, _split(servers), as_json=json)
 
 

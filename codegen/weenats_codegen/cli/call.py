@@ -35,6 +35,8 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.instances import not_running, reported_health, trouble
 from weenats_codegen.cli.output import emit, emit_value, json_text
 from weenats_codegen.cli.suggestions import did_you_mean
+from weenats_codegen.naming import labels_meant
+from weenats_codegen.parser.walk import STANDARD_QUERY
 
 if TYPE_CHECKING:
     from weenats.transport.base import Delivery
@@ -45,12 +47,11 @@ Reply = messages.CommandSuccess | messages.QuerySuccess | messages.Failure
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of the command; `payload` is JSON text."""
+    """The arguments of the command; `values` are a key, a payload as JSON text, or both."""
 
     service: str
     operation: str
-    key: str
-    payload: str | None = field(repr=False)
+    values: tuple[str, ...] = field(repr=False)
     timeout: float
     token: str | None = field(repr=False)
 
@@ -61,7 +62,7 @@ def call(arguments: Arguments, servers: Sequence[str], *, as_json: bool) -> None
     Raises:
         CliError: The service replied with an error, or has no such operation.
     """
-    payload = parse_payload(arguments.payload)
+    payload = parse_payload(arguments.values[1]) if arguments.values[1:] else None
     reply = asyncio.run(exchange(arguments, payload, servers))
     if as_json or not isinstance(reply, messages.Failure):
         show(reply.model_dump(by_alias=True), as_json=as_json)
@@ -87,8 +88,14 @@ def parse_payload(text: str | None) -> bytes:
     return payload
 
 
-async def exchange(arguments: Arguments, payload: bytes, servers: Sequence[str]) -> Reply:
-    """Find the operation by discovery, send the request, return the reply."""
+async def exchange(arguments: Arguments, payload: bytes | None, servers: Sequence[str]) -> Reply:
+    """Find the operation by discovery, send the request, return the reply.
+
+    Args:
+        arguments: The arguments of the command.
+        payload: The payload, None while it is not known whether there is one.
+        servers: The URLs of the servers.
+    """
     deadline = monotonic() + seconds(arguments.timeout)
     async with connection(servers, arguments.timeout) as transport:
         left = deadline - monotonic()
@@ -96,11 +103,34 @@ async def exchange(arguments: Arguments, payload: bytes, servers: Sequence[str])
         try:
             endpoint, kind = await locate(transport, arguments, left)
             check_subject(arguments, endpoint, kind)
-            request = encode_request(arguments, payload, endpoint, kind)
+            key, payload = assign(arguments, payload, endpoint)
+            request = encode_request(arguments.token, key, payload, endpoint, kind)
             delivery = await _send(transport, arguments, endpoint.subject, request, deadline)
         finally:
             await instances
     return decode_reply(delivery, arguments.service, kind)
+
+
+def assign(
+    arguments: Arguments, payload: bytes | None, endpoint: messages.EndpointInfo
+) -> tuple[str | None, bytes]:
+    """Return the key and the payload among the arguments; the operation decides what they are.
+
+    Args:
+        arguments: The arguments of the command.
+        payload: The payload if there are a key and a payload, otherwise None.
+        endpoint: The operation; only those of aggregates have keys.
+    """
+    values = arguments.values
+    usage = f"weenats call {arguments.service} {arguments.operation}"
+    if "aggregate" not in _metadata(endpoint):
+        if payload is not None:
+            text = f"{arguments.operation} belongs to the service and has no key"
+            raise typer.BadParameter(f"{text}: {usage} [JSON]")
+        return None, parse_payload(values[0] if values else None)
+    if not values:
+        raise typer.BadParameter(f"{arguments.operation} needs a key: {usage} KEY [JSON]")
+    return values[0], parse_payload(None) if payload is None else payload
 
 
 async def _send(
@@ -208,14 +238,16 @@ async def locate(
 
 def find(info: messages.InfoResponse, operation: str) -> tuple[messages.EndpointInfo, Kind]:
     """Return the endpoint of an operation and whether it is a command or a query."""
-    known: list[str] = []
-    for endpoint in info.endpoints:
-        metadata = _metadata(endpoint)
-        if not metadata:
-            continue
-        if metadata["operation"] == operation:
-            return endpoint, Kind(metadata["kind"])
-        known.append(metadata["operation"])
+    known = {
+        _label(metadata): (endpoint, Kind(metadata["kind"]))
+        for endpoint in info.endpoints
+        if (metadata := _metadata(endpoint))
+    }
+    meant = labels_meant(operation, known)
+    if len(meant) == 1:
+        return known[meant[0]]
+    if meant:
+        raise CliError(f"{info.name} has several: {', '.join(sorted(meant))}")
     has = f"it has {', '.join(sorted(known))}" if known else "it has no known operations"
     hint = did_you_mean(operation, known, has)
     raise CliError(f"{info.name} {info.version} has no operation {operation}; {hint}")
@@ -227,9 +259,10 @@ def check_subject(arguments: Arguments, endpoint: messages.EndpointInfo, kind: K
     Raises:
         CliError: The request would be published elsewhere in the name of the user.
     """
+    metadata = _metadata(endpoint)
     with suppress(SubjectError):
-        aggregate = _metadata(endpoint).get("aggregate", "")
-        if endpoint.subject == build(arguments.service, kind, aggregate, arguments.operation):
+        aggregate, name = metadata.get("aggregate"), metadata["operation"]
+        if endpoint.subject == build(arguments.service, kind, aggregate, name):
             return
     raise CliError(
         f"an instance of {arguments.service} names {endpoint.subject} as the subject of"
@@ -243,22 +276,37 @@ def _metadata(endpoint: messages.EndpointInfo) -> dict[str, str]:
     if metadata.get("kind") not in {Kind.COMMAND.value, Kind.QUERY.value}:
         return {}
     try:
-        for name in ("operation", "aggregate"):
-            check_component(metadata[name])
+        check_component(metadata["operation"])
+        if "aggregate" in metadata:
+            check_component(metadata["aggregate"])
     except (KeyError, SubjectError):
         return {}
     return metadata
 
 
+def _label(metadata: dict[str, str]) -> str:
+    """Return the label of an operation, which is unique in its service."""
+    name, aggregate = metadata["operation"], metadata.get("aggregate")
+    is_standard = aggregate is not None and name == STANDARD_QUERY
+    return f"{aggregate}.{name}" if is_standard else name
+
+
 def encode_request(
-    arguments: Arguments, payload: bytes, endpoint: messages.EndpointInfo, kind: Kind
+    token: str | None,
+    key: str | None,
+    payload: bytes,
+    endpoint: messages.EndpointInfo,
+    kind: Kind,
 ) -> bytes:
     """Return the request as clients send it; an invalid key or payload is wrong usage."""
-    token, mark = arguments.token, secrets.token_hex(16)
+    mark = secrets.token_hex(16)
     try:
         authentication = messages.JwtAuthentication(type="jwt", token=token) if token else None
-        aggregate = _metadata(endpoint)["aggregate"]
-        target = messages.AggregateId(type=aggregate, key=arguments.key)
+        target = (
+            None
+            if key is None
+            else messages.AggregateId(type=_metadata(endpoint)["aggregate"], key=key)
+        )
         message_id, timestamp = STAMPER.stamp()
         sender = messages.MessageMetadata(
             message_id=message_id,

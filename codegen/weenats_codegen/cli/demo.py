@@ -64,7 +64,7 @@ class Presenter(Recorder):
         self._line("[red]✗[/]", caught)
 
     @override
-    def event(self, name: str, key: str, revision: int, data: Model) -> None:
+    def event(self, name: str, key: str, revision: int | None, data: Model) -> None:
         head = Text.assemble((name, "bold yellow"), f" {key} revision {revision}  ")
         self._line("[yellow]◆[/]", head.append_text(self._highlight(repr(data))))
 

@@ -8,6 +8,7 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, plain
 from weenats_codegen.cli.suggestions import did_you_mean
 from weenats_codegen.cli.targets import build, builder_of
+from weenats_codegen.naming import labels_meant
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,7 +27,8 @@ def explain(target: str, operation: str | None, *, as_json: bool) -> None:
     policies = builder.explain()
     if operation is not None:
         known = [each.operation for each in policies]
-        policies = tuple(each for each in policies if each.operation == operation)
+        meant = labels_meant(operation, known)
+        policies = tuple(each for each in policies if each.operation in meant)
         if not policies:
             hint = did_you_mean(operation, known, f"known are {', '.join(known)}")
             raise CliError(f"there is no operation {operation}; {hint}")

@@ -123,6 +123,13 @@ def _as_data(instance: Instance) -> dict[str, object]:
     return {**data, "endpoints": [*merged.values()]}
 
 
+def _label(endpoint: EndpointStats, others: Sequence[EndpointStats]) -> str:
+    """Return the name of an endpoint, with its aggregate where the name alone is not unique."""
+    aggregate = endpoint.subject.split(".")[2:-1]
+    is_unique = sum(each.name == endpoint.name for each in others) == 1
+    return endpoint.name if is_unique else ".".join([*aggregate, endpoint.name])
+
+
 def _rendered(instances: Sequence[Instance]) -> "Table | str":
     """Return the instances as a table, the operations of each below it."""
     if not instances:
@@ -147,5 +154,6 @@ def _rendered(instances: Sequence[Instance]) -> "Table | str":
             errors = f"[red]{failed}[/]" if failed else "0"
             average = endpoint.average_processing_time
             shown = milliseconds(average) if endpoint.num_requests else ""
-            table.add_row(f"  {plain(endpoint.name)}", str(endpoint.num_requests), errors, shown)
+            label = plain(_label(endpoint, stats.endpoints))
+            table.add_row(f"  {label}", str(endpoint.num_requests), errors, shown)
     return table

@@ -40,7 +40,7 @@ class Recorder:
         facts = {"class": type(error).__name__, "code": error.code.value, "message": error.message}
         self.steps.append({"call": call, "caught": facts, "milliseconds": round(milliseconds, 3)})
 
-    def event(self, name: str, key: str, revision: int, data: Model) -> None:
+    def event(self, name: str, key: str, revision: int | None, data: Model) -> None:
         """Add an event that was received."""
         facts = {"name": name, "key": key, "revision": revision}
         dump = data.model_dump(mode="json", by_alias=True)

@@ -58,7 +58,7 @@ async def _calls(receipts: ReceiptsClient, recorder: Recorder) -> None:
             await _call(text, receipts.add_item(_KEY, item), recorder)
             event = await asyncio.wait_for(arrived.get(), _EVENT_TIMEOUT)
             recorder.event("item-added", event.key, event.revision, event.data)
-    await _call(f"receipts.get({_KEY!r})", receipts.get(_KEY), recorder)
+    await _call(f"receipts.get_receipt({_KEY!r})", receipts.get_receipt(_KEY), recorder)
 
 
 async def _errors(receipts: ReceiptsClient, recorder: Recorder) -> None:
@@ -67,11 +67,12 @@ async def _errors(receipts: ReceiptsClient, recorder: Recorder) -> None:
     missing = RemoveItem(name="Cake")
     for text, call in (
         (f"remove_item({_KEY!r}, {missing!r})", receipts.remove_item(_KEY, missing)),
-        ("get('r-2')", receipts.get("r-2")),
+        ("get_receipt('r-2')", receipts.get_receipt("r-2")),
         (f"finalize({_KEY!r}, Finalize())", receipts.finalize(_KEY, Finalize())),
         (f"add_item({_KEY!r}, {cake!r})", receipts.add_item(_KEY, cake)),
     ):
         await _call(f"receipts.{text}", call, recorder)
+    await _call("receipts.summary()", receipts.summary(), recorder)  # of all receipts: no key
 
 
 async def _discovery(receipts: ReceiptsClient, recorder: Recorder) -> None:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats_codegen import naming, reserved
-from weenats_codegen.ir.contract import Auth, Contract, DeclaredError, Event, Operation, RateLimit
+from weenats_codegen.ir.contract import (
+    Aggregate,
+    Auth,
+    Contract,
+    DeclaredError,
+    Event,
+    Operation,
+    RateLimit,
+)
 from weenats_codegen.ir.shapes import shape
+from weenats_codegen.parser.walk import entries, owners
 
 if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.parser.diagnostics import Location
     from weenats_codegen.parser.source import Source
+    from weenats_codegen.parser.walk import Entry, Node
 
 Members = dict[str, Any]
 
@@ -33,12 +44,14 @@ class _Builder:
             bundle.definitions, bundle.roots, taken=bundle.taken | reserved.classes()
         )
         self._data: Final = cast("Members", source.root.mapping)
-        self._state: Final = self._model("aggregate", "state")
         self._errors: Final = {
-            name: self._error(name, value) for name, value in self._data.get("errors", {}).items()
+            entry.name: self._error(entry) for entry in entries(self._root, "errors")
+        }
+        self._aggregates: Final = {
+            name: self._aggregate(name, node) for name, node in owners(self._root) if name
         }
         self._events: Final = {
-            name: self._event(name, value) for name, value in self._data.get("events", {}).items()
+            entry.name: self._event(entry) for entry in entries(self._root, "events")
         }
 
     def contract(self) -> Contract:
@@ -48,12 +61,12 @@ class _Builder:
             service=service,
             version=self._data["version"],
             description=self._data["description"],
-            aggregate=self._data["aggregate"]["type"],
             package=self._data.get("python", {}).get("package") or naming.package_name(service),
             client=naming.client_class_name(service),
             handlers=naming.handlers_class_name(service),
             stub=naming.handlers_stub_name(service, self._shapes.definitions.keys()),
             errors=tuple(self._errors.values()),
+            aggregates=tuple(self._aggregates.values()),
             commands=self._operations("commands"),
             queries=self._operations("queries"),
             events=tuple(self._events.values()),
@@ -61,52 +74,69 @@ class _Builder:
             shapes=self._shapes,
         )
 
-    def _error(self, name: str, value: Members) -> DeclaredError:
-        return DeclaredError(
+    def _aggregate(self, name: str, node: Node) -> Aggregate:
+        return Aggregate(
             name=name,
-            code=value["code"],
-            description=value["description"],
-            class_name=naming.error_class_name(name),
-            base=naming.base_error_class_name(value["code"]),
-            details=self._model("errors", name, "details"),
+            constant=naming.aggregate_constant_name(name),
+            key=self._model(node.location.child("key")),
+            state=self._model(node.location.child("state")),
         )
 
-    def _event(self, name: str, value: Members) -> Event:
-        publish, subscribe = naming.event_methods(name)
-        return Event(
-            name=name,
+    def _error(self, entry: Entry) -> DeclaredError:
+        value: Members = entry.node.mapping
+        return DeclaredError(
+            name=entry.name,
+            code=value["code"],
             description=value["description"],
-            constant=naming.constant_name(name),
-            data=self._model("events", name, "data"),
+            class_name=naming.error_class_name(entry.name),
+            base=naming.base_error_class_name(value["code"]),
+            details=self._model(entry.node.location.child("details")),
+        )
+
+    def _event(self, entry: Entry) -> Event:
+        publish, subscribe = naming.event_methods(entry.name)
+        return Event(
+            name=entry.name,
+            aggregate=self._aggregates.get(entry.aggregate),
+            description=cast("Members", entry.node.mapping)["description"],
+            constant=naming.constant_name(entry.name),
+            data=self._model(entry.node.location.child("data")),
             publish=publish,
             subscribe=subscribe,
         )
 
     def _operations(self, section: str) -> tuple[Operation, ...]:
-        operations: Members = self._data.get(section, {})
         is_query = section == "queries"
-        default_result = f"Entity[{self._state}]" if is_query else "None"
         return tuple(
-            Operation(
-                name=name,
-                description=value["description"],
-                constant=naming.constant_name(name),
-                method=naming.method_name(name),
-                payload=self._model(section, name, "parameters" if is_query else "payload"),
-                result=self._model(section, name, "result") or default_result,
-                errors=tuple(self._errors[error] for error in value.get("errors", ())),
-                emits=tuple(self._events[event] for event in value.get("emits", ())),
-                idempotent=value.get("idempotent", is_query),
-                auth=_auth(value.get("auth")),
-                rate_limit=_rate_limit(value.get("rateLimit")),
-                timeout=_number(value, "timeout"),
-            )
-            for name, value in operations.items()
+            self._operation(entry, is_query=is_query) for entry in entries(self._root, section)
         )
 
-    def _model(self, *keys: str) -> str:
+    def _operation(self, entry: Entry, *, is_query: bool) -> Operation:
+        value: Members = entry.node.mapping
+        place, aggregate = entry.node.location, self._aggregates.get(entry.aggregate)
+        result = self._model(place.child("result")) or "None"
+        if entry.is_standard and aggregate is not None:
+            result = f"Entity[{aggregate.state}]"
+        return Operation(
+            name=entry.name,
+            label=f"{entry.aggregate}.{entry.name}" if entry.is_standard else entry.name,
+            aggregate=aggregate,
+            description=value["description"],
+            constant=naming.constant_name(entry.python_name),
+            method=naming.method_name(entry.python_name),
+            payload=self._model(place.child("parameters" if is_query else "payload")),
+            result=result,
+            errors=tuple(self._errors[error] for error in value.get("errors", ())),
+            emits=tuple(self._events[event] for event in value.get("emits", ())),
+            idempotent=value.get("idempotent", is_query),
+            auth=_auth(value.get("auth")),
+            rate_limit=_rate_limit(value.get("rateLimit")),
+            timeout=_number(value, "timeout"),
+        )
+
+    def _model(self, place: Location) -> str:
         """Return the class of a schema, "" if the contract has none there."""
-        return self._bundle.names.get(self._root.location.child(*keys), "")
+        return self._bundle.names.get(place, "")
 
 
 def _auth(value: Members | None) -> Auth | None:

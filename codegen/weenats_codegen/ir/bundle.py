@@ -54,7 +54,7 @@ class Bundle:
         definitions: The schemas by name, sorted. Names are valid names of Python classes.
         locations: The place of each definition in the files.
         names: The name of the definition that each schema of the contract has, by its place in
-            service.yaml (`/commands/add/payload`, `/aggregate/state`).
+            service.yaml (`/commands/add/payload`, `/aggregates/receipt/state`).
         taken: Names of the package that neither definitions nor other classes may have.
         diagnostics: What is wrong with the schemas and references; if there are any, definitions
             may be missing or incomplete.

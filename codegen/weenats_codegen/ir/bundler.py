@@ -23,7 +23,7 @@ from weenats_codegen.parser.dialects import Ref, Tree, translated
 from weenats_codegen.parser.refs import split
 from weenats_codegen.parser.resources import Place
 from weenats_codegen.parser.text import visible
-from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries
+from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node, entries, owners
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -158,22 +158,25 @@ def contract_members(root: Node) -> Iterator[Member]:
     Args:
         root: The content of service.yaml.
     """
-    aggregate = root.get("aggregate")
-    if "state" in aggregate.mapping:
-        kind = str(aggregate.mapping.get("type"))
-        text = aggregate.mapping.get("description", f"The state of the aggregate {kind}.")
-        yield Member(aggregate.get("state"), kind, Direction.REPLY, text)
+    for kind, aggregate in owners(root):
+        if kind and "state" in aggregate.mapping:
+            text = aggregate.mapping.get("description", f"The state of the aggregate {kind}.")
+            yield Member(aggregate.get("state"), kind, Direction.REPLY, text)
+        if kind and "key" in aggregate.mapping:
+            text = f"The key of the aggregate {kind}."
+            yield Member(aggregate.get("key"), f"{kind}-key", Direction.ANY, text)
     for section, keys in OPERATION_SCHEMAS.items():
-        for name, entry in entries(root, section).items():
+        for entry in entries(root, section):
+            name, node = entry.python_name, entry.node
             for key in keys:
-                if key not in entry.mapping:
+                if key not in node.mapping:
                     continue
                 own = _OWN_DESCRIPTIONS.get(key)
                 yield Member(
-                    entry.get(key),
+                    node.get(key),
                     _OWN_NAMES.get(key, "{name}").format(name=name),
                     Direction.REQUEST if key in {"payload", "parameters"} else Direction.REPLY,
-                    own.format(name=name) if own else entry.mapping.get("description"),
+                    own.format(name=entry.name) if own else node.mapping.get("description"),
                 )
 
 

@@ -38,11 +38,29 @@ class DeclaredError:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A kind of object that the service keeps.
+
+    Attributes:
+        name: The name on the wire.
+        constant: The descriptor.
+        key: The type of the keys; "" if the contract does not describe them.
+        state: The model of the state.
+    """
+
+    name: str
+    constant: str
+    key: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An event that the service publishes.
 
     Attributes:
         name: The name on the wire.
+        aggregate: What it is about; None for the service itself.
         description: The documentation.
         constant: The descriptor.
         data: The model of the data.
@@ -51,11 +69,22 @@ class Event:
     """
 
     name: str
+    aggregate: Aggregate | None
     description: str
     constant: str
     data: str
     publish: str
     subscribe: str
+
+    @property
+    def key(self) -> str:
+        """The type of its key; "" without an aggregate."""
+        return _key(self.aggregate)
+
+    @property
+    def event_type(self) -> str:
+        """The types of the data and the key, as `EventHandler` takes them; `str` is its default."""
+        return self.data if self.key == "str" else f"{self.data}, {self.key or None}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +132,8 @@ class Operation:
 
     Attributes:
         name: The name on the wire.
+        label: The name, unique in the contract: `receipt.get` for a standard query.
+        aggregate: What it changes or reads; None for the service itself.
         description: The documentation.
         constant: The descriptor.
         method: The method of the client and of the handlers.
@@ -117,6 +148,8 @@ class Operation:
     """
 
     name: str
+    label: str
+    aggregate: Aggregate | None
     description: str
     constant: str
     method: str
@@ -128,6 +161,11 @@ class Operation:
     auth: Auth | None
     rate_limit: RateLimit | None
     timeout: float | None
+
+    @property
+    def key(self) -> str:
+        """The type of its key; "" without an aggregate."""
+        return _key(self.aggregate)
 
     @property
     def emitted(self) -> str:
@@ -144,12 +182,12 @@ class Contract:
         service: The name of the service.
         version: The version of the contract.
         description: The documentation.
-        aggregate: The type of the aggregate.
         package: The Python package.
         client: The client class.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
+        aggregates: The aggregates.
         commands: The commands.
         queries: The queries.
         events: The events.
@@ -161,12 +199,12 @@ class Contract:
     service: str
     version: str
     description: str
-    aggregate: str
     package: str
     client: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]
+    aggregates: tuple[Aggregate, ...]
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
@@ -211,20 +249,29 @@ class Contract:
         meaning = {
             "service": self.service,
             "version": self.version,
-            "aggregate": self.aggregate,
+            "aggregates": {each.name: [each.key, each.state] for each in self.aggregates},
             "errors": {error.name: [error.code, error.details] for error in self.errors},
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
-            "events": {event.name: event.data for event in self.events},
+            "events": {event.name: [_name(event.aggregate), event.data] for event in self.events},
             "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{sha256(text.encode()).hexdigest()}"
 
 
+def _key(aggregate: Aggregate | None) -> str:
+    return "" if aggregate is None else aggregate.key or "str"
+
+
+def _name(aggregate: Aggregate | None) -> str | None:
+    return None if aggregate is None else aggregate.name
+
+
 def _operations(operations: Sequence[Operation]) -> dict[str, object]:
     return {
-        operation.name: {
+        operation.label: {
+            "aggregate": _name(operation.aggregate),
             "payload": operation.payload,
             "result": operation.result,
             "errors": sorted(error.name for error in operation.errors),

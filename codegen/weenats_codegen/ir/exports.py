@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from weenats_codegen import naming
-from weenats_codegen.parser.walk import Node, entries
+from weenats_codegen.parser.walk import Node, entries, owners
 
 
 def exports(contract: Node) -> Iterator[tuple[str, Node]]:
@@ -12,11 +12,14 @@ def exports(contract: Node) -> Iterator[tuple[str, Node]]:
     Args:
         contract: The content of service.yaml.
     """
-    for name, node in entries(contract, "errors").items():
-        yield naming.error_class_name(name), node
+    for error in entries(contract, "errors"):
+        yield naming.error_class_name(error.name), error.node
+    for name, node in owners(contract):
+        if name:
+            yield naming.aggregate_constant_name(name), node
     for section in ("commands", "queries", "events"):
-        for name, node in entries(contract, section).items():
-            yield naming.constant_name(name), node
+        for entry in entries(contract, section):
+            yield naming.constant_name(entry.python_name), entry.node
     service = contract.get("service")
     if isinstance(service.value, str):
         yield naming.client_class_name(service.value), service

@@ -4,6 +4,7 @@ from typing import Final
 
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.lint import operations
+from weenats_codegen.lint.aggregates import check_keys, former_aggregate
 from weenats_codegen.lint.names import check_names
 from weenats_codegen.lint.references import check_references
 from weenats_codegen.lint.schemas import check_schema
@@ -29,7 +30,10 @@ def lint(source: Source, bundle: Bundle) -> list[Diagnostic]:
         source: The contract; the errors that were found while reading it are included.
         bundle: Its schemas; the errors in their references are included.
     """
-    found = {*bundle.diagnostics, *check_references(source)}
+    former = former_aggregate(source.root)
+    if former is not None:  # what else it breaks follows from it
+        return [former]
+    found = {*bundle.diagnostics, *check_references(source), *check_keys(source.root, bundle)}
     found.update(source.resources.diagnostics)
     for check in _OF_CONTRACT:
         found.update(check(source.root))

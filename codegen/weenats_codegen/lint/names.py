@@ -6,9 +6,13 @@ from typing import Final
 from weenats_codegen import naming
 from weenats_codegen.ir.exports import exports
 from weenats_codegen.parser.diagnostics import Diagnostic, Location
-from weenats_codegen.parser.walk import Node, entries
+from weenats_codegen.parser.walk import STANDARD_QUERY, Node, entries
 
 _REMEDY: Final = "rename one of them"
+_NOT_STANDARD: Final = (
+    "has the name of the standard query of aggregates",
+    "rename it, or move it to the queries of an aggregate",
+)
 
 _Clashes = dict[tuple["Location", "Location"], "Diagnostic"]
 
@@ -23,6 +27,10 @@ def check_names(contract: Node) -> Iterator[Diagnostic]:
     """
     clashes: _Clashes = {}
     _add_clashes(_methods(contract), clashes)
+    for section in ("commands", "queries"):
+        for entry in entries(contract, section):
+            if entry.name == STANDARD_QUERY and not entry.is_standard:
+                yield entry.node.diagnostic(*_NOT_STANDARD)
     _add_clashes(exports(contract), clashes)
     yield from clashes.values()
 
@@ -39,8 +47,8 @@ def _add_clashes(names: Iterable[tuple[str, Node]], clashes: _Clashes) -> None:
 
 def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
     for section in ("commands", "queries"):
-        for name, node in entries(contract, section).items():
-            yield naming.method_name(name), node
-    for name, node in entries(contract, "events").items():
-        for method in naming.event_methods(name):
-            yield method, node
+        for entry in entries(contract, section):
+            yield naming.method_name(entry.python_name), entry.node
+    for event in entries(contract, "events"):
+        for method in naming.event_methods(event.name):
+            yield method, event.node

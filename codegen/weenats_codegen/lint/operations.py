@@ -8,7 +8,7 @@ from typing import Final
 from weenats_codegen import reserved
 from weenats_codegen.naming import package_name
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
-from weenats_codegen.parser.walk import Node, entries
+from weenats_codegen.parser.walk import Node, entries, owners
 
 _REFERENCES: Final = (
     ("commands", "errors", "error"),
@@ -24,10 +24,10 @@ def check_declared(contract: Node) -> Iterator[Diagnostic]:
     """Yield errors and events that an operation names and the contract does not declare."""
     suggestions = 0
     for section, member, kind in _REFERENCES:
-        known = contract.get(f"{kind}s").mapping
-        names = [*entries(contract, f"{kind}s")]
-        for operation in contract.get(section).members.values():
-            for item in operation.get(member).items:
+        names = list(dict.fromkeys(entry.name for entry in entries(contract, f"{kind}s")))
+        known = {name for _, owner in owners(contract) for name in owner.get(f"{kind}s").mapping}
+        for operation in entries(contract, section):
+            for item in operation.node.get(member).items:
                 if isinstance(item.value, str) and item.value not in known:
                     suggestions += 1
                     is_like = len(item.value) <= _MAX_LENGTH and suggestions <= _MAX_SUGGESTIONS
@@ -41,8 +41,8 @@ def check_declared(contract: Node) -> Iterator[Diagnostic]:
 def check_rate_limits(contract: Node) -> Iterator[Diagnostic]:
     """Yield bursts that are smaller than the requests of one second."""
     for section in ("commands", "queries"):
-        for operation in contract.get(section).members.values():
-            limit = operation.get("rateLimit")
+        for operation in entries(contract, section):
+            limit = operation.node.get("rateLimit")
             burst = _number(limit, "burst")
             if burst is not None and burst < (_number(limit, "maxRequestsPerSecond") or 0):
                 yield limit.diagnostic(

@@ -8,7 +8,7 @@ from typing import Final
 
 from weenats_codegen.lint.validation import Violation, violations
 from weenats_codegen.parser.diagnostics import Diagnostic, quoted
-from weenats_codegen.parser.walk import Node
+from weenats_codegen.parser.walk import STANDARD_QUERY, Node
 from weenats_codegen.resources import service_meta_schema
 
 SERVICE_NAME: Final = (
@@ -93,7 +93,7 @@ def _check_unknown(contract: Node, error: Violation) -> Iterator[Diagnostic]:
         close: list[str] = difflib.get_close_matches(str(name), known, n=1, cutoff=_SIMILARITY)
         message = f"the member {quoted(name)} is unknown"
         remedy = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        if (*error.path, name) == ("queries", "get", "result"):
+        if (*error.path[-2:], name) == ("queries", STANDARD_QUERY, "result"):
             message = "the query get always returns the aggregate itself"
             remedy = "remove the result, or rename the query"
         yield contract.diagnostic(message, remedy, *error.path, name)

@@ -9,9 +9,11 @@ from weenats_codegen.parser.walk import OPERATION_SCHEMAS, Node
 
 def check_descriptions(contract: Node) -> Iterator[Diagnostic]:
     """Yield the descriptions of a service.yaml that contain invisible characters."""
-    described = [contract, contract.get("aggregate")]
+    aggregates = [*contract.get("aggregates").members.values()]
+    described = [contract, *aggregates]
     for section in OPERATION_SCHEMAS:
-        described += contract.get(section).members.values()
+        for owner in (contract, *aggregates):
+            described += owner.get(section).members.values()
     for node in described:
         yield from _check(node.get("description"))
 

@@ -20,6 +20,10 @@ OPERATION_SCHEMAS: Final = {
     "events": ("data",),
 }
 """The sections of service.yaml, and the members of their entries that are schemas."""
+AGGREGATE_SCHEMAS: Final = ("key", "state")
+"""The members of an aggregate that are schemas."""
+STANDARD_QUERY: Final = "get"
+"""The query that each aggregate may have: it returns the aggregate itself."""
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,49}")
 
 
@@ -82,17 +86,68 @@ class Node(NamedTuple):
         return self._replace(location=self.location.child(step), value=value)
 
 
-def entries(contract: Node, section: str) -> dict[str, Node]:
-    """Return the entries of a section of service.yaml, without those whose names are invalid."""
-    members = contract.get(section).members
-    return {name: entry for name, entry in members.items() if _NAME.fullmatch(name)}
+class Entry(NamedTuple):
+    """An operation, event or error of a contract.
+
+    Attributes:
+        name: The name in the contract.
+        node: What the contract says of it.
+        aggregate: The name of its aggregate; "" if it belongs to the service itself.
+        is_standard: Whether it is the standard query `get` of an aggregate.
+    """
+
+    name: str
+    node: Node
+    aggregate: str
+    is_standard: bool
+
+    @property
+    def python_name(self) -> str:
+        """The name that Python names are made of; unique in the contract, unlike `get`."""
+        return f"{STANDARD_QUERY}-{self.aggregate}" if self.is_standard else self.name
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text is a valid name of an aggregate, operation, event or error."""
+    return _NAME.fullmatch(text) is not None
+
+
+def owners(contract: Node) -> list[tuple[str, Node]]:
+    """Return the nodes of service.yaml that have commands, queries and events.
+
+    Args:
+        contract: The content of service.yaml.
+
+    Returns:
+        The aggregates with their names, then the contract itself with "" for a name.
+    """
+    aggregates = contract.get("aggregates").members.items()
+    named = [(name, node) for name, node in aggregates if is_name(name)]
+    return [*named, ("", contract)]
+
+
+def entries(contract: Node, section: str) -> list[Entry]:
+    """Return the entries of a section of all aggregates, then those of the service itself.
+
+    Args:
+        contract: The content of service.yaml.
+        section: One of `OPERATION_SCHEMAS`. Entries whose names are invalid are left out.
+    """
+    return [
+        Entry(name, node, owner, bool(owner) and (section, name) == ("queries", STANDARD_QUERY))
+        for owner, place in owners(contract)
+        for name, node in place.get(section).members.items()
+        if is_name(name)
+    ]
 
 
 def contract_schemas(contract: Node) -> Iterator[Node]:
     """Yield the outermost schemas of a service.yaml, those of its own `$defs` first."""
     yield from contract.get("$defs").members.values()
-    if "state" in contract.get("aggregate").mapping:
-        yield contract.get("aggregate", "state")
+    aggregates = [*contract.get("aggregates").members.values()]
+    for aggregate in aggregates:
+        yield from (aggregate.get(key) for key in AGGREGATE_SCHEMAS if key in aggregate.mapping)
     for section, keys in OPERATION_SCHEMAS.items():
-        for entry in contract.get(section).members.values():
-            yield from (entry.get(key) for key in keys if key in entry.mapping)
+        for owner in (*aggregates, contract):
+            for entry in owner.get(section).members.values():
+                yield from (entry.get(key) for key in keys if key in entry.mapping)

@@ -10,7 +10,8 @@ from typing import Final, Self
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT
-from weenats_codegen.ir.contract import Contract
+from weenats_codegen.ir.contract import Contract, Event, Operation
+from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 
 _REPLY_GRACE: Final = 5.0
@@ -55,7 +56,7 @@ class Used:
     """The part of a contract that a client uses.
 
     Attributes:
-        operations: The commands and queries that it calls.
+        operations: The commands and queries that it calls; `get` for those of all aggregates.
         events: The events that it subscribes to.
         discovery: Whether it requests instances, information, statistics and health.
     """
@@ -146,15 +147,16 @@ def of_client(
             ("event", used.events, events),
         )
         for name in names
-        if name not in known
+        if not labels_meant(name, known)
     ]
+    called = {label for name in used.operations for label in labels_meant(name, operations)}
     if missing:
         raise ContractError(missing)
     if queue_group is not None:
         subjects.check_queue_group(queue_group)
     prefix = subjects.check_inbox_prefix(inbox_prefix)
     inbox = Entry(f"{prefix}.>", "replies, to all users with this prefix")
-    publish = [entry for name, entry in operations.items() if name in used.operations]
+    publish = [entry for label, entry in operations.items() if label in called]
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
     if used.discovery:
@@ -166,18 +168,20 @@ def of_client(
 
 
 def _operations(contract: Contract) -> dict[str, Entry]:
-    commands = {each.name: _entry(contract, Kind.COMMAND, each.name) for each in contract.commands}
-    queries = {each.name: _entry(contract, Kind.QUERY, each.name) for each in contract.queries}
+    commands = {each.label: _entry(contract, Kind.COMMAND, each) for each in contract.commands}
+    queries = {each.label: _entry(contract, Kind.QUERY, each) for each in contract.queries}
     return commands | queries
 
 
 def _events(contract: Contract) -> dict[str, Entry]:
-    return {each.name: _entry(contract, Kind.EVENT, each.name) for each in contract.events}
+    return {each.name: _entry(contract, Kind.EVENT, each) for each in contract.events}
 
 
-def _entry(contract: Contract, kind: Kind, name: str) -> Entry:
-    subject = subjects.build(contract.service, kind, contract.aggregate, name)
-    return Entry(subject, f"{kind.name.lower()} {name}")
+def _entry(contract: Contract, kind: Kind, member: Operation | Event) -> Entry:
+    aggregate = None if member.aggregate is None else member.aggregate.name
+    subject = subjects.build(contract.service, kind, aggregate, member.name)
+    label = member.label if isinstance(member, Operation) else member.name
+    return Entry(subject, f"{kind.name.lower()} {label}")
 
 
 def _discovery_requests(service: str) -> list[Entry]:

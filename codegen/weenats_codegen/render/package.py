@@ -38,7 +38,9 @@ def render(contract: Contract) -> dict[str, str]:
     if has_deprecated:
         header += f"\n{_DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
-    constants = ["CONTRACT", *operations, *(event.constant for event in contract.events)]
+    aggregates = [aggregate.constant for aggregate in contract.aggregates]
+    events = [event.constant for event in contract.events]
+    constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     values = {
         "contract": contract,

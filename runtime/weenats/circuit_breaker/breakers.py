@@ -45,7 +45,7 @@ class CircuitBreakers(ServiceFeature):
         self._breakers: dict[AnyOperation, CircuitBreaker] = {}
         by_name: dict[str, CircuitBreaker] = {}
         for operation in operations:
-            name = operation.name if policy.scope == "operation" else EVERY_OPERATION
+            name = operation.label if policy.scope == "operation" else EVERY_OPERATION
             if name not in by_name:
                 by_name[name] = CircuitBreaker(policy, operation.contract.name, name, self._report)
             self._breakers[operation] = by_name[name]

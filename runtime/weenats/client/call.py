@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
+from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
 from weenats.codec.replies import error_in_headers, is_reply
 from weenats.context import CURRENT, NO_CONTEXT, RequestContext
@@ -72,7 +73,7 @@ class CallDefaults(NamedTuple):
         return "CallDefaults(...)"  # without the token
 
     def request(
-        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+        self, operation: AnyOperation, key: object, payload: object, options: CallOptions
     ) -> RequestContext:
         """Return the context of a new request.
 
@@ -81,12 +82,12 @@ class CallDefaults(NamedTuple):
 
         Args:
             operation: the command or query.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None without one.
             payload: the payload of the command or the parameters of the query.
             options: the options of the call.
 
         Raises:
-            InvalidArgumentError: an option is not valid.
+            InvalidArgumentError: the key or an option is not valid.
             TypeError: an option is unknown.
         """
         message_id, timestamp = STAMPER.stamp()
@@ -97,7 +98,7 @@ class CallDefaults(NamedTuple):
         context = RequestContext(
             "client",
             operation,
-            key,
+            key_codec(operation.aggregate).write(key),
             payload,
             message_id,
             message_id,  # the correlation id

@@ -59,7 +59,7 @@ class ServiceClient:
     Example:
         ```python
         async with ReceiptsClient.connect("nats://localhost:4222") as receipts:
-            receipt = await receipts.get("r-1", timeout=2)
+            receipt = await receipts.get_receipt("r-1", timeout=2)
             hurried = receipts.with_timeout(0.5).with_retry()
             await hurried.finalize("r-1", Finalize())
         ```
@@ -295,15 +295,16 @@ class ServiceClient:
     async def execute(
         self,
         command: Command[PayloadT, ResultT],
-        key: str,
+        key: object,
         payload: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Execute a command on an aggregate.
+        """Execute a command.
 
         Args:
             command: the command.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None for a command of the
+                service itself.
             payload: the payload of the command.
             options: see CallOptions.
 
@@ -322,15 +323,16 @@ class ServiceClient:
     async def query(
         self,
         query: Query[PayloadT, ResultT],
-        key: str,
+        key: object,
         parameters: PayloadT,
         **options: Unpack[CallOptions],
     ) -> ResultT:
-        """Query an aggregate.
+        """Send a query.
 
         Args:
             query: the query.
-            key: the key of the aggregate.
+            key: the key of the aggregate, of the type in the contract; None for a query of the
+                service itself.
             parameters: the parameters of the query, None when it has none.
             options: see CallOptions.
 
@@ -391,7 +393,7 @@ class ServiceClient:
             return await ask(self._transport, name, *instance, timeout=timeout, headers=headers)
 
     def _call(
-        self, operation: AnyOperation, key: str, payload: object, options: CallOptions
+        self, operation: AnyOperation, key: object, payload: object, options: CallOptions
     ) -> Awaitable[Response]:
         call = self._chains.get(operation)
         if call is None:

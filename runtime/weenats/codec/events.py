@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from weenats.codec.keys import key_codec
 from weenats.codec.metadata import message_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import typed_dict, validator
@@ -37,24 +38,32 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
-        aggregate = typed_dict(messages.AggregateId, type=Literal[event.contract.aggregate])
+        aggregate = event.aggregate
+        whose = (
+            None
+            if aggregate is None
+            else typed_dict(messages.AggregateId, type=Literal[aggregate.name])
+        )
         notification = typed_dict(
             messages.EventNotification,
             type=Literal[event.name],
-            aggregate=aggregate,
+            aggregate=whose,
             data=declared_type(event.data),
         )
-        self._aggregate = validator(aggregate)
+        self._keys = key_codec(aggregate)
+        self._aggregate = None if whose is None else validator(whose)
         self._notification = Decoder(notification, event.data, ("data",))
         self._encode_data = Encoder(event.data).encode
 
-    def encode(self, key: str, data: object, revision: int, context: MessageContext) -> bytes:
+    def encode(
+        self, key: object, data: object, revision: int | None, context: MessageContext
+    ) -> bytes:
         """Encode a notification.
 
         Args:
-            key: the key of the aggregate.
+            key: the key of the aggregate; None for an event of the service itself.
             data: the data of the event.
-            revision: the revision of the aggregate after the event.
+            revision: the revision of the aggregate after the event, None when there is none.
             context: the ids, the timestamp and the metadata of the message.
 
         Returns:
@@ -64,25 +73,31 @@ class EventCodec:
             InvalidArgumentError: the key or the data is not valid.
         """
         try:
-            # An event has no reply, so a key that subscribers would reject is rejected here.
-            self._aggregate.validate_python({"type": self._event.contract.aggregate, "key": key})
-            return (
-                b'{"id":"%b","type":"%b","aggregate":{"type":"%b","key":%b},"revision":%d,'
-                b'"timestamp":"%b","data":%b,"metadata":%b}'
-                % (
-                    context.message_id.encode(),
-                    self._event.name.encode(),
-                    self._event.contract.aggregate.encode(),
-                    to_json(key),
-                    revision,
-                    context.timestamp.encode(),
-                    self._encode_data(data),
-                    message_metadata(context),
-                )
+            return b'{"id":"%b","type":"%b",%b%b"timestamp":"%b","data":%b,"metadata":%b}' % (
+                context.message_id.encode(),
+                self._event.name.encode(),
+                self._encode_aggregate(key),
+                b"" if revision is None else b'"revision":%d,' % revision,
+                context.timestamp.encode(),
+                self._encode_data(data),
+                message_metadata(context),
             )
         except (TypeError, ValueError) as error:
             text = f"the event {self._event.name} cannot be encoded: {reason(error)}"
         raise InvalidArgumentError(text)
+
+    def _encode_aggregate(self, key: object) -> bytes:
+        """Return the member `aggregate` of a notification, b"" for an event of the service itself.
+
+        Raises:
+            ValueError: the key is not valid.
+        """
+        text, aggregate = self._keys.write(key), self._event.aggregate
+        if aggregate is None or self._aggregate is None:
+            return b""
+        # An event has no reply, so a key that subscribers would reject is rejected here.
+        self._aggregate.validate_python({"type": aggregate.name, "key": text})
+        return b'"aggregate":{"type":"%b","key":%b},' % (aggregate.name.encode(), to_json(text))
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Decode a notification.
@@ -91,8 +106,8 @@ class EventCodec:
             data: the bytes of the notification.
 
         Returns:
-            The members of the notification, by their names on the wire; `data` is an instance of
-            the model that the contract declares.
+            The members of the notification, by their names on the wire; the data, and the key, are
+            of the types that the contract declares.
 
         Raises:
             InvalidArgumentError: the notification breaks the contract.
@@ -100,6 +115,9 @@ class EventCodec:
         text = f"the event {self._event.name} breaks the contract"
         try:
             notification: dict[str, Any] = self._notification.decode(data)
+            if not self._keys.is_plain:
+                whose = notification["aggregate"]
+                whose["key"] = self._keys.read(whose["key"], "aggregate")
         except (SchemaError, ValidationError) as error:
             # This is logged, so not even the keys of maps may be shown.
             found = without_keys(violations_of(error, data), self._notification.names)

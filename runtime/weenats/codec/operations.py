@@ -15,6 +15,7 @@ from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
+from weenats.codec.keys import key_codec
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import CLOSED, typed_dict, validator
@@ -33,7 +34,7 @@ __all__ = [
     "Request",
     "operation_codec",
 ]
-_Read = Callable[[bytes, slice | None], object]
+_Read = Callable[[str, bytes, slice | None], object]
 _INVALID_ENVELOPE: Final = "the request envelope is invalid"
 
 
@@ -48,17 +49,18 @@ class Request:
     nothing about its validity, neither from the error nor from the time that it takes.
 
     Args:
-        key: the key of the aggregate.
+        key: the key of the aggregate, "" without one.
         metadata: the metadata of the message as on the wire, None when there is none.
-        read: checks the payload and returns it, or raises what is wrong with it; it gets `data`
-            and `place`.
+        read: checks the key and the payload and returns the payload, or raises what is wrong with
+            them; it gets `key`, `data` and `place`.
         data: the bytes of the request.
         place: where the payload is in `data`, None when that is not known.
 
     Attributes:
-        key: the key of the aggregate.
+        key: the key of the aggregate, "" without one.
         metadata: the metadata of the message as on the wire, None when there is none.
-        error: what was wrong with the payload when it was read, None when it is valid or unread.
+        error: what was wrong with the key or the payload when they were read, None when they are
+            valid or unread.
     """
 
     __slots__ = ("_data", "_payload", "_place", "_read", "error", "key", "metadata")
@@ -80,17 +82,17 @@ class Request:
         self._place = place
 
     def read_payload(self) -> object:
-        """Check the payload, once, and return it; None when the operation has none.
+        """Check the key and the payload, once, and return the payload; None when there is none.
 
         Raises:
-            InvalidArgumentError: it breaks the contract.
+            InvalidArgumentError: one of them breaks the contract.
         """
         if self.error is not None:
             raise self.error
         read, self._read = self._read, None
         if read is not None:
             try:
-                self._payload = read(self._data, self._place)
+                self._payload = read(self.key, self._data, self._place)
             except ServiceError as error:
                 self.error = error
                 raise
@@ -130,11 +132,13 @@ class OperationCodec:
         self._is_entity = state is not None
         self._result_member = "result" if state is None else "entity"
         request = messages.CommandRequest if is_command else messages.QueryRequest
+        aggregate = operation.aggregate
         members = {
-            "aggregateId": typed_dict(
-                messages.AggregateId, type=Literal[operation.contract.aggregate]
-            )
+            "aggregateId": None
+            if aggregate is None
+            else typed_dict(messages.AggregateId, type=Literal[aggregate.name])
         }
+        self._keys = key_codec(aggregate)
         payload = operation.payload
         self._envelope = validator(typed_dict(request, **members, **{self._member: None}))
         whole = {self._member: declared_type(payload)} if self._has_payload else {}
@@ -157,11 +161,18 @@ class OperationCodec:
         for error in operation.errors:
             if error.details_type is not None and (judge := judge_of(error.details_type)):
                 judge.compile()
-        aggregate = to_json(operation.contract.aggregate)
-        self._head = b'{"aggregateId":{"type":%b,"key":' % aggregate
+        member = b'"%b":' % self._member.encode() if self._has_payload else b""
+        self._has_key = aggregate is not None
+        if aggregate is None:
+            self._head, self._payload_head = b"{%b" % member, b""
+            self._metadata_head = _METADATA_HEAD if member else _METADATA_HEAD.removeprefix(b",")
+        else:
+            name = to_json(aggregate.name)
+            self._head = b'{"aggregateId":{"type":%b,"key":' % name
+            self._payload_head = b"},%b" % member if member else b"}"
+            self._metadata_head = _METADATA_HEAD
+            self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
-        self._payload_head = b'},"%b":' % self._member.encode() if self._has_payload else b"}"
-        self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % aggregate
 
     def declares(self, error: ServiceError) -> bool:
         """Return whether the contract allows an operation to fail with an error.
@@ -185,7 +196,7 @@ class OperationCodec:
         """
         payload = context.payload
         try:
-            key = to_json(context.key)
+            key = to_json(context.key) if self._has_key else b""
             metadata = request_metadata(context)
             body = self._encode_payload(payload) if self._has_payload else b""
         except SchemaError as error:
@@ -195,10 +206,8 @@ class OperationCodec:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
             failure = InvalidArgumentError(text)
         else:
-            if not self._has_payload:
-                return b'%b%b},"metadata":%b}' % (self._head, key, metadata)
-            head = self._payload_head
-            return b'%b%b%b%b,"metadata":%b}' % (self._head, key, head, body, metadata)
+            head, tail = self._payload_head, self._metadata_head
+            return b"%b%b%b%b%b%b}" % (self._head, key, head, body, tail, metadata)
         raise failure
 
     def decode_request(self, data: bytes) -> Request:
@@ -216,19 +225,19 @@ class OperationCodec:
         # As `encode_request` writes it: a key, a payload and metadata between fixed text. Each of
         # them is parsed on its own. If all are JSON values, this is what parsing the whole request
         # finds, but the payload can wait, and nothing is parsed twice.
-        start, end = data.find(self._payload_head), data.rfind(_METADATA_HEAD)
-        if 0 < start < end and data.startswith(self._head) and data.endswith(b"}"):
+        head, tail = self._payload_head, self._metadata_head
+        start = data.find(head) if self._has_key else self._key_at
+        end = data.rfind(tail)
+        if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
             try:
-                key = _KEY.validate_json(data[self._key_at : start])
-                metadata = _METADATA.validate_json(
-                    data[end + len(_METADATA_HEAD) : -1], by_name=False
-                )
+                key = _KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
+                metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
                 pass  # the members have another order, or the whole request shows what is wrong
             else:
                 if "context" not in metadata or not has_constants(data[end:]):
-                    place = slice(start + len(self._payload_head), end)
-                    return Request(key, metadata, self._read_payload, data, place)
+                    place = slice(start + len(head), end)
+                    return Request(key, metadata, self._read, data, place)
         return self._decode_envelope(data)
 
     def encode_success(self, result: object, duration: float, request: RequestContext) -> bytes:
@@ -338,9 +347,19 @@ class OperationCodec:
         except ValidationError as error:
             failure = invalid(_INVALID_ENVELOPE, violations_of(error))
         else:
-            key, metadata = envelope["aggregateId"]["key"], envelope.get("metadata")
-            return Request(key, metadata, self._read_payload, data, None)
+            key = envelope["aggregateId"]["key"] if self._has_key else ""
+            return Request(key, envelope.get("metadata"), self._read, data, None)
         raise failure
+
+    def _read(self, key: str, data: bytes, place: slice | None) -> object:
+        """Check the key of a request, and return its payload.
+
+        Raises:
+            InvalidArgumentError: one of them breaks the contract, or some part is NaN.
+        """
+        if not self._keys.is_plain:
+            self._keys.read(key)
+        return self._read_payload(data, place)
 
     def _read_payload(self, data: bytes, place: slice | None) -> object:
         """Return the payload of a request.

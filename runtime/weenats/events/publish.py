@@ -1,7 +1,7 @@
 """Publishing of typed events."""
 
 from collections.abc import Mapping
-from typing import Required, TypedDict, TypeVar
+from typing import TypedDict, TypeVar
 
 from pydantic import JsonValue
 from typing_extensions import Unpack
@@ -26,12 +26,13 @@ class PublishOptions(TypedDict, total=False):
     """Options of an event.
 
     Attributes:
-        revision: the revision of the aggregate after the event; required.
+        revision: the revision of the aggregate after the event, for subscribers that order events
+            or leave out what they know. Events of the service itself have none.
         context: members of `metadata.context`.
         headers: NATS headers.
     """
 
-    revision: Required[int]
+    revision: int
     context: Mapping[str, JsonValue]
     headers: Mapping[str, str]
 
@@ -39,7 +40,7 @@ class PublishOptions(TypedDict, total=False):
 async def publish(
     transport: Transport,
     event: Event[DataT],
-    key: str,
+    key: object,
     data: DataT,
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[PublishOptions],
@@ -53,10 +54,11 @@ async def publish(
     Args:
         transport: the connection.
         event: the event.
-        key: the key of the aggregate.
+        key: the key of the aggregate, of the type in the contract; None for an event of the service
+            itself.
         data: the data of the event.
         telemetry: records a PRODUCER span and metrics.
-        options: see PublishOptions; `revision` is required.
+        options: see PublishOptions.
 
     Example:
         Generated clients and skeletons have a method for each event, which calls this function:
@@ -68,16 +70,16 @@ async def publish(
     Raises:
         InvalidArgumentError: the key, the data or an option is not valid.
         ServiceError: there is no connection, see Transport.publish.
-        TypeError: an option is unknown, or the revision is missing.
+        TypeError: an option is unknown.
     """
     check_options(options, PublishOptions, "an event")
-    if "revision" not in options:
-        raise TypeError("publishing an event requires the revision of its aggregate: revision=...")
     await transport.connect()
     headers = options.get("headers", {})
     header_names.check(headers)
-    revision = options["revision"]
-    if type(revision) is not int or revision < 0:
+    revision = options.get("revision")
+    if revision is not None and event.aggregate is None:
+        raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
+    if "revision" in options and (type(revision) is not int or revision < 0):
         raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
     context = _new_message(options.get("context", NO_CONTEXT))
     payload = event_codec(event).encode(key, data, revision, context)

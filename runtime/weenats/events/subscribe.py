@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Generic, Self, TypedDict, TypeVar
+from typing import Any, Final, Generic, Self, TypedDict
 
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from weenats._internal.limited_log import LimitedLogger
 from weenats._internal.validation import check_async, check_options
@@ -27,6 +27,7 @@ _LOG: Final = LimitedLogger("weenats.events")
 _MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT")
+KeyT = TypeVar("KeyT", default=str)
 
 
 class SubscribeOptions(TypedDict, total=False):
@@ -42,13 +43,14 @@ class SubscribeOptions(TypedDict, total=False):
     max_concurrency: int
 
 
-class ReceivedEvent(MessageContext, Generic[DataT]):
+class ReceivedEvent(MessageContext, Generic[DataT, KeyT]):
     """A received event.
 
     Attributes:
         id: the id of the event.
-        key: the key of the aggregate.
-        revision: the revision of the aggregate after the event.
+        key: the key of the aggregate, of the type in the contract; None for an event of the service
+            itself.
+        revision: the revision of the aggregate after the event; None when the publisher gave none.
         timestamp: when the event happened, ISO 8601 in UTC with milliseconds.
         data: the data of the event, of the type that the contract declares.
     """
@@ -68,8 +70,10 @@ class ReceivedEvent(MessageContext, Generic[DataT]):
             headers=headers,
         )
         self.id: str = notification["id"]
-        self.key: str = notification["aggregate"]["key"]
-        self.revision: int = notification["revision"]
+        aggregate = notification.get("aggregate")
+        key: Any = None if aggregate is None else aggregate["key"]
+        self.key: KeyT = key
+        self.revision: int | None = notification.get("revision")
         self.data: DataT = notification["data"]
 
     def __repr__(self) -> str:
@@ -96,14 +100,14 @@ class EventSubscription:
         await self.unsubscribe()
 
 
-EventHandler = Callable[[ReceivedEvent[DataT]], Awaitable[None]]
+EventHandler = Callable[[ReceivedEvent[DataT, KeyT]], Awaitable[None]]
 """An async function that handles an event; its exceptions are logged."""
 
 
 async def subscribe(
     transport: Transport,
     event: Event[DataT],
-    handler: EventHandler[DataT],
+    handler: EventHandler[DataT, KeyT],
     telemetry: TelemetryManager = SILENT,
     **options: Unpack[SubscribeOptions],
 ) -> EventSubscription:
@@ -167,9 +171,9 @@ async def subscribe(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _EventWorker(Generic[DataT]):
+class _EventWorker(Generic[DataT, KeyT]):
     event: Event[DataT]
-    handler: EventHandler[DataT]
+    handler: EventHandler[DataT, KeyT]
     telemetry: EventTelemetry | None
     codec: EventCodec
     of_service: TelemetryManager | None = None
@@ -187,10 +191,10 @@ class _EventWorker(Generic[DataT]):
             if self.telemetry is not None:
                 self.telemetry.refuse(job.delivery.headers, error)
         else:
-            await self._handle(ReceivedEvent[DataT](notification, job.delivery.headers))
+            await self._handle(ReceivedEvent[DataT, KeyT](notification, job.delivery.headers))
         job.answered = True
 
-    async def _handle(self, event: ReceivedEvent[DataT]) -> None:
+    async def _handle(self, event: ReceivedEvent[DataT, KeyT]) -> None:
         CURRENT.set(event)
         try:
             with self.telemetry.processing(event) if self.telemetry else nullcontext():

@@ -336,9 +336,10 @@ class PingResponse(Model):
 
 
 class QueryRequest(Model):
-    """A request for information about an aggregate."""
+    """A request for information about an aggregate, or about the service itself."""
 
-    aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
+    aggregate_id: Annotated[AggregateId | None, Field(alias="aggregateId"), OMIT_NONE] = None
+    """The aggregate; absent in requests to the service itself."""
     query: Any | MISSING = MISSING
     """The parameters, as the contract defines them for this query."""
     metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
@@ -373,9 +374,10 @@ class ServiceIdentity(Model):
 
 
 class CommandRequest(Model):
-    """A request to change an aggregate."""
+    """A request to change an aggregate, or something of the service itself."""
 
-    aggregate_id: Annotated[AggregateId, Field(alias="aggregateId")]
+    aggregate_id: Annotated[AggregateId | None, Field(alias="aggregateId"), OMIT_NONE] = None
+    """The aggregate; absent in requests to the service itself."""
     command: Any
     """The payload, as the contract defines it for this command."""
     metadata: Annotated[MessageMetadata | None, OMIT_NONE] = None
@@ -396,15 +398,19 @@ class CommandSuccess(Model):
 
 
 class EventNotification(Model):
-    """A notification that an aggregate has changed."""
+    """A notification that something happened to an aggregate, or to the service itself."""
 
     id: Ulid
     """The id of the event, the same if it is delivered several times."""
     type: Component
     """The name of the event in the contract."""
-    aggregate: AggregateId
-    revision: Annotated[int, Field(ge=0)]
-    """The revision of the aggregate after the change."""
+    aggregate: Annotated[AggregateId | None, OMIT_NONE] = None
+    """The aggregate; absent in events of the service itself."""
+    revision: Annotated[int | None, Field(ge=0), OMIT_NONE] = None
+    """The revision of the aggregate after the change; absent where revisions are not ...
+
+    The revision of the aggregate after the change; absent where revisions are not counted.
+    """
     timestamp: Timestamp
     """The time of the change."""
     data: Any

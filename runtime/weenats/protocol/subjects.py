@@ -151,22 +151,23 @@ def check_version(version: str) -> str:
     return _checked(_VERSION, version, "semantic version")
 
 
-def build(service: str, kind: Kind, aggregate: str, name: str) -> str:
+def build(service: str, kind: Kind, aggregate: str | None, name: str) -> str:
     """Return the subject of an operation or an event.
 
     Args:
         service: the name of the service.
         kind: the kind of message.
-        aggregate: the name of the aggregate.
+        aggregate: the name of the aggregate; None for what belongs to the service itself.
         name: the name of the operation or event.
 
     Raises:
         SubjectError: a name is not valid.
     """
     check_service_name(service)
-    check_component(aggregate)
     check_component(name)
-    return f"{service}.{kind.value}.{aggregate}.{name}"
+    if aggregate is None:
+        return f"{service}.{kind.value}.{name}"
+    return f"{service}.{kind.value}.{check_component(aggregate)}.{name}"
 
 
 def health(service: str) -> str:

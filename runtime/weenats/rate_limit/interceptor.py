@@ -94,7 +94,7 @@ class RateLimitInterceptor:
         milliseconds = math.ceil(wait * 1000)
         _LOG.debug("%s refused a request; retry after %d ms", self._operation.subject, milliseconds)
         raise ResourceExhaustedError(
-            f"too many requests for {self._operation.name}", details={RETRY_AFTER: milliseconds}
+            f"too many requests for {self._operation.label}", details={RETRY_AFTER: milliseconds}
         )
 
 

@@ -186,6 +186,7 @@ class Assembly:
 
     def _describe(self, runner: EndpointRunner) -> EndpointDescription:
         operation = runner.operation
+        aggregate = operation.aggregate
         data: Statistics = {}
         for feature in self._chain:
             if (description := feature.describe(operation)) is not None:
@@ -200,7 +201,7 @@ class Assembly:
             metadata={
                 "kind": operation.kind.value,
                 "operation": operation.name,
-                "aggregate": operation.contract.aggregate,
+                **({} if aggregate is None else {"aggregate": aggregate.name}),
                 "description": operation.description,
             },
         )

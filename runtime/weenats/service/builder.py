@@ -493,7 +493,7 @@ class NatsServiceBuilder:
         chain = build_chain(settings.members, Host(self._operations()))
         remedy = _AUTH_IS_OFF if settings.auth_is_off else "add with_auth(...) to the builder"
         unauthenticated = [
-            operation.name
+            operation.label
             for operation in self._operations()
             if PRINCIPAL not in _provided(operation, chain, remedy)
             and operation.auth is not None

@@ -31,7 +31,7 @@ class OperationPolicy:
     """The settings that apply to one operation.
 
     Attributes:
-        operation: the name of the operation.
+        operation: the label of the operation: its name, or as `receipt.get`.
         kind: "command" or "query".
         subject: the subject that it is served on.
         settings: the settings.
@@ -56,7 +56,7 @@ def explain_operations(
     chain = build_chain(settings.members, Host(operations, telemetry=telemetry))
     return tuple(
         OperationPolicy(
-            operation.name,
+            operation.label,
             operation.kind.value,
             operation.subject,
             tuple(_settings(operation, settings, chain)),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from weenats._internal.validation import check_async
+from weenats.codec.keys import key_codec
+from weenats.context import RequestContext
 from weenats.errors import UnavailableError
 from weenats.telemetry.manager import SILENT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from weenats.context import RequestContext
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.base import Transport
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 __all__ = ["Binding", "Endpoint", "ServiceHandlers"]
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
+_PayloadHandler = (
+    Callable[[Any, PayloadT, RequestContext], Awaitable[ResultT]]
+    | Callable[[PayloadT, RequestContext], Awaitable[ResultT]]
+)
+_PlainHandler = (
+    Callable[[Any, RequestContext], Awaitable[ResultT]]
+    | Callable[[RequestContext], Awaitable[ResultT]]
+)
+_KEY: Final = attrgetter("key")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,55 +50,61 @@ class Endpoint:
     def command(
         cls,
         operation: Command[PayloadT, ResultT],
-        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+        handler: _PayloadHandler[PayloadT, ResultT],
     ) -> Endpoint:
         """Return the endpoint of a command.
 
         Args:
             operation: the command.
-            handler: an async function that takes the key, the payload and the context.
+            handler: an async function that takes the key if there is an aggregate, the payload and
+                the context.
 
         Raises:
             TypeError: the handler is not async.
         """
         _check(operation, handler)
-        return cls(operation, _taking_payload(handler))
+        return cls(operation, _taking_payload(operation, handler))
 
     @classmethod
     def query(
         cls,
         operation: Query[PayloadT, ResultT],
-        handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+        handler: _PayloadHandler[PayloadT, ResultT],
     ) -> Endpoint:
         """Return the endpoint of a query with parameters.
 
         Args:
             operation: the query.
-            handler: an async function that takes the key, the parameters and the context.
+            handler: an async function that takes the key if there is an aggregate, the parameters
+                and the context.
 
         Raises:
             TypeError: the handler is not async.
         """
         _check(operation, handler)
-        return cls(operation, _taking_payload(handler))
+        return cls(operation, _taking_payload(operation, handler))
 
     @classmethod
     def plain_query(
         cls,
         operation: Query[None, ResultT],
-        handler: Callable[[str, RequestContext], Awaitable[ResultT]],
+        handler: _PlainHandler[ResultT],
     ) -> Endpoint:
         """Return the endpoint of a query without parameters.
 
         Args:
             operation: the query.
-            handler: an async function that takes the key and the context.
+            handler: an async function that takes the key if there is an aggregate, and the context.
 
         Raises:
             TypeError: the handler is not async.
         """
         _check(operation, handler)
-        return cls(operation, lambda context: handler(context.key, context))
+        call: Any = handler
+        if operation.aggregate is None:
+            return cls(operation, call)
+        read = _key_reader(operation)
+        return cls(operation, lambda context: call(read(context), context))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -178,10 +194,17 @@ def _check(operation: AnyOperation, handler: object) -> None:
 
 
 def _taking_payload(
-    handler: Callable[[str, PayloadT, RequestContext], Awaitable[ResultT]],
+    operation: AnyOperation, handler: _PayloadHandler[PayloadT, ResultT]
 ) -> Callable[[RequestContext], Awaitable[ResultT]]:
-    def handle(context: RequestContext) -> Awaitable[ResultT]:
-        payload: Any = context.payload  # it has been checked to be what the operation takes
-        return handler(context.key, payload, context)
+    # The payload has been checked to be what the operation takes, and the key too.
+    call: Any = handler
+    if operation.aggregate is None:
+        return lambda context: call(context.payload, context)
+    read = _key_reader(operation)
+    return lambda context: call(read(context), context.payload, context)
 
-    return handle
+
+def _key_reader(operation: AnyOperation) -> Callable[[RequestContext], Any]:
+    """Return the function that gives handlers their key, of the type in the contract."""
+    keys = key_codec(operation.aggregate)
+    return _KEY if keys.is_plain else lambda context: keys.read(context.key)

@@ -47,7 +47,7 @@ class ClientTelemetry:
         Args:
             operation: the operation.
         """
-        name = f"{operation.contract.name}/{operation.name}"
+        name = f"{operation.contract.name}/{operation.label}"
         return self._named(name, operation.kind, operation.subject)
 
     def discovery(self, service: str, verb: str) -> Recording:

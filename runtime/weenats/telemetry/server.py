@@ -97,7 +97,7 @@ class ServedOperation(CallRecorder):
         queue_group: str,
         features: Attributes,
     ) -> None:
-        name, subject = f"{operation.contract.name}/{operation.name}", operation.subject
+        name, subject = f"{operation.contract.name}/{operation.label}", operation.subject
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
         self._record_duration = manager.histogram(
             semconv.SERVER_DURATION, "Duration of served calls."

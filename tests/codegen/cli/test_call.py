@@ -10,7 +10,7 @@ import pytest
 from testkit.cli_service import TEA
 from weenats.discovery import get_service_info
 from weenats.protocol.messages import EndpointInfo, Failure, InfoResponse
-from weenats.protocol.subjects import Kind
+from weenats.protocol.subjects import Kind, build
 from weenats.protocol.timeouts import Duration
 from weenats.transport import Delivery, Transport
 from weenats.transport.options import ConnectionOptions
@@ -112,13 +112,65 @@ def test_call_rejects_invalid_key_or_payload(
     assert told in " ".join(capsys.readouterr().err.split())
 
 
+def test_call_of_the_service_itself(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An operation of the service itself takes a payload at most, and no key."""
+    call = ["call", "receipts", "summary"]
+    for values in ([], ["{}"]):
+        assert main([*call, *values, "--servers", receipts_url, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["result"].keys() == {
+            "open", "closed", "voided", "total",
+        }  # fmt: skip
+    assert main([*call, "r-1", "{}", "--servers", receipts_url]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "summary belongs to the service and has no key" in shown
+
+
+def test_call_without_key_shows_usage(
+    receipts_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operation of an aggregate needs a key; the message shows how to call it."""
+    assert main(["call", "receipts", "receipt.get", "--servers", receipts_url]) == 2
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "receipt.get needs a key: weenats call receipts receipt.get KEY [JSON]" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "found"), [("order.get", "order"), ("customer.get", "customer"), ("ping", None)]
+)
+def test_find_takes_labels(name: str, found: str | None) -> None:
+    """Where several aggregates have `get`, it is called by its label; `get` alone lists them."""
+    info = orders_info()
+    endpoint, kind = find(info, name)
+    assert kind is Kind.QUERY
+    assert (endpoint.metadata or {}).get("aggregate") == found
+    with pytest.raises(CliError, match=r"several: customer\.get, order\.get"):
+        find(info, "get")
+
+
+def orders_info() -> InfoResponse:
+    """Return what a service with two aggregates and a query of its own says of itself."""
+    endpoints = [
+        EndpointInfo(
+            name=name,
+            subject=build("orders", Kind.QUERY, aggregate, name),
+            metadata={"kind": "query", "operation": name}
+            | ({} if aggregate is None else {"aggregate": aggregate}),
+        )
+        for aggregate, name in (("order", "get"), ("customer", "get"), (None, "ping"))
+    ]
+    return InfoResponse(
+        type="io.nats.micro.v1.info_response", name="orders", id="i", version="1.0.0",
+        metadata={}, description="", endpoints=endpoints,
+    )  # fmt: skip
+
+
 def test_unknown_operation_lists_operations(
     receipts_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An unknown operation is an error that lists the operations of the service."""
     assert main(["call", "receipts", "add", "r-1", "--servers", receipts_url]) == 1
     shown = capsys.readouterr().err
-    assert "has no operation add; it has add-item, finalize, get, remove-item" in shown
+    assert "has no operation add; it has add-item, finalize, receipt.get, remove-item" in shown
 
 
 def test_call_service_not_running(receipts_url: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,8 +256,8 @@ def test_call_keeps_results_of_any_type(text: str, capsys: pytest.CaptureFixture
     """A payload is sent as it was given, a result is printed with all digits of its numbers."""
     metadata = {"kind": "command", "operation": "run", "aggregate": "thing"}
     endpoint = EndpointInfo(name="run", subject="probe.command.thing.run", metadata=metadata)
-    arguments = call.Arguments("probe", "run", "k", text, 5, None)
-    request = call.encode_request(arguments, call.parse_payload(text), endpoint, Kind.COMMAND)
+    payload = call.parse_payload(text)
+    request = call.encode_request(None, "k", payload, endpoint, Kind.COMMAND)
     assert f'"command":{text},'.encode() in request
     assert json.loads(request)["command"] == json.loads(text)
     reply = f'{{"success":true,"result":{text},"duration":1}}'.encode()

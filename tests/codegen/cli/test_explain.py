@@ -22,7 +22,7 @@ def test_explain_json_one_operation(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json one operation is one JSON document; durations are in seconds."""
     assert main(["explain", TARGET, "get", "--json"]) == 0
     (policy,) = json.loads(capsys.readouterr().out)
-    assert (policy["operation"], policy["kind"]) == ("get", "query")
+    assert (policy["operation"], policy["kind"]) == ("receipt.get", "query")
     settings = {each["name"]: (each["value"], each["source"]) for each in policy["settings"]}
     assert settings["drain timeout"] == (30.0, "default")
     assert settings["rate limit"] == (None, "default")

@@ -118,7 +118,10 @@ def failure(retry_after: str) -> bytes:
     ("answers", "told"),
     [
         (micro(info={"metadata": None}), "odd 1.0.0 has no operation get; it has no known"),
-        (micro(info={"metadata": {"kind": "query", "operation": "get"}}), "has no operation get"),
+        (
+            micro(info={"metadata": {"kind": "query", "operation": "get"}}),
+            "names odd.query.receipt.get as the subject of get, which it is not: nothing was sent",
+        ),
         (
             micro(info={"metadata": {"kind": "query", "operation": "get", "aggregate": "a b"}}),
             "odd 1.0.0 has no operation get",

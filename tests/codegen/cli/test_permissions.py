@@ -69,7 +69,7 @@ def test_all_unknown_names_are_reported(
     shown = capsys.readouterr()
     assert shown.out == ""
     events = "item-added, item-removed, receipt-finalized, receipt-voided"
-    operations = "add-item, remove-item, finalize, void-receipt, get"
+    operations = "add-item, remove-item, finalize, void-receipt, receipt.get, summary"
     file = receipts_contract / "service.yaml"
     assert shown.err.splitlines() == [
         f'weenats: {file}: has no event "add-item"; known are {events}',

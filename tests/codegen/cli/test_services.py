@@ -118,12 +118,12 @@ def test_call_finds_operation_of_any_instance(
         "from receipts import CONTRACT\n"
         "from receipts.handlers import Receipts\n"
         "from weenats.service import Endpoint\n"
-        "from receipts.operations import GET\n"
+        "from receipts.operations import GET_RECEIPT\n"
         "class Newer(Receipts):\n"
         "    contract = replace(CONTRACT, version='1.1.0', digest='sha256:0123456789abcdef')\n"
         "    def endpoints(self):\n"
-        "        peek = replace(GET, name='peek')\n"
-        "        return (*super().endpoints(), Endpoint.plain_query(peek, self.get))\n"
+        "        peek = replace(GET_RECEIPT, name='peek')\n"
+        "        return (*super().endpoints(), Endpoint.plain_query(peek, self.get_receipt))\n"
     )
     with (
         NatsServer() as server,

@@ -35,7 +35,8 @@ def digest(
     """Function that returns the digest of a contract with the given members."""
 
     def run(members: dict[str, Any], **files: object) -> str:
-        return read(write_contract(tmp_path, contract_of(**members), **files)).digest
+        contract = members if "service" in members else contract_of(**members)
+        return read(write_contract(tmp_path, contract, **files)).digest
 
     return run
 
@@ -86,15 +87,16 @@ def test_digest_ignores_package_name(digest: Digest) -> None:
     [
         ("version", "1.0.1"),
         ("errors/lost/code", "INTERNAL"),
-        ("commands/move/idempotent", True),
-        ("commands/move/errors", ["lost"]),
-        ("commands/move/payload/properties/street/maxLength", 10),
-        ("commands/move/payload/properties/description", {"type": "string"}),
-        ("commands/move/payload/required", []),
-        ("commands/move/result", ADDRESS),
-        ("commands/move/auth", {"required": False}),
-        ("commands/move/auth", {"scopes": ["book:move"]}),
-        ("aggregate/type", "other"),
+        ("aggregates/thing/commands/move/idempotent", True),
+        ("aggregates/thing/commands/move/errors", ["lost"]),
+        ("aggregates/thing/commands/move/payload/properties/street/maxLength", 10),
+        ("aggregates/thing/commands/move/payload/properties/description", {"type": "string"}),
+        ("aggregates/thing/commands/move/payload/required", []),
+        ("aggregates/thing/commands/move/result", ADDRESS),
+        ("aggregates/thing/commands/move/auth", {"required": False}),
+        ("aggregates/thing/commands/move/auth", {"scopes": ["book:move"]}),
+        ("aggregates/thing/key", {"type": "string", "format": "uuid"}),
+        ("queries", {"search": {"description": "Search.", "result": ADDRESS}}),
     ],
 )
 def test_digest_changes_with_contract(

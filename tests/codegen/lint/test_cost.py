@@ -22,7 +22,6 @@ def contract_of(payload: dict[str, Any], **members: object) -> dict[str, Any]:
         "service": "things",
         "version": "1.0.0",
         "description": "Keeps things.",
-        "aggregate": {"type": "thing", "state": CLOSED},
         "commands": {"run": {"description": "Run.", "payload": {**CLOSED, "properties": payload}}},
         **members,
     }

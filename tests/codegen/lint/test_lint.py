@@ -21,18 +21,23 @@ CONTRACT: dict[str, Any] = {
     "service": "parcels",
     "version": "1.0.0",
     "description": "Carries parcels.",
-    "aggregate": {"type": "parcel", "state": {"type": "object", "properties": {}}},
-    "errors": {"lost": {"code": "NOT_FOUND", "description": "Lost.", "details": {}}},
-    "commands": {
-        "send": {
-            "description": "Send it.",
-            "payload": {"type": "object", "properties": {"to": {"type": "string"}}},
-            "errors": ["lost"],
-            "emits": ["sent"],
-            "auth": {"scopes": ["parcels:send"]},
-        }
+    "aggregates": {
+        "parcel": {
+            "key": {"type": "string"},
+            "state": {"type": "object", "properties": {}},
+            "commands": {
+                "send": {
+                    "description": "Send it.",
+                    "payload": {"type": "object", "properties": {"to": {"type": "string"}}},
+                    "errors": ["lost"],
+                    "emits": ["sent"],
+                    "auth": {"scopes": ["parcels:send"]},
+                }
+            },
+            "queries": {"get": {"description": "Show it.", "auth": {"required": False}}},
+        },
     },
-    "queries": {"get": {"description": "Show it.", "auth": {"required": False}}},
+    "errors": {"lost": {"code": "NOT_FOUND", "description": "Lost.", "details": {}}},
     "events": {"sent": {"description": "Sent.", "data": {"$ref": "#/$defs/sent-data"}}},
     "$defs": {"sent-data": {"type": "object", "additionalProperties": False}},
     "python": {"package": "parcels"},
@@ -104,9 +109,9 @@ def test_any_value_at_any_path(path: tuple[str | int, ...], value: object) -> No
 def test_any_schema(properties: dict[str, object]) -> None:
     """Any schema gives printable problems, or a contract that builds."""
     contract = copy.deepcopy(CONTRACT)
-    contract["commands"]["send"]["payload"]["properties"] = properties
+    contract["aggregates"]["parcel"]["commands"]["send"]["payload"]["properties"] = properties
     contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
-    contract["aggregate"]["state"]["additionalProperties"] = False
+    contract["aggregates"]["parcel"]["state"]["additionalProperties"] = False
     for line in diagnostics_of(contract):
         assert line.isprintable()
 
@@ -133,7 +138,7 @@ def test_any_names_are_distinct_or_rejected(
     diagnostics_of(
         {
             **CONTRACT,
-            "aggregate": {"type": kind, "state": closed},
+            "aggregates": {kind: {"state": closed, "queries": {"get": {"description": "G."}}}},
             "errors": {
                 name: {"code": "NOT_FOUND", "description": "E.", "details": closed}
                 for name in errors
@@ -148,12 +153,12 @@ def test_any_names_are_distinct_or_rejected(
 def test_deepest_readable_schema_passes_lint() -> None:
     """The deepest schema that the parser accepts can be checked."""
     schema: dict[str, Any] = {"type": "string"}
-    for _ in range(93):
+    for _ in range(91):
         schema = {"type": "array", "items": schema}
     contract = copy.deepcopy(CONTRACT)
     contract["errors"] = {"lost": {"code": "NOT_FOUND", "description": "Lost."}}
-    contract["commands"]["send"]["payload"]["properties"] = {"a": schema}
-    contract["aggregate"]["state"]["additionalProperties"] = False
+    contract["aggregates"]["parcel"]["commands"]["send"]["payload"]["properties"] = {"a": schema}
+    contract["aggregates"]["parcel"]["state"]["additionalProperties"] = False
     assert diagnostics_of(contract) == []
 
 

@@ -28,7 +28,7 @@ class Things(ThingsHandlers):
     async def take(self, key: str, command: Take, context: RequestContext) -> None:
         raise UnimplementedError
 
-    async def get(self, key: str, context: RequestContext) -> Entity[Thing]:
+    async def get_thing(self, key: str, context: RequestContext) -> Entity[Thing]:
         raise UnimplementedError
 '''
 NAME = "things/handlers.py"
@@ -110,9 +110,9 @@ def test_modified_stub_is_kept(tmp_path: Path, contract_with: ReadContract) -> N
 
 def test_missing_and_unknown_handlers(contract_with: ReadContract) -> None:
     """Missing and unknown handlers are reported in one line each."""
-    renamed = STUB.replace("take", "grab").replace("async def get", "async def show")
+    renamed = STUB.replace("take", "grab").replace("async def get_thing", "async def show")
     assert lines(renamed, contract_with("take")) == [
-        "things/handlers.py lacks handlers of the contract: get, take",
+        "things/handlers.py lacks handlers of the contract: get_thing, take",
         "things/handlers.py has handlers that are not in the contract: grab, show",
     ]
 
@@ -124,11 +124,13 @@ def test_missing_and_unknown_handlers(contract_with: ReadContract) -> None:
         STUB.replace("class Things(ThingsHandlers)", "class Mine(service.ThingsHandlers)"),
         STUB.replace("(ThingsHandlers)", "(Base[int], ThingsHandlers)") + "class Base: ...\n",
         # in two steps, within the file
-        STUB.replace("class Things", "class Half").replace("async def get", "async def _get")
-        + "class Things(Half):\n    async def get(self, key, context): ...\n",
+        STUB.replace("class Things", "class Half").replace(
+            "async def get_thing", "async def _get_thing"
+        )
+        + "class Things(Half):\n    async def get_thing(self, key, context): ...\n",
         # what is not defined but assigned
-        STUB.replace("async def get(self", "get = other\n    async def _x(self"),
-        STUB.replace("async def get(self", "get: Get = other\n    async def _x(self"),
+        STUB.replace("async def get_thing(self", "get_thing = other\n    async def _x(self"),
+        STUB.replace("async def get_thing(self", "get_thing: Get = other\n    async def _x(self"),
         # helpers and hooks are nobody's handlers
         STUB + "    async def refresh(self) -> None: ...\n    def key_of(self, key): ...\n"
         "    async def _find(self, key, context): ...\n",

@@ -13,9 +13,11 @@ CONTRACT = """
 service: parcels
 version: 1.0.0
 description: Carries parcels.
-aggregate: {type: parcel, state: {$ref: parcel.yaml}}
-queries:
-  get: {description: Show it.}
+aggregates:
+  parcel:
+    state: {$ref: parcel.yaml}
+    queries:
+      get: {description: Show it.}
 """
 SCHEMA = "{type: object, additionalProperties: false, properties: {id: {type: string}}}"
 
@@ -80,7 +82,7 @@ def test_symlink_out_of_folder_is_rejected(folder: Path, link: str) -> None:
     (folder / "parcel.yaml").symlink_to(link)
     assert names(folder) == []
     (problem,) = problems(folder)
-    assert problem.location.pointer == "/aggregate/state/$ref"
+    assert problem.location.pointer == "/aggregates/parcel/state/$ref"
 
 
 def test_symlinked_folder_is_rejected(folder: Path) -> None:

@@ -61,10 +61,15 @@ def contract_of(text: str, name: str, value: str) -> dict[str, Any]:
         "service": "things",
         "version": "1.0.0",
         "description": text,
-        "aggregate": {"type": "thing", "description": text, "state": payload},
+        "aggregates": {
+            "thing": {
+                "description": text,
+                "state": payload,
+                "commands": {"do": {"description": text, "payload": payload, "errors": ["no"]}},
+                "queries": {"get": {"description": text}},
+            }
+        },
         "errors": {"no": {"code": "ABORTED", "description": text, "details": payload}},
-        "commands": {"do": {"description": text, "payload": payload, "errors": ["no"]}},
-        "queries": {"get": {"description": text}},
         "events": {"done": {"description": text, "data": payload}},
     }
 
@@ -166,7 +171,10 @@ def test_model_generator_keywords_have_no_effect(steering: dict[str, Any]) -> No
     """Keywords that steer datamodel-code-generator are unknown keywords of a contract."""
     contract = contract_of("It.", "a-b", "x")
     plain = rendered(contract)
-    contract["aggregate"]["state"] = {**contract["aggregate"]["state"], **steering}
-    properties = contract["aggregate"]["state"]["properties"]
+    contract["aggregates"]["thing"]["state"] = {
+        **contract["aggregates"]["thing"]["state"],
+        **steering,
+    }
+    properties = contract["aggregates"]["thing"]["state"]["properties"]
     properties["other"] = {**properties["other"], **steering}
     assert rendered(contract)["models.py"] == plain["models.py"]

@@ -81,8 +81,8 @@ def test_command_descriptor(package: ModuleType) -> None:
 
 def test_query_descriptor(package: ModuleType) -> None:
     """`get` returns the entity without parameters; other queries follow the contract."""
-    assert package.GET.parameters is NoneType
-    assert package.GET.result is Entity[package.Thing]
+    assert package.GET_THING.parameters is NoneType
+    assert package.GET_THING.result is Entity[package.Thing]
     assert package.COUNT.parameters is package.CountParameters
     assert package.COUNT.result is package.CountResult
 
@@ -113,14 +113,14 @@ def test_error_with_details_requires_them(package: ModuleType) -> None:
 def test_handlers_class_is_abstract(package: ModuleType) -> None:
     """A subclass that lacks a handler cannot be instantiated."""
     with pytest.raises(TypeError, match="abstract"):
-        type("Half", (package.ThingsHandlers,), {"take": None, "drop": None, "get": None})()
+        type("Half", (package.ThingsHandlers,), {"take": None, "drop": None, "get_thing": None})()
 
 
 def test_stub_has_all_endpoints(package: ModuleType) -> None:
     """The generated handlers.py has an endpoint for every operation."""
     handlers = __import__(f"{package.__name__}.handlers", fromlist=["Things"])
     endpoints = handlers.Things().endpoints()
-    described = [package.TAKE, package.DROP, package.GET, package.COUNT]
+    described = [package.TAKE, package.DROP, package.GET_THING, package.COUNT]
     assert [endpoint.operation for endpoint in endpoints] == described
 
 
@@ -132,7 +132,7 @@ async def test_generated_app_serves_stub(
     app = __import__(f"{package.__name__}.app", fromlist=["builder"])
     async with app.builder().build(), package.ThingsClient.connect(nats_url) as client:
         with pytest.raises(weenats.UnimplementedError):
-            await client.get("k")
+            await client.get_thing("k")
 
 
 def test_client_methods_have_one_await(package: ModuleType) -> None:
@@ -154,7 +154,7 @@ def test_method_docstrings_from_contract(package: ModuleType) -> None:
 def test_all_lists_public_names(package: ModuleType) -> None:
     """`__all__` lists all public names, and each of them exists."""
     expected = {
-        *("CONTRACT", "COUNT", "DROP", "GET", "TAKE", "TAKEN_OVER"),
+        *("CONTRACT", "COUNT", "DROP", "GET_THING", "TAKE", "TAKEN_OVER", "THING_AGGREGATE"),
         *("ThingsClient", "ThingsHandlers", "FullError", "TakenError"),
         *("Thing", "Take", "Drop", "DropResult", "CountParameters", "CountResult"),
         *("TakenDetails", "TakenOver"),
@@ -176,7 +176,7 @@ def test_stub_name_differs_from_model(
 ) -> None:
     """A service named like its aggregate gets a stub class with a different name."""
     contract = contract_of(service=service)
-    contract["aggregate"]["type"] = kind
+    contract["aggregates"] = {kind: contract["aggregates"]["thing"]}
     package = generated(contract)
     assert hasattr(__import__(f"{package.__name__}.handlers", fromlist=[stub]), stub)
 

@@ -65,7 +65,7 @@ def test_unknown_members_are_ignored() -> None:
     assert received["data"] == Happened(text="x")
 
 
-@pytest.mark.parametrize("key", ["", "a" * 257, "a\n", "\x7f", "\ud800", 5, None])
+@pytest.mark.parametrize("key", ["", "a" * 257, "a\n", "\x7f", "\ud800"])
 def test_invalid_keys_are_not_published(key: Any) -> None:
     """A key that subscribers would reject is rejected before publishing."""
     with pytest.raises(InvalidArgumentError, match="the event happened cannot be encoded"):

@@ -55,7 +55,7 @@ def test_bare_builder_explains_defaults() -> None:
     """Every setting of a bare builder has its default value and the source "default"."""
     policies = NatsServiceBuilder(Probe(), transport=MemoryTransport()).explain()
     assert [type(each) for each in policies] == [OperationPolicy] * 4
-    assert [each.subject for each in policies if each.operation == GET.name] == [GET.subject]
+    assert [each.subject for each in policies if each.operation == GET.label] == [GET.subject]
     for policy in policies:
         assert {each.source for each in policy.settings} == {"default"}
         told = {each.name: each.value for each in policy.settings}

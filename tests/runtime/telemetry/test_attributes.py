@@ -190,7 +190,7 @@ async def test_span_names_come_from_the_contract(
             await client.get(key, token=text)
             await client.publish_happened(key, Happened(whatText="x"), revision=1)
     assert {span.name for span in observed.spans} == {
-        *("probe/run", "probe/get", f"publish {HAPPENED}", f"process {HAPPENED}"),
+        *("probe/run", "probe/thing.get", f"publish {HAPPENED}", f"process {HAPPENED}"),
     }
     assert len(observed.spans) == 300
     told = observed.text()

@@ -299,7 +299,7 @@ async def test_client_of_the_program_keeps_the_application_providers(
             await client.run("k", Run(action="call"))
     assert observed.one(SpanKind.CLIENT).name == "probe/run"
     ((_, nested),) = spans_of(receiver, CLIENT)
-    assert nested.name == "probe/get"
+    assert nested.name == "probe/thing.get"
     assert "rpc.client.call.duration" in receiver.metric_names
     assert len(observed.points("rpc.client.call.duration")) == 1
 

@@ -166,7 +166,7 @@ async def test_each_attempt_has_a_numbered_span(observed: Recording, handlers: P
         client = ProbeClient(transport).with_telemetry(TelemetrySettings(sampling=EVERYTHING))
         await client.with_retry(initial_backoff=0.001, max_backoff=0.001).get("k")
     first, second = observed.of(SpanKind.CLIENT)
-    assert [span.name for span in (first, second)] == [f"probe/{GET.name}"] * 2
+    assert [span.name for span in (first, second)] == [f"probe/{GET.label}"] * 2
     assert "weenats.attempt" not in attributes(first)
     assert attributes(first)["error.type"] == "UNAVAILABLE"
     assert attributes(second)["weenats.attempt"] == 2

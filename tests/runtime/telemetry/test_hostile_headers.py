@@ -416,7 +416,9 @@ async def test_service_answers_requests_with_hostile_headers(
     assert not [each for each in nested_headers if "x-evil" in each]
     if telemetry:
         assert len(observed.of(SpanKind.SERVER)) == 2 * len(HOSTILE)
-        below = [span for span in observed.of(SpanKind.SERVER) if span.name == "probe/get"]
+        spans = observed.of(SpanKind.SERVER)
+        below = [span for span in spans if span.name == "probe/thing.get"]
+        assert len(below) == len(HOSTILE)
         assert all(span.parent is not None for span in below)
 
 

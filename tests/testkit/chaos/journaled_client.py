@@ -152,7 +152,7 @@ class JournaledClient:
             "remove-item": lambda key, **options: receipts.remove_item(key, leave, **options),
             "finalize": lambda key, **options: receipts.finalize(key, Finalize(), **options),
             "void-receipt": lambda key, **options: receipts.void_receipt(key, reason, **options),
-            "get": receipts.get,
+            "get": receipts.get_receipt,
         }
 
 

@@ -81,7 +81,7 @@ class Load:
             if number % 2:
                 await self._receipts.add_item(key, _ITEM)
             else:
-                await self._receipts.get(key)
+                await self._receipts.get_receipt(key)
             outcome = "success"
         except NotFoundError:
             outcome = "success"

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ulid import ULID
 
-from receipts.operations import CONTRACT
+from receipts.operations import CONTRACT, RECEIPT_AGGREGATE
 from testkit.chaos.frames import Frame
 from testkit.chaos.model import FORGED
 from weenats.protocol import subjects
@@ -23,10 +23,10 @@ _PAYLOADS: Final[Mapping[str, Any]] = {
 }
 OPERATIONS: Final[Mapping[str, Any]] = {
     **{
-        subjects.build(CONTRACT.name, Kind.COMMAND, CONTRACT.aggregate, name): payload
+        subjects.build(CONTRACT.name, Kind.COMMAND, RECEIPT_AGGREGATE.name, name): payload
         for name, payload in _PAYLOADS.items()
     },
-    subjects.build(CONTRACT.name, Kind.QUERY, CONTRACT.aggregate, "get"): None,
+    subjects.build(CONTRACT.name, Kind.QUERY, RECEIPT_AGGREGATE.name, "get"): None,
 }
 """The subjects of the operations, with a payload for each."""
 
@@ -52,7 +52,7 @@ def notices(inboxes: Sequence[str] = ()) -> list[Frame]:
         "error": {"code": "CANCELLED", "message": "forged"},
         "duration": 1.0,
     }
-    aggregate = {"type": CONTRACT.aggregate, "key": "forged"}
+    aggregate = {"type": RECEIPT_AGGREGATE.name, "key": "forged"}
     event = {
         "id": str(ULID()),
         "type": "item-added",
@@ -62,7 +62,7 @@ def notices(inboxes: Sequence[str] = ()) -> list[Frame]:
         "data": {"name": "Tea", "price": 0.1, "quantity": 3, "lineTotal": 0.3},
         "metadata": _metadata(None),
     }
-    on_events = subjects.build(CONTRACT.name, Kind.EVENT, CONTRACT.aggregate, "item-added")
+    on_events = subjects.build(CONTRACT.name, Kind.EVENT, RECEIPT_AGGREGATE.name, "item-added")
     return [
         Frame(subjects.cancel(CONTRACT.name), "", b""),
         Frame(on_events, "", json.dumps(event).encode()),
@@ -74,7 +74,7 @@ def notices(inboxes: Sequence[str] = ()) -> list[Frame]:
 def _request(subject: str, payload: Any, token: str | None, key: str) -> Frame:
     kind = "command" if ".command." in subject else "query"
     body = {
-        "aggregateId": {"type": CONTRACT.aggregate, "key": key},
+        "aggregateId": {"type": RECEIPT_AGGREGATE.name, "key": key},
         **({} if payload is None else {kind: payload}),
         "metadata": _metadata(token),
     }

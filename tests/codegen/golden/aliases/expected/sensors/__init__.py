@@ -3,12 +3,13 @@
 
 from .client import SensorsClient
 from .models import Sensor
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_SENSOR, SENSOR_AGGREGATE
 from .service import SensorsHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_SENSOR",
+    "SENSOR_AGGREGATE",
     "Sensor",
     "SensorsClient",
     "SensorsHandlers",

@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Sensor
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_SENSOR
 
 
 class SensorsClient(ServiceClient):
@@ -15,6 +15,6 @@ class SensorsClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Sensor]:
+    async def get_sensor(self, key: str, **options: Unpack[CallOptions]) -> Entity[Sensor]:
         """Show the sensor."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_SENSOR, key, None, **options)

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: f853195ca25cfc6c
+# A stub: `weenats generate` replaces it until you change it. Checksum: 27f288d2e4a148af
 """The handlers of sensors: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class Sensors(SensorsHandlers):
     """Wire names that are no Python names, and what they become."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Sensor]:
+    async def get_sensor(self, key: str, context: RequestContext) -> Entity[Sensor]:
         """Show the sensor."""
         raise UnimplementedError

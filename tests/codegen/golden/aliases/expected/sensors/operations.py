@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import Sensor
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="sensors",
     version="1.0.0",
     description="Wire names that are no Python names, and what they become.",
-    aggregate="sensor",
-    digest="sha256:67fa791077ab023b9ae4da488ee00faf55197cc0661574e39a12d7cd59c0f28c",
+    digest="sha256:d60cfcb686d7be8d564cd6169961746e0dc4dddcba24591e2602b1bc47fbbd78",
 )
 
-GET: Final = Query(
+SENSOR_AGGREGATE: Final = Aggregate(
+    name="sensor",
+    state=Sensor,
+)
+
+GET_SENSOR: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=SENSOR_AGGREGATE,
     parameters=NoneType,
     result=Entity[Sensor],
     errors=(),

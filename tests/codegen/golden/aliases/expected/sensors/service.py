@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Sensor
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_SENSOR
 
 
 class SensorsHandlers(ServiceHandlers):
@@ -19,10 +19,10 @@ class SensorsHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Sensor]:
+    async def get_sensor(self, key: str, context: RequestContext) -> Entity[Sensor]:
         """Show the sensor."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_SENSOR, self.get_sensor),)

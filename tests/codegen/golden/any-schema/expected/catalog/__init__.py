@@ -25,15 +25,26 @@ from .models import (
     TagResult,
     UnknownDetails,
 )
-from .operations import CONTRACT, FIND, GET, PRICE, PRICED, RENAME, SHIP, TAG
+from .operations import (
+    CONTRACT,
+    FIND,
+    GET_PRODUCT,
+    PRICE,
+    PRICED,
+    PRODUCT_AGGREGATE,
+    RENAME,
+    SHIP,
+    TAG,
+)
 from .service import CatalogHandlers
 
 __all__ = [
     "CONTRACT",
     "FIND",
-    "GET",
+    "GET_PRODUCT",
     "PRICE",
     "PRICED",
+    "PRODUCT_AGGREGATE",
     "RENAME",
     "SHIP",
     "TAG",

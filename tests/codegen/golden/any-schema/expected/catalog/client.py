@@ -28,7 +28,7 @@ from .models import (
     Tag,
     TagResult,
 )
-from .operations import CONTRACT, FIND, GET, PRICE, PRICED, RENAME, SHIP, TAG
+from .operations import CONTRACT, FIND, GET_PRODUCT, PRICE, PRICED, RENAME, SHIP, TAG
 
 
 class CatalogClient(ServiceClient):
@@ -62,9 +62,9 @@ class CatalogClient(ServiceClient):
         """Give it a name."""
         return await self.execute(RENAME, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Product]:
+    async def get_product(self, key: str, **options: Unpack[CallOptions]) -> Entity[Product]:
         """Show the product."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_PRODUCT, key, None, **options)
 
     async def find(
         self, key: str, query: FindParameters, **options: Unpack[CallOptions]

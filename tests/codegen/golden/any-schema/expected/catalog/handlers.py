@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: c2b5ccf116db22be
+# A stub: `weenats generate` replaces it until you change it. Checksum: a88a5738d840a2d0
 # pyright: reportDeprecated=false
 """The handlers of catalog: one for each operation."""
 
@@ -46,7 +46,7 @@ class Catalog(CatalogHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Product]:
+    async def get_product(self, key: str, context: RequestContext) -> Entity[Product]:
         """Show the product."""
         raise UnimplementedError
 

@@ -5,7 +5,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
 from weenats.schema import Schema
 
 from .errors import RefusedError, UnknownError
@@ -28,13 +28,18 @@ CONTRACT: Final = ServiceContract(
     name="catalog",
     version="1.0.0",
     description="Any JSON Schema is a payload, and each is enforced exactly.",
-    aggregate="product",
-    digest="sha256:e1ce8fed63e71f1e77eb013fb7832fa7eba8fd7e9128960a36a956a27500f9e5",
+    digest="sha256:d9086d2e404cb781030ac7d489380b77a610e705416b39ae96399e3340936b51",
+)
+
+PRODUCT_AGGREGATE: Final = Aggregate(
+    name="product",
+    state=Schema[Product](Product, JSON_SCHEMAS["Product"]),
 )
 
 PRICED: Final = Event(
     name="priced",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     data=Schema[Priced](Priced),
     description="The price was changed.",
 )
@@ -42,6 +47,7 @@ PRICED: Final = Event(
 TAG: Final = Command(
     name="tag",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     payload=Schema[Tag](Tag, JSON_SCHEMAS["Tag"]),
     result=Schema[TagResult](TagResult),
     errors=(RefusedError, UnknownError),
@@ -53,6 +59,7 @@ TAG: Final = Command(
 PRICE: Final = Command(
     name="price",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     payload=Schema[Price](Price, JSON_SCHEMAS["Price"]),
     result=NoneType,
     errors=(),
@@ -64,6 +71,7 @@ PRICE: Final = Command(
 SHIP: Final = Command(
     name="ship",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     payload=Schema[Ship](Ship),
     result=Schema[ShipResult](ShipResult),
     errors=(),
@@ -75,6 +83,7 @@ SHIP: Final = Command(
 RENAME: Final = Command(
     name="rename",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     payload=Schema[Rename](Rename),
     result=Schema[RenameResult](RenameResult),
     errors=(),
@@ -83,9 +92,10 @@ RENAME: Final = Command(
     description="Give it a name.",
 )
 
-GET: Final = Query(
+GET_PRODUCT: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     parameters=NoneType,
     result=Schema[Entity[Product]](Entity[Product], JSON_SCHEMAS["Product"]),
     errors=(),
@@ -95,6 +105,7 @@ GET: Final = Query(
 FIND: Final = Query(
     name="find",
     contract=CONTRACT,
+    aggregate=PRODUCT_AGGREGATE,
     parameters=Schema[FindParameters](FindParameters, JSON_SCHEMAS["FindParameters"]),
     result=Schema[FindResult](FindResult, JSON_SCHEMAS["FindResult"]),
     errors=(),

@@ -24,7 +24,7 @@ from .models import (
     Tag,
     TagResult,
 )
-from .operations import CONTRACT, FIND, GET, PRICE, PRICED, RENAME, SHIP, TAG
+from .operations import CONTRACT, FIND, GET_PRODUCT, PRICE, PRICED, RENAME, SHIP, TAG
 
 
 class CatalogHandlers(ServiceHandlers):
@@ -57,7 +57,7 @@ class CatalogHandlers(ServiceHandlers):
         """Give it a name."""
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Product]:
+    async def get_product(self, key: str, context: RequestContext) -> Entity[Product]:
         """Show the product."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class CatalogHandlers(ServiceHandlers):
             Endpoint.command(PRICE, self.price),
             Endpoint.command(SHIP, self.ship),
             Endpoint.command(RENAME, self.rename),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_PRODUCT, self.get_product),
             Endpoint.query(FIND, self.find),
         )
 

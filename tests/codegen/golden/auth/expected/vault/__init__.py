@@ -3,13 +3,23 @@
 
 from .client import VaultClient
 from .models import Box, Close, Move, Open, Shake, WeighResult
-from .operations import CLOSE, CONTRACT, GET, MOVE, OPEN, SHAKE, WEIGH
+from .operations import (
+    BOX_AGGREGATE,
+    CLOSE,
+    CONTRACT,
+    GET_BOX,
+    MOVE,
+    OPEN,
+    SHAKE,
+    WEIGH,
+)
 from .service import VaultHandlers
 
 __all__ = [
+    "BOX_AGGREGATE",
     "CLOSE",
     "CONTRACT",
-    "GET",
+    "GET_BOX",
     "MOVE",
     "OPEN",
     "SHAKE",

@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Box, Close, Move, Open, Shake, WeighResult
-from .operations import CLOSE, CONTRACT, GET, MOVE, OPEN, SHAKE, WEIGH
+from .operations import CLOSE, CONTRACT, GET_BOX, MOVE, OPEN, SHAKE, WEIGH
 
 
 class VaultClient(ServiceClient):
@@ -43,12 +43,12 @@ class VaultClient(ServiceClient):
         """Shake the box."""
         return await self.execute(SHAKE, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Box]:
+    async def get_box(self, key: str, **options: Unpack[CallOptions]) -> Entity[Box]:
         """Show the box.
 
         Callers need no token.
         """
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_BOX, key, None, **options)
 
     async def weigh(self, key: str, **options: Unpack[CallOptions]) -> WeighResult:
         """Weigh the box.

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: b7af616183303102
+# A stub: `weenats generate` replaces it until you change it. Checksum: e2c3e5f6ca4a2c02
 """The handlers of vault: one for each operation."""
 
 from typing_extensions import override
@@ -37,7 +37,7 @@ class Vault(VaultHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Box]:
+    async def get_box(self, key: str, context: RequestContext) -> Entity[Box]:
         """Show the box."""
         raise UnimplementedError
 

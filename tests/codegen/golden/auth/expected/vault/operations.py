@@ -4,7 +4,14 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import AuthRequirement, Command, Entity, Query, ServiceContract
+from weenats.contract import (
+    Aggregate,
+    AuthRequirement,
+    Command,
+    Entity,
+    Query,
+    ServiceContract,
+)
 
 from .models import Box, Close, Move, Open, Shake, WeighResult
 
@@ -12,13 +19,18 @@ CONTRACT: Final = ServiceContract(
     name="vault",
     version="1.0.0",
     description="Keeps what only some may see.",
-    aggregate="box",
-    digest="sha256:aa3c0a91954db773006f346ccac8c4cdf15812990d1aac8e68b2a46410261b8b",
+    digest="sha256:e8b5e5b1509b5d2549945c4399e881f3d8d33a7a6abe2dd9bfef0a439e6fa05a",
+)
+
+BOX_AGGREGATE: Final = Aggregate(
+    name="box",
+    state=Box,
 )
 
 OPEN: Final = Command(
     name="open",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     payload=Open,
     result=NoneType,
     errors=(),
@@ -31,6 +43,7 @@ OPEN: Final = Command(
 CLOSE: Final = Command(
     name="close",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     payload=Close,
     result=NoneType,
     errors=(),
@@ -43,6 +56,7 @@ CLOSE: Final = Command(
 MOVE: Final = Command(
     name="move",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     payload=Move,
     result=NoneType,
     errors=(),
@@ -57,6 +71,7 @@ MOVE: Final = Command(
 SHAKE: Final = Command(
     name="shake",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     payload=Shake,
     result=NoneType,
     errors=(),
@@ -65,9 +80,10 @@ SHAKE: Final = Command(
     description="Shake the box.",
 )
 
-GET: Final = Query(
+GET_BOX: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     parameters=NoneType,
     result=Entity[Box],
     errors=(),
@@ -78,6 +94,7 @@ GET: Final = Query(
 WEIGH: Final = Query(
     name="weigh",
     contract=CONTRACT,
+    aggregate=BOX_AGGREGATE,
     parameters=NoneType,
     result=WeighResult,
     errors=(),

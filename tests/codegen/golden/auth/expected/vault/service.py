@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Box, Close, Move, Open, Shake, WeighResult
-from .operations import CLOSE, CONTRACT, GET, MOVE, OPEN, SHAKE, WEIGH
+from .operations import CLOSE, CONTRACT, GET_BOX, MOVE, OPEN, SHAKE, WEIGH
 
 
 class VaultHandlers(ServiceHandlers):
@@ -47,7 +47,7 @@ class VaultHandlers(ServiceHandlers):
         """Shake the box."""
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Box]:
+    async def get_box(self, key: str, context: RequestContext) -> Entity[Box]:
         """Show the box.
 
         Callers need no token.
@@ -68,6 +68,6 @@ class VaultHandlers(ServiceHandlers):
             Endpoint.command(CLOSE, self.close_),
             Endpoint.command(MOVE, self.move),
             Endpoint.command(SHAKE, self.shake),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_BOX, self.get_box),
             Endpoint.plain_query(WEIGH, self.weigh),
         )

@@ -3,12 +3,13 @@
 
 from .client import WeatherClient
 from .models import Measured, Station
-from .operations import CONTRACT, MEASURED
+from .operations import CONTRACT, MEASURED, STATION_AGGREGATE
 from .service import WeatherHandlers
 
 __all__ = [
     "CONTRACT",
     "MEASURED",
+    "STATION_AGGREGATE",
     "Measured",
     "Station",
     "WeatherClient",

@@ -3,21 +3,26 @@
 
 from typing import Final
 
-from weenats.contract import Event, ServiceContract
+from weenats.contract import Aggregate, Event, ServiceContract
 
-from .models import Measured
+from .models import Measured, Station
 
 CONTRACT: Final = ServiceContract(
     name="weather",
     version="1.0.0",
     description="Tells what the weather does; nobody asks it anything.",
-    aggregate="station",
-    digest="sha256:664046dad0401ee771147952fed5e5b21c612c71d2b87e15c294065be3861a36",
+    digest="sha256:fb73d977be8f7cc29df65afa55e19d64dd23d0bffecb498da74ce9ff7eff937f",
+)
+
+STATION_AGGREGATE: Final = Aggregate(
+    name="station",
+    state=Station,
 )
 
 MEASURED: Final = Event(
     name="measured",
     contract=CONTRACT,
+    aggregate=STATION_AGGREGATE,
     data=Measured,
     description="A measurement was taken.",
 )

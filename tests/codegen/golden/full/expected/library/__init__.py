@@ -22,9 +22,10 @@ from .models import (
     Shelf,
 )
 from .operations import (
+    BOOK_AGGREGATE,
     CONTRACT,
     FIND,
-    GET,
+    GET_BOOK,
     GIVE_BACK,
     LEND,
     LENT,
@@ -34,9 +35,10 @@ from .operations import (
 from .service import LibraryHandlers
 
 __all__ = [
+    "BOOK_AGGREGATE",
     "CONTRACT",
     "FIND",
-    "GET",
+    "GET_BOOK",
     "GIVE_BACK",
     "LEND",
     "LENT",

@@ -27,7 +27,7 @@ from .models import (
 from .operations import (
     CONTRACT,
     FIND,
-    GET,
+    GET_BOOK,
     GIVE_BACK,
     LEND,
     LENT,
@@ -69,13 +69,13 @@ class LibraryClient(ServiceClient):
         """
         return await self.execute(GIVE_BACK, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Book]:
+    async def get_book(self, key: str, **options: Unpack[CallOptions]) -> Entity[Book]:
         """Show the book.
 
         Raises:
             BookNotFoundError: There is no such book.
         """
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_BOOK, key, None, **options)
 
     async def find(
         self, key: str, query: FindParameters, **options: Unpack[CallOptions]

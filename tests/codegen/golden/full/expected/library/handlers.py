@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 4eddfa988d5b6eb4
+# A stub: `weenats generate` replaces it until you change it. Checksum: bad200b176adccd5
 """The handlers of library: one for each operation."""
 
 from typing_extensions import override
@@ -30,7 +30,7 @@ class Library(LibraryHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Book]:
+    async def get_book(self, key: str, context: RequestContext) -> Entity[Book]:
         """Show the book."""
         raise UnimplementedError
 

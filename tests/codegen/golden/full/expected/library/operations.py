@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
 
 from .errors import AlreadyLentError, BookNotFoundError, UnknownReaderError
 from .models import (
@@ -27,13 +27,18 @@ CONTRACT: Final = ServiceContract(
         ", queries with and without parameters, and events.\n\nA second"
         " paragraph, so that documentation has a body.\n"
     ),
-    aggregate="book",
-    digest="sha256:398f93af2f68c418f834d702d3d73990bd81f9e18fef376b47e40ca3e7e7b54c",
+    digest="sha256:3470d3aa9e38ce8a08048e6245154332b27d8fbe8a2fa479a0c7d2e2bebf58e7",
+)
+
+BOOK_AGGREGATE: Final = Aggregate(
+    name="book",
+    state=Book,
 )
 
 LENT: Final = Event(
     name="lent",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     data=Loan,
     description="The book was lent.",
 )
@@ -41,6 +46,7 @@ LENT: Final = Event(
 RETURNED: Final = Event(
     name="returned",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     data=Returned,
     description="The book is back.",
 )
@@ -48,6 +54,7 @@ RETURNED: Final = Event(
 OVERDUE_FEE_CHARGED: Final = Event(
     name="overdue-fee-charged",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     data=OverdueFeeCharged,
     description="The book came back late.",
 )
@@ -55,6 +62,7 @@ OVERDUE_FEE_CHARGED: Final = Event(
 LEND: Final = Command(
     name="lend",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     payload=Lend,
     result=Book,
     errors=(BookNotFoundError, AlreadyLentError, UnknownReaderError),
@@ -66,6 +74,7 @@ LEND: Final = Command(
 GIVE_BACK: Final = Command(
     name="give-back",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     payload=GiveBack,
     result=NoneType,
     errors=(BookNotFoundError,),
@@ -74,9 +83,10 @@ GIVE_BACK: Final = Command(
     description="Take the book back.",
 )
 
-GET: Final = Query(
+GET_BOOK: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     parameters=NoneType,
     result=Entity[Book],
     errors=(BookNotFoundError,),
@@ -86,6 +96,7 @@ GET: Final = Query(
 FIND: Final = Query(
     name="find",
     contract=CONTRACT,
+    aggregate=BOOK_AGGREGATE,
     parameters=FindParameters,
     result=FindResult,
     errors=(),

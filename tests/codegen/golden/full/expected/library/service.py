@@ -23,7 +23,7 @@ from .models import (
 from .operations import (
     CONTRACT,
     FIND,
-    GET,
+    GET_BOOK,
     GIVE_BACK,
     LEND,
     LENT,
@@ -66,7 +66,7 @@ class LibraryHandlers(ServiceHandlers):
         """
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Book]:
+    async def get_book(self, key: str, context: RequestContext) -> Entity[Book]:
         """Show the book.
 
         Raises:
@@ -83,7 +83,7 @@ class LibraryHandlers(ServiceHandlers):
         return (
             Endpoint.command(LEND, self.lend),
             Endpoint.command(GIVE_BACK, self.give_back),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_BOOK, self.get_book),
             Endpoint.query(FIND, self.find),
         )
 

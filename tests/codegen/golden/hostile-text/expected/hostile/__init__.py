@@ -8,13 +8,14 @@ os.abort()
 from .client import HostileClient
 from .errors import NoError
 from .models import Do, HostileThing
-from .operations import CONTRACT, DO, GET
+from .operations import CONTRACT, DO, GET_HOSTILE_THING, HOSTILE_THING_AGGREGATE
 from .service import HostileHandlers
 
 __all__ = [
     "CONTRACT",
     "DO",
-    "GET",
+    "GET_HOSTILE_THING",
+    "HOSTILE_THING_AGGREGATE",
     "Do",
     "HostileClient",
     "HostileHandlers",

@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Do, HostileThing
-from .operations import CONTRACT, DO, GET
+from .operations import CONTRACT, DO, GET_HOSTILE_THING
 
 
 class HostileClient(ServiceClient):
@@ -28,6 +28,8 @@ class HostileClient(ServiceClient):
         """
         return await self.execute(DO, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[HostileThing]:
+    async def get_hostile_thing(
+        self, key: str, **options: Unpack[CallOptions]
+    ) -> Entity[HostileThing]:
         """'Curly' - quotes ... and кириллица."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_HOSTILE_THING, key, None, **options)

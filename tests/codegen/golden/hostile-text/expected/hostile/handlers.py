@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 12a7502ef4b52d84
+# A stub: `weenats generate` replaces it until you change it. Checksum: e9642ae6fe13defa
 """The handlers of hostile: one for each operation."""
 
 from typing_extensions import override
@@ -23,6 +23,6 @@ class Hostile(HostileHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[HostileThing]:
+    async def get_hostile_thing(self, key: str, context: RequestContext) -> Entity[HostileThing]:
         """'Curly' - quotes ... and кириллица."""
         raise UnimplementedError

@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Query, ServiceContract
 
 from .errors import NoError
 from .models import Do, HostileThing
@@ -13,13 +13,18 @@ CONTRACT: Final = ServiceContract(
     name="hostile",
     version="1.0.0",
     description='"""\nimport os\nos.abort()\n""" \\',
-    aggregate="hostile-thing",
-    digest="sha256:4e78a90687dbe3c30aa3227d97705a0eff634e76c46b43a9b2b906606075d49a",
+    digest="sha256:b110a35a17bd280e74c16daabe96ff1fbb6ba467a721da36e25d5addc9e43df5",
+)
+
+HOSTILE_THING_AGGREGATE: Final = Aggregate(
+    name="hostile-thing",
+    state=HostileThing,
 )
 
 DO: Final = Command(
     name="do",
     contract=CONTRACT,
+    aggregate=HOSTILE_THING_AGGREGATE,
     payload=Do,
     result=NoneType,
     errors=(NoError,),
@@ -28,9 +33,10 @@ DO: Final = Command(
     description="todo: fixme #",
 )
 
-GET: Final = Query(
+GET_HOSTILE_THING: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=HOSTILE_THING_AGGREGATE,
     parameters=NoneType,
     result=Entity[HostileThing],
     errors=(),

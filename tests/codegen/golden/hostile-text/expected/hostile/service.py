@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Do, HostileThing
-from .operations import CONTRACT, DO, GET
+from .operations import CONTRACT, DO, GET_HOSTILE_THING
 
 
 class HostileHandlers(ServiceHandlers):
@@ -32,7 +32,7 @@ class HostileHandlers(ServiceHandlers):
         """
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[HostileThing]:
+    async def get_hostile_thing(self, key: str, context: RequestContext) -> Entity[HostileThing]:
         """'Curly' - quotes ... and кириллица."""
 
     @override
@@ -40,5 +40,5 @@ class HostileHandlers(ServiceHandlers):
         """Return the operations with their handlers."""
         return (
             Endpoint.command(DO, self.do),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_HOSTILE_THING, self.get_hostile_thing),
         )

@@ -3,13 +3,14 @@
 
 from .client import PumpsClient
 from .models import Prime, Pump, SampleResult, Start, Stop
-from .operations import CONTRACT, GET, PRIME, SAMPLE, START, STOP
+from .operations import CONTRACT, GET_PUMP, PRIME, PUMP_AGGREGATE, SAMPLE, START, STOP
 from .service import PumpsHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_PUMP",
     "PRIME",
+    "PUMP_AGGREGATE",
     "SAMPLE",
     "START",
     "STOP",

@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Prime, Pump, SampleResult, Start, Stop
-from .operations import CONTRACT, GET, PRIME, SAMPLE, START, STOP
+from .operations import CONTRACT, GET_PUMP, PRIME, SAMPLE, START, STOP
 
 
 class PumpsClient(ServiceClient):
@@ -36,9 +36,9 @@ class PumpsClient(ServiceClient):
         """Fill the pump."""
         return await self.execute(PRIME, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Pump]:
+    async def get_pump(self, key: str, **options: Unpack[CallOptions]) -> Entity[Pump]:
         """Show the pump."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_PUMP, key, None, **options)
 
     async def sample(self, key: str, **options: Unpack[CallOptions]) -> SampleResult:
         """Take a sample; each one is another.

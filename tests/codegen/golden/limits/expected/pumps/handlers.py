@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 8db6a0af0b68fe3b
+# A stub: `weenats generate` replaces it until you change it. Checksum: d96f3d8bd7da4fb5
 """The handlers of pumps: one for each operation."""
 
 from typing_extensions import override
@@ -32,7 +32,7 @@ class Pumps(PumpsHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Pump]:
+    async def get_pump(self, key: str, context: RequestContext) -> Entity[Pump]:
         """Show the pump."""
         raise UnimplementedError
 

@@ -5,6 +5,7 @@ from types import NoneType
 from typing import Final
 
 from weenats.contract import (
+    Aggregate,
     AuthRequirement,
     Command,
     Entity,
@@ -19,13 +20,18 @@ CONTRACT: Final = ServiceContract(
     name="pumps",
     version="1.0.0",
     description="Moves water, but not too much of it.",
-    aggregate="pump",
-    digest="sha256:7fd043e59f84378ef60df824e2f8554396b97125c8dae3cf2d0f522bb1d92da4",
+    digest="sha256:c7a920b9afc9951263c781db80639f162c61115ac62a7b5e7a9613e835f84172",
+)
+
+PUMP_AGGREGATE: Final = Aggregate(
+    name="pump",
+    state=Pump,
 )
 
 START: Final = Command(
     name="start",
     contract=CONTRACT,
+    aggregate=PUMP_AGGREGATE,
     payload=Start,
     result=NoneType,
     errors=(),
@@ -39,6 +45,7 @@ START: Final = Command(
 STOP: Final = Command(
     name="stop",
     contract=CONTRACT,
+    aggregate=PUMP_AGGREGATE,
     payload=Stop,
     result=NoneType,
     errors=(),
@@ -53,6 +60,7 @@ STOP: Final = Command(
 PRIME: Final = Command(
     name="prime",
     contract=CONTRACT,
+    aggregate=PUMP_AGGREGATE,
     payload=Prime,
     result=NoneType,
     errors=(),
@@ -62,9 +70,10 @@ PRIME: Final = Command(
     description="Fill the pump.",
 )
 
-GET: Final = Query(
+GET_PUMP: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=PUMP_AGGREGATE,
     parameters=NoneType,
     result=Entity[Pump],
     errors=(),
@@ -75,6 +84,7 @@ GET: Final = Query(
 SAMPLE: Final = Query(
     name="sample",
     contract=CONTRACT,
+    aggregate=PUMP_AGGREGATE,
     parameters=NoneType,
     result=SampleResult,
     errors=(),

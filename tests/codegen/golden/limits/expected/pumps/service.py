@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Prime, Pump, SampleResult, Start, Stop
-from .operations import CONTRACT, GET, PRIME, SAMPLE, START, STOP
+from .operations import CONTRACT, GET_PUMP, PRIME, SAMPLE, START, STOP
 
 
 class PumpsHandlers(ServiceHandlers):
@@ -40,7 +40,7 @@ class PumpsHandlers(ServiceHandlers):
         """Fill the pump."""
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Pump]:
+    async def get_pump(self, key: str, context: RequestContext) -> Entity[Pump]:
         """Show the pump."""
 
     @abstractmethod
@@ -57,6 +57,6 @@ class PumpsHandlers(ServiceHandlers):
             Endpoint.command(START, self.start),
             Endpoint.command(STOP, self.stop),
             Endpoint.command(PRIME, self.prime),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_PUMP, self.get_pump),
             Endpoint.plain_query(SAMPLE, self.sample),
         )

@@ -3,12 +3,13 @@
 
 from .client import NotesClient
 from .models import Note
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_NOTE, NOTE_AGGREGATE
 from .service import NotesHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_NOTE",
+    "NOTE_AGGREGATE",
     "Note",
     "NotesClient",
     "NotesHandlers",

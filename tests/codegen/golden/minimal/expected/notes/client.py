@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Note
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_NOTE
 
 
 class NotesClient(ServiceClient):
@@ -15,6 +15,6 @@ class NotesClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Note]:
+    async def get_note(self, key: str, **options: Unpack[CallOptions]) -> Entity[Note]:
         """Show the note."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_NOTE, key, None, **options)

@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 17c8bc90ad657fbe
+# A stub: `weenats generate` replaces it until you change it. Checksum: 7191aca02eee4352
 """The handlers of notes: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class Notes(NotesHandlers):
     """Keeps notes."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Note]:
+    async def get_note(self, key: str, context: RequestContext) -> Entity[Note]:
         """Show the note."""
         raise UnimplementedError

@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import Note
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="notes",
     version="0.1.0",
     description="Keeps notes.",
-    aggregate="note",
-    digest="sha256:76bdc7af40551ab4d4bf6f04fff320d5e2f4e818cc5706c228543664ca5c74b0",
+    digest="sha256:121e51eaa6cdd7ae5bacc88b0645999c25d1e05568907dabf6142af6b192c70b",
 )
 
-GET: Final = Query(
+NOTE_AGGREGATE: Final = Aggregate(
+    name="note",
+    state=Note,
+)
+
+GET_NOTE: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=NOTE_AGGREGATE,
     parameters=NoneType,
     result=Entity[Note],
     errors=(),

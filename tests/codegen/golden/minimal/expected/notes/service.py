@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Note
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_NOTE
 
 
 class NotesHandlers(ServiceHandlers):
@@ -19,10 +19,10 @@ class NotesHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Note]:
+    async def get_note(self, key: str, context: RequestContext) -> Entity[Note]:
         """Show the note."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_NOTE, self.get_note),)

@@ -20,12 +20,13 @@ from .models import (
     Square,
     Tree,
 )
-from .operations import CONTRACT, GET, MEASURED, PAINTED
+from .operations import CONTRACT, DRAWING_AGGREGATE, GET_DRAWING, MEASURED, PAINTED
 from .service import ShapesHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "DRAWING_AGGREGATE",
+    "GET_DRAWING",
     "MEASURED",
     "PAINTED",
     "Circle",

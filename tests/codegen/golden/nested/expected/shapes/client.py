@@ -15,7 +15,7 @@ from weenats.events import (
 )
 
 from .models import Drawing, Open, Painted
-from .operations import CONTRACT, GET, MEASURED, PAINTED
+from .operations import CONTRACT, GET_DRAWING, MEASURED, PAINTED
 
 
 class ShapesClient(ServiceClient):
@@ -23,9 +23,9 @@ class ShapesClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Drawing]:
+    async def get_drawing(self, key: str, **options: Unpack[CallOptions]) -> Entity[Drawing]:
         """Show the drawing."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_DRAWING, key, None, **options)
 
     async def publish_painted(
         self, key: str, data: Painted, **options: Unpack[PublishOptions]

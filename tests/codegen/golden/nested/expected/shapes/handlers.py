@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 6ce334a6783e5f1a
+# A stub: `weenats generate` replaces it until you change it. Checksum: 31ec6335d11474ef
 """The handlers of shapes: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class Shapes(ShapesHandlers):
     """Objects within objects, lists, maps, choices and trees."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Drawing]:
+    async def get_drawing(self, key: str, context: RequestContext) -> Entity[Drawing]:
         """Show the drawing."""
         raise UnimplementedError

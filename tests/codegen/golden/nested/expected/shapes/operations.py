@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Event, Query, ServiceContract
 
 from .models import Drawing, Open, Painted
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="shapes",
     version="1.0.0",
     description="Objects within objects, lists, maps, choices and trees.",
-    aggregate="drawing",
-    digest="sha256:88bd6a7a4148c281a0eb8720a8741956ff23de0354b2bc17e5af170bb36c1186",
+    digest="sha256:07f4e94e3eae4215791a4875efd0074a6e61e6f2017f9c0595a897f6e7dd1e0b",
+)
+
+DRAWING_AGGREGATE: Final = Aggregate(
+    name="drawing",
+    state=Drawing,
 )
 
 PAINTED: Final = Event(
     name="painted",
     contract=CONTRACT,
+    aggregate=DRAWING_AGGREGATE,
     data=Painted,
     description="It has a colour now.",
 )
@@ -26,13 +31,15 @@ PAINTED: Final = Event(
 MEASURED: Final = Event(
     name="measured",
     contract=CONTRACT,
+    aggregate=DRAWING_AGGREGATE,
     data=Open,
     description="It has sizes now.",
 )
 
-GET: Final = Query(
+GET_DRAWING: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=DRAWING_AGGREGATE,
     parameters=NoneType,
     result=Entity[Drawing],
     errors=(),

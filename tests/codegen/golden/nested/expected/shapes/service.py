@@ -11,7 +11,7 @@ from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Drawing, Open, Painted
-from .operations import CONTRACT, GET, MEASURED, PAINTED
+from .operations import CONTRACT, GET_DRAWING, MEASURED, PAINTED
 
 
 class ShapesHandlers(ServiceHandlers):
@@ -20,13 +20,13 @@ class ShapesHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Drawing]:
+    async def get_drawing(self, key: str, context: RequestContext) -> Entity[Drawing]:
         """Show the drawing."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_DRAWING, self.get_drawing),)
 
     async def publish_painted(
         self, key: str, data: Painted, **options: Unpack[PublishOptions]

@@ -11,11 +11,12 @@ from .models import (
     IncreaseResult,
     Reset,
 )
-from .operations import CONTRACT, HISTORY, INCREASE, RESET
+from .operations import CONTRACT, COUNTER_AGGREGATE, HISTORY, INCREASE, RESET
 from .service import CountersHandlers
 
 __all__ = [
     "CONTRACT",
+    "COUNTER_AGGREGATE",
     "HISTORY",
     "INCREASE",
     "RESET",

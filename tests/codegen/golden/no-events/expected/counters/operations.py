@@ -4,22 +4,34 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Query, ServiceContract
 
 from .errors import LimitReachedError
-from .models import HistoryParameters, HistoryResult, Increase, IncreaseResult, Reset
+from .models import (
+    Counter,
+    HistoryParameters,
+    HistoryResult,
+    Increase,
+    IncreaseResult,
+    Reset,
+)
 
 CONTRACT: Final = ServiceContract(
     name="counters",
     version="1.2.3-beta.1+build.7",
     description="Counts.",
-    aggregate="counter",
-    digest="sha256:f3dba02ba3dd017f1d03d50a22333ff5e9fee72eb582130672f8d1fc4e21f300",
+    digest="sha256:03c8a18587a53dffe732987039296e2015e24273c05b696d210c003624521b4d",
+)
+
+COUNTER_AGGREGATE: Final = Aggregate(
+    name="counter",
+    state=Counter,
 )
 
 INCREASE: Final = Command(
     name="increase",
     contract=CONTRACT,
+    aggregate=COUNTER_AGGREGATE,
     payload=Increase,
     result=IncreaseResult,
     errors=(LimitReachedError,),
@@ -31,6 +43,7 @@ INCREASE: Final = Command(
 RESET: Final = Command(
     name="reset",
     contract=CONTRACT,
+    aggregate=COUNTER_AGGREGATE,
     payload=Reset,
     result=NoneType,
     errors=(),
@@ -42,6 +55,7 @@ RESET: Final = Command(
 HISTORY: Final = Query(
     name="history",
     contract=CONTRACT,
+    aggregate=COUNTER_AGGREGATE,
     parameters=HistoryParameters,
     result=HistoryResult,
     errors=(),

@@ -4,15 +4,26 @@
 from .client import ClassClient
 from .errors import DeclaredNotFoundError, DeclaredValueError
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
-from .operations import ASYNC, CONTRACT, CONTRACT_, EXECUTE, GET, IMPORT, MODEL, PRINT
+from .operations import (
+    ANY_AGGREGATE,
+    ASYNC,
+    CONTRACT,
+    CONTRACT_,
+    EXECUTE,
+    GET_ANY,
+    IMPORT,
+    MODEL,
+    PRINT,
+)
 from .service import ClassHandlers
 
 __all__ = [
+    "ANY_AGGREGATE",
     "ASYNC",
     "CONTRACT",
     "CONTRACT_",
     "EXECUTE",
-    "GET",
+    "GET_ANY",
     "IMPORT",
     "MODEL",
     "PRINT",

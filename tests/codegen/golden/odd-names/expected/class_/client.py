@@ -15,7 +15,16 @@ from weenats.events import (
 )
 
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
-from .operations import ASYNC, CONTRACT, CONTRACT_, EXECUTE, GET, IMPORT, MODEL, PRINT
+from .operations import (
+    ASYNC,
+    CONTRACT,
+    CONTRACT_,
+    EXECUTE,
+    GET_ANY,
+    IMPORT,
+    MODEL,
+    PRINT,
+)
 
 
 class ClassClient(ServiceClient):
@@ -39,9 +48,9 @@ class ClassClient(ServiceClient):
         """A class of the runtime."""
         return await self.execute(MODEL, key, command, **options)
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[AnyModel]:
+    async def get_any(self, key: str, **options: Unpack[CallOptions]) -> Entity[AnyModel]:
         """Show it."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_ANY, key, None, **options)
 
     async def publish_async(self, key: str, data: Async, **options: Unpack[PublishOptions]) -> None:
         """Publish async.

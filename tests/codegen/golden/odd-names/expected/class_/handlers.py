@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: cb564bb9c3f3c3ce
+# A stub: `weenats generate` replaces it until you change it. Checksum: 49e1ecd8cdd820eb
 """The handlers of class: one for each operation."""
 
 from typing_extensions import override
@@ -34,6 +34,6 @@ class Class(ClassHandlers):
         raise UnimplementedError
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[AnyModel]:
+    async def get_any(self, key: str, context: RequestContext) -> Entity[AnyModel]:
         """Show it."""
         raise UnimplementedError

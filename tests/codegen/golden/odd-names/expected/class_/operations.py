@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Command, Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
 
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="class",
     version="1.0.0",
     description="Names that Python, pydantic or weenats have taken.",
-    aggregate="Any",
-    digest="sha256:22bf00a3c40c03983d71e266f613ec6f395c88c42ca5d730919ad250e2201e89",
+    digest="sha256:5160404b7762c171050f9f4ef04ecb93c2ca82583253c24ce5268f61acfdf689",
+)
+
+ANY_AGGREGATE: Final = Aggregate(
+    name="Any",
+    state=AnyModel,
 )
 
 ASYNC: Final = Event(
     name="async",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     data=Async,
     description="A keyword.",
 )
@@ -26,6 +31,7 @@ ASYNC: Final = Event(
 CONTRACT_: Final = Event(
     name="contract",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     data=Contract,
     description="A constant.",
 )
@@ -33,6 +39,7 @@ CONTRACT_: Final = Event(
 IMPORT: Final = Command(
     name="import",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     payload=Import,
     result=NoneType,
     errors=(),
@@ -44,6 +51,7 @@ IMPORT: Final = Command(
 PRINT: Final = Command(
     name="print",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     payload=Print,
     result=NoneType,
     errors=(),
@@ -55,6 +63,7 @@ PRINT: Final = Command(
 EXECUTE: Final = Command(
     name="execute",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     payload=Execute,
     result=NoneType,
     errors=(),
@@ -66,6 +75,7 @@ EXECUTE: Final = Command(
 MODEL: Final = Command(
     name="Model",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     payload=ModelModel,
     result=NoneType,
     errors=(),
@@ -74,9 +84,10 @@ MODEL: Final = Command(
     description="A class of the runtime.",
 )
 
-GET: Final = Query(
+GET_ANY: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=ANY_AGGREGATE,
     parameters=NoneType,
     result=Entity[AnyModel],
     errors=(),

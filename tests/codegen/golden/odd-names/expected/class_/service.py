@@ -11,7 +11,16 @@ from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
-from .operations import ASYNC, CONTRACT, CONTRACT_, EXECUTE, GET, IMPORT, MODEL, PRINT
+from .operations import (
+    ASYNC,
+    CONTRACT,
+    CONTRACT_,
+    EXECUTE,
+    GET_ANY,
+    IMPORT,
+    MODEL,
+    PRINT,
+)
 
 
 class ClassHandlers(ServiceHandlers):
@@ -36,7 +45,7 @@ class ClassHandlers(ServiceHandlers):
         """A class of the runtime."""
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[AnyModel]:
+    async def get_any(self, key: str, context: RequestContext) -> Entity[AnyModel]:
         """Show it."""
 
     @override
@@ -47,7 +56,7 @@ class ClassHandlers(ServiceHandlers):
             Endpoint.command(PRINT, self.print_),
             Endpoint.command(EXECUTE, self.execute_),
             Endpoint.command(MODEL, self.model),
-            Endpoint.plain_query(GET, self.get),
+            Endpoint.plain_query(GET_ANY, self.get_any),
         )
 
     async def publish_async(self, key: str, data: Async, **options: Unpack[PublishOptions]) -> None:

@@ -3,12 +3,13 @@
 
 from .client import ProfilesClient
 from .models import Address, Profile, ProfileEitherInteger, ProfileEitherString
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_PROFILE, PROFILE_AGGREGATE
 from .service import ProfilesHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_PROFILE",
+    "PROFILE_AGGREGATE",
     "Address",
     "Profile",
     "ProfileEitherInteger",

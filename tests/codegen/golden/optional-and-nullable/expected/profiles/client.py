@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import Profile
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_PROFILE
 
 
 class ProfilesClient(ServiceClient):
@@ -15,6 +15,6 @@ class ProfilesClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Profile]:
+    async def get_profile(self, key: str, **options: Unpack[CallOptions]) -> Entity[Profile]:
         """Show the profile."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_PROFILE, key, None, **options)

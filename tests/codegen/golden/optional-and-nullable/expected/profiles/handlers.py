@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 523e55061c2036fb
+# A stub: `weenats generate` replaces it until you change it. Checksum: 6f2965d180f06729
 """The handlers of profiles: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class Profiles(ProfilesHandlers):
     """What may be left out, and what may be null, are two things."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Profile]:
+    async def get_profile(self, key: str, context: RequestContext) -> Entity[Profile]:
         """Show the profile."""
         raise UnimplementedError

@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Query, ServiceContract
 from weenats.schema import Schema
 
 from .json_schemas import JSON_SCHEMAS
@@ -14,13 +14,18 @@ CONTRACT: Final = ServiceContract(
     name="profiles",
     version="1.0.0",
     description="What may be left out, and what may be null, are two things.",
-    aggregate="profile",
-    digest="sha256:9784377ff861fdfd54dcb9120ea4544c6b10b4b6ce876aa939ac06ed96e731f7",
+    digest="sha256:888faab82d55da478ec1991af964d910367c7bec34c5f2c3109b07f0426967ca",
 )
 
-GET: Final = Query(
+PROFILE_AGGREGATE: Final = Aggregate(
+    name="profile",
+    state=Schema[Profile](Profile, JSON_SCHEMAS["Profile"]),
+)
+
+GET_PROFILE: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=PROFILE_AGGREGATE,
     parameters=NoneType,
     result=Schema[Entity[Profile]](Entity[Profile], JSON_SCHEMAS["Profile"]),
     errors=(),

@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Profile
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_PROFILE
 
 
 class ProfilesHandlers(ServiceHandlers):
@@ -19,10 +19,10 @@ class ProfilesHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Profile]:
+    async def get_profile(self, key: str, context: RequestContext) -> Entity[Profile]:
         """Show the profile."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_PROFILE, self.get_profile),)

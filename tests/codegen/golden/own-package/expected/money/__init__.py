@@ -3,12 +3,13 @@
 
 from .client import MyBillingClient
 from .models import MyBilling
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_MY_BILLING, MY_BILLING_AGGREGATE
 from .service import MyBillingHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_MY_BILLING",
+    "MY_BILLING_AGGREGATE",
     "MyBilling",
     "MyBillingClient",
     "MyBillingHandlers",

@@ -7,7 +7,7 @@ from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
 
 from .models import MyBilling
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_MY_BILLING
 
 
 class MyBillingClient(ServiceClient):
@@ -15,6 +15,6 @@ class MyBillingClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[MyBilling]:
+    async def get_my_billing(self, key: str, **options: Unpack[CallOptions]) -> Entity[MyBilling]:
         """Show it."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_MY_BILLING, key, None, **options)

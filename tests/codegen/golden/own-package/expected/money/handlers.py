@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 3f909aefd27d206d
+# A stub: `weenats generate` replaces it until you change it. Checksum: abf94ea94e362267
 """The handlers of my-billing: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class MyBillingService(MyBillingHandlers):
     """A package with a name of its own."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[MyBilling]:
+    async def get_my_billing(self, key: str, context: RequestContext) -> Entity[MyBilling]:
         """Show it."""
         raise UnimplementedError

@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import MyBilling
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="my-billing",
     version="1.0.0",
     description="A package with a name of its own.",
-    aggregate="my-billing",
-    digest="sha256:1f4c3469048ec57f3a62d3ef404d6e13df1281cd4519f02359b8637b7bd011c6",
+    digest="sha256:9821724d932a86f6039aa446928c0b3a790c3c25de53850fd810ce9f830398ae",
 )
 
-GET: Final = Query(
+MY_BILLING_AGGREGATE: Final = Aggregate(
+    name="my-billing",
+    state=MyBilling,
+)
+
+GET_MY_BILLING: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=MY_BILLING_AGGREGATE,
     parameters=NoneType,
     result=Entity[MyBilling],
     errors=(),

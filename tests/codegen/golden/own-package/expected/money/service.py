@@ -10,7 +10,7 @@ from weenats.contract import Entity, ServiceContract
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import MyBilling
-from .operations import CONTRACT, GET
+from .operations import CONTRACT, GET_MY_BILLING
 
 
 class MyBillingHandlers(ServiceHandlers):
@@ -19,10 +19,10 @@ class MyBillingHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[MyBilling]:
+    async def get_my_billing(self, key: str, context: RequestContext) -> Entity[MyBilling]:
         """Show it."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_MY_BILLING, self.get_my_billing),)

@@ -13,13 +13,14 @@ from .models import (
     Person,
     Price,
 )
-from .operations import CONTRACT, GET, MOVED, PLACED
+from .operations import CONTRACT, GET_ORDER, MOVED, ORDER_AGGREGATE, PLACED
 from .service import OrdersHandlers
 
 __all__ = [
     "CONTRACT",
-    "GET",
+    "GET_ORDER",
     "MOVED",
+    "ORDER_AGGREGATE",
     "PLACED",
     "Address",
     "Common",

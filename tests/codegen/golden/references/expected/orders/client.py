@@ -15,7 +15,7 @@ from weenats.events import (
 )
 
 from .models import Address, Move, Order
-from .operations import CONTRACT, GET, MOVED, PLACED
+from .operations import CONTRACT, GET_ORDER, MOVED, PLACED
 
 
 class OrdersClient(ServiceClient):
@@ -23,9 +23,9 @@ class OrdersClient(ServiceClient):
 
     contract: ClassVar[ServiceContract] = CONTRACT
 
-    async def get(self, key: str, **options: Unpack[CallOptions]) -> Entity[Order]:
+    async def get_order(self, key: str, **options: Unpack[CallOptions]) -> Entity[Order]:
         """Show the order."""
-        return await self.query(GET, key, None, **options)
+        return await self.query(GET_ORDER, key, None, **options)
 
     async def publish_placed(
         self, key: str, data: Address, **options: Unpack[PublishOptions]

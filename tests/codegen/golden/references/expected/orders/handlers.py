@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 29168192a7c9923f
+# A stub: `weenats generate` replaces it until you change it. Checksum: 995366ba216b44e9
 """The handlers of orders: one for each operation."""
 
 from typing_extensions import override
@@ -14,6 +14,6 @@ class Orders(OrdersHandlers):
     """Schemas in several files, JSON and YAML, in folders, with names of their own."""
 
     @override
-    async def get(self, key: str, context: RequestContext) -> Entity[Order]:
+    async def get_order(self, key: str, context: RequestContext) -> Entity[Order]:
         """Show the order."""
         raise UnimplementedError

@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Entity, Event, Query, ServiceContract
+from weenats.contract import Aggregate, Entity, Event, Query, ServiceContract
 
 from .models import Address, Move, Order
 
@@ -12,13 +12,18 @@ CONTRACT: Final = ServiceContract(
     name="orders",
     version="1.0.0",
     description=("Schemas in several files, JSON and YAML, in folders, with names of their own."),
-    aggregate="order",
-    digest="sha256:0e71c2b23e91fd6b63dcc88af395ab654c25ea6dbdfc39ae53268b15c85a91f0",
+    digest="sha256:d4aadd03c497ddd6d76e319c8e52163eba80ce5fbe4c4e56a2bf61330c16f3a7",
+)
+
+ORDER_AGGREGATE: Final = Aggregate(
+    name="order",
+    state=Order,
 )
 
 PLACED: Final = Event(
     name="placed",
     contract=CONTRACT,
+    aggregate=ORDER_AGGREGATE,
     data=Address,
     description="The order was placed.",
 )
@@ -26,13 +31,15 @@ PLACED: Final = Event(
 MOVED: Final = Event(
     name="moved",
     contract=CONTRACT,
+    aggregate=ORDER_AGGREGATE,
     data=Move,
     description="The order goes elsewhere.",
 )
 
-GET: Final = Query(
+GET_ORDER: Final = Query(
     name="get",
     contract=CONTRACT,
+    aggregate=ORDER_AGGREGATE,
     parameters=NoneType,
     result=Entity[Order],
     errors=(),

@@ -11,7 +11,7 @@ from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
 from .models import Address, Move, Order
-from .operations import CONTRACT, GET, MOVED, PLACED
+from .operations import CONTRACT, GET_ORDER, MOVED, PLACED
 
 
 class OrdersHandlers(ServiceHandlers):
@@ -20,13 +20,13 @@ class OrdersHandlers(ServiceHandlers):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     @abstractmethod
-    async def get(self, key: str, context: RequestContext) -> Entity[Order]:
+    async def get_order(self, key: str, context: RequestContext) -> Entity[Order]:
         """Show the order."""
 
     @override
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return the operations with their handlers."""
-        return (Endpoint.plain_query(GET, self.get),)
+        return (Endpoint.plain_query(GET_ORDER, self.get_order),)
 
     async def publish_placed(
         self, key: str, data: Address, **options: Unpack[PublishOptions]
