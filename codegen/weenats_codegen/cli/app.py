@@ -136,6 +136,32 @@ def check(
     check.check(schemas, out, as_json=json)
 
 
+@app.command(epilog=_example("weenats lint schemas/receipts"))
+def lint(  # noqa: PLR0913 - the options of a user
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    *,
+    fail_on: Annotated[
+        Literal["error", "warning"],
+        typer.Option(help="The lowest level of findings that make the command fail."),
+    ] = "warning",
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules instead.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="Show why a rule exists, and what is right, instead."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find errors in contracts, and what will hurt later."""
+    from weenats_codegen.cli import lint
+
+    if explain is not None:
+        lint.explain(explain, as_json=json)
+    elif rules:
+        lint.list_rules(as_json=json)
+    else:
+        lint.lint(schemas, fail_on, as_json=json)
+
+
 @app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
 def run(
     context: typer.Context,
