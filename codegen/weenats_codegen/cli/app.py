@@ -137,7 +137,7 @@ def check(
 
 
 @app.command(epilog=_example("weenats lint schemas/receipts"))
-def lint(  # noqa: PLR0913 - the options of a user
+def lint(
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     *,
     fail_on: Annotated[

@@ -103,7 +103,9 @@ def _rules_table() -> "Table":
     for column in ("rule", "level", "what is wrong"):
         table.add_column(column, no_wrap=column != "what is wrong")
     for rule in RULES.values():
-        table.add_row(f"[bold]{rule.id}[/]", f"[{_COLORS[rule.level]}]{rule.level}[/]", rule.summary)
+        table.add_row(
+            f"[bold]{rule.id}[/]", f"[{_COLORS[rule.level]}]{rule.level}[/]", rule.summary
+        )
     return table
 
 

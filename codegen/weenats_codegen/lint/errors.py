@@ -71,8 +71,8 @@ UNRESOLVED_REFERENCE: Final = Rule(
     level="error",
     summary="a reference leads to no schema",
     why="""\
-A $ref leads to a schema of a file in the contract's folder, by path and JSON pointer, by $anchor or by
-$id. Nothing is fetched: what is published elsewhere is copied into the folder.""",
+A $ref leads to a schema of a file in the contract's folder, by path and JSON pointer, by $anchor or
+by $id. Nothing is fetched: what is published elsewhere is copied into the folder.""",
     wrong="""\
 queries:
   size:
@@ -194,11 +194,11 @@ INVISIBLE_CHARACTER: Final = Rule(
     summary="a description contains a character that is invisible or reorders text",
     why="""\
 Descriptions become docstrings, where such a character would show something else than is there.""",
-    wrong='''\
+    wrong="""\
 queries:
   size:
     description: "Show how large it \\u202E is."
-    result: {type: integer}''',
+    result: {type: integer}""",
     right=_QUERY,
     check=lambda subject: check_descriptions(subject.root),
 )

@@ -32,8 +32,12 @@ events:
     description: It is somewhere else.
     data:
       oneOf:
-        - {type: object, required: [city], properties: {city: {type: string, description: Where.}}}
-        - {type: object, required: [ship], properties: {ship: {type: string, description: Which.}}}""",
+        - type: object
+          required: [city]
+          properties: {city: {type: string, description: Where.}}
+        - type: object
+          required: [ship]
+          properties: {ship: {type: string, description: Which.}}""",
     right="""\
 events:
   moved:

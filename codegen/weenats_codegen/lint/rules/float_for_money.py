@@ -44,9 +44,9 @@ FLOAT_FOR_MONEY: Final = Rule(
     summary="an amount of money is a binary floating point number",
     why="""\
 Plain numbers are float in Python, and 0.1 + 0.2 is not 0.3 there: totals are off by a cent sooner
-or later, and comparisons fail. `format: decimal` or `multipleOf: 0.01` makes it a Decimal in Python,
-which is sent with all its digits; an integer of cents is exact in every language. The rule looks
-at the names of members (price, amount, total ...).""",
+or later, and comparisons fail. `format: decimal` or `multipleOf: 0.01` makes it a Decimal in
+Python, which is sent with all its digits; an integer of cents is exact in every language. The rule
+looks at the names of members (price, amount, total ...).""",
     wrong="""\
 queries:
   balance:

@@ -44,7 +44,9 @@ def _deviations(names: Sequence[tuple[str, Location]], convention: str) -> Itera
     for name, place in names:
         if not _STYLES[usual].fullmatch(name):
             remedy = f"rename it to {_written(name, usual)} in the next major version"
-            yield Diagnostic(place, f"the name {quoted(name)} is not {usual}, as others are", remedy)
+            yield Diagnostic(
+                place, f"the name {quoted(name)} is not {usual}, as others are", remedy
+            )
 
 
 def _style(name: str) -> str | None:
@@ -56,7 +58,7 @@ def _written(name: str, style: str) -> str:
     if style in _SEPARATORS:
         return _SEPARATORS[style].join(words)
     joined = "".join(map(str.capitalize, words))
-    return joined if style == "PascalCase" else f"{words[0]}{joined[len(words[0]):]}"
+    return joined if style == "PascalCase" else f"{words[0]}{joined[len(words[0]) :]}"
 
 
 INCONSISTENT_NAME: Final = Rule(

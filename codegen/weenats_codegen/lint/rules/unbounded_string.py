@@ -42,8 +42,11 @@ def _is_bounded(keywords: dict[str, object]) -> bool:
 def _is_finite(pattern: str) -> bool:
     """Return whether it is plain that a pattern matches no text of any length."""
     rest = _CLASSES.sub("", pattern)
-    return rest.startswith("^") and rest.endswith("$") and "|" not in rest and not (
-        _REPEATS.search(rest)
+    return (
+        rest.startswith("^")
+        and rest.endswith("$")
+        and "|" not in rest
+        and not (_REPEATS.search(rest))
     )
 
 
