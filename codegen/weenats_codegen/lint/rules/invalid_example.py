@@ -36,7 +36,8 @@ INVALID_EXAMPLE: Final = Rule(
     summary="an example or a default does not match its own schema",
     why="""\
 Readers copy examples, `weenats mock` answers with them, and generated tests call handlers with
-them. One that the schema refuses is useless for all of them, and often shows that the schema is wrong.""",
+them. One that the schema refuses is useless for all of them, and often shows that the schema is
+wrong.""",
     wrong="""\
 queries:
   status:
