@@ -162,6 +162,30 @@ def lint(
         lint.lint(schemas, fail_on, as_json=json)
 
 
+@app.command(epilog=_example("weenats docs schemas --out site"))
+def docs(
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
+    ] = Path("site"),
+    *,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the page instead, and reload it on changes.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="The port of --serve; 0 is any.")
+    ] = 8000,
+    json: Json = False,
+) -> None:
+    """Write one HTML page of contracts, and an AsyncAPI document of each."""
+    from weenats_codegen.cli import docs
+
+    if serve:
+        docs.serve(schemas, port, as_json=json)
+    else:
+        docs.docs(schemas, out, as_json=json)
+
+
 @app.command(epilog=_example("weenats run receipts.handlers:Receipts --embedded"))
 def run(
     context: typer.Context,

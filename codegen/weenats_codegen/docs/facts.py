@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from weenats_codegen.ir.contract import Aggregate, Contract, Event, Operation
 
+
 class Exchange(NamedTuple):
     """An example of a call.
 

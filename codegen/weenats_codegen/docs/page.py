@@ -128,9 +128,7 @@ def _service(contract: Contract) -> ServiceView:
     )
 
 
-def _operation(
-    facts: Facts, operation: Operation, schemas: dict[str, SchemaView]
-) -> OperationView:
+def _operation(facts: Facts, operation: Operation, schemas: dict[str, SchemaView]) -> OperationView:
     contract = facts.contract
     kind = "command" if facts.is_command(operation) else "query"
     errors = [(error, schemas.get(error.details)) for error in operation.errors]

@@ -17,10 +17,10 @@ _MAX_ROWS: Final = 200
 _MAX_TEXT: Final = 300
 _BOUNDS: Final = {
     "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
-    "multipleOf": "multiple of {}", "minLength": "at least {} characters",
-    "maxLength": "at most {} characters", "pattern": "matches {}", "format": "{}",
-    "minItems": "at least {} items", "maxItems": "at most {} items",
-    "minProperties": "at least {} members", "maxProperties": "at most {} members",
+    "multipleOf": "multiple of {}", "minLength": "length ≥ {}",
+    "maxLength": "length ≤ {}", "pattern": "matches {}", "format": "{}",
+    "minItems": "items ≥ {}", "maxItems": "items ≤ {}",
+    "minProperties": "members ≥ {}", "maxProperties": "members ≤ {}",
     "contentEncoding": "{}",
 }  # fmt: skip
 _SHOWN: Final = frozenset({
@@ -80,11 +80,6 @@ def rows(bundle: Bundle, name: str) -> list[Row]:
             return [*found, more]
         found.append(row)
     return found
-
-
-def text_of(pieces: Sequence[Piece]) -> str:
-    """Return a description of a type without its links."""
-    return "".join(piece.text for piece in pieces)
 
 
 def _members(schema: Any) -> dict[str, Any]:

@@ -146,9 +146,11 @@ class _Maker:
             schema = properties.get(member, self._unnamed(keywords, member))
             if schema is False or (len(result) >= most and member not in required):
                 continue
-            result[member] = self._value(
-                schema, depth + 1, branch, is_full=is_full, name=member
-            ) if depth < 2 * _MAX_DEPTH else None
+            result[member] = (
+                self._value(schema, depth + 1, branch, is_full=is_full, name=member)
+                if depth < 2 * _MAX_DEPTH
+                else None
+            )
         names = _names(keywords)
         least = max(keywords.get("minProperties", 0), int(isinstance(others, dict) and is_full))
         for number in range(_MAX_ITEMS):
@@ -168,9 +170,11 @@ class _Maker:
     def _array(self, keywords: Any, depth: int, branch: int, *, is_full: bool) -> Any:
         first = keywords.get("prefixItems", [])
         items = keywords.get("items", True)
-        contains = [keywords["contains"]] * keywords.get("minContains", 1) if (
-            "contains" in keywords
-        ) else []
+        contains = (
+            [keywords["contains"]] * keywords.get("minContains", 1)
+            if ("contains" in keywords)
+            else []
+        )
         least = max(keywords.get("minItems", 0), len(contains))
         wished = len(first) or int(is_full and depth < _MAX_DEPTH and items is not True)
         count = min(max(least, wished), keywords.get("maxItems", _MAX_ITEMS), _MAX_ITEMS)
@@ -232,8 +236,10 @@ def _number(keywords: Any, kind: str, branch: int) -> Any:
     whole = math.ceil(start / step) if start >= max(low, above) else math.floor(start / step)
     for offset in (branch, branch + 1, -1 - branch):
         value = (whole + offset) * step
-        if low <= value <= high and (value > above or above == low) and (
-            value < below or below == high
+        if (
+            low <= value <= high
+            and (value > above or above == low)
+            and (value < below or below == high)
         ):
             return int(value) if kind == "integer" or float(value).is_integer() else value
     middle = (max(low, above) + min(high, below)) / 2
