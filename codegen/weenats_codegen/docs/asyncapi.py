@@ -27,9 +27,8 @@ _STANDARD: Final[_DOCUMENT] = {
 def asyncapi(contract: Contract) -> _DOCUMENT:
     """Return the AsyncAPI 3.0 document of a contract.
 
-    Schemas are those of AsyncAPI, a superset of draft-07: `prefixItems` and the like are translated.
-    `unevaluatedProperties`, `unevaluatedItems`, `minContains` and `maxContains` have no counterpart
-    there, and remain as they are.
+    Schemas are those of AsyncAPI, a superset of draft-07. `unevaluatedProperties`,
+    `unevaluatedItems`, `minContains` and `maxContains` have no counterpart there, and remain.
 
     Args:
         contract: The contract.

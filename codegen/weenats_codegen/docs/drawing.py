@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
 
 _ROW: Final = 30
+_MIDDLE: Final = 12
 _WIDTH: Final = 250
 _GAP: Final = 140
 _TOP: Final = 34
@@ -66,10 +67,9 @@ def drawing(contract: Contract) -> Drawing | None:
         _box(command.label, f"op-{command.label}", 0, row) for row, command in enumerate(commands)
     ]
     lines = [
-        Line(_WIDTH, left.y + _ROW // 2 - 3, _WIDTH + _GAP, right.y + _ROW // 2 - 3)
+        Line(_WIDTH, left.y + _MIDDLE, _WIDTH + _GAP, rights[event.name].y + _MIDDLE)
         for left, command in zip(lefts, commands, strict=True)
         for event in command.emits
-        if (right := rights[event.name])
     ]
     height = _TOP + _ROW * max(len(lefts), len(rights)) + 4
     return Drawing(2 * _WIDTH + _GAP, height, _WIDTH, lefts, [*rights.values()], lines)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats_codegen.ir.bundle import references
+from weenats_codegen.ir.contract import Operation
 from weenats_codegen.naming import field_name
 from weenats_codegen.samples.sampler import Sampler
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from weenats_codegen.ir.contract import Aggregate, Contract, Event, Operation
+    from weenats_codegen.ir.contract import Aggregate, Contract, Event
 
 
 class Exchange(NamedTuple):
@@ -55,8 +56,8 @@ class Facts:
     def subject(self, member: Operation | Event) -> str:
         """Return the subject of an operation or an event."""
         kind = Kind.EVENT
-        if not hasattr(member, "publish"):
-            kind = Kind.COMMAND if self.is_command(member) else Kind.QUERY  # type: ignore[arg-type]
+        if isinstance(member, Operation):
+            kind = Kind.COMMAND if self.is_command(member) else Kind.QUERY
         aggregate = None if member.aggregate is None else member.aggregate.name
         return subjects.build(self.contract.service, kind, aggregate, member.name)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.parser.diagnostics import ContractError, Location
@@ -12,6 +11,7 @@ from weenats_codegen.parser.walk import Node, entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _MAX_TAGS: Final = 100
 _TIMEOUT: Final = 10.0

@@ -23,8 +23,10 @@ def validator(bundle: Bundle, schema: JsonValue) -> jsonschema_rs.Validator:
     """
     needed = reachable(bundle, references(schema))
     definitions: Schema = {name: judged(bundle.definitions[name]) for name in needed}
-    whole: JsonValue = judged(schema)
-    if isinstance(whole, dict) and definitions:
+    whole = judged(schema)
+    if not isinstance(whole, dict):
+        whole = {} if whole else {"not": {}}
+    if definitions:
         whole = {**whole, "$defs": definitions}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, offline=True)
 

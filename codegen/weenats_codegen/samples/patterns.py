@@ -34,7 +34,7 @@ def _sequence(tokens: Any) -> str:
     return "".join(_one(code, argument) for code, argument in tokens)
 
 
-def _one(code: Any, argument: Any) -> str:
+def _one(code: Any, argument: Any) -> str:  # noqa: PLR0911 - one return a kind of token
     match code:
         case codes.LITERAL:
             return chr(argument)

@@ -105,7 +105,9 @@ class _Maker:
             for branch in range(8):
                 yield self._value(schema, 0, branch, is_full=is_full, name="")
 
-    def _value(self, schema: Any, depth: int, branch: int, *, is_full: bool, name: str) -> Any:
+    def _value(  # noqa: C901, PLR0911 - one return a kind of value
+        self, schema: Any, depth: int, branch: int, *, is_full: bool, name: str
+    ) -> Any:
         if isinstance(schema, dict) and (examples := _examples_of(self._bundle, schema)) and depth:
             return examples[branch % len(examples)]
         whole = self._conjoiner.conjoin(schema, lambda _: None)
@@ -143,7 +145,7 @@ class _Maker:
         most = keywords.get("maxProperties", math.inf)
         result: dict[str, Any] = {}
         for member in dict.fromkeys([*required, *wished]):
-            schema = properties.get(member, self._unnamed(keywords, member))
+            schema = properties.get(member, _unnamed(keywords))
             if schema is False or (len(result) >= most and member not in required):
                 continue
             result[member] = (
@@ -157,15 +159,9 @@ class _Maker:
             if len(result) >= min(least, most) or depth >= _MAX_DEPTH:
                 break
             member = names(number)
-            schema = self._unnamed(keywords, member)
+            schema = _unnamed(keywords)
             result[member] = self._value(schema, depth + 1, branch, is_full=is_full, name=member)
         return result
-
-    def _unnamed(self, keywords: Any, member: str) -> Any:
-        """Return the schema of a member that `properties` does not name."""
-        patterns: dict[str, Any] = keywords.get("patternProperties", {})
-        del member
-        return next(iter(patterns.values()), keywords.get("additionalProperties", True))
 
     def _array(self, keywords: Any, depth: int, branch: int, *, is_full: bool) -> Any:
         first = keywords.get("prefixItems", [])
@@ -189,6 +185,12 @@ class _Maker:
         ]  # fmt: skip
 
 
+def _unnamed(keywords: Any) -> Any:
+    """Return the schema of a member that `properties` does not name."""
+    patterns: dict[str, Any] = keywords.get("patternProperties", {})
+    return next(iter(patterns.values()), keywords.get("additionalProperties", True))
+
+
 def _implied(keywords: Any) -> list[str]:
     """Return the type that the keywords of a schema without types are about."""
     if not keywords.keys().isdisjoint({"properties", "required", "additionalProperties"}):
@@ -210,7 +212,7 @@ def _names(keywords: Any) -> Any:
 
 
 def _string(keywords: Any, name: str, branch: int) -> str:
-    if isinstance(form := keywords.get("format"), str) and form in _FORMATS:
+    if (form := str(keywords.get("format"))) in _FORMATS:
         return _FORMATS[form]
     if isinstance(pattern := keywords.get("pattern"), str):
         found = text_for(pattern)
@@ -222,7 +224,7 @@ def _string(keywords: Any, name: str, branch: int) -> str:
     least = min(keywords.get("minLength", 0), _MAX_LENGTH)
     text += "x" * (least - len(text))
     most = keywords.get("maxLength", len(text))
-    return text if not isinstance(most, int) else text[: max(0, most)]
+    return text[: max(0, int(most))]
 
 
 def _number(keywords: Any, kind: str, branch: int) -> Any:
