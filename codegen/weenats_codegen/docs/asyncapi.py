@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from weenats_codegen.docs.facts import Facts
-from weenats_codegen.ir.bundle import PREFIX, map_schemas, reachable
+from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, reachable
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -280,13 +280,36 @@ class _Document:
     def _schemas(self) -> _DOCUMENT:
         bundle = self._contract.bundle
         names = reachable(bundle, bundle.roots)
-        own: _DOCUMENT = {name: as_draft_7(bundle.definitions[name]) for name in names}
+        own: _DOCUMENT = {name: _whole(as_draft_7(bundle.definitions[name])) for name in names}
         return {**_STANDARD, **own}
 
 
 def as_draft_7(schema: JsonValue) -> JsonValue:
     """Return a schema of a bundle as the schemas of AsyncAPI documents are written."""
-    return map_schemas(schema, _translated)
+    if not isinstance(schema, dict):
+        return schema
+    result: Schema = {}
+    for key, value in _translated(schema).items():
+        if key in ONE:
+            result[key] = as_draft_7(value)
+        elif key in MANY and isinstance(value, list):
+            result[key] = [as_draft_7(part) for part in value]
+        elif key in {*NAMED, "dependencies"} and isinstance(value, dict):
+            result[key] = {name: as_draft_7(part) for name, part in value.items()}
+        else:
+            result[key] = value
+    if "prefixItems" in result:
+        if "items" in result:
+            result["additionalItems"] = result["items"]
+        result["items"] = result.pop("prefixItems")
+    return result
+
+
+def _whole(schema: JsonValue) -> JsonValue:
+    """Return a schema as a mapping, which components of documents are."""
+    if isinstance(schema, bool):
+        return {} if schema else {"not": {}}
+    return schema
 
 
 def _translated(part: Schema) -> Schema:

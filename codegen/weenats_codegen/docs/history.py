@@ -61,7 +61,8 @@ def history(file: Path) -> list[Version]:
 def _tagged(file: Path) -> Iterator[tuple[str, str, Node]]:
     """Yield the tags that have the file, the oldest first, with its content."""
     form = "--format=%(refname:short)%09%(creatordate:short)"
-    listed = _git(file.parent, "for-each-ref", "refs/tags", "--sort=-creatordate", form,
+    listed = _git(file.parent, "for-each-ref", "refs/tags", "--sort=-version:refname",
+        "--sort=-creatordate", form,
                   f"--count={_MAX_TAGS}")  # fmt: skip
     for line in reversed(listed.decode(errors="replace").splitlines()):
         tag, _, date = line.partition("\t")

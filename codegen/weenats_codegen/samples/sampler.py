@@ -110,6 +110,8 @@ class _Maker:
     ) -> Any:
         if isinstance(schema, dict) and (examples := _examples_of(self._bundle, schema)) and depth:
             return examples[branch % len(examples)]
+        if isinstance(schema, dict) and "default" in schema and branch == 0:
+            return schema["default"]
         whole = self._conjoiner.conjoin(schema, lambda _: None)
         if whole.choices and depth < 3 * _MAX_DEPTH:
             rest = dict(whole.keywords)
@@ -121,8 +123,6 @@ class _Maker:
         if keywords.get("enum"):
             values = keywords["enum"]
             return values[branch % len(values)]
-        if "default" in keywords:
-            return keywords["default"]
         kinds = [kind for kind in whole.types if kind != "null"] or ["null"]
         if len(kinds) == 6:  # noqa: PLR2004 - any type: a text says most
             kinds = _implied(keywords)

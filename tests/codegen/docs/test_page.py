@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from typing_extensions import override
 
 from testkit.paths import REPOSITORY
@@ -78,7 +77,7 @@ def contract_with(text: str) -> dict[str, Any]:
 def write(folder: Path, contract: dict[str, Any]) -> Path:
     """Write a contract."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "service.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
+    (folder / "service.yaml").write_text(json.dumps(contract), encoding="utf-8")
     return folder
 
 
