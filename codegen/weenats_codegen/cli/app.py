@@ -220,6 +220,37 @@ def run(
     run.run(target, _split(servers), embedded=embedded, as_json=json)
 
 
+@app.command(epilog=_example("weenats mock schemas/receipts --embedded"))
+def mock(  # noqa: PLR0913 - the options of a user
+    context: typer.Context,
+    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
+    servers: Servers = _LOCAL,
+    *,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a nats-server for the mock.")
+    ] = False,
+    latency: Annotated[
+        float, typer.Option(min=0, max=86400, metavar="SECONDS", help="Seconds before each answer.")
+    ] = 0.0,
+    error: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPERATION=ERROR", help="Answer an operation with a declared error; repeatable."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Serve a contract from its examples, before the service exists."""
+    from weenats_codegen.cli import mock
+
+    source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
+    if embedded and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("--servers and --embedded cannot be used together")
+    mock.mock(
+        contract, _split(servers), error or [], latency=latency, embedded=embedded, as_json=json
+    )
+
+
 @app.command(
     epilog=_example(
         """weenats call receipts add-item r-1 '{"name": "Tea", "price": 3.5, "quantity": 2}'"""
