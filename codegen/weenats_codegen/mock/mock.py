@@ -171,7 +171,9 @@ class Mock:
             context: RequestContext = values.pop()
             key = values.pop(0) if has_key else None
             text = None if key is None else str(context.key)
-            payload = from_json(Encoder(descriptor.payload).encode(values[0])) if has_payload else None
+            payload = (
+                from_json(Encoder(descriptor.payload).encode(values[0])) if has_payload else None
+            )
             self.calls.append(Call(operation.label, text, payload))
             await asyncio.sleep(self.latency)
             if operation.label in self._errors:
