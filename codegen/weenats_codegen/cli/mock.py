@@ -11,7 +11,7 @@ from weenats_codegen.cli.run import serve
 from weenats_codegen.mock.mock import Mock
 
 
-def mock(
+def mock(  # noqa: PLR0913 - the options of a user
     folder: Path,
     servers: Sequence[str],
     errors: Sequence[str],

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.shapes.grammar import Json, Schema
 
 _MAX_DEPTH: Final = 5
 _MAX_ROWS: Final = 200
@@ -71,7 +72,7 @@ def rows(bundle: Bundle, name: str) -> list[Row]:
         name: The name of the definition.
     """
     found: list[Row] = []
-    schema = bundle.definitions[name]
+    schema: Any = bundle.definitions[name]
     if not _members(schema):
         found.append(_row("", schema, is_required=True))
     for row in _nested(schema, "", 0):
@@ -82,35 +83,37 @@ def rows(bundle: Bundle, name: str) -> list[Row]:
     return found
 
 
-def _members(schema: Any) -> dict[str, Any]:
-    members = schema.get("properties") if isinstance(schema, dict) else None
+def _members(schema: Json) -> Schema:
+    members: Json = schema.get("properties") if isinstance(schema, dict) else None
     return members if isinstance(members, dict) else {}
 
 
-def _nested(schema: Any, path: str, depth: int) -> Iterator[Row]:
+def _nested(schema: Json, path: str, depth: int) -> Iterator[Row]:
     """Yield the rows of the members of a schema, of its items and its parts."""
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return
-    required = schema.get("required", [])
+    required: list[str] = schema.get("required", [])
     for name, member in _members(schema).items():
         place = f"{path}.{name}" if path else name
         yield _row(place, member, is_required=name in required)
         yield from _nested(member, place, depth + 1)
-    if isinstance(items := schema.get("items"), dict):
+    items: Json = schema.get("items")
+    if isinstance(items, dict):
         yield from _nested(items, f"{path}[]", depth + 1)
-    if isinstance(others := schema.get("additionalProperties"), dict):
+    others: Json = schema.get("additionalProperties")
+    if isinstance(others, dict):
         yield from _nested(others, f"{path}.*" if path else "*", depth + 1)
     for keyword in ("allOf", "oneOf", "anyOf"):
         for part in schema.get(keyword, ()):
             yield from _nested(part, path, depth + 1)
 
 
-def _row(name: str, schema: Any, *, is_required: bool) -> Row:
+def _row(name: str, schema: Json, *, is_required: bool) -> Row:
     about = str(schema.get("description", "")) if isinstance(schema, dict) else ""
     return Row(name, is_required, list(_type(schema, 0)), _limits(schema), about)
 
 
-def _type(schema: Any, depth: int) -> Iterator[Piece]:
+def _type(schema: Json, depth: int) -> Iterator[Piece]:
     if schema is False:
         yield Piece("nothing")
     elif not isinstance(schema, dict) or depth > _MAX_DEPTH:
@@ -130,8 +133,8 @@ def _type(schema: Any, depth: int) -> Iterator[Piece]:
         yield from _plain(schema, depth)
 
 
-def _plain(schema: Any, depth: int) -> Iterator[Piece]:
-    types = schema.get("type", [])
+def _plain(schema: Schema, depth: int) -> Iterator[Piece]:
+    types: str | list[str] = schema.get("type", [])
     kinds = [types] if isinstance(types, str) else list(types)
     if "array" in kinds and isinstance(schema.get("items"), dict):
         yield Piece("array of ")
@@ -154,7 +157,7 @@ def _joined(parts: Any, word: str, depth: int) -> Iterator[Piece]:
         yield from _type(part, depth + 1)
 
 
-def _limits(schema: Any) -> str:
+def _limits(schema: Json) -> str:
     if not isinstance(schema, dict):
         return ""
     found = [

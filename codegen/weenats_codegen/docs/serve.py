@@ -70,7 +70,7 @@ class PageServer(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: PageServer
+    server: PageServer  # pyright: ignore[reportIncompatibleVariableOverride] - it serves no other
 
     def do_GET(self) -> None:
         if self.path == "/":

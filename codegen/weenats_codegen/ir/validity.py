@@ -23,9 +23,8 @@ def validator(bundle: Bundle, schema: JsonValue) -> jsonschema_rs.Validator:
     """
     needed = reachable(bundle, references(schema))
     definitions: Schema = {name: judged(bundle.definitions[name]) for name in needed}
-    whole = judged(schema)
-    if not isinstance(whole, dict):
-        whole = {} if whole else {"not": {}}
+    found = judged(schema)
+    whole: Schema = found if isinstance(found, dict) else ({} if found else {"not": {}})
     if definitions:
         whole = {**whole, "$defs": definitions}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, offline=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,7 +18,7 @@ from weenats_codegen.naming import labels_meant
 from weenats_codegen.samples.sampler import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
     from pydantic import JsonValue
@@ -217,7 +216,7 @@ class Mock:
             return None
         if operation.aggregate is None or not operation.result.startswith("Entity["):
             return _decoded(descriptor.result, value)
-        entity = {
+        entity: JsonValue = {
             "id": {"type": operation.aggregate.name, "key": key},
             "state": value,
             "revision": 1,
@@ -255,7 +254,7 @@ class _AnyToken:
     async def validate(self, token: str) -> Principal:
         """Return a caller with all scopes."""
         del token
-        return Principal("mock", scopes=self._scopes)
+        return Principal(id="mock", scopes=self._scopes)
 
 
 def _decoded(kind: Any, value: JsonValue, path: tuple[str, ...] = ()) -> Any:

@@ -22,7 +22,7 @@ def mock_service(nats_url: str) -> Callable[[str | Path], AbstractAsyncContextMa
 
     @asynccontextmanager
     async def serve(folder: str | Path) -> AsyncGenerator[Mock]:
-        mock = _mock(Path(folder).resolve())
+        mock = _mock(str(folder))
         mock.reset()
         mock.latency = 0.0
         async with mock.serve(nats_url):
@@ -32,6 +32,6 @@ def mock_service(nats_url: str) -> Callable[[str | Path], AbstractAsyncContextMa
 
 
 @lru_cache(maxsize=32)
-def _mock(folder: Path) -> Mock:
+def _mock(folder: str) -> Mock:
     """Return the mock of a contract, whose package takes a second to make."""
-    return Mock(folder)
+    return Mock(Path(folder))

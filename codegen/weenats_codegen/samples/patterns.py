@@ -2,12 +2,13 @@
 
 import re
 import string
-from re import _constants as codes  # type: ignore[attr-defined] # the parser of the module re
-from re import _parser as parser  # type: ignore[attr-defined]
+from importlib import import_module
 from typing import Any, Final
 
+codes: Any = import_module("re._constants")  # the parser of the module re, which has no types
+parser: Any = import_module("re._parser")
 _MAX_REPEATS: Final = 64
-_CATEGORIES: Final = {
+_CATEGORIES: Final[dict[Any, str]] = {
     codes.CATEGORY_DIGIT: "7",
     codes.CATEGORY_NOT_DIGIT: "a",
     codes.CATEGORY_SPACE: " ",
@@ -78,7 +79,7 @@ def _matches(code: Any, argument: Any, character: str) -> bool:
     return re.fullmatch(_CLASS[argument], character, re.ASCII) is not None
 
 
-_CLASS: Final = {
+_CLASS: Final[dict[Any, str]] = {
     codes.CATEGORY_DIGIT: r"\d", codes.CATEGORY_NOT_DIGIT: r"\D", codes.CATEGORY_SPACE: r"\s",
     codes.CATEGORY_NOT_SPACE: r"\S", codes.CATEGORY_WORD: r"\w", codes.CATEGORY_NOT_WORD: r"\W",
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.ir.shapes.conjunction import Conjoiner, all_of
@@ -11,11 +11,12 @@ from weenats_codegen.ir.validity import validator
 from weenats_codegen.samples.patterns import text_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pydantic import JsonValue
 
-    from weenats_codegen.ir.bundle import Bundle, Schema
+    from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.shapes.grammar import Json, Schema
 
 _MAX_DEPTH: Final = 6
 _MAX_TRIES: Final = 200
@@ -80,15 +81,16 @@ class Sampler:
 def _examples_of(bundle: Bundle, schema: Schema) -> list[Any]:
     """Return the examples of a schema, or of the one that it refers to."""
     seen: set[str] = set()
-    part: JsonValue = schema
+    part: Json = schema
     while isinstance(part, dict):
-        if isinstance(found := part.get("examples"), list) and found:
+        found: Json = part.get("examples")
+        if isinstance(found, list) and found:
             return found
         name = str(part.get("$ref", "")).removeprefix(PREFIX)
         if not name or name in seen:
             break
         seen.add(name)
-        part = bundle.definitions.get(name)
+        part = cast("Json", bundle.definitions.get(name))
     return []
 
 
@@ -99,14 +101,14 @@ class _Maker:
         self._bundle = bundle
         self._conjoiner = conjoiner
 
-    def candidates(self, schema: Any) -> Iterator[Any]:
+    def candidates(self, schema: Json) -> Iterator[Any]:
         """Yield values with all optional members, then with the required ones alone."""
         for is_full in (True, False):
             for branch in range(8):
                 yield self._value(schema, 0, branch, is_full=is_full, name="")
 
     def _value(  # noqa: C901, PLR0911 - one return a kind of value
-        self, schema: Any, depth: int, branch: int, *, is_full: bool, name: str
+        self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str
     ) -> Any:
         if isinstance(schema, dict) and (examples := _examples_of(self._bundle, schema)) and depth:
             return examples[branch % len(examples)]
@@ -137,10 +139,10 @@ class _Maker:
             return _number(keywords, kind, branch)
         return True if kind == "boolean" else None
 
-    def _object(self, keywords: Any, depth: int, branch: int, *, is_full: bool) -> Any:
+    def _object(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> Any:
         properties: dict[str, Any] = keywords.get("properties", {})
         required = list(keywords.get("required", ()))
-        others = keywords.get("additionalProperties", True)
+        others: Json = keywords.get("additionalProperties", True)
         wished = [*properties] if is_full and depth < _MAX_DEPTH else []
         most = keywords.get("maxProperties", math.inf)
         result: dict[str, Any] = {}
@@ -163,18 +165,16 @@ class _Maker:
             result[member] = self._value(schema, depth + 1, branch, is_full=is_full, name=member)
         return result
 
-    def _array(self, keywords: Any, depth: int, branch: int, *, is_full: bool) -> Any:
-        first = keywords.get("prefixItems", [])
-        items = keywords.get("items", True)
-        contains = (
-            [keywords["contains"]] * keywords.get("minContains", 1)
-            if ("contains" in keywords)
-            else []
-        )
+    def _array(self, keywords: Schema, depth: int, branch: int, *, is_full: bool) -> Any:
+        first: list[Json] = keywords.get("prefixItems", [])
+        items: Json = keywords.get("items", True)
+        contains: list[Json] = []
+        if "contains" in keywords:
+            contains = [keywords["contains"]] * keywords.get("minContains", 1)
         least = max(keywords.get("minItems", 0), len(contains))
         wished = len(first) or int(is_full and depth < _MAX_DEPTH and items is not True)
         count = min(max(least, wished), keywords.get("maxItems", _MAX_ITEMS), _MAX_ITEMS)
-        schemas = [*first, *contains[: max(0, count - len(first))]]
+        schemas: list[Json] = [*first, *contains[: max(0, count - len(first))]]
         schemas += [items] * (count - len(schemas))
         return [
             self._value(
@@ -185,13 +185,13 @@ class _Maker:
         ]  # fmt: skip
 
 
-def _unnamed(keywords: Any) -> Any:
+def _unnamed(keywords: Schema) -> Any:
     """Return the schema of a member that `properties` does not name."""
     patterns: dict[str, Any] = keywords.get("patternProperties", {})
     return next(iter(patterns.values()), keywords.get("additionalProperties", True))
 
 
-def _implied(keywords: Any) -> list[str]:
+def _implied(keywords: Schema) -> list[str]:
     """Return the type that the keywords of a schema without types are about."""
     if not keywords.keys().isdisjoint({"properties", "required", "additionalProperties"}):
         return ["object"]
@@ -202,32 +202,39 @@ def _implied(keywords: Any) -> list[str]:
     return ["string"]
 
 
-def _names(keywords: Any) -> Any:
+def _names(keywords: Schema) -> Callable[[int], str]:
     patterns = [*keywords.get("patternProperties", {})]
-    wanted = keywords.get("propertyNames")
+    wanted: Json = keywords.get("propertyNames")
     if isinstance(wanted, dict) and isinstance(wanted.get("pattern"), str):
         patterns.append(wanted["pattern"])
     base = (text_for(patterns[0]) if patterns else None) or "key"
-    return lambda number: base if number == 0 else f"{base}{number + 1}"
+
+    def name(number: int) -> str:
+        return base if number == 0 else f"{base}{number + 1}"
+
+    return name
 
 
-def _string(keywords: Any, name: str, branch: int) -> str:
-    if (form := str(keywords.get("format"))) in _FORMATS:
+def _string(keywords: Schema, name: str, branch: int) -> str:
+    form = str(keywords.get("format"))
+    if form in _FORMATS:
         return _FORMATS[form]
+    if keywords.get("contentEncoding") == "base64":
+        return "dGV4dA=="
     if isinstance(pattern := keywords.get("pattern"), str):
         found = text_for(pattern)
         if found is not None:
-            least = min(keywords.get("minLength", 0), _MAX_LENGTH)
+            least = min(int(keywords.get("minLength", 0)), _MAX_LENGTH)
             return found + (found[-1:] or "a") * max(0, least - len(found))
     text = name or "text"
     text = f"{text}{branch + 1}" if branch else text
-    least = min(keywords.get("minLength", 0), _MAX_LENGTH)
+    least = min(int(keywords.get("minLength", 0)), _MAX_LENGTH)
     text += "x" * (least - len(text))
     most = keywords.get("maxLength", len(text))
     return text[: max(0, int(most))]
 
 
-def _number(keywords: Any, kind: str, branch: int) -> Any:
+def _number(keywords: Schema, kind: str, branch: int) -> Any:
     low = keywords.get("minimum", -math.inf)
     high = keywords.get("maximum", math.inf)
     above, below = keywords.get("exclusiveMinimum", low), keywords.get("exclusiveMaximum", high)

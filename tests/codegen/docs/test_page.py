@@ -154,7 +154,8 @@ def test_rows_of_nested_schemas() -> None:
 def git(folder: Path, *arguments: str) -> None:
     """Run git with a name and a date of its own."""
     names = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *names, *arguments], cwd=folder, check=True, capture_output=True)
+    command = ["git", *names, *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def test_versions_from_tags(tmp_path: Path) -> None:

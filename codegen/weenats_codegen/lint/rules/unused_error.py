@@ -10,7 +10,7 @@ from weenats_codegen.parser.walk import entries
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
     named = {
-        item.value
+        str(item.value)
         for section in ("commands", "queries")
         for operation in entries(subject.root, section)
         for item in operation.node.get("errors").items

@@ -10,7 +10,7 @@ from weenats_codegen.parser.walk import entries
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
     commands = entries(subject.root, "commands")
-    emitted = {item.value for command in commands for item in command.node.get("emits").items}
+    emitted = {str(item.value) for command in commands for item in command.node.get("emits").items}
     if commands:
         for event in entries(subject.root, "events"):
             if event.name not in emitted:
