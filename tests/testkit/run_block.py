@@ -14,6 +14,7 @@ import pytest
 import receipts
 from testkit.documents import Block, Document
 from testkit.forks import forked
+from testkit.paths import REPOSITORY
 
 _PYTEST_INI: Final = """
 [pytest]
@@ -38,6 +39,7 @@ def run_block(document: Document, block: Block, folder: Path) -> str:
         What it printed if it failed, its traceback included; "" when it succeeded.
     """
     log = folder / "output.txt"
+    (folder / "schemas").symlink_to(REPOSITORY / "schemas")
     with forked(_run, document, block, cwd=folder, stdout=log) as process:
         process.join(_LIMIT)
         if process.exitcode == 0:

@@ -330,7 +330,11 @@ class _Bundler:
         member = self._members.get(place.node.location)
         if member is None or member.description is None or not isinstance(content, dict):
             return content
-        return {"description": visible(str(member.description)), **content}
+        # In place: references of the content are written into it later.
+        own = dict(content)
+        content.clear()
+        content.update({"description": visible(str(member.description)), **own})
+        return content
 
     def _external(self, target: _Target, direction: Direction) -> External | None:
         """Return the definition of a library for a schema, None if it is to be defined here."""
