@@ -112,7 +112,8 @@ def generate_client(path: Path, out: Path, distribution: str = "") -> Report:
             nothing is written.
         OSError: A file cannot be written; everything is as it was before.
     """
-    return write(out, _client_files(path, out, distribution))
+    contract = _only_contract(path)
+    return replace(write(out, _client_files(contract, out, distribution)), notes=contract.notes)
 
 
 def check_client(path: Path, out: Path, distribution: str = "") -> Freshness:
@@ -130,7 +131,7 @@ def check_client(path: Path, out: Path, distribution: str = "") -> Freshness:
         ContractError: The contract is invalid, there are several, or the name cannot be used.
         OSError: A file cannot be read, or another run has been writing it for too long.
     """
-    files = _client_files(path, out, distribution)
+    files = _client_files(_only_contract(path), out, distribution)
     with locked_for_reading(out):
         return Freshness(diff(out, files), (), is_interrupted(out))
 
@@ -151,14 +152,18 @@ def check_distribution(name: str) -> str:
     return package
 
 
-def _client_files(path: Path, out: Path, distribution: str) -> dict[str, str]:
-    """Return every file of a client project by relative path."""
+def _only_contract(path: Path) -> Contract:
+    """Return the contract of a folder that has only one."""
     contracts = read_contracts([path])
     if len(contracts) > 1:
         message = f"contains {len(contracts)} contracts, and a client project has one"
         remedy = "use the folder of the contract"
         raise ContractError([Diagnostic(Location(path.as_posix()), message, remedy)])
-    (contract,) = contracts
+    return contracts[0]
+
+
+def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str, str]:
+    """Return every file of a client project by relative path."""
     distribution = distribution or f"{contract.service.rstrip('-')}-client"
     try:
         package = check_distribution(distribution)

@@ -119,6 +119,17 @@ def test_invalid_history_is_reported(doctor: Callable[[History], None], objectio
     assert violations(history) == [objection]
 
 
+def test_event_is_heard_again_only_after_a_partition() -> None:
+    """An event that waited on a stalled route may arrive again, and no other."""
+    history = valid_history()
+    history.heard["client"]["c-1"] = [100, 103]
+    assert violations(history) == ["client heard the event of c-1 2 times"]
+    history.disturbances = [Disturbance("", 99, 104, "cut"), Disturbance("", 90, 99, "partition")]
+    assert violations(history) == ["client heard the event of c-1 2 times"]
+    history.disturbances.append(Disturbance("", 99, 102.9, "partition"))
+    assert violations(history) == []
+
+
 def test_history_is_read_from_journals(tmp_path: Path) -> None:
     """Journals are read; an incomplete last line is ignored."""
     client, service = Journal(tmp_path / "client.journal"), Journal(tmp_path / "service.journal")

@@ -236,6 +236,20 @@ async def test_discovery_tells_aggregates(client: Any) -> None:
     assert found["orders.query.search"] is None
 
 
+def test_explain_names_keys_that_json_schema_checks(handlers: Any) -> None:
+    """A key is shown where its type alone does not enforce the schema."""
+    policies = NatsServiceBuilder(handlers).explain()
+    judged = {
+        each.operation: setting.value
+        for each in policies
+        for setting in each.settings
+        if setting.name == "checked by JSON Schema"
+    }
+    assert "key" in judged["customer.get"]
+    assert "key" not in judged["ping"]
+    assert "key" not in judged["write"]
+
+
 async def test_each_get_has_its_circuit_breaker(
     orders: ModuleType, handlers: Any, nats_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

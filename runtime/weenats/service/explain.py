@@ -118,6 +118,8 @@ def _judged(operation: AnyOperation) -> Setting:
 
 def _parts(operation: AnyOperation) -> Iterator[tuple[str, type[Any] | Schema[Any]]]:
     """Yield what the messages of an operation consist of, with names for people."""
+    if operation.aggregate is not None:
+        yield "key", operation.aggregate.key
     yield "payload", operation.payload
     yield "result", operation.result
     if isinstance(operation, Command):

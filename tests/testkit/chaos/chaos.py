@@ -108,7 +108,7 @@ async def _storm(environment: Environment, report: Report, log: Log) -> list[str
         try:
             await FAULTS[step.fault](environment, step.which, step.lasting)
         finally:
-            report.disturbances.append(Disturbance(whom, began, monotonic()))
+            report.disturbances.append(Disturbance(whom, began, monotonic(), step.fault))
 
     for step in report.steps:
         await asyncio.sleep(begin + step.at - loop.time())

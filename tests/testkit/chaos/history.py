@@ -37,7 +37,7 @@ def _take(
         case {"what": "listens"}:
             history.listeners[process] = at
         case {"what": "heard", "call": call}:
-            history.heard[process][call] += 1
+            history.heard[process][call].append(at)
         case {"what": "began", "call": call, "message": message, "attempt": attempt}:
             run = runs[message, attempt] = Execution(call, message, attempt, process, began=at)
             run.emits, run.dawdles = record.get("emits", False), record.get("dawdles", False)
