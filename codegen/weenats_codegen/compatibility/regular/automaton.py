@@ -111,17 +111,6 @@ class Automaton:
             for thread in self._closure(state, _EDGE)
         )
 
-    def is_match(self, text: str) -> bool:
-        """Return whether a text matches.
-
-        Args:
-            text: The text.
-        """
-        state = self.start
-        for character in text:
-            state = self.step(state, membership(self.sets, ord(character)))
-        return self.accepts(state)
-
     def _state(self) -> int:
         if len(self._plain) >= _MAX_STATES:
             raise UnsupportedPatternError
