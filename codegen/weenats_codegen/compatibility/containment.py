@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-import jsonschema_rs
-
 from weenats_codegen.compatibility.budget import Budget, OutOfStepsError
 from weenats_codegen.compatibility.drawing import documents
 from weenats_codegen.compatibility.formula.compiler import Compiler
@@ -103,13 +101,12 @@ class Containments:
         for document in documents(self._bundles[other_side], other, count):
             if breaks(document):
                 return Containment(holds=False, counterexample=simplified(document, breaks))
-        if is_proved or self._is_covered(name, side, other):
+        if is_proved:
             return Containment(holds=True)
         reason = outcome.reason if isinstance(outcome, Unknown) else "an unconfirmed value"
         tried = (
             f"a search for a counterexample, which ended at: {reason}",
             f"{count} documents, drawn from the schema",
-            "the containment of jsonschema-rs",
         )
         return Containment(holds=None, tried=tried)
 
@@ -127,22 +124,3 @@ class Containments:
             return Unknown(f"{self._steps} steps")
         except (RecursionError, UnsupportedPatternError):
             return Unknown("a schema that is too deep or too large")
-
-    def _is_covered(self, name: str, side: Side, other: str) -> bool:
-        """Return whether jsonschema-rs proves that a definition allows all of another."""
-        try:
-            wide, narrow = (
-                jsonschema_rs.canonicalize(
-                    {"$ref": PREFIX + each, "$defs": definitions},
-                    draft=jsonschema_rs.Draft202012,
-                    validate_formats=True,
-                    offline=True,
-                )
-                for each, definitions in (
-                    (name, self._bundles[side]),
-                    (other, self._bundles[1 - side]),
-                )
-            )
-            return wide.covers(narrow) is jsonschema_rs.canonical.Containment.YES
-        except (ValueError, jsonschema_rs.canonical.CanonicalizationError):
-            return False

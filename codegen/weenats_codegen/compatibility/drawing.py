@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SEED: Final = 20120
 _MAX_DEPTH: Final = 7
+_LARGE: Final = 2**53
 _VALUES: Final[tuple[JsonValue, ...]] = (
     None, True, False, 0, 1, -1, 1.5, 2, 10**9, "", "a", "ab", "A1", [], [1], ["a", "a"], {},
     {"a": 1}, {"": None},
@@ -99,7 +100,7 @@ class _Writer:
         if isinstance(value, str):
             return self._one([f"{value}x", value[1:], value[:-1], value * 2, value.upper()])
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return value + self._one([1, -1, 0.5, 10])
+            return _added(value, self._one([1, -1, 0.5, 10]))
         return copy.deepcopy(self._one(self._seen))
 
     def _one(self, values: Sequence[T]) -> T:
@@ -173,7 +174,14 @@ class _Writer:
     def _number(self, schema: Schema, kind: str) -> JsonValue:
         keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
         bounds = [cast("float", schema[key]) for key in keys if key in schema]
-        number = self._one([0, 1, -1, 3, 100, *bounds * 3]) + self._one([0, 0, 1, -1])
+        number = _added(self._one([0, 1, -1, 3, 100, *bounds * 3]), self._one([0, 0, 1, -1]))
         if isinstance(divisor := schema.get("multipleOf"), int | float):
             number = divisor * self._one([0, 1, 2, 7, -1])
-        return number if kind == "integer" else number + self._one([0, 0, 0.5])
+        return number if kind == "integer" else _added(number, self._one([0, 0, 0.5]))
+
+
+def _added(number: float, change: float) -> float:
+    """Return a sum; numbers that floats do not tell apart change by integers."""
+    if abs(number) < _LARGE:
+        return number + change
+    return number + round(change) if isinstance(number, int) else number

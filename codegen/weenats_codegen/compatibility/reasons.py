@@ -91,14 +91,13 @@ class Differences:
         while found.holds is False:
             error = _first_error(validator(wide, name), found.counterexample)
             reason = _reason(error, found.counterexample)
-            if any(
-                reason._replace(document=None) == each._replace(document=None) for each in reasons
-            ):
-                break  # the schema could not be relaxed
             reasons.append(reason)
             if len(reasons) >= most:
                 break
-            wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
+            relaxed = _relaxed(wide, reason, cast("JsonValue", error.instance))
+            if relaxed == wide:
+                break
+            wide = relaxed
             both = (narrow, wide) if side else (wide, narrow)
             found = Containments(*both).allows_all(name, side, other)
         return Difference(tuple(reasons), found)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.formula.formulas import Formula
     from weenats_codegen.ir.bundle import Schema
 
-_MAX_CASES: Final = 256
+_MAX_CASES: Final = 1024
 _MAX_DEPTH: Final = 30
 
 

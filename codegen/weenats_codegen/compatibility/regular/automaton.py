@@ -8,7 +8,7 @@ what follows has to fulfil.
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import product
+from itertools import product, takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.compatibility.regular.characters import ALL, WORD, Characters
@@ -55,6 +55,7 @@ class Automaton:
     Attributes:
         start: The state before the first character.
         sets: The sets of characters that it tells apart.
+        work: What its deterministic states have cost so far.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -66,6 +67,7 @@ class Automaton:
         Raises:
             UnsupportedPatternError: It is too large, or has a lookahead inside a negative one.
         """
+        self.work = 0
         self._plain: Final[list[list[int]]] = []
         self._borders: Final[list[list[tuple[str, int]]]] = []
         self._aheads: Final[list[list[tuple[int, bool, int]]]] = []
@@ -108,17 +110,6 @@ class Automaton:
             thread.state == self._final and not thread.wanted
             for thread in self._closure(state, _EDGE)
         )
-
-    def is_match(self, text: str) -> bool:
-        """Return whether a text matches.
-
-        Args:
-            text: The text.
-        """
-        state = self.start
-        for character in text:
-            state = self.step(state, membership(self.sets, ord(character)))
-        return self.accepts(state)
 
     def _state(self) -> int:
         if len(self._plain) >= _MAX_STATES:
@@ -216,6 +207,7 @@ class Automaton:
             seen.add(thread)
             if len(seen) > _MAX_THREADS:
                 raise UnsupportedPatternError
+            self.work += 1
             pending += self._following(thread, state.before, after)
             for wanted in thread.wanted:
                 rest = thread.wanted - {wanted}
@@ -285,14 +277,31 @@ def membership(sets: Iterable[Characters], code: int) -> tuple[bool, ...]:
     return tuple(any(low <= code <= high for low, high in found) for found in sets)
 
 
+Match = tuple[tuple[Automaton, bool], ...]
+"""Automata that must all accept a text, or not accept it."""
+
+
 @lru_cache(maxsize=512)
-def automaton(pattern: str) -> Automaton:
-    """Return the automaton of a pattern.
+def match_of(pattern: str) -> Match:
+    """Return the automata of a pattern: one for each lookahead at its beginning, one for the rest.
 
     Args:
         pattern: The pattern.
 
     Raises:
-        UnsupportedPatternError: There is none.
+        UnsupportedPatternError: There are none.
     """
-    return Automaton(parse(pattern))
+    tree = parse(pattern)
+    start = Border("^")
+    if not isinstance(tree, Sequence) or tree.parts[:1] != (start,):
+        return ((Automaton(tree), True),)
+    aheads = [*takewhile(lambda part: isinstance(part, Ahead), tree.parts[1:])]
+    rest = Sequence((start, *tree.parts[1 + len(aheads) :]))
+    return (
+        *(
+            (Automaton(Sequence((start, each.part))), each.is_positive)
+            for each in aheads
+            if isinstance(each, Ahead)
+        ),
+        (Automaton(rest), True),
+    )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from weenats_codegen.compatibility.budget import Budget
-    from weenats_codegen.compatibility.regular.automaton import Automaton, State
+    from weenats_codegen.compatibility.regular.automaton import Automaton, Match, State
 
 _PREFERRED: Final = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-_ .:/@"
 
@@ -26,8 +26,8 @@ class Language(NamedTuple):
         most: The most characters of a text, None without a limit.
     """
 
-    wanted: Sequence[Automaton] = ()
-    unwanted: Sequence[Automaton] = ()
+    wanted: Sequence[Match] = ()
+    unwanted: Sequence[Match] = ()
     least: int = 0
     most: int | None = None
 
@@ -48,7 +48,7 @@ def texts(language: Language, budget: Budget) -> Iterator[str]:
     Raises:
         OutOfStepsError: The search would cost more.
     """
-    automata = [*language.wanted, *language.unwanted]
+    automata = _automata(language)
     letters = _letters(automata)
     layer: dict[_States, str] = {tuple(each.start for each in automata): ""}
     visited: set[_States] = set()
@@ -61,7 +61,7 @@ def texts(language: Language, budget: Budget) -> Iterator[str]:
             return
         following: dict[_States, str] = {}
         for states, text in layer.items():
-            budget.spend(len(letters) * (1 + len(automata)))
+            before = sum(each.work for each in automata)
             for letter, memberships in letters:
                 moved = tuple(
                     each.step(state, member)
@@ -69,38 +69,34 @@ def texts(language: Language, budget: Budget) -> Iterator[str]:
                 )
                 if moved not in visited and moved not in following and _may_match(language, moved):
                     following[moved] = text + letter
+            spent = sum(each.work for each in automata) - before
+            budget.spend(len(letters) * (1 + len(automata)) + spent)
         layer = following
         length += 1
 
 
-def is_excluded(language: Language, text: str) -> bool:
-    """Return whether a text is not in a language.
-
-    Args:
-        language: The texts.
-        text: The text.
-    """
-    return (
-        len(text) < language.least
-        or (language.most is not None and len(text) > language.most)
-        or not all(each.is_match(text) for each in language.wanted)
-        or any(each.is_match(text) for each in language.unwanted)
-    )
+def _automata(language: Language) -> list[Automaton]:
+    return [each for match in (*language.wanted, *language.unwanted) for each, _ in match]
 
 
 def _is_in(language: Language, states: _States) -> bool:
-    automata = (*language.wanted, *language.unwanted)
+    matches: list[bool] = []
+    at = 0
+    for match in (*language.wanted, *language.unwanted):
+        own = states[at : at + len(match)]
+        pairs = zip(match, own, strict=True)
+        matches.append(all(each.accepts(state) is sign for (each, sign), state in pairs))
+        at += len(match)
     count = len(language.wanted)
-    return all(
-        each.accepts(state) is (number < count)
-        for number, (each, state) in enumerate(zip(automata, states, strict=True))
-    )
+    return all(matches[:count]) and not any(matches[count:])
 
 
 def _may_match(language: Language, states: _States) -> bool:
     """Return whether what follows can still make the text one of the language."""
-    count = len(language.wanted)
-    return all(state.threads for state in states[:count])
+    signs = [is_positive for match in language.wanted for _, is_positive in match]
+    return all(
+        state.threads or not is_positive for state, is_positive in zip(states, signs, strict=False)
+    )
 
 
 def _letters(automata: Sequence[Automaton]) -> list[_Letter]:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.solve.solver import Solver
 
 _MAX_ITEMS: Final = 300
+_MAX_PLAIN_ITEMS: Final = 20_000
+"""The most items of an array in which it does not matter which of them is which."""
 
 _Items = tuple[frozenset["Formula"], ...]
 """What each item of an array must be."""
@@ -89,7 +91,8 @@ class ArraySearch:
         # More items than these can be left out of an array, and it still has what it needs.
         needed = sum(each.least for each in demands.contains) + len(demands.some)
         enough = max(least, max(starts, default=0) + needed + 2 * demands.is_repeated)
-        if enough > _MAX_ITEMS:
+        is_plain = not (self._is_mixed() or demands.is_unique or demands.is_repeated)
+        if enough > (_MAX_PLAIN_ITEMS if is_plain else _MAX_ITEMS):
             return Unknown("long arrays")
         last = enough if demands.most is None else min(demands.most, enough)
         for length in range(least, last + 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
 from typing import TYPE_CHECKING, Final, cast
 
 from weenats_codegen.compatibility.formula.formulas import (
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.formula.formulas import Atom, Formula
     from weenats_codegen.compatibility.solve.solver import Solver
 
-_MAX_PATTERNS: Final = 6
-_MAX_MEMBERS: Final = 300
+_MAX_SLOTS: Final = 128
+_MAX_MEMBERS: Final = 2000
 
 _Selecting = MemberNamed | MembersMatching | OtherMembers
 
@@ -102,13 +101,16 @@ class ObjectSearch:
         demands, patterns = self._demands, self._patterns()
         if _is_contradictory(demands):
             return NOTHING
-        if demands.least > _MAX_MEMBERS or len(patterns) > _MAX_PATTERNS:
-            return Unknown("objects with many members or patterns of names")
+        if demands.least > _MAX_MEMBERS:
+            return Unknown("objects with many members")
         named = {name: self._named(name) for name in self._explicit_names()}
         if any(named[name] is None for name in demands.required):
             return NOTHING
         slots = [slot for slot in named.values() if slot is not None]
-        slots += self._unnamed(patterns, frozenset(named))
+        unnamed = self._unnamed(patterns, frozenset(named))
+        if unnamed is None:
+            return Unknown("many patterns of names")
+        slots += unnamed
         members = tuple(_Member(cast("_Slot", named[name])) for name in sorted(demands.required))
         for member in members:
             if isinstance(self._value(member), Nothing):
@@ -153,25 +155,37 @@ class ObjectSearch:
         every = [atom.formula for atom in self._demands.every if atom in selected]
         return _Slot(name, names, selected, frozenset(every))
 
-    def _unnamed(self, patterns: list[str], explicit: frozenset[str]) -> Iterator[_Slot]:
-        """Yield the slots of all other names: those that match the same patterns are alike."""
-        banned = sorted(explicit | self._demands.absent)
-        others = self._formulas.negation(self._formulas.values([*banned])) if banned else None
-        for matched in product((False, True), repeat=len(patterns)):
-            signs = dict(zip(patterns, matched, strict=True))
-            names = {
-                self._formulas.atom(Matches(pattern), is_met=is_met)
-                for pattern, is_met in signs.items()
-            }
-            names.update(self._demands.names)
-            if others is not None:
-                names.add(others)
-            selected = frozenset(
-                atom
-                for atom in (*self._demands.every, *self._demands.some)
-                if isinstance(atom, Names) or _selects(atom, signs)
+    def _unnamed(self, patterns: list[str], explicit: frozenset[str]) -> list[_Slot] | None:
+        """Return the slots of all other names: those that match the same patterns are alike.
+
+        Returns:
+            The slots, None if there are too many.
+        """
+        formulas = self._formulas
+        names = {formulas.types(["string"]), *self._demands.names}
+        if banned := sorted(explicit | self._demands.absent):
+            names.add(formulas.negation(formulas.values([*banned])))
+        cells: list[tuple[dict[str, bool], frozenset[Formula]]] = [({}, frozenset(names))]
+        for pattern in patterns:
+            both = [
+                ({**signs, pattern: sign}, found | {formulas.atom(Matches(pattern), is_met=sign)})
+                for signs, found in cells
+                for sign in (False, True)
+            ]
+            cells = [cell for cell in both if not isinstance(self._solver.find(cell[1]), Nothing)]
+            if len(cells) > _MAX_SLOTS:
+                return None
+        asked = (*self._demands.every, *self._demands.some)
+        return [
+            self._slot(
+                None,
+                found,
+                frozenset(
+                    each for each in asked if isinstance(each, Names) or _selects(each, signs)
+                ),
             )
-            yield self._slot(None, frozenset(names), selected)
+            for signs, found in cells
+        ]
 
     def _value(self, member: _Member) -> Outcome:
         return self._solver.find(member.slot.values | member.values)
@@ -260,7 +274,10 @@ class ObjectSearch:
         if member.slot.name is not None:
             return member.slot.name
         formulas = self._formulas
-        wanted = {*member.slot.names, *member.names, formulas.types(["string"])}
+        wanted = {*member.slot.names, *member.names}
+        plain = f"m{len(found)}"
+        if plain not in found and all(self._solver.meaning.holds(each, plain) for each in wanted):
+            return plain
         if found:
             wanted.add(formulas.negation(formulas.values([*sorted(found)])))
         outcome = self._solver.find(wanted)

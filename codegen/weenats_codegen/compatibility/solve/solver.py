@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.formula.compiler import Compiler
     from weenats_codegen.compatibility.formula.formulas import Atom
 
-_MAX_DEPTH: Final = 60
+_MAX_DEPTH: Final = 90
 _CHOICES: Final = frozenset({Kind.ANY, Kind.ONE, Kind.NOT_ONE})
 
 
@@ -166,13 +166,17 @@ class Solver:
                 return NOTHING
         if branch.values:
             return self._listed(branch)
-        if not branch.choices:
-            return self._leaf(branch)
-        if branch.kind in {"number", "string"}:
-            found = self._leaf(branch)
-            if isinstance(found, Nothing):
-                return found
+        # Without the choices that are open: if there is nothing then, there is nothing with them.
+        found = self._leaf(branch)
+        if isinstance(found, Nothing) or not branch.choices:
+            return found
+        if isinstance(found, Found) and self._makes_choices(branch, found.value):
+            return found
         return self._chosen(branch)
+
+    def _makes_choices(self, branch: _Branch, value: JsonValue) -> bool:
+        self.budget.spend(len(branch.choices))
+        return all(self.meaning.holds(choice, value) for choice in branch.choices)
 
     def _add(self, pending: list[Formula], branch: _Branch) -> bool:
         """Add the formulas to a branch; return whether they can all hold."""
@@ -227,6 +231,7 @@ class Solver:
 
     def _alternatives(self, choice: Formula, branch: _Branch) -> list[list[Formula]] | None:
         """Return the ways to make a choice, None if it is made."""
+        self.budget.spend(1 + len(choice.parts) // 8)
         truths = [branch.truth(part) for part in choice.parts]
         open_parts = [
             part for part, truth in zip(choice.parts, truths, strict=True) if truth is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from weenats_codegen.compatibility.formula.formulas import HasFormat, Length, Matches
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
-from weenats_codegen.compatibility.regular.automaton import Automaton, automaton
+from weenats_codegen.compatibility.regular.automaton import Automaton, Match, match_of
 from weenats_codegen.compatibility.regular.language import Language, texts
 from weenats_codegen.compatibility.regular.syntax import (
     Border,
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _MAX_CANDIDATES: Final = 200
 _MAX_LENGTH: Final = 20_000
+_MAX_PLAIN_LENGTH: Final = 1_000_000
+"""The most characters of a text without patterns and formats."""
 _ALPHABET: Final = "ab1-A\u00e9"
 _MAX_WORD: Final = 4
 
@@ -68,14 +70,15 @@ def find_text(atoms: Mapping[Atom, bool], excluded: Iterable[str], budget: Budge
         (each.least - 1 for each in atoms if isinstance(each, Length) and not atoms[each]),
         default=None,
     )
-    if most is not None and most < least:
-        return NOTHING
-    if least > _MAX_LENGTH:
-        return Unknown("long texts")
     wanted = _wanted(atoms)
-    if any(INCLUDED.get(each) in wanted.unwanted_formats for each in wanted.formats):
+    is_empty = most is not None and most < least
+    if is_empty or any(INCLUDED.get(each) in wanted.unwanted_formats for each in wanted.formats):
         return NOTHING
     banned = frozenset(excluded)
+    if not any(wanted) and not banned and least <= _MAX_PLAIN_LENGTH:
+        return Found("a" * least)
+    if least > _MAX_LENGTH:
+        return Unknown("long texts")
     language = _language(wanted, banned, least, most)
     found = texts(language, budget)
     first = next(found, None)
@@ -105,15 +108,15 @@ def _language(wanted: _Wanted, banned: frozenset[str], least: int, most: int | N
         *wanted.unwanted_patterns,
         *(PATTERNS[each] for each in wanted.unwanted_formats if each in EXACT),
     ]
-    without = [_of_texts(banned)] if banned else []
-    return Language([*_automata(patterns)], [*_automata(unwanted), *without], least, most)
+    without = [((_of_texts(banned), True),)] if banned else []
+    return Language([*_matches(patterns)], [*_matches(unwanted), *without], least, most)
 
 
-def _automata(patterns: Iterable[str]) -> Iterator[Automaton]:
-    """Yield the automata of the patterns that have one."""
+def _matches(patterns: Iterable[str]) -> Iterator[Match]:
+    """Yield the automata of the patterns that have some."""
     for pattern in patterns:
         try:
-            yield automaton(pattern)
+            yield match_of(pattern)
         except UnsupportedPatternError:
             continue
 
