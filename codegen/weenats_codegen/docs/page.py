@@ -232,6 +232,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"slug": _slug}
+    environment.filters["slug"] = _slug  # pyright: ignore[reportArgumentType] - filters take anything
     environment.globals["paragraphs"] = _paragraphs
     return environment
