@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -232,6 +232,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = cast("dict[str, Any]", environment.filters)
-    filters |= {"paragraphs": _paragraphs, "slug": _slug}
+    for register in ("filters", "globals"):
+        vars(environment)[register].update(slug=_slug, paragraphs=_paragraphs)
     return environment

@@ -29,7 +29,7 @@ UNUSED_ERROR: Final = Rule(
     summary="no operation names a declared error",
     why="""\
 Clients learn from the errors of an operation what they have to handle. One that no operation names
-is either dead, or a surprise: handlers may raise only what their operation declares.""",
+is either dead, or a surprise: generated clients do not document it.""",
     wrong="""\
 queries:
   size:
