@@ -19,7 +19,6 @@ def write_until(out: Path, files: dict[str, str], step: int, ending: str) -> Non
         step: n.
         ending: the name of the signal, which this process sends to itself.
     """
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that run under nohup ignore it
     changes = 0
 
     def counted(change: Any) -> Any:

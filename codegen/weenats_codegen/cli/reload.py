@@ -172,14 +172,9 @@ class _Reloader:
         return self._stop.is_set()
 
     async def _start(self) -> None:
-        # In a group of its own: Ctrl-C reaches it once, from here.
-        group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
         self._child, self._sent = None, 0
-        self._child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _CHILD, *self._arguments),
-            stdin=asyncio.subprocess.PIPE,
-            env=self._environment,
-            **group,
+        self._child = await _python(
+            _CHILD, self._arguments, asyncio.subprocess.PIPE, environment=self._environment
         )
 
     async def _end(self) -> int:
@@ -200,13 +195,7 @@ class _Reloader:
     async def _generate(self) -> bool:
         """Generate the packages; problems are shown by the generator."""
         arguments = ("generate", str(self._project.schemas), "--out", str(self._project.out))
-        group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _GENERATE, *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=_STDERR,
-            **group,
-        )
+        process = await _python(_GENERATE, arguments, asyncio.subprocess.DEVNULL, stdout=_STDERR)
         return await process.wait() == 0
 
     def _on_signal(self) -> None:
@@ -223,6 +212,24 @@ class _Reloader:
                     self._child.kill()
                 else:
                     self._child.terminate()
+
+
+async def _python(
+    program: str,
+    arguments: Sequence[str],
+    stdin: int,
+    stdout: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> asyncio.subprocess.Process:
+    """Start Python in a process group of its own: Ctrl-C reaches it once, from here."""
+    group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program, *arguments),
+        stdin=stdin,
+        stdout=stdout,
+        env=environment,
+        **group,
+    )
 
 
 def _listed(files: Sequence[Path]) -> str:

@@ -150,28 +150,29 @@ def without_descriptions(bundle: Bundle) -> Schema:
 
 def references(schema: JsonValue) -> Iterator[str]:
     """Yield the names of the definitions that a schema refers to, repetitions included."""
-    pending = [schema]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            ref = part.get("$ref")
-            if isinstance(ref, str):
-                yield ref.removeprefix(PREFIX)
-            pending += [inner for _, inner in subschemas(part)]
+    for part in _objects(schema):
+        if isinstance(ref := part.get("$ref"), str):
+            yield ref.removeprefix(PREFIX)
 
 
 def slots(schema: JsonValue) -> Iterator[tuple[Schema, str, str]]:
     """Yield the references in a schema: the mapping that has one, its key there, its definition."""
+    for part in _objects(schema):
+        discriminator = part.get("discriminator")
+        mapping = discriminator.get("mapping") if isinstance(discriminator, dict) else None
+        for name, ref in mapping.items() if isinstance(mapping, dict) else ():
+            yield cast("Schema", mapping), name, str(ref).removeprefix(PREFIX)
+        if isinstance(ref := part.get("$ref"), str):
+            yield part, "$ref", ref.removeprefix(PREFIX)
+
+
+def _objects(schema: JsonValue) -> Iterator[Schema]:
+    """Yield a schema and all inside it, without booleans."""
     pending = [schema]
     while pending:
         part = pending.pop()
         if isinstance(part, dict):
-            discriminator = part.get("discriminator")
-            mapping = discriminator.get("mapping") if isinstance(discriminator, dict) else None
-            for name, ref in mapping.items() if isinstance(mapping, dict) else ():
-                yield cast("Schema", mapping), name, str(ref).removeprefix(PREFIX)
-            if isinstance(ref := part.get("$ref"), str):
-                yield part, "$ref", ref.removeprefix(PREFIX)
+            yield part
             pending += [inner for _, inner in subschemas(part)]
 
 

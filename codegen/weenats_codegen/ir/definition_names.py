@@ -39,7 +39,7 @@ class Definition(Generic[K]):
         scope: The resources that its dynamic references depend on.
         content: The schema; its references are empty strings.
         targets: The references in it: the mapping that has one, its key there, and its target.
-        external: The library that it comes from, and its name there; None if it is no external one.
+        external: The library that it comes from, and its name there; None for an own schema.
     """
 
     key: K

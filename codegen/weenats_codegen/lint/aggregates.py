@@ -1,4 +1,4 @@
-"""Aggregates: their keys are strings, and there is no single aggregate as in earlier versions."""
+"""Aggregates: their keys are strings; the `aggregate` of earlier versions is refused."""
 
 from collections.abc import Iterator
 from typing import Final

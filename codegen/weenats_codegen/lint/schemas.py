@@ -69,8 +69,6 @@ def _shallow(schema: Schema, dialect: Dialect) -> Schema:
     """Return a schema without those inside it, which are checked on their own."""
     result: Schema = {}
     for key, value in schema.items():
-        if key == "$ref" and isinstance(value, str):
-            continue  # published schemas refer to names with characters that URIs may not have
         if key in NAMED and isinstance(value, dict):
             result[key] = {
                 name: part

@@ -1,14 +1,12 @@
 """The files that make a client package a project of its own: pyproject.toml and README.md."""
 
-import json
 import re
-from functools import cache
 from importlib.metadata import version as version_of
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from weenats_codegen.ir.contract import Contract, Operation
+from weenats_codegen.render import literals
+from weenats_codegen.render.environment import environment
 from weenats_codegen.render.examples import example_expression, example_key
 from weenats_codegen.render.package import source_of
 from weenats_codegen.reserved import MARK
@@ -18,7 +16,6 @@ _PRE_RELEASE: Final = re.compile(r"(?:a|alpha|b|beta|c|rc|pre|preview|dev)[.-]?[
 _RELEASE: Final = re.compile(r"([0-9]+)\.([0-9]+)")
 _MAX_SUMMARY: Final = 512
 """The longest summary that the Python Package Index accepts."""
-_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#&])")
 
 
 def usage(contract: Contract, package: str) -> str:
@@ -69,9 +66,9 @@ def render_client_project(
     """
     header = f"{MARK}{source_of(contract)}. Do not edit."
     common = {"contract": contract, "distribution": distribution, "package": package}
-    summary = " ".join(_printable(contract.description).split())[:_MAX_SUMMARY]
-    pyproject = _environment().get_template("pyproject.toml.jinja")
-    readme = _environment().get_template("README.md.jinja")
+    summary = " ".join(literals.printable(contract.description).split())[:_MAX_SUMMARY]
+    pyproject = environment().get_template("client_project/pyproject.toml.jinja")
+    readme = environment().get_template("client_project/README.md.jinja")
     return {
         "pyproject.toml": pyproject.render(
             common,
@@ -136,29 +133,3 @@ def _signature(kind: str, operation: Operation) -> str:
     types = (("key", operation.key), (kind, operation.payload))
     parameters = ", ".join(f"{name}: {each}" for name, each in types if each)
     return f"{operation.method}({parameters}) -> {operation.result}"
-
-
-def _toml(text: str) -> str:
-    """Return a string of TOML, which escapes as JSON does, and DEL as well."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _text(text: str) -> str:
-    """Return text as Markdown on one line."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(_printable(text).split()))
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(  # noqa: S701 - TOML and Markdown; the filters escape them
-        loader=PackageLoader("weenats_codegen.render", "templates/client_project"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"toml": _toml, "text": _text}
-    return environment

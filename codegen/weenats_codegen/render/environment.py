@@ -15,7 +15,7 @@ _MAX_PATH_LENGTH: Final = 60
 @cache
 def environment() -> Environment:
     """Return the templates, with filters that make source of text."""
-    found = Environment(  # noqa: S701 - what is written is Python; the filters below escape it
+    found = Environment(  # noqa: S701 - Python, TOML and Markdown; the filters below escape them
         loader=PackageLoader("weenats_codegen.render"),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -26,6 +26,8 @@ def environment() -> Environment:
         "tuple": tuple_source,
         "string": literals.string,
         "docstring": literals.docstring,
+        "toml": literals.toml,
+        "markdown": literals.markdown,
     }
     return found
 

@@ -1,8 +1,9 @@
-"""Text of a contract as Python literals and docstrings.
+"""Text of a contract as Python literals and docstrings, and as strings of TOML and Markdown.
 
 A contract is untrusted input: whatever it contains becomes text in the source, never code.
 """
 
+import json
 import re
 import textwrap
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ _PLAIN: Final = str.maketrans(
     {char: plain for plain, chars in _CONFUSABLE.items() for char in chars}
     | {"\u2026": "...", "\u00a0": " ", "\t": "    "}
 )
+_MARKDOWN: Final = re.compile(r"([\\`*_{}\[\]<>|#&])")
 _SECTIONS: Final = re.compile(
     r"(?i)(args|arguments|attention|attributes|caution|danger|error|examples?|hint|important"
     r"|keyword arg(ument)?s|methods|notes?|other parameters|other params|parameters|params|returns?"
@@ -46,6 +48,21 @@ def _literal(value: str) -> str:
     return "".join(
         char if char.isascii() or char.isalnum() else ascii(char)[1:-1] for char in repr(value)
     )
+
+
+def toml(text: str) -> str:
+    """Return a string of TOML, which escapes as JSON does, and DEL as well."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def markdown(text: str) -> str:
+    """Return text as Markdown on one line."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(printable(text).split()))
+
+
+def printable(text: str) -> str:
+    """Return text with a space for each character that is not printable."""
+    return "".join(each if each.isprintable() else " " for each in text)
 
 
 def docstring(

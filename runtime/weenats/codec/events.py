@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from weenats.codec.keys import key_codec
+from weenats.codec.keys import aggregate_type, key_codec
 from weenats.codec.metadata import message_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import typed_dict, validator
@@ -39,11 +39,7 @@ class EventCodec:
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
         aggregate = event.aggregate
-        whose = (
-            None
-            if aggregate is None
-            else typed_dict(messages.AggregateId, type=Literal[aggregate.name])
-        )
+        whose = aggregate_type(aggregate)
         notification = typed_dict(
             messages.EventNotification,
             type=Literal[event.name],

@@ -2,18 +2,20 @@
 
 import json
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from weenats.codec.parts import Decoder, Encoder
+from weenats.codec.validators import typed_dict
 from weenats.codec.violations import SchemaError, invalid, reason, violations_of
 from weenats.contract import Aggregate
 from weenats.errors import InvalidArgumentError
+from weenats.protocol import messages
 from weenats.schema.part import declared_type, type_name
 
-__all__ = ["KeyCodec", "key_codec"]
+__all__ = ["KeyCodec", "aggregate_type", "key_codec"]
 
 
 class KeyCodec:
@@ -86,6 +88,17 @@ class KeyCodec:
         else:
             return key
         raise invalid(f"{self._name} breaks the contract", found)
+
+
+def aggregate_type(aggregate: Aggregate[Any] | None) -> Any:
+    """Return the type of an aggregate's identity in an envelope; None if there is none.
+
+    Args:
+        aggregate: the aggregate; None for the service itself.
+    """
+    if aggregate is None:
+        return None
+    return typed_dict(messages.AggregateId, type=Literal[aggregate.name])
 
 
 @cache

@@ -6,7 +6,7 @@ context, and those of pydantic have the values of the message.
 
 from functools import cache, cached_property
 from types import NoneType
-from typing import Annotated, Any, Final, Literal, NotRequired, cast
+from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
-from weenats.codec.keys import key_codec
+from weenats.codec.keys import aggregate_type, key_codec
 from weenats.codec.metadata import reply_metadata, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
@@ -84,11 +84,7 @@ class OperationCodec:
         self._result_member = "result" if state is None else "entity"
         request = messages.CommandRequest if is_command else messages.QueryRequest
         aggregate = operation.aggregate
-        members = {
-            "aggregateId": None
-            if aggregate is None
-            else typed_dict(messages.AggregateId, type=Literal[aggregate.name])
-        }
+        members = {"aggregateId": aggregate_type(aggregate)}
         self._keys = key_codec(aggregate)
         payload = operation.payload
         members["metadata"] = _METADATA_MEMBER

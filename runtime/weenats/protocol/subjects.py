@@ -219,9 +219,7 @@ def on_instance(subject: str, instance_id: str) -> str:
     Raises:
         SubjectError: the instance is not one token of a subject.
     """
-    _checked(_TOKEN, instance_id, "part of a subject")
-    service, _, operation = subject.partition(".")
-    return f"{service}.instance.{instance_id}.{operation}"
+    return _on(_checked(_TOKEN, instance_id, "part of a subject"), subject)
 
 
 def on_each_instance(subject: str) -> str:
@@ -230,8 +228,7 @@ def on_each_instance(subject: str) -> str:
     Args:
         subject: the subject of the operation.
     """
-    service, _, operation = subject.partition(".")
-    return f"{service}.instance.*.{operation}"
+    return _on("*", subject)
 
 
 def all_on_instance(service: str, instance_id: str | None = None) -> str:
@@ -246,7 +243,12 @@ def all_on_instance(service: str, instance_id: str | None = None) -> str:
     """
     check_service_name(service)
     token = "*" if instance_id is None else _checked(_TOKEN, instance_id, "part of a subject")
-    return f"{service}.instance.{token}.>"
+    return _on(token, f"{service}.>")
+
+
+def _on(token: str, subject: str) -> str:
+    service, _, operation = subject.partition(".")
+    return f"{service}.instance.{token}.{operation}"
 
 
 def discovery(

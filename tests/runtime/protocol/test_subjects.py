@@ -94,6 +94,35 @@ def test_service_level_subjects() -> None:
             subjects.monitoring(bad)
 
 
+def test_operation_of_the_service_itself() -> None:
+    """Its subject has no aggregate; its name is checked all the same."""
+    assert subjects.build("probe", Kind.QUERY, None, "find") == "probe.query.find"
+    with pytest.raises(SubjectError):
+        subjects.build("probe", Kind.QUERY, None, "a.b")
+
+
+def test_subjects_of_instances() -> None:
+    """An operation has a subject on each instance; wildcards stand for instances or operations."""
+    query = subjects.build("probe", Kind.QUERY, "thing", "find")
+    assert subjects.on_instance(query, "01ABC") == "probe.instance.01ABC.query.thing.find"
+    assert subjects.on_each_instance(query) == "probe.instance.*.query.thing.find"
+    assert subjects.all_on_instance("probe", "01ABC") == "probe.instance.01ABC.>"
+    assert subjects.all_on_instance("probe") == "probe.instance.*.>"
+    with pytest.raises(SubjectError, match="'Probe' is not a valid service name"):
+        subjects.all_on_instance("Probe", "01ABC")
+
+
+@pytest.mark.parametrize("bad", ["", "*", ">", "a.b", "a b", "a\r\nPUB x 0", "\x7f", "\ud800"])
+def test_invalid_instances_are_rejected(bad: str) -> None:
+    """The id of an instance, which others may have made up, is one token of a subject."""
+    for check in (
+        partial(subjects.on_instance, "probe.query.find"),
+        partial(subjects.all_on_instance, "probe"),
+    ):
+        with pytest.raises(SubjectError, match=r"is not a valid part of a subject: it must match"):
+            check(bad)
+
+
 @pytest.mark.parametrize("prefix", ["_INBOX", "mine.inbox", "_INBOX_a-b.c.d"])
 def test_valid_inbox_prefix_is_accepted(prefix: str) -> None:
     """A prefix of one or several tokens is returned unchanged."""

@@ -26,7 +26,7 @@ from weenats_codegen.ir.shapes.grammar import (
 from weenats_codegen.ir.shapes.shaper import Reason, Shaper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
     from weenats_codegen.ir.bundle import External
@@ -56,9 +56,9 @@ class Shapes:
 
     def only(self, roots: Iterable[str]) -> Shapes:
         """Return the shapes of some roots."""
-        names = {name for root in roots for name in _reached(self.definitions, root)}
-        definitions = {name: self.definitions[name] for name in sorted(names)}
         reasons = {root: self.reasons[root] for root in roots}
+        names = set(_reached(self._references, *reasons))
+        definitions = {name: self.definitions[name] for name in sorted(names)}
         shared = {name: self.shared[name] for name in self.shared if name in names}
         return Shapes(definitions, reasons, shared)
 
@@ -76,11 +76,14 @@ class Shapes:
 
     def reached(self, root: str) -> list[str]:
         """Return a definition and those that it refers to."""
-        return _reached(self.definitions, root)
+        return _reached(self._references, root)
 
     def is_exact(self, root: str) -> bool:
         """Return whether the model of a root accepts exactly what its schema allows."""
         return not self.reasons[root]
+
+    def _references(self, name: str) -> Iterator[str]:
+        return references(self.definitions[name])
 
 
 def shape(
@@ -113,8 +116,9 @@ def shape(
     cut_deep_references(shapes, lambda name: shaper.reasons[name].append(Reason(name, "/$ref")))
     settle_discriminators(shapes)
     settle_defaults(shapes)
+    referred = _referred(shapes)
     reasons = {
-        root: [each for name in _reached(shapes, root) for each in shaper.reasons[name]]
+        root: [each for name in _reached(referred, root) for each in shaper.reasons[name]]
         for root in roots
     }
     found = {root: tuple(dict.fromkeys(each)) for root, each in reasons.items()}
@@ -135,10 +139,11 @@ def _straighten_circles(shapes: dict[str, Schema], written: Container[str]) -> d
     Returns:
         The names that classes were given, and those that they had.
     """
+    referred = _referred(shapes)
     targets = {
         name: ref_name(shape)
         for name, shape in sorted(shapes.items())
-        if "$ref" in shape and name in _reached(shapes, ref_name(shape))
+        if "$ref" in shape and name in _reached(referred, ref_name(shape))
     }
     given: dict[str, str] = {}
     for name, target in targets.items():
@@ -158,12 +163,17 @@ def _straighten_circles(shapes: dict[str, Schema], written: Container[str]) -> d
     return given
 
 
-def _reached(shapes: Mapping[str, Schema], root: str) -> list[str]:
-    """Return a definition and those that it refers to, the nearest first."""
-    found = {root: None}
-    pending = [root]
+def _referred(shapes: Mapping[str, Schema]) -> Callable[[str], Iterable[str]]:
+    """Return what gives the definitions that a definition refers to; each shape is read once."""
+    return {name: [*dict.fromkeys(references(each))] for name, each in shapes.items()}.__getitem__
+
+
+def _reached(referred: Callable[[str], Iterable[str]], *roots: str) -> list[str]:
+    """Return definitions and those that they refer to, the nearest first."""
+    found = dict.fromkeys(roots)
+    pending = [*roots]
     for name in pending:
-        for other in references(shapes[name]):
+        for other in referred(name):
             if other not in found:
                 found[other] = None
                 pending.append(other)
