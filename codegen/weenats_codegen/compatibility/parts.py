@@ -96,7 +96,7 @@ class Parts:
         wide, narrow = names[side], names[1 - side]
         found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
         for reason in found.reasons:
-            yield self._finding(direction, side, narrow, reason, user)
+            yield self._finding(direction, side, names, reason, user)
         if found.rest.holds is None:
             bundle = self._bundles[NEW]
             message = (
@@ -113,13 +113,13 @@ class Parts:
             )
 
     def _finding(
-        self, direction: Direction, side: Side, narrow: str, reason: Reason, user: str
+        self, direction: Direction, side: Side, names: tuple[str, str], reason: Reason, user: str
     ) -> Finding:
         is_breaking = side == direction.receiver
         rule = RULES[direction.breaking if is_breaking else direction.reverse]
         refusing = self._location(side, reason.definition, reason.path)
-        other = self._counterpart(1 - side, narrow, reason)
-        if is_breaking and self._was_deprecated(narrow, side, reason):
+        other = self._counterpart(1 - side, names[1 - side], reason)
+        if is_breaking and self._was_deprecated(names, side, reason):
             rule = RULES["member-removed-deprecated"]
         location, old_location = (refusing, other) if side is NEW else (other, refusing)
         document = Document(
@@ -136,9 +136,7 @@ class Parts:
         """Return where the schema that accepts a document says what it does of the same part."""
         definitions = self._bundles[side].definitions
         name, path = place_of(definitions, name, reason.instance)
-        schema = definitions[name]
-        for step in path:
-            schema = cast("dict[str | int, JsonValue]", schema)[step]
+        schema = _part(definitions[name], path)
         if not isinstance(schema, dict):
             return self._location(side, name, path)
         members = schema.get("properties")
@@ -157,9 +155,7 @@ class Parts:
             return f" without the member {names}{where}"
         if reason.names:
             return f" with the member {names}{where}"
-        schema: JsonValue = self._bundles[side].definitions[reason.definition]
-        for step in reason.path:
-            schema = cast("dict[str | int, JsonValue]", schema)[step]
+        schema = _part(self._bundles[side].definitions[reason.definition], reason.path)
         if isinstance(schema, dict | list) and len(json.dumps(schema)) > 60:  # noqa: PLR2004 - too long for a line
             return f"{where}: {reason.keyword} does not allow it"
         return f"{where}: {reason.keyword} is {quoted(schema)}"
@@ -167,25 +163,22 @@ class Parts:
     def _location(self, side: int, name: str, path: Steps) -> Location:
         return self._bundles[side].locations[name].child(*path)
 
-    def _was_deprecated(self, narrow: str, side: Side, reason: Reason) -> bool:
-        """Return whether a member that is refused or missing was deprecated before."""
-        if not reason.names:
-            return False
-        if side is OLD:  # the old version requires what the new one does not send
-            holder: JsonValue = self._bundles[OLD].definitions[reason.definition]
-            for step in reason.path[:-1]:
-                holder = cast("dict[str | int, JsonValue]", holder)[step]
-        else:
-            definitions = self._bundles[OLD].definitions
-            name, path = place_of(definitions, narrow, reason.instance)
-            holder = definitions[name]
-            for step in path:
-                holder = cast("dict[str | int, JsonValue]", holder)[step]
-        members = holder.get("properties") if isinstance(holder, dict) else None
-        return isinstance(members, dict) and all(
-            isinstance(member := members.get(name), dict) and member.get("deprecated") is True
-            for name in reason.names
-        )
+    def _was_deprecated(self, names: tuple[str, str], side: Side, reason: Reason) -> bool:
+        """Return whether what is refused is a member that was deprecated, and is gone."""
+        if side is OLD and reason.names:  # the old version requires what the new one does not send
+            holder = _part(self._bundles[OLD].definitions[reason.definition], reason.path[:-1])
+            return _are_deprecated(holder, reason.names)
+        if reason.names:
+            return _are_deprecated(self._holder(OLD, names[OLD], reason.instance), reason.names)
+        member, instance = reason.instance[-1:], reason.instance[:-1]
+        old, new = (self._holder(at, names[at], instance) for at in (OLD, NEW))
+        return _are_deprecated(old, member) and not _declares(new, member)
+
+    def _holder(self, side: int, name: str, instance: Steps) -> JsonValue:
+        """Return the schema of a part of documents."""
+        definitions = self._bundles[side].definitions
+        found, path = place_of(definitions, name, instance)
+        return _part(definitions[found], path)
 
     def _defaults(self, old: str, new: str) -> Iterator[tuple[Location, Location, str]]:
         """Yield the members whose defaults differ."""
@@ -210,9 +203,7 @@ class Parts:
 
     def _default(self, pair: tuple[_Part, _Part]) -> Iterator[tuple[Location, Location, str]]:
         (old, old_path, first), (new, new_path, second) = pair
-        if not (isinstance(first, dict) and isinstance(second, dict)):
-            return
-        before, after = (_default_of(each) for each in (first, second))
+        before, after = (_default_of(cast("Schema", each)) for each in (first, second))
         if before != after:
             message = f"the default was {before} and is {after}"
             places = (self._location(NEW, new, new_path), self._location(OLD, old, old_path))
@@ -226,6 +217,28 @@ def _with_any_key(bundle: Bundle) -> Bundle:
         bundle,
         definitions={**bundle.definitions, _ANY_KEY: {"type": "string", "minLength": 1}},
         locations={**bundle.locations, _ANY_KEY: Location(file, "/aggregates")},
+    )
+
+
+def _part(schema: JsonValue, path: Steps) -> JsonValue:
+    for step in path:
+        schema = cast("dict[str | int, JsonValue]", schema)[step]
+    return schema
+
+
+def _declares(holder: JsonValue, names: Steps) -> bool:
+    members = holder.get("properties") if isinstance(holder, dict) else None
+    return isinstance(members, dict) and all(name in members for name in names)
+
+
+def _are_deprecated(holder: JsonValue, names: Steps) -> bool:
+    """Return whether a schema declares some members, and that they are deprecated."""
+    if not names or not _declares(holder, names):
+        return False
+    members = cast("Schema", cast("Schema", holder)["properties"])
+    return all(
+        isinstance(member := members[str(name)], dict) and member.get("deprecated") is True
+        for name in names
     )
 
 
@@ -259,6 +272,4 @@ def _common(first: Schema, second: Schema) -> Iterator[Steps]:
 
 def _at(part: _Part, inner: Steps) -> _Part:
     name, path, schema = part
-    for step in inner:
-        schema = cast("dict[str | int, JsonValue]", schema)[step]
-    return name, (*path, *inner), schema
+    return name, (*path, *inner), _part(schema, inner)

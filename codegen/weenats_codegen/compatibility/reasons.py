@@ -94,10 +94,7 @@ class Differences:
             reasons.append(reason)
             if len(reasons) >= most:
                 break
-            relaxed = _relaxed(wide, reason, cast("JsonValue", error.instance))
-            if relaxed == wide:
-                break
-            wide = relaxed
+            wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
             both = (narrow, wide) if side else (wide, narrow)
             found = Containments(*both).allows_all(name, side, other)
         return Difference(tuple(reasons), found)
@@ -110,9 +107,7 @@ def _first_error(
 
 
 def _reason(error: jsonschema_rs.ValidationError, document: JsonValue) -> Reason:
-    path = tuple(error.schema_path)
-    if path[:1] == ("$defs",):
-        path = path[1:]
+    _, *path = error.schema_path  # the first step is "$defs"
     names = cast("Sequence[str]", getattr(error.kind, "unexpected", ()))
     if missing := cast("str", getattr(error.kind, "property", "")):
         names = [missing]
@@ -120,7 +115,7 @@ def _reason(error: jsonschema_rs.ValidationError, document: JsonValue) -> Reason
     return Reason(
         document,
         str(path[0]),
-        path[1:],
+        tuple(path[1:]),
         tuple(error.instance_path),
         keyword,
         tuple(names),
@@ -141,8 +136,8 @@ def _relaxed(
     last = reason.path[-1]
     if isinstance(holder, list):
         holder[cast("int", last)] = True
-    elif isinstance(holder, dict):
-        _relax(holder, str(last), reason, refused)
+    else:
+        _relax(cast("Schema", holder), str(last), reason, refused)
     return result
 
 

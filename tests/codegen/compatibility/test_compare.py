@@ -323,6 +323,126 @@ def test_payload_removed(tmp_path: Path) -> None:
     assert _found(comparison, "payload-removed").rule.level is Level.NOTE
 
 
+def test_error_and_aggregate_that_are_gone(tmp_path: Path) -> None:
+    """What is gone as a whole is a finding of the operations that had it, and of no schema."""
+
+    def edit(contract: Contract) -> None:
+        del contract["errors"]["closed"]
+        contract["aggregates"]["shelf"] = contract["aggregates"].pop("order")
+
+    comparison = _compared(tmp_path, edit)
+    assert not {each.rule.id for each in comparison.findings} & {
+        "error-code-changed",
+        "details-removed",
+        "key-narrowed",
+        "key-widened",
+    }
+    moved = [each.message for each in comparison.findings if each.rule.id == "operation-moved"]
+    assert (
+        "place is called at shop.command.shelf.place and no more at shop.command.order.place"
+        in (moved)
+    )
+
+
+def test_refused_values_of_any_kind(tmp_path: Path) -> None:
+    """A message names a long keyword only; the place of a schema that allows all is that schema."""
+
+    def base(contract: Contract) -> None:
+        contract["commands"]["clear"]["payload"] = {
+            "type": "object",
+            "properties": {"any": True, "code": {"type": "string"}},
+        }
+
+    def edit(contract: Contract) -> None:
+        members = contract["commands"]["clear"]["payload"]["properties"]
+        members["any"] = {"type": "null"}
+        members["code"] = {"enum": [f"code-{at}" for at in range(20)]}
+
+    findings = _compared(tmp_path, edit, base).findings
+    found = {each.message: each.old_location for each in findings if each.document}
+    any_place = found['the new version refuses a request at /any: type is "null"']
+    assert any_place is not None
+    assert any_place.pointer == "/commands/clear/payload/properties/any"
+    assert "the new version refuses a request at /code: enum does not allow it" in found
+
+
+def test_deprecated_member_of_a_reply_is_gone(tmp_path: Path) -> None:
+    """A required member that was deprecated may go from replies, with a warning."""
+
+    def base(contract: Contract) -> None:
+        contract["$defs"]["Order"]["properties"]["address"] = {
+            "type": "object",
+            "required": ["zip"],
+            "properties": {"zip": {"type": "string", "deprecated": True}},
+        }
+
+    def edit(contract: Contract) -> None:
+        contract["$defs"]["Order"]["properties"]["address"] = {"type": "object"}
+
+    comparison = _compared(tmp_path, edit, base)
+    assert _found(comparison, "member-removed-deprecated").rule.level is Level.WARNING
+    assert all(each.rule.id != "reply-widened" for each in comparison.findings)
+
+
+@pytest.mark.parametrize("is_deprecated", [True, False])
+def test_member_inside_a_member_is_gone(tmp_path: Path, *, is_deprecated: bool) -> None:
+    """What counts is whether the member itself was deprecated, however deep it is."""
+    address = {
+        "type": "object",
+        "properties": {"zip": {"type": "string", "deprecated": is_deprecated}},
+        "additionalProperties": False,
+    }
+
+    def base(contract: Contract) -> None:
+        _place(contract)["payload"]["properties"]["address"] = address
+
+    def edit(contract: Contract) -> None:
+        _place(contract)["payload"]["properties"]["address"]["properties"] = {}
+
+    rule = "member-removed-deprecated" if is_deprecated else "request-narrowed"
+    _found(_compared(tmp_path, edit, base), rule)
+
+
+def test_defaults_are_compared_everywhere(tmp_path: Path) -> None:
+    """Defaults are compared in members, items and recursive schemas, each once."""
+
+    def base(contract: Contract) -> None:
+        node = {
+            "type": "object",
+            "properties": {
+                "next": {"$ref": "#/$defs/Node"},
+                "any": True,
+                "none": {"description": "Anything."},
+                "list": {"type": "array", "items": {"type": "integer", "default": 1}},
+            },
+        }
+        contract["$defs"]["Node"] = node
+        contract["commands"]["clear"]["payload"] = {"$ref": "#/$defs/Node"}
+
+    def edit(contract: Contract) -> None:
+        members = contract["$defs"]["Node"]["properties"]
+        members["list"]["items"]["default"] = 2
+        members["none"]["default"] = 3
+
+    found = _compared(tmp_path, edit, base).findings
+    assert [each.message for each in found if each.rule.id == "default-changed"] == [
+        "the default was 1 and is 2",
+        "the default was none and is 3",
+    ]
+
+
+def test_change_without_findings_needs_a_patch(tmp_path: Path) -> None:
+    """Another name of a definition concerns nobody, but services show another digest."""
+
+    def edit(contract: Contract) -> None:
+        contract["$defs"]["Purchase"] = contract["$defs"].pop("Order")
+        _order(contract)["state"] = _place(contract)["result"] = {"$ref": "#/$defs/Purchase"}
+        _order(contract)["events"]["placed"]["data"] = {"$ref": "#/$defs/Purchase"}
+
+    found = _found(_compared(tmp_path, edit), "version-not-raised")
+    assert found.message == "patch changes need version 1.2.1 or higher, and it is 1.2.0"
+
+
 def test_services_are_matched_by_name(tmp_path: Path) -> None:
     """A service that is gone breaks its clients; a new one breaks nobody."""
     for name in ("one", "two"):

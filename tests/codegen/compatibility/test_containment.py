@@ -10,6 +10,7 @@ import pytest
 from testkit.json_schemas.pairs import bundled
 from weenats_codegen.compatibility.containment import Containments
 from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.compatibility.solve import objects
 
 _D7: Final = {"$schema": "http://json-schema.org/draft-07/schema#"}
 _A: Final = {"type": "object", "properties": {"a": {"type": "integer"}}}
@@ -387,6 +388,232 @@ CASES: Final[dict[str, tuple[Any, Any, bool, bool]]] = {
     ),
     "huge numbers": ({"maximum": 10**40 - 1}, {"maximum": 10**40}, True, False),
     "null": ({"type": "string"}, {"type": ["string", "null"]}, True, False),
+    "no value at all": ({"enum": []}, {"type": "string"}, True, False),
+    "branches that always hold": (
+        {"oneOf": [True, {}, {"type": "string"}]},
+        {"type": "null"},
+        True,
+        False,
+    ),
+    "the empty array excluded": (
+        {"type": "array", "not": {"const": []}},
+        {"type": "array", "minItems": 1},
+        True,
+        True,
+    ),
+    "parts that allow everything": (
+        {"allOf": [True, {"type": "string"}, {}]},
+        {"type": "string"},
+        True,
+        True,
+    ),
+    "listed arrays with what they contain": (
+        {"enum": [[1, 2], [3], [1, 1]], "contains": {"const": 1}, "maxContains": 1},
+        {"const": [1, 2]},
+        True,
+        True,
+    ),
+    "listed objects with counts and names": (
+        {
+            "enum": [{"a": 1}, {"a": 1, "b": 1}, {"bb": 1, "a": 1}],
+            "minProperties": 2,
+            "propertyNames": {"maxLength": 1},
+        },
+        {"const": {"b": 1, "a": 1.0}},
+        True,
+        True,
+    ),
+    "listed objects with members of a pattern": (
+        {
+            "enum": [{"x": 1}, {"x": "1"}, {"y": 1}, {"z": 1}],
+            "patternProperties": {"^x": {"type": "integer"}},
+            "properties": {"z": True},
+            "additionalProperties": False,
+        },
+        {"enum": [{"x": 1}, {"z": 1}]},
+        True,
+        True,
+    ),
+    "excluded lists of lists": (
+        {"enum": [[1], [2], {"a": 1}], "not": {"enum": [[1], {"a": 1}, 7]}},
+        {"const": [2]},
+        True,
+        True,
+    ),
+    "a limit that is included and excluded": (
+        {"minimum": 1, "exclusiveMinimum": 1, "maximum": 3, "exclusiveMaximum": 3},
+        {"exclusiveMinimum": 1, "exclusiveMaximum": 3},
+        True,
+        True,
+    ),
+    "limits that contradict one another": (
+        {"type": "number", "maximum": 3, "exclusiveMaximum": 3, "minimum": 3},
+        {"type": "number", "minimum": 3, "exclusiveMinimum": 3, "maximum": 3},
+        True,
+        True,
+    ),
+    "a limit that says more than another": (
+        {"type": "number", "maximum": 3, "exclusiveMaximum": 3},
+        {"type": "number", "maximum": 2},
+        False,
+        True,
+    ),
+    "several limits": (
+        {
+            "type": "integer",
+            "minimum": 5,
+            "allOf": [{"minimum": 3, "maximum": 7}, {"maximum": 9}, {"minimum": 4}],
+        },
+        {"enum": [5, 6, 7]},
+        True,
+        True,
+    ),
+    "numbers in a tiny range": (
+        {"type": "number", "exclusiveMinimum": 1e-30, "exclusiveMaximum": 2e-30},
+        {"type": "null"},
+        False,
+        False,
+    ),
+    "multiples that floats cannot hold": (
+        {"type": "number", "multipleOf": 0.3, "minimum": 1e300},
+        {"type": "null"},
+        False,
+        False,
+    ),
+    "one number that is a multiple": (
+        {"type": "number", "minimum": 0.3, "maximum": 0.3},
+        {"type": "number", "multipleOf": 0.1, "minimum": 0.3, "maximum": 0.35},
+        True,
+        True,
+    ),
+    "a required name that is too long": (
+        {"type": "object", "required": ["abc"]},
+        {"type": "object", "propertyNames": {"maxLength": 2}},
+        False,
+        False,
+    ),
+    "mutual recursion that never ends": (
+        {
+            "$ref": "#/$defs/A",
+            "$defs": {
+                "A": {
+                    "type": "object",
+                    "required": ["b"],
+                    "properties": {"b": {"$ref": "#/$defs/B"}},
+                },
+                "B": {
+                    "type": "object",
+                    "required": ["a"],
+                    "properties": {"a": {"$ref": "#/$defs/A"}},
+                },
+            },
+        },
+        False,
+        True,
+        True,
+    ),
+    "closed objects inside unevaluated members": (
+        {
+            "type": "object",
+            "allOf": [True, {"properties": {"a": True}, "additionalProperties": {"type": "null"}}],
+            "unevaluatedProperties": False,
+        },
+        {"type": "object", "properties": {"a": True}, "additionalProperties": {"type": "null"}},
+        True,
+        True,
+    ),
+    "branches beside unevaluated members that never or always hold": (
+        {
+            "type": "object",
+            "anyOf": [False, True, {"properties": {"a": True}}],
+            "if": True,
+            "then": {"properties": {"b": True}},
+            "unevaluatedProperties": False,
+        },
+        {"type": "object", "propertyNames": {"enum": ["a", "b"]}},
+        True,
+        True,
+    ),
+    "all items evaluated elsewhere": (
+        {"type": "array", "allOf": [{"items": {"type": "null"}}], "unevaluatedItems": False},
+        {"type": "array", "items": {"type": "null"}},
+        True,
+        True,
+    ),
+    "unevaluated members inside unevaluated members": (
+        {
+            "type": "object",
+            "allOf": [{"properties": {"a": True}, "unevaluatedProperties": {"type": "null"}}],
+            "unevaluatedProperties": False,
+        },
+        {"type": "object", "properties": {"a": True}, "additionalProperties": {"type": "null"}},
+        True,
+        True,
+    ),
+    "repeated items of several kinds": (
+        {
+            "type": "array",
+            "prefixItems": [{"const": 1}, {"const": 2}, {"enum": [2, 3]}],
+            "items": False,
+            "minItems": 3,
+            "not": {"uniqueItems": True},
+        },
+        {"const": [1, 2, 2]},
+        True,
+        True,
+    ),
+    "repeated items that cannot be": (
+        {
+            "type": "array",
+            "prefixItems": [{"const": 1}, {"const": 2}],
+            "items": False,
+            "not": {"uniqueItems": True},
+        },
+        False,
+        True,
+        True,
+    ),
+    "contained items that exclude one another": (
+        {
+            "type": "array",
+            "contains": {"const": 1},
+            "allOf": [{"contains": {"const": 2}}, {"contains": {"const": 3}}],
+            "maxItems": 2,
+        },
+        False,
+        True,
+        True,
+    ),
+    "durations by their samples": (
+        {"type": "string", "format": "duration"},
+        {"type": "string", "pattern": "^P[^0-9]"},
+        False,
+        False,
+    ),
+    "patterns that are regular expressions": (
+        {"type": "string"},
+        {"type": "string", "format": "regex"},
+        False,
+        True,
+    ),
+    "escapes in classes": (
+        {"type": "string", "pattern": "^[\\-\\t]$"},
+        {"enum": ["-", "\t"]},
+        True,
+        True,
+    ),
+    "all but the first characters": (
+        {"type": "string", "pattern": "^[^\\u0000-a]$"},
+        {"type": "string", "minLength": 1, "maxLength": 1},
+        True,
+        False,
+    ),
+    "all but the last characters": (
+        {"type": "string", "pattern": "^[^b-\\u{10ffff}]$"},
+        {"type": "string", "pattern": "^[\\u0000-a]$"},
+        True,
+        True,
+    ),
 }
 
 
@@ -419,16 +646,151 @@ def test_counterexample_is_small(tmp_path: Path) -> None:
     assert found.counterexample == {"a": "", "f": "aaa"}
 
 
-def test_what_is_not_known_says_what_was_tried(tmp_path: Path) -> None:
-    """Where neither a proof nor a counterexample is found, the verdict says so."""
-    old = {"type": "string", "pattern": "^(.)\\1$"}
-    new = {"type": "string", "pattern": "^(.)(\\1)$"}
+_BACK: Final = {"type": "string", "pattern": "^(.)\\1$"}
+_SAME_BACK: Final = {"type": "string", "pattern": "^(.)(\\1)$"}
+_INTEGERS: Final = {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (_BACK, _SAME_BACK, "texts with formats and patterns"),
+        ({"items": _BACK}, {"items": _SAME_BACK}, "texts with formats and patterns"),
+        (
+            {"type": "object", "additionalProperties": _BACK, "minProperties": 1},
+            {"type": "object", "additionalProperties": _SAME_BACK},
+            "texts with formats and patterns",
+        ),
+        (
+            {"type": "object", "propertyNames": _BACK, "minProperties": 1},
+            {"type": "object", "propertyNames": _SAME_BACK},
+            "texts with formats and patterns",
+        ),
+        (
+            {"type": "array", "items": _BACK, "contains": True, "maxItems": 1},
+            {"type": "array", "items": _SAME_BACK, "uniqueItems": True},
+            "texts with formats and patterns",
+        ),
+        (
+            {
+                "type": "object",
+                "required": ["a"],
+                "properties": {"a": {"allOf": [_BACK], "not": _SAME_BACK}},
+            },
+            False,
+            "texts with formats and patterns",
+        ),
+        (
+            {
+                "type": "array",
+                "prefixItems": [{"const": 1}, {"const": 1}, {"allOf": [_BACK], "not": _SAME_BACK}],
+                "minItems": 3,
+                "maxItems": 3,
+                "not": {"uniqueItems": True},
+            },
+            False,
+            "texts with formats and patterns",
+        ),
+        (
+            {"type": "string", "format": "duration", "minLength": 12},
+            {"type": "string", "not": {"pattern": "^P.*D.*D"}},
+            "texts with formats and patterns",
+        ),
+        (
+            {"type": "number", "minimum": 1e305, "maximum": 2e305, "not": _INTEGERS},
+            {"type": "null"},
+            "numbers",
+        ),
+        (
+            {
+                "type": "array",
+                "prefixItems": [{"enum": [1, 2]}, {"const": 1}],
+                "items": False,
+                "minItems": 2,
+                "uniqueItems": True,
+            },
+            {"const": [2, 1]},
+            "different items",
+        ),
+        (
+            {
+                "type": "object",
+                "propertyNames": {"enum": ["a", "b"]},
+                "allOf": [
+                    {"not": {"propertyNames": {"const": "a"}}},
+                    *({"not": {"additionalProperties": {"not": {"const": at}}}} for at in range(3)),
+                ],
+            },
+            False,
+            "names",
+        ),
+    ],
+)
+def test_not_known(old: Any, new: Any, reason: str, tmp_path: Path) -> None:
+    """Where neither a proof nor a counterexample is found, the verdict says what was tried."""
     found = Containments(bundled(old, tmp_path), bundled(new, tmp_path)).allows_all(
         "Root", 1, "Root"
     )
     assert found.holds is None
-    assert found.tried[0].endswith("texts with formats and patterns")
+    assert found.tried[0].endswith(f": {reason}")
     assert len(found.tried) == 2
+
+
+def test_many_patterns_of_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects whose members many patterns tell apart are not searched through."""
+    monkeypatch.setattr(objects, "_MAX_SLOTS", 6)
+    old = {"type": "object", "patternProperties": {key: {"type": "integer"} for key in "abcd"}}
+    new = {"type": "object", "patternProperties": {key: {"type": "number"} for key in "abcd"}}
+    found = Containments(bundled(old, tmp_path), bundled(new, tmp_path)).allows_all(
+        "Root", 1, "Root"
+    )
+    assert found.tried[0].endswith(": many patterns of names")
+
+
+def test_drawn_documents_decide_the_rest(tmp_path: Path) -> None:
+    """Where the search ends without a result, a drawn document may be the counterexample."""
+    old = {"type": "integer", "minimum": 0, "maximum": 1000}
+    new = {"enum": [*range(900)]}
+    found = Containments(bundled(old, tmp_path), bundled(new, tmp_path))
+    assert found.allows_all("Root", 1, "Root").counterexample in range(900, 1001)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^x" + "".join(f"(?:(?=.?{letter})|)" for letter in "abcdefghijklm") + "x",
+        "^x" + "(?=a.|a.|a.)" * 7 + "aa",
+    ],
+)
+def test_patterns_that_are_too_large(pattern: str, tmp_path: Path) -> None:
+    """Patterns whose automata would be too large are not known, and no crash."""
+    old = {"type": "string", "pattern": pattern}
+    new = {"type": "string", "pattern": "^y"}
+    containments = Containments(bundled(old, tmp_path), bundled(new, tmp_path))
+    found = containments.allows_all("Root", 1, "Root")
+    assert found.holds is None
+    assert found.tried[0].endswith(": a schema that is too deep or too large")
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"anyOf": [{"properties": {name: {"type": "integer"}}} for name in "abcdefghijk"]},
+        {
+            "$ref": "#/$defs/D0",
+            "$defs": {
+                **{f"D{at}": {"allOf": [{"$ref": f"#/$defs/D{at + 1}"}]} for at in range(40)},
+                "D40": {"properties": {"a": True}},
+            },
+        },
+    ],
+)
+def test_ways_of_being_evaluated_are_bounded(beside: Any, tmp_path: Path) -> None:
+    """Where members may be evaluated in too many ways, or too deep, it is not known."""
+    old = {"type": "object", **beside, "unevaluatedProperties": False}
+    new = {"type": "object", "propertyNames": {"enum": [*"abcdefghijk"]}}
+    containments = Containments(bundled(old, tmp_path), bundled(new, tmp_path))
+    assert containments.allows_all("Root", 1, "Root").holds is None
 
 
 @pytest.mark.parametrize(

@@ -267,8 +267,6 @@ class Formulas:
     def types(self, names: Iterable[str]) -> Formula:
         """Return the formula that holds for values of some types."""
         found = frozenset(names)
-        if not found:
-            return self.false
         return self.true if len(found) == len(TYPES) else self._get(Kind.TYPES, found)
 
     def values(self, values: Iterable[JsonValue]) -> Formula:
@@ -328,7 +326,7 @@ class Formulas:
                 return other
             if part.kind is kind:
                 pending += part.parts
-            elif part is not neutral:
+            else:
                 found[part.number] = part
         if len(found) <= 1:
             return next(iter(found.values()), neutral)
@@ -390,11 +388,6 @@ def is_of_type(formula: Formula, name: str) -> bool | None:
     if formula.kind in {Kind.VALUES, Kind.NOT_VALUES}:
         is_concerned = any(type_of(value) == name for value in formula.values.values())
         return None if is_concerned else formula.kind is Kind.NOT_VALUES
-    if formula.kind is Kind.ALL:
-        return conjunction(is_of_type(part, name) for part in formula.parts)
-    if formula.kind is Kind.ANY:
-        found = conjunction(opposite(is_of_type(part, name)) for part in formula.parts)
-        return opposite(found)
     return None
 
 

@@ -116,8 +116,6 @@ class Meaning:
                 return name in value
             case MemberNamed(name, formula):
                 return name not in value or self.holds(formula, value[name])
-            case Names(formula):
-                return all(self.holds(formula, name) for name in value)
             case MembersMatching() | OtherMembers():
                 return all(
                     self.holds(atom.formula, member)
@@ -125,7 +123,7 @@ class Meaning:
                     if concerns(atom, name)
                 )
             case _:
-                raise AssertionError(atom)
+                return all(self.holds(cast("Names", atom).formula, name) for name in value)
 
 
 def concerns(atom: MemberNamed | MembersMatching | OtherMembers, name: str) -> bool:

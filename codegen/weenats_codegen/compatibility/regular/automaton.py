@@ -144,11 +144,11 @@ class Automaton:
                 self._plain[start].append(end)
             case Repeat():
                 self._add_repeat(tree, start, end)
-            case Ahead(part, is_positive):
+            case _:
                 inner, goal = self._state(), self._state()
                 self._ends.add(goal)
-                self._add(part, inner, goal)
-                self._aheads[start].append((inner, is_positive, end))
+                self._add(tree.part, inner, goal)
+                self._aheads[start].append((inner, tree.is_positive, end))
 
     def _add_repeat(self, tree: Repeat, start: int, end: int) -> None:
         for _ in range(tree.least):

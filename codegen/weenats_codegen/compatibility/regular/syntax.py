@@ -181,8 +181,7 @@ class _Parser:
         elif not self._take("?:") and self._text[self._at] == "?":
             raise UnsupportedPatternError(self._text)
         inner = self.choice()
-        if self._next() != ")":
-            raise UnsupportedPatternError(self._text)
+        self._next()  # ")", since a choice ends there or at the end of the pattern
         return inner if ahead is None else Ahead(inner, ahead)
 
     def _escape(self) -> Characters:
@@ -242,9 +241,6 @@ class _Parser:
         character = self._next()
         if character != "\\":
             return ((ord(character), ord(character)),)
-        if self._text[self._at] == "b":
-            self._at += 1
-            return ((8, 8),)
         if self._take("-"):
             return ((45, 45),)
         return self._escape()

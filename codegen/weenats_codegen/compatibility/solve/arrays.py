@@ -12,7 +12,6 @@ from weenats_codegen.compatibility.formula.formulas import (
     ItemsFrom,
     Unique,
 )
-from weenats_codegen.compatibility.formula.values import identity
 from weenats_codegen.compatibility.solve.outcome import (
     NOTHING,
     Found,
@@ -190,8 +189,7 @@ class ArraySearch:
                         break
                     result.append(found.value)
                 else:
-                    if len({identity(value) for value in result}) < len(result):
-                        return result
+                    return result
         return None
 
 

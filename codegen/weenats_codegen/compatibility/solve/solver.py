@@ -188,11 +188,11 @@ class Solver:
             if truth is False:
                 return False
             branch.seen.add(formula)
-            if truth is None and not self._note(formula, pending, branch):
-                return False
+            if truth is None:
+                self._note(formula, pending, branch)
         return True
 
-    def _note(self, formula: Formula, pending: list[Formula], branch: _Branch) -> bool:
+    def _note(self, formula: Formula, pending: list[Formula], branch: _Branch) -> None:
         kind = formula.kind
         if kind is Kind.ALL:
             pending += formula.parts
@@ -211,7 +211,6 @@ class Solver:
                 branch.excluded.append(formula)
         else:
             branch.atoms[cast("Atom", formula.atom)] = _demand(formula)
-        return True
 
     def _decide(self, pending: list[Formula], branch: _Branch) -> bool:
         """Remove the choices that are decided; return whether all can still be made."""
@@ -297,11 +296,9 @@ class Solver:
     def _unlike(self, formula: Formula, kind: str) -> Iterator[Formula]:
         """Yield what makes an array or object differ from each of some values."""
         for value in formula.values.values():
-            if type_of(value) != kind:
-                continue
-            if isinstance(value, list):
+            if kind == "array" and isinstance(value, list):
                 yield self._other_array(value)
-            elif isinstance(value, dict):
+            if kind == "object" and isinstance(value, dict):
                 yield self._other_object(value)
 
     def _other_array(self, value: list[JsonValue]) -> Formula:
