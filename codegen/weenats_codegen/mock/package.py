@@ -38,8 +38,7 @@ def import_package(contract: Contract) -> ModuleType:
         spec = importlib.util.spec_from_file_location(
             name, Path(folder, "__init__.py"), submodule_search_locations=[folder]
         )
-        if spec is None or spec.loader is None:
-            raise ImportError(name)
+        assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - for type checkers
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.shapes.grammar import Json, Schema
 
 _MAX_DEPTH: Final = 6
-_MAX_TRIES: Final = 200
 _MAX_ITEMS: Final = 100
 _MAX_LENGTH: Final = 10_000
+_NONE: Final[Any] = object()
 _FORMATS: Final = {
     "date": "2026-03-01", "time": "09:30:00Z", "date-time": "2026-03-01T09:30:00Z",
     "duration": "PT15M", "uuid": "4f9c1e0a-7b1d-4a55-9d0e-2f1c8b6a3e57",
@@ -67,12 +67,9 @@ class Sampler:
         examples = [each for each in self._examples(schema) if is_valid(each)]
         if examples:
             return examples
-        for number, value in enumerate(_Maker(self._bundle, self._conjoiner).candidates(schema)):
-            if is_valid(value):
-                return [value]
-            if number == _MAX_TRIES:
-                break
-        return []
+        candidates = _Maker(self._bundle, self._conjoiner).candidates(schema)
+        found = next((value for value in candidates if is_valid(value)), _NONE)
+        return [] if found is _NONE else [found]
 
     def _examples(self, schema: Schema) -> list[Any]:
         return _examples_of(self._bundle, schema)

@@ -249,6 +249,7 @@ def test_lines(tmp_path: Path) -> None:
     assert line_of(Location(str(file), "/a/1/b~1c")) == 3
     assert line_of(Location(str(file), "/a/1/d/e")) == 4
     assert line_of(Location(str(file), "/a/7")) == 1
+    assert line_of(Location(str(file), "/b")) == 1
     assert line_of(Location(str(tmp_path / "none.yaml"))) is None
     file.write_text("a: [")
     assert line_of(Location(str(file))) is None

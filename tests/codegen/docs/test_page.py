@@ -26,6 +26,7 @@ from weenats_codegen.docs.page import page
 from weenats_codegen.docs.rows import rows
 from weenats_codegen.docs.serve import PageServer
 from weenats_codegen.generate import read_contracts
+from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.loading import read
 
 SAMPLE = REPOSITORY / "schemas/receipts"
@@ -154,6 +155,49 @@ def test_rows_of_nested_schemas() -> None:
         assert rows(everything, name)
 
 
+def test_rows_of_any_schema() -> None:
+    """Types are shown in words; a table has at most 200 rows."""
+    schemas: Any = {
+        "Odd": {
+            "type": "object",
+            "properties": {
+                "never": False,
+                "list": {"type": ["array", "null"], "items": {"type": "string"}},
+                "map": {"type": "object", "additionalProperties": {"type": "integer"}},
+            },
+        },
+        "Many": {"type": "object", "properties": {f"m{at}": True for at in range(300)}},
+    }
+    bundle = Bundle(schemas, {}, {})
+    types = {row.name: "".join(piece.text for piece in row.type) for row in rows(bundle, "Odd")}
+    assert types == {
+        "never": "nothing",
+        "list": "array of string or null",
+        "map": "map of integer",
+    }
+    many = rows(bundle, "Many")
+    assert len(many) == 201
+    assert many[-1].description == "See the JSON Schema below."
+
+
+def test_long_examples_are_cut(tmp_path: Path) -> None:
+    """An example that is too long for the page is cut, and its length is said."""
+    long = {"type": "string", "examples": ["x" * 100_000]}
+    text = page(
+        [
+            read(
+                write(
+                    tmp_path,
+                    contract_with("x")
+                    | {"queries": {"ask": {"description": "Ask.", "result": long}}},
+                )
+            )
+        ]
+    )
+    assert "x" * 100_000 not in text
+    assert "(100002 characters)" in text
+
+
 def git(folder: Path, *arguments: str) -> None:
     """Run git with a name and a date of its own."""
     names = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
@@ -161,7 +205,7 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
-def test_versions_from_tags(tmp_path: Path) -> None:
+def test_versions_from_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each version of the contract that a tag has is shown once, with what changed."""
     folder = write(tmp_path / "schemas/hostile", contract_with("x"))
     assert history(folder / "service.yaml") == []
@@ -180,12 +224,18 @@ def test_versions_from_tags(tmp_path: Path) -> None:
     git(tmp_path, "commit", "-qam", "broken")
     git(tmp_path, "tag", "v3")
     write(folder, contract)
+    git(tmp_path, "rm", "-rqf", "schemas")
+    git(tmp_path, "commit", "-qm", "gone")
+    git(tmp_path, "tag", "v4")
+    write(folder, contract)
     newest, oldest = history(folder / "service.yaml")
     assert (oldest.version, newest.version, newest.tag) == ("1.0.0", "2.0.0", "v2")
     assert (newest.added, newest.removed) == (["query find"], ["query ask"])
     text = page([read(folder)])
     assert "added: query find" in text
     assert "removed: query ask" in text
+    monkeypatch.setenv("PATH", "")
+    assert history(folder / "service.yaml") == []
 
 
 def test_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,6 +264,8 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
         try:
             state = get(f"{server.url}state")
             assert 'data-reload="/state"' in get(server.url)
+            assert get(f"{server.url}state") == state
+            (folder / "notes.txt").write_text("no part of the contract")
             assert get(f"{server.url}state") == state
             (folder / "service.yaml").write_text("service: <b>")
             assert get(f"{server.url}state") != state

@@ -227,6 +227,7 @@ STRING = {"type": "string"}
         ({"type": "array", "maxItems": 2, "items": STRING}, ["unbounded-string"]),
         ({"type": "object", "patternProperties": {"^a": True}}, ["unbounded-map"]),
         ({"type": "integer", "not": {"type": "string"}}, []),
+        ({"type": "integer", "not": {"allOf": [{"$ref": "#/$defs/text"}]}}, []),
         (True, []),
         ({}, ["untyped-schema"]),
         ({"type": "object", "if": {"properties": {"a": {}}}}, []),
@@ -292,6 +293,48 @@ def test_schemas_of_replies(result: Any, rules: list[str], tmp_path: Path) -> No
     """A schema of a reply breaks exactly these rules."""
     members = contract(queries=query(result), **{"$defs": {"text": STRING}})
     assert [rule for rule, _ in found(write(tmp_path, members))] == rules
+
+
+@pytest.mark.parametrize(
+    ("key", "rules"),
+    [
+        ({"$ref": "#/$defs/text"}, []),
+        ({"$ref": "#/$defs/any"}, ["key-type"]),
+        ({"enum": ["a"]}, ["key-type"]),
+        (True, ["key-type"]),
+    ],
+)
+def test_keys_are_texts(key: Any, rules: list[str], tmp_path: Path) -> None:
+    """The schema of a key says that it is a string, itself or by reference."""
+    box = {"description": "A box.", "key": key, "commands": {"open": {"description": "Open it."}}}
+    definitions = {
+        "text": {"type": "string", "maxLength": 9},
+        "any": True,
+    }
+    used = {name: part for name, part in definitions.items() if f"/{name}" in str(key)}
+    folder = write(tmp_path, contract(aggregates={"box": box}, **{"$defs": used} if used else {}))
+    assert [rule for rule, _ in found(folder) if rule == "key-type"] == rules
+
+
+def test_member_of_any_type_needs_a_description(tmp_path: Path) -> None:
+    """A reference to a schema that allows everything describes nothing; a variant is found once."""
+    payload = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "integer", "readOnly": True, "description": "The number."},
+            "any": {"$ref": "#/$defs/any"},
+            "wrong": {"type": "integer", "description": "W.", "examples": ["x"]},
+        },
+    }
+    folder = write(
+        tmp_path,
+        contract(
+            commands=command({"$ref": "#/$defs/both"}),
+            queries=query({"$ref": "#/$defs/both"}),
+            **{"$defs": {"any": True, "both": payload}},
+        ),
+    )
+    assert sorted(rule for rule, _ in found(folder)) == ["invalid-example", "missing-description"]
 
 
 def test_places_in_other_dialects(tmp_path: Path) -> None:

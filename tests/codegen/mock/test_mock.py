@@ -25,6 +25,7 @@ from testkit.forked_commands import forked_command
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
 from weenats.errors import InvalidArgumentError, UnauthenticatedError
 from weenats.events import ReceivedEvent
+from weenats_codegen.cli import mock as mock_command
 from weenats_codegen.cli.main import main
 from weenats_codegen.mock import Call, Mock
 
@@ -172,6 +173,85 @@ def test_mock_command(tmp_path: Path) -> None:
         command.terminate()
         command.communicate(60)
         assert command.returncode == 0
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """Folder of a contract with results that are hard to make, and events of any owner."""
+    contract = {
+        "service": "odd",
+        "version": "1.0.0",
+        "description": "Is odd.",
+        "aggregates": {
+            "box": {
+                "description": "A box.",
+                "state": {"type": "object"},
+                "commands": {
+                    "open": {
+                        "description": "Open it.",
+                        "payload": {"type": "integer"},
+                        "emits": ["opened", "noted", "filled"],
+                    },
+                },
+                "events": {"opened": {"description": "Opened.", "data": {"type": "integer"}}},
+            },
+            "bag": {
+                "description": "A bag.",
+                "state": {"type": "object"},
+                "events": {"filled": {"description": "Filled.", "data": {"type": "integer"}}},
+            },
+        },
+        "queries": {
+            "guess": {
+                "description": "Guess.",
+                "result": {"type": "string", "pattern": "^(.)\\1$", "not": {"const": "aa"}},
+            }
+        },
+        "events": {"noted": {"description": "Noted.", "data": {"type": "boolean"}}},
+    }
+    (tmp_path / "service.json").write_text(json.dumps(contract))
+    return tmp_path
+
+
+async def test_events_of_others(odd: Path, mock_service: MockService, nats_url: str) -> None:
+    """A command publishes what it emits; events of other aggregates need a key and are left out."""
+    async with mock_service(odd) as mock:
+        package = mock._package
+        received: list[Any] = []
+
+        async def note(event: ReceivedEvent[Any]) -> None:
+            received.append(event.data)
+
+        async with (
+            getattr(package, mock.contract.client).connect(nats_url) as client,
+            await client.subscribe_opened(note),
+            await client.subscribe_noted(note),
+            await client.subscribe_filled(note),
+        ):
+            await getattr(client, mock._operation("open").method)("b-1", 1)
+        assert sorted(received, key=str) == [1, True]
+
+
+def test_results_that_cannot_be_made(odd: Path) -> None:
+    """A result without examples that no value is found for, and one that is not declared."""
+    mock = Mock(odd)
+    with pytest.raises(ValueError, match=r"no value could be made for \w+: add examples"):
+        mock._answer(mock._operation("guess"))
+    with pytest.raises(ValueError, match="open has no result"):
+        mock.answer("open", 1)
+
+
+def test_mock_on_given_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--servers` names the servers on which the mock is served."""
+    served: list[str] = []
+
+    async def serve(builder: object, url: str, *, as_json: bool) -> None:
+        del builder, as_json
+        served.append(url)
+
+    monkeypatch.setattr(mock_command, "serve", serve)
+    assert main(["mock", str(SAMPLE), "--servers", "nats://a:1"]) == 0
+    assert served == ["nats://a:1"]
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,8 @@ def test_each_message_has_a_sample(folder: Path) -> None:
         ({"properties": {"a": {"const": 1}}}, {"a": 1}),
         ({"minItems": 1}, ["text"]),
         ({"minimum": 3}, 3),
+        ({"type": "object", "properties": {"a": {"examples": [7, 8]}}}, {"a": 7}),
+        ({"type": "string", "pattern": "\\p{L}"}, "text"),
         ({}, "text"),
     ],
 )  # fmt: skip
@@ -85,9 +87,12 @@ def test_samples(schema: Any, value: Any) -> None:
     assert sample(schema, **definitions) == value
 
 
-@pytest.mark.parametrize("schema", [False, {"type": "string", "not": {}}, {"enum": []}])
-def test_schema_that_accepts_nothing(schema: Any) -> None:
-    """There is no sample of a schema that accepts nothing."""
+@pytest.mark.parametrize(
+    "schema",
+    [False, {"type": "string", "not": {}}, {"enum": []}, {"type": "object", "minProperties": 101}],
+)
+def test_schema_without_samples(schema: Any) -> None:
+    """There is no sample of a schema that accepts nothing, or huge values only."""
     assert Sampler(Bundle({"Nothing": schema}, {}, {})).definition("Nothing") == []
 
 
