@@ -10,10 +10,12 @@ from weenats.protocol import subjects
 from weenats.protocol.subjects import Kind
 from weenats_codegen.ir.bundle import references
 from weenats_codegen.ir.contract import Operation
-from weenats_codegen.naming import field_name
+from weenats_codegen.samples.expressions import Expression, Expressions
 from weenats_codegen.samples.sampler import Sampler
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic import JsonValue
 
     from weenats_codegen.ir.contract import Aggregate, Contract, Event
@@ -44,6 +46,7 @@ class Facts:
         """
         self.contract: Final = contract
         self.sampler: Final = Sampler(contract.bundle)
+        self._expressions: Final = Expressions(contract, self.sampler)
         self.referenced: Final = {
             name for schema in contract.bundle.definitions.values() for name in references(schema)
         }
@@ -82,10 +85,7 @@ class Facts:
 
     def key(self, aggregate: Aggregate | None) -> str | None:
         """Return an example of a key of an aggregate, None without an aggregate."""
-        if aggregate is None:
-            return None
-        values = self.sampler.definition(aggregate.key) if aggregate.key else []
-        return str(values[0]) if values else f"{aggregate.name[0].lower()}-1"
+        return None if aggregate is None else self._expressions.key_text(aggregate)
 
     def shell(self, operation: Operation) -> str:
         """Return the command that calls an operation."""
@@ -99,17 +99,27 @@ class Facts:
 
     def python(self, operation: Operation) -> str:
         """Return a program that calls an operation with the generated client."""
-        contract, exchange = self.contract, self.exchange(operation)
-        arguments = [] if exchange.key is None else [repr(exchange.key)]
-        imports = [contract.client]
-        if exchange.payloads:
-            arguments.append(self._argument(operation.payload, exchange.payloads[0], imports))
-        call = f"await client.{operation.method}({', '.join(arguments)})"
+        contract, arguments = self.contract, [*self._arguments(operation)]
+        standard = sorted({each.standard for each in arguments if each.standard})
+        models = sorted([contract.client, *(each.model for each in arguments if each.model)])
+        imports = [*standard, *([""] if standard else [])]
+        imports.append(f"from {contract.package} import {', '.join(models)}")
+        call = f"await client.{operation.method}({', '.join(each.source for each in arguments)})"
         return (
-            f"from {contract.package} import {', '.join(sorted(imports))}\n\n"
+            "\n".join(imports) + "\n\n"
             f'async with {contract.client}.connect("nats://localhost:4222") as client:\n'
             f"    {call if operation.result == 'None' else f'result = {call}'}"
         )
+
+    def _arguments(self, operation: Operation) -> Iterator[Expression]:
+        """Yield the arguments of a call; JSON where there is no short way to write one."""
+        exchange = self.exchange(operation)
+        if operation.aggregate is not None:
+            key = self._expressions.key(operation.aggregate)
+            yield key or Expression(repr(exchange.key))
+        if operation.payload:
+            payload = self._expressions.payload(operation.payload)
+            yield payload or Expression(repr(exchange.payloads[0]) if exchange.payloads else "...")
 
     def subscription(self, event: Event) -> str:
         """Return a program that subscribes to an event."""
@@ -122,23 +132,3 @@ class Facts:
             f"    async with await client.{event.subscribe}(handle):\n"
             "        await asyncio.sleep(3600)"
         )
-
-    def _argument(self, name: str, value: JsonValue, imports: list[str]) -> str:
-        """Return the source of a payload."""
-        if not self.contract.shapes.is_class(name):
-            return repr(value)
-        imports.append(name)
-        members = value if isinstance(value, dict) else {}
-        schema = self.contract.bundle.definitions[name]
-        declared = schema.get("properties") if isinstance(schema, dict) else None
-        is_plain = isinstance(declared, dict) and all(
-            isinstance(part, str | int | float | None)
-            and isinstance(known := declared.get(member), dict)
-            and "format" not in known
-            and "$ref" not in known
-            for member, part in members.items()
-        )
-        if is_plain:
-            given = ", ".join(f"{field_name(key)}={part!r}" for key, part in members.items())
-            return f"{name}({given})"
-        return f"{name}.model_validate({value!r})"

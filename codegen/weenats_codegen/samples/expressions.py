@@ -1,0 +1,122 @@
+"""Python expressions of sample payloads and keys, for documentation."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from weenats_codegen.naming import field_name
+from weenats_codegen.samples.sampler import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+    from weenats_codegen.ir.contract import Aggregate, Contract
+    from weenats_codegen.ir.shapes.grammar import Schema
+
+_PLAIN: Final = (str, bool, int, float)
+_PLAIN_KEYWORDS: Final = frozenset({
+    "type", "title", "description", "default", "examples", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "minLength", "maxLength", "multipleOf", "pattern", "enum", "const",
+})  # fmt: skip
+"""The keywords of a shape whose Python value is that of JSON."""
+_TYPED_KEYS: Final = {"UUID": ("uuid", "UUID"), "date": ("datetime", "date.fromisoformat")}
+"""The types of keys that have expressions: their modules, and what makes them of text."""
+
+
+class Expression(NamedTuple):
+    """A Python expression.
+
+    Attributes:
+        source: Its source.
+        model: The model of the generated package that it uses; "" if it uses none.
+        standard: The import from the standard library that it needs; "" if it needs none.
+    """
+
+    source: str
+    model: str = ""
+    standard: str = ""
+
+
+class Expressions:
+    """Makes the expressions of a contract."""
+
+    def __init__(self, contract: Contract, sampler: Sampler | None = None) -> None:
+        """Initialize.
+
+        Args:
+            contract: The contract.
+            sampler: Has the values; by default a new one.
+        """
+        self._shapes: Final = contract.shapes
+        self._sampler: Final = sampler or Sampler(contract.bundle)
+
+    def payload(self, name: str) -> Expression | None:
+        """Return the expression of a value that a definition allows.
+
+        Args:
+            name: The name of the definition, which is a class or an alias of the package.
+
+        Returns:
+            The expression, None if there is no value, or no short way to write one.
+        """
+        values = self._sampler.definition(name)
+        if not values:
+            return None
+        if not self._shapes.is_class(name):
+            return self._plain(name, values[0])
+        return Expression(_constructed(name, self._shapes.definitions[name], values[0]), name)
+
+    def key(self, aggregate: Aggregate) -> Expression | None:
+        """Return the expression of a key of an aggregate.
+
+        Args:
+            aggregate: The aggregate.
+
+        Returns:
+            The expression, None if there is no key, or no short way to write one.
+        """
+        value = self.key_text(aggregate)
+        if not aggregate.key:
+            return Expression(repr(value))
+        path = str(self._shapes.definitions[aggregate.key].get("customTypePath", ""))
+        if not path:
+            return self._plain(aggregate.key, value)
+        module, function = _TYPED_KEYS.get(path.rpartition(".")[2], ("", ""))
+        if value is None or not module:
+            return None
+        imported = f"from {module} import {function.partition('.')[0]}"
+        return Expression(f"{function}({value!r})", standard=imported)
+
+    def key_text(self, aggregate: Aggregate) -> str | None:
+        """Return a key of an aggregate as it is in messages, None if no key was found.
+
+        Args:
+            aggregate: The aggregate.
+        """
+        if not aggregate.key:
+            return f"{aggregate.name[0].lower()}-1"
+        values = self._sampler.definition(aggregate.key)
+        return str(values[0]) if values else None
+
+    def _plain(self, name: str, value: JsonValue) -> Expression | None:
+        is_plain = isinstance(value, _PLAIN) and _is_plain(self._shapes.definitions[name])
+        return Expression(repr(value)) if is_plain else None
+
+
+def _constructed(name: str, shape: Mapping[str, Schema], value: JsonValue) -> str:
+    """Return the source that makes a model."""
+    members = shape.get("properties", {})
+    if isinstance(value, dict) and all(
+        isinstance(part, _PLAIN) and key in members and _is_plain(members[key])
+        for key, part in value.items()
+    ):
+        arguments = (f"{field_name(key)}={part!r}" for key, part in value.items())
+        return f"{name}({', '.join(arguments)})"
+    return f"{name}.model_validate_json({json.dumps(value)!r})"
+
+
+def _is_plain(shape: object) -> bool:
+    return isinstance(shape, dict) and shape.keys() <= _PLAIN_KEYWORDS
