@@ -95,7 +95,7 @@ class _Document:
             "summary": operation.description.split("\n", 1)[0],
             "description": operation.description,
             "messages": [{"$ref": f"{_channel(label)}/messages/request"}],
-            "tags": [{"name": "command" if self._facts.is_command(operation) else "query"}],
+            "tags": _tags("command" if self._facts.is_command(operation) else "query", operation),
             "reply": {
                 "channel": {"$ref": _channel(f"{label}.reply")},
                 "messages": [
@@ -160,7 +160,7 @@ class _Document:
             "summary": event.description.split("\n", 1)[0],
             "description": event.description,
             "messages": [{"$ref": f"{_channel(label)}/messages/event"}],
-            "tags": [{"name": "event"}],
+            "tags": _tags("event", event),
         }
 
     def _identity(self, kind: str, key: str) -> _DOCUMENT:
@@ -334,6 +334,11 @@ def _translated(part: Schema) -> Schema:
 def _envelope(properties: _DOCUMENT, required: list[str]) -> _DOCUMENT:
     found: _DOCUMENT = {"type": "object", "properties": properties}
     return {**found, "required": required} if required else found
+
+
+def _tags(kind: str, member: Operation | Event) -> list[_DOCUMENT]:
+    """Return the tags of an operation; AsyncAPI has no other way to deprecate one."""
+    return [{"name": kind}, *([{"name": "deprecated"}] if member.deprecated else [])]
 
 
 def _needs_token(operation: Operation) -> bool:

@@ -135,6 +135,7 @@ def _operation(facts: Facts, operation: Operation, schemas: dict[str, SchemaView
     subject = facts.subject(operation)
     words = [operation.label, kind, subject, operation.description, contract.service]
     words += [f"{error.name} {error.code}" for error in operation.errors]
+    words += ["deprecated"] * operation.deprecated
     return OperationView(
         anchor=f"{contract.service}.op-{operation.label}",
         kind=kind,
@@ -155,6 +156,8 @@ def _operation(facts: Facts, operation: Operation, schemas: dict[str, SchemaView
 def _event(facts: Facts, event: Event, schemas: dict[str, SchemaView]) -> EventView:
     contract = facts.contract
     subject = facts.subject(event)
+    words = [event.name, "event", subject, event.description, contract.service]
+    words += ["deprecated"] * event.deprecated
     return EventView(
         anchor=f"{contract.service}.event-{event.name}",
         event=event,
@@ -162,7 +165,7 @@ def _event(facts: Facts, event: Event, schemas: dict[str, SchemaView]) -> EventV
         emitters=[each.label for each in contract.commands if event in each.emits],
         data=schemas.get(event.data),
         python=facts.subscription(event),
-        search=f"{event.name} event {subject} {event.description} {contract.service}".lower(),
+        search=" ".join(words).lower(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from jinja2 import Environment
 
-from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
+from weenats_codegen.ir.contract import Auth, Contract, Event, Operation, RateLimit
 from weenats_codegen.render import literals
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
 from weenats_codegen.render.json_schemas import render_json_schemas
@@ -19,6 +19,7 @@ from weenats_codegen.render.models import (
     render_models,
     with_models,
 )
+from weenats_codegen.render.postprocess import deprecation
 from weenats_codegen.reserved import MARK
 
 HANDLERS: Final = "handlers.py"
@@ -33,6 +34,7 @@ _CLIENT_MODULES: Final = (
     "sync_client.py",
     "__init__.py",
 )
+_DEPRECATED: Final = "Deprecated: a later version will not have it."
 _VENDORED: Final = ".libraries."
 """Where the libraries are in a package that has copies of them."""
 _SERVICE_MODULES: Final = ("service.py", *STUBS)
@@ -50,7 +52,9 @@ def render(
     """
     contract, models = _with_models(contract, _VENDORED if has_copies else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
-    has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
+    members: tuple[Operation | Event, ...] = (*contract.operations, *contract.events)
+    has_deprecated_members = any(member.deprecated for member in members)
+    has_deprecated = has_deprecated_members or bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
         header += f"\n{DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
@@ -67,6 +71,7 @@ def render(
         "constants": constants,
         "errors": errors,
         "checks": checks,
+        "deprecated": has_deprecated_members,
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
@@ -114,7 +119,7 @@ def source_of(contract: Contract) -> str:
 
 def operation_docstring(operation: Operation) -> str:
     """Return the docstring of an operation's method: its events, requirements and errors."""
-    text = operation.description
+    text = _described(operation)
     if operation.emits:
         text = f"{text.rstrip()}\n\nEmits {operation.emitted}."
     sentences = [demand.sentence for demand in (operation.auth, operation.rate_limit) if demand]
@@ -122,6 +127,22 @@ def operation_docstring(operation: Operation) -> str:
         text = f"{text.rstrip()}\n\n{' '.join(sentences)}"
     raises = {error.class_name: error.description for error in operation.errors}
     return literals.docstring(text, indent=8, raises=raises)
+
+
+def event_description(event: Event) -> str:
+    """Return the docstring of an event's methods, without what they do."""
+    return _described(event)
+
+
+def _described(member: Operation | Event) -> str:
+    """Return a description that also says that something is deprecated."""
+    text = member.description
+    return f"{text.rstrip()}\n\n{_DEPRECATED}" if member.deprecated else text
+
+
+def deprecation_text(member: Operation | Event) -> str:
+    """Return the source of the warning of a deprecated operation or event."""
+    return literals.string(f"{member.name} is deprecated: {deprecation(member.description)}")
 
 
 def auth_requirement(auth: Auth) -> str:
@@ -146,5 +167,7 @@ def _environment() -> Environment:
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
         "operation_docstring": operation_docstring,
+        "event_description": event_description,
+        "deprecation": deprecation_text,
     }
     return found
