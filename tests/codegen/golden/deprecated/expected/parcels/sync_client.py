@@ -116,9 +116,9 @@ class ParcelsSyncClient(ServiceSyncClient[ParcelsClient]):
         """
 
         async def start(
-            handle: EventHandler[Label], **options: Unpack[SubscribeOptions]
+            handler: EventHandler[Label], **options: Unpack[SubscribeOptions]
         ) -> EventSubscription:
-            return await subscribe(self.transport, SENT, handle, self.telemetry, **options)
+            return await subscribe(self.transport, SENT, handler, self.telemetry, **options)
 
         return subscribe_sync(self._wait, start, handler, **options)
 
@@ -160,8 +160,8 @@ class ParcelsSyncClient(ServiceSyncClient[ParcelsClient]):
         """
 
         async def start(
-            handle: EventHandler[Closed, None], **options: Unpack[SubscribeOptions]
+            handler: EventHandler[Closed, None], **options: Unpack[SubscribeOptions]
         ) -> EventSubscription:
-            return await subscribe(self.transport, CLOSED, handle, self.telemetry, **options)
+            return await subscribe(self.transport, CLOSED, handler, self.telemetry, **options)
 
         return subscribe_sync(self._wait, start, handler, **options)
