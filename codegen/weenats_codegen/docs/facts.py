@@ -85,7 +85,7 @@ class Facts:
 
     def key(self, aggregate: Aggregate | None) -> str | None:
         """Return an example of a key of an aggregate, None without an aggregate."""
-        return None if aggregate is None else self._expressions.key_text(aggregate)
+        return None if aggregate is None else self.sampler.key(aggregate)
 
     def shell(self, operation: Operation) -> str:
         """Return the command that calls an operation."""

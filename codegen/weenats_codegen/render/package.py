@@ -1,5 +1,6 @@
 """The IR -> the files of a package; the templates decide nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
@@ -21,11 +22,14 @@ from weenats_codegen.render.models import (
 )
 from weenats_codegen.render.postprocess import deprecation
 from weenats_codegen.reserved import MARK
+from weenats_codegen.samples.sampler import Sampler
 
 HANDLERS: Final = "handlers.py"
 """The stub of the handlers."""
-STUBS: Final = (HANDLERS, "app.py")
-"""The files that the user edits: the handlers, and the program that serves them."""
+CONTRACT_TEST: Final = "test_handlers.py"
+"""The stub of the contract test."""
+STUBS: Final = (HANDLERS, "app.py", CONTRACT_TEST)
+"""The files that the user edits: handlers, the program that serves them, and their test."""
 
 _CLIENT_MODULES: Final = (
     "errors.py",
@@ -72,6 +76,7 @@ def render(
         "errors": errors,
         "checks": checks,
         "deprecated": has_deprecated_members,
+        "examples": [] if client_only else list(_examples(contract)),
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
@@ -90,6 +95,20 @@ def render(
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files |= {**checks, "py.typed": ""}
     return files
+
+
+def _examples(contract: Contract) -> Iterator[str]:
+    """Yield the sources of the examples for the contract test."""
+    sampler = Sampler(contract.bundle)
+    for operation in contract.operations:
+        key = "" if operation.aggregate is None else sampler.key(operation.aggregate)
+        payloads = sampler.definition(operation.payload) if operation.payload else [None]
+        for payload in payloads if key is not None else []:
+            arguments = [operation.constant]
+            arguments += [f"key={key!r}"] * bool(key) + [f"payload={payload!r}"] * bool(
+                operation.payload
+            )
+            yield f"testing.Example({', '.join(arguments)})"
 
 
 def _with_models(contract: Contract, prefix: str) -> tuple[Contract, str]:

@@ -78,7 +78,7 @@ class Expressions:
         Returns:
             The expression, None if there is no key, or no short way to write one.
         """
-        value = self.key_text(aggregate)
+        value = self._sampler.key(aggregate)
         if not aggregate.key:
             return Expression(repr(value))
         path = str(self._shapes.definitions[aggregate.key].get("customTypePath", ""))
@@ -89,17 +89,6 @@ class Expressions:
             return None
         imported = f"from {module} import {function.partition('.')[0]}"
         return Expression(f"{function}({value!r})", standard=imported)
-
-    def key_text(self, aggregate: Aggregate) -> str | None:
-        """Return a key of an aggregate as it is in messages, None if no key was found.
-
-        Args:
-            aggregate: The aggregate.
-        """
-        if not aggregate.key:
-            return f"{aggregate.name[0].lower()}-1"
-        values = self._sampler.definition(aggregate.key)
-        return str(values[0]) if values else None
 
     def _plain(self, name: str, value: JsonValue) -> Expression | None:
         is_plain = isinstance(value, _PLAIN) and _is_plain(self._shapes.definitions[name])

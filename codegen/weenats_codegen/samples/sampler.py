@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.ir.bundle import Bundle
+    from weenats_codegen.ir.contract import Aggregate
     from weenats_codegen.ir.shapes.grammar import Json, Schema
 
 _MAX_DEPTH: Final = 6
@@ -56,6 +57,17 @@ class Sampler:
         if name not in self._known:
             self._known[name] = self.values({"$ref": f"{PREFIX}{name}"})
         return self._known[name]
+
+    def key(self, aggregate: Aggregate) -> str | None:
+        """Return a key of an aggregate as it is in messages, None if no key was found.
+
+        Args:
+            aggregate: The aggregate.
+        """
+        if not aggregate.key:
+            return f"{aggregate.name[0].lower()}-1"
+        values = self.definition(aggregate.key)
+        return str(values[0]) if values else None
 
     def values(self, schema: Schema) -> list[JsonValue]:
         """Return values that match a schema, as `definition` does.
