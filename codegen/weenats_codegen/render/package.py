@@ -181,7 +181,7 @@ def rate_limit(limit: RateLimit) -> str:
 def _environment() -> Environment:
     """Return the templates, with filters for what contracts demand."""
     found = environment().overlay()
-    found.filters = {
+    vars(found)["filters"] = {
         **found.filters,
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
