@@ -111,12 +111,13 @@ def is_revision(text: str) -> bool:
 def _at(revision: str, path: str) -> Contracts:
     """Return the contracts below a path of a git revision, relative to the repository's root."""
     root = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
-    if posixpath.basename(path) in ROOT_NAMES:  # what the contract refers to is beside it
+    if posixpath.basename(path) in ROOT_NAMES:
         path = posixpath.dirname(path) or "."
     if not is_revision(revision):
         raise RevisionError(f"there is no git revision {revision}")
     commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
-    arguments = [] if path == "." else ["--", path]
+    whole = _with_libraries(root, revision, path)
+    arguments = [] if whole == "." else ["--", whole]
     archive = _git("-C", root, "archive", "--format=tar", commit.decode().strip(), *arguments)
     with tempfile.TemporaryDirectory(prefix="weenats-") as folder:
         try:
@@ -136,6 +137,17 @@ def _at(revision: str, path: str) -> Contracts:
                 ]
             ) from None
         return Contracts(tuple(found), Path(folder).as_posix(), shown)
+
+
+def _with_libraries(root: str, revision: str, path: str) -> str:
+    """Return the folder that has what contracts below a path refer to.
+
+    The libraries of a contract are beside its folder.
+    """
+    inside = [] if path == "." else ["--", f"{path}/"]
+    names = _git("-C", root, "ls-tree", "--name-only", revision, *inside).decode().splitlines()
+    is_contract = any(posixpath.basename(name) in ROOT_NAMES for name in names)
+    return posixpath.dirname(path) or "." if is_contract and path != "." else path
 
 
 def _folder(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from testkit.paths import REPOSITORY
+from testkit.paths import GOLDEN, REPOSITORY
 from weenats_codegen.cli.main import main
 from weenats_codegen.parser.diagnostics import Location
 from weenats_codegen.parser.lines import line_of
@@ -255,3 +255,20 @@ def test_lines(tmp_path: Path) -> None:
     assert line_of(Location(str(file))) is None
     file.write_text("")
     assert line_of(Location(str(file))) is None
+
+
+def test_contract_of_a_revision_with_libraries(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The libraries that a contract of a revision uses are read from that revision, too."""
+    copytree(GOLDEN / "libraries/contract", project / "schemas", dirs_exist_ok=True)
+    commit("libraries")
+    git("tag", "v2")
+    assert main(["diff", "v2:schemas/deliveries", "schemas/deliveries"]) == 0
+    assert main(["diff", "v2:schemas/deliveries/service.yaml", "v2:schemas/deliveries"]) == 0
+    assert main(["check", "schemas/deliveries", "--against", "v2"]) == 0
+    change(project, '"minLength": 1', '"minLength": 2', "../postal/address.json")
+    capsys.readouterr()
+    assert main(["check", "schemas/deliveries", "--against", "v2", "--json"]) == 1
+    [contract] = result(capsys)["contracts"]
+    assert any("postal" in finding["location"] for finding in contract["findings"])

@@ -13,6 +13,7 @@ from weenats_codegen.compatibility.compare import compare, compare_all
 from weenats_codegen.compatibility.findings import Comparison, Finding, Level
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.compatibility.versions import Version, parsed, raised
+from weenats_codegen.generate import read_contracts
 from weenats_codegen.loading import read
 
 Contract = dict[str, Any]
@@ -429,6 +430,109 @@ def test_defaults_are_compared_everywhere(tmp_path: Path) -> None:
         "the default was 1 and is 2",
         "the default was none and is 3",
     ]
+
+
+def _list(contract: Contract) -> Any:
+    return contract["queries"]["list"]
+
+
+def _paged(contract: Contract) -> None:
+    contract["queries"]["list"] = {
+        "description": "List.",
+        "page": True,
+        "result": {"$ref": "#/$defs/Item"},
+    }
+    contract["$defs"]["Item"] = {"type": "object", "properties": {"name": {"type": "string"}}}
+
+
+@pytest.mark.parametrize(
+    ("edit", "rules"),
+    [
+        (lambda c: c["$defs"]["Item"]["properties"].update(name=True), {"reply-widened"}),
+        (lambda c: c["$defs"]["Item"].update(required=["name"]), {"reply-narrowed"}),
+        (lambda c: _list(c).pop("page"), {"reply-widened", "payload-removed"}),
+        (lambda c: _list(c).update(parameters={"type": "object"}), {"request-widened"}),
+        (
+            lambda c: _list(c).update(parameters={"type": "object", "required": ["name"]}),
+            {"request-narrowed"},
+        ),
+    ],
+)
+def test_list_queries(edit: Edit, rules: set[str], tmp_path: Path) -> None:
+    """The parameters and the result of a list query are compared with what `page` adds to them."""
+    comparison = _compared(tmp_path, edit, _paged)
+    found = {each.rule.id for each in comparison.findings} - {"version-not-raised"}
+    assert rules <= found
+    assert bool(rules) is bool(found)
+
+
+def test_page_is_added(tmp_path: Path) -> None:
+    """A query that becomes a list query answers what old clients do not expect."""
+
+    def base(contract: Contract) -> None:
+        _paged(contract)
+        del _list(contract)["page"]
+
+    comparison = _compared(tmp_path, lambda c: _list(c).update(page=True), base)
+    assert not comparison.is_compatible
+    assert _found(comparison, "payload-added").used_by == ("list",)
+
+
+def test_key_of_an_aggregate(tmp_path: Path) -> None:
+    """Keys with another schema break clients, with a key that proves it; a description does not."""
+
+    def edit(contract: Contract) -> None:
+        _order(contract)["key"] = {"type": "string", "format": "uuid"}
+
+    found = _found(_compared(tmp_path, edit), "key-narrowed")
+    assert found.document is not None
+    assert isinstance(found.document.value, str)
+    assert found.used_by == ("order",)
+
+
+def test_aggregates_are_told_apart(tmp_path: Path) -> None:
+    """Equal names of other aggregates do not hide what is gone, such as their standard queries."""
+
+    def base(contract: Contract) -> None:
+        shelf = {"state": {"type": "object"}, "queries": {"get": {"description": "Show."}}}
+        contract["aggregates"]["shelf"] = shelf
+
+    comparison = _compared(tmp_path, lambda c: c["aggregates"].pop("shelf"), base)
+    assert _found(comparison, "operation-removed").used_by == ("shelf.get",)
+    rules = {each.rule.id for each in comparison.findings}
+    assert rules == {"operation-removed", "version-not-raised"}
+
+
+def test_operation_gets_an_aggregate(tmp_path: Path) -> None:
+    """An operation that gets a key has another subject."""
+    found = _found(_compared(tmp_path, _moved), "operation-moved")
+    assert found.message == (
+        "clear is called at shop.command.order.clear and no more at shop.command.clear"
+    )
+
+
+def test_shared_schemas(tmp_path: Path) -> None:
+    """A change of a library is found in each contract that uses it, at its place in the library."""
+    contract = {
+        "service": "shop",
+        "version": "1.0.0",
+        "description": "Sells.",
+        "queries": {"find": {"description": "Find.", "result": {"$ref": "../units/weight.json"}}},
+    }
+    contracts = []
+    for name, types in (("old", ["integer"]), ("new", ["integer", "null"])):
+        for service in ("shop", "depot"):
+            (tmp_path / name / service).mkdir(parents=True)
+            text = json.dumps({**contract, "service": service})
+            (tmp_path / name / service / "service.json").write_text(text)
+        (tmp_path / name / "units").mkdir()
+        (tmp_path / name / "units" / "weight.json").write_text(json.dumps({"type": types}))
+        contracts.append(read_contracts([tmp_path / name]))
+    for comparison in compare_all(*contracts):
+        found = _found(comparison, "reply-widened")
+        assert found.location.file.endswith("new/units/weight.json")
+        assert found.old_location is not None
+        assert found.old_location.file.endswith("old/units/weight.json")
 
 
 def test_change_without_findings_needs_a_patch(tmp_path: Path) -> None:

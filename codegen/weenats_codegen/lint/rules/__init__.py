@@ -12,6 +12,7 @@ from weenats_codegen.lint.rules.missing_description import MISSING_DESCRIPTION
 from weenats_codegen.lint.rules.unbounded_array import UNBOUNDED_ARRAY
 from weenats_codegen.lint.rules.unbounded_map import UNBOUNDED_MAP
 from weenats_codegen.lint.rules.unbounded_string import UNBOUNDED_STRING
+from weenats_codegen.lint.rules.unknown_dialect import UNKNOWN_DIALECT
 from weenats_codegen.lint.rules.untyped_schema import UNTYPED_SCHEMA
 from weenats_codegen.lint.rules.unused_error import UNUSED_ERROR
 from weenats_codegen.lint.rules.unused_event import UNUSED_EVENT
@@ -21,6 +22,7 @@ WARNINGS: Final[tuple[Rule, ...]] = (
     UNBOUNDED_ARRAY,
     UNBOUNDED_MAP,
     UNTYPED_SCHEMA,
+    UNKNOWN_DIALECT,
     MISSING_DESCRIPTION,
     AMBIGUOUS_ONE_OF,
     FLOAT_FOR_MONEY,
