@@ -9,8 +9,8 @@ from weenats_codegen.compatibility.errors import compare_errors
 from weenats_codegen.compatibility.events import compare_events
 from weenats_codegen.compatibility.findings import Change, Comparison, Finding, Level
 from weenats_codegen.compatibility.keys import compare_keys
+from weenats_codegen.compatibility.messages import MessageSchemas
 from weenats_codegen.compatibility.operations import compare_operations
-from weenats_codegen.compatibility.parts import Parts
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.compatibility.versions import (
     covers,
@@ -36,12 +36,12 @@ def compare(old: Contract, new: Contract) -> Comparison:
         old: The old version, which clients, services and consumers run.
         new: The new version.
     """
-    parts = Parts(old.bundle, new.bundle)
+    schemas = MessageSchemas(old.bundle, new.bundle)
     findings = [
-        *compare_operations(old, new, parts),
-        *compare_events(old, new, parts),
-        *compare_errors(old, new, parts),
-        *compare_keys(old, new, parts),
+        *compare_operations(old, new, schemas),
+        *compare_events(old, new, schemas),
+        *compare_errors(old, new, schemas),
+        *compare_keys(old, new, schemas),
     ]
     findings += _version(old, new, findings)
     return Comparison(new.service, old.version, new.version, tuple(_sorted(_joined(findings))))

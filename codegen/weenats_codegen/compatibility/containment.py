@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from weenats_codegen.compatibility.budget import Budget, OutOfStepsError
-from weenats_codegen.compatibility.drawing import documents
 from weenats_codegen.compatibility.formula.compiler import Compiler
+from weenats_codegen.compatibility.formula.definitions import Definitions
 from weenats_codegen.compatibility.formula.formulas import Formulas
 from weenats_codegen.compatibility.formula.oracle import validator
-from weenats_codegen.compatibility.formula.pool import Pool
+from weenats_codegen.compatibility.random_documents import documents
 from weenats_codegen.compatibility.regular.syntax import UnsupportedPatternError
 from weenats_codegen.compatibility.simplify import simplified
 from weenats_codegen.compatibility.solve.outcome import Found, Nothing, Unknown
@@ -72,8 +72,8 @@ class Containments:
         )
         self._steps: Final = steps
         self._budget: Final = Budget(steps)
-        self._pool: Final = Pool(old, new)
-        self._compiler: Final = Compiler(Formulas(), self._pool.definitions)
+        self._definitions: Final = Definitions(old, new)
+        self._compiler: Final = Compiler(Formulas(), self._definitions.definitions)
         self._solver: Final = Solver(self._compiler, self._budget)
 
     def allows_all(self, name: str, side: Side, other: str) -> Containment:
@@ -85,7 +85,8 @@ class Containments:
             other: The definition in the other bundle.
         """
         other_side: Side = 0 if side else 1
-        if self._pool.name(side, name) == self._pool.name(other_side, other):
+        classes = self._definitions.name(side, name), self._definitions.name(other_side, other)
+        if classes[0] == classes[1]:
             return Containment(holds=True)
         wide = validator(self._bundles[side], name)
         narrow = validator(self._bundles[other_side], other)
@@ -93,7 +94,7 @@ class Containments:
         def breaks(value: JsonValue) -> bool:
             return narrow.is_valid(value) and not wide.is_valid(value)
 
-        outcome = self._search(self._pool.name(other_side, other), self._pool.name(side, name))
+        outcome = self._search(*reversed(classes))
         if isinstance(outcome, Found) and breaks(outcome.value):
             return Containment(holds=False, counterexample=simplified(outcome.value, breaks))
         is_proved = isinstance(outcome, Nothing)

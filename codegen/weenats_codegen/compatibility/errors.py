@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weenats_codegen.compatibility.findings import Finding
-from weenats_codegen.compatibility.parts import DETAILS, Parts
+from weenats_codegen.compatibility.messages import DETAILS, MessageSchemas
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.parser.diagnostics import Location
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
 
 
-def compare_errors(old: Contract, new: Contract, parts: Parts) -> Iterator[Finding]:
+def compare_errors(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
     """Yield what differs between the errors that both versions declare.
 
     Errors that only one of them declares are findings of the operations that raise them.
@@ -23,7 +23,7 @@ def compare_errors(old: Contract, new: Contract, parts: Parts) -> Iterator[Findi
     Args:
         old: The old version.
         new: The new version.
-        parts: Compares their schemas.
+        schemas: Compares their schemas.
     """
     after = {error.name: error for error in new.errors}
     for before in old.errors:
@@ -37,7 +37,7 @@ def compare_errors(old: Contract, new: Contract, parts: Parts) -> Iterator[Findi
             places = (place.child("code"), old_place.child("code"))
             yield Finding(RULES["error-code-changed"], message, *places, (name,))
         if before.details and error.details:
-            yield from parts.compare(DETAILS, before.details, error.details, name)
+            yield from schemas.compare(DETAILS, before.details, error.details, name)
         elif before.details:
             message = f"the error {name} has no details any more"
             yield Finding(RULES["details-removed"], message, place, old_place, (name,))

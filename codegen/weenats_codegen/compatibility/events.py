@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weenats_codegen.compatibility.findings import Finding
-from weenats_codegen.compatibility.parts import EVENT, Parts
+from weenats_codegen.compatibility.messages import EVENT, MessageSchemas
 from weenats_codegen.compatibility.places import event_place, subject
 from weenats_codegen.compatibility.rules import RULES
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
 
 
-def compare_events(old: Contract, new: Contract, parts: Parts) -> Iterator[Finding]:
+def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
     """Yield what differs between the events of two versions.
 
     Args:
         old: The old version.
         new: The new version.
-        parts: Compares their schemas.
+        schemas: Compares their schemas.
     """
     before = {event.name: event for event in old.events}
     after = {event.name: event for event in new.events}
@@ -43,4 +43,4 @@ def compare_events(old: Contract, new: Contract, parts: Parts) -> Iterator[Findi
         if subjects[0] != subjects[1]:
             message = f"{name} is published to {subjects[1]} and no more to {subjects[0]}"
             yield Finding(RULES["event-moved"], message, place, old_place, (name,))
-        yield from parts.compare(EVENT, event.data, after[name].data, name)
+        yield from schemas.compare(EVENT, event.data, after[name].data, name)

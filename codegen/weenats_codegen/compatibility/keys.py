@@ -8,20 +8,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from weenats_codegen.compatibility.findings import Finding
-    from weenats_codegen.compatibility.parts import Parts
+    from weenats_codegen.compatibility.messages import MessageSchemas
     from weenats_codegen.ir.contract import Contract
 
 
-def compare_keys(old: Contract, new: Contract, parts: Parts) -> Iterator[Finding]:
+def compare_keys(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
     """Yield what differs between the keys of the aggregates that both versions have.
 
     Args:
         old: The old version.
         new: The new version.
-        parts: Compares their schemas.
+        schemas: Compares their schemas.
     """
     after = {aggregate.name: aggregate for aggregate in new.aggregates}
     for before in old.aggregates:
         aggregate = after.get(before.name)
         if aggregate is not None and (before.key or aggregate.key):
-            yield from parts.compare_keys(before.key, aggregate.key, aggregate.name)
+            yield from schemas.compare_keys(before.key, aggregate.key, aggregate.name)

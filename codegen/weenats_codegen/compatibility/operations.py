@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from weenats_codegen.compatibility.findings import Finding
-from weenats_codegen.compatibility.parts import REPLY, REQUEST, Parts
+from weenats_codegen.compatibility.messages import REPLY, REQUEST, MessageSchemas
 from weenats_codegen.compatibility.places import operation_place, subject
 from weenats_codegen.compatibility.rules import RULES
 
@@ -29,13 +29,13 @@ class _Pair(NamedTuple):
         return Finding(RULES[rule], message, place, old_place, (self.new.label,))
 
 
-def compare_operations(old: Contract, new: Contract, parts: Parts) -> Iterator[Finding]:
+def compare_operations(old: Contract, new: Contract, schemas: MessageSchemas) -> Iterator[Finding]:
     """Yield what differs between the operations of two versions.
 
     Args:
         old: The old version.
         new: The new version.
-        parts: Compares their schemas.
+        schemas: Compares their schemas.
     """
     before = {operation.label: operation for operation in old.operations}
     after = {operation.label: operation for operation in new.operations}
@@ -57,15 +57,15 @@ def compare_operations(old: Contract, new: Contract, parts: Parts) -> Iterator[F
         if subjects[0] != subjects[1]:
             message = f"{label} is called at {subjects[1]} and no more at {subjects[0]}"
             yield pair.finding("operation-moved", message)
-        yield from _messages(pair, parts)
+        yield from _messages(pair, schemas)
         yield from _policies(pair)
         yield from _outcomes(pair)
 
 
-def _messages(pair: _Pair, parts: Parts) -> Iterator[Finding]:
+def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
     old, new, label = pair.old, pair.new, pair.new.label
     if old.payload and new.payload:
-        yield from parts.compare(REQUEST, old.payload, new.payload, label)
+        yield from schemas.compare(REQUEST, old.payload, new.payload, label)
     elif new.payload:
         yield pair.finding("payload-added", f"{label} needs a payload, and had none")
     elif old.payload:
@@ -74,7 +74,7 @@ def _messages(pair: _Pair, parts: Parts) -> Iterator[Finding]:
     if results == ["None", "None"]:
         return
     if "None" not in results:
-        yield from parts.compare(REPLY, results[0], results[1], label)
+        yield from schemas.compare(REPLY, results[0], results[1], label)
     elif results[0] == "None":
         yield pair.finding("result-added", f"{label} has a result, and had none")
     else:

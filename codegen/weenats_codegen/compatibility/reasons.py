@@ -130,9 +130,7 @@ def _relaxed(
     if not reason.path:
         result[reason.definition] = True
         return result
-    holder: JsonValue = result[reason.definition]
-    for step in reason.path[:-1]:
-        holder = _step(holder, step)
+    holder = part_at(result[reason.definition], reason.path[:-1])
     last = reason.path[-1]
     if isinstance(holder, list):
         holder[cast("int", last)] = True
@@ -158,6 +156,18 @@ def _relax(schema: Schema, keyword: str, reason: Reason, refused: JsonValue) -> 
         schema[keyword] = True
     else:
         del schema[keyword]
+
+
+def part_at(schema: JsonValue, path: Steps) -> JsonValue:
+    """Return a part of a schema.
+
+    Args:
+        schema: The schema.
+        path: The way to the part, which exists.
+    """
+    for step in path:
+        schema = _step(schema, step)
+    return schema
 
 
 def place_of(definitions: Mapping[str, JsonValue], name: str, instance: Steps) -> tuple[str, Steps]:

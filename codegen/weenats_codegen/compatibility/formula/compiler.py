@@ -6,13 +6,10 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.compatibility.formula.evaluated import Evaluation
-from weenats_codegen.compatibility.formula.formulas import (
+from weenats_codegen.compatibility.formula.atoms import (
     Above,
     Atom,
     Contains,
-    Formula,
-    Formulas,
     Has,
     HasFormat,
     ItemAt,
@@ -25,9 +22,14 @@ from weenats_codegen.compatibility.formula.formulas import (
     Names,
     OtherMembers,
     Unique,
+)
+from weenats_codegen.compatibility.formula.formulas import (
+    Formula,
+    Formulas,
     items_from,
     member_named,
 )
+from weenats_codegen.compatibility.formula.unevaluated import Unevaluated
 from weenats_codegen.compatibility.formula.values import exact
 from weenats_codegen.ir.bundle import PREFIX
 
@@ -101,7 +103,7 @@ class Compiler:
 
     def _with_unevaluated(self, schema: Schema) -> Formula:
         plain = {key: schema[key] for key in schema if key not in _UNEVALUATED}
-        return self.formulas.all([*self._parts(plain), *Evaluation(self).unevaluated(schema)])
+        return self.formulas.all([*self._parts(plain), *Unevaluated(self).unevaluated(schema)])
 
     def ref(self, ref: str) -> Formula:
         """Return what the target of a reference says.

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.compatibility.formula.formulas import (
+from weenats_codegen.compatibility.formula.atoms import (
     Above,
     Atom,
     Contains,
-    Formula,
     Has,
     HasFormat,
     ItemAt,
     Items,
     ItemsFrom,
-    Kind,
     Length,
     Matches,
     MemberNamed,
@@ -26,6 +24,7 @@ from weenats_codegen.compatibility.formula.formulas import (
     Unique,
     type_of_atom,
 )
+from weenats_codegen.compatibility.formula.formulas import Formula, Kind
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
 from weenats_codegen.compatibility.formula.values import exact, identity, type_of
 

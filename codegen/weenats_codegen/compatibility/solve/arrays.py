@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.compatibility.formula.formulas import (
+from weenats_codegen.compatibility.formula.atoms import (
     Contains,
     ItemAt,
     Items,
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from weenats_codegen.compatibility.formula.formulas import Atom, Formula
+    from weenats_codegen.compatibility.formula.atoms import Atom
+    from weenats_codegen.compatibility.formula.formulas import Formula
     from weenats_codegen.compatibility.solve.solver import Solver
 
 _MAX_ITEMS: Final = 300

@@ -6,14 +6,14 @@ import math
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.compatibility.formula.formulas import Above, Multiple
+from weenats_codegen.compatibility.formula.atoms import Above, Multiple
 from weenats_codegen.compatibility.formula.values import number_of
 from weenats_codegen.compatibility.solve.outcome import NOTHING, Found, Outcome, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
 
-    from weenats_codegen.compatibility.formula.formulas import Atom
+    from weenats_codegen.compatibility.formula.atoms import Atom
 
 _MAX_CANDIDATES: Final = 300
 _FAR: Final = Fraction(1000)

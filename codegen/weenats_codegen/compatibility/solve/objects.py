@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.compatibility.formula.formulas import (
+from weenats_codegen.compatibility.formula.atoms import (
     Has,
     Matches,
     MemberNamed,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
-    from weenats_codegen.compatibility.formula.formulas import Atom, Formula
+    from weenats_codegen.compatibility.formula.atoms import Atom
+    from weenats_codegen.compatibility.formula.formulas import Formula
     from weenats_codegen.compatibility.solve.solver import Solver
 
 _MAX_SLOTS: Final = 128

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Final, cast
 
-from weenats_codegen.compatibility.formula.formulas import (
-    Formula,
+from weenats_codegen.compatibility.formula.atoms import (
     Has,
     ItemAt,
     Items,
-    Kind,
     MemberNamed,
     OtherMembers,
+)
+from weenats_codegen.compatibility.formula.formulas import (
+    Formula,
+    Kind,
     conjunction,
     is_of_type,
     opposite,
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.compatibility.budget import Budget
+    from weenats_codegen.compatibility.formula.atoms import Atom
     from weenats_codegen.compatibility.formula.compiler import Compiler
-    from weenats_codegen.compatibility.formula.formulas import Atom
 
 _MAX_DEPTH: Final = 90
 _CHOICES: Final = frozenset({Kind.ANY, Kind.ONE, Kind.NOT_ONE})

@@ -5,7 +5,11 @@ from __future__ import annotations
 from itertools import chain, islice, product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats_codegen.compatibility.formula.formulas import HasFormat, Length, Matches
+from weenats_codegen.compatibility.formula.atoms import (
+    HasFormat,
+    Length,
+    Matches,
+)
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
 from weenats_codegen.compatibility.regular.automaton import Automaton, Match, match_of
 from weenats_codegen.compatibility.regular.language import Language, texts
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from weenats_codegen.compatibility.budget import Budget
-    from weenats_codegen.compatibility.formula.formulas import Atom
+    from weenats_codegen.compatibility.formula.atoms import Atom
 
 _MAX_CANDIDATES: Final = 200
 _MAX_LENGTH: Final = 20_000

@@ -10,7 +10,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.budget import OutOfStepsError
-from weenats_codegen.compatibility.formula.formulas import Has, OtherMembers, items_from
+from weenats_codegen.compatibility.formula.atoms import Has, OtherMembers
+from weenats_codegen.compatibility.formula.formulas import items_from
 from weenats_codegen.ir.bundle import PREFIX
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class _Case(NamedTuple):
     all_items: bool = False
 
 
-class Evaluation:
+class Unevaluated:
     """Finds out what is evaluated beside `unevaluated...` keywords."""
 
     def __init__(self, compiler: Compiler) -> None:

@@ -21,7 +21,7 @@ _EMPTY: Final = frozenset({
 })  # fmt: skip
 
 
-class Pool:
+class Definitions:
     """Definitions by the names of classes of equal definitions.
 
     Attributes:

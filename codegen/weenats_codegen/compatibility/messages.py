@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from weenats_codegen.compatibility.defaults import changed_defaults
 from weenats_codegen.compatibility.findings import Document, Finding
-from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, place_of
+from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
 from weenats_codegen.compatibility.rules import RULES
-from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.parser.diagnostics import Location, quoted
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details 
 KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
 
 
-class Parts:
+class MessageSchemas:
     """Compares the schemas of two bundles."""
 
     def __init__(self, old: Bundle, new: Bundle) -> None:
@@ -75,8 +75,12 @@ class Parts:
         receiver = direction.receiver
         yield from self._refused(direction, receiver, (old, new), user)
         yield from self._refused(direction, OLD if receiver else NEW, (old, new), user)
-        for location, old_location, message in self._defaults(old, new):
-            yield Finding(RULES["default-changed"], message, location, old_location, (user,))
+        before, after = (each.definitions for each in self._bundles)
+        for found in changed_defaults(before, after, (old, new)):
+            location = self._location(NEW, found.new.definition, found.new.path)
+            old_location = self._location(OLD, found.old.definition, found.old.path)
+            rule = RULES["default-changed"]
+            yield Finding(rule, found.message, location, old_location, (user,))
 
     def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
         """Yield what differs between the keys of an aggregate.
@@ -136,7 +140,7 @@ class Parts:
         """Return where the schema that accepts a document says what it does of the same part."""
         definitions = self._bundles[side].definitions
         name, path = place_of(definitions, name, reason.instance)
-        schema = _part(definitions[name], path)
+        schema = part_at(definitions[name], path)
         if not isinstance(schema, dict):
             return self._location(side, name, path)
         members = schema.get("properties")
@@ -155,7 +159,7 @@ class Parts:
             return f" without the member {names}{where}"
         if reason.names:
             return f" with the member {names}{where}"
-        schema = _part(self._bundles[side].definitions[reason.definition], reason.path)
+        schema = part_at(self._bundles[side].definitions[reason.definition], reason.path)
         if isinstance(schema, dict | list) and len(json.dumps(schema)) > 60:  # noqa: PLR2004 - too long for a line
             return f"{where}: {reason.keyword} does not allow it"
         return f"{where}: {reason.keyword} is {quoted(schema)}"
@@ -166,7 +170,7 @@ class Parts:
     def _was_deprecated(self, names: tuple[str, str], side: Side, reason: Reason) -> bool:
         """Return whether what is refused is a member that was deprecated, and is gone."""
         if side is OLD and reason.names:  # the old version requires what the new one does not send
-            holder = _part(self._bundles[OLD].definitions[reason.definition], reason.path[:-1])
+            holder = part_at(self._bundles[OLD].definitions[reason.definition], reason.path[:-1])
             return _are_deprecated(holder, reason.names)
         if reason.names:
             return _are_deprecated(self._holder(OLD, names[OLD], reason.instance), reason.names)
@@ -178,36 +182,7 @@ class Parts:
         """Return the schema of a part of documents."""
         definitions = self._bundles[side].definitions
         found, path = place_of(definitions, name, instance)
-        return _part(definitions[found], path)
-
-    def _defaults(self, old: str, new: str) -> Iterator[tuple[Location, Location, str]]:
-        """Yield the members whose defaults differ."""
-        seen: set[tuple[int, int]] = set()
-        definitions = (self._bundles[OLD].definitions, self._bundles[NEW].definitions)
-        pending: list[tuple[_Part, _Part]] = [
-            ((old, (), definitions[OLD][old]), (new, (), definitions[NEW][new]))
-        ]
-        while pending:
-            pair = pending.pop()
-            parts = [_resolved(definitions[side], pair[side]) for side in (OLD, NEW)]
-            (_, _, first), (_, _, second) = parts
-            if not (isinstance(first, dict) and isinstance(second, dict)):
-                continue
-            if (id(first), id(second)) in seen:
-                continue
-            seen.add((id(first), id(second)))
-            yield from self._default(pair)
-            pending += [
-                (_at(parts[OLD], inner), _at(parts[NEW], inner)) for inner in _common(first, second)
-            ]
-
-    def _default(self, pair: tuple[_Part, _Part]) -> Iterator[tuple[Location, Location, str]]:
-        (old, old_path, first), (new, new_path, second) = pair
-        before, after = (_default_of(cast("Schema", each)) for each in (first, second))
-        if before != after:
-            message = f"the default was {before} and is {after}"
-            places = (self._location(NEW, new, new_path), self._location(OLD, old, old_path))
-            yield (*places, message)
+        return part_at(definitions[found], path)
 
 
 def _with_any_key(bundle: Bundle) -> Bundle:
@@ -218,12 +193,6 @@ def _with_any_key(bundle: Bundle) -> Bundle:
         definitions={**bundle.definitions, _ANY_KEY: {"type": "string", "minLength": 1}},
         locations={**bundle.locations, _ANY_KEY: Location(file, "/aggregates")},
     )
-
-
-def _part(schema: JsonValue, path: Steps) -> JsonValue:
-    for step in path:
-        schema = cast("dict[str | int, JsonValue]", schema)[step]
-    return schema
 
 
 def _declares(holder: JsonValue, names: Steps) -> bool:
@@ -240,36 +209,3 @@ def _are_deprecated(holder: JsonValue, names: Steps) -> bool:
         isinstance(member := members[str(name)], dict) and member.get("deprecated") is True
         for name in names
     )
-
-
-_Part = tuple[str, Steps, "JsonValue"]
-
-
-def _default_of(schema: Schema) -> str:
-    return quoted(schema["default"]) if "default" in schema else "none"
-
-
-def _resolved(definitions: dict[str, JsonValue], part: _Part) -> _Part:
-    name, path, schema = part
-    passed: set[str] = set()
-    while isinstance(schema, dict) and schema.keys() <= {"$ref", "description", "default"}:
-        ref = str(schema.get("$ref", "")).removeprefix(PREFIX)
-        if ref in passed or ref not in definitions:
-            break
-        passed.add(ref)
-        name, path, schema = ref, (), definitions[ref]
-    return name, path, schema
-
-
-def _common(first: Schema, second: Schema) -> Iterator[Steps]:
-    """Yield the ways to the members and items that two schemas both declare."""
-    members, others = first.get("properties"), second.get("properties")
-    if isinstance(members, dict) and isinstance(others, dict):
-        yield from (("properties", name) for name in members if name in others)
-    if isinstance(first.get("items"), dict) and isinstance(second.get("items"), dict):
-        yield ("items",)
-
-
-def _at(part: _Part, inner: Steps) -> _Part:
-    name, path, schema = part
-    return name, (*path, *inner), _part(schema, inner)
