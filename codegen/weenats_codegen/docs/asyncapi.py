@@ -89,7 +89,7 @@ class _Document:
             "description": "The reply subject of the request.",
             "messages": {name: {"$ref": _message(f"{label}.{name}")} for name in names},
         }
-        entry: _DOCUMENT = {
+        self._operations[label] = {
             "action": "receive",
             "channel": {"$ref": _channel(label)},
             "summary": operation.description.split("\n", 1)[0],
@@ -108,22 +108,33 @@ class _Document:
                 for error in operation.errors
             ],
             "x-emits": [event.name for event in operation.emits],
+            **_policies(operation),
         }
-        if operation.timeout is not None:
-            entry["x-timeout"] = operation.timeout
-        if operation.rate_limit is not None:
-            limit = operation.rate_limit
-            entry["x-rate-limit"] = {"maxRequestsPerSecond": limit.max_requests_per_second}
-            if limit.burst is not None:
-                entry["x-rate-limit"]["burst"] = limit.burst
-        if _needs_token(operation):
-            entry["security"] = [{"$ref": "#/components/securitySchemes/jwt"}]
-            if operation.auth is not None and operation.auth.scopes:
-                entry["x-scopes"] = list(operation.auth.scopes)
-        self._operations[label] = entry
 
     def _add_event(self, event: Event) -> None:
         label = f"events.{event.name}"
+        summary = event.description.split("\n", 1)[0]
+        self._messages[label] = {
+            "name": event.name,
+            "title": event.name,
+            "summary": summary,
+            **self._event_payload(event),
+        }
+        self._channels[label] = {
+            "address": self._facts.subject(event),
+            "messages": {"event": {"$ref": _message(label)}},
+        }
+        self._operations[label] = {
+            "action": "send",
+            "channel": {"$ref": _channel(label)},
+            "summary": summary,
+            "description": event.description,
+            "messages": [{"$ref": f"{_channel(label)}/messages/event"}],
+            "tags": _tags("event", event),
+        }
+
+    def _event_payload(self, event: Event) -> _DOCUMENT:
+        """Return the schema and the examples of the messages of an event."""
         properties: _DOCUMENT = {
             "id": {"type": "string", "description": "A ULID, the same if it comes several times."},
             "type": {"const": event.name},
@@ -143,25 +154,8 @@ class _Document:
             key = self._facts.key(event.aggregate)
             example["aggregate"] = {"type": event.aggregate.name, "key": key}
         values = self._facts.sampler.definition(event.data)
-        self._messages[label] = {
-            "name": event.name,
-            "title": event.name,
-            "summary": event.description.split("\n", 1)[0],
-            "payload": payload,
-            "examples": [{"payload": {**example, "data": value}} for value in values],
-        }
-        self._channels[label] = {
-            "address": self._facts.subject(event),
-            "messages": {"event": {"$ref": _message(label)}},
-        }
-        self._operations[label] = {
-            "action": "send",
-            "channel": {"$ref": _channel(label)},
-            "summary": event.description.split("\n", 1)[0],
-            "description": event.description,
-            "messages": [{"$ref": f"{_channel(label)}/messages/event"}],
-            "tags": _tags("event", event),
-        }
+        examples = [{"payload": {**example, "data": value}} for value in values]
+        return {"payload": payload, "examples": examples}
 
     def _identity(self, kind: str, key: str) -> _DOCUMENT:
         own = {"$ref": f"{_SCHEMAS}{key}"} if key else {"type": "string", "maxLength": 256}
@@ -334,6 +328,23 @@ def _translated(part: Schema) -> Schema:
 def _envelope(properties: _DOCUMENT, required: list[str]) -> _DOCUMENT:
     found: _DOCUMENT = {"type": "object", "properties": properties}
     return {**found, "required": required} if required else found
+
+
+def _policies(operation: Operation) -> _DOCUMENT:
+    """Return the members of an operation about its timeout, its limits, and its callers."""
+    found: _DOCUMENT = {}
+    if operation.timeout is not None:
+        found["x-timeout"] = operation.timeout
+    if operation.rate_limit is not None:
+        limit = operation.rate_limit
+        found["x-rate-limit"] = {"maxRequestsPerSecond": limit.max_requests_per_second}
+        if limit.burst is not None:
+            found["x-rate-limit"]["burst"] = limit.burst
+    if _needs_token(operation):
+        found["security"] = [{"$ref": "#/components/securitySchemes/jwt"}]
+        if operation.auth is not None and operation.auth.scopes:
+            found["x-scopes"] = list(operation.auth.scopes)
+    return found
 
 
 def _tags(kind: str, member: Operation | Event) -> list[_DOCUMENT]:
