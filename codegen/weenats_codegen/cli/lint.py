@@ -26,7 +26,8 @@ def lint(schemas: Sequence[Path], fail_on: "Level", *, as_json: bool) -> None:
         CliError: There is a finding of the level `fail_on`, or of a higher one.
     """
     reports = [report(folder) for folder in find_contracts(schemas)]
-    findings = [finding for each in reports for finding in each.findings]
+    # A schema of a library is a finding of each contract that uses it.
+    findings = list(dict.fromkeys(finding for each in reports for finding in each.findings))
     counts = {level: sum(each.rule.level == level for each in findings) for level in _COLORS}
     ignored = sum(each.ignored for each in reports)
     result = {

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from posixpath import normpath
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -54,7 +55,7 @@ class Ignore(NamedTuple):
         place = finding.diagnostic.location
         return (
             self.rule == finding.rule.id
-            and self.file in {"", place.file}
+            and self.file in {"", normpath(place.file)}
             and f"{place.pointer}/".startswith(f"{self.pointer}/")
         )
 
@@ -93,7 +94,7 @@ def _ignore(root: str, node: Node) -> Ignore:
     rule, at = (str(node.mapping.get(key, "")) for key in ("rule", "at"))
     path, _, pointer = at.partition("#")
     folder = PurePosixPath(root).parent
-    file = (folder / path).as_posix() if path else root if at else ""
+    file = normpath(folder / path if path else root) if at else ""
     return Ignore(node, rule, file, unquote(pointer).removesuffix("/"))
 
 

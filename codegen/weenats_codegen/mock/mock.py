@@ -195,7 +195,10 @@ class Mock:
             return None
         if name.startswith("Entity[") and operation.aggregate is not None:
             name = operation.aggregate.state
-        return self._value(name)
+        value = self._value(name)
+        if operation.item and isinstance(value, dict):  # a mock has one page
+            return {key: part for key, part in value.items() if key != "nextCursor"}
+        return value
 
     def _value(self, name: str) -> JsonValue:
         values = self._sampler.definition(name)

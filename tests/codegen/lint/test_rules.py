@@ -379,6 +379,31 @@ def test_recursive_schema(tmp_path: Path) -> None:
     assert found(folder) == [("unbounded-string", "/$defs/tree/properties/name")]
 
 
+def test_page_of_a_list_query(tmp_path: Path) -> None:
+    """What `page` makes of a query is not the author's to change; the item is."""
+    queries = {"list": {"description": "List.", "page": True, "result": {"$ref": "#/$defs/thing"}}}
+    thing = {"type": "object", "additionalProperties": False}
+    folder = write(tmp_path, contract(queries=queries, **{"$defs": {"thing": thing}}))
+    assert found(folder) == [("closed-reply", "/$defs/thing/additionalProperties")]
+
+
+def test_library_of_two_contracts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong with a library is shown once, and accepted by each contract for itself."""
+    (tmp_path / "units").mkdir()
+    (tmp_path / "units/name.json").write_text('{"type": "string"}')
+    commands = command({"$ref": "../units/name.json"})
+    for name in ("one", "two"):
+        folder = write(tmp_path / name, contract(commands=commands))
+        text = (folder / "service.yaml").read_text().replace("service: things", f"service: {name}")
+        (folder / "service.yaml").write_text(text)
+    assert main(["lint", str(tmp_path)]) == 1
+    [line] = capsys.readouterr().out.splitlines()
+    assert "units/name.json" in line
+    ignore = {"rule": "unbounded-string", "at": "../units/name.json#", "reason": "Short."}
+    folder = write(tmp_path / "one", contract(commands=commands, lint={"ignore": [ignore]}))
+    assert found(folder) == []
+
+
 def test_generate_shares_the_errors(tmp_path: Path) -> None:
     """What `generate` refuses are the findings of the level error."""
     folder = write(tmp_path, RULES["undeclared-name"].wrong)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -230,6 +231,20 @@ async def test_events_of_others(odd: Path, mock_service: MockService, nats_url: 
         ):
             await getattr(client, mock._operation("open").method)("b-1", 1)
         assert sorted(received, key=str) == [1, True]
+
+
+async def test_keys_and_pages(mock_service: MockService, nats_url: str) -> None:
+    """Keys have the types of their schemas, and a list query has one page."""
+    async with mock_service(GOLDEN / "pages/contract") as mock:
+        package = mock._package
+        async with getattr(package, mock.contract.client).connect(nats_url) as ledgers:
+            ledger = await ledgers.get_ledger(UUID(int=7))
+            assert ledger.id.key == str(UUID(int=7))
+            pages = ledgers.iterate_list_entries(
+                UUID(int=7), package.ListEntriesParameters(), max_items=100
+            )
+            assert len([entry async for entry in pages]) == 1
+        assert [call.key for call in mock.calls] == [str(UUID(int=7))] * 2
 
 
 def test_results_that_cannot_be_made(odd: Path) -> None:

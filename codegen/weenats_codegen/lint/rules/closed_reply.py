@@ -5,6 +5,8 @@ from typing import Final
 
 from weenats_codegen.lint.rule import Rule, Subject
 from weenats_codegen.parser.diagnostics import Diagnostic
+from weenats_codegen.parser.pages import is_paged
+from weenats_codegen.parser.walk import entries
 
 _CLOSING: Final = ("additionalProperties", "unevaluatedProperties")
 _ROLES: Final = {"reply": "a reply", "event": "an event", "details": "an error"}
@@ -12,7 +14,14 @@ _ROLES: Final = {"reply": "a reply", "event": "an event", "details": "an error"}
 
 def _check(subject: Subject) -> Iterator[Diagnostic]:
     found: dict[object, Diagnostic] = {}
+    pages = {
+        entry.node.location.child("result")
+        for entry in entries(subject.root, "queries")
+        if is_paged(entry.node)
+    }  # their results are closed by the format of contracts
     for part in subject.parts:
+        if part.location in pages:
+            continue
         for keyword in _CLOSING:
             if part.role in _ROLES and part.schema.get(keyword) is False and part.is_alternative:
                 place = part.location.child(keyword)
