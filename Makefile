@@ -120,7 +120,8 @@ exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random 
 
 compatibility: $(STAMP)  ## check verdicts on 2,000 random pairs of schemas, 10,000 documents each (COUNT=, DOCUMENTS=, SEED=)
 	COUNT=$(or $(COUNT),2000) DOCUMENTS=$(or $(DOCUMENTS),10000) SEED=$(SEED) \
-		$(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/compatibility/test_random_pairs.py
+		$(BIN)/python -m pytest -q $(PARALLEL) -o faulthandler_timeout=3600 -rP $(THOROUGH) --timeout=3600 \
+		tests/codegen/compatibility/test_random_pairs.py
 
 mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
 	@$(BIN)/python tests/mutation $(MODULE)
