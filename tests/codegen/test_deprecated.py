@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,3 +112,16 @@ def test_documentation_shows_it(mock: Mock) -> None:
     operations = asyncapi(mock.contract)["operations"]
     marked = [name for name, each in operations.items() if {"name": "deprecated"} in each["tags"]]
     assert marked == ["send", "list-parcels", "count", "events.sent", "events.closed"]
+
+
+def test_operation_named_as_the_decorator(tmp_path: Path) -> None:
+    """An operation with the name of the decorator does not hide it from those after it."""
+    queries = {
+        name: {"description": "Ask.", "deprecated": True, "result": {"type": "integer"}}
+        for name in ("deprecated", "other")
+    }
+    contract = {"service": "odd", "version": "1.0.0", "description": "Is odd."}
+    (tmp_path / "service.json").write_text(json.dumps({**contract, "queries": queries}))
+    package: Any = Mock(tmp_path)._package
+    assert package.OddClient.other.__deprecated__ == "other is deprecated: Ask."
+    assert package.OddSyncClient.deprecated_.__deprecated__ == "deprecated is deprecated: Ask."
