@@ -52,7 +52,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contracts = read_contracts([REPOSITORY / "schemas/receipts"])
     (folder / "sample.html").write_text(page(contracts), encoding="utf-8")
     several = [*contracts, *read_contracts([GOLDEN / name / "contract" for name in (
-        "full", "hostile-text", "events-only", "any-schema", "limits")])]  # fmt: skip
+        "full", "hostile-text", "events-only", "any-schema", "limits", "deprecated")])]  # fmt: skip
     (folder / "several.html").write_text(page(several), encoding="utf-8")
     return folder
 
