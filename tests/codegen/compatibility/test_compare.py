@@ -561,6 +561,20 @@ def test_services_are_matched_by_name(tmp_path: Path) -> None:
     assert [each.rule.id for each in added.findings] == ["service-added"]
 
 
+def test_version_beside_another(tmp_path: Path) -> None:
+    """A next version with a name of its own breaks nobody while the one before it stays."""
+    found = []
+    for name, version in (("shop", "1.2.0"), ("shop-v2", "2.0.0")):
+        (tmp_path / name).mkdir()
+        contract = {**_CONTRACT, "service": name, "version": version}
+        (tmp_path / name / "service.json").write_text(json.dumps(contract))
+        found.append(read(tmp_path / name))
+    same, added = compare_all(found[:1], found)
+    assert (same.service, same.findings) == ("shop", ())
+    assert [each.rule.id for each in added.findings] == ["service-added"]
+    assert added.is_compatible
+
+
 @pytest.mark.parametrize(
     ("old", "new", "is_enough"),
     [
