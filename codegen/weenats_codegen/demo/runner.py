@@ -51,7 +51,9 @@ def _generate_sample(folder: Path, recorder: Recorder) -> None:
     generate([folder / "schemas"], folder / "generated")
     elapsed = perf_counter() - start
     recorder.files(sorted(path.relative_to(folder).as_posix() for path in package.iterdir()))
-    recorder.note(f"you edit handlers.py and app.py; generating took {elapsed:.1f} s")
+    recorder.note(
+        f"handlers.py, app.py and test_handlers.py are yours; generating took {elapsed:.1f} s"
+    )
 
 
 @contextmanager
