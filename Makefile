@@ -18,7 +18,7 @@ LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 # Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
 PROCESSES ?= 3
-FAST := not timing and not container and not wheel
+FAST := not timing and not container and not wheel and not servers
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
@@ -116,7 +116,7 @@ fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
 
 exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
-	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q -s $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
+	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
 
 compatibility: $(STAMP)  ## check verdicts on 2,000 random pairs of schemas, 10,000 documents each (COUNT=, DOCUMENTS=, SEED=)
 	COUNT=$(or $(COUNT),2000) DOCUMENTS=$(or $(DOCUMENTS),10000) SEED=$(SEED) \

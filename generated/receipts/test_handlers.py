@@ -1,4 +1,4 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 6864e5ed8f5f8372
+# A stub: `weenats generate` replaces it until you change it. Checksum: fe296e2dcf8b1650
 """A contract test of the handlers of receipts: add examples that matter to you.
 
 Each example is what a client sends. The handlers must answer with what the contract allows: a
@@ -24,7 +24,11 @@ from .operations import (
     [
         testing.Example(ADD_ITEM, key="r-1", payload={"name": "name", "price": 1, "quantity": 1}),
         testing.Example(REMOVE_ITEM, key="r-1", payload={"name": "name"}),
-        testing.Example(FINALIZE, key="r-1", payload={}),
+        testing.Example(
+            FINALIZE,
+            key="r-1",
+            payload={"customer": {"id": "4f9c1e0a-7b1d-4a55-9d0e-2f1c8b6a3e57", "name": "name"}},
+        ),
         testing.Example(VOID_RECEIPT, key="r-1", payload={"reason": "reason"}),
         testing.Example(GET_RECEIPT, key="r-1"),
         testing.Example(SUMMARY),

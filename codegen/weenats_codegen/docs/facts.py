@@ -101,7 +101,7 @@ class Facts:
         """Return a program that calls an operation with the generated client."""
         contract, arguments = self.contract, [*self._arguments(operation)]
         standard = sorted({each.standard for each in arguments if each.standard})
-        models = sorted([contract.client, *(each.model for each in arguments if each.model)])
+        models = sorted([contract.client, *{model for each in arguments for model in each.models}])
         imports = [*standard, *([""] if standard else [])]
         imports.append(f"from {contract.package} import {', '.join(models)}")
         call = f"await client.{operation.method}({', '.join(each.source for each in arguments)})"

@@ -35,7 +35,10 @@ def usage(contract: Contract, package: str) -> str:
             sources = ", ".join(each.source for each in arguments)
             call = f"await client.{operation.method}({sources})"
             call = call if operation.result == "None" else f"print({call})"
-            names = [contract.client, *(each.model for each in arguments if each.model)]
+            names = [
+                contract.client,
+                *sorted({model for each in arguments for model in each.models}),
+            ]
             standard = "".join(f"{each.standard}\n" for each in arguments if each.standard)
             imports = f"{standard}\nfrom {package} import {', '.join(names)}\n"
             return _program(imports, f"async with {connected}:\n        {call}")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from weenats_codegen.ir.shapes.grammar import ref_name
 from weenats_codegen.naming import field_name
 from weenats_codegen.samples.sampler import Sampler
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pydantic import JsonValue
 
     from weenats_codegen.ir.contract import Aggregate, Contract
@@ -31,12 +30,12 @@ class Expression(NamedTuple):
 
     Attributes:
         source: Its source.
-        model: The model of the generated package that it uses; "" if it uses none.
+        models: The models of the generated package that it uses.
         standard: The import from the standard library that it needs; "" if it needs none.
     """
 
     source: str
-    model: str = ""
+    models: tuple[str, ...] = ()
     standard: str = ""
 
 
@@ -51,6 +50,7 @@ class Expressions:
             sampler: Has the values; by default a new one.
         """
         self._shapes: Final = contract.shapes
+        self._models: Final = frozenset(contract.models)
         self._sampler: Final = sampler or Sampler(contract.bundle)
 
     def payload(self, name: str) -> Expression | None:
@@ -67,7 +67,8 @@ class Expressions:
             return None
         if not self._shapes.is_class(name):
             return self._plain(name, values[0])
-        return Expression(_constructed(name, self._shapes.definitions[name], values[0]), name)
+        made = self._constructed(name, values[0])
+        return made or Expression(f"{name}.model_validate_json({json.dumps(values[0])!r})", (name,))
 
     def key(self, aggregate: Aggregate) -> Expression | None:
         """Return the expression of a key of an aggregate.
@@ -90,22 +91,29 @@ class Expressions:
         imported = f"from {module} import {function.partition('.')[0]}"
         return Expression(f"{function}({value!r})", standard=imported)
 
+    def _constructed(self, name: str, value: JsonValue) -> Expression | None:
+        """Return the call of a class that makes a value, None if a member is not that simple."""
+        members = self._shapes.definitions[name].get("properties", {})
+        if not isinstance(value, dict) or not value.keys() <= members.keys():
+            return None
+        found = {key: self._argument(members[key], part) for key, part in value.items()}
+        arguments = {field_name(key): each for key, each in found.items() if each is not None}
+        if len(arguments) < len(found):
+            return None
+        models = [model for each in arguments.values() for model in each.models]
+        source = ", ".join(f"{key}={each.source}" for key, each in arguments.items())
+        return Expression(f"{name}({source})", (name, *models))
+
+    def _argument(self, shape: Schema, value: JsonValue) -> Expression | None:
+        name = ref_name(shape)
+        if not name or not self._shapes.is_class(name):
+            return _literal(self._shapes.definitions[name] if name else shape, value)
+        return self._constructed(name, value) if name in self._models else None
+
     def _plain(self, name: str, value: JsonValue) -> Expression | None:
-        is_plain = isinstance(value, _PLAIN) and _is_plain(self._shapes.definitions[name])
-        return Expression(repr(value)) if is_plain else None
+        return _literal(self._shapes.definitions[name], value)
 
 
-def _constructed(name: str, shape: Mapping[str, Schema], value: JsonValue) -> str:
-    """Return the source that makes a model."""
-    members = shape.get("properties", {})
-    if isinstance(value, dict) and all(
-        isinstance(part, _PLAIN) and key in members and _is_plain(members[key])
-        for key, part in value.items()
-    ):
-        arguments = (f"{field_name(key)}={part!r}" for key, part in value.items())
-        return f"{name}({', '.join(arguments)})"
-    return f"{name}.model_validate_json({json.dumps(value)!r})"
-
-
-def _is_plain(shape: object) -> bool:
-    return isinstance(shape, dict) and shape.keys() <= _PLAIN_KEYWORDS
+def _literal(shape: Schema, value: JsonValue) -> Expression | None:
+    is_plain = isinstance(value, _PLAIN) and shape.keys() <= _PLAIN_KEYWORDS
+    return Expression(repr(value)) if is_plain else None

@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 
-from testkit.paths import GOLDEN, REPOSITORY
+from testkit.paths import GOLDEN, SCHEMAS
 from weenats_codegen.cli.main import main
 from weenats_codegen.parser.diagnostics import Location
 from weenats_codegen.parser.lines import line_of
-
-SAMPLE = REPOSITORY / "schemas" / "receipts"
 
 
 @pytest.fixture
@@ -25,7 +23,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
-    copytree(SAMPLE, tmp_path / "schemas" / "receipts")
+    for name in ("receipts", "shop"):
+        copytree(SCHEMAS / name, tmp_path / "schemas" / name)
     git("init", "-q")
     commit("the sample")
     git("tag", "v1")
@@ -145,12 +144,12 @@ def test_github(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_against_revision(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`check --against REV` compares with the same folders there; new contracts break nobody."""
     assert main(["check", "--against", "v1"]) == 0
-    copytree(project / "schemas" / "receipts", project / "more" / "bills")
-    service = project / "more" / "bills" / "service.yaml"
+    copytree(project / "schemas" / "receipts", project / "schemas" / "bills")
+    service = project / "schemas" / "bills" / "service.yaml"
     service.write_text(service.read_text().replace("service: receipts", "service: bills"))
     breaking(project)
     capsys.readouterr()
-    assert main(["check", "schemas", "more", "--against", "HEAD", "--json"]) == 1
+    assert main(["check", "--against", "HEAD", "--json"]) == 1
     document = result(capsys)
     assert [each["service"] for each in document["contracts"]] == ["bills", "receipts"]
     assert document["contracts"][0]["findings"][0]["rule"] == "service-added"
@@ -230,7 +229,8 @@ def test_contract_outside_of_the_repository(
 ) -> None:
     """A folder outside of the repository has no revisions."""
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    copytree(SAMPLE, elsewhere / "receipts")
+    for name in ("receipts", "shop"):
+        copytree(SCHEMAS / name, elsewhere / name)
     assert main(["check", str(elsewhere), "--against", "v1"]) == 2
     assert "is not in the git repository" in capsys.readouterr().err
 

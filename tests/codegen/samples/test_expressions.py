@@ -52,7 +52,7 @@ def test_payload(payload: Any, source: str | None, tmp_path: Path) -> None:
     made = contract(tmp_path, None, payload)
     found = Expressions(made).payload(made.commands[0].payload)
     assert (None if found is None else found.source) == source
-    assert found is None or found.model == ("Fill" if source and "Fill" in source else "")
+    assert found is None or found.models == (("Fill",) if source and "Fill" in source else ())
 
 
 @pytest.mark.parametrize(
