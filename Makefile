@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz exactness mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -117,6 +117,11 @@ fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 
 exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
 	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
+
+compatibility: $(STAMP)  ## check verdicts on 2,000 random pairs of schemas, 10,000 documents each (COUNT=, DOCUMENTS=, SEED=)
+	COUNT=$(or $(COUNT),2000) DOCUMENTS=$(or $(DOCUMENTS),10000) SEED=$(SEED) \
+		$(BIN)/python -m pytest -q $(PARALLEL) -o faulthandler_timeout=3600 -rP $(THOROUGH) --timeout=3600 \
+		tests/codegen/compatibility/test_random_pairs.py
 
 mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
 	@$(BIN)/python tests/mutation $(MODULE)

@@ -36,7 +36,7 @@ _OTHERS: Final = frozenset({"generated", "tests", "sitecustomize", "usercustomiz
 _TEMPLATES: Final = Path(__file__).parent / "render" / "templates"
 _IMPORT: Final = re.compile(r"^(?:from \S+ )?import ([\w, ]+)$", re.MULTILINE)
 _CONSTANT: Final = re.compile(r"^([A-Z]+): Final\b", re.MULTILINE)
-_DECORATOR: Final = re.compile(r"^ *@(\w+)$", re.MULTILINE)
+_DECORATOR: Final = re.compile(r"^ *@(\w+)(?:\(.*)?$", re.MULTILINE)
 
 
 @cache

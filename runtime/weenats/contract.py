@@ -153,6 +153,7 @@ class _Descriptor:
     contract: ServiceContract
     aggregate: Aggregate[Any] | None = None
     description: str
+    deprecated: bool = False
     subject: str = field(init=False)
     label: str = field(init=False)
 
@@ -175,6 +176,7 @@ class Event(_Descriptor, Generic[DataT]):
         aggregate: what the event is about. None: the service itself; the event has no key.
         data: type of the data: a model class, or a Schema.
         description: description in the contract.
+        deprecated: whether to stop using it, since a later version will not have it.
         subject: subject to which the event is published.
         label: the name.
     """
@@ -218,6 +220,7 @@ class Command(_Operation[PayloadT, ResultT]):
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
         description: description in the contract.
+        deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.
         label: the name.
     """
@@ -244,6 +247,7 @@ class Query(_Operation[PayloadT, ResultT]):
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
         description: description in the contract.
+        deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.
         label: the name, unique in the contract: that of a standard query `get` has its aggregate,
             as in `receipt.get`.

@@ -274,7 +274,7 @@ def test_example_has_nested_models(
     program = _example(tmp_path / "client")
     assert "import Address, Place, Send, ThingsClient\n" in program
     made = re.sub(r"\s+", "", program).replace(",)", ")")
-    assert 'Send(to=Address(place=Place(city="example")),from_=Place(city="example")' in made
+    assert 'Send(to=Address(place=Place(city="city")),from_=Place(city="city")' in made
 
 
 def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:

@@ -71,22 +71,22 @@ class Shell:
             "COLUMNS": "120",
         }
 
-    def run(self, command: str, output: str) -> None:
+    def run(self, line: str, output: str) -> None:
         """Run a command, and compare what it prints with what the document shows."""
-        words = shlex.split(command, comments=True)
+        words = shlex.split(line, comments=True)
         while re.fullmatch(r"\w+=.*", words[0]):
             words.pop(0)
         match words:
             case [program, *_] if program in NOT_RUN:
                 pass
             case ["pip", *_]:
-                check_package(command)
+                check_package(line)
             case ["make", *targets]:
                 self._call(["make", "--dry-run", *targets], REPOSITORY)
             case ["export", variable] if variable.startswith("NATS_URL="):
                 pass  # `served` has set it to the port of this run
-            case ["weenats", "run", *arguments]:
-                served_at = served(self._start("run", *arguments))
+            case ["weenats", "run" | "mock" as command, *arguments]:
+                served_at = served(self._start(command, *arguments))
                 self._environment["NATS_URL"] = self._stack.enter_context(served_at)
             case ["weenats", *arguments]:
                 printed = self._weenats(*arguments)
@@ -95,7 +95,7 @@ class Shell:
                 if arguments[0] == "generate":
                     self._fill_in_handlers()
             case _:
-                pytest.fail(f"no test runs {command}")
+                pytest.fail(f"no test runs {line}")
 
     def _fill_in_handlers(self) -> None:
         """Do what the reader does next: write the handlers."""

@@ -73,8 +73,8 @@ EXPORTS = {
     "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
     "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
-        ClusterServer MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError
-        serving
+        ClusterServer Example MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError
+        check_example serving
     """,
     "weenats.transport": """
         Accepts ConnectionOptions Delivery NatsTransport OnDelivery Subscription Transport

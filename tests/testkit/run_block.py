@@ -43,6 +43,7 @@ def run_block(document: Document, block: Block, folder: Path) -> str:
         What it printed if it failed, its traceback included; "" when it succeeded.
     """
     log = folder / "output.txt"
+    (folder / "schemas").symlink_to(REPOSITORY / "schemas")
     with forked(_run, document, block, cwd=folder, stdout=log) as process:
         process.join(_LIMIT)
         if process.exitcode == 0:

@@ -111,6 +111,10 @@ Package = Annotated[
         help="With --client-only: the name of the project; default SERVICE-client.",
     ),
 ]
+Format = Annotated[
+    Literal["text", "json", "sarif", "github"],
+    typer.Option("--format", help="For people, programs, SARIF viewers, or GitHub Actions."),
+]
 Servers = Annotated[
     str,
     typer.Option(envvar="NATS_URL", metavar="URL", help="The NATS servers, separated by commas."),
@@ -165,15 +169,29 @@ def generate(
 
 
 @app.command(epilog=_example("weenats check schemas --out generated"))
-def check(
+def check(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Out = Path("generated"),
     package: Package = None,
     *,
     client_only: ClientOnly = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GIT_REV|FOLDER",
+            help="Compare the contracts with what they were there, instead of generated files.",
+        ),
+    ] = None,
+    output: Format = "text",
     json: Json = False,
 ) -> None:
-    """Fail, with a diff, if generated files are not up to date."""
+    """Fail if generated files are not up to date or, with --against, if a contract breaks users."""
+    if against is not None:
+        from weenats_codegen.cli import diff
+
+        raise typer.Exit(diff.check_against(schemas, against, "json" if json else output))
+    if output != "text":
+        raise typer.BadParameter("--format needs --against")
     from weenats_codegen.cli import check
 
     contract = _client_contract(schemas, package, client_only=client_only)
@@ -181,6 +199,78 @@ def check(
         check.check(schemas, out, as_json=json)
     else:
         check.check_client_project(contract, out, package or "", as_json=json)
+
+
+@app.command(epilog=_example("weenats diff main:schemas/receipts schemas/receipts"))
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="OLD", help="The old version: a folder, a service.yaml, or a git REV:PATH."
+        ),
+    ],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The new version, likewise.")],
+    *,
+    output: Format = "text",
+    json: Json = False,
+) -> None:
+    """Report whom the change of a contract breaks, with documents that prove it.
+
+    Exit codes: 0 compatible, 1 breaking, 2 wrong usage.
+    """
+    from weenats_codegen.cli import diff
+
+    raise typer.Exit(diff.diff(old, new, "json" if json else output))
+
+
+@app.command(epilog=_example("weenats lint schemas/receipts"))
+def lint(
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    *,
+    fail_on: Annotated[
+        Literal["error", "warning"],
+        typer.Option(help="The lowest level of findings that make the command fail."),
+    ] = "warning",
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules instead.")] = False,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="RULE", help="Show why a rule exists, and what is right, instead."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find errors in contracts, and what will hurt later."""
+    from weenats_codegen.cli import lint
+
+    if explain is not None:
+        lint.explain(explain, as_json=json)
+    elif rules:
+        lint.list_rules(as_json=json)
+    else:
+        lint.lint(schemas, fail_on, as_json=json)
+
+
+@app.command(epilog=_example("weenats docs schemas --out site"))
+def docs(
+    schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
+    ] = Path("site"),
+    *,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve the page instead, and reload it on changes.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="The port of --serve; 0 is any.")
+    ] = 8000,
+    json: Json = False,
+) -> None:
+    """Write one HTML page of contracts, and an AsyncAPI document of each."""
+    from weenats_codegen.cli import docs
+
+    if serve:
+        docs.serve(schemas, port, as_json=json)
+    else:
+        docs.docs(schemas, out, as_json=json)
 
 
 class _RunCommand(TyperCommand):
@@ -244,6 +334,37 @@ def run(  # noqa: PLR0913 - the options of the command
     project = reloading.Project.of(target, schemas, out)
     code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
     raise typer.Exit(code)
+
+
+@app.command(epilog=_example("weenats mock schemas/receipts --embedded"))
+def mock(  # noqa: PLR0913 - the options of a user
+    context: typer.Context,
+    contract: Annotated[Path, typer.Argument(metavar="CONTRACT", help="The contract's folder.")],
+    servers: Servers = _LOCAL,
+    *,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Start a nats-server for the mock.")
+    ] = False,
+    latency: Annotated[
+        float, typer.Option(min=0, max=86400, metavar="SECONDS", help="Seconds before each answer.")
+    ] = 0.0,
+    error: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OPERATION=ERROR", help="Answer an operation with a declared error; repeatable."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Serve a contract from its examples, before the service exists."""
+    from weenats_codegen.cli import mock
+
+    source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
+    if embedded and source is not None and source.name == "COMMANDLINE":
+        raise typer.BadParameter("--servers and --embedded cannot be used together")
+    mock.mock(
+        contract, _split(servers), error or [], latency=latency, embedded=embedded, as_json=json
+    )
 
 
 @app.command(

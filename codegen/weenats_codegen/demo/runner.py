@@ -52,7 +52,9 @@ def _generate_sample(folder: Path, recorder: Recorder) -> None:
     generate([folder / "schemas"], packages)
     elapsed = perf_counter() - start
     recorder.files(sorted(path.relative_to(folder).as_posix() for path in packages.glob("*/*")))
-    recorder.note(f"you edit handlers.py and app.py; generating took {elapsed:.1f} s")
+    recorder.note(
+        f"handlers.py, app.py and test_handlers.py are yours; generating took {elapsed:.1f} s"
+    )
 
 
 @contextmanager

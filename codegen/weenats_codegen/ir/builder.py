@@ -117,6 +117,7 @@ class _Builder:
             data=self._model(entry.node.location.child("data")),
             publish=publish,
             subscribe=subscribe,
+            deprecated=cast("Members", entry.node.mapping).get("deprecated", False),
         )
 
     def _operations(self, section: str) -> tuple[Operation, ...]:
@@ -148,6 +149,7 @@ class _Builder:
             timeout=_number(value, "timeout"),
             item=self._item(place.child("result")) if value.get("page") else "",
             iterate=naming.iterating_method(entry.python_name),
+            deprecated=value.get("deprecated", False),
         )
 
     def _item(self, place: Location) -> str:

@@ -68,6 +68,7 @@ class Event:
         data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
+        deprecated: Whether consumers should stop using it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Event:
     data: str
     publish: str
     subscribe: str
+    deprecated: bool
 
     @property
     def key(self) -> str:
@@ -149,6 +151,7 @@ class Operation:
         timeout: The default timeout of callers in seconds; None for that of the runtime.
         item: The type of an item of a page; "" unless it is a list query.
         iterate: The method of the client that iterates over all pages.
+        deprecated: Whether clients should stop using it.
     """
 
     name: str
@@ -165,6 +168,7 @@ class Operation:
     auth: Auth | None
     rate_limit: RateLimit | None
     timeout: float | None
+    deprecated: bool
     item: str = ""
     iterate: str = ""
 

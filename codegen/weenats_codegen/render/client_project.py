@@ -7,13 +7,15 @@ from typing import Final
 from weenats_codegen.ir.contract import Contract, Operation
 from weenats_codegen.render import literals
 from weenats_codegen.render.environment import environment
-from weenats_codegen.render.examples import example_classes, example_expression, example_key
 from weenats_codegen.render.package import source_of
 from weenats_codegen.reserved import MARK
+from weenats_codegen.samples.expressions import Expression, Expressions
 
 _SEMVER: Final = re.compile(r"([0-9.]+)(?:-([0-9A-Za-z.-]+))?(?:\+([0-9A-Za-z.-]+))?")
 _PRE_RELEASE: Final = re.compile(r"(?:a|alpha|b|beta|c|rc|pre|preview|dev)[.-]?[0-9]*")
 _RELEASE: Final = re.compile(r"([0-9]+)\.([0-9]+)")
+_MAX_ARGUMENT: Final = 400
+"""The longest argument of the example in the README."""
 _MAX_SUMMARY: Final = 512
 """The longest summary that the Python Package Index accepts."""
 
@@ -26,15 +28,19 @@ def usage(contract: Contract, package: str) -> str:
         package: The Python package of the client.
     """
     connected = f'{contract.client}.connect("nats://localhost:4222") as client'
+    expressions = Expressions(contract)
     for operation in contract.operations:
-        argument = example_expression(contract, operation.payload) if operation.payload else ""
-        key, import_key = example_key(contract, operation.key) if operation.key else ("", "")
-        if bool(argument) == bool(operation.payload) and bool(key) == bool(operation.key):
-            arguments = ", ".join(each for each in (key, argument) if each)
-            call = f"await client.{operation.method}({arguments})"
+        arguments = _arguments(expressions, operation)
+        if arguments is not None:
+            sources = ", ".join(each.source for each in arguments)
+            call = f"await client.{operation.method}({sources})"
             call = call if operation.result == "None" else f"print({call})"
-            names = [contract.client, *example_classes(contract, arguments)]
-            imports = f"{import_key}\nfrom {package} import {', '.join(names)}\n"
+            names = [
+                contract.client,
+                *sorted({model for each in arguments for model in each.models}),
+            ]
+            standard = "".join(f"{each.standard}\n" for each in arguments if each.standard)
+            imports = f"{standard}\nfrom {package} import {', '.join(names)}\n"
             return _program(imports, f"async with {connected}:\n        {call}")
     for event in contract.events:
         names = [contract.client, event.data, *([event.key] * (event.key not in {"", "str"}))]
@@ -49,6 +55,17 @@ def usage(contract: Contract, package: str) -> str:
         return _program(imports, body)
     imports = f"\nfrom {package} import {contract.client}\n"
     return _program(imports, f"async with {connected}:\n        print(client.contract.version)")
+
+
+def _arguments(expressions: Expressions, operation: Operation) -> list[Expression] | None:
+    """Return the arguments of an example of a call, None if there is no short one."""
+    found: list[Expression | None] = []
+    if operation.aggregate is not None:
+        found.append(expressions.key(operation.aggregate))
+    if operation.payload:
+        found.append(expressions.payload(operation.payload))
+    known = [each for each in found if each is not None and len(each.source) <= _MAX_ARGUMENT]
+    return known if len(known) == len(found) else None
 
 
 def render_client_project(

@@ -1,5 +1,6 @@
 """The IR -> the files of a package; the templates decide nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
@@ -7,7 +8,7 @@ from typing import Final
 
 from jinja2 import Environment
 
-from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
+from weenats_codegen.ir.contract import Auth, Contract, Event, Operation, RateLimit
 from weenats_codegen.render import literals
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
 from weenats_codegen.render.json_schemas import render_json_schemas
@@ -19,12 +20,16 @@ from weenats_codegen.render.models import (
     render_models,
     with_models,
 )
+from weenats_codegen.render.postprocess import deprecation
 from weenats_codegen.reserved import MARK
+from weenats_codegen.samples.sampler import Sampler
 
 HANDLERS: Final = "handlers.py"
 """The stub of the handlers."""
-STUBS: Final = (HANDLERS, "app.py")
-"""The files that the user edits: the handlers, and the program that serves them."""
+CONTRACT_TEST: Final = "test_handlers.py"
+"""The stub of the contract test."""
+STUBS: Final = (HANDLERS, "app.py", CONTRACT_TEST)
+"""The files that the user edits: handlers, the program that serves them, and their test."""
 
 _CLIENT_MODULES: Final = (
     "errors.py",
@@ -33,21 +38,27 @@ _CLIENT_MODULES: Final = (
     "sync_client.py",
     "__init__.py",
 )
+_DEPRECATED: Final = "Deprecated: a later version will not have it."
 _VENDORED: Final = ".libraries."
 """Where the libraries are in a package that has copies of them."""
 _SERVICE_MODULES: Final = ("service.py", *STUBS)
 
 
-def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
+def render(
+    contract: Contract, *, client_only: bool = False, has_copies: bool = False
+) -> dict[str, str]:
     """Return the files of the contract's package by name, not formatted yet.
 
     Args:
         contract: The contract.
         client_only: Whether the package has only what callers need.
+        has_copies: Whether the package has copies of the libraries that it uses.
     """
-    contract, models = _with_models(contract, _VENDORED if client_only else "")
+    contract, models = _with_models(contract, _VENDORED if has_copies else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
-    has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
+    members: tuple[Operation | Event, ...] = (*contract.operations, *contract.events)
+    has_deprecated_members = any(member.deprecated for member in members)
+    has_deprecated = has_deprecated_members or bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
         header += f"\n{DEPRECATED}"
     operations = [operation.constant for operation in contract.operations]
@@ -56,7 +67,7 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
     constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     checks: dict[str, str] = {}
-    if not client_only:
+    if not has_copies:
         checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
     values = {
         "contract": contract,
@@ -64,6 +75,8 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
         "constants": constants,
         "errors": errors,
         "checks": checks,
+        "deprecated": has_deprecated_members,
+        "examples": [] if client_only else list(_examples(contract)),
         "pyright": DEPRECATED if has_deprecated else "",
         "exports": {
             "client": [contract.client],
@@ -82,6 +95,20 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files |= {**checks, "py.typed": ""}
     return files
+
+
+def _examples(contract: Contract) -> Iterator[str]:
+    """Yield the sources of the examples for the contract test."""
+    sampler = Sampler(contract.bundle)
+    for operation in contract.operations:
+        key = "" if operation.aggregate is None else sampler.key(operation.aggregate)
+        payloads = sampler.definition(operation.payload) if operation.payload else [None]
+        for payload in payloads if key is not None else []:
+            arguments = [operation.constant]
+            arguments += [f"key={key!r}"] * bool(key) + [f"payload={payload!r}"] * bool(
+                operation.payload
+            )
+            yield f"testing.Example({', '.join(arguments)})"
 
 
 def _with_models(contract: Contract, prefix: str) -> tuple[Contract, str]:
@@ -111,7 +138,7 @@ def source_of(contract: Contract) -> str:
 
 def operation_docstring(operation: Operation) -> str:
     """Return the docstring of an operation's method: its events, requirements and errors."""
-    text = operation.description
+    text = _described(operation)
     if operation.emits:
         text = f"{text.rstrip()}\n\nEmits {operation.emitted}."
     sentences = [demand.sentence for demand in (operation.auth, operation.rate_limit) if demand]
@@ -119,6 +146,22 @@ def operation_docstring(operation: Operation) -> str:
         text = f"{text.rstrip()}\n\n{' '.join(sentences)}"
     raises = {error.class_name: error.description for error in operation.errors}
     return literals.docstring(text, indent=8, raises=raises)
+
+
+def event_description(event: Event) -> str:
+    """Return the docstring of an event's methods, without what they do."""
+    return _described(event)
+
+
+def _described(member: Operation | Event) -> str:
+    """Return a description that also says that something is deprecated."""
+    text = member.description
+    return f"{text.rstrip()}\n\n{_DEPRECATED}" if member.deprecated else text
+
+
+def deprecation_text(member: Operation | Event) -> str:
+    """Return the source of the warning of a deprecated operation or event."""
+    return literals.string(f"{member.name} is deprecated: {deprecation(member.description)}")
 
 
 def auth_requirement(auth: Auth) -> str:
@@ -138,10 +181,12 @@ def rate_limit(limit: RateLimit) -> str:
 def _environment() -> Environment:
     """Return the templates, with filters for what contracts demand."""
     found = environment().overlay()
-    found.filters = {
+    vars(found)["filters"] = {
         **found.filters,
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
         "operation_docstring": operation_docstring,
+        "event_description": event_description,
+        "deprecation": deprecation_text,
     }
     return found

@@ -2,6 +2,7 @@
 
 import re
 import string
+import warnings
 from importlib import import_module
 from typing import Any, Final
 
@@ -26,7 +27,9 @@ def text_for(pattern: str) -> str | None:
         pattern: A pattern of ECMA-262.
     """
     try:
-        return _sequence(parser.parse(pattern))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of sets that Python may read otherwise
+            return _sequence(parser.parse(pattern))
     except (re.error, ValueError, RecursionError, OverflowError):
         return None
 

@@ -68,6 +68,7 @@ def explain_operations(
 def _settings(
     operation: AnyOperation, settings: ServiceSettings, chain: Sequence[ServiceFeature]
 ) -> Iterator[Setting]:
+    yield from _deprecation(operation)
     yield from _admission(operation, settings)
     yield _timeout(operation)
     yield _instances(operation)
@@ -85,6 +86,15 @@ def _settings(
     shown.append(_retries(operation))
     yield from sorted(shown, key=lambda each: (*_ORDER, each.name).index(each.name))
     yield from _background(settings)
+
+
+def _deprecation(operation: AnyOperation) -> Iterator[Setting]:
+    """Yield what the contract deprecates, nothing where it deprecates nothing."""
+    if operation.deprecated:
+        yield Setting("deprecated", value=True, source=_CONTRACT)
+    events = operation.emits if isinstance(operation, Command) else ()
+    if names := [event.name for event in events if event.deprecated]:
+        yield Setting("deprecated events", [*names], _CONTRACT)
 
 
 def _admission(operation: AnyOperation, settings: ServiceSettings) -> Iterator[Setting]:

@@ -55,7 +55,7 @@ def random_schema(random: Random) -> Json:
     Args:
         random: where choices come from.
     """
-    drawer = _Drawer(random)
+    drawer = SchemaDrawer(random)
     root = drawer.schema(3, level=-1)
     if isinstance(root, bool):
         return root
@@ -64,7 +64,7 @@ def random_schema(random: Random) -> Json:
     return written_in(uri, {**root, "$defs": definitions}, drawer.chance)
 
 
-class _Drawer:
+class SchemaDrawer:
     """Draws the parts of one schema.
 
     A reference to a definition that applies to the same value leads to a later definition only, so
@@ -73,6 +73,14 @@ class _Drawer:
 
     def __init__(self, random: Random) -> None:
         self._random = random
+
+    def leaf(self) -> Json:
+        """Return a schema without schemas inside, which refers to nothing."""
+        return self._leaf(len(_DEFINITIONS) - 1)
+
+    def keywords_of(self, kind: Json) -> Schema:
+        """Return keywords of a type, or of one of some types, which refer to nothing."""
+        return self._of_type(self.one_of(kind) if isinstance(kind, list) else kind, 1, 2)
 
     def one_of(self, choices: Any) -> Any:
         """Return one of some choices."""

@@ -1,0 +1,36 @@
+"""The command `mock`: serves a contract from its examples, until SIGTERM or Ctrl-C."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from weenats.testing import NatsServer
+from weenats_codegen.cli.run import serve
+from weenats_codegen.mock.mock import Mock
+
+
+def mock(  # noqa: PLR0913 - the options of a user
+    folder: Path,
+    servers: Sequence[str],
+    errors: Sequence[str],
+    *,
+    latency: float,
+    embedded: bool,
+    as_json: bool,
+) -> None:
+    """Serve the contract in a folder on the given servers, or on an embedded one."""
+    made = Mock(folder, latency=latency)
+    for text in errors:
+        operation, _, error = text.partition("=")
+        try:
+            made.fail(operation, error)
+        except ValueError as problem:
+            raise typer.BadParameter(f"--error {text}: {problem}") from None
+    if embedded:
+        with NatsServer() as server:
+            asyncio.run(serve(made.builder(server.url), server.url, as_json=as_json))
+    else:
+        url = ", ".join(servers)
+        asyncio.run(serve(made.builder(servers), url, as_json=as_json))

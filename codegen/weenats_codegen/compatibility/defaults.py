@@ -1,0 +1,106 @@
+"""Defaults that differ: documents are allowed as before, and mean something else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from weenats_codegen.compatibility.reasons import part_at
+from weenats_codegen.ir.bundle import PREFIX
+from weenats_codegen.parser.diagnostics import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pydantic import JsonValue
+
+    from weenats_codegen.compatibility.reasons import Steps
+    from weenats_codegen.ir.bundle import Schema
+
+_ANNOTATIONS: Final = frozenset({"$ref", "description", "default"})
+"""The keywords of a schema that is what it refers to."""
+
+
+class Part(NamedTuple):
+    """A schema inside a definition.
+
+    Attributes:
+        definition: The name of the definition.
+        path: The way to the schema.
+        schema: The schema.
+    """
+
+    definition: str
+    path: Steps
+    schema: JsonValue
+
+
+class ChangedDefault(NamedTuple):
+    """A member or an item with another default.
+
+    Attributes:
+        old: Its old schema.
+        new: Its new one.
+        message: What differs.
+    """
+
+    old: Part
+    new: Part
+    message: str
+
+
+def changed_defaults(
+    old: Mapping[str, JsonValue], new: Mapping[str, JsonValue], names: tuple[str, str]
+) -> Iterator[ChangedDefault]:
+    """Yield the defaults that differ between two definitions, in whatever both declare.
+
+    Args:
+        old: The definitions of the old bundle.
+        new: Those of the new one.
+        names: The names of the definition in both.
+    """
+    seen: set[tuple[int, int]] = set()
+    pending = [(Part(names[0], (), old[names[0]]), Part(names[1], (), new[names[1]]))]
+    while pending:
+        pair = pending.pop()
+        first, second = _target(old, pair[0]), _target(new, pair[1])
+        if not (isinstance(first.schema, dict) and isinstance(second.schema, dict)):
+            continue
+        if (id(first.schema), id(second.schema)) in seen:
+            continue
+        seen.add((id(first.schema), id(second.schema)))
+        before, after = (_default_of(cast("Schema", each.schema)) for each in pair)
+        if before != after:
+            yield ChangedDefault(*pair, f"the default was {before} and is {after}")
+        pending += [
+            (_inside(first, inner), _inside(second, inner))
+            for inner in _common(first.schema, second.schema)
+        ]
+
+
+def _default_of(schema: Schema) -> str:
+    return quoted(schema["default"]) if "default" in schema else "none"
+
+
+def _target(definitions: Mapping[str, JsonValue], part: Part) -> Part:
+    """Return what a schema refers to, the schema itself if it says more."""
+    passed: set[str] = set()
+    while isinstance(part.schema, dict) and part.schema.keys() <= _ANNOTATIONS:
+        name = str(part.schema.get("$ref", "")).removeprefix(PREFIX)
+        if name in passed or name not in definitions:
+            break
+        passed.add(name)
+        part = Part(name, (), definitions[name])
+    return part
+
+
+def _common(first: Schema, second: Schema) -> Iterator[Steps]:
+    """Yield the ways to the members and items that two schemas both declare."""
+    members, others = first.get("properties"), second.get("properties")
+    if isinstance(members, dict) and isinstance(others, dict):
+        yield from (("properties", name) for name in members if name in others)
+    if isinstance(first.get("items"), dict) and isinstance(second.get("items"), dict):
+        yield ("items",)
+
+
+def _inside(part: Part, inner: Steps) -> Part:
+    return Part(part.definition, (*part.path, *inner), part_at(part.schema, inner))

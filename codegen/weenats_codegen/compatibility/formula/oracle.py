@@ -1,0 +1,49 @@
+"""What jsonschema-rs says: which values schemas, patterns and formats allow."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import jsonschema_rs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic import JsonValue
+
+
+def validator(definitions: Mapping[str, JsonValue], name: str) -> jsonschema_rs.Validator:
+    """Return the validator of a definition.
+
+    Args:
+        definitions: The definitions of a flat bundle.
+        name: The name of the definition.
+    """
+    schema = {"$ref": f"#/$defs/{name}", "$defs": dict(definitions)}
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True)
+
+
+@lru_cache(maxsize=1024)
+def _keyword(name: str, value: str) -> jsonschema_rs.Validator:
+    return jsonschema_rs.Draft202012Validator({name: value}, validate_formats=True)
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Return whether a text matches a pattern.
+
+    Args:
+        pattern: The pattern.
+        text: The text.
+    """
+    return _keyword("pattern", pattern).is_valid(text)
+
+
+def has_format(name: str, text: str) -> bool:
+    """Return whether a text has a format.
+
+    Args:
+        name: The format.
+        text: The text.
+    """
+    return _keyword("format", name).is_valid(text)

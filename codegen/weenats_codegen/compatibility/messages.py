@@ -1,0 +1,211 @@
+"""The schemas of messages, compared in the direction in which the messages go."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from weenats_codegen.compatibility.defaults import changed_defaults
+from weenats_codegen.compatibility.findings import Document, Finding
+from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
+from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.parser.diagnostics import Location, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import JsonValue
+
+    from weenats_codegen.compatibility.containment import Side
+    from weenats_codegen.ir.bundle import Bundle, Schema
+
+OLD: Final = 0
+NEW: Final = 1
+_SIDES: Final = ("old", "new")
+_ANY_KEY: Final = "any-key"
+"""The definition of keys that the contract does not describe."""
+
+
+class Direction(NamedTuple):
+    """The way of a kind of messages.
+
+    Attributes:
+        receiver: The side that has to accept what the other one sends.
+        breaking: The rule for what it refuses.
+        reverse: The rule for what the other one would refuse of what it would send.
+        what: What the messages are called.
+    """
+
+    receiver: Side
+    breaking: str
+    reverse: str
+    what: str
+
+
+REQUEST: Final = Direction(NEW, "request-narrowed", "request-widened", "a request")
+REPLY: Final = Direction(OLD, "reply-widened", "reply-narrowed", "a reply")
+EVENT: Final = Direction(OLD, "event-widened", "event-narrowed", "an event")
+DETAILS: Final = Direction(OLD, "details-widened", "details-narrowed", "details of an error")
+KEY: Final = Direction(NEW, "key-narrowed", "key-widened", "a key")
+
+
+class MessageSchemas:
+    """Compares the schemas of two bundles."""
+
+    def __init__(self, old: Bundle, new: Bundle) -> None:
+        """Initialize the comparison.
+
+        Args:
+            old: The schemas of the old version.
+            new: Those of the new version.
+        """
+        self._bundles: Final = tuple(map(_with_any_key, (old, new)))
+        self._differences: Final = Differences(*(each.definitions for each in self._bundles))
+
+    def compare(self, direction: Direction, old: str, new: str, user: str) -> Iterator[Finding]:
+        """Yield what differs between two definitions.
+
+        Args:
+            direction: The way of the messages that they describe.
+            old: The name of the old definition.
+            new: The name of the new one.
+            user: The operation, event or error that uses it.
+        """
+        receiver = direction.receiver
+        yield from self._refused(direction, receiver, (old, new), user)
+        yield from self._refused(direction, OLD if receiver else NEW, (old, new), user)
+        before, after = (each.definitions for each in self._bundles)
+        for found in changed_defaults(before, after, (old, new)):
+            location = self._location(NEW, found.new.definition, found.new.path)
+            old_location = self._location(OLD, found.old.definition, found.old.path)
+            rule = RULES["default-changed"]
+            yield Finding(rule, found.message, location, old_location, (user,))
+
+    def compare_keys(self, old: str, new: str, aggregate: str) -> Iterator[Finding]:
+        """Yield what differs between the keys of an aggregate.
+
+        Args:
+            old: The name of the old definition; "" if all keys were allowed.
+            new: The name of the new one; "" if all keys are allowed.
+            aggregate: The name of the aggregate.
+        """
+        yield from self.compare(KEY, old or _ANY_KEY, new or _ANY_KEY, aggregate)
+
+    def _refused(
+        self, direction: Direction, side: Side, names: tuple[str, str], user: str
+    ) -> Iterator[Finding]:
+        """Yield what one side refuses of what the other one accepts."""
+        is_breaking = side == direction.receiver
+        wide, narrow = names[side], names[1 - side]
+        found = self._differences.refused(wide, side, narrow, *([] if is_breaking else [1]))
+        for reason in found.reasons:
+            yield self._finding(direction, side, names, reason, user)
+        if found.rest.holds is None:
+            bundle = self._bundles[NEW]
+            message = (
+                f"it is not known whether the {_SIDES[side]} version accepts every "
+                f"{direction.what.partition(' ')[2]} of the {_SIDES[1 - side]} one"
+            )
+            yield Finding(
+                RULES["not-known"],
+                message,
+                bundle.locations[names[NEW]],
+                self._bundles[OLD].locations[names[OLD]],
+                (user,),
+                tried=found.rest.tried,
+            )
+
+    def _finding(
+        self, direction: Direction, side: Side, names: tuple[str, str], reason: Reason, user: str
+    ) -> Finding:
+        is_breaking = side == direction.receiver
+        rule = RULES[direction.breaking if is_breaking else direction.reverse]
+        refusing = self._location(side, reason.definition, reason.path)
+        other = self._counterpart(1 - side, names[1 - side], reason)
+        if is_breaking and self._was_deprecated(names, side, reason):
+            rule = RULES["member-removed-deprecated"]
+        location, old_location = (refusing, other) if side is NEW else (other, refusing)
+        document = Document(
+            reason.document,
+            _SIDES[1 - side],
+            _SIDES[side],
+            Location("").child(*reason.instance).pointer,
+            reason.keyword,
+        )
+        message = f"the {_SIDES[side]} version refuses {direction.what}{self._why(side, reason)}"
+        return Finding(rule, message, location, old_location, (user,), document)
+
+    def _counterpart(self, side: int, name: str, reason: Reason) -> Location:
+        """Return where the schema that accepts a document says what it does of the same part."""
+        definitions = self._bundles[side].definitions
+        name, path = place_of(definitions, name, reason.instance)
+        schema = part_at(definitions[name], path)
+        if not isinstance(schema, dict):
+            return self._location(side, name, path)
+        members = schema.get("properties")
+        if isinstance(members, dict) and reason.names and reason.names[0] in members:
+            path = (*path, "properties", reason.names[0])
+        elif reason.keyword in schema:
+            path = (*path, reason.keyword)
+        return self._location(side, name, path)
+
+    def _why(self, side: Side, reason: Reason) -> str:
+        """Return what a keyword demands, for the end of a sentence."""
+        at = Location("").child(*reason.instance).pointer
+        where = f" at {at}" if at else ""
+        names = ", ".join(map(quoted, reason.names))
+        if reason.keyword == "required" and names:
+            return f" without the member {names}{where}"
+        if reason.names:
+            return f" with the member {names}{where}"
+        schema = part_at(self._bundles[side].definitions[reason.definition], reason.path)
+        if isinstance(schema, dict | list) and len(json.dumps(schema)) > 60:  # noqa: PLR2004 - too long for a line
+            return f"{where}: {reason.keyword} does not allow it"
+        return f"{where}: {reason.keyword} is {quoted(schema)}"
+
+    def _location(self, side: int, name: str, path: Steps) -> Location:
+        return self._bundles[side].locations[name].child(*path)
+
+    def _was_deprecated(self, names: tuple[str, str], side: Side, reason: Reason) -> bool:
+        """Return whether what is refused is a member that was deprecated, and is gone."""
+        if side is OLD and reason.names:  # the old version requires what the new one does not send
+            holder = part_at(self._bundles[OLD].definitions[reason.definition], reason.path[:-1])
+            return _are_deprecated(holder, reason.names)
+        if reason.names:
+            return _are_deprecated(self._holder(OLD, names[OLD], reason.instance), reason.names)
+        member, instance = reason.instance[-1:], reason.instance[:-1]
+        old, new = (self._holder(at, names[at], instance) for at in (OLD, NEW))
+        return _are_deprecated(old, member) and not _declares(new, member)
+
+    def _holder(self, side: int, name: str, instance: Steps) -> JsonValue:
+        """Return the schema of a part of documents."""
+        definitions = self._bundles[side].definitions
+        found, path = place_of(definitions, name, instance)
+        return part_at(definitions[found], path)
+
+
+def _with_any_key(bundle: Bundle) -> Bundle:
+    """Return a bundle with a definition of keys that the contract does not describe."""
+    file = next((location.file for location in bundle.names), "")
+    return replace(
+        bundle,
+        definitions={**bundle.definitions, _ANY_KEY: {"type": "string", "minLength": 1}},
+        locations={**bundle.locations, _ANY_KEY: Location(file, "/aggregates")},
+    )
+
+
+def _declares(holder: JsonValue, names: Steps) -> bool:
+    members = holder.get("properties") if isinstance(holder, dict) else None
+    return isinstance(members, dict) and all(name in members for name in names)
+
+
+def _are_deprecated(holder: JsonValue, names: Steps) -> bool:
+    """Return whether a schema declares some members, and that they are deprecated."""
+    if not names or not _declares(holder, names):
+        return False
+    members = cast("Schema", cast("Schema", holder)["properties"])
+    return all(
+        isinstance(member := members[str(name)], dict) and member.get("deprecated") is True
+        for name in names
+    )

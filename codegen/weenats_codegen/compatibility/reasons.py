@@ -1,0 +1,220 @@
+"""Why one schema does not allow all that another allows: one document for each reason."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from weenats_codegen.compatibility.containment import Containment, Containments, Side
+from weenats_codegen.compatibility.formula.oracle import validator
+from weenats_codegen.ir.bundle import PREFIX, judged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import jsonschema_rs
+    from pydantic import JsonValue
+
+    from weenats_codegen.ir.bundle import Schema
+
+_MAX_REASONS: Final = 10
+
+Steps = tuple[str | int, ...]
+"""The way from a definition to a part of it, or through a document."""
+
+
+class Reason(NamedTuple):
+    """A document that a schema refuses, and why.
+
+    Attributes:
+        document: The document.
+        definition: The definition with the keyword that refuses it.
+        path: The way to that keyword.
+        instance: The way to what is wrong in the document.
+        keyword: The keyword.
+        names: The members that are missing or not allowed.
+    """
+
+    document: JsonValue
+    definition: str
+    path: Steps
+    instance: Steps
+    keyword: str
+    names: tuple[str, ...]
+
+
+class Difference(NamedTuple):
+    """What a schema refuses of all that another allows.
+
+    Attributes:
+        reasons: The reasons, of which each has a document of its own.
+        rest: Whether it allows everything but what they refuse: yes, or not known.
+    """
+
+    reasons: tuple[Reason, ...]
+    rest: Containment
+
+
+class Differences:
+    """Finds the differences between the schemas of two bundles."""
+
+    def __init__(self, old: Mapping[str, JsonValue], new: Mapping[str, JsonValue]) -> None:
+        """Initialize the comparison.
+
+        Args:
+            old: The definitions of the old bundle.
+            new: The definitions of the new bundle.
+        """
+        self._bundles: Final = (old, new)
+        self._whole: Final = Containments(old, new)
+        self._known: Final[dict[tuple[str, Side, str, int], Difference]] = {}
+
+    def refused(self, name: str, side: Side, other: str, most: int = _MAX_REASONS) -> Difference:
+        """Return what a definition refuses of all that one of the other bundle allows.
+
+        Args:
+            name: The definition.
+            side: Its bundle.
+            other: The definition in the other bundle.
+            most: The most reasons to look for.
+        """
+        key = (name, side, other, most)
+        if key not in self._known:
+            self._known[key] = self._refused(name, side, other, most)
+        return self._known[key]
+
+    def _refused(self, name: str, side: Side, other: str, most: int) -> Difference:
+        reasons: list[Reason] = []
+        found = self._whole.allows_all(name, side, other)
+        wide = {key: judged(schema) for key, schema in self._bundles[side].items()}
+        narrow = self._bundles[1 - side]
+        while found.holds is False:
+            error = _first_error(validator(wide, name), found.counterexample)
+            reason = _reason(error, found.counterexample)
+            reasons.append(reason)
+            if len(reasons) >= most:
+                break
+            wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
+            both = (narrow, wide) if side else (wide, narrow)
+            found = Containments(*both).allows_all(name, side, other)
+        return Difference(tuple(reasons), found)
+
+
+def _first_error(
+    judge: jsonschema_rs.Validator, document: JsonValue
+) -> jsonschema_rs.ValidationError:
+    return min(judge.iter_errors(document), key=lambda error: [*map(str, error.instance_path)])
+
+
+def _reason(error: jsonschema_rs.ValidationError, document: JsonValue) -> Reason:
+    _, *path = error.schema_path  # the first step is "$defs"
+    names = cast("Sequence[str]", getattr(error.kind, "unexpected", ()))
+    if missing := cast("str", getattr(error.kind, "property", "")):
+        names = [missing]
+    keyword = next((str(step) for step in reversed(path[1:]) if isinstance(step, str)), "false")
+    return Reason(
+        document,
+        str(path[0]),
+        tuple(path[1:]),
+        tuple(error.instance_path),
+        keyword,
+        tuple(names),
+    )
+
+
+def _relaxed(
+    definitions: Mapping[str, JsonValue], reason: Reason, refused: JsonValue
+) -> dict[str, JsonValue]:
+    """Return definitions without what refuses a document for a reason, and as little else."""
+    result = copy.deepcopy(dict(definitions))
+    if not reason.path:
+        result[reason.definition] = True
+        return result
+    holder = part_at(result[reason.definition], reason.path[:-1])
+    last = reason.path[-1]
+    if isinstance(holder, list):
+        holder[cast("int", last)] = True
+    else:
+        _relax(cast("Schema", holder), str(last), reason, refused)
+    return result
+
+
+def _step(holder: JsonValue, step: str | int) -> JsonValue:
+    return cast("dict[str | int, JsonValue]", holder)[step]
+
+
+def _relax(schema: Schema, keyword: str, reason: Reason, refused: JsonValue) -> None:
+    value = schema[keyword]
+    if keyword == "required" and reason.names and isinstance(value, list):
+        schema[keyword] = [name for name in value if name not in reason.names]
+    elif keyword in {"additionalProperties", "unevaluatedProperties"} and reason.names:
+        members = cast("Schema", schema.get("properties", {}))
+        schema["properties"] = {**dict.fromkeys(reason.names, True), **members}
+    elif keyword == "enum" and isinstance(value, list):
+        schema[keyword] = [*value, refused]
+    elif isinstance(value, bool) and keyword != "uniqueItems":
+        schema[keyword] = True
+    else:
+        del schema[keyword]
+
+
+def part_at(schema: JsonValue, path: Steps) -> JsonValue:
+    """Return a part of a schema.
+
+    Args:
+        schema: The schema.
+        path: The way to the part, which exists.
+    """
+    for step in path:
+        schema = _step(schema, step)
+    return schema
+
+
+def place_of(definitions: Mapping[str, JsonValue], name: str, instance: Steps) -> tuple[str, Steps]:
+    """Return the definition, and the way in it, of the schema of a part of documents.
+
+    Args:
+        definitions: The definitions of a bundle.
+        name: The definition of the documents.
+        instance: The way to the part; it is followed as far as members and items are declared.
+    """
+    path: Steps = ()
+    schema = definitions[name]
+    for step in instance:
+        name, path, schema = _target(definitions, name, path, schema)
+        if not isinstance(schema, dict):
+            break
+        inner = _inner(schema, step)
+        if inner is None:
+            break
+        path += inner
+        for key in inner:
+            schema = _step(schema, key)
+    name, path, _ = _target(definitions, name, path, schema)
+    return name, path
+
+
+def _target(
+    definitions: Mapping[str, JsonValue], name: str, path: Steps, schema: JsonValue
+) -> tuple[str, Steps, JsonValue]:
+    passed: set[str] = set()
+    while isinstance(schema, dict) and isinstance(ref := schema.get("$ref"), str):
+        if ref in passed or "properties" in schema:
+            break
+        passed.add(ref)
+        name, path = ref.removeprefix(PREFIX), ()
+        schema = definitions[name]
+    return name, path, schema
+
+
+def _inner(schema: Schema, step: str | int) -> Steps | None:
+    """Return the way to the schema of a member or an item."""
+    if isinstance(step, str):
+        properties = schema.get("properties")
+        if isinstance(properties, dict) and step in properties:
+            return ("properties", step)
+        return ("additionalProperties",) if "additionalProperties" in schema else None
+    first = schema.get("prefixItems")
+    if isinstance(first, list) and step < len(first):
+        return ("prefixItems", step)
+    return ("items",) if "items" in schema else None

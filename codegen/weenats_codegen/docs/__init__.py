@@ -1,0 +1,1 @@
+"""Documents of contracts: an AsyncAPI document, and one HTML page."""

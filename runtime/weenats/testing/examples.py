@@ -1,0 +1,120 @@
+"""Contract tests of handlers: they answer examples with what the contract allows."""
+
+from __future__ import annotations
+
+import asyncio
+import unittest
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_core import to_json
+from typing_extensions import override
+
+from weenats.client import ServiceClient
+from weenats.codec.parts import Decoder
+from weenats.contract import Command
+from weenats.errors import ServiceError, UnimplementedError
+from weenats.principal import Principal
+from weenats.schema.part import declared_type
+from weenats.service import NatsServiceBuilder
+from weenats.testing.memory_transport import MemoryTransport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydantic import JsonValue
+
+    from weenats.contract import AnyOperation
+    from weenats.schema.part import Schema
+    from weenats.service import ServiceHandlers
+
+__all__ = ["Example", "check_example"]
+_TOKEN: Final = "example"  # noqa: S105 - any token is accepted
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a client sends.
+
+    Attributes:
+        operation: the operation.
+        key: the key as in messages; None for an operation of the service itself.
+        payload: the payload or the parameters as JSON; None without them.
+    """
+
+    operation: AnyOperation
+    key: str | None = None
+    payload: JsonValue = None
+
+    @override
+    def __str__(self) -> str:
+        """Return the name of the operation, the id of the test."""
+        return self.operation.label
+
+
+def check_example(handlers: ServiceHandlers, example: Example, *others: ServiceHandlers) -> None:
+    """Call an operation in memory, and check that the answer is one that the contract allows.
+
+    Tokens are not checked: the caller has the scopes that the operation requires.
+
+    Args:
+        handlers: the handlers; their `lifespan` is entered.
+        example: what is sent.
+        others: the handlers of other services, which the handlers call.
+
+    Raises:
+        AssertionError: the answer is an error that the operation does not declare. A result that
+            does not match the contract is INTERNAL.
+        unittest.SkipTest: the operation is not implemented; pytest skips the test.
+        ValueError: the example itself does not match the contract.
+    """
+    asyncio.run(_check(handlers, example, others))
+
+
+async def _check(
+    handlers: ServiceHandlers, example: Example, others: Sequence[ServiceHandlers]
+) -> None:
+    operation = example.operation
+    payload = _decoded(operation.payload, example.payload)
+    key = None if operation.aggregate is None else _decoded(operation.aggregate.key, example.key)
+    transport = MemoryTransport()
+    kind = type("ExampleClient", (ServiceClient,), {"contract": operation.contract})
+    validator = _AnyToken(frozenset(() if operation.auth is None else operation.auth.scopes))
+    async with AsyncExitStack() as stack:
+        for each in (*others, handlers):
+            builder = NatsServiceBuilder(each, transport=transport)
+            builder = builder.with_auth(validator=validator, required=False)
+            await stack.enter_async_context(builder.build())
+        client = await stack.enter_async_context(kind(transport).with_token(_TOKEN))
+        call: Callable[..., Any] = (
+            client.execute if isinstance(operation, Command) else client.query
+        )
+        try:
+            await call(operation, key, payload)
+        except UnimplementedError:
+            raise unittest.SkipTest(f"{operation.label} is not implemented yet") from None
+        except operation.errors:
+            return
+        except ServiceError as error:
+            declared = ", ".join(sorted(each.__name__ for each in operation.errors)) or "none"
+            raise AssertionError(
+                f"{operation.label} answers {error}; the errors that it declares: {declared}"
+            ) from error
+
+
+def _decoded(kind: type[Any] | Schema[Any], value: JsonValue) -> Any:  # noqa: ANN401 - any type
+    if value is None and declared_type(kind) is type(None):
+        return None
+    return Decoder(declared_type(kind), kind, ()).decode(to_json(value))
+
+
+class _AnyToken:
+    """Accepts every token."""
+
+    def __init__(self, scopes: frozenset[str]) -> None:
+        self._scopes = scopes
+
+    async def validate(self, token: str) -> Principal:
+        """Return a caller with some scopes."""
+        return Principal(id=token, scopes=self._scopes)

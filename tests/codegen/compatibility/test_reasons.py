@@ -1,0 +1,93 @@
+"""Each reason for which a schema refuses documents is found, with its keyword and its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from weenats_codegen.compatibility.reasons import Differences, place_of
+from weenats_codegen.compatibility.simplify import simplified
+
+_OBJECT: dict[str, Any] = {"type": "object"}
+_REF = {"$ref": "#/$defs/X"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ({"enum": [1, 2, 3]}, {"enum": [1]}, ["enum", "enum"]),
+        ({"enum": [1, 2]}, {"const": 1}, ["const"]),
+        ({"enum": [1]}, False, ["false"]),
+        ({**_OBJECT, "maxProperties": 1}, {**_OBJECT, "propertyNames": False}, ["propertyNames"]),
+        (
+            {**_OBJECT, "properties": {"a": {"const": 1}, "b": {"const": 1}}},
+            {**_OBJECT, "properties": {"a": False, "b": {"const": 2}}},
+            ["a", "const"],
+        ),
+        (
+            {"type": "array", "items": {"type": "string"}, "maxItems": 2},
+            {"type": "array", "prefixItems": [False, {"maxLength": 1}]},
+            ["prefixItems", "maxLength"],
+        ),
+        (
+            {**_OBJECT, "properties": {"a": {"const": 1}}, "additionalProperties": False},
+            {**_OBJECT, "unevaluatedProperties": False},
+            ["unevaluatedProperties"],
+        ),
+        (
+            {"type": "array", "items": {"const": 1}},
+            {"type": "array", "uniqueItems": True, "maxItems": 9},
+            ["maxItems", "uniqueItems"],
+        ),
+        ({"type": "array"}, {"type": "array", "items": False}, ["items"]),
+        (
+            {"type": "string"},
+            {"allOf": [{"type": "string", "maxLength": 4}, {"minLength": 1}]},
+            ["maxLength", "minLength"],
+        ),
+    ],
+)
+def test_reasons(old: Any, new: Any, expected: list[str]) -> None:
+    """Every reason is found, in an order that is always the same; then nothing is left."""
+    found = Differences({"R": old}, {"R": new}).refused("R", 1, "R")
+    assert sorted(reason.keyword for reason in found.reasons) == sorted(expected)
+    assert found.rest.holds is True
+    again = Differences({"R": old}, {"R": new}).refused("R", 1, "R")
+    assert again == found
+
+
+def test_reasons_are_limited() -> None:
+    """No more reasons are looked for than asked."""
+    old = {**_OBJECT, "properties": dict.fromkeys("abc", True)}
+    new = {**_OBJECT, "required": ["a", "b", "c"]}
+    assert len(Differences({"R": old}, {"R": new}).refused("R", 1, "R", 2).reasons) == 2
+
+
+def test_place_of_a_part() -> None:
+    """The schema of a part of documents is found through references, members and items."""
+    definitions: dict[str, Any] = {
+        "R": {
+            "properties": {"a": _REF, "l": {"prefixItems": [_REF], "items": {"type": "null"}}},
+            "additionalProperties": {"type": "string"},
+        },
+        "X": {"properties": {"b": True}},
+        "L": {"$ref": "#/$defs/L"},
+    }
+    assert place_of(definitions, "R", ("a", "b")) == ("X", ("properties", "b"))
+    assert place_of(definitions, "R", ("a", "c")) == ("X", ())
+    assert place_of(definitions, "R", ("l", 0)) == ("X", ())
+    assert place_of(definitions, "R", ("l", 1)) == ("R", ("properties", "l", "items"))
+    assert place_of(definitions, "R", ("z",)) == ("R", ("additionalProperties",))
+    assert place_of(definitions, "X", ("b", "c")) == ("X", ("properties", "b"))
+    assert place_of(definitions, "X", (0,)) == ("X", ())
+    assert place_of(definitions, "L", ()) == ("L", ())
+
+
+def test_simplified() -> None:
+    """A value loses all that it does not need, in a bounded number of tries."""
+    value = {"a": [1, "x" * 40, {"b": 1}], "c": 2}
+    assert simplified(value, lambda each: isinstance(each, dict) and "a" in each) == {"a": []}
+    assert simplified("x" * 40, lambda each: isinstance(each, str) and len(each) > 20) == "x" * 21
+    many = {f"m{at}": at for at in range(3000)}
+    assert simplified(many, lambda each: each == many) == many

@@ -1,0 +1,18 @@
+# A stub: `weenats generate` replaces it until you change it. Checksum: 360a10c2b10c828c
+"""A contract test of the handlers of shapes: add examples that matter to you.
+
+Each example is what a client sends. The handlers must answer with what the contract allows: a
+result that fits, or an error that the operation declares. What is not implemented is skipped.
+"""
+
+import pytest
+from weenats import testing
+
+from .handlers import Shapes
+from .operations import GET_DRAWING
+
+
+@pytest.mark.parametrize("example", [testing.Example(GET_DRAWING, key="d-1")], ids=str)
+def test_example(example: testing.Example) -> None:
+    """The handlers answer an example as the contract says."""
+    testing.check_example(Shapes(), example)

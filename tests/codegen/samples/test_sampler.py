@@ -1,0 +1,156 @@
+"""Samples: values that match their schemas."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testkit.paths import GOLDEN_CONTRACTS, golden_name
+from weenats_codegen.ir.bundle import Bundle
+from weenats_codegen.ir.validity import refusal, validator
+from weenats_codegen.loading import read
+from weenats_codegen.samples.patterns import text_for
+from weenats_codegen.samples.sampler import Sampler
+
+NUMBER = {"type": "integer"}
+ONE_MEMBER = {"type": "object", "minProperties": 1}
+
+
+def sample(schema: Any, **definitions: Any) -> Any:
+    """Return the first sample of a schema; a list of none fails."""
+    found = Sampler(Bundle(definitions, {}, {})).values(schema)
+    return found[0]
+
+
+@pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
+def test_each_message_has_a_sample(folder: Path) -> None:
+    """Each message of each contract has a sample that its schema accepts."""
+    bundle = read(folder).bundle
+    sampler = Sampler(bundle)
+    for name in bundle.roots:
+        values = sampler.definition(name)
+        assert values
+        assert all(refusal(bundle, bundle.definitions[name], value) is None for value in values)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "examples": [1, "Tea", "Milk"]}, "Tea"),
+        ({"$ref": "#/$defs/Name"}, "Ada"),
+        ({"type": "string", "format": "date"}, "2026-03-01"),
+        ({"type": "string", "pattern": "^[A-Z]{2}-\\d{3}$"}, "AA-000"),
+        ({"type": "string", "minLength": 6}, "textxx"),
+        ({"type": "string", "maxLength": 2}, "te"),
+        ({"type": "integer", "minimum": 5, "multipleOf": 3}, 6),
+        ({"type": "integer", "maximum": -5}, -5),
+        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5}, 0.25),
+        ({"type": "number", "exclusiveMinimum": 1}, 2),
+        ({"type": "boolean"}, True),
+        ({"type": "null"}, None),
+        ({"type": ["null", "integer"]}, 1),
+        ({"enum": ["a", "b"]}, "a"),
+        ({"const": [1]}, [1]),
+        ({"type": "integer", "default": 7}, 7),
+        ({"enum": ["a", "b"], "not": {"const": "a"}}, "b"),
+        ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [1, 1]),
+        ({"type": "array", "items": NUMBER, "minItems": 2, "uniqueItems": True}, [1, 2]),
+        ({"type": "array", "contains": {"const": 5}, "minContains": 2}, [5, 5]),
+        ({"type": "array", "prefixItems": [{"const": 1}, {"const": 2}], "items": False}, [1, 2]),
+        ({"type": "object", "properties": {"a": {"type": "string"}}}, {"a": "a"}),
+        ({"type": "object", "required": ["b"]}, {"b": "b"}),
+        ({"type": "object", "properties": {"a": False, "b": True}}, {"b": "b"}),
+        ({"type": "object", "additionalProperties": {"type": "integer"}}, {"key": 1}),
+        ({"type": "object", "minProperties": 2}, {"key": "key", "key2": "key2"}),
+        ({"patternProperties": {"^x": {"type": "null"}}, **ONE_MEMBER}, {"x": None}),
+        ({"type": "object", "propertyNames": {"pattern": "^k$"}, "minProperties": 1}, {"k": "k"}),
+        ({"allOf": [{"type": "integer"}, {"minimum": 9}]}, 9),
+        ({"anyOf": [{"const": 1, "type": "string"}, {"type": "integer"}]}, 1),
+        ({"properties": {"a": {"const": 1}}}, {"a": 1}),
+        ({"minItems": 1}, ["text"]),
+        ({"minimum": 3}, 3),
+        ({"type": "object", "properties": {"a": {"examples": [7, 8]}}}, {"a": 7}),
+        ({"type": "string", "pattern": "\\p{L}"}, "text"),
+        ({}, "text"),
+    ],
+)  # fmt: skip
+def test_samples(schema: Any, value: Any) -> None:
+    """The sample of a schema is a plain value that it accepts."""
+    definitions = {
+        "Name": {"$ref": "#/$defs/Other"},
+        "Other": {"type": "string", "examples": ["Ada"]},
+    }
+    assert sample(schema, **definitions) == value
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [False, {"type": "string", "not": {}}, {"enum": []}, {"type": "object", "minProperties": 101}],
+)
+def test_schema_without_samples(schema: Any) -> None:
+    """There is no sample of a schema that accepts nothing, or huge values only."""
+    assert Sampler(Bundle({"Nothing": schema}, {}, {})).definition("Nothing") == []
+
+
+def test_recursive_schema() -> None:
+    """A schema that contains itself has a finite sample."""
+    tree = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"type": "string"},
+            "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}},
+            "next": {"$ref": "#/$defs/Tree"},
+        },
+    }
+    assert sample({"$ref": "#/$defs/Tree"}, Tree=tree)["name"] == "name"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "^a+b?c*$", "^(x|yz){2,3}$", "^[^a-z]$", "^[^a]b$", "^\\w\\W\\s\\S\\d\\D$", "^.{3}$", "",
+        "^(?:a|b)$",
+        "^[\\W]$", "^[\\u4e00-\\u4e10]$", "^(?=a)a$", "^[^\\x00-\\x1f]+$", "^[\\s]$",
+        "^[\\d\\S]$", "^\\*$",
+    ],
+)  # fmt: skip
+def test_texts_match_their_patterns(pattern: str) -> None:
+    """The text that is made for a pattern matches it."""
+    text = text_for(pattern)
+    assert text is not None
+    assert re.search(pattern, text)
+
+
+def test_pattern_that_python_warns_of() -> None:
+    """A set that Python may read otherwise one day is no reason to warn."""
+    assert text_for("^[a&&b]$") == "a"
+
+
+@pytest.mark.parametrize("pattern", ["(", "^(a)\\1$", "^\\p{Lu}$"])
+def test_patterns_without_text(pattern: str) -> None:
+    """A pattern that is not understood has no text."""
+    assert text_for(pattern) is None
+
+
+def test_samples_of_random_schemas() -> None:
+    """What is returned matches, whatever the schema is; most schemas have a sample."""
+    source, found = random.Random(5), 0  # noqa: S311 - the same schemas each time
+    for _ in range(100):
+        low = source.randint(-9, 9)
+        schema: Any = source.choice([
+            {"type": "integer", "minimum": low, "maximum": low + source.randint(0, 9)},
+            {"type": "number", "exclusiveMinimum": low, "multipleOf": source.choice([0.5, 0.1, 3])},
+            {"type": "array", "items": NUMBER, "minItems": abs(low), "uniqueItems": True},
+            {"type": "string", "minLength": abs(low), "maxLength": abs(low) + 2},
+            {"type": "object", "required": ["a"], "minProperties": abs(low) % 4},
+        ])  # fmt: skip
+        bundle = Bundle({"A": schema}, {}, {})
+        values = Sampler(bundle).definition("A")
+        assert all(map(validator(bundle, schema).is_valid, values))
+        found += bool(values)
+    assert found >= 90

@@ -1,0 +1,77 @@
+"""Contract tests: what `check_example` accepts of handlers, and what not."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+
+import pytest
+
+from loyalty import COLLECT, GET_CARD
+from loyalty.handlers import Loyalty
+from receipts import ADD_ITEM, FINALIZE, GET_RECEIPT, AddItem, ReceiptNotFoundError
+from receipts.handlers import Receipts
+from weenats.errors import AlreadyExistsError, InvalidArgumentError, UnimplementedError
+from weenats.testing import Example, check_example
+
+TEA = {"name": "Tea", "price": 1.5, "quantity": 2}
+CARD = "7b5cbb3a-6b3c-4c39-9d0b-5c3e3a0f2f4e"
+
+
+def failing(error: Exception) -> Receipts:
+    """Return handlers whose command fails."""
+
+    class Failing(Receipts):
+        async def add_item(self, key: str, command: AddItem, context: Any) -> Any:
+            del key, command, context
+            raise error
+
+    return Failing()
+
+
+@pytest.mark.parametrize(
+    "example",
+    [Example(ADD_ITEM, "r-1", TEA), Example(FINALIZE, "r-1", {}), Example(GET_RECEIPT, "r-1")],
+    ids=str,
+)
+def test_result_and_declared_error(example: Example) -> None:
+    """A result that fits is right, and so is an error that the operation declares."""
+    check_example(Receipts(), example)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ReceiptNotFoundError(), "INTERNAL"),
+        (AlreadyExistsError("x"), "ALREADY_EXISTS"),
+        (KeyError("x"), "INTERNAL"),
+    ],
+)
+def test_undeclared_error(error: Exception, code: str) -> None:
+    """An error that the operation does not declare fails the test, whatever raises it."""
+    with pytest.raises(AssertionError, match=f"add-item answers .*{code}.*InvalidReceiptState"):
+        check_example(failing(error), Example(ADD_ITEM, "r-1", TEA))
+
+
+def test_what_is_not_implemented_is_skipped() -> None:
+    """An operation without an implementation skips its test."""
+    with pytest.raises(unittest.SkipTest, match="add-item is not implemented yet"):
+        check_example(failing(UnimplementedError()), Example(ADD_ITEM, "r-1", TEA))
+
+
+@pytest.mark.parametrize(
+    "example",
+    [Example(ADD_ITEM, "r-1", {"name": "Tea"}), Example(GET_CARD, "no-uuid"), Example(ADD_ITEM)],
+    ids=str,
+)
+def test_wrong_example(example: Example) -> None:
+    """An example that the contract does not allow is an error of the test."""
+    with pytest.raises((ValueError, InvalidArgumentError)):
+        check_example(Receipts(), example)
+
+
+def test_services_that_are_called() -> None:
+    """Handlers that call other services are tested together with them."""
+    check_example(Loyalty(), Example(COLLECT, CARD, {"receipt": "r-1"}), Receipts())
+    with pytest.raises(AssertionError, match="no responders"):
+        check_example(Loyalty(), Example(COLLECT, CARD, {"receipt": "r-1"}))
