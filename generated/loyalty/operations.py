@@ -10,11 +10,19 @@ from weenats.schema import Schema
 from .errors import ReceiptNotClosedError
 from .models import Card, CardKey, Collect
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
     digest="sha256:427507c66f90a5ff616324002d7efeb309bde8ebec88b803915999d87f793a5b",
+    document=_document,
 )
 
 CARD_AGGREGATE: Final = Aggregate(

@@ -25,11 +25,19 @@ from .models import (
     VoidReceipt,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="receipts",
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     digest="sha256:bb1850979a09c89ec78966acefc253eab38825333ff05b024dd3379a168a04a8",
+    document=_document,
 )
 
 RECEIPT_AGGREGATE: Final = Aggregate(
