@@ -8,6 +8,7 @@ ServiceError
 ├── AlreadyExistsError          ALREADY_EXISTS       409   the entity to create exists already
 ├── AbortedError                ABORTED              409   conflict with a concurrent change
 ├── FailedPreconditionError     FAILED_PRECONDITION  422   the aggregate's state does not allow it
+│   └── IncompatibleContractError                          the contract of the client does not fit
 ├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a rate, queue or size limit is exceeded
 │   └── MessageTooLargeError                               larger than the NATS server accepts
 ├── CancelledError              CANCELLED            499   the caller cancelled the call
@@ -26,7 +27,7 @@ Errors that a contract declares are generated as subclasses of these, with a `na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionLostError",
     "DeadlineExceededError",
     "FailedPreconditionError",
+    "IncompatibleContractError",
     "InternalError",
     "InvalidArgumentError",
     "MessageTooLargeError",
@@ -285,6 +287,22 @@ class DeadlineExceededError(ServiceError):
 
 class MessageTooLargeError(ResourceExhaustedError):
     """Headers and payload together are larger than `max_payload` of the NATS server."""
+
+
+class IncompatibleContractError(FailedPreconditionError):
+    """The contract of a client is not compatible with that of a running service.
+
+    Args:
+        message: text for people.
+        findings: what is not compatible.
+
+    Attributes:
+        findings: what is not compatible, one line each.
+    """
+
+    def __init__(self, message: str | None = None, *, findings: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
 
 
 class NoRespondersError(UnavailableError):
