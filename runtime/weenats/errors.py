@@ -27,7 +27,7 @@ Errors that a contract declares are generated as subclasses of these, with a `na
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
 
@@ -290,19 +290,18 @@ class MessageTooLargeError(ResourceExhaustedError):
 
 
 class IncompatibleContractError(FailedPreconditionError):
-    """The contract of a client is not compatible with that of a running service.
+    """The contract of a client is not compatible with that of a running service."""
 
-    Args:
-        message: text for people.
-        findings: what is not compatible.
+    description = "The contract of the client is not compatible with that of the service."
 
-    Attributes:
-        findings: what is not compatible, one line each.
-    """
-
-    def __init__(self, message: str | None = None, *, findings: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.findings = tuple(findings)
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is not compatible, one line each: `findings` of the details."""
+        details: object = self.details
+        found = (
+            cast("dict[str, object]", details).get("findings") if isinstance(details, dict) else ()
+        )
+        return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
 
 
 class NoRespondersError(UnavailableError):

@@ -98,6 +98,8 @@ class Scenario:
             "receipts.instance.*.query.summary": calls(client.on_instance(instance).summary),
             "receipts.cancel": self.give_up,
             "receipts.health": calls(client.check_health),
+            "receipts.contract": calls(client.get_contract_document),
+            "receipts.instance.*.contract": calls(client.get_contract_document, instance),
             "$SRV.PING.receipts": calls(client.list_instances),
             "$SRV.INFO.receipts": calls(client.get_service_info),
             "$SRV.INFO.receipts.*": calls(client.get_service_info, instance),
@@ -166,7 +168,7 @@ async def scenario(
     async with (
         running,
         ReceiptsClient.connect(server.url, connection=as_user(client)) as connected,
-        ReceiptsClient.connect(server.url, connection=as_user("free")) as free,
+        ReceiptsClient.connect(server.url, connection=as_user("free"), verify="off") as free,
     ):
         try:
             yield Scenario(handlers, running, connected, free)

@@ -155,7 +155,7 @@ class Verification:
             message = f"the contract of {name} was not verified within {_TIMEOUT:g} seconds"
             raise DeadlineExceededError(message) from None
         if findings:
-            raise IncompatibleContractError(self._text(findings), findings=findings)
+            raise IncompatibleContractError(self._text(findings), details={"findings": findings})
 
     async def _warn(self) -> None:
         try:
