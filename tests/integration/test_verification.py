@@ -301,10 +301,12 @@ async def test_silent_instance(nats_url: str, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(verification, "_TIMEOUT", 1.0)
     answers = impostor(b"")
     del answers["shop.instance.i1.contract"]
-    with foreign_service(nats_url, answers, name="shop"):
-        with pytest.raises(IncompatibleContractError, match="it has another contract"):
-            async with shops.client(shops.OLD, nats_url, verify="strict"):
-                pass
+    with (
+        foreign_service(nats_url, answers, name="shop"),
+        pytest.raises(IncompatibleContractError, match="it has another contract"),
+    ):
+        async with shops.client(shops.OLD, nats_url, verify="strict"):
+            pass
 
 
 async def test_foreign_service_of_the_same_name(

@@ -22,7 +22,8 @@ EXPORTS = {
         CachedToken CallNext CallOptions CancelledError CircuitState CircuitStateChange Code Command
         ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
         DeadlineExceededError Endpoint Entity Event
-        EventHandler EventSubscription FailedPreconditionError IncompatibleContractError Interceptor InternalError
+        EventHandler EventSubscription FailedPreconditionError IncompatibleContractError
+        Interceptor InternalError
         InvalidArgumentError InvalidTokenError JwtAuthConfig Key MessageContext MessageTooLargeError
         Model NatsService NatsServiceBuilder NatsTransport NoAuthConfig NoRespondersError
         NotFoundError PermissionDeniedError Principal PublishOptions Query ReceivedEvent
@@ -53,7 +54,8 @@ EXPORTS = {
     "weenats.errors": """
         AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError
         ConnectionLostError DeadlineExceededError FailedPreconditionError
-        IncompatibleContractError InternalError InvalidArgumentError MessageTooLargeError NoRespondersError NotFoundError
+        IncompatibleContractError InternalError InvalidArgumentError
+        MessageTooLargeError NoRespondersError NotFoundError
         PermissionDeniedError ResourceExhaustedError ServiceError UnauthenticatedError
         UnavailableError UnimplementedError WrongEventLoopError
     """,

@@ -179,4 +179,5 @@ async def scenario(
 def refused_subjects(caplog: pytest.LogCaptureFixture) -> list[str]:
     """Return the subjects that the server refused to the service or the client."""
     messages = [each.getMessage() for each in caplog.records if each.name == "weenats.transport"]
-    return [each.rpartition(": ")[2] for each in messages if "NATS refused" in each]
+    refused = [each.rpartition(": ")[2] for each in messages if "NATS refused" in each]
+    return [each.partition(" (and ")[0] for each in refused]

@@ -195,7 +195,7 @@ class ServiceClient:
         Closing goes on when its caller is cancelled.
         """
         if self._verification is not None:
-            await self._verification.stop()
+            self._verification.stop()
         if self._owns_transport:
             await self._transport.close()
 

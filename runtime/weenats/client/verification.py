@@ -129,12 +129,11 @@ class Verification:
 
         return verified
 
-    async def stop(self) -> None:
-        """End it if it is still running."""
+    def stop(self) -> None:
+        """End it if it is still running; it sends nothing more."""
         task = self._task
         if task is not None and task.get_loop() is asyncio.get_running_loop():
             task.cancel()
-            await asyncio.wait([task])
 
     def _has_succeeded(self) -> bool:
         task = self._task
