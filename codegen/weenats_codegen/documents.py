@@ -1,6 +1,12 @@
-"""Contracts as documents, which running services answer with."""
+"""Contracts as documents, which running services answer with.
 
+As a program, `python -m weenats_codegen.documents`, it compares two of them; see `isolated`.
+"""
+
+import json
+import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +19,8 @@ from weenats_codegen.revisions import Contracts
 
 RUNNING: Final = "running:"
 """What users see before the name of a service, instead of the folder of its contract."""
+_MAX_CPU: Final = 30
+"""Seconds of computing that the program may take; the process that started it may have ended."""
 _BROKEN: Final = frozenset({Party.OLD_CLIENT, Party.EVENT_CONSUMER})
 
 
@@ -47,8 +55,6 @@ def read_document(content: bytes, service: str) -> Contracts:
 def breaking(client: str, service: bytes, digest: str) -> list[str]:
     """Return what of a running service breaks a client, one line each.
 
-    It is the entry point of the runtime for clients, where the generator is installed.
-
     Args:
         client: The document of the contract that the client was generated from.
         service: The document that a running service sent.
@@ -69,3 +75,27 @@ def breaking(client: str, service: bytes, digest: str) -> list[str]:
         for finding in compare(own, running).findings
         if finding.rule.level is Level.ERROR and finding.rule.breaks in _BROKEN
     ]
+
+
+def main() -> int:
+    """Read the arguments of `breaking` as JSON, and print what it returns.
+
+    Returns:
+        The exit code.
+    """
+    with suppress(ImportError, ValueError):  # on Windows; a lower limit is set already
+        import resource  # noqa: PLC0415 - not everywhere
+
+        resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU, _MAX_CPU))
+    client, service, digest = json.load(sys.stdin)
+    try:
+        found = breaking(client, service.encode(errors="surrogateescape"), digest)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    json.dump(found, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

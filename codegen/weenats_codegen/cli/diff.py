@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.cli.errors import CliError, describe
+from weenats_codegen.cli.limits import time_limit
 from weenats_codegen.cli.output import console, emit, plain, warn, write
 from weenats_codegen.compatibility.compare import compare, compare_all
 from weenats_codegen.compatibility.findings import (
@@ -138,7 +139,7 @@ def _with_fleet(files: Contracts, url: str, *, is_old: bool) -> _Outcome:
         is_old: Whether what runs is the old version.
     """
     from weenats.errors import ServiceError
-    from weenats_codegen.cli.fleet import find_fleet
+    from weenats_codegen.cli.fleet import MAX_SECONDS, find_fleet
 
     services = {each.service: each for each in files.contracts}
     try:
@@ -150,9 +151,11 @@ def _with_fleet(files: Contracts, url: str, *, is_old: bool) -> _Outcome:
     for each in fleet.contracts:
         sides = (each.contract, services[each.contract.service])
         try:
-            found = compare(*(sides if is_old else sides[::-1]))
+            with time_limit(MAX_SECONDS):
+                found = compare(*(sides if is_old else sides[::-1]))
         except Exception as error:  # noqa: BLE001 - whatever another party sent
-            reason = f"its contract cannot be compared ({type(error).__name__})"
+            why = str(error) if isinstance(error, TimeoutError) else type(error).__name__
+            reason = f"its contract cannot be compared: {why}"
             instances, running = each.running.instances, each.contract
             not_compared.append(NotCompared(running.service, running.version, instances, reason))
         else:

@@ -12,6 +12,7 @@ from weenats.protocol.messages import PingResponse, StatsResponse
 from weenats.protocol.subjects import SubjectError, check_service_name
 from weenats_codegen.cli.connection import connection
 from weenats_codegen.cli.instances import warn_once
+from weenats_codegen.cli.limits import time_limit
 from weenats_codegen.cli.output import one_line, warn
 from weenats_codegen.compatibility.findings import NotCompared, Running
 from weenats_codegen.compatibility.places import subject
@@ -23,6 +24,8 @@ from weenats_codegen.revisions import Contracts
 if TYPE_CHECKING:
     from weenats.transport.nats import NatsTransport
 
+MAX_SECONDS: Final = 30.0
+"""The time limit for reading, and for comparing, the contract of an instance."""
 _MAX_CONTRACTS: Final = 20
 """How many different contracts of one service are read; anyone can claim to have another one."""
 _MAX_ASKED: Final = 3
@@ -197,7 +200,8 @@ async def _asked(transport: "NatsTransport", service: str, instance_id: str) -> 
     try:
         check_service_name(service)
         document = await get_contract_document(transport, service, instance_id)
-        found = read_document(document, service)
+        with time_limit(MAX_SECONDS):
+            found = read_document(document, service)
     except ContractError as error:
         first, *others = error.diagnostics
         more = f" (and {len(others)} more)" if others else ""
@@ -205,8 +209,8 @@ async def _asked(transport: "NatsTransport", service: str, instance_id: str) -> 
     except (ServiceError, SubjectError) as error:
         raise _UnknownContractError(f"it does not send its contract: {error}") from error
     except Exception as error:
-        name = type(error).__name__
-        raise _UnknownContractError(f"its contract cannot be read ({name})") from error
+        why = str(error) if isinstance(error, TimeoutError) else type(error).__name__
+        raise _UnknownContractError(f"its contract cannot be read: {why}") from error
     sent = found.contracts[0].service
     if sent != service:
         raise _UnknownContractError(f"it sent the contract of another service, {sent}")

@@ -34,11 +34,11 @@ __all__ = ["Verification", "Verify", "forget_verified"]
 _LOG: Final = logging.getLogger("weenats.client")
 _ENGINES: Final = "weenats.compatibility"
 """The group of the entry point that compares two documents; weenats_codegen has one."""
-_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = 20.0
 """Seconds for everything, the comparison included."""
 _MAX_VERSIONS: Final = 5
 """How many different contracts are compared; running services have one, or two in a rollout."""
-_MAX_ASKED: Final = 3
+_MAX_ASKED: Final = 2
 """How many instances with the same contract are asked for it, until one answers."""
 _MAX_SHOWN: Final = 3
 _MAX_KNOWN: Final = 256
@@ -220,8 +220,8 @@ class Verification:
             return [printable(f"{where}: it does not report which contract it has")]
         if _is_promised(own.version, running.version):
             return []
-        how = "`weenats diff` shows what differs" if engine is None else "it cannot be compared"
-        return [printable(f"{where}: it has another contract; {how}")]
+        text = "it has another contract, which was not compared; `weenats diff` shows what differs"
+        return [printable(f"{where}: {text}")]
 
 
 def _digest(instance: PingResponse) -> str:
