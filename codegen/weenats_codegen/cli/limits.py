@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
+class _Stop(BaseException):
+    """Ends the block; no `except` of the block expects it."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """End a block that takes too long, if the system can do that, and only in the main thread.
@@ -22,12 +26,14 @@ def time_limit(seconds: float) -> Iterator[None]:
         return
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"it takes longer than {seconds:g} seconds")
+        raise _Stop
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
+    except _Stop:
+        raise TimeoutError(f"it takes longer than {seconds:g} seconds") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
