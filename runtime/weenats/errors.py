@@ -298,10 +298,9 @@ class IncompatibleContractError(FailedPreconditionError):
     def findings(self) -> tuple[str, ...]:
         """What is not compatible, one line each: `findings` of the details."""
         details: object = self.details
-        found = (
-            cast("dict[str, object]", details).get("findings") if isinstance(details, dict) else ()
-        )
-        return tuple(map(str, found)) if isinstance(found, list | tuple) else ()
+        members = cast("dict[str, object]", details) if isinstance(details, dict) else {}
+        found = members.get("findings")
+        return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else ()
 
 
 class NoRespondersError(UnavailableError):

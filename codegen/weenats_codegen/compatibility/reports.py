@@ -15,7 +15,7 @@ from weenats_codegen.compatibility.findings import (
 from weenats_codegen.compatibility.rules import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from weenats_codegen.parser.diagnostics import Location
 
@@ -201,7 +201,7 @@ def details(finding: Finding, running: Running | None = None) -> Iterator[str]:
         running: The instances of one of the versions, which count calls.
     """
     if finding.used_by:
-        calls = {} if running is None else running.calls
+        calls: Mapping[str, int] = {} if running is None else running.calls
         users = [
             f"{each} ({calls[each]} calls)" if each in calls else each for each in finding.used_by
         ]

@@ -162,7 +162,7 @@ class Verification:
                 instances = await list_instances(self._transport, self._contract.name)
                 known = [each for each in instances if _digest(each)]  # others may be of any kind
                 findings = await self._findings(known, is_repeated=False)
-        except (ServiceError, TimeoutError) as error:
+        except (ServiceError, TimeoutError, RuntimeError) as error:
             _LOG.info("the contract of %s was not verified: %s", self._contract.name, error)
         else:
             if findings:
@@ -234,8 +234,8 @@ def _engine() -> Engine | None:
     for found in entry_points(group=_ENGINES):
         try:
             return cast("Engine", found.load())
-        except ImportError:  # without the extra `codegen`
-            continue
+        except Exception as error:  # noqa: BLE001 - without the extra `codegen`, an ImportError
+            _LOG.debug("contracts are not compared: %s", error)
     return None
 
 
