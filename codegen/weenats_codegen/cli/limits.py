@@ -4,6 +4,10 @@ import signal
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from time import monotonic
+from typing import Final
+
+_SOON: Final = 0.001
 
 
 class _Stop(BaseException):
@@ -28,12 +32,14 @@ def time_limit(seconds: float) -> Generator[None]:
     def stop(*_: object) -> None:
         raise _Stop
 
+    start = monotonic()
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    outer, _ = signal.setitimer(signal.ITIMER_REAL, seconds)  # of a limit around this one, or 0
     try:
         yield
     except _Stop:
         raise TimeoutError(f"it takes longer than {seconds:g} seconds") from None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        left = max(outer - (monotonic() - start), _SOON) if outer else 0
+        signal.setitimer(signal.ITIMER_REAL, left)
         signal.signal(signal.SIGALRM, before)

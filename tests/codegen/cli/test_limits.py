@@ -36,7 +36,14 @@ def test_block_that_ends_in_time() -> None:
     thread.start()
     thread.join()
     assert done == [True, True]
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_limit_around_another() -> None:
+    """A limit that was set before goes on afterwards."""
+    with time_limit(1000):
+        with time_limit(500):
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 500
+        assert 500 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1000
 
 
 def test_contract_that_takes_forever(
