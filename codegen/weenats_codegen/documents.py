@@ -70,11 +70,11 @@ def breaking(client: str, service: bytes, digest: str) -> list[str]:
         raise ValueError(str(error)) from None
     if running.service != own.service or running.digest != digest:
         raise ValueError("the document is not that of the contract which the service reports")
-    return [
+    return sorted(
         "; ".join([f"{finding.rule.id}: {finding.message}", *details(finding)])
         for finding in compare(own, running).findings
         if finding.rule.level is Level.ERROR and finding.rule.breaks in _BROKEN
-    ]
+    )
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from testkit.foreign_service import foreign_service, micro
 from testkit.nats_users import as_user, config_of
 from testkit.waiting import until
 from weenats import (
+    DeadlineExceededError,
     IncompatibleContractError,
     InvalidArgumentError,
     NoRespondersError,
@@ -332,6 +333,37 @@ async def test_silent_instance(nats_url: str, monkeypatch: pytest.MonkeyPatch) -
     ):
         async with shops.client(shops.OLD, nats_url, verify="strict"):
             pass
+
+
+async def test_verification_takes_too_long(
+    nats_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A verification that does not end is given up: strict clients fail, others go on."""
+
+    async def hang(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(verification, "list_instances", hang)
+    monkeypatch.setattr(verification, "_TIMEOUT", 0.01)
+    async with shops.client(shops.OLD, nats_url) as client:
+        await verified(client)
+    assert said(caplog) == ["the contract of shop was not verified: TimeoutError"]
+    with pytest.raises(DeadlineExceededError, match=r"not verified within 0\.01 seconds"):
+        async with shops.client(shops.OLD, nats_url, verify="strict"):
+            pass
+
+
+async def test_memory_of_findings_is_bounded(
+    nats_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found is forgotten when it becomes too much, and then logged again."""
+    monkeypatch.setattr(verification, "_MAX_KNOWN", 1)
+    async with shops.builder(shops.BREAKING, nats_url).build():
+        for version in (shops.OLD, shops.COMPATIBLE, shops.OLD):
+            async with shops.client(version, nats_url) as client:
+                await verified(client)
+    assert len(said(caplog)) == 3
+    assert len(verification._KNOWN) == 1
 
 
 async def test_foreign_service_of_the_same_name(

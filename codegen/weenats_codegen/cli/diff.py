@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from weenats_codegen.cli.errors import CliError, describe
 from weenats_codegen.cli.limits import time_limit
 from weenats_codegen.cli.output import console, emit, plain, warn, write
-from weenats_codegen.compatibility.compare import compare, compare_all
+from weenats_codegen.compatibility.compare import compare, compare_all, ordered
 from weenats_codegen.compatibility.findings import (
     Comparison,
     Finding,
@@ -208,7 +208,7 @@ def _located(comparison: Comparison, sides: Sequence[Contracts]) -> Comparison:
         )
         for finding in comparison.findings
     ]
-    return replace(comparison, findings=tuple(findings))
+    return replace(comparison, findings=tuple(ordered(findings)))  # places have other names now
 
 
 def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:

@@ -20,7 +20,6 @@ from weenats.errors import (
     IncompatibleContractError,
     InvalidArgumentError,
     NoRespondersError,
-    ServiceError,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +41,8 @@ _MAX_ASKED: Final = 2
 """How many instances with the same contract are asked for it, until one answers."""
 _MAX_SHOWN: Final = 3
 _MAX_KNOWN: Final = 256
-_CORE: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)(?![^+])")
+_CORE: Final = re.compile(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?![^+])", re.ASCII)
+"""A version that is not a pre-release, and whose numbers are not absurd."""
 Verify = Literal["strict", "warn", "off"]
 """What a client does about a running contract that is not compatible with its own."""
 Engine = Callable[[str, bytes, str], Sequence[str]]
@@ -162,8 +162,9 @@ class Verification:
                 instances = await list_instances(self._transport, self._contract.name)
                 known = [each for each in instances if _digest(each)]  # others may be of any kind
                 findings = await self._findings(known, is_repeated=False)
-        except (ServiceError, TimeoutError, RuntimeError) as error:
-            _LOG.info("the contract of %s was not verified: %s", self._contract.name, error)
+        except Exception as error:  # noqa: BLE001 - the client works without it
+            why = str(error) or type(error).__name__
+            _LOG.info("the contract of %s was not verified: %s", self._contract.name, why)
         else:
             if findings:
                 _LOG.warning("%s", self._text(findings))
