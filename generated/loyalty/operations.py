@@ -10,11 +10,19 @@ from weenats.schema import Schema
 from .errors import OtherCustomerError, ReceiptNotClosedError
 from .models import Card, CardKey, Collect, PointsCollected
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
     digest="sha256:bdfb6f87dee9485d868d0b8ff574b18c990869d93f82c01708e38c3a62a7fb9b",
+    document=_document,
 )
 
 CARD_AGGREGATE: Final = Aggregate(

@@ -25,11 +25,19 @@ from .models import (
     VoidReceipt,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="receipts",
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
     digest="sha256:0ea3965320ddaaf98e7d0e107a9152848a0eb087a806ff379bc3b5e500866105",
+    document=_document,
 )
 
 RECEIPT_AGGREGATE: Final = Aggregate(

@@ -1,6 +1,7 @@
 """Descriptors of services, operations and events, which generated code creates."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -107,7 +108,9 @@ class ServiceContract:
         name: name of the service, the first token of its subjects.
         version: version of the contract (semantic versioning).
         description: description of the service.
-        digest: hash of the contract document, `sha256:...`.
+        digest: hash of what services and clients must agree on, `sha256:...`.
+        document: returns the whole contract as JSON, with all its schemas; None if the package was
+            generated before packages had it.
         cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
@@ -118,6 +121,7 @@ class ServiceContract:
     version: str
     description: str
     digest: str
+    document: Callable[[], str] | None = None
     cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
-"""Discovery requests to services (ADR-32, revision 6): PING, INFO, STATS, and the health check."""
+"""Discovery requests to services: PING, INFO and STATS (ADR-32, revision 6), health, contract."""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -13,15 +14,17 @@ from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import InternalError
 from weenats.model import Model
+from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
 
 if TYPE_CHECKING:
-    from weenats.transport.base import Transport
+    from weenats.transport.base import Delivery, Transport
 
 __all__ = [
     "OnInvalid",
     "check_health",
+    "get_contract_document",
     "get_service_info",
     "get_service_stats",
     "list_infos",
@@ -34,6 +37,10 @@ _SAME_ID: Final = (
     "{} {} sent different answers, and ids of instances are unique: all but one of the answers come"
     " from others"
 )
+_MAX_DOCUMENT: Final = 16 * 1024 * 1024
+"""The size of a document in bytes: a small message can be decompressed to gigabytes."""
+_GZIP_FORMAT: Final = 16
+"""Added to the window size, it makes zlib read gzip."""
 ModelT = TypeVar("ModelT", bound=Model)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
 OnInvalid = Callable[[InternalError], None]
@@ -204,6 +211,61 @@ async def check_health(
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
     return await _request(transport, subjects.health(service), HealthCheck, timeout, headers)
+
+
+async def get_contract_document(
+    transport: Transport,
+    service: str,
+    instance_id: str | None = None,
+    *,
+    timeout: float = 2.0,
+    headers: bytes = b"",
+) -> bytes:
+    """Return the contract of a running service as one JSON document, with all its schemas.
+
+    The document is what the instance sent: it may be invalid, or not what the instance serves.
+
+    Args:
+        transport: the connection.
+        service: the name of the service.
+        instance_id: the id of the instance; by default any.
+        timeout: the time limit in seconds.
+        headers: encoded header lines to send.
+
+    Raises:
+        SubjectError: the name or the instance is not valid.
+        ServiceError: see Transport.request; UnimplementedError when the service was generated
+            without a document, InternalError when the answer cannot be decompressed or has more
+            than 16 MiB.
+    """
+    subject = subjects.contract(service)
+    if instance_id is not None:
+        subject = subjects.on_instance(subject, instance_id)
+    deadline = monotonic() + timeout
+    reply = await transport.request(subject, b"", headers, deadline, is_answer)
+    error = error_in_headers(reply)
+    if error is not None:
+        raise error
+    return _document_in(reply)
+
+
+def _document_in(reply: Delivery) -> bytes:
+    """Return the document in a reply, decompressed."""
+    encoding = reply.headers.get(header_names.CONTENT_ENCODING)
+    if encoding is None:
+        return reply.payload
+    if encoding != "gzip":
+        raise InternalError(f"the answer has the unknown Content-Encoding {encoding[:50]!r}")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | _GZIP_FORMAT)
+    try:
+        document = unpacker.decompress(reply.payload, _MAX_DOCUMENT + 1)
+    except zlib.error:
+        raise InternalError("the answer is not valid gzip") from None
+    if len(document) > _MAX_DOCUMENT:
+        raise InternalError(f"the document has more than {_MAX_DOCUMENT} bytes")
+    if not unpacker.eof:
+        raise InternalError("the answer is not complete gzip")
+    return document
 
 
 async def _request(

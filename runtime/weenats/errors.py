@@ -8,6 +8,7 @@ ServiceError
 ├── AlreadyExistsError          ALREADY_EXISTS       409   the entity to create exists already
 ├── AbortedError                ABORTED              409   conflict with a concurrent change
 ├── FailedPreconditionError     FAILED_PRECONDITION  422   the aggregate's state does not allow it
+│   └── IncompatibleContractError                          the contract of the client does not fit
 ├── ResourceExhaustedError      RESOURCE_EXHAUSTED   429   a rate, queue or size limit is exceeded
 │   └── MessageTooLargeError                               larger than the NATS server accepts
 ├── CancelledError              CANCELLED            499   the caller cancelled the call
@@ -42,6 +43,7 @@ __all__ = [
     "ConnectionLostError",
     "DeadlineExceededError",
     "FailedPreconditionError",
+    "IncompatibleContractError",
     "InternalError",
     "InvalidArgumentError",
     "MessageTooLargeError",
@@ -285,6 +287,20 @@ class DeadlineExceededError(ServiceError):
 
 class MessageTooLargeError(ResourceExhaustedError):
     """Headers and payload together are larger than `max_payload` of the NATS server."""
+
+
+class IncompatibleContractError(FailedPreconditionError):
+    """The contract of a client is not compatible with that of a running service."""
+
+    description = "The contract of the client is not compatible with that of the service."
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What is not compatible, one line each: `findings` of the details."""
+        details: object = self.details
+        members = cast("dict[str, object]", details) if isinstance(details, dict) else {}
+        found = members.get("findings")
+        return tuple(map(str, cast("list[object]", found))) if isinstance(found, list) else ()
 
 
 class NoRespondersError(UnavailableError):

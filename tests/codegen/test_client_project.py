@@ -41,6 +41,7 @@ def test_project_has_client_alone(folder: Path, tmp_path: Path) -> None:
     modules = {
         "__init__.py",
         "client.py",
+        "contract_document.py",
         "errors.py",
         "models.py",
         "operations.py",

@@ -22,7 +22,8 @@ EXPORTS = {
         CachedToken CallNext CallOptions CancelledError CircuitState CircuitStateChange Code Command
         ConnectionClosedError ConnectionLostError ConnectionOptions CustomCheck CustomMetric
         DeadlineExceededError Endpoint Entity Event
-        EventHandler EventSubscription FailedPreconditionError Interceptor InternalError
+        EventHandler EventSubscription FailedPreconditionError IncompatibleContractError
+        Interceptor InternalError
         InvalidArgumentError InvalidTokenError JwtAuthConfig Key MessageContext MessageTooLargeError
         Model NatsService NatsServiceBuilder NatsTransport NoAuthConfig NoRespondersError
         NotFoundError PermissionDeniedError Principal PublishOptions Query ReceivedEvent
@@ -47,13 +48,14 @@ EXPORTS = {
         ServiceContract
     """,
     "weenats.discovery": """
-        OnInvalid check_health get_service_info get_service_stats list_infos list_instances
-        list_stats
+        OnInvalid check_health get_contract_document get_service_info get_service_stats
+        list_infos list_instances list_stats
     """,
     "weenats.errors": """
         AbortedError AlreadyExistsError CancelledError Code ConnectionClosedError
-        ConnectionLostError DeadlineExceededError FailedPreconditionError InternalError
-        InvalidArgumentError MessageTooLargeError NoRespondersError NotFoundError
+        ConnectionLostError DeadlineExceededError FailedPreconditionError
+        IncompatibleContractError InternalError InvalidArgumentError
+        MessageTooLargeError NoRespondersError NotFoundError
         PermissionDeniedError ResourceExhaustedError ServiceError UnauthenticatedError
         UnavailableError UnimplementedError WrongEventLoopError
     """,

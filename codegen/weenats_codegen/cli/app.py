@@ -178,8 +178,9 @@ def check(  # noqa: PLR0913 - the options of the command
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="GIT_REV|FOLDER",
-            help="Compare the contracts with what they were there, instead of generated files.",
+            metavar="GIT_REV|FOLDER|nats://...",
+            help="Compare the contracts with what they were there, or with what runs, instead of"
+            " generated files.",
         ),
     ] = None,
     output: Format = "text",
@@ -206,7 +207,9 @@ def diff(
     old: Annotated[
         str,
         typer.Argument(
-            metavar="OLD", help="The old version: a folder, a service.yaml, or a git REV:PATH."
+            metavar="OLD",
+            help="The old version: a folder, a service.yaml, a git REV:PATH, or nats://... for what"
+            " runs.",
         ),
     ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The new version, likewise.")],
@@ -250,7 +253,7 @@ def lint(
 
 
 @app.command(epilog=_example("weenats docs schemas --out site"))
-def docs(
+def docs(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
@@ -262,12 +265,22 @@ def docs(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="PORT", help="The port of --serve; 0 is any.")
     ] = 8000,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="nats://...", help="The contracts of the services that run, instead of files."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write one HTML page of contracts, and an AsyncAPI document of each."""
     from weenats_codegen.cli import docs
 
-    if serve:
+    if against is not None:
+        if serve:
+            raise typer.BadParameter("--against and --serve cannot be used together")
+        docs.docs_against(against, out, as_json=json)
+    elif serve:
         docs.serve(schemas, port, as_json=json)
     else:
         docs.docs(schemas, out, as_json=json)

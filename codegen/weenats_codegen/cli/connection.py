@@ -15,19 +15,21 @@ from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import WarningLog, warn
 
 _DEFAULT_TIMEOUT: Final = seconds(ConnectionOptions().connect_timeout)
+_HINT: Final = "set NATS_URL or --servers"
 _DIGEST_LENGTH: Final = 15
 """Characters of a digest that are shown: `sha256:` and eight."""
 
 
 @asynccontextmanager
 async def connection(
-    servers: Sequence[str], timeout: float = _DEFAULT_TIMEOUT
+    servers: Sequence[str], timeout: float = _DEFAULT_TIMEOUT, *, hint: str = _HINT
 ) -> AsyncGenerator[NatsTransport]:
     """Connect for the duration of a command.
 
     Args:
         servers: The URLs of the servers.
         timeout: Seconds; if it is longer than the default of the runtime, that applies.
+        hint: How to name other servers, for the error.
 
     Raises:
         CliError: No server is available.
@@ -39,15 +41,15 @@ async def connection(
         try:
             await transport.connect()
         except UnavailableError as error:
-            raise no_server(error) from None
+            raise no_server(error, hint) from None
         yield transport
     finally:
         await transport.close()
 
 
-def no_server(error: UnavailableError) -> CliError:
+def no_server(error: UnavailableError, hint: str = _HINT) -> CliError:
     """Return the error of a failed connection, with the ways to name other servers."""
-    return CliError(f"{error}; set NATS_URL or --servers")
+    return CliError(f"{error}; {hint}")
 
 
 def warn_of_differences(instances: Iterable[PingResponse]) -> None:

@@ -1,18 +1,47 @@
 """The command `docs`: one HTML page of contracts, and an AsyncAPI document of each."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from weenats_codegen.cli.output import console, emit, emit_line, json_text
+from weenats_codegen.cli.diff import servers_of
+from weenats_codegen.cli.errors import CliError
+from weenats_codegen.cli.output import console, emit, emit_line, json_text, warn
+from weenats_codegen.compatibility.versions import parsed
 from weenats_codegen.docs.asyncapi import asyncapi
 from weenats_codegen.docs.page import page
 from weenats_codegen.docs.serve import PageServer
 from weenats_codegen.generate import read_contracts
+from weenats_codegen.ir.contract import Contract
 
 
 def docs(schemas: Sequence[Path], out: Path, *, as_json: bool) -> None:
     """Write the page and the documents, and print where they are."""
-    contracts = read_contracts(schemas)
+    _write(read_contracts(schemas), out, as_json=as_json)
+
+
+def docs_against(url: str, out: Path, *, as_json: bool) -> None:
+    """Write the page and the documents of the services that run, each in its highest version.
+
+    Raises:
+        CliError: No server is available, or no service that sends its contract is running.
+    """
+    from weenats_codegen.cli.fleet import find_fleet
+
+    fleet = asyncio.run(find_fleet(servers_of(url), None))
+    for missing in fleet.not_compared:
+        warn(f"{missing.service} {missing.version} is not on the page: {missing.reason}")
+    highest: dict[str, Contract] = {}
+    for each in sorted(fleet.contracts, key=lambda each: parsed(each.contract.version)):
+        if other := highest.get(each.contract.service):
+            warn(f"{other.service} {other.version} is running too, and not on the page")
+        highest[each.contract.service] = each.contract
+    if not highest:
+        raise CliError("no service that sends its contract is running")
+    _write([highest[name] for name in sorted(highest)], out, as_json=as_json)
+
+
+def _write(contracts: Sequence[Contract], out: Path, *, as_json: bool) -> None:
     texts = {"index.html": page(contracts)}
     for contract in contracts:
         texts[f"{contract.service}.asyncapi.json"] = f"{json_text(asyncapi(contract), 2)}\n"

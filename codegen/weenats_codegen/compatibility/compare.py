@@ -44,7 +44,7 @@ def compare(old: Contract, new: Contract) -> Comparison:
         *compare_keys(old, new, schemas),
     ]
     findings += _version(old, new, findings)
-    return Comparison(new.service, old.version, new.version, tuple(_sorted(_joined(findings))))
+    return Comparison(new.service, old.version, new.version, tuple(ordered(_joined(findings))))
 
 
 def compare_all(old: Sequence[Contract], new: Sequence[Contract]) -> list[Comparison]:
@@ -109,7 +109,12 @@ def _joined(findings: Iterable[Finding]) -> list[Finding]:
     return list(result.values())
 
 
-def _sorted(findings: Iterable[Finding]) -> list[Finding]:
+def ordered(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order in which they are reported: errors first, then by place.
+
+    Args:
+        findings: The findings.
+    """
     return sorted(
         findings,
         key=lambda each: (

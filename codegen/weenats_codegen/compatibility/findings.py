@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
@@ -101,6 +103,40 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """The instances that run one of the versions.
+
+    Attributes:
+        instances: Their ids, sorted.
+        calls: How often each operation was called since they were started; empty if not known.
+    """
+
+    instances: tuple[str, ...]
+    calls: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NotCompared:
+    """Instances whose contract is not known.
+
+    Attributes:
+        service: The service.
+        version: The version that they report.
+        instances: Their ids, sorted.
+        reason: Why it is not known.
+    """
+
+    service: str
+    version: str
+    instances: tuple[str, ...]
+    reason: str
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.service} {self.version} is not compared: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """What differs between two versions of a contract.
 
@@ -109,12 +145,14 @@ class Comparison:
         old_version: The old version; "" if there is none.
         new_version: The new version; "" if there is none.
         findings: The differences: errors first, then by place.
+        running: The instances that run one of them; None if they were not asked.
     """
 
     service: str
     old_version: str
     new_version: str
     findings: tuple[Finding, ...]
+    running: Running | None = None
 
     @property
     def is_compatible(self) -> bool:

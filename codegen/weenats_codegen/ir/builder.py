@@ -14,6 +14,7 @@ from weenats_codegen.ir.contract import (
     Operation,
     RateLimit,
 )
+from weenats_codegen.ir.document import document
 from weenats_codegen.ir.library import shared_shapes
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.ir.shapes.grammar import ref_name
@@ -86,6 +87,7 @@ class _Builder:
             shapes=self._shapes,
             notes=self._notes,
             libraries=tuple(self._libraries),
+            document=document(self._root, self._bundle),
         )
 
     def _aggregate(self, name: str, node: Node) -> Aggregate:

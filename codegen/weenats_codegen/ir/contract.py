@@ -206,6 +206,7 @@ class Contract:
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
         libraries: The libraries that it uses, those that they use included.
+        document: The contract as one document, see `ir.document`.
     """
 
     file: str
@@ -226,6 +227,7 @@ class Contract:
     shapes: Shapes
     notes: tuple[Diagnostic, ...] = ()
     libraries: tuple[Library, ...] = ()
+    document: str = ""
 
     @property
     def operations(self) -> tuple[Operation, ...]:

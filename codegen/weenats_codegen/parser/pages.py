@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Node, Schema
 
 _MAX_LIMIT: Final = 1000
-_PARAMETERS: Final[Schema] = {
+PAGE_PARAMETERS: Final[Schema] = {
     "cursor": {
         "type": "string",
         "minLength": 1,
@@ -29,6 +29,7 @@ _PARAMETERS: Final[Schema] = {
         "description": "The most items of a page; by default the service decides.",
     },
 }
+"""The members that `page: true` adds to parameters."""
 _ALLOWED: Final = frozenset({
     "type", "properties", "required", "additionalProperties", "title", "description", "examples",
 })  # fmt: skip
@@ -104,7 +105,7 @@ def _problems(query: Node) -> Iterator[Diagnostic]:
             f"write the members here, with no keywords but {', '.join(sorted(_ALLOWED))}",
             "parameters",
         )
-    for name in _PARAMETERS:
+    for name in PAGE_PARAMETERS:
         if name in parameters.get("properties").mapping:
             message = f"page: true declares {name}"
             yield parameters.diagnostic(message, "remove it", "properties", name)
@@ -116,7 +117,7 @@ def _expanded(query: Node) -> JsonValue:
     members = query.get("parameters", "properties").mapping
     return {
         **query.mapping,
-        "parameters": {**parameters, "properties": {**members, **_PARAMETERS}},
+        "parameters": {**parameters, "properties": {**members, **PAGE_PARAMETERS}},
         "result": {
             "type": "object",
             "required": ["items"],

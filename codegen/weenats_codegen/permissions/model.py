@@ -106,6 +106,7 @@ def of_service(
         subscribe=(
             *(each.shared(group) for each in _operations(contract).values()),
             Entry(subjects.health(name), "health").shared(name),
+            Entry(subjects.contract(name), "the contract").shared(name),
             Entry(subjects.cancel(name), "calls that are cancelled"),
             Entry(subjects.all_on_instance(name), "calls of this instance"),
             *discovery,
@@ -161,6 +162,8 @@ def of_client(
     publish = [entry for label, entry in operations.items() if label in called]
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
+    if publish or used.discovery:
+        publish += _verification_requests(contract.service)
     if used.discovery:
         publish += [
             Entry(
@@ -196,7 +199,7 @@ def _entry(contract: Contract, kind: Kind, member: Operation | Event) -> Entry:
 def _discovery_requests(service: str) -> list[Entry]:
     return [
         Entry(subjects.health(service), "check_health"),
-        Entry(subjects.discovery("PING", service), "list_instances"),
+        Entry(subjects.contract(service), "get_contract_document"),
         *(
             Entry(subject, method)
             for verb, method in (("INFO", "get_service_info"), ("STATS", "get_service_stats"))
@@ -205,6 +208,15 @@ def _discovery_requests(service: str) -> list[Entry]:
                 (_each_instance(verb, service), f"{method} of one instance"),
             )
         ),
+    ]
+
+
+def _verification_requests(service: str) -> list[Entry]:
+    """Return what `connect` of a client sends, unless it is told not to verify the contract."""
+    contract = subjects.on_each_instance(subjects.contract(service))
+    return [
+        Entry(subjects.discovery("PING", service), "verify, list_instances"),
+        Entry(contract, "verify, if the contract is another one"),
     ]
 
 

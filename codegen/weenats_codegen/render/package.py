@@ -10,6 +10,7 @@ from jinja2 import Environment
 
 from weenats_codegen.ir.contract import Auth, Contract, Event, Operation, RateLimit
 from weenats_codegen.render import literals
+from weenats_codegen.render.contract_document import render_contract_document
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
 from weenats_codegen.render.json_schemas import render_json_schemas
 from weenats_codegen.render.libraries import prefixed, render_checks
@@ -91,6 +92,7 @@ def render(
     modules = _CLIENT_MODULES if client_only else _CLIENT_MODULES + _SERVICE_MODULES
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
+    files["contract_document.py"] = render_contract_document(contract, header)
     if contract.judged:
         files["json_schemas.py"] = render_json_schemas(contract, header)
     files |= {**checks, "py.typed": ""}

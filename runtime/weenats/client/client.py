@@ -17,6 +17,7 @@ from weenats.client.gathering import InstanceReply, gather_calls
 from weenats.client.retry import RetryInterceptor, check_not_retried
 from weenats.client.sharing import Connected, SharedTelemetry
 from weenats.client.tokens import TokenInterceptor, check_source
+from weenats.client.verification import Verification
 from weenats.errors import InvalidArgumentError
 from weenats.principal import read_only
 from weenats.protocol import headers as header_names
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats.client.tokens import TokenSource
+    from weenats.client.verification import Verify
     from weenats.context import Response
     from weenats.contract import AnyOperation, Command, Query, ServiceContract
     from weenats.interceptors import CallNext, Interceptor
@@ -87,10 +89,11 @@ class ServiceClient:
         self._tokens = TokenInterceptor(transport)
         self._telemetry: ClientTelemetry | SharedTelemetry | None = None
         self._instance: str | None = None
+        self._verification: Verification | None = None
         self._chains: dict[AnyOperation, CallNext] = {}  # shared by clients with the same members
 
     @classmethod
-    def connect(
+    def connect(  # noqa: PLR0913 - the settings of a client
         cls,
         servers: str | Sequence[str] = "nats://localhost:4222",
         *,
@@ -98,6 +101,7 @@ class ServiceClient:
         token: TokenSource | None = None,
         timeout: Duration | None = None,
         interceptors: Sequence[Interceptor] = (),
+        verify: Verify = "warn",
     ) -> Self:
         """Return a client with a connection of its own, which the first call opens.
 
@@ -108,6 +112,8 @@ class ServiceClient:
             token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
             timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.
             interceptors: run around every call; the first one is the outermost.
+            verify: what to do about a running contract that is not compatible: `warn` logs it, once
+                and without delaying calls; `strict` fails; `off` does not look.
 
         Returns:
             The client.
@@ -133,6 +139,8 @@ class ServiceClient:
         for interceptor in interceptors:
             client = client.with_interceptor(interceptor)
         client._owns_transport = True
+        if verify != "off":
+            client._verification = Verification(cls.contract, client._transport, verify)
         return client
 
     @classmethod
@@ -186,6 +194,8 @@ class ServiceClient:
         A server that hangs delays it up to `close_timeout` of ConnectionOptions.
         Closing goes on when its caller is cancelled.
         """
+        if self._verification is not None:
+            self._verification.stop()
         if self._owns_transport:
             await self._transport.close()
 
@@ -196,6 +206,13 @@ class ServiceClient:
             if not self._blocks:
                 await self.close()
             raise
+        if self._verification is not None:
+            try:
+                await self._verification.on_connect()
+            except BaseException:  # `__aexit__` is not called
+                if not self._blocks:
+                    await self.close()
+                raise
         self._blocks.append(self)
         return self
 
@@ -475,6 +492,17 @@ class ServiceClient:
         """
         return await self._discover("STATS", discovery.get_service_stats, instance_id)
 
+    async def get_contract_document(self, instance_id: str | None = None) -> bytes:
+        """Return the contract of the running service as one JSON document.
+
+        Args:
+            instance_id: the id of the instance; by default any.
+
+        Raises:
+            ServiceError: see discovery.get_contract_document.
+        """
+        return await self._discover("CONTRACT", discovery.get_contract_document, instance_id)
+
     async def list_instances(self) -> list[PingResponse]:
         """Return all running instances of the service (ADR-32 PING).
 
@@ -504,8 +532,18 @@ class ServiceClient:
     ) -> Awaitable[Response]:
         call = self._chains.get(operation)
         if call is None:
-            call = self._chains[operation] = self._chain(operation)
+            call = self._first(operation)
         return call(self._defaults.request(operation, key, payload, options))
+
+    def _first(self, operation: AnyOperation) -> CallNext:
+        """Return how an operation is called, and keep it unless calls wait for verification."""
+        call, verification = self._chain(operation), self._verification
+        if verification is not None:
+            if verification.is_awaited:
+                return verification.before(call)
+            verification.start()
+        self._chains[operation] = call
+        return call
 
     def _chain(self, operation: AnyOperation) -> CallNext:
         """Compose the calls of an operation: interceptors, token, telemetry, exchange."""

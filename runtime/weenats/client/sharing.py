@@ -71,7 +71,7 @@ class SharedTelemetry:
 
         Args:
             service: the name of the service.
-            verb: PING, INFO, STATS or HEALTH.
+            verb: PING, INFO, STATS, HEALTH or CONTRACT.
         """
         telemetry = self._current()
         return None if telemetry is None else telemetry.discovery(service, verb)

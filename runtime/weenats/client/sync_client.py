@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from weenats.client.gathering import InstanceReply
     from weenats.client.loop_thread import LoopThread
     from weenats.client.tokens import TokenSource
+    from weenats.client.verification import Verify
     from weenats.contract import Command, Query, ServiceContract
     from weenats.interceptors import Interceptor
     from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
@@ -75,7 +76,7 @@ class ServiceSyncClient(Generic[ClientT]):
         self._binding = _Binding()
 
     @classmethod
-    def connect(
+    def connect(  # noqa: PLR0913 - the settings of a client
         cls,
         servers: str | Sequence[str] = "nats://localhost:4222",
         *,
@@ -83,6 +84,7 @@ class ServiceSyncClient(Generic[ClientT]):
         token: TokenSource | None = None,
         timeout: Duration | None = None,
         interceptors: Sequence[Interceptor] = (),
+        verify: Verify = "warn",
     ) -> Self:
         """Return a client with a connection of its own, which the first call opens.
 
@@ -93,6 +95,8 @@ class ServiceSyncClient(Generic[ClientT]):
             token: a JWT that authenticates the caller, or a provider of tokens; see `with_token`.
             timeout: the timeout of every call, in seconds or as timedelta; see `with_timeout`.
             interceptors: run around every call; the first one is the outermost.
+            verify: what to do about a running contract that is not compatible: `warn` logs it, once
+                and without delaying calls; `strict` fails; `off` does not look.
 
         Returns:
             The client.
@@ -107,6 +111,7 @@ class ServiceSyncClient(Generic[ClientT]):
             token=token,
             timeout=timeout,
             interceptors=interceptors,
+            verify=verify,
         )
         return cls(owner.transport)._with(owner)
 
@@ -406,6 +411,17 @@ class ServiceSyncClient(Generic[ClientT]):
             ServiceError: see discovery.get_service_stats.
         """
         return self._wait(self._client.get_service_stats(instance_id))
+
+    def get_contract_document(self, instance_id: str | None = None) -> bytes:
+        """Return the contract of the running service as one JSON document.
+
+        Args:
+            instance_id: the id of the instance; by default any.
+
+        Raises:
+            ServiceError: see discovery.get_contract_document.
+        """
+        return self._wait(self._client.get_contract_document(instance_id))
 
     def list_instances(self) -> list[PingResponse]:
         """Return all running instances of the service (ADR-32 PING).

@@ -10,6 +10,7 @@ from typing import Final
 from weenats.errors import InvalidArgumentError
 
 __all__ = [
+    "CONTENT_ENCODING",
     "DIGEST",
     "ERROR",
     "ERROR_CODE",
@@ -26,6 +27,8 @@ __all__ = [
     "digest_of",
     "encode",
 ]
+CONTENT_ENCODING: Final = "Content-Encoding"
+"""How the payload is compressed (RFC 9110, 8.4): "gzip" or absent."""
 TIMEOUT: Final = "Wee-Timeout"
 """The time that is left until the deadline of the caller, in milliseconds."""
 RETRY_AFTER: Final = "Wee-Retry-After"

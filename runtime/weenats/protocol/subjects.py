@@ -18,6 +18,7 @@ __all__ = [
     "check_queue_group",
     "check_service_name",
     "check_version",
+    "contract",
     "decode_subject",
     "discovery",
     "encode_subject",
@@ -195,6 +196,18 @@ def cancel(service: str) -> str:
         SubjectError: the name is not valid.
     """
     return f"{check_service_name(service)}.cancel"
+
+
+def contract(service: str) -> str:
+    """Return the subject on which a service answers with its contract.
+
+    Args:
+        service: the name of the service.
+
+    Raises:
+        SubjectError: the name is not valid.
+    """
+    return f"{check_service_name(service)}.contract"
 
 
 def monitoring(service: str) -> str:

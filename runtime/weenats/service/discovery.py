@@ -20,7 +20,7 @@ from weenats.protocol import messages, subjects
 if TYPE_CHECKING:
     from weenats.contract import ServiceContract
     from weenats.model import Model
-    from weenats.transport.base import Delivery, Subscription, Transport
+    from weenats.transport.base import Delivery, OnDelivery, Subscription, Transport
 
 __all__ = [
     "EndpointCounters",
@@ -29,6 +29,7 @@ __all__ = [
     "Statistics",
     "answer_discovery",
     "answer_health",
+    "answering",
 ]
 _LOG: Final = logging.getLogger("weenats.service")
 _MAX_REASON: Final = 200
@@ -234,15 +235,25 @@ def _current(data: Statistics) -> Any:  # noqa: ANN401 - MISSING has no type of 
     return {name: read() for name, read in data.items()} or MISSING
 
 
-def _answer(transport: Transport, *answers: Callable[[], Model]) -> Callable[[Delivery], None]:
+def _answer(transport: Transport, *answers: Callable[[], Model]) -> OnDelivery:
     """Return a callback that replies with the first answer that can be sent, else with an error."""
+    return answering(transport, lambda reply: _send_first(transport, reply, answers))
+
+
+def answering(transport: Transport, send: Callable[[str], None]) -> OnDelivery:
+    """Return a callback that answers requests, with an error if the answer cannot be sent.
+
+    Args:
+        transport: the connection.
+        send: sends the answer to a reply subject.
+    """
     logged: set[type[Exception]] = set()
 
     def on_delivery(delivery: Delivery) -> None:
         if not delivery.reply:
             return
         try:
-            _send_first(transport, delivery.reply, answers)
+            send(delivery.reply)
         except Exception as error:  # noqa: BLE001 - the request is answered, whatever is wrong
             failure = error if isinstance(error, ServiceError) else InternalError()
             with suppress(ServiceError):

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Final, Self, cast
 from weenats.admission.scope import SCOPE
 from weenats.context import CURRENT, RequestContext
 from weenats.errors import ConnectionLostError, UnavailableError, WrongEventLoopError
+from weenats.protocol import subjects
 from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
+from weenats.service.contract_document import answer_contract
 from weenats.service.discovery import answer_discovery, answer_health
 from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
@@ -253,9 +255,11 @@ class NatsService:
         assembly.membership.join()
         assembly.membership.review()
         self._subscriptions += answer_discovery(transport, assembly.instance)
-        self._subscriptions.append(
-            answer_instance_calls(transport, self.contract.name, self.instance_id, assembly.runners)
-        )
+        name, on_contract = self.contract.name, answer_contract(transport, self.contract)
+        self._subscriptions += [
+            transport.subscribe(subjects.contract(name), on_contract, name),
+            answer_instance_calls(transport, name, self.instance_id, assembly.runners, on_contract),
+        ]
         on_cancel = assembly.admission.on_cancel
         self._subscriptions.append(transport.subscribe(self.contract.cancel_subject, on_cancel))
         await transport.fence()

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from weenats.service.endpoint import EndpointRunner
-    from weenats.transport.base import Delivery, Subscription, Transport
+    from weenats.transport.base import Delivery, OnDelivery, Subscription, Transport
 
 __all__ = ["answer_instance_calls"]
 
 
 def answer_instance_calls(
-    transport: Transport, service: str, instance_id: str, runners: Sequence[EndpointRunner]
+    transport: Transport,
+    service: str,
+    instance_id: str,
+    runners: Sequence[EndpointRunner],
+    on_contract: OnDelivery,
 ) -> Subscription:
     """Serve the calls that are addressed to one instance.
 
@@ -32,12 +36,14 @@ def answer_instance_calls(
         instance_id: the id of the instance.
         runners: serve the operations. Queries and idempotent commands can be called, since the
             calls of all instances execute them several times.
+        on_contract: answers with the contract.
     """
-    served = {
+    served: dict[str, OnDelivery] = {
         subjects.on_instance(runner.operation.subject, instance_id): runner.on_delivery
         for runner in runners
         if runner.operation.for_instances
     }
+    served[subjects.on_instance(subjects.contract(service), instance_id)] = on_contract
 
     def on_delivery(delivery: Delivery) -> None:
         serve = served.get(delivery.subject)

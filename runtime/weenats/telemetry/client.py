@@ -55,10 +55,10 @@ class ClientTelemetry:
 
         Args:
             service: the name of the service.
-            verb: PING, INFO, STATS or HEALTH.
+            verb: PING, INFO, STATS, HEALTH or CONTRACT.
         """
-        is_health = verb == "HEALTH"
-        subject = subjects.health(service) if is_health else subjects.discovery(verb, service)
+        own = {"HEALTH": subjects.health, "CONTRACT": subjects.contract}.get(verb)
+        subject = subjects.discovery(verb, service) if own is None else own(service)
         return self._named(f"{service}/${verb}", Kind.QUERY, subject).record(None)
 
     def _named(self, name: str, kind: Kind, subject: str) -> OutgoingCalls:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from doctest import ELLIPSIS, OutputChecker
 from pathlib import Path
 
 import pytest
@@ -28,5 +29,15 @@ def test_output_in_the_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     example, *_ = GUIDE.of_kind("python")
     assert not run_block(GUIDE, example, tmp_path)
-    [shown] = GUIDE.of_kind("")
+    shown, *_ = GUIDE.of_kind("")
     assert (tmp_path / "output.txt").read_text() == shown.text
+
+
+def test_output_of_running_services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The output that the guide shows for what runs is that of its example."""
+    monkeypatch.chdir(tmp_path)
+    _, example, *_ = GUIDE.of_kind("python")
+    assert not run_block(GUIDE, example, tmp_path)
+    _, shown, *_ = GUIDE.of_kind("")
+    printed = (tmp_path / "output.txt").read_text()
+    assert OutputChecker().check_output(shown.text, printed, ELLIPSIS), printed

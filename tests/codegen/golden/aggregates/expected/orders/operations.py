@@ -28,11 +28,19 @@ from .models import (
     Write,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="orders",
     version="1.0.0",
     description="Takes orders of customers.",
     digest="sha256:65dddae3c6cc0432132889aaae3aa778cd922e837c138498cd8c1daf4905bebe",
+    document=_document,
 )
 
 ORDER_AGGREGATE: Final = Aggregate(

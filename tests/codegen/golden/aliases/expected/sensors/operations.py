@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import Sensor
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="sensors",
     version="1.0.0",
     description="Wire names that are no Python names, and what they become.",
     digest="sha256:d60cfcb686d7be8d564cd6169961746e0dc4dddcba24591e2602b1bc47fbbd78",
+    document=_document,
 )
 
 SENSOR_AGGREGATE: Final = Aggregate(

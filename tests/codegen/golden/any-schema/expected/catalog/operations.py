@@ -24,11 +24,19 @@ from .models import (
     TagResult,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="catalog",
     version="1.0.0",
     description="Any JSON Schema is a payload, and each is enforced exactly.",
     digest="sha256:d9086d2e404cb781030ac7d489380b77a610e705416b39ae96399e3340936b51",
+    document=_document,
 )
 
 PRODUCT_AGGREGATE: Final = Aggregate(

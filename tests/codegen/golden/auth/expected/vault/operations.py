@@ -15,11 +15,19 @@ from weenats.contract import (
 
 from .models import Box, Close, Move, Open, Shake, WeighResult
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="vault",
     version="1.0.0",
     description="Keeps what only some may see.",
     digest="sha256:e8b5e5b1509b5d2549945c4399e881f3d8d33a7a6abe2dd9bfef0a439e6fa05a",
+    document=_document,
 )
 
 BOX_AGGREGATE: Final = Aggregate(

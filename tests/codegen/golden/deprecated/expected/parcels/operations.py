@@ -17,11 +17,19 @@ from .models import (
     Parcel,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="parcels",
     version="2.4.0",
     description="Delivers parcels.",
     digest="sha256:ab3ea34bd5cb856f21b339a77304132e7fb22df04830c87ce46a8d65afd5f1ba",
+    document=_document,
 )
 
 PARCEL_AGGREGATE: Final = Aggregate(

@@ -7,11 +7,19 @@ from weenats.contract import Aggregate, Event, ServiceContract
 
 from .models import Measured, Station
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="weather",
     version="1.0.0",
     description="Tells what the weather does; nobody asks it anything.",
     digest="sha256:fb73d977be8f7cc29df65afa55e19d64dd23d0bffecb498da74ce9ff7eff937f",
+    document=_document,
 )
 
 STATION_AGGREGATE: Final = Aggregate(

@@ -18,6 +18,13 @@ from .models import (
     Returned,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="library",
     version="2.0.0",
@@ -28,6 +35,7 @@ CONTRACT: Final = ServiceContract(
         " paragraph, so that documentation has a body.\n"
     ),
     digest="sha256:3470d3aa9e38ce8a08048e6245154332b27d8fbe8a2fa479a0c7d2e2bebf58e7",
+    document=_document,
 )
 
 BOOK_AGGREGATE: Final = Aggregate(

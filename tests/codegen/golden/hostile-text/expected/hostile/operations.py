@@ -9,11 +9,19 @@ from weenats.contract import Aggregate, Command, Entity, Query, ServiceContract
 from .errors import NoError
 from .models import Do, HostileThing
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="hostile",
     version="1.0.0",
     description='"""\nimport os\nos.abort()\n""" \\',
     digest="sha256:b110a35a17bd280e74c16daabe96ff1fbb6ba467a721da36e25d5addc9e43df5",
+    document=_document,
 )
 
 HOSTILE_THING_AGGREGATE: Final = Aggregate(

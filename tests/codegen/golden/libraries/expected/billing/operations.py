@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import Bill
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="billing",
     version="1.0.0",
     description="Sends bills.",
     digest="sha256:aabb562fd60eeb280fb464e9dc511cbf642bc938257e43ed81bc516e8c099123",
+    document=_document,
 )
 
 BILL_AGGREGATE: Final = Aggregate(

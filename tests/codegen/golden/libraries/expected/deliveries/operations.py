@@ -9,11 +9,19 @@ from weenats.schema import Schema
 from .json_schemas import JSON_SCHEMAS
 from .models import Address, Deliver, LocateParameters, Weight
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="deliveries",
     version="1.0.0",
     description="Delivers what others send.",
     digest="sha256:162e6b596a24d6697c5274fdac12e1cccad5ace5cdbca3a028762e688b0f6021",
+    document=_document,
 )
 
 DELIVER: Final = Command(

@@ -16,11 +16,19 @@ from weenats.contract import (
 
 from .models import Prime, Pump, SampleResult, Start, Stop
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="pumps",
     version="1.0.0",
     description="Moves water, but not too much of it.",
     digest="sha256:c7a920b9afc9951263c781db80639f162c61115ac62a7b5e7a9613e835f84172",
+    document=_document,
 )
 
 PUMP_AGGREGATE: Final = Aggregate(

@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import Note
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="notes",
     version="0.1.0",
     description="Keeps notes.",
     digest="sha256:121e51eaa6cdd7ae5bacc88b0645999c25d1e05568907dabf6142af6b192c70b",
+    document=_document,
 )
 
 NOTE_AGGREGATE: Final = Aggregate(

@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Event, Query, ServiceContract
 
 from .models import Drawing, Open, Painted
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="shapes",
     version="1.0.0",
     description="Objects within objects, lists, maps, choices and trees.",
     digest="sha256:07f4e94e3eae4215791a4875efd0074a6e61e6f2017f9c0595a897f6e7dd1e0b",
+    document=_document,
 )
 
 DRAWING_AGGREGATE: Final = Aggregate(

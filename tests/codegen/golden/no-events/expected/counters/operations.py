@@ -16,11 +16,19 @@ from .models import (
     Reset,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="counters",
     version="1.2.3-beta.1+build.7",
     description="Counts.",
     digest="sha256:03c8a18587a53dffe732987039296e2015e24273c05b696d210c003624521b4d",
+    document=_document,
 )
 
 COUNTER_AGGREGATE: Final = Aggregate(

@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceCo
 
 from .models import AnyModel, Async, Contract, Execute, Import, ModelModel, Print
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="class",
     version="1.0.0",
     description="Names that Python, pydantic or weenats have taken.",
     digest="sha256:5160404b7762c171050f9f4ef04ecb93c2ca82583253c24ce5268f61acfdf689",
+    document=_document,
 )
 
 ANY_AGGREGATE: Final = Aggregate(

@@ -10,11 +10,19 @@ from weenats.schema import Schema
 from .json_schemas import JSON_SCHEMAS
 from .models import Profile
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="profiles",
     version="1.0.0",
     description="What may be left out, and what may be null, are two things.",
     digest="sha256:888faab82d55da478ec1991af964d910367c7bec34c5f2c3109b07f0426967ca",
+    document=_document,
 )
 
 PROFILE_AGGREGATE: Final = Aggregate(

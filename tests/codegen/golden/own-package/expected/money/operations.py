@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Query, ServiceContract
 
 from .models import MyBilling
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="my-billing",
     version="1.0.0",
     description="A package with a name of its own.",
     digest="sha256:9821724d932a86f6039aa446928c0b3a790c3c25de53850fd810ce9f830398ae",
+    document=_document,
 )
 
 MY_BILLING_AGGREGATE: Final = Aggregate(

@@ -16,11 +16,19 @@ from .models import (
     ListTagsResult,
 )
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="ledgers",
     version="1.0.0",
     description="Keeps entries, and lists them in pages.",
     digest="sha256:3ee8062d2d9062b9ea37c079347bacad34aed20299d04ab7a8a161b928a3c2db",
+    document=_document,
 )
 
 LEDGER_AGGREGATE: Final = Aggregate(

@@ -8,11 +8,19 @@ from weenats.contract import Aggregate, Entity, Event, Query, ServiceContract
 
 from .models import Address, Move, Order
 
+
+def _document() -> str:
+    from .contract_document import DOCUMENT  # noqa: PLC0415 - read only when it is asked for
+
+    return DOCUMENT
+
+
 CONTRACT: Final = ServiceContract(
     name="orders",
     version="1.0.0",
     description=("Schemas in several files, JSON and YAML, in folders, with names of their own."),
     digest="sha256:d4aadd03c497ddd6d76e319c8e52163eba80ce5fbe4c4e56a2bf61330c16f3a7",
+    document=_document,
 )
 
 ORDER_AGGREGATE: Final = Aggregate(

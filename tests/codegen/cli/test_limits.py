@@ -1,0 +1,65 @@
+"""A limit of time for what is done with texts of other parties."""
+
+from __future__ import annotations
+
+import json
+import signal
+from threading import Thread
+
+import pytest
+
+from testkit import shops
+from testkit.foreign_service import foreign_service, micro
+from weenats_codegen.cli import fleet
+from weenats_codegen.cli.limits import time_limit
+from weenats_codegen.cli.main import main
+
+
+def test_block_that_takes_too_long() -> None:
+    """It ends with an error, and the signal is as it was before."""
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeoutError, match=r"it takes longer than 0\.01 s"), time_limit(0.01):
+        signal.pause()
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_block_that_ends_in_time() -> None:
+    """Nothing happens, also in another thread, where there is no limit."""
+    done: list[bool] = []
+
+    def work() -> None:
+        with time_limit(60):
+            done.append(True)
+
+    work()
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    assert done == [True, True]
+
+
+def test_limit_around_another() -> None:
+    """A limit that was set before goes on afterwards."""
+    with time_limit(1000):
+        with time_limit(500):
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 500
+        assert 500 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1000
+
+
+def test_contract_that_takes_forever(
+    nats_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contract that is too large to be read in time is not compared."""
+    monkeypatch.setattr(fleet, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr("weenats.discovery._QUIET", 0.5)
+    count = 15_000
+    chain = {f"a{n}": {"properties": {"x": {"$ref": f"#/$defs/a{n + 1}"}}} for n in range(count)}
+    document = shops.contract(shops.OLD) | {"$defs": {**chain, f"a{count}": True}}
+    document["commands"]["order"]["payload"] = {"$ref": "#/$defs/a0"}
+    answers = micro("shop", "i1", identity={"metadata": {"contract": "sha256:x"}})
+    answers["shop.instance.i1.contract"] = json.dumps(document).encode()
+    with foreign_service(nats_url, answers, name="shop"):
+        folder = str(shops.folder() / shops.OLD)
+        assert main(["check", folder, "--against", nats_url]) == 2
+    out = capsys.readouterr().out
+    assert "its contract cannot be read: it takes longer than 0.2 seconds" in out
