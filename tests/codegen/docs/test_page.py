@@ -96,7 +96,7 @@ def test_hostile_texts_are_text(tmp_path: Path) -> None:
 def test_links_lead_somewhere(name: str) -> None:
     """Each link of the page leads to exactly one part of it."""
     folder = SAMPLE if name == "sample" else GOLDEN / name / "contract"
-    outline = Outline(page(read_contracts([folder])))
+    outline = Outline(page([read(folder)]))
     ids = outline.of("id")
     assert len(ids) == len(set(ids))
     assert {link[1:] for link in outline.of("href") if link != "data:,"} <= set(ids)
