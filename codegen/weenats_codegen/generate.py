@@ -170,7 +170,8 @@ def _client_files(contract: Contract, out: Path, distribution: str) -> dict[str,
     except ValueError as error:
         raise ContractError([Diagnostic(Location(contract.file), str(error), _PACKAGE)]) from None
     _refuse_handlers(out / package)
-    rendered = render(contract, client_only=True) | render_copies(contract.libraries)
+    rendered = render(contract, client_only=True, has_copies=True)
+    rendered |= render_copies(contract.libraries)
     sources = {f"{package}/{name}": text for name, text in rendered.items()}
     formatted = format_sources({**sources, _EXAMPLE: usage(contract, package)}, first_party=package)
     example = formatted.pop(_EXAMPLE)

@@ -9,7 +9,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from weenats_codegen.render.package import render
+from weenats_codegen.render.libraries import render_copies
+from weenats_codegen.render.package import STUBS, render
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.contract import Contract
 
 _NUMBERS: Final = count(1)
-_NOT_NEEDED: Final = frozenset({"handlers.py", "app.py"})
 
 
 def import_package(contract: Contract) -> ModuleType:
@@ -30,9 +30,11 @@ def import_package(contract: Contract) -> ModuleType:
     """
     name = f"weenats_mock_{next(_NUMBERS)}_{contract.package}"
     with tempfile.TemporaryDirectory(prefix="weenats-mock-") as folder:
-        for file, text in render(contract).items():
-            if file not in _NOT_NEEDED:
-                Path(folder, file).write_text(text, encoding="utf-8")
+        files = render(contract, has_copies=True) | render_copies(contract.libraries)
+        for file in files.keys() - set(STUBS):
+            path = Path(folder, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files[file], encoding="utf-8")
         spec = importlib.util.spec_from_file_location(
             name, Path(folder, "__init__.py"), submodule_search_locations=[folder]
         )

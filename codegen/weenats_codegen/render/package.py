@@ -38,14 +38,17 @@ _VENDORED: Final = ".libraries."
 _SERVICE_MODULES: Final = ("service.py", *STUBS)
 
 
-def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
+def render(
+    contract: Contract, *, client_only: bool = False, has_copies: bool = False
+) -> dict[str, str]:
     """Return the files of the contract's package by name, not formatted yet.
 
     Args:
         contract: The contract.
         client_only: Whether the package has only what callers need.
+        has_copies: Whether the package has copies of the libraries that it uses.
     """
-    contract, models = _with_models(contract, _VENDORED if client_only else "")
+    contract, models = _with_models(contract, _VENDORED if has_copies else "")
     header = f"{MARK}{source_of(contract)}. Do not edit."
     has_deprecated = bool(deprecated_classes(contract.shapes.definitions))
     if has_deprecated:
@@ -56,7 +59,7 @@ def render(contract: Contract, *, client_only: bool = False) -> dict[str, str]:
     constants = ["CONTRACT", *aggregates, *operations, *events]
     errors = [error.class_name for error in contract.errors]
     checks: dict[str, str] = {}
-    if not client_only:
+    if not has_copies:
         checks = render_checks(contract.package, contract.bundle, contract.libraries, header)
     values = {
         "contract": contract,

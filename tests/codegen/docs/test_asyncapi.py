@@ -10,14 +10,16 @@ import jsonschema
 import pytest
 
 from testkit.npm import npm_file
-from testkit.paths import REPOSITORY
+from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, SCHEMAS, golden_name
 from weenats_codegen.docs.asyncapi import as_draft_7, asyncapi
 from weenats_codegen.loading import read
 
-CONTRACTS = [
-    REPOSITORY / "schemas/receipts",
-    *sorted((REPOSITORY / "tests/codegen/golden").glob("*/contract")),
-]
+SAMPLE = SCHEMAS / "receipts"
+
+
+def name_of(folder: Path) -> str:
+    """Return what tests call the folder of a contract."""
+    return "sample" if folder == SAMPLE else golden_name(folder)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +29,7 @@ def official() -> Any:
     return jsonschema.Draft7Validator(json.loads(text))
 
 
-@pytest.mark.parametrize("folder", CONTRACTS, ids=lambda folder: folder.parent.name)
+@pytest.mark.parametrize("folder", [SAMPLE, *GOLDEN_CONTRACTS], ids=name_of)
 def test_official_schema_accepts_it(folder: Path, official: Any) -> None:
     """The official schema accepts the document of each contract."""
     document = json.loads(json.dumps(asyncapi(read(folder)), default=str))
@@ -36,7 +38,7 @@ def test_official_schema_accepts_it(folder: Path, official: Any) -> None:
 
 def test_official_schema_can_refuse(official: Any) -> None:
     """The official schema refuses a document with a mistake."""
-    document = asyncapi(read(CONTRACTS[0]))
+    document = asyncapi(read(SAMPLE))
     document["operations"]["add-item"]["action"] = "reply"
     assert not official.is_valid(document)
 
@@ -59,7 +61,7 @@ def references(value: Any) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("folder", CONTRACTS, ids=lambda folder: folder.parent.name)
+@pytest.mark.parametrize("folder", [SAMPLE, *GOLDEN_CONTRACTS], ids=name_of)
 def test_references_and_examples(folder: Path) -> None:
     """Each reference leads somewhere, and each example matches its message."""
     document = json.loads(json.dumps(asyncapi(read(folder)), default=str))
@@ -74,7 +76,7 @@ def test_references_and_examples(folder: Path) -> None:
 
 def test_sample_document() -> None:
     """Operations have their subjects, replies, errors and events."""
-    document = asyncapi(read(CONTRACTS[0]))
+    document = asyncapi(read(SAMPLE))
     operation = document["operations"]["remove-item"]
     assert document["channels"]["remove-item"]["address"] == "receipts.command.receipt.remove-item"
     assert document["channels"]["summary"]["address"] == "receipts.query.summary"
@@ -91,9 +93,9 @@ def test_sample_document() -> None:
 
 def test_security_and_limits() -> None:
     """Tokens, scopes, rate limits and timeouts are in the document."""
-    document = asyncapi(read(REPOSITORY / "tests/codegen/golden/limits/contract"))
+    document = asyncapi(read(GOLDEN / "limits/contract"))
     assert any("x-rate-limit" in each for each in document["operations"].values())
-    document = asyncapi(read(REPOSITORY / "tests/codegen/golden/auth/contract"))
+    document = asyncapi(read(GOLDEN / "auth/contract"))
     secured = [each for each in document["operations"].values() if "security" in each]
     assert secured
     assert any("x-scopes" in each for each in secured)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from testkit.paths import REPOSITORY
+from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY
 from weenats_codegen.cli.main import main
 from weenats_codegen.docs.facts import Facts
 from weenats_codegen.docs.history import history
@@ -29,7 +29,6 @@ from weenats_codegen.generate import read_contracts
 from weenats_codegen.loading import read
 
 SAMPLE = REPOSITORY / "schemas/receipts"
-GOLDEN = REPOSITORY / "tests/codegen/golden"
 HOSTILE = (
     """</code></pre></script><script>window.hostile=1</script><img src=x onerror="x()">'"&{{7*7}}"""
 )
@@ -92,10 +91,14 @@ def test_hostile_texts_are_text(tmp_path: Path) -> None:
     assert "49" not in hostile.of("data-search")[0]
 
 
-@pytest.mark.parametrize("name", ["sample", *(path.name for path in GOLDEN.iterdir())])
-def test_links_lead_somewhere(name: str) -> None:
+def shown(folder: Path) -> str:
+    """Return what tests call a folder of the repository."""
+    return folder.relative_to(REPOSITORY).as_posix()
+
+
+@pytest.mark.parametrize("folder", [SAMPLE, *GOLDEN_CONTRACTS], ids=shown)
+def test_links_lead_somewhere(folder: Path) -> None:
     """Each link of the page leads to exactly one part of it."""
-    folder = SAMPLE if name == "sample" else GOLDEN / name / "contract"
     outline = Outline(page([read(folder)]))
     ids = outline.of("id")
     assert len(ids) == len(set(ids))

@@ -22,7 +22,7 @@ from receipts import (
     RemoveItem,
 )
 from testkit.forked_commands import forked_command
-from testkit.paths import REPOSITORY
+from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
 from weenats.errors import InvalidArgumentError, UnauthenticatedError
 from weenats.events import ReceivedEvent
 from weenats_codegen.cli.main import main
@@ -30,7 +30,6 @@ from weenats_codegen.mock import Call, Mock
 
 pytest_plugins = ["weenats_codegen.mock.plugin"]
 SAMPLE = REPOSITORY / "schemas/receipts"
-GOLDEN = REPOSITORY / "tests/codegen/golden"
 TEA = AddItem(name="Tea", price=3.5, quantity=2)
 MockService = Callable[[str | Path], AbstractAsyncContextManager[Mock]]
 
@@ -149,10 +148,10 @@ async def test_contract_with_tokens(mock_service: MockService, nats_url: str) ->
             await getattr(known, operation.method)(*arguments)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in GOLDEN.iterdir()))
-async def test_each_contract_can_be_mocked(name: str, nats_url: str) -> None:
+@pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
+async def test_each_contract_can_be_mocked(folder: Path, nats_url: str) -> None:
     """A mock of any contract starts, and has an answer for each operation."""
-    mock = Mock(GOLDEN / name / "contract")
+    mock = Mock(folder)
     async with mock.serve(nats_url):
         for operation in mock.contract.operations:
             mock._result(operation, mock._answer(operation), "k-1")

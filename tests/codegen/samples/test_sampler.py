@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from testkit.paths import REPOSITORY
+from testkit.paths import GOLDEN_CONTRACTS, golden_name
 from weenats_codegen.ir.bundle import Bundle
 from weenats_codegen.ir.validity import refusal, validator
 from weenats_codegen.loading import read
@@ -18,7 +18,6 @@ from weenats_codegen.samples.sampler import Sampler
 
 NUMBER = {"type": "integer"}
 ONE_MEMBER = {"type": "object", "minProperties": 1}
-GOLDEN = sorted((REPOSITORY / "tests/codegen/golden").glob("*/contract"))
 
 
 def sample(schema: Any, **definitions: Any) -> Any:
@@ -27,7 +26,7 @@ def sample(schema: Any, **definitions: Any) -> Any:
     return found[0]
 
 
-@pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.parent.name)
+@pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
 def test_each_message_has_a_sample(folder: Path) -> None:
     """Each message of each contract has a sample that its schema accepts."""
     bundle = read(folder).bundle
