@@ -12,7 +12,7 @@ from weenats.model import Model
 class Card(Model):
     """The card of one customer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
     points: Annotated[int, Field(ge=0)]
     """One for each full unit of money paid."""
 

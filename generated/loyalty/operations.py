@@ -14,7 +14,7 @@ CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
-    digest="sha256:427507c66f90a5ff616324002d7efeb309bde8ebec88b803915999d87f793a5b",
+    digest="sha256:44703a0f7eee3358d3c212de7eecfffe7208050068f686496503ba6b003645ab",
 )
 
 CARD_AGGREGATE: Final = Aggregate(

@@ -20,11 +20,16 @@ from testkit.chromium import Browser
 from testkit.documents import DOCUMENTS, Document
 from testkit.npm import npm_file
 from testkit.paths import REPOSITORY
+from weenats_codegen.docs import guides
 
 pytestmark = pytest.mark.site
 CONFIGURATION = "runtime/site/mkdocs.yml"
 DESKTOP, PHONE = 1440, 390
-PAGES = ("index.html", "runtime/docs/observability.html", "reference/weenats.client.html")
+GUIDES = "guides-of-the-package.html"
+PAGES = (
+    *("index.html", "runtime/docs/observability.html", "reference/weenats.client.html"),
+    GUIDES,  # what `weenats docs --self` opens
+)
 AXE = """
 const found = await axe.run(document, {resultTypes: ["violations"]});
 return found.violations.map((each) => [each.id, each.nodes[0].html]);
@@ -58,6 +63,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     done = build(REPOSITORY, folder)
     assert done.returncode == 0, done.stderr
+    (folder / GUIDES).write_text(guides.page("1.0.0"), encoding="utf-8")
     return folder
 
 

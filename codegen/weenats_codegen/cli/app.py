@@ -250,7 +250,7 @@ def lint(
 
 
 @app.command(epilog=_example("weenats docs schemas --out site"))
-def docs(
+def docs(  # noqa: PLR0913 - the options of the command
     schemas: Schemas = [Path("schemas")],  # noqa: B006 - typer copies it
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder of the page and the documents.")
@@ -262,9 +262,17 @@ def docs(
     port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="PORT", help="The port of --serve; 0 is any.")
     ] = 8000,
+    of_weenats: Annotated[
+        bool, typer.Option("--self", help="Open the guides of this version of weenats instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write one HTML page of contracts, and an AsyncAPI document of each."""
+    if of_weenats:
+        from weenats_codegen.cli import guides
+
+        guides.show(as_json=json)
+        return
     from weenats_codegen.cli import docs
 
     if serve:
