@@ -23,6 +23,7 @@ LIST: Final = "runtime/docs/llms.txt"
 """The list of the documents, in the order in which a newcomer reads."""
 _SECTION: Final = re.compile(r"^## (.+)\n\n((?:- .+\n)+)", re.MULTILINE)
 _ENTRY: Final = re.compile(r"^- \[(.+?)\]\((.+?)\)", re.MULTILINE)
+_SOURCE: Final = re.compile(r'(?<=src=")[^"]+|(?<=srcset=")[^"]+')
 _STYLE: Final = Path(__file__).parent / "templates" / "style.css"
 _PAGE: Final = """\
 <!doctype html>
@@ -136,6 +137,8 @@ class _Article:
                 self._link(child)
             elif child.type == "image":
                 child.attrSet("src", self._picture(str(child.attrGet("src"))))
+            elif child.type == "html_inline":
+                child.content = _SOURCE.sub(lambda each: self._picture(each[0]), child.content)
 
     def _slug(self, heading: str) -> str:
         """Return the anchor of a heading, as code hosts make it."""
