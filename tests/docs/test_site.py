@@ -24,12 +24,9 @@ from weenats_codegen.docs import guides
 
 pytestmark = pytest.mark.site
 CONFIGURATION = "runtime/site/mkdocs.yml"
-DESKTOP, PHONE = 1440, 390
-GUIDES = "guides-of-the-package.html"
-PAGES = (
-    *("index.html", "runtime/docs/observability.html", "reference/weenats.client.html"),
-    GUIDES,  # what `weenats docs --self` opens
-)
+SIZES = DESKTOP, PHONE = 1440, 390
+GUIDES = "guides-of-the-package.html"  # what `weenats docs --self` opens
+PAGES = ("index.html", "runtime/docs/observability.html", "reference/weenats.client.html")
 AXE = """
 const found = await axe.run(document, {resultTypes: ["violations"]});
 return found.violations.map((each) => [each.id, each.nodes[0].html]);
@@ -155,9 +152,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield browser
 
 
-@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    ("page", "width", "is_dark"),
+    [
+        *((page, width, is_dark) for page in PAGES for width in SIZES for is_dark in (False, True)),
+        *((GUIDES, DESKTOP, False), (GUIDES, PHONE, True)),
+    ],
+)
 def test_site_in_browser(
     page: str, width: int, is_dark: bool, site: Path, browser: Browser
 ) -> None:
