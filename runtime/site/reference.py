@@ -43,9 +43,9 @@ class Reference:
         for name in self._exports(module):
             home = self._homes[self._target(module, name).path]
             if home == module:
-                parts.append(f"::: {module}.{name}\n")
+                parts.append(f"::: {self._place(module, name)}\n")
             else:
-                elsewhere.append(f"[`{name}`]({home}.md#{home}.{name})")
+                elsewhere.append(f"[`{name}`]({home}.md#{self._place(home, name)})")
         if elsewhere:
             parts.insert(2, f"Also here: {', '.join(elsewhere)}.\n")
         return "\n".join(parts)
@@ -67,8 +67,13 @@ class Reference:
     def _exports(self, module: str) -> list[str]:
         return [str(name) for name in self._modules[module].exports or ()]
 
+    def _place(self, module: str, name: str) -> str:
+        """Return the path of a name; a function may have the name of the module that defines it."""
+        path = f"{module}.{name}"
+        return f"{path}.{name}" if self._modules[path].is_module else path
+
     def _target(self, module: str, name: str) -> griffe.Object:
-        found = self._modules[f"{module}.{name}"]
+        found = self._modules[self._place(module, name)]
         return found.final_target if isinstance(found, griffe.Alias) else found
 
 

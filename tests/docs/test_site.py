@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -126,6 +127,20 @@ def test_pages_are_what_is_written(each: Document, site: Path) -> None:
     markdown = MarkdownIt("commonmark").enable("table")
     expected = Elements(f"<article>{markdown.render(each.text)}</article>").found
     assert Elements(page_of(site, each).read_text(encoding="utf-8")).found == expected
+
+
+def test_reference_has_every_exported_name(site: Path) -> None:
+    """The page of a module documents each name that it exports, or links to where it is."""
+    pages = sorted((site / "reference").glob("*.html"))
+    assert len(pages) > 10
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        documented = {each.rpartition(".")[2] for each in re.findall(r'<h2 id="([^"]+)"', text)}
+        elsewhere = re.search(r"<p>Also here: .*?</p>", text, re.DOTALL)
+        linked = re.findall(r"<code>(\w+)</code>", elsewhere[0]) if elsewhere else []
+        exported = importlib.import_module(page.stem).__all__
+        assert documented | set(linked) == set(exported), page.stem
+        assert "doc-symbol-module" not in text, "a function, not the module of its name"
 
 
 def test_nothing_comes_from_elsewhere(site: Path) -> None:

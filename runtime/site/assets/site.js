@@ -6,6 +6,6 @@
     }
   };
   new MutationObserver(update).observe(document.querySelector(".md-content"), { childList: true, subtree: true });
-  addEventListener("resize", update);
+  for (const event of ["load", "resize"]) addEventListener(event, update);
   update();
 })();
