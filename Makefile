@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz exactness compatibility mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh docs dist bench faults chaos soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -18,7 +18,7 @@ LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 # Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
 PROCESSES ?= 3
-FAST := not timing and not container and not wheel and not servers
+FAST := not timing and not container and not wheel and not servers and not site
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
@@ -90,10 +90,16 @@ layers: $(STAMP)
 fresh: $(STAMP)
 	$(BIN)/weenats check schemas --out generated
 	$(BIN)/python -m weenats_codegen.wire_messages --check
+	$(BIN)/python runtime/site/llms.py --check
 
 generate: $(STAMP)  ## generate all generated code anew
 	$(BIN)/weenats generate schemas --out generated
 	$(BIN)/python -m weenats_codegen.wire_messages
+	$(BIN)/python runtime/site/llms.py
+
+docs: $(STAMP)  ## build the site of the guides and of the public docstrings into .site/, fail on any warning
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --config-file runtime/site/mkdocs.yml
+	@echo "open .site/index.html"
 
 dist: $(STAMP)  ## build wheel and sdist into dist/ and check their metadata
 	@rm -rf dist
@@ -127,7 +133,7 @@ mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subje
 	@$(BIN)/python tests/mutation $(MODULE)
 
 clean:  ## remove virtual environments, caches and everything built
-	rm -rf $(VENV) .venvs dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation
+	rm -rf $(VENV) .venvs .site dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .mutation
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer, with venv and pip" >&2; exit 1; }

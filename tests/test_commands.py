@@ -26,6 +26,6 @@ def test_verbs_are_those_of_the_makefile(repository: Path) -> None:
 
 def test_markers_are_explained(pytestconfig: pytest.Config) -> None:
     """Every marker of the project is in the README."""
-    own = {"container", "timing", "wheel"}
+    own = {"container", "site", "timing", "wheel"}
     assert own <= {line.partition(":")[0] for line in pytestconfig.getini("markers")}
     assert own <= set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE))

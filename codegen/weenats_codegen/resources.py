@@ -34,6 +34,12 @@ def sample_handlers() -> str:
     return _read("handlers.py", f"generated/{SAMPLE}/handlers.py")
 
 
+def guides() -> Path:
+    """Return the folder of the READMEs and guides, which has the layout of the repository."""
+    inside = _SHIPPED / "guides"
+    return inside if inside.is_dir() else _CHECKOUT
+
+
 def _read(shipped: str, checkout: str) -> str:
     inside = _SHIPPED / shipped
     return (inside if inside.is_file() else _CHECKOUT / checkout).read_text(encoding="utf-8")

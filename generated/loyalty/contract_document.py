@@ -24,7 +24,7 @@ DOCUMENT: Final = (
     '"receipt-not-closed":{"code":"FAILED_PRECONDITION","description":"There is no such receipt, or it is not closed."},'
     '"other-customer":{"code":"FAILED_PRECONDITION","description":"The receipt has no customer, or another one."}},'
     '"$defs":{'
-    '"Card":{"description":"The card of one customer.","type":"object","required":["points"],"additionalProperties":false,"properties":{"points":{"type":"integer","minimum":0,"description":"One for each full unit of money paid."}}},'
+    '"Card":{"description":"The card of one customer.","type":"object","required":["points"],"properties":{"points":{"type":"integer","minimum":0,"description":"One for each full unit of money paid."}}},'
     '"CardKey":{"description":"The key of the aggregate card.","type":"string","format":"uuid"},'
     '"Collect":{"description":"Put the points of the customer\'s closed receipt on the card; each receipt counts once.","type":"object","required":["receipt"],"additionalProperties":false,"properties":{"receipt":{"type":"string","minLength":1,"maxLength":200,"description":"The key of the receipt."}}},'
     '"Customer":{"title":"Customer","description":"Who buys something: all services of the shop mean the same by it.","type":"object","required":["id","name"],"additionalProperties":false,"properties":{"id":{"type":"string","format":"uuid","description":"The number of the customer, and of the customer\'s card."},"name":{"type":"string","minLength":1,"maxLength":200,"description":"How the customer is addressed."}}},'

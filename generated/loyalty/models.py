@@ -21,7 +21,7 @@ __all__ = [
 class Card(Model):
     """The card of one customer."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="allow")
     points: Annotated[int, Field(ge=0)]
     """One for each full unit of money paid."""
 

@@ -21,7 +21,7 @@ CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
-    digest="sha256:bdfb6f87dee9485d868d0b8ff574b18c990869d93f82c01708e38c3a62a7fb9b",
+    digest="sha256:86cf66bf38249808289f04940865bcf41a0cf278f8d5c325c3e5a81021be0bdc",
     document=_document,
 )
 

@@ -1,8 +1,8 @@
 """weenats: contract-first, typed services over NATS.
 
-This package exports what most applications need. Other public names are in `weenats.auth`,
-`weenats.circuit_breaker`, `weenats.discovery`, `weenats.events`, `weenats.formats`,
-`weenats.logging`, `weenats.rate_limit`, `weenats.testing` and `weenats.transport`.
+This package exports what most applications need. Other public names are in its public modules, such
+as `weenats.discovery`, `weenats.formats`, `weenats.logging`, `weenats.settings` and
+`weenats.testing`.
 """
 
 from weenats.auth import AuthConfig, InvalidTokenError, JwtAuthConfig, NoAuthConfig, TokenValidator

@@ -21,6 +21,7 @@ from weenats.transport.base import Delivery
 
 __all__ = ["CallNext", "Interceptor", "Setting"]
 CallNext = Callable[[RequestContext], Awaitable[Response]]
+"""Passes a call on: to the next interceptor, and at last to the transport or the handler."""
 PRINCIPAL: Final = "principal"
 """What a feature provides that sets `context.principal`."""
 

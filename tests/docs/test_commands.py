@@ -69,6 +69,7 @@ class Shell:
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
             "COLUMNS": "120",
+            "HOME": str(folder),  # `weenats docs --self` writes into the cache
         }
 
     def run(self, line: str, output: str) -> None:

@@ -1,7 +1,7 @@
 """The pictures in the guides show the project as it is.
 
 To draw one anew, in the folder `tests`: `python -m testkit.demo_picture`,
-`python -m testkit.trace_picture`.
+`python -m testkit.trace_picture`, `python -m testkit.page_picture` (which needs Chromium).
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from testkit import demo_picture, trace_picture
+from testkit import demo_picture, page_picture, trace_picture
+from testkit.documents import document
 from testkit.forks import forked
 
 
@@ -32,3 +33,23 @@ def test_demo_picture_is_fresh() -> None:
     """Drawn anew, the demo prints the same words, but for durations, ports and ids."""
     picture = demo_picture.drawn(demo_picture.printed())
     assert demo_picture.words(picture) == demo_picture.words(demo_picture.PICTURE.read_text())
+
+
+def test_page_pictures_are_fresh() -> None:
+    """The pictures of the page in the README say what the page says, and load quickly."""
+    words = page_picture.words(page_picture.html())
+    assert "FAILED_PRECONDITION" in words
+    for name in page_picture.NAMES.values():
+        picture = (page_picture.FOLDER / name).read_bytes()
+        assert page_picture.drawn_words(picture) == words, "draw it anew"
+        assert len(picture) < 150_000
+        assert f'="codegen/docs/{name}"' in document("README.md").text
+
+
+def test_page_pictures_can_be_drawn(tmp_path: Path) -> None:
+    """The command draws one in light and one in dark."""
+    page_picture.draw(tmp_path)
+    light, dark = ((tmp_path / name).read_bytes() for name in page_picture.NAMES.values())
+    assert light.startswith(b"\x89PNG")
+    assert page_picture.drawn_words(light) == page_picture.drawn_words(dark)
+    assert light != dark

@@ -64,7 +64,12 @@ def settings(module: str) -> str:
         "only_mutate": [f"src/weenats/{changed}"],
         "also_copy": ["schemas"],
         "pytest_add_cli_args": [
-            *("-m", "not timing and not container and not wheel", "-p", "no:cacheprovider"),
+            *(
+                "-m",
+                "not timing and not container and not wheel and not site",
+                "-p",
+                "no:cacheprovider",
+            ),
             *("--hypothesis-profile=mutation", "--assert=plain"),  # nobody reads why they fail
         ],
         "pytest_add_cli_args_test_selection": [f"tests/runtime/{test}" for test in tests],

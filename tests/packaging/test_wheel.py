@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from receipts.handlers import Receipts
+from testkit.documents import DOCUMENTS
 from weenats import NatsServiceBuilder
 from weenats_codegen.generate import generate_client
 
@@ -138,6 +139,30 @@ def test_wheel_contains_two_packages(wheel: Path, repository: Path) -> None:
     assert expected <= names
     assert shipped == (repository / "schemas/service.schema.json").read_bytes()
     assert handlers == (repository / "generated/receipts/handlers.py").read_bytes()
+    guides = {f"weenats_codegen/resources/guides/{each}" for each in DOCUMENTS}
+    assert guides <= names
+    assert "weenats_codegen/resources/guides/runtime/docs/llms.txt" in names
+
+
+def test_guides_open_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    """With `cli` alone, in an empty environment, `weenats docs --self` writes its guides."""
+    python = environment(tmp_path / "venv")
+    pip("--python", str(python), "install", f"{wheel}[cli]")
+    done = subprocess.run(
+        [tmp_path / "venv/bin/weenats", "docs", "--self", "--json"],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert Path(found["llms"]).is_relative_to(tmp_path / "venv")
+    page = Path(found["page"])
+    assert page.is_relative_to(tmp_path)
+    assert all(f'<article id="{each}">' in page.read_text() for each in DOCUMENTS)
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,29 @@
-"""A page in headless Chromium: what a script finds in it, and how it looks."""
+"""Headless Chromium, spoken to over its DevTools pipe: what scripts find, and how pages look."""
 
+from __future__ import annotations
+
+import base64
 import json
-import re
+import os
+import select
 import shutil
 import subprocess
-from html import unescape
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from testkit.npm import unavailable
 
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_RESULT: Final = re.compile(r'<pre id="test-result">(.*?)</pre>', re.DOTALL)
 _TIMEOUT: Final = 100
+_OPTIONS: Final = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
+    *("--disable-dev-shm-usage", "--disable-extensions", "--remote-debugging-pipe"),
+)
+_WITH_PIPES: Final = 'exec "${@:3}" 3<&"$1" 4>&"$2"'
+"""Chromium reads commands from the descriptor 3, and writes to 4."""
 
 
 def chromium() -> str:
@@ -24,44 +35,176 @@ def chromium() -> str:
     return found
 
 
-def evaluate(page: Path, script: str, *, width: int, is_dark: bool) -> Any:
-    """Return what an async JavaScript function returns in a page, as JSON.
+class Browser:
+    """A Chromium that runs for many pages."""
 
-    Args:
-        page: the page; a copy with the script is made beside it.
-        script: the body of the function.
-        width: the width of the window, in pixels.
-        is_dark: whether the user prefers dark pages.
-    """
-    code = f"""<script>(async () => {{ {script} }})().then(
-      (value) => JSON.stringify(value), (error) => JSON.stringify({{error: String(error)}})
-    ).then((text) => {{
-      const part = document.createElement("pre");
-      part.id = "test-result"; part.textContent = text; document.body.append(part);
-    }});</script></body>"""
-    copy = page.with_name(f"test-{width}-{is_dark}.html")
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", code), encoding="utf-8")
-    printed = _run(copy, "--dump-dom", width=width, is_dark=is_dark).decode()
-    found = _RESULT.search(printed)
-    assert found is not None, printed[-2000:]
-    return json.loads(unescape(found[1]))
+    def __init__(self, profile: Path) -> None:
+        """Start Chromium.
+
+        Args:
+            profile: a folder of its own.
+        """
+        commands, self._commands = os.pipe()
+        self._messages, messages = os.pipe()
+        self._buffer = b""
+        self._last = 0
+        self._events: list[dict[str, Any]] = []
+        program = (chromium(), *_OPTIONS, f"--user-data-dir={profile}", "about:blank")
+        self._process = subprocess.Popen(
+            ["/bin/bash", "-c", _WITH_PIPES, "bash", str(commands), str(messages), *program],
+            pass_fds=(commands, messages),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(commands)
+        os.close(messages)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        try:
+            self.send("Browser.close")
+            self._process.wait(_TIMEOUT)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            os.close(self._commands)
+            os.close(self._messages)
+
+    def send(self, method: str, session: str | None = None, **parameters: Any) -> Any:
+        """Send a command of the DevTools protocol; return its result."""
+        self._last += 1
+        number = self._last
+        command: dict[str, Any] = {"id": number, "method": method, "params": parameters}
+        if session is not None:
+            command["sessionId"] = session
+        os.write(self._commands, json.dumps(command).encode() + b"\0")
+        answer = self._until(lambda message: message.get("id") == number)
+        assert "error" not in answer, (method, answer["error"])
+        return answer["result"]
+
+    def wait(self, method: str, session: str) -> dict[str, Any]:
+        """Return the next event of a kind, which may have come already."""
+
+        def is_it(message: dict[str, Any]) -> bool:
+            return message.get("method") == method and message.get("sessionId") == session
+
+        found = next(filter(is_it, self._events), None)
+        if found is None:
+            found = self._until(is_it)
+        else:
+            self._events.remove(found)
+        return dict(found["params"])
+
+    def taken(self, method: str, session: str) -> list[dict[str, Any]]:
+        """Return the events of a kind that have come, and forget them."""
+        found = [
+            each
+            for each in self._events
+            if (each.get("method"), each.get("sessionId")) == (method, session)
+        ]
+        self._events = [each for each in self._events if each not in found]
+        return [each["params"] for each in found]
+
+    def _until(self, is_it: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Read messages, keep events, and return the first message that is wanted."""
+        while True:
+            message = self._read()
+            if is_it(message):
+                return message
+            self._events.append(message)
+
+    def _read(self) -> dict[str, Any]:
+        end = time.monotonic() + _TIMEOUT
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._messages], [], [], max(0, end - time.monotonic()))
+            assert ready, "Chromium does not answer"
+            part = os.read(self._messages, 1 << 20)
+            assert part, "Chromium has ended"
+            self._buffer += part
+        text, _, self._buffer = self._buffer.partition(b"\0")
+        return dict(json.loads(text))
+
+    def tab(self, *, width: int, height: int = 900, is_dark: bool = False) -> Tab:
+        """Open a tab.
+
+        Args:
+            width: the width of the window, in pixels.
+            height: its height.
+            is_dark: whether the user prefers dark pages.
+        """
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        tab = Tab(self, target, session)
+        tab.send("Page.enable")
+        tab.send("Network.enable")
+        tab.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}
+        tab.send("Emulation.setEmulatedMedia", features=[scheme])
+        return tab
 
 
-def screenshot(page: Path, picture: Path, *, width: int, height: int, is_dark: bool) -> bytes:
-    """Write a picture of a page, and return it."""
-    _run(page, f"--screenshot={picture}", width=width, is_dark=is_dark, height=height)
-    return picture.read_bytes()
+class Tab:
+    """A tab of the browser."""
 
+    def __init__(self, browser: Browser, target: str, session: str) -> None:
+        self._browser = browser
+        self._target = target
+        self._session = session
 
-def _run(page: Path, *options: str, width: int, is_dark: bool, height: int = 900) -> bytes:
-    profile = page.parent / f"profile-{page.stem}"
-    command = [
-        chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-        "--disable-dev-shm-usage", "--disable-extensions", "--no-first-run",
-        f"--user-data-dir={profile}", f"--window-size={width},{height}",
-        "--virtual-time-budget=20000", f"--blink-settings=preferredColorScheme={int(not is_dark)}",
-        *options, page.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._browser.send("Target.closeTarget", targetId=self._target)
+
+    def send(self, method: str, **parameters: Any) -> Any:
+        """Send a command for this tab; return its result."""
+        return self._browser.send(method, self._session, **parameters)
+
+    def open(self, page: Path | str) -> Self:
+        """Load a file or a URL, and wait for all that it loads."""
+        self.send("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
+        return self.loaded()
+
+    def loaded(self) -> Self:
+        """Wait until a page, such as one that loads itself again, is loaded."""
+        self._browser.wait("Page.loadEventFired", self._session)
+        return self
+
+    def requested(self) -> list[str]:
+        """Return the URLs that were requested since the last call."""
+        events = self._browser.taken("Network.requestWillBeSent", self._session)
+        return [each["request"]["url"] for each in events]
+
+    def evaluate(self, script: str) -> Any:
+        """Return what an async JavaScript function returns.
+
+        Args:
+            script: the body of the function.
+        """
+        found = self.send(
+            "Runtime.evaluate",
+            expression=f"(async () => {{ {script} }})()", awaitPromise=True, returnByValue=True,
+        )  # fmt: skip
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def screenshot(self, **options: Any) -> bytes:
+        """Return a picture of what the window shows, as PNG unless `options` say otherwise."""
+        found = self.send("Page.captureScreenshot", **options)
+        return base64.b64decode(found["data"])

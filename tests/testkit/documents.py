@@ -127,7 +127,7 @@ def document(path: str) -> Document:
 
 DOCUMENTS: Final = tuple(
     Document(path)
-    for pattern in ("*.md", "*/README.md", "runtime/docs/*.md", "codegen/docs/*.md")
+    for pattern in ("*.md", "[a-z]*/README.md", "runtime/docs/*.md", "codegen/docs/*.md")
     for path in sorted(REPOSITORY.glob(pattern))
 )
 """The README, the change log, the README of each folder, and the guides."""

@@ -271,9 +271,17 @@ def docs(  # noqa: PLR0913 - the options of the command
             metavar="nats://...", help="The contracts of the services that run, instead of files."
         ),
     ] = None,
+    of_weenats: Annotated[
+        bool, typer.Option("--self", help="Open the guides of this version of weenats instead.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write one HTML page of contracts, and an AsyncAPI document of each."""
+    if of_weenats:
+        from weenats_codegen.cli import guides
+
+        guides.show(as_json=json)
+        return
     from weenats_codegen.cli import docs
 
     if against is not None:

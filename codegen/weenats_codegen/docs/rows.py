@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 _MAX_DEPTH: Final = 5
 _MAX_ROWS: Final = 200
 _MAX_TEXT: Final = 300
+_RANGES: Final = (
+    ("minimum", "maximum", ""),
+    ("minLength", "maxLength", " characters"),
+    ("minItems", "maxItems", " items"),
+    ("minProperties", "maxProperties", " members"),
+)
 _BOUNDS: Final = {
-    "minimum": "≥ {}", "exclusiveMinimum": "> {}", "maximum": "≤ {}", "exclusiveMaximum": "< {}",
-    "multipleOf": "multiple of {}", "minLength": "length ≥ {}",
-    "maxLength": "length ≤ {}", "pattern": "matches {}", "format": "{}",
-    "minItems": "items ≥ {}", "maxItems": "items ≤ {}",
-    "minProperties": "members ≥ {}", "maxProperties": "members ≤ {}",
-    "contentEncoding": "{}",
+    "exclusiveMinimum": "> {}", "exclusiveMaximum": "< {}", "multipleOf": "multiple of {}",
+    "pattern": "matches {}", "format": "{}", "contentEncoding": "{}",
 }  # fmt: skip
 _SHOWN: Final = frozenset({
-    *_BOUNDS, "type", "enum", "const", "$ref", "properties", "required", "items", "prefixItems",
+    *_BOUNDS, *(key for low, high, _ in _RANGES for key in (low, high)),
+    "type", "enum", "const", "$ref", "properties", "required", "items", "prefixItems",
     "additionalProperties", "uniqueItems", "anyOf", "oneOf", "allOf", *DOCUMENTATION,
 })  # fmt: skip
 _FLAGS: Final = {
@@ -160,7 +163,8 @@ def _joined(parts: Any, word: str, depth: int) -> Iterator[Piece]:
 def _limits(schema: Json) -> str:
     if not isinstance(schema, dict):
         return ""
-    found = [
+    found = list(_ranges(schema))
+    found += [
         text.format(schema[key] if isinstance(schema[key], str) else _json(schema[key]))
         for key, text in _BOUNDS.items()
         if key in schema
@@ -172,6 +176,19 @@ def _limits(schema: Json) -> str:
         found.append(f"default {_json(schema['default'])}")
     found += [f"{key}: {_json(schema[key])}" for key in schema if key not in _SHOWN]
     return ", ".join(found)
+
+
+def _ranges(schema: Schema) -> Iterator[str]:
+    for low, high, unit in _RANGES:
+        match low in schema, high in schema:
+            case True, True:
+                yield f"{_json(schema[low])} to {_json(schema[high])}{unit}"
+            case True, False:
+                yield f"{_json(schema[low])}{unit} or more"
+            case False, True:
+                yield f"at most {_json(schema[high])}{unit}"
+            case _:
+                pass
 
 
 def _json(value: Any) -> str:

@@ -113,6 +113,7 @@ class StaticKeySource:
 
     def __init__(self, keys: Mapping[str, PyJWK]) -> None:
         self.generation: Final = 0
+        """See `KeySource`."""
         self._keys = dict(keys)
 
     async def key(self, kid: str | None, algorithm: str) -> PyJWK:

@@ -77,6 +77,7 @@ class ServiceClient:
     """
 
     contract: ClassVar[ServiceContract]
+    """The contract of the service; generated clients set it."""
 
     def __init__(self, transport: Transport) -> None:
         if isinstance(cast("object", transport), str):

@@ -67,7 +67,9 @@ class ServiceSyncClient(Generic[ClientT]):
     """
 
     contract: ClassVar[ServiceContract]
+    """The contract of the service; generated clients set it."""
     client_class: ClassVar[type[ServiceClient]]
+    """The asynchronous client of the same service; generated clients set it."""
 
     def __init__(self, transport: Transport) -> None:
         if isinstance(cast("object", transport), str):

@@ -137,6 +137,7 @@ class ServiceHandlers(ABC):
     """
 
     contract: ClassVar[ServiceContract]
+    """The contract of the service; generated handlers set it."""
     _bindings: tuple[Binding, ...] = ()
 
     @abstractmethod

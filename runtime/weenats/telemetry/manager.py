@@ -105,7 +105,9 @@ class TelemetryManager:
         return self._traces
 
     extract_trace_context = staticmethod(extract_trace_context)
+    """Returns the trace that headers carry, as a context of OpenTelemetry."""
     create_trace_headers = staticmethod(create_trace_headers)
+    """Returns the headers that carry the current trace."""
 
     @contextmanager
     def with_span(

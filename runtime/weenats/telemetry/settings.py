@@ -36,6 +36,11 @@ class Sampling(TypedDict, total=False):
     """The share of new traces that is recorded, 0 to 1, by the kind of their first message.
 
     A message that belongs to a trace is recorded if the trace is.
+
+    Attributes:
+        commands: The share of traces that begin with a command.
+        queries: The share of traces that begin with a query.
+        events: The share of traces that begin with an event.
     """
 
     commands: float

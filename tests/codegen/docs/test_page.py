@@ -345,3 +345,25 @@ def test_time_of_a_large_page(tmp_path: Path) -> None:
     begin = time.perf_counter()
     page(read_contracts([folder]))
     assert time.perf_counter() - begin < 5
+
+
+def test_limits_are_words(tmp_path: Path) -> None:
+    """Bounds of numbers, lengths and counts are ranges in words."""
+    contract = contract_with("x")
+    contract["commands"]["do"]["payload"] = {
+        "type": "object",
+        "properties": {
+            "a": {"type": "string", "minLength": 1, "maxLength": 9},
+            "b": {"type": "array", "items": True, "maxItems": 5},
+            "c": {"type": "number", "minimum": 0.5},
+            "d": {"type": "number", "exclusiveMinimum": 0, "maximum": 7},
+        },
+    }
+    read_contract = read(write(tmp_path, contract))
+    shown = rows(read_contract.bundle, read_contract.commands[0].payload)
+    assert {row.name: row.limits for row in shown} == {
+        "a": "1 to 9 characters",
+        "b": "at most 5 items",
+        "c": "0.5 or more",
+        "d": "at most 7, > 0",
+    }
