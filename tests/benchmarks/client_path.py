@@ -1,0 +1,109 @@
+"""What one call costs the client, without the network; each feature compared with none.
+
+The counterpart of `server_path`: 64 tasks make a call each, their replies are parsed and decoded in
+this process. Only the socket is missing; replies are made while the clock stands still.
+
+`python tests/benchmarks/client_path.py [ROUNDS]` measures this alone.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from itertools import count
+from time import perf_counter
+from typing import Final
+
+import recording
+import typed
+import with_auth
+from no_socket import IN_FLIGHT, connected, deliver, frame, table
+from weenats.codec.operations import OperationCodec
+from weenats.context import RequestContext
+from weenats.protocol.identifiers import STAMPER
+from weenats.telemetry import TelemetrySettings
+from workload import CONFIRMATION, KEY, ORDER
+
+_NO_TRACES: Final = TelemetrySettings(sampling={"commands": 0})
+
+Batch = Callable[[], Awaitable[float]]
+
+
+async def batch(derive: Callable[[typed.OrdersClient], typed.OrdersClient]) -> Batch:
+    """Make a client without a socket; return what makes a batch of calls, in seconds a call."""
+    connection, transport = connected()
+    mux = transport._inbox.mux
+    inbox = connection.register(mux.wildcard, "", mux.on_delivery)
+    transport._inbox.interest = inbox
+    client = derive(typed.OrdersClient(transport))
+    order, reply = typed.CreateOrder.model_validate(ORDER), _reply()
+    numbers = count(1)
+
+    async def call() -> typed.Confirmation:
+        return await client.create_order(KEY, order)
+
+    async def make() -> float:
+        before = perf_counter()
+        calls = [asyncio.create_task(call()) for _ in range(IN_FLIGHT)]
+        await asyncio.sleep(0)
+        connection._hand_over()
+        sending = perf_counter() - before
+        replies = b"".join(
+            frame(b"%b%d" % (mux.wildcard[:-1].encode(), next(numbers)), inbox.sid, b"", b"", reply)
+            for _ in calls
+        )
+        before = perf_counter()
+        await deliver(connection, replies)
+        results = await asyncio.gather(*calls)
+        taken = sending + perf_counter() - before
+        if results[-1].positions != CONFIRMATION["positions"]:
+            raise ValueError(f"unexpected reply: {results[-1]!r}")
+        return taken / IN_FLIGHT
+
+    await make()
+    return make
+
+
+def _reply() -> bytes:
+    """Return the reply of the service."""
+    message_id, timestamp = STAMPER.stamp()
+    request = RequestContext(
+        side="server",
+        operation=typed.CREATE_ORDER,
+        key=KEY,
+        payload=None,
+        message_id=message_id,
+        timestamp=timestamp,
+        correlation_id=STAMPER.new_id(),
+    )
+    confirmation = typed.Confirmation.model_validate(CONFIRMATION)
+    return OperationCodec(typed.CREATE_ORDER).encode_success(confirmation, 0.1, request)
+
+
+async def _measure(rounds: int) -> dict[str, list[float]]:
+    recording.record()
+    token = with_auth.new_token()
+    batches = {
+        "weenats": await batch(lambda client: client),
+        "with_token": await batch(lambda client: client.with_token(token)),
+        "everything on, sampled out": await batch(
+            lambda client: client.with_token(token).with_telemetry(_NO_TRACES)
+        ),
+        "everything on, spans recorded": await batch(
+            lambda client: client.with_token(token).with_telemetry()
+        ),
+    }
+    taken: dict[str, list[float]] = {name: [] for name in batches}
+    for _ in range(rounds):
+        for name, make in batches.items():
+            taken[name].append(await make())
+    return taken
+
+
+def measure(rounds: int) -> str:
+    """Return a table of what each feature costs."""
+    taken = asyncio.run(_measure(rounds))
+    return table("client", taken)
+
+
+if __name__ == "__main__":
+    print(measure(int(sys.argv[1]) if sys.argv[1:] else 600))
