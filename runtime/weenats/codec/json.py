@@ -54,7 +54,7 @@ def has_constants(data: bytes) -> bool:
         data: the text.
     """
     # Looking for one byte takes a tenth of the time: N and I are rare in payloads. In metadata they
-    # are not; a search from the end skips to the next N or I, in half the time of one from the start.
+    # are not; a search from the end skips to the next of them, in half the time.
     return (_N in data and data.rfind(b"NaN") >= 0) or (_I in data and data.rfind(b"Infinity") >= 0)
 
 
