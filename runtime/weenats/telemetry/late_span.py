@@ -55,7 +55,7 @@ class LateTracer:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer  # its attributes have no public types
         sampler: Any = tracer.sampler
-        decide: object = type(sampler).should_sample
+        decide: Any = getattr(type(sampler), "should_sample", None)
         self._is_parent_based = decide is ParentBased.should_sample
         self._continues_traces = (
             self._is_parent_based

@@ -57,7 +57,7 @@ _TRACEPARENT_LINE: Final = re.compile(
 )
 _SAMPLED_DIGITS: Final = b"13579bdf"
 _FLAGS: Final = tuple(map(TraceFlags, range(256)))
-_new_tuple: Any = getattr(tuple, "__new__")  # noqa: B009 - its type is not known
+_new_span_context: Callable[[type[SpanContext], Any], SpanContext] = getattr(tuple, "__new__")  # noqa: B009
 _NO_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
 _MAX_TRACEPARENT: Final = 128
 _MAX_TRACESTATE: Final = 512
@@ -201,7 +201,7 @@ def span_context(
         is_remote: whether the span is of another process.
     """
     known: Any = (trace_id, span_id, is_remote, _FLAGS[flags], state or _NO_STATE, True)
-    return _new_tuple(SpanContext, known)
+    return _new_span_context(SpanContext, known)
 
 
 def _remote(found: re.Match[bytes]) -> SpanContext:
