@@ -11,7 +11,7 @@ from __future__ import annotations
 from os import environ
 from threading import Lock, RLock
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
@@ -55,7 +55,7 @@ class LateTracer:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer  # its attributes have no public types
         sampler: Any = tracer.sampler
-        decide: Any = getattr(type(sampler), "should_sample", None)
+        decide = cast("type[Any]", type(sampler)).should_sample
         self._is_parent_based = decide is ParentBased.should_sample
         self._continues_traces = (
             self._is_parent_based
