@@ -11,11 +11,11 @@ from __future__ import annotations
 from os import environ
 from threading import Lock, RLock
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler
 from opentelemetry.trace import (
     NonRecordingSpan,
     Status,
@@ -55,8 +55,7 @@ class LateTracer:
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer  # its attributes have no public types
         sampler: Any = tracer.sampler
-        decide = cast("type[Any]", type(sampler)).should_sample
-        self._is_parent_based = decide is ParentBased.should_sample
+        self._is_parent_based = _decides_by_parent(sampler)
         self._continues_traces = (
             self._is_parent_based
             and sampler._remote_parent_sampled is ALWAYS_ON
@@ -259,6 +258,10 @@ class LateSpan(Span):
                 tracer._instrumentation_scope,
             )
         )
+
+
+def _decides_by_parent(sampler: Sampler) -> bool:
+    return type(sampler).should_sample is ParentBased.should_sample
 
 
 def _are_plain(

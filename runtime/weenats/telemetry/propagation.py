@@ -145,7 +145,7 @@ def _lone_traceparent(headers: Mapping[str, str]) -> re.Match[bytes] | None:
     if found is None:
         return None
     block = headers.block.lower()
-    # Searches from the end take half the time here. If there are several lines, the last one counts.
+    # Searches from the end take half the time here. Of several lines, the last one counts.
     if (
         block.rfind(b"tracestate") >= 0
         or block.rfind(b"baggage") >= 0
