@@ -218,8 +218,8 @@ def _new_unsampled(_: None) -> SpanContext:
 
 
 def _unsampled_child(parent: Span) -> SpanContext:
-    above = parent.get_span_context()
-    return span_context(above.trace_id, getrandbits(64) or 1, above.trace_flags, above.trace_state)
+    trace_id, _, _, flags, state, _ = parent.get_span_context()
+    return span_context(trace_id, getrandbits(64) or 1, flags, state)
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
@@ -246,12 +246,12 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     Returns:
         Header lines; empty when the span is not valid.
     """
-    if not span_context.is_valid:
+    trace_id, span_id, _, flags, state, is_valid = span_context
+    if not is_valid:
         return b""
-    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
-    lines = f"traceparent: 00-{ids}-{span_context.trace_flags:02x}\r\n"
-    if span_context.trace_state:
-        lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
+    lines = f"traceparent: 00-{trace_id:032x}-{span_id:016x}-{flags:02x}\r\n"
+    if state:
+        lines += f"tracestate: {state.to_header()}\r\n"
     if context and (baggage := _baggage(context)):
         lines += f"baggage: {baggage}\r\n"
     return lines.encode()
