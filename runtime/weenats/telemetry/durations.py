@@ -11,12 +11,14 @@ from threading import Lock
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from opentelemetry.context import Context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
+
 from weenats.telemetry import semconv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
     from weenats.telemetry.manager import Attributes
@@ -25,6 +27,7 @@ __all__ = ["Durations", "Sampled"]
 _MAX_PENDING: Final = 256
 _BEFORE_COLLECTION: Final = "weenats.durations"
 """An instrument without values: its callback is called before metrics are collected."""
+_NO_SPAN: Final = set_span_in_context(INVALID_SPAN, Context())
 
 
 class Sampled(NamedTuple):
@@ -105,27 +108,32 @@ class _Series:
         self._histogram = histogram
         self._attributes = attributes
         self._lock = Lock()
-        self._add: Callable[[Any, Attributes, list[float], list[Sampled]], None]
+        self._add: Callable[[Any, Attributes, list[float], list[Sampled]], None] | None = None
 
     def hand_over(self) -> None:
-        """Add the durations to the histogram of the provider; without a provider, drop them."""
+        """Add the durations to the histogram of the provider."""
         with self._lock:
             values, sampled = _taken(self.values), _taken(self.sampled)
             if self.values or self.sampled:
                 _pending.add(self)
             # A histogram of the API stands for that of a provider that is set later.
             histogram: Any = getattr(self._histogram, "_real_instrument", self._histogram)
-            if self.limit > 1:
+            if histogram is None:
+                self.limit = _MAX_PENDING
+            elif self._add is not None:
                 self._add(histogram, self._attributes, values, sampled)
-            elif histogram is not None:
+            else:
+                # One that was recorded just now belongs to the current span, an older one to none.
+                context = None if self.limit == 1 else _NO_SPAN
                 for seconds in values:
-                    histogram.record(seconds, self._attributes)
+                    histogram.record(seconds, self._attributes, context)
                 for each in sampled:
                     histogram.record(each.seconds, self._attributes, each.context)
                 self._keep_for(histogram)
 
     def _keep_for(self, histogram: Any) -> None:  # noqa: ANN401 - of any provider
         """From now on keep values for a while, if the provider of a histogram can take many."""
+        self.limit = 1
         if type(histogram).__module__.startswith("opentelemetry.sdk."):
             from weenats.telemetry.sdk_histogram import add, takes_many  # noqa: PLC0415 - the SDK
 

@@ -195,18 +195,19 @@ def test_threads_lose_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     assert point["count"] == 4000
 
 
-def test_provider_that_is_set_later_gets_later_values() -> None:
-    """Without a provider nothing is kept; another provider than the SDK's gets each value."""
+def test_provider_that_is_set_later_gets_later_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may get a few earlier ones too; another provider than the SDK's gets each value."""
     meter = metrics_internals._ProxyMeter("m")
     recorder = Durations(meter, NAME, "")
-    for value in VALUES:
+    monkeypatch.setattr(durations, "_MAX_PENDING", 5)
+    for value in VALUES * 9:
         recorder.record(value, OK)
     reader = InMemoryMetricReader()
     meter.on_set_meter_provider(provider_with(reader))
     for value in VALUES:
         recorder.record(value, OK)
     ((_, (point,)),) = shown(reader)
-    assert point["count"] == len(VALUES)
+    assert len(VALUES) <= point["count"] < len(VALUES) + 5
     silent = Durations(NoOpMeterProvider().get_meter("m"), NAME, "")
     silent.record(1.0, OK)
     silent.record(1.0, OK, in_trace(1))
