@@ -4,6 +4,9 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
+# Tests start many interpreters, which are slow when they have to compile every module anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 # The first Python on the path that is new enough and can make virtual environments; `make PYTHON=...` chooses another,
 # `make VENV=...` another place for it.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -13,9 +16,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
-PROCESSES ?= 2
-FAST := not timing and not container and not wheel
-THOROUGH := --hypothesis-profile=thorough --timeout=600
+# Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
+PROCESSES ?= 3
+FAST := not timing and not container and not wheel and not servers
+THOROUGH := --hypothesis-profile=thorough
+SLOWEST := --timeout=600 --durations=25
 PARALLEL := -n $(PROCESSES) --dist worksteal
 # A test that hangs fails after two minutes by pytest-timeout. If it hangs again while it cleans up, its process ends.
 BOUND := -o faulthandler_timeout=300
@@ -33,9 +38,11 @@ test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch
 	@$(BIN)/coverage erase
 	@failed=; \
 	echo "== tests that may run in parallel"; \
-	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(THOROUGH) -m "not timing and not container" || failed=1; \
+	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "not timing and not container" || failed=1; \
+	echo "== tests with random input, with more examples and without coverage"; \
+	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) $(THOROUGH) -m "hypothesis and not timing" || failed=1; \
 	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
-	$(BIN)/coverage run -m pytest -q $(THOROUGH) -m "timing or container" || failed=1; \
+	$(BIN)/coverage run -m pytest -q $(SLOWEST) -m "timing or container" || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report || failed=1; \
 	[ -z "$$failed" ]
@@ -109,7 +116,7 @@ fuzz: $(STAMP)  ## send 100,000 malformed messages to a service (COUNT=, SEED=)
 	COUNT=$(or $(COUNT),100000) SEED=$(SEED) $(BIN)/python -m pytest -m timing tests/chaos/test_fuzz_subjects.py -s -q
 
 exactness: $(STAMP)  ## compare generated code with a validator on 2,000 random schemas, 51 documents each (COUNT=, SEED=)
-	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q -s $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
+	COUNT=$(COUNT) SEED=$(SEED) $(BIN)/python -m pytest -q $(PARALLEL) $(BOUND) -rP $(THOROUGH) tests/codegen/exactness/test_random_schemas.py
 
 mutation: $(STAMP)  ## check that tests notice changes of the code (MODULE=subjects takes a minute, all an hour or two)
 	@$(BIN)/python tests/mutation $(MODULE)

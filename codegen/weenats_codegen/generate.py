@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from weenats_codegen import naming, reserved
@@ -15,6 +15,7 @@ from weenats_codegen.ir.library import with_inner
 from weenats_codegen.libraries import Libraries
 from weenats_codegen.loading import read
 from weenats_codegen.output.lock import locked_for_reading
+from weenats_codegen.output.outdated import Scope
 from weenats_codegen.output.stubs import HandlerMismatch, is_stub, mismatches, seal
 from weenats_codegen.output.transaction import is_interrupted
 from weenats_codegen.output.writer import Report, diff, write
@@ -71,7 +72,7 @@ def generate(paths: Sequence[Path], out: Path) -> Report:
         OSError: A file cannot be written; everything is as it was before.
     """
     contracts = read_contracts(paths)
-    report = write(out, package_files(contracts))
+    report = write(out, package_files(contracts), _scope(contracts, paths, out))
     notes = tuple(note for contract in contracts for note in contract.notes)
     return replace(report, mismatches=mismatches(out, contracts), notes=notes)
 
@@ -93,7 +94,8 @@ def check(paths: Sequence[Path], out: Path) -> Freshness:
     contracts = read_contracts(paths)
     files = package_files(contracts)
     with locked_for_reading(out):
-        return Freshness(diff(out, files), mismatches(out, contracts), is_interrupted(out))
+        changes = diff(out, files, _scope(contracts, paths, out))
+        return Freshness(changes, mismatches(out, contracts), is_interrupted(out))
 
 
 def generate_client(path: Path, out: Path, distribution: str = "") -> Report:
@@ -113,7 +115,8 @@ def generate_client(path: Path, out: Path, distribution: str = "") -> Report:
         OSError: A file cannot be written; everything is as it was before.
     """
     contract = _only_contract(path)
-    return replace(write(out, _client_files(contract, out, distribution)), notes=contract.notes)
+    files = _client_files(contract, out, distribution)
+    return replace(write(out, files, _client_scope(contract)), notes=contract.notes)
 
 
 def check_client(path: Path, out: Path, distribution: str = "") -> Freshness:
@@ -131,9 +134,11 @@ def check_client(path: Path, out: Path, distribution: str = "") -> Freshness:
         ContractError: The contract is invalid, there are several, or the name cannot be used.
         OSError: A file cannot be read, or another run has been writing it for too long.
     """
-    files = _client_files(_only_contract(path), out, distribution)
+    contract = _only_contract(path)
+    files = _client_files(contract, out, distribution)
     with locked_for_reading(out):
-        return Freshness(diff(out, files), (), is_interrupted(out))
+        changes = diff(out, files, _client_scope(contract))
+        return Freshness(changes, (), is_interrupted(out))
 
 
 def check_distribution(name: str) -> str:
@@ -150,6 +155,24 @@ def check_distribution(name: str) -> str:
         message = f"the package {package} exists already or is reserved: choose another name"
         raise ValueError(message)
     return package
+
+
+def _scope(contracts: Sequence[Contract], paths: Sequence[Path], out: Path) -> Scope:
+    """Return what a run is responsible for that writes the packages of contracts.
+
+    Generated files name their contract relative to the working directory. In a folder elsewhere
+    the name may be that of another project's contract: there a run leaves all other packages alone.
+    """
+    if not out.resolve().is_relative_to(Path.cwd()):
+        return Scope()
+    files = frozenset(contract.file for contract in contracts)
+    own = {PurePosixPath(file).parent for file in files}
+    return Scope(files, frozenset(PurePosixPath(path.as_posix()) for path in paths) - own)
+
+
+def _client_scope(contract: Contract) -> Scope:
+    """Return what a run is responsible for that writes a client project."""
+    return Scope(frozenset({contract.file}), is_client=True)
 
 
 def _only_contract(path: Path) -> Contract:

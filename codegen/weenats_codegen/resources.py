@@ -7,7 +7,13 @@ from typing import Final
 
 SAMPLE: Final = "receipts"
 """The service of the sample."""
-_CONTRACT: Final = ("service.yaml", "receipt.schema.json")
+LIBRARY: Final = "shop"
+"""The library of the sample."""
+_CONTRACT: Final = (
+    f"{SAMPLE}/service.yaml",
+    f"{SAMPLE}/receipt.schema.json",
+    f"{LIBRARY}/customer.schema.json",
+)
 _PACKAGE: Final = Path(__file__).parent
 _SHIPPED: Final = _PACKAGE / "resources"
 _CHECKOUT: Final = _PACKAGE.parents[1]
@@ -19,8 +25,8 @@ def service_meta_schema() -> str:
 
 
 def sample_contract() -> dict[str, str]:
-    """Return the files of the sample's contract by name."""
-    return {name: _read(f"{SAMPLE}/{name}", f"schemas/{SAMPLE}/{name}") for name in _CONTRACT}
+    """Return the files of the sample's contract and of its library, by path below `schemas`."""
+    return {name: _read(name, f"schemas/{name}") for name in _CONTRACT}
 
 
 def sample_handlers() -> str:

@@ -13,7 +13,7 @@ from weenats_codegen.output.lock import locked
 from weenats_codegen.output.transaction import STAGE_PREFIX, recover
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
 from weenats_codegen.parser.syntax import parse_yaml
-from weenats_codegen.resources import SAMPLE, sample_contract, service_meta_schema
+from weenats_codegen.resources import sample_contract, service_meta_schema
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 _META_SCHEMA: Final = "service.schema.json"
@@ -39,12 +39,12 @@ def scaffold(name: str, root: Path) -> list[Path]:
     folder = root / "schemas" / name
     texts = _render(name)
     _check(texts, folder)
-    return _write(texts, folder)
+    return _write({f"{name}/{file}": text for file, text in texts.items()}, root / "schemas")
 
 
 def scaffold_sample(root: Path) -> list[Path]:
-    """Write the contract of the sample, which the guides use, as `scaffold` does."""
-    return _write(sample_contract(), root / "schemas" / SAMPLE)
+    """Write the contract of the sample, which the guides use, and its library."""
+    return _write(sample_contract(), root / "schemas")
 
 
 def singular(plural: str) -> str:
@@ -103,33 +103,42 @@ def _check(texts: dict[str, str], folder: Path) -> None:
             raise _error(folder.as_posix(), message, _OTHER_NAME) from None
 
 
-def _write(texts: dict[str, str], folder: Path) -> list[Path]:
-    """Write to a temporary folder first, so that an error leaves nothing incomplete."""
-    schemas = folder.parent
+def _write(texts: dict[str, str], schemas: Path) -> list[Path]:
+    """Write to a temporary folder first, so that an error leaves nothing incomplete.
+
+    Args:
+        texts: The texts of whole folders, by path below `schemas`.
+        schemas: The folder for them.
+    """
+    folders = list(dict.fromkeys(schemas / Path(file).parent for file in texts))
     try:
         with locked(schemas):
-            if folder.exists():
-                raise _error(folder.as_posix(), "already exists", f"{_OTHER_NAME}, or remove it")
+            for folder in folders:
+                if folder.exists():
+                    remedy = f"{_OTHER_NAME}, or remove it"
+                    raise _error(folder.as_posix(), "already exists", remedy)
             recover(schemas)
             with tempfile.TemporaryDirectory(dir=schemas, prefix=STAGE_PREFIX) as scratch:
-                return _move(texts, folder, Path(scratch))
+                return _move(texts, folders, Path(scratch))
     except OSError as error:
-        file = error.filename if isinstance(error.filename, str) else folder.as_posix()
+        file = error.filename if isinstance(error.filename, str) else folders[0].as_posix()
         message = f"cannot be written ({error.strerror})"
         raise _error(file, message, "choose another folder") from None
 
 
-def _move(texts: dict[str, str], folder: Path, scratch: Path) -> list[Path]:
-    complete = scratch / folder.name
-    complete.mkdir()
+def _move(texts: dict[str, str], folders: list[Path], scratch: Path) -> list[Path]:
+    schemas = folders[0].parent
+    for folder in folders:
+        (scratch / folder.name).mkdir()
     for file, text in texts.items():
-        (complete / file).write_text(text, encoding="utf-8", newline="\n")
-    written = [folder / file for file in texts]
-    meta_schema = folder.parent / _META_SCHEMA
+        (scratch / file).write_text(text, encoding="utf-8", newline="\n")
+    written = [schemas / file for file in texts]
+    meta_schema = schemas / _META_SCHEMA
     if not meta_schema.exists():
         draft = scratch / _META_SCHEMA
         draft.write_text(service_meta_schema(), encoding="utf-8", newline="\n")
         draft.rename(meta_schema)
         written.append(meta_schema)
-    complete.rename(folder)
+    for folder in reversed(folders):  # libraries before the contract that uses them
+        (scratch / folder.name).rename(folder)
     return written

@@ -5,9 +5,17 @@ from typing import ClassVar, Unpack
 
 from weenats.client import CallOptions, ServiceClient
 from weenats.contract import Entity, ServiceContract
+from weenats.events import (
+    EventHandler,
+    EventSubscription,
+    PublishOptions,
+    SubscribeOptions,
+    publish,
+    subscribe,
+)
 
-from .models import Card, CardKey, Collect
-from .operations import COLLECT, CONTRACT, GET_CARD
+from .models import Card, CardKey, Collect, PointsCollected
+from .operations import COLLECT, CONTRACT, GET_CARD, POINTS_COLLECTED
 
 
 class LoyaltyClient(ServiceClient):
@@ -16,15 +24,35 @@ class LoyaltyClient(ServiceClient):
     contract: ClassVar[ServiceContract] = CONTRACT
 
     async def collect(self, key: CardKey, command: Collect, **options: Unpack[CallOptions]) -> None:
-        """Put the points of a closed receipt on the card; each receipt counts once, on ...
+        """Put the points of the customer's closed receipt on the card; each receipt ...
 
-        Put the points of a closed receipt on the card; each receipt counts once, on one card.
+        Put the points of the customer's closed receipt on the card; each receipt counts once.
+        Emits points-collected.
 
         Raises:
             ReceiptNotClosedError: There is no such receipt, or it is not closed.
+            OtherCustomerError: The receipt has no customer, or another one.
         """
         return await self.execute(COLLECT, key, command, **options)
 
     async def get_card(self, key: CardKey, **options: Unpack[CallOptions]) -> Entity[Card]:
         """Show the card; one without receipts has no points."""
         return await self.query(GET_CARD, key, None, **options)
+
+    async def publish_points_collected(
+        self, key: CardKey, data: PointsCollected, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish points-collected.
+
+        A customer got points.
+        """
+        await publish(self.transport, POINTS_COLLECTED, key, data, self.telemetry, **options)
+
+    async def subscribe_points_collected(
+        self, handler: EventHandler[PointsCollected, CardKey], **options: Unpack[SubscribeOptions]
+    ) -> EventSubscription:
+        """Subscribe to points-collected.
+
+        A customer got points.
+        """
+        return await subscribe(self.transport, POINTS_COLLECTED, handler, self.telemetry, **options)

@@ -11,3 +11,10 @@ class ReceiptNotClosedError(FailedPreconditionError):
 
     name: ClassVar[str] = "receipt-not-closed"
     description: ClassVar[str] = "There is no such receipt, or it is not closed."
+
+
+class OtherCustomerError(FailedPreconditionError):
+    """The receipt has no customer, or another one."""
+
+    name: ClassVar[str] = "other-customer"
+    description: ClassVar[str] = "The receipt has no customer, or another one."

@@ -10,8 +10,8 @@ from weenats.contract import Entity
 
 from receipts import ReceiptNotFoundError, ReceiptsClient
 
-from .errors import ReceiptNotClosedError
-from .models import Card, CardKey, Collect
+from .errors import OtherCustomerError, ReceiptNotClosedError
+from .models import Card, CardKey, Collect, PointsCollected
 from .service import LoyaltyHandlers
 
 _TABLE = "CREATE TABLE IF NOT EXISTS points (receipt TEXT PRIMARY KEY, card TEXT, points INTEGER)"
@@ -37,14 +37,20 @@ class Loyalty(LoyaltyHandlers):
 
     @override
     async def collect(self, key: CardKey, command: Collect, context: RequestContext) -> None:
-        """Put the points of a closed receipt on the card; each receipt counts once, on one card."""
+        """Put the points of the customer's closed receipt on the card; each receipt counts once."""
         try:  # the call ends when the time of this request has elapsed
             receipt = (await self._receipts.get_receipt(command.receipt)).state
         except ReceiptNotFoundError as error:
             raise ReceiptNotClosedError from error
         if receipt.status != "closed":
             raise ReceiptNotClosedError
-        self._database.execute(_COLLECT, (receipt.id, str(key), int(receipt.total)))
+        if receipt.customer is None or receipt.customer.id != key:
+            raise OtherCustomerError
+        points = int(receipt.total)
+        if self._database.execute(_COLLECT, (receipt.id, str(key), points)).rowcount:
+            # The class of receipts is that of loyalty: both have it from the library shop.
+            event = PointsCollected(customer=receipt.customer, points=points)
+            await self.publish_points_collected(key, event)
 
     @override
     async def get_card(self, key: CardKey, context: RequestContext) -> Entity[Card]:

@@ -4,9 +4,18 @@
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
+from shop.models import Customer
 from typing_extensions import TypeAliasType
 from weenats.formats import UUID
 from weenats.model import Model
+
+__all__ = [
+    "Card",
+    "CardKey",
+    "Collect",
+    "Customer",
+    "PointsCollected",
+]
 
 
 class Card(Model):
@@ -22,8 +31,17 @@ CardKey = TypeAliasType("CardKey", UUID)
 
 
 class Collect(Model):
-    """Put the points of a closed receipt on the card; each receipt counts once, on one card."""
+    """Put the points of the customer's closed receipt on the card; each receipt counts once."""
 
     model_config = ConfigDict(extra="forbid")
     receipt: Annotated[str, Field(max_length=200, min_length=1)]
     """The key of the receipt."""
+
+
+class PointsCollected(Model):
+    """A customer got points."""
+
+    model_config = ConfigDict(extra="forbid")
+    customer: Customer
+    points: Annotated[int, Field(ge=0)]
+    """How many points the receipt gave."""

@@ -4,17 +4,17 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Aggregate, Command, Entity, Query, ServiceContract
+from weenats.contract import Aggregate, Command, Entity, Event, Query, ServiceContract
 from weenats.schema import Schema
 
-from .errors import ReceiptNotClosedError
-from .models import Card, CardKey, Collect
+from .errors import OtherCustomerError, ReceiptNotClosedError
+from .models import Card, CardKey, Collect, PointsCollected
 
 CONTRACT: Final = ServiceContract(
     name="loyalty",
     version="1.0.0",
     description="Keeps the points that customers collect with their receipts.",
-    digest="sha256:427507c66f90a5ff616324002d7efeb309bde8ebec88b803915999d87f793a5b",
+    digest="sha256:bdfb6f87dee9485d868d0b8ff574b18c990869d93f82c01708e38c3a62a7fb9b",
 )
 
 CARD_AGGREGATE: Final = Aggregate(
@@ -23,17 +23,25 @@ CARD_AGGREGATE: Final = Aggregate(
     state=Card,
 )
 
+POINTS_COLLECTED: Final = Event(
+    name="points-collected",
+    contract=CONTRACT,
+    aggregate=CARD_AGGREGATE,
+    data=PointsCollected,
+    description="A customer got points.",
+)
+
 COLLECT: Final = Command(
     name="collect",
     contract=CONTRACT,
     aggregate=CARD_AGGREGATE,
     payload=Collect,
     result=NoneType,
-    errors=(ReceiptNotClosedError,),
-    emits=(),
+    errors=(ReceiptNotClosedError, OtherCustomerError),
+    emits=(POINTS_COLLECTED,),
     idempotent=True,
     description=(
-        "Put the points of a closed receipt on the card; each receipt counts once, on one card."
+        "Put the points of the customer's closed receipt on the card; each receipt counts once."
     ),
 )
 

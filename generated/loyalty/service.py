@@ -2,15 +2,16 @@
 """The base class of the handlers of loyalty: implement every operation."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from typing_extensions import override
 from weenats.context import RequestContext
 from weenats.contract import Entity, ServiceContract
+from weenats.events import PublishOptions, publish
 from weenats.service import Endpoint, ServiceHandlers
 
-from .models import Card, CardKey, Collect
-from .operations import COLLECT, CONTRACT, GET_CARD
+from .models import Card, CardKey, Collect, PointsCollected
+from .operations import COLLECT, CONTRACT, GET_CARD, POINTS_COLLECTED
 
 
 class LoyaltyHandlers(ServiceHandlers):
@@ -20,12 +21,14 @@ class LoyaltyHandlers(ServiceHandlers):
 
     @abstractmethod
     async def collect(self, key: CardKey, command: Collect, context: RequestContext) -> None:
-        """Put the points of a closed receipt on the card; each receipt counts once, on ...
+        """Put the points of the customer's closed receipt on the card; each receipt ...
 
-        Put the points of a closed receipt on the card; each receipt counts once, on one card.
+        Put the points of the customer's closed receipt on the card; each receipt counts once.
+        Emits points-collected.
 
         Raises:
             ReceiptNotClosedError: There is no such receipt, or it is not closed.
+            OtherCustomerError: The receipt has no customer, or another one.
         """
 
     @abstractmethod
@@ -39,3 +42,12 @@ class LoyaltyHandlers(ServiceHandlers):
             Endpoint.command(COLLECT, self.collect),
             Endpoint.plain_query(GET_CARD, self.get_card),
         )
+
+    async def publish_points_collected(
+        self, key: CardKey, data: PointsCollected, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish points-collected.
+
+        A customer got points.
+        """
+        await publish(self.transport, POINTS_COLLECTED, key, data, self.telemetry, **options)

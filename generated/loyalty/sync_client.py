@@ -5,9 +5,16 @@ from typing import ClassVar, Unpack
 
 from weenats.client import CallOptions, ServiceClient, ServiceSyncClient
 from weenats.contract import Entity, ServiceContract
+from weenats.events import (
+    PublishOptions,
+    SubscribeOptions,
+    SyncEventHandler,
+    SyncEventSubscription,
+    subscribe_sync,
+)
 
 from .client import LoyaltyClient
-from .models import Card, CardKey, Collect
+from .models import Card, CardKey, Collect, PointsCollected
 from .operations import CONTRACT
 
 
@@ -18,15 +25,39 @@ class LoyaltySyncClient(ServiceSyncClient[LoyaltyClient]):
     client_class: ClassVar[type[ServiceClient]] = LoyaltyClient
 
     def collect(self, key: CardKey, command: Collect, **options: Unpack[CallOptions]) -> None:
-        """Put the points of a closed receipt on the card; each receipt counts once, on ...
+        """Put the points of the customer's closed receipt on the card; each receipt ...
 
-        Put the points of a closed receipt on the card; each receipt counts once, on one card.
+        Put the points of the customer's closed receipt on the card; each receipt counts once.
+        Emits points-collected.
 
         Raises:
             ReceiptNotClosedError: There is no such receipt, or it is not closed.
+            OtherCustomerError: The receipt has no customer, or another one.
         """
         return self._wait(self._client.collect(key, command, **options))
 
     def get_card(self, key: CardKey, **options: Unpack[CallOptions]) -> Entity[Card]:
         """Show the card; one without receipts has no points."""
         return self._wait(self._client.get_card(key, **options))
+
+    def publish_points_collected(
+        self, key: CardKey, data: PointsCollected, **options: Unpack[PublishOptions]
+    ) -> None:
+        """Publish points-collected.
+
+        A customer got points.
+        """
+        self._wait(self._client.publish_points_collected(key, data, **options))
+
+    def subscribe_points_collected(
+        self,
+        handler: SyncEventHandler[PointsCollected, CardKey],
+        **options: Unpack[SubscribeOptions],
+    ) -> SyncEventSubscription:
+        """Subscribe to points-collected.
+
+        A customer got points.
+        """
+        return subscribe_sync(
+            self._wait, self._client.subscribe_points_collected, handler, **options
+        )

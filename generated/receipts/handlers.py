@@ -17,6 +17,7 @@ from .errors import (
 )
 from .models import (
     AddItem,
+    Customer,
     Finalize,
     InvalidReceiptStateDetails,
     ItemAdded,
@@ -86,7 +87,7 @@ class Receipts(ReceiptsHandlers):
             raise EmptyReceiptError
         # The event must be published, even if the caller cancels or its timeout elapses meanwhile.
         with context.shield_from_deadline(), self.telemetry.with_span("close receipt"):
-            entity = self._save(context, "closed", receipt.items)
+            entity = self._save(context, "closed", receipt.items, command.customer)
             self._finalized_by[key] = context.message_id
             event = ReceiptFinalized(final_total=receipt.total, item_count=len(receipt.items))
             await self.publish_receipt_finalized(key, event, revision=entity.revision)
@@ -102,7 +103,7 @@ class Receipts(ReceiptsHandlers):
         caller = context.principal.id if context.principal else "an unknown caller"
         _LOG.info("%s voids a receipt of %s", caller, receipt.total)
         context.set_attribute("receipts.voided_total", str(receipt.total))  # of the request's span
-        entity = self._save(context, "voided", receipt.items)
+        entity = self._save(context, "voided", receipt.items, receipt.customer)
         event = ReceiptVoided(reason=command.reason, voided_total=receipt.total)
         await self.publish_receipt_voided(key, event, revision=entity.revision)
         return entity.state
@@ -130,13 +131,20 @@ class Receipts(ReceiptsHandlers):
         return self._receipts[key]
 
     def _save(
-        self, context: RequestContext, status: ReceiptStatus, items: list[ReceiptItem]
+        self,
+        context: RequestContext,
+        status: ReceiptStatus,
+        items: list[ReceiptItem],
+        customer: Customer | None = None,
     ) -> Entity[Receipt]:
         """Store the next revision of the receipt."""
         stored = self._receipts.get(context.key)
+        receipt = Receipt(
+            id=context.key, status=status, items=items, total=_total(items), customer=customer
+        )
         entity = Entity[Receipt](
             id=context.aggregate_id,
-            state=Receipt(id=context.key, status=status, items=items, total=_total(items)),
+            state=receipt,
             revision=stored.revision + 1 if stored else 1,
         )
         self._receipts[context.key] = entity

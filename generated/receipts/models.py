@@ -4,8 +4,27 @@
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
+from shop.models import Customer
 from typing_extensions import TypeAliasType
-from weenats.model import Model
+from weenats.model import OMIT_NONE, Model
+
+__all__ = [
+    "AddItem",
+    "Customer",
+    "Finalize",
+    "InvalidReceiptStateDetails",
+    "ItemAdded",
+    "ItemNotFoundDetails",
+    "ItemRemoved",
+    "Receipt",
+    "ReceiptFinalized",
+    "ReceiptItem",
+    "ReceiptStatus",
+    "ReceiptVoided",
+    "RemoveItem",
+    "SummaryResult",
+    "VoidReceipt",
+]
 
 
 class AddItem(Model):
@@ -24,6 +43,7 @@ class Finalize(Model):
     """Close the receipt; its items and total stay as they are."""
 
     model_config = ConfigDict(extra="forbid")
+    customer: Annotated[Customer | None, OMIT_NONE] = None
 
 
 class ItemAdded(Model):
@@ -142,3 +162,4 @@ class Receipt(Model):
     """What is bought, in the order it was added."""
     total: Annotated[float, Field(ge=0.0)]
     """The price of all items."""
+    customer: Annotated[Customer | None, OMIT_NONE] = None

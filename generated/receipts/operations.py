@@ -29,7 +29,7 @@ CONTRACT: Final = ServiceContract(
     name="receipts",
     version="1.0.0",
     description="Keeps receipts, from the first item to the final total.",
-    digest="sha256:bb1850979a09c89ec78966acefc253eab38825333ff05b024dd3379a168a04a8",
+    digest="sha256:0ea3965320ddaaf98e7d0e107a9152848a0eb087a806ff379bc3b5e500866105",
 )
 
 RECEIPT_AGGREGATE: Final = Aggregate(

@@ -14,9 +14,18 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 import yaml
+from opentelemetry.trace import SpanKind
 
-from weenats import InvalidArgumentError, NatsServiceBuilder, RequestContext, UnavailableError
+from testkit.telemetry import EVERYTHING, recording
+from weenats import (
+    InvalidArgumentError,
+    NatsServiceBuilder,
+    RequestContext,
+    ResourceExhaustedError,
+    UnavailableError,
+)
 from weenats.contract import Entity
+from weenats.testing import MemoryTransport
 
 CONTRACT: Final = Path(__file__).parent / "golden" / "aggregates" / "contract"
 ID: Final = UUID("6f1f5b0e-8a4e-4c7e-9c57-2f2f0c0a4f11")
@@ -245,9 +254,8 @@ def test_explain_names_keys_that_json_schema_checks(handlers: Any) -> None:
         for setting in each.settings
         if setting.name == "checked by JSON Schema"
     }
-    assert "key" in judged["customer.get"]
-    assert "key" not in judged["ping"]
-    assert "key" not in judged["write"]
+    assert judged["customer.get"] == ["key (CustomerKey#/not)"]
+    assert judged["ping"] == judged["write"] == []
 
 
 async def test_each_get_has_its_circuit_breaker(
@@ -268,3 +276,24 @@ async def test_each_get_has_its_circuit_breaker(
         with pytest.raises(UnavailableError):
             await client.get_order(ID)
         assert await client.get_customer("c-7", orders.GetCustomerParameters())
+
+
+async def test_features_of_operations_without_key(orders: ModuleType, handlers: Any) -> None:
+    """Telemetry, rate limits and circuit breakers know operations of the service itself."""
+    transport = MemoryTransport()
+    builder = (
+        NatsServiceBuilder(handlers, transport=transport)
+        .with_telemetry(sampling=EVERYTHING)
+        .with_rate_limit(max_requests_per_second=0.001, burst=2)
+        .with_circuit_breaker()
+    )
+    client = orders.OrdersClient(transport)
+    with recording() as observed:
+        async with builder.build():
+            assert await client.import_batch([orders.Order(item="tea")]) == 1
+            assert await client.ping() == "pong"
+            with pytest.raises(ResourceExhaustedError):
+                await client.ping()
+    served = [(span.name, span.attributes or {}) for span in observed.of(SpanKind.SERVER)]
+    assert [name for name, _ in served] == ["orders/import-batch", "orders/ping", "orders/ping"]
+    assert not [key for _, attributes in served for key in attributes if "aggregate" in key]

@@ -139,14 +139,19 @@ def test_deprecated_members_and_classes_warn(catalog: ModuleType) -> None:
 def test_explain_names_what_json_schema_checks(
     catalog: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`weenats explain` shows which parts of an operation the model alone does not enforce."""
-    assert main(["explain", f"{catalog.__name__}.app:builder", "tag", "--json"]) == 0
-    (policy,) = json.loads(capsys.readouterr().out)
-    settings = {each["name"]: (each["value"], each["source"]) for each in policy["settings"]}
-    parts = ["payload", "details of RefusedError"]
-    assert settings["checked by JSON Schema"] == (parts, "contract")
-    assert main(["explain", f"{catalog.__name__}.app:builder", "ship", "--json"]) == 0
-    (policy,) = json.loads(capsys.readouterr().out)
-    assert {"name": "checked by JSON Schema", "value": [], "source": "default"} in policy[
-        "settings"
-    ]
+    """`weenats explain` names the parts that models do not enforce alone, and their keywords."""
+    price = "(Price#/dependentRequired, Price#/properties/price/exclusiveMinimum, "
+    price += "Price#/properties/price/multipleOf)"
+    for operation, parts in {
+        "tag": [
+            "payload (Tag#/uniqueItems)",
+            "details of RefusedError (RefusedDetails#/uniqueItems)",
+        ],
+        "price": [f"payload {price}"],
+        "ship": [],
+    }.items():
+        assert main(["explain", f"{catalog.__name__}.app:builder", operation, "--json"]) == 0
+        (policy,) = json.loads(capsys.readouterr().out)
+        settings = {each["name"]: (each["value"], each["source"]) for each in policy["settings"]}
+        source = "contract" if parts else "default"
+        assert settings["checked by JSON Schema"] == (parts, source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import subprocess
 import sys
 import tomllib
@@ -222,6 +224,57 @@ def test_example_has_a_typed_key(tmp_path: Path) -> None:
     assert "| `iterate_list_tags(query, max_items=...)` | `Tag` |" in readme
     assert "| `iterate_list_entries(key, query, max_items=...)` | `Entry` |" in readme
     assert "`LedgersSyncClient` has the" in readme
+
+
+@pytest.mark.parametrize(
+    ("key", "example"),
+    [
+        ({"pattern": r"^[A-Z]{2}-\d{4}$"}, "AA-0000"),
+        ({"pattern": "^ord_[0-9a-f]+$", "minLength": 10}, "ord_aaaaaa"),
+        ({"pattern": "^(?!a)[a-c]+$"}, ""),  # looks around: no example is better than a wrong one
+        ({"pattern": r"^(?!x)\w+$"}, "aaaa"),
+        ({"pattern": r"\d", "examples": ["7"]}, "7"),
+    ],
+)
+def test_example_has_a_key_that_fits(
+    key: dict[str, Any], example: str, tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """The key of the example matches its pattern; without such a key, no call is shown."""
+    contract = contract_of()
+    contract["aggregates"]["thing"]["key"] = {"type": "string", **key}
+    generate_client(write_contract(tmp_path / "schemas/things", contract), tmp_path / "client")
+    program = _example(tmp_path / "client")
+    assert (f'client.get_thing("{example}")' in program) == bool(example)
+    assert ("client.get_thing(" in program) == bool(example)
+
+
+def test_example_has_nested_models(
+    tmp_path: Path, contract_of: Contract, write_contract: Write
+) -> None:
+    """Models inside a model are made by their classes, those of libraries included."""
+    place = {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}}
+    address = {**place, "required": ["place"], "properties": {"place": {"$ref": "place.json"}}}
+    payload = {
+        **place,
+        "required": ["to", "from", "kind"],
+        "properties": {
+            "to": {"allOf": [{"$ref": "../shared/address.json"}]},
+            "from": {"$ref": "../shared/place.json"},
+            "kind": {"$ref": "#/$defs/kind"},
+        },
+    }
+    send = {"description": "Send it.", "payload": payload}
+    contract = contract_of(commands={"send": send})
+    contract["$defs"] = {"kind": {"type": "string", "minLength": 1}}
+    folder = write_contract(tmp_path / "schemas/things", contract)
+    (tmp_path / "schemas/shared").mkdir()
+    for name, schema in (("address", address), ("place", place)):
+        (tmp_path / f"schemas/shared/{name}.json").write_text(json.dumps(schema))
+    generate_client(folder, tmp_path / "client")
+    program = _example(tmp_path / "client")
+    assert "import Address, Place, Send, ThingsClient\n" in program
+    made = re.sub(r"\s+", "", program).replace(",)", ")")
+    assert 'Send(to=Address(place=Place(city="example")),from_=Place(city="example")' in made
 
 
 def test_clients_of_all_contracts_pass_mypy(tmp_path: Path) -> None:

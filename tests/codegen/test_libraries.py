@@ -471,3 +471,46 @@ def test_files_of_other_folders_are_not_opened(
     assert "is a URL" in problem
     assert {Path(each).parent.name for each in opened} == {"many", "orders"}
     assert len(opened) < 10
+
+
+@pytest.mark.parametrize("dialect", ["", "2020-12", "draft-07"])
+def test_lone_reference_in_all_of(
+    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An `allOf` of one `$ref`, with annotations beside it, is the class and no copy of it."""
+    uris = {
+        "2020-12": "https://json-schema.org/draft/2020-12/schema",
+        "draft-07": "http://json-schema.org/draft-07/schema#",
+    }
+    address = {"allOf": [ref("../shared/address.json")], "description": "Where to.", "title": "To"}
+    payload = obj(
+        to=address,
+        back={**address, "default": {"street": "Main"}, "readOnly": True},
+        stops={"type": "array", "items": address},
+        narrow={**address, "minProperties": 1},
+    )
+    files = {
+        "shared/address.json": ADDRESS,
+        "orders/service.json": payload | ({"$schema": uris[dialect]} if dialect else {}),
+        "shipping/service.json": address,
+    }
+    generate([write(tmp_path / "schemas", files)], tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        orders, shipping, shared = map(importlib.import_module, ("orders", "shipping", "shared"))
+        assert orders.Address is shipping.Address is shared.Address
+        assert shipping.DO.payload is shared.Address
+        there = shared.Address(street="Main")
+        command = orders.Do(to=there, back=there, stops=[there], narrow={"street": "Main"})
+        assert command.to is command.back is command.stops[0] is there
+        assert type(command.narrow) is not shared.Address
+    finally:
+        forget("orders", "shipping", "shared")
+
+
+def test_nullable_reference_in_all_of(tmp_path: Path) -> None:
+    """OpenAPI's `nullable` beside such an `allOf` adds None to the class."""
+    shared = {"allOf": [ref("../shared/address.json")], "nullable": True}
+    files = {"shared/address.json": ADDRESS, "orders/service.json": obj(to=shared)}
+    [contract] = read_contracts([write(tmp_path / "schemas", files)])
+    assert "to: Address | MISSING | None" in package_files([contract])["orders/models.py"]

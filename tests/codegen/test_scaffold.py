@@ -31,8 +31,20 @@ def test_sample_is_that_of_repository(tmp_path: Path, repository: Path) -> None:
     made = tree(tmp_path / "schemas")
     meta_schema = made.pop("service.schema.json")
     assert meta_schema == (repository / "schemas/service.schema.json").read_bytes()
-    sample = tree(repository / "schemas/receipts")
-    assert made == {f"receipts/{name}": content for name, content in sample.items()}
+    assert made == {
+        f"{folder}/{name}": content
+        for folder in ("receipts", "shop")
+        for name, content in tree(repository / "schemas" / folder).items()
+    }
+
+
+@pytest.mark.parametrize("folder", ["receipts", "shop"])
+def test_sample_overwrites_nothing(folder: str, tmp_path: Path) -> None:
+    """If a folder of the sample exists, nothing is written."""
+    (tmp_path / "schemas" / folder).mkdir(parents=True)
+    with pytest.raises(ContractError, match=f"schemas/{folder}: already exists"):
+        scaffold_sample(tmp_path)
+    assert tree(tmp_path / "schemas") == {}
 
 
 def test_contract_is_neutral(tmp_path: Path) -> None:

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from loyalty import Card, Collect, LoyaltyClient, LoyaltySyncClient, ReceiptNotClosedError
+import loyalty as loyalty_package
+import receipts as receipts_package
+import shop
+from loyalty import (
+    Card,
+    Collect,
+    LoyaltyClient,
+    LoyaltySyncClient,
+    OtherCustomerError,
+    PointsCollected,
+    ReceiptNotClosedError,
+)
 from loyalty.handlers import Loyalty
-from receipts import AddItem, Finalize, ReceiptsClient, ReceiptsSyncClient, VoidReceipt
+from receipts import AddItem, Customer, Finalize, ReceiptsClient, ReceiptsSyncClient, VoidReceipt
 from receipts.handlers import Receipts
-from weenats import InvalidArgumentError, NatsServiceBuilder, UnavailableError
+from weenats import InvalidArgumentError, NatsServiceBuilder, ReceivedEvent, UnavailableError
 from weenats.testing import serving
 
 CARD = UUID("7b5cbb3a-6b3c-4c39-9d0b-5c3e3a0f2f4e")
 OTHER = UUID(int=1)
+ADA = Customer(id=CARD, name="Ada")
 COFFEE = AddItem(name="Coffee", price=4.5, quantity=3)
 
 
@@ -30,17 +43,28 @@ async def receipts(nats_url: str) -> AsyncIterator[ReceiptsClient]:
         yield client
 
 
+def test_services_share_a_class() -> None:
+    """The customer of receipts is the customer of loyalty, that of their library."""
+    assert receipts_package.Customer is loyalty_package.Customer is shop.Customer
+
+
 async def test_points_of_closed_receipts(receipts: ReceiptsClient, nats_url: str) -> None:
-    """A closed receipt gives points once; one that is open, void or missing gives none."""
+    """A closed receipt gives its customer points once; others give none."""
     service = NatsServiceBuilder(Loyalty(), nats_url).build()
-    async with service, LoyaltyClient.connect(nats_url) as loyalty:
+    events: asyncio.Queue[ReceivedEvent[PointsCollected, UUID]] = asyncio.Queue()
+    async with (
+        service,
+        LoyaltyClient.connect(nats_url) as loyalty,
+        await loyalty.subscribe_points_collected(events.put),
+    ):
         for key in ("r-1", "r-2", "r-3"):
             await receipts.add_item(key, COFFEE)
-        await receipts.finalize("r-1", Finalize())
+        await receipts.finalize("r-1", Finalize(customer=ADA))
         await receipts.void_receipt("r-3", VoidReceipt(reason="-"))
         for _ in range(2):
             await loyalty.collect(CARD, Collect(receipt="r-1"))
-        await loyalty.collect(OTHER, Collect(receipt="r-1"))
+        with pytest.raises(OtherCustomerError):
+            await loyalty.collect(OTHER, Collect(receipt="r-1"))
         for key in ("r-2", "r-3", "r-4"):
             with pytest.raises(ReceiptNotClosedError):
                 await loyalty.collect(CARD, Collect(receipt=key))
@@ -49,6 +73,9 @@ async def test_points_of_closed_receipts(receipts: ReceiptsClient, nats_url: str
         assert (await loyalty.get_card(OTHER)).state.points == 0
         with pytest.raises(InvalidArgumentError):
             await loyalty.get_card("c-1")  # type: ignore[arg-type]
+        event = await events.get()
+        assert (event.key, event.data) == (CARD, PointsCollected(customer=ADA, points=13))
+    assert events.empty()
 
 
 async def test_points_outlive_the_service(
@@ -56,7 +83,7 @@ async def test_points_outlive_the_service(
 ) -> None:
     """The lifespan opens the database of the run before, and closes it at the end."""
     await receipts.add_item("r-1", COFFEE)
-    await receipts.finalize("r-1", Finalize())
+    await receipts.finalize("r-1", Finalize(customer=ADA))
     async with LoyaltyClient.connect(nats_url) as loyalty:
         for revision in (0, 1):
             handlers = Loyalty(str(tmp_path / "points.db"))
@@ -80,6 +107,6 @@ def test_script_calls_both_services(nats_url: str) -> None:
         loyalty = LoyaltySyncClient.sharing(receipts)
         receipts.add_item("r-1", COFFEE)
         assert receipts.summary().open == 1
-        receipts.finalize("r-1", Finalize())
+        receipts.finalize("r-1", Finalize(customer=ADA))
         loyalty.collect(CARD, Collect(receipt="r-1"))
         assert loyalty.get_card(CARD).state.points == 13

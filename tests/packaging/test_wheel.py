@@ -175,11 +175,12 @@ def test_base_install_serves_and_calls(
     base: Path, repository: Path, nats_url: str, tmp_path: Path
 ) -> None:
     """The runtime alone runs a generated package: commands, errors, events, all features."""
-    shutil.copytree(
-        repository / "generated/receipts",
-        tmp_path / "receipts",
-        ignore=shutil.ignore_patterns("__pycache__"),
-    )
+    for package in ("receipts", "shop"):
+        shutil.copytree(
+            repository / "generated" / package,
+            tmp_path / package,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
     (tmp_path / "program.py").write_text(SERVE_AND_CALL)
     done = run(base, "-W", "error", "program.py", nats_url, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -33,6 +33,11 @@ class Block:
     note: str
     text: str
 
+    @property
+    def is_contract(self) -> bool:
+        """Whether it is a whole contract, with the name of its file."""
+        return self.note.endswith("/service.yaml")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:

@@ -56,7 +56,10 @@ DEFINITIONS: Final[dict[str, Any]] = {
     "Odd": {"type": "integer", "not": {"multipleOf": 2}},
     "Anything": True,
 }
-JSON_SCHEMAS: Final = JsonSchemas(json.dumps({"$defs": DEFINITIONS}))
+JSON_SCHEMAS: Final = JsonSchemas(
+    json.dumps({"$defs": DEFINITIONS}),
+    reasons={"Booking": ["Booking#/dependentRequired", "..."], "Tags": ["Tags#/uniqueItems"]},
+)
 
 Tags = TypeAliasType("Tags", list[Annotated[str, Field(min_length=1)]])
 Note = TypeAliasType("Note", str | None)

@@ -27,7 +27,8 @@ ASKS: dict[str, dict[str, Any]] = {
 def receipts_with_auth(repository: Path, folder: Path) -> Iterator[ModuleType]:
     """Generate the sample with `auth` in its contract, and import it as `guarded_receipts`."""
     schemas = folder / "schemas" / "receipts"
-    shutil.copytree(repository / "schemas" / "receipts", schemas)
+    for name in ("receipts", "shop"):
+        shutil.copytree(repository / "schemas" / name, folder / "schemas" / name)
     contract = yaml.safe_load((schemas / "service.yaml").read_text())
     contract["python"] = {"package": "guarded_receipts"}
     receipt = contract["aggregates"]["receipt"]

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from shutil import copytree
 from types import ModuleType
 from typing import Final
 
@@ -14,12 +15,15 @@ import pytest
 import receipts
 from testkit.documents import Block, Document
 from testkit.forks import forked
+from testkit.paths import REPOSITORY
+from weenats_codegen.generate import generate
 
 _PYTEST_INI: Final = """
 [pytest]
 asyncio_mode = auto
 asyncio_default_fixture_loop_scope = function
 """
+_CONTRACTS: Final = Path("contracts")
 _LIMIT: Final = 110.0
 """Seconds that a block may take."""
 
@@ -27,7 +31,8 @@ _LIMIT: Final = 110.0
 def run_block(document: Document, block: Block, folder: Path) -> str:
     """Run a block in a process and a folder of its own.
 
-    A block with a file name beside its language is saved under that name for the blocks below it.
+    A block with a file name beside its language is saved under that name for the blocks below it. A
+    contract with such a name is one of the samples' contracts for them, and has a package.
 
     Args:
         document: its document.
@@ -52,6 +57,7 @@ def _run(document: Document, block: Block) -> None:
     for each in document.of_kind("python"):
         if each.note and each.line < block.line:
             Path(each.note).write_text(each.text)
+    _generate([each for each in document.of_kind("yaml") if each.is_contract], block)
     if "def test_" in block.text:
         _run_tests(document, block)
         return
@@ -59,6 +65,22 @@ def _run(document: Document, block: Block) -> None:
     # With as many empty lines before it, tracebacks name the lines of the document.
     code = compile("\n" * (block.line - 1) + block.text, document.path, "exec")
     exec(code, main.__dict__)  # noqa: S102 - what documents show is run
+
+
+def _generate(contracts: list[Block], block: Block) -> None:
+    """Write the packages of the contracts above a block, beside the libraries of the samples."""
+    folders = [_contract(each) for each in contracts if each.line < block.line]
+    if folders:
+        copytree(REPOSITORY / "schemas/shop", _CONTRACTS / "shop")
+        generate(folders, Path("packages"))
+        sys.path.insert(0, str(Path("packages").absolute()))
+
+
+def _contract(block: Block) -> Path:
+    file = _CONTRACTS / Path(block.note).relative_to("schemas")
+    file.parent.mkdir(parents=True)
+    file.write_text(block.text)
+    return file.parent
 
 
 def _run_tests(document: Document, block: Block) -> None:

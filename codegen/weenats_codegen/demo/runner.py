@@ -18,7 +18,7 @@ from typing import Final
 from weenats.testing import NatsServer
 from weenats_codegen.demo.recorder import Recorder
 from weenats_codegen.generate import generate
-from weenats_codegen.resources import SAMPLE, sample_handlers
+from weenats_codegen.resources import LIBRARY, SAMPLE, sample_handlers
 from weenats_codegen.scaffold import scaffold_sample
 
 _STORY: Final = "weenats_codegen.demo.story"
@@ -42,21 +42,22 @@ def _generate_sample(folder: Path, recorder: Recorder) -> None:
     written = scaffold_sample(folder)
     recorder.files([path.relative_to(folder).as_posix() for path in written])
 
-    recorder.chapter("weenats generate: its Python package")
-    package = folder / "generated" / SAMPLE
+    recorder.chapter("weenats generate: its Python package, and that of the schemas it shares")
+    packages = folder / "generated"
+    package = packages / SAMPLE
     package.mkdir(parents=True)
     # Existing handlers are never changed, so these are kept.
     (package / "handlers.py").write_text(sample_handlers(), encoding="utf-8")
     start = perf_counter()
-    generate([folder / "schemas"], folder / "generated")
+    generate([folder / "schemas"], packages)
     elapsed = perf_counter() - start
-    recorder.files(sorted(path.relative_to(folder).as_posix() for path in package.iterdir()))
+    recorder.files(sorted(path.relative_to(folder).as_posix() for path in packages.glob("*/*")))
     recorder.note(f"you edit handlers.py and app.py; generating took {elapsed:.1f} s")
 
 
 @contextmanager
 def _importable(folder: Path) -> Generator[None]:
-    """Import the package of the demo from a folder, and remove every trace of it afterwards."""
+    """Import the packages of the demo from a folder, and remove every trace of it afterwards."""
     before = _forget()
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -69,6 +70,6 @@ def _importable(folder: Path) -> Generator[None]:
 
 
 def _forget() -> dict[str, ModuleType]:
-    prefix = f"{SAMPLE}."
-    names = [name for name in sys.modules if f"{name}.".startswith(prefix) or name == _STORY]
+    prefixes = (f"{SAMPLE}.", f"{LIBRARY}.")
+    names = [name for name in sys.modules if f"{name}.".startswith(prefixes) or name == _STORY]
     return {name: sys.modules.pop(name) for name in names}

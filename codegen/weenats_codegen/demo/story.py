@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from receipts import (
     AddItem,
+    Customer,
     Finalize,
     InvalidReceiptStateError,
     ItemAdded,
@@ -65,10 +67,11 @@ async def _errors(receipts: ReceiptsClient, recorder: Recorder) -> None:
     recorder.chapter("declared errors, caught by their class")
     cake = AddItem(name="Cake", price=3.0, quantity=1)
     missing = RemoveItem(name="Cake")
+    finalize = Finalize(customer=Customer(id=UUID(int=7), name="Ada"))
     for text, call in (
         (f"remove_item({_KEY!r}, {missing!r})", receipts.remove_item(_KEY, missing)),
         ("get_receipt('r-2')", receipts.get_receipt("r-2")),
-        (f"finalize({_KEY!r}, Finalize())", receipts.finalize(_KEY, Finalize())),
+        (f"finalize({_KEY!r}, {finalize!r})", receipts.finalize(_KEY, finalize)),
         (f"add_item({_KEY!r}, {cake!r})", receipts.add_item(_KEY, cake)),
     ):
         await _call(f"receipts.{text}", call, recorder)

@@ -42,10 +42,11 @@ _MAX_VARIANTS: Final = 256
 """How many definitions one schema may have; dynamic scopes may be exponentially many."""
 _RECURSIVE: Final = "#"
 """The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
-_NO_MEANING: Final = frozenset({
-    "$ref", "$dynamicRef", "$recursiveRef", "$schema", "$id", "$anchor", "$dynamicAnchor",
-    "$recursiveAnchor", "$comment", "$defs", "definitions", "$vocabulary", "title", "description",
-    "examples", "deprecated",
+_REFERRING: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf"})
+"""Keywords without which a schema is no reference."""
+_NO_MEANING: Final = _REFERRING | frozenset({
+    "$schema", "$id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$comment", "$defs",
+    "definitions", "$vocabulary", "title", "description", "examples", "deprecated",
 })  # fmt: skip
 """Keywords that make nothing else of a `$ref`."""
 _IN_PLACE: Final = frozenset({
@@ -330,7 +331,11 @@ class _Bundler:
         member = self._members.get(place.node.location)
         if member is None or member.description is None or not isinstance(content, dict):
             return content
-        return {"description": visible(str(member.description)), **content}
+        # In place: references of the content are written into it later.
+        own = dict(content)
+        content.clear()
+        content.update({"description": visible(str(member.description)), **own})
+        return content
 
     def _external(self, target: _Target, direction: Direction) -> External | None:
         """Return the definition of a library for a schema, None if it is to be defined here."""
@@ -567,7 +572,8 @@ def _only_ref(place: Place) -> Ref | None:
     dialect = place.context.dialect
     if not dialect.hides_siblings(schema) and not schema.keys() <= _NO_MEANING:
         return None
-    if schema.keys().isdisjoint({"$ref", "$dynamicRef", "$recursiveRef"}):
+    if schema.keys().isdisjoint(_REFERRING):
         return None
-    ref = translated(place.node, dialect).get("$ref")
-    return ref if isinstance(ref, Ref) else None
+    tree = translated(place.node, dialect)
+    ref = tree.get("$ref")
+    return ref if isinstance(ref, Ref) and "allOf" not in tree else None

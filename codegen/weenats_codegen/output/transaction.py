@@ -64,6 +64,7 @@ def apply(folder: Path, written: Mapping[str, str], removed: Collection[str]) ->
                 _new(stage, number).replace(path)
             else:
                 path.unlink()
+            _remove_bytecode(path)
         (stage / _JOURNAL).unlink()
     finally:
         recover(folder)
@@ -111,6 +112,7 @@ def _restore(folder: Path) -> None:
             path.unlink(missing_ok=True)
         elif _digest(_old(stage, number)) == step.old:
             _old(stage, number).replace(path)
+        _remove_bytecode(path)
     for parent in {(folder / step.name).parent for step in steps} - {folder}:
         with suppress(OSError):  # it is not empty
             parent.rmdir()
@@ -131,6 +133,17 @@ def _prepare(folder: Path, written: Mapping[str, str], removed: Collection[str])
             new = _digest(_new(stage, number))
         steps.append(_Step(name, old, new))
     return steps
+
+
+def _remove_bytecode(path: Path) -> None:
+    """Remove what Python has compiled of a module.
+
+    Python reads a module anew only if its size or the second of its last change is another, and two
+    runs within a second may differ in a digest alone.
+    """
+    for compiled in (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc"):
+        with suppress(OSError):
+            compiled.unlink()
 
 
 def _copy(path: Path, copy: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 import jsonschema_rs
 
 from weenats_codegen.parser.patterns import normalized
+from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from weenats_codegen.parser.diagnostics import Location
-    from weenats_codegen.parser.walk import Node
 
 
 class Ref(NamedTuple):
@@ -65,6 +65,8 @@ _ANNOTATIONS: Final = frozenset({
 })  # fmt: skip
 _BESIDE_REF: Final = ("title", "description", "examples", "default", "deprecated")
 """What is kept beside a `$ref` in dialects in which it stands alone: it has no meaning."""
+_BESIDE_ALL_OF: Final = frozenset({"allOf", "readOnly", "writeOnly", *_BESIDE_REF})
+"""The keywords of a schema that its `allOf` with a single `$ref` may be replaced in."""
 
 ONE: Final = frozenset({
     "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items",
@@ -334,6 +336,7 @@ def translated(schema: Node, dialect: Dialect) -> dict[str, Tree]:
         result.pop("minContains", None)
         result.pop("maxContains", None)
     _add_references(result, schema, dialect)
+    _unwrap_reference(result)
     discriminator = schema.get("discriminator").mapping
     if isinstance(discriminator.get("propertyName"), str):
         result["discriminator"] = discriminator
@@ -391,6 +394,19 @@ def _add_references(result: dict[str, Tree], schema: Node, dialect: Dialect) -> 
         result["$ref"] = refs[0]
     for ref in refs[1:]:
         _add_all_of(result, {"$ref": ref})
+
+
+def _unwrap_reference(result: dict[str, Tree]) -> None:
+    """Replace an allOf that is only a reference, which drafts before 2019-09 need, by it."""
+    parts = result.get("allOf")
+    if not isinstance(parts, list) or len(parts) != 1 or not result.keys() <= _BESIDE_ALL_OF:
+        return
+    (part,) = parts
+    if not isinstance(part, Node) or not part.mapping.keys() <= {"$ref", "$comment", *_BESIDE_REF}:
+        return
+    if isinstance(part.mapping.get("$ref"), str):
+        del result["allOf"]
+        result["$ref"] = _ref(part, "$ref")
 
 
 def _add_all_of(schema: dict[str, Tree], part: Tree) -> None:

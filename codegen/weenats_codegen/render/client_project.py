@@ -7,7 +7,7 @@ from typing import Final
 from weenats_codegen.ir.contract import Contract, Operation
 from weenats_codegen.render import literals
 from weenats_codegen.render.environment import environment
-from weenats_codegen.render.examples import example_expression, example_key
+from weenats_codegen.render.examples import example_classes, example_expression, example_key
 from weenats_codegen.render.package import source_of
 from weenats_codegen.reserved import MARK
 
@@ -33,9 +33,7 @@ def usage(contract: Contract, package: str) -> str:
             arguments = ", ".join(each for each in (key, argument) if each)
             call = f"await client.{operation.method}({arguments})"
             call = call if operation.result == "None" else f"print({call})"
-            names = [contract.client]
-            if argument.startswith((f"{operation.payload}(", f"{operation.payload}.")):
-                names.append(operation.payload)
+            names = [contract.client, *example_classes(contract, arguments)]
             imports = f"{import_key}\nfrom {package} import {', '.join(names)}\n"
             return _program(imports, f"async with {connected}:\n        {call}")
     for event in contract.events:

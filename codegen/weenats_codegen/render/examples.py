@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Final, cast
 
 import jsonschema_rs
 
 from weenats_codegen.ir.bundle import PREFIX, Bundle, judge_text
+from weenats_codegen.ir.shapes.grammar import ref_name
 from weenats_codegen.naming import field_name
+from weenats_codegen.samples.patterns import text_for
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -33,6 +36,7 @@ _FORMATS: Final = {
     "uri": "https://example.com/",
     "uri-reference": "/path",
 }
+_NAME: Final = re.compile(r"\w+")
 _PLAIN: Final = (str, bool, int, float)
 _KEY: Final = '"some-key"'
 _TYPED_KEYS: Final = {"UUID": ("uuid", "UUID"), "date": ("datetime", "date.fromisoformat")}
@@ -54,20 +58,38 @@ def example_expression(contract: Contract, name: str) -> str:
     if len(text) > _MAX_LENGTH or not _is_valid(contract.bundle, name, value):
         return ""
     if not contract.shapes.is_class(name):
-        return repr(value) if isinstance(value, _PLAIN) and _is_plain(contract, name) else ""
-    shape = contract.shapes.definitions[name]
-    members = shape.get("properties", {})
-    if (
-        isinstance(value, dict)
-        and value.keys() <= members.keys()
-        and all(
-            isinstance(each, _PLAIN) and set(members[key]) <= _PLAIN_KEYWORDS
-            for key, each in value.items()
-        )
-    ):
-        arguments = (f"{field_name(key)}={each!r}" for key, each in value.items())
-        return f"{name}({', '.join(arguments)})"
-    return f"{name}.model_validate_json({text!r})"
+        return _literal(contract.shapes.definitions[name], value)
+    return _constructed(contract, name, value) or f"{name}.model_validate_json({text!r})"
+
+
+def example_classes(contract: Contract, expression: str) -> list[str]:
+    """Return the classes of the package that an expression of an example needs."""
+    return sorted({*_NAME.findall(expression)} & {*contract.models})
+
+
+def _constructed(contract: Contract, name: str, value: JsonValue) -> str:
+    """Return the call of a class that makes a value, "" if a member is not that simple."""
+    members = contract.shapes.definitions[name].get("properties", {})
+    if not isinstance(value, dict) or not value.keys() <= members.keys():
+        return ""
+    arguments = {key: _argument(contract, members[key], each) for key, each in value.items()}
+    if not all(arguments.values()):
+        return ""
+    return f"{name}({', '.join(f'{field_name(key)}={each}' for key, each in arguments.items())})"
+
+
+def _argument(contract: Contract, shape: Schema, value: JsonValue) -> str:
+    """Return the expression of a member, "" if there is no simple one."""
+    name = ref_name(shape)
+    if not name:
+        return _literal(shape, value)
+    if not contract.shapes.is_class(name):
+        return _literal(contract.shapes.definitions[name], value)
+    return _constructed(contract, name, value) if name in contract.models else ""
+
+
+def _literal(shape: Schema, value: JsonValue) -> str:
+    return repr(value) if isinstance(value, _PLAIN) and set(shape) <= _PLAIN_KEYWORDS else ""
 
 
 _PLAIN_KEYWORDS: Final = frozenset({
@@ -97,10 +119,6 @@ def example_key(contract: Contract, name: str) -> tuple[str, str]:
     if not module or not _is_valid(contract.bundle, name, value):
         return "", ""
     return f"{function}({value!r})", f"from {module} import {function.partition('.')[0]}\n"
-
-
-def _is_plain(contract: Contract, name: str) -> bool:
-    return set(contract.shapes.definitions[name]) <= _PLAIN_KEYWORDS
 
 
 def _is_valid(bundle: Bundle, name: str, value: JsonValue) -> bool:
@@ -151,8 +169,10 @@ def _of_type(bundle: Bundle, schema: Schema, depth: int) -> JsonValue:
 
 def _string(schema: Schema) -> str:
     text = _FORMATS.get(str(schema.get("format")), _TEXT)
+    if isinstance(pattern := schema.get("pattern"), str):
+        text = text_for(pattern) or text
     shortest = min(cast("int", schema.get("minLength", 0)), _MAX_LENGTH)
-    return text.ljust(shortest, "e")[: cast("int | None", schema.get("maxLength"))]
+    return text.ljust(shortest, text[-1])[: cast("int | None", schema.get("maxLength"))]
 
 
 def _number(schema: Schema) -> int | float:

@@ -1,7 +1,6 @@
 """The JSON Schemas of the parts whose models do not enforce them: json_schemas.py."""
 
 import json
-import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,9 +10,8 @@ from weenats_codegen.ir.shapes import Reason
 from weenats_codegen.render.literals import LINE_LENGTH
 
 _NOQA: Final = "# ruff: noqa: E501 - a line for each schema, however long it is\n"
-
-
 _SHOWN: Final = 3
+_MAX_PLACE: Final = 200
 
 
 def render_json_schemas(contract: Contract, header: str) -> str:
@@ -23,8 +21,9 @@ def render_json_schemas(contract: Contract, header: str) -> str:
         contract: A contract with such schemas.
         header: The first line, a comment.
     """
-    shapes = contract.shapes
-    reasons = "".join(_comment(name, shapes.reasons[name]) for name in contract.judged)
+    reasons = {name: _places(contract.shapes.reasons[name]) for name in contract.judged}
+    listed = "\n".join(f"        {name!a}: [{', '.join(each)}]," for name, each in reasons.items())
+    items = [f"            {place}," for each in reasons.values() for place in each]
     definitions = json.loads(judge_text(contract.bundle, contract.judged))["$defs"]
     lines = [
         f"{json.dumps(name)}:{json.dumps(schema, separators=(',', ':'))}"
@@ -34,20 +33,18 @@ def render_json_schemas(contract: Contract, header: str) -> str:
     rows = [f"    {piece!r}" for piece in pieces]
     text = "\n".join(rows)
     # Lines without a space are never too long.
-    is_long = any(len(row) > LINE_LENGTH and " " in row.strip() for row in rows)
+    is_long = any(len(row) > LINE_LENGTH and " " in row.strip() for row in [*rows, *items])
     noqa = _NOQA if is_long else ""
     return (
         f"{header}\n{noqa}"
         f'"""The JSON Schemas of {contract.service} that models do not enforce alone."""\n\n'
         "from typing import Final\n\nfrom weenats.schema import JsonSchemas\n\n"
-        f"{reasons}JSON_SCHEMAS: Final = JsonSchemas(\n{text}\n)\n"
+        f"JSON_SCHEMAS: Final = JsonSchemas(\n{text},\n    reasons={{\n{listed}\n    }},\n)\n"
     )
 
 
-def _comment(name: str, reasons: Sequence[Reason]) -> str:
-    """Return the first keywords for which a schema is here, as a comment."""
-    places = [f"{reason.definition}#{reason.pointer}" for reason in reasons[:_SHOWN]]
+def _places(reasons: Sequence[Reason]) -> list[str]:
+    """Return the first places for which a schema is here, as source."""
+    places = [f"{reason.definition}#{reason.pointer}"[:_MAX_PLACE] for reason in reasons[:_SHOWN]]
     more = ["..."] if len(reasons) > _SHOWN else []
-    text = ascii(", ".join(places + more))[1:-1]
-    line = f"# The model of {name} does not enforce {text}"
-    return textwrap.fill(line, LINE_LENGTH, subsequent_indent="#   ") + "\n"
+    return [*map(ascii, places + more)]

@@ -1,14 +1,22 @@
 """Values as JSON text."""
 
 import json
+import re
 from types import MappingProxyType
 from typing import Any, Final, cast
 
 from pydantic_core import to_json
 
-__all__ = ["dump_any", "has_constants", "quoted", "reject_constants"]
+__all__ = ["dump_any", "has_constants", "has_overflow", "quoted", "reject_constants"]
 _I: Final = ord("I")
 _N: Final = ord("N")
+# The largest float has 309 digits: a larger number has an exponent of three digits, or many digits.
+_PLAIN: Final = bytes.maketrans(b"123456789E", b"000000000e")
+_EXPONENT: Final = b"0e000"
+_DIGITS: Final = b"0" * 200
+_LARGE: Final = re.compile(
+    rb"(?<![^\[:,\s])-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}"
+)
 
 
 def dump_any(value: Any) -> bytes:
@@ -56,6 +64,19 @@ def has_constants(data: bytes) -> bool:
     # Looking for one byte takes a tenth of the time: N and I are rare in payloads. In metadata they
     # are not; a search from the end skips to the next of them, in half the time.
     return (_N in data and data.rfind(b"NaN") >= 0) or (_I in data and data.rfind(b"Infinity") >= 0)
+
+
+def has_overflow(data: bytes) -> bool:
+    """Return whether JSON text may have a number that is too large for a float.
+
+    pydantic's parser makes an infinity of it where a type allows any value.
+
+    Args:
+        data: the text.
+    """
+    plain = data.translate(_PLAIN, b"+")
+    may_have = _EXPONENT in plain or _DIGITS in plain
+    return may_have and _LARGE.search(data) is not None
 
 
 def _reject(text: str) -> Any:

@@ -5,6 +5,7 @@ JSON is parsed as floats, which is what pydantic does.
 """
 
 import json
+import math
 import re
 import secrets
 from collections.abc import Mapping
@@ -88,9 +89,14 @@ def with_decimals(value: Any, document: Any) -> Any:
     Args:
         value: what a model made of the document; models, lists and dictionaries are changed.
         document: the JSON, from `load_decimals`.
+
+    Raises:
+        OverflowError: a number that is no decimal is too large for a float.
     """
     if isinstance(value, Decimal):
         return document if isinstance(document, Decimal) else value
+    if isinstance(value, float) and math.isinf(value):
+        raise OverflowError
     if isinstance(value, Model):
         _restore_model(value, document)
     elif isinstance(value, list):
@@ -147,7 +153,8 @@ def _decimal(text: str) -> Decimal:
 
 
 def _integer_if_whole(text: str) -> int | float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is too large for a float")  # it would be written as null
     number = _decimal(text)
-    if number.adjusted() < _MAX_EXPONENT and number == number.to_integral_value():
-        return int(number)
-    return float(text)
+    return int(number) if number == number.to_integral_value() else value

@@ -5,12 +5,12 @@ and what it accepts is then read by the type.
 """
 
 from functools import cached_property, partial
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import has_constants, reject_constants
+from weenats.codec.json import has_constants, has_overflow, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
     load,
@@ -24,6 +24,7 @@ from weenats.codec.violations import (
     NOT_ALLOWED,
     SchemaError,
     names_in,
+    not_finite,
     reason,
     violations_of,
     without_keys,
@@ -32,6 +33,7 @@ from weenats.schema import Judge, Schema
 from weenats.schema.part import declared_type, is_model, judge_of, type_name
 
 __all__ = ["Decoder", "Encoder"]
+_ABSENT: Final = object()
 
 
 class _Rules:
@@ -49,7 +51,7 @@ class _Rules:
         self.has_decimals = False
         if self._judge is not None:
             self._judge.compile()
-            self.has_decimals = _has_decimals(declared_type(declared))
+            self.has_decimals = _has(declared_type(declared), ("type", "decimal"))
             self._load = load_decimals if self.has_decimals else load
 
     @property
@@ -77,16 +79,18 @@ class _Rules:
             SchemaError: the part is not valid.
             ValueError: it is not JSON.
         """
-        document = part = self._load(data)
-        for name in path:
-            if not isinstance(part, dict) or name not in part:
-                return document
-            part = cast("dict[str, Any]", part)[name]
+        document = self._load(data)
+        part = _part(document, path)
+        if part is _ABSENT:
+            return document
         judge = cast("Judge", self._judge)
-        if not judge.is_valid(part):
-            raise SchemaError(
-                [each._replace(path=(*self._path, *each.path)) for each in judge.violations(part)]
-            )
+        found = not_finite(part) if not self.has_decimals and has_overflow(data) else []
+        if not found and not judge.is_valid(part):
+            # To the judge, a float of 2^53 or more may differ from the integer that it is.
+            integers = None if self.has_decimals else with_integers(data)
+            found = judge.violations(part if integers is None else _part(load(integers), path))
+        if found:
+            raise SchemaError([each._replace(path=(*self._path, *each.path)) for each in found])
         return document
 
 
@@ -114,7 +118,11 @@ class Decoder:
         validate = partial(validate, by_name=False, strict=True)
         self._validate = partial(validate, context=context)
         self._kind = kind
-        self.read = self.decode if self._rules.exist else validate
+        self._holds_any = not self._rules.exist and _holds_any(declared_type(declared))
+        if self._rules.exist:
+            self.read = self.decode
+        else:
+            self.read = self._read_any if self._holds_any else validate
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -141,11 +149,32 @@ class Decoder:
         except ValidationError:
             integers = with_integers(data)
             if integers is None:
+                self._check_range(data)
                 raise
             value = self._validate(integers)
         if document is None:
             reject_constants(data)
-        return with_decimals(value, document) if self._rules.has_decimals else value
+            self._check_range(data)
+        if not self._rules.has_decimals:
+            return value
+        try:
+            return with_decimals(value, document)
+        except OverflowError:
+            plain = _adapter(self._kind).serializer.to_python(value, by_alias=True)
+        return self._reject_infinities(plain)
+
+    def _read_any(self, data: bytes) -> Any:
+        """Decode JSON text by a type that takes any values in some place."""
+        return self.decode(data) if has_overflow(data) else self._validate(data)
+
+    def _check_range(self, data: bytes) -> None:
+        if self._holds_any and has_overflow(data):
+            self._reject_infinities(load(data))
+
+    def _reject_infinities(self, document: object) -> None:
+        """Report the numbers of the part that are too large for a float."""
+        if found := not_finite(document, self._path):
+            raise SchemaError(found)
 
 
 class Encoder:
@@ -256,14 +285,28 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind) if has_config else TypeAdapter(kind, config=STRICT)
 
 
-def _has_decimals(kind: Any) -> bool:
-    """Return whether a type has decimal numbers in it."""
-    unread: list[Any] = [TypeAdapter(kind).core_schema]
+def _part(document: Any, path: tuple[str, ...]) -> Any:
+    """Return the part of a document that some members lead to, _ABSENT if one is missing."""
+    for name in path:
+        if not isinstance(document, dict) or name not in document:
+            return _ABSENT
+        document = cast("dict[str, Any]", document)[name]
+    return document
+
+
+def _holds_any(kind: Any) -> bool:
+    """Return whether a type takes any values, or unknown members, in some place."""
+    return _has(kind, ("type", "any"), ("extra_fields_behavior", "allow"))
+
+
+def _has(kind: Any, *pairs: tuple[str, str]) -> bool:
+    """Return whether what pydantic builds for a type has one of some keys with its value."""
+    unread: list[Any] = [_adapter(kind).core_schema]
     while unread:
         part = unread.pop()
         if isinstance(part, dict):
             schema = cast("dict[str, Any]", part)
-            if schema.get("type") == "decimal":
+            if any(schema.get(key) == value for key, value in pairs):
                 return True
             unread += schema.values()
         elif isinstance(part, list | tuple):

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from weenats.codec.json import has_constants, reject_constants
+from weenats.codec.json import has_constants, has_overflow, reject_constants
 from weenats.codec.validators import STRICT, typed_dict, validator
-from weenats.codec.violations import invalid, violations_of
+from weenats.codec.violations import invalid, not_finite, violations_of
 from weenats.context import received_context
 from weenats.errors import InvalidArgumentError, ServiceError
 from weenats.protocol import messages
@@ -74,7 +74,8 @@ class Request:
         Raises:
             InvalidArgumentError: it is invalid.
         """
-        if self._place is not None and not has_constants(part := self._context_part(self._place)):
+        part = b"" if self._place is None else self._context_part(self._place)
+        if part and not has_constants(part) and not has_overflow(part):
             try:
                 return MappingProxyType(_CONTEXT.validate_json(part))
             except ValidationError:
@@ -86,10 +87,13 @@ class Request:
         except ValidationError as error:
             failure = invalid(INVALID_ENVELOPE, violations_of(error))
         except ValueError as error:
-            found = [each.as_dict() for each in violations_of(error)]
-            failure = InvalidArgumentError(NOT_JSON, details={"violations": found})
+            listed = [each.as_dict() for each in violations_of(error)]
+            failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})
         else:
-            return received_context(envelope.get("metadata", {}))
+            found = not_finite(envelope, ("metadata", "context"))
+            if not found:
+                return received_context(envelope.get("metadata", {}))
+            failure = invalid(INVALID_ENVELOPE, found)
         raise failure
 
     def _context_part(self, payload: slice) -> bytes:

@@ -1,5 +1,6 @@
 """Violations of the contract by a message, reported without its content."""
 
+import math
 from typing import Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +17,7 @@ __all__ = [
     "breach",
     "invalid",
     "names_in",
+    "not_finite",
     "reason",
     "violations",
     "violations_of",
@@ -90,12 +92,44 @@ def violations_of(error: ValueError, data: bytes = b"") -> list[Violation]:
     count = error.error_count()
     if count > _MAX_FOUND:  # pydantic lists all or none, which takes seconds for a large message
         return [Violation((), "", f"{count} violations, which is too many to list")]
-    found: list[Any] = error.errors(include_url=False, include_input=False)[:MAX_VIOLATIONS]
+    found: list[Any] = error.errors(include_url=False, include_input=False)
     try:
         document = from_json(data)
     except ValueError:
-        return [Violation(each["loc"], _keyword(each), _message(each)) for each in found]
-    return [Violation(_path(each, document), _keyword(each), _message(each)) for each in found]
+        listed = [Violation(each["loc"], _keyword(each), _message(each)) for each in found]
+    else:
+        listed = [
+            Violation(_path(each, document), _keyword(each), _message(each)) for each in found
+        ]
+    # Branches of a union may say the same of one place.
+    return list(dict.fromkeys(listed))[:MAX_VIOLATIONS]
+
+
+def not_finite(document: object, path: tuple[str | int, ...] = ()) -> list[Violation]:
+    """Return where a document has infinities, in at most 20 places.
+
+    pydantic's parser makes them of numbers that are too large for a float.
+
+    Args:
+        document: the document.
+        path: the members that lead to the part of it that is searched.
+    """
+    for name in path:
+        members = cast("dict[Any, object]", document) if isinstance(document, dict) else {}
+        document = members.get(name)
+    found: list[Violation] = []
+    unread: list[tuple[tuple[str | int, ...], object]] = [(path, document)]
+    while unread and len(found) < MAX_VIOLATIONS:
+        place, part = unread.pop()
+        if isinstance(part, dict):
+            members = cast("dict[str, object]", part)
+            unread += [((*place, name), each) for name, each in reversed(members.items())]
+        elif isinstance(part, list):
+            items = cast("list[object]", part)
+            unread += [((*place, index), each) for index, each in reversed([*enumerate(items)])]
+        elif isinstance(part, float) and math.isinf(part):
+            found.append(Violation(place, "type", "Input should be a finite number"))
+    return found
 
 
 def _keyword(error: Any) -> str:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import jsonschema_rs
 from jsonschema_rs import FancyRegexOptions, RegexOptions, Validator
 
+from weenats.schema.multiple import MultipleOf
 from weenats.schema.unique import UniqueItems
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["POINTER", "compiled"]
 POINTER: Final = "#/$defs/"
 _KEYWORDS: Final["dict[str, type[KeywordValidator]]"] = {"uniqueItems": UniqueItems}
+_FOR_FRACTIONS: Final["dict[str, type[KeywordValidator]]"] = {**_KEYWORDS, "multipleOf": MultipleOf}
 _BACKTRACK_LIMIT: Final = 200_000
 """Steps within one match; a pattern that exceeds them does not match. It takes milliseconds."""
 _NAMED: Final = frozenset({"$defs", "properties", "patternProperties", "dependentSchemas"})
@@ -47,8 +49,23 @@ def _validator(schema: dict[str, Any], engine: RegexOptions | FancyRegexOptions)
         validate_formats=True,
         offline=True,
         pattern_options=engine,
-        keywords=_KEYWORDS,
+        keywords=_FOR_FRACTIONS if _has_fraction(schema) else _KEYWORDS,
     )
+
+
+def _has_fraction(schema: dict[str, Any]) -> bool:
+    """Return whether some `multipleOf` is not an integer."""
+    unread: list[object] = [schema]
+    while unread:
+        part = unread.pop()
+        if isinstance(part, dict):
+            members = cast("dict[str, object]", part)
+            if isinstance(members.get("multipleOf"), float):
+                return True
+            unread += members.values()
+        elif isinstance(part, list):
+            unread += cast("list[object]", part)
+    return False
 
 
 def _with_anchors(schema: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """JSON Schemas that judge parts of messages exactly, and are compiled when they are needed."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any, cast, final
 
 from jsonschema_rs import Validator
@@ -20,6 +21,8 @@ class JsonSchemas:
     Args:
         text: JSON: an object with `$defs`, schemas of JSON Schema 2020-12 by name. All references
             in them are `#/$defs/NAME`.
+        reasons: by name of a schema, the keywords in it that its Python type does not enforce, each
+            as the name of a schema and a pointer in it; the last may be "..." for more.
 
     Example:
         ```python
@@ -31,8 +34,9 @@ class JsonSchemas:
         ```
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, reasons: Mapping[str, Sequence[str]] | None = None) -> None:
         self._text = text
+        self.reasons: Mapping[str, Sequence[str]] = {} if reasons is None else reasons
         self._judges: dict[str, Judge] = {}
         self._definitions: dict[str, Any] | None = None
         self._explainer: Explainer | None = None
@@ -119,6 +123,11 @@ class Judge:
     def names(self) -> frozenset[str]:
         """The names of all members that the schemas of the package declare."""
         return self._schemas.names
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The keywords that the Python type does not enforce, as far as they are known."""
+        return tuple(self._schemas.reasons.get(self.name, ()))
 
     def is_valid(self, value: object) -> bool:
         """Return whether a JSON value is valid.

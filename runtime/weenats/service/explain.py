@@ -111,8 +111,13 @@ def _instances(operation: AnyOperation) -> Setting:
 
 
 def _judged(operation: AnyOperation) -> Setting:
-    """Return the parts whose types do not enforce their schemas, so that a judge does."""
-    judged = [name for name, part in _parts(operation) if judge_of(part) is not None]
+    """Return the parts whose types do not enforce their schemas, and the keywords of these."""
+    judges = [(name, judge_of(part)) for name, part in _parts(operation)]
+    judged = [
+        f"{name} ({', '.join(judge.reasons)})" if judge.reasons else name
+        for name, judge in judges
+        if judge is not None
+    ]
     return Setting("checked by JSON Schema", [*judged], _CONTRACT if judged else _DEFAULT)
 
 

@@ -154,7 +154,7 @@ def test_folder_of_contracts_is_rejected(
 
 def test_reply_expiry_from_longest_timeout(receipts_contract: Path, tmp_path: Path) -> None:
     """Replies may be sent until 5 s after the longest timeout of a caller."""
-    copy = shutil.copytree(receipts_contract, tmp_path / "receipts")
+    copy = shutil.copytree(receipts_contract.parent, tmp_path / "schemas") / "receipts"
     text = (copy / "service.yaml").read_text()
     slow = text.replace("timeout: 10 ", "timeout: 60 ", 1)
     (copy / "service.yaml").write_text(slow)

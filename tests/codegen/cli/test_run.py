@@ -51,7 +51,7 @@ def test_run_stops_on_signals(
 
 def test_run_builder_from_working_directory(tmp_path: Path, nats_url: str) -> None:
     """Targets are imported from the working directory; a builder has its own servers."""
-    (tmp_path / "shop.py").write_text(
+    (tmp_path / "kiosk.py").write_text(
         "from receipts.handlers import Receipts\n"
         "from weenats.service import NatsServiceBuilder\n"
         f"built = NatsServiceBuilder(Receipts(), servers={nats_url!r}).with_queue_group('shop')\n"
@@ -59,11 +59,11 @@ def test_run_builder_from_working_directory(tmp_path: Path, nats_url: str) -> No
         "def build() -> NatsServiceBuilder:\n"
         "    return built\n"
     )
-    with weenats_run("shop:built", cwd=tmp_path) as (_, facts):
+    with weenats_run("kiosk:built", cwd=tmp_path) as (_, facts):
         assert (facts["service"], facts["servers"]) == ("receipts", None)
-    with weenats_run("shop:handlers", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("kiosk:handlers", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["servers"].startswith("nats://127.0.0.1:")
-    with weenats_run("shop:build", "--embedded", cwd=tmp_path) as (_, facts):
+    with weenats_run("kiosk:build", "--embedded", cwd=tmp_path) as (_, facts):
         assert facts["service"] == "receipts"
 
 

@@ -76,6 +76,24 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
         },
         ([{}, {"a": True}], [{}, {}]),
     ),
+    (
+        {
+            "allOf": [
+                {"$ref": "#/$defs/Base"},
+                {"properties": {"in": {"anyOf": [{"$ref": "#"}, {"type": "null"}]}}},
+            ],
+            "$defs": {
+                "Base": {
+                    "type": ["object", "boolean"],
+                    "properties": {"in": {"$ref": "#/$defs/Base"}, "no": {"type": "integer"}},
+                }
+            },
+        },
+        (
+            *(True, None, {}, {"in": True}, {"in": None}, {"in": {"in": {"no": 1}}}),
+            *({"in": {"in": {"in": {"no": "x"}}}}, {"in": {"in": {"in": {"in": None}}}}),
+        ),
+    ),
     # Null
     ({"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}, ([None], [0], [1])),
     (

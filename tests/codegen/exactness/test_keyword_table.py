@@ -1,6 +1,6 @@
-"""The table of keywords in the guide to contracts says what generated code does.
+"""The tables of keywords, formats and members in the guide say what generated code does.
 
-`python tests/codegen/exactness/test_keyword_table.py` writes the table anew.
+`python tests/codegen/exactness/test_keyword_table.py` writes the tables anew.
 """
 
 from __future__ import annotations
@@ -8,15 +8,19 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from weenats_codegen.ir.bundle import ASSERTED_FORMATS
 from weenats_codegen.ir.shapes import shape
 from weenats_codegen.parser import dialects
 from weenats_codegen.render.models import render_models
 
 _GUIDE: Final = Path(__file__).parents[3] / "schemas" / "README.md"
 _HEAD: Final = "| keywords | for example | Python | enforced by |\n|---|---|---|---|\n"
+_FORMAT_HEAD: Final = "| format | Python | enforced by |\n|---|---|---|\n"
+_MEMBER_HEAD: Final = "| member | for example | Python |\n|---|---|---|\n"
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
 _A: Final = {"type": "object", "properties": {"a": _WHOLE}}
@@ -93,6 +97,16 @@ _ROWS: Final[tuple[tuple[str, Any], ...]] = (
     ("`anyOf` of what is required", {**_A, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}),
     ("`oneOf` of which never two match", {"oneOf": [_TEXT, {"type": "null"}]}),
     ("`oneOf`, other", {"oneOf": [_WHOLE, {"type": "number", "maximum": 9}]}),
+    (
+        "`discriminator`",
+        {
+            "oneOf": [
+                {"type": "object", "properties": {"a": {"const": name}}, "required": ["a"]}
+                for name in ("x", "y")
+            ],
+            "discriminator": {"propertyName": "a"},
+        },
+    ),
     ("`not`", {"type": "string", "not": {"const": "a"}}),
     (
         "`if`, `then`, `else`",
@@ -108,28 +122,77 @@ _TRANSLATED: Final = {"additionalItems": "prefixItems"}
 """Keywords that mean the same as another one."""
 
 
+_NULLABLE: Final = {"type": ["integer", "null"]}
+_MEMBERS: Final[tuple[tuple[str, Any], ...]] = (
+    ("`required`", {**_A, "required": ["a"]}),
+    (
+        "`required`, may be null",
+        {"type": "object", "properties": {"a": _NULLABLE}, "required": ["a"]},
+    ),
+    ("optional", _A),
+    ("optional, may be null", {"type": "object", "properties": {"a": _NULLABLE}}),
+    ("optional, of any type", {"type": "object", "properties": {"a": True}}),
+    (
+        "optional, with `default`",
+        {"type": "object", "properties": {"a": {**_WHOLE, "default": 5}}},
+    ),
+)
+"""Members of objects."""
+
+
 def _table() -> str:
-    """Return the table as generated code has it."""
-    definitions = {f"Case{number}": schema for number, (_, schema) in enumerate(_ROWS)}
-    text = json.dumps(definitions)
-    definitions = json.loads(text.replace("#/$defs/Case", f"#/$defs/Case{len(_ROWS) - 1}"))
-    shapes = shape(definitions, definitions)
-    source = render_models(shapes.definitions)
-    types = _types(source)
+    """Return the table of keywords as generated code has it."""
+    schemas = [schema for _, schema in _ROWS]
     rows = [
-        f"| {keywords} | `{_example(schema)}` | `{types[f'Case{number}']}` | "
-        f"{'model' if shapes.is_exact(f'Case{number}') else 'check'} |\n"
-        for number, (keywords, schema) in enumerate(_ROWS)
+        f"| {keywords} | `{_example(schema)}` | `{kind}` | {enforced} |\n"
+        for (keywords, schema), (kind, enforced) in zip(_ROWS, _generated(schemas), strict=True)
     ]
     return _HEAD + "".join(rows)
+
+
+def _format_table() -> str:
+    """Return the table of the formats that are enforced."""
+    formats = sorted(ASSERTED_FORMATS)
+    made = _generated([{**_TEXT, "format": each} for each in formats])
+    rows = [
+        f"| {each} | `{kind}` | {enforced} |\n"
+        for each, (kind, enforced) in zip(formats, made, strict=True)
+    ]
+    return _FORMAT_HEAD + "".join(rows)
+
+
+def _member_table() -> str:
+    """Return the table of the members of classes."""
+    made = _generated([schema for _, schema in _MEMBERS], member="a")
+    rows = [
+        f"| {text} | `{_example(schema)}` | `{kind}` |\n"
+        for (text, schema), (kind, _) in zip(_MEMBERS, made, strict=True)
+    ]
+    return _MEMBER_HEAD + "".join(rows)
+
+
+def _generated(schemas: Sequence[Any], member: str = "") -> list[tuple[str, str]]:
+    """Return the types that generated code has for schemas, and what enforces these.
+
+    Args:
+        schemas: the schemas.
+        member: the member of their classes whose source is wanted in place of the type.
+    """
+    definitions: dict[str, Any] = {
+        f"Case{number}": json.loads(json.dumps(schema).replace("/Case", f"/Case{number}"))
+        for number, schema in enumerate(schemas)
+    }
+    shapes = shape(definitions, definitions)
+    types = _types(render_models(shapes.definitions), member)
+    return [(types[name], "model" if shapes.is_exact(name) else "check") for name in definitions]
 
 
 def _example(schema: Any) -> str:
     return json.dumps(schema).replace("|", "\\|").replace("#/$defs/Case", "#")
 
 
-def _types(source: str) -> dict[str, str]:
-    """Return the type of each alias in a module; classes are models."""
+def _types(source: str, member: str) -> dict[str, str]:
+    """Return the type of each alias in a module; classes are models, or one of their members."""
     found: dict[str, str] = {}
     for statement in ast.parse(source).body:
         match statement:
@@ -137,14 +200,18 @@ def _types(source: str) -> dict[str, str]:
                 text = re.sub(r"Case\d+\w*", "Model", ast.unparse(kind))
                 text = re.sub(r"Annotated\[(Literal\[.*\]), STRICT_LITERAL\]", r"\1", text)
                 found[name] = text.replace("|", "\\|")
-            case ast.ClassDef(name=name):
-                found[name] = "Model"
+            case ast.ClassDef(name=name, body=body):
+                lines = [ast.unparse(each).replace("|", "\\|") for each in body]
+                members = [line for line in lines if line.startswith(f"{member}: ")]
+                found[name] = members[0] if member else "Model"
     return found
 
 
 def test_table_of_keywords() -> None:
-    """The guide has the table that follows from what the generator makes of minimal schemas."""
-    assert _table() in _GUIDE.read_text(encoding="utf-8")
+    """The guide has the tables that follow from what the generator makes of minimal schemas."""
+    guide = _GUIDE.read_text(encoding="utf-8")
+    for table in (_table(), _format_table(), _member_table()):
+        assert f"{table}\n" in guide
 
 
 def test_table_has_all_keywords() -> None:
@@ -156,6 +223,8 @@ def test_table_has_all_keywords() -> None:
 
 
 if __name__ == "__main__":
-    before, _, rest = _GUIDE.read_text(encoding="utf-8").partition(_HEAD)
-    after = rest[rest.index("\n\n") + 1 :] if rest else ""
-    _GUIDE.write_text(before + _table() + after, encoding="utf-8")
+    for table in (_table(), _format_table(), _member_table()):
+        head = "".join(table.splitlines(keepends=True)[:2])
+        before, _, rest = _GUIDE.read_text(encoding="utf-8").partition(head)
+        after = rest[rest.index("\n\n") + 1 :] if rest else ""
+        _GUIDE.write_text(before + table + after, encoding="utf-8")

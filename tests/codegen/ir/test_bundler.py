@@ -10,9 +10,11 @@ import pytest
 
 from codegen.ir.schema_files import bundle, bundle_files, validator
 from weenats_codegen.ir.bundle import judge_text, references, without_descriptions
-from weenats_codegen.ir.bundler import Direction
+from weenats_codegen.ir.bundler import Direction, bundle_contract
+from weenats_codegen.parser.source import load
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
@@ -501,3 +503,20 @@ def test_too_many_dynamic_scopes_are_a_problem(tmp_path: Path) -> None:
                     "$defs": {"own": {"$dynamicAnchor": "here"}}}  # fmt: skip
     found = messages(bundle(tmp_path, {"$ref": "http://x/z0", "$defs": steps}))
     assert any("means different things in more than 256 dynamic scopes" in each for each in found)
+
+
+def test_reference_with_keywords_in_an_operation(
+    contract_of: Callable[..., dict[str, Any]],
+    write_contract: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    """A payload that is a `$ref` beside other keywords keeps its reference."""
+    payload = {"$ref": "#/$defs/text", "maxLength": 9}
+    contract = contract_of(
+        commands={"write": {"description": "Write it.", "payload": payload}},
+        **{"$defs": {"text": TEXT}},
+    )
+    made = bundle_contract(load(write_contract(tmp_path, contract)))
+    assert made.definitions["Write"] == {
+        "description": "Write it.", "$ref": "#/$defs/Text", "maxLength": 9,
+    }  # fmt: skip

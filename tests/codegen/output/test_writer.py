@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
     assert report.written == (tmp_path / "p/b.py",)
     times = {name: (tmp_path / name).stat().st_mtime_ns for name in FILES}
     assert {name for name, time in times.items() if time != 1} == {"p/b.py"}
+
+
+@pytest.mark.parametrize("last", ["new = 1\n", None], ids=["replaced", "removed"])
+def test_bytecode_of_changed_modules_is_removed(tmp_path: Path, last: str | None) -> None:
+    """Python compiles a module anew that was replaced within a second by one of the same size."""
+    kept = {"p/kept.py": f"{MARK}x. Do not edit.\n"}
+    module = {"p/module.py": f"{MARK}x. Do not edit.\nold = 1\n"}
+    write(tmp_path, kept | module)
+    for name in kept | module:
+        py_compile.compile(os.fspath(tmp_path / name), doraise=True)
+    write(tmp_path, kept | ({} if last is None else {"p/module.py": last}))
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["kept"]
 
 
 def test_user_stub_is_never_overwritten(tmp_path: Path) -> None:

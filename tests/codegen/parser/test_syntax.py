@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+from decimal import Decimal
 
 import pytest
 import yaml
@@ -75,8 +76,15 @@ def test_any_bytes_parse_or_are_unreadable(content: bytes) -> None:
 
 @given(JSON)
 def test_json_round_trip(value: object) -> None:
-    """The output of `json.dumps` parses to the same value, without flaws."""
-    assert parse_json(json.dumps(value)) == Parsed(value, ())  # type: ignore[arg-type]
+    """The output of `json.dumps` parses to the same value; large numbers as written."""
+    text = json.dumps(value)
+    value = json.loads(text, parse_float=lambda each: exact(Decimal(each)))
+    assert parse_json(text) == Parsed(value, ())  # type: ignore[arg-type]
+
+
+def exact(number: Decimal) -> float:
+    """Return a number of `json.dumps` with all its digits, as an integer if it needs that."""
+    return int(number) if abs(number) >= 2**53 else float(number)
 
 
 @given(JSON)
@@ -111,6 +119,39 @@ def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:
 def test_numbers_outside_json_are_flaws(text: str) -> None:
     """Numbers that JSON cannot represent are flaws."""
     assert len(parse_yaml(text).diagnostics) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["0.12345678901234567890", "-1.00000000000000000001", "1e-400", "0.12345678901234567"]
+)
+@pytest.mark.parametrize("keyword", ["const", "maximum", "multipleOf", "default"])
+def test_digits_are_never_lost(text: str, keyword: str) -> None:
+    """A number with more digits than a float holds is a flaw, in JSON and in YAML."""
+    for parsed in (parse_yaml(f"{keyword}: {text}"), parse_json(f'{{"{keyword}": {text}}}')):
+        assert [
+            (each.location.pointer, each.message, each.remedy) for each in parsed.diagnostics
+        ] == [
+            (
+                f"/{keyword}",
+                "has more digits than a double-precision number holds",
+                "write a finite number of at most 15 digits, or an integer",
+            )
+        ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12345678901234567890123456789", 12345678901234567890123456789), ("1e23", 10**23),
+        ("9007199254740993.0", 2**53 + 1), ("1.7976931348623157E+308", 17976931348623157 * 10**292),
+        ("0.10", 0.1), ("3.1415926535897931", 3.141592653589793), ("1.0", 1.0), ("5e-324", 5e-324),
+    ],
+)  # fmt: skip
+def test_digits_are_kept(text: str, value: float) -> None:
+    """Large whole numbers are integers, whatever their exponent; others have digits of a float."""
+    for parsed in (parse_yaml(text), parse_json(text)):
+        assert parsed == Parsed(value, ())
+        assert type(parsed.value) is type(value)
 
 
 @pytest.mark.parametrize("depth", [101, 500, 20_000])

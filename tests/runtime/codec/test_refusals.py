@@ -199,6 +199,25 @@ def test_violations_are_limited() -> None:
     assert {each["pointer"] for each in found} == {"/values/" + "a" * 192}
 
 
+def test_branches_of_a_union_are_reported_once() -> None:
+    """What several branches of a union say of one place takes one of the 20 places."""
+
+    class Left(Model):
+        name: str
+
+    class Right(Model):
+        name: str | None
+
+    class Pairs(Model):
+        values: list[Left | Right]
+
+    with pytest.raises(InternalError) as failed:
+        decode_model(Pairs, dump({"values": [1] * 30}))
+    found = message_and_violations(failed.value)[1]
+    assert [each["pointer"] for each in found] == [f"/values/{at}" for at in range(20)]
+    assert {each["message"] for each in found} == {"Input should be an object"}
+
+
 def test_contract_breach_error_names_expected_type() -> None:
     """The error names the operation, the promised type and the returned one."""
     for codec, promised in ((RUNS, "Outcome"), (FORGETS, "NoneType"), (GETS, "Entity[Thing]")):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from testkit.parts import Parts
 from testkit.probe import FIND, GET, RUN, Probe
 from weenats import CallNext, Endpoint, NatsServiceBuilder, RequestContext, Response
 from weenats.contract import AuthRequirement, RateLimit
@@ -139,3 +140,15 @@ def test_an_interceptor_with_the_name_of_a_feature_hides_nothing() -> None:
     run = settings_of(builder.with_telemetry(attributes="full"))["run"]
     assert run["interceptors"] == (["telemetry"], "builder")
     assert run["telemetry"][1] == "with_telemetry"
+
+
+def test_parts_that_json_schema_checks_are_named() -> None:
+    """Payload, result, data of events and details are named, with the keywords if known."""
+    builder = NatsServiceBuilder(Parts(), transport=MemoryTransport())
+    found = {name: each["checked by JSON Schema"] for name, each in settings_of(builder).items()}
+    booking = "(Booking#/dependentRequired, ...)"
+    parts = [f"payload {booking}", f"result {booking}", f"data of booked {booking}"]
+    parts.append("details of RefusedError (Tags#/uniqueItems)")
+    assert found["book"] == (parts, "contract")
+    assert found["part.get"] == (["result"], "contract")
+    assert found["rate"] == ([], "default")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -100,7 +101,8 @@ class Shaper:
         self._taken: Final = {*definitions, *taken}
         self._numbers: Final[dict[str, int]] = {}
         self._pending: Final[list[tuple[str, Callable[[], Schema]]]] = []
-        self._combined: Final[dict[str, tuple[str, list[Reason]]]] = {}
+        self._combined: Final[dict[tuple[str, bool], tuple[Schema, list[Reason]]]] = {}
+        # By text, and whether it is for the member of a class, which holds bounds.
         self._count = 0
         self._current = ""
 
@@ -160,19 +162,22 @@ class Shaper:
     def _combination(self, schema: Schema, place: Place) -> Schema:
         """Return the shape of a schema that refers to others, which are combined into one."""
         text = key({name: schema[name] for name in schema if name not in ANNOTATIONS})
-        if text in self._combined and not place.is_whole:
-            name, reasons = self._combined[text]
+        known = self._combined.get((text, place.is_member))
+        if known is not None and not place.is_whole:
+            shape, reasons = known
             self.reasons[self._current] += reasons
-            return ref(name)
+            return deepcopy(shape)
         self._count += 1
         if place.merges >= _MAX_MERGES or self._count > _MAX_COMBINED:
             return self._most_telling(schema, place)
+        uses = (False, True) if place.is_whole else (place.is_member,)
         if place.is_whole:
-            self._combined[text] = place.name, []
+            self._combined.update({(text, use): (ref(place.name), []) for use in uses})
         before = len(self.reasons[self._current])
         shape = self._whole(schema, place._replace(merges=place.merges + 1))
-        if shape.keys() == {"$ref"}:
-            self._combined[text] = ref_name(shape), self.reasons[self._current][before:]
+        if not place.is_whole or shape.keys() == {"$ref"}:
+            made = deepcopy(shape), self.reasons[self._current][before:]
+            self._combined.update({(text, use): made for use in uses})
         return shape
 
     def _most_telling(self, schema: Schema, place: Place) -> Schema:

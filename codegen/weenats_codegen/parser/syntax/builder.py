@@ -107,7 +107,7 @@ class Builder:
             try:
                 self._add(plain_value(text))
             except ValueError as error:
-                self.report(str(error), "write a number that JSON supports")
+                self.report(str(error), "write a finite number of at most 15 digits, or an integer")
                 self._add(0)
         else:
             self._add(text)

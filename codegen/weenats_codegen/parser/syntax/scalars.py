@@ -5,6 +5,7 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Final
 
 from pydantic import JsonValue
@@ -18,13 +19,15 @@ _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MAX_DIGITS: Final = 400  # no double has more digits before its decimal point
+_EXACT: Final = 2**53
+"""Up to here a float holds each integer."""
 
 
 def plain_value(text: str) -> JsonValue:
     """Return the value of a scalar.
 
     Raises:
-        ValueError: It is a number that JSON does not support; the text says why.
+        ValueError: It is a number that would not be kept as it is written; the text says why.
     """
     if text in _WORDS:
         return _WORDS[text]
@@ -34,4 +37,14 @@ def plain_value(text: str) -> JsonValue:
         return text
     if len(text) > _MAX_DIGITS or math.isinf(float(text)):
         raise ValueError("is too large for a JSON number")
-    return int(text) if _INTEGER.fullmatch(text) else float(text)
+    return int(text) if _INTEGER.fullmatch(text) else _number(text)
+
+
+def _number(text: str) -> int | float:
+    """Return a number with a fraction or an exponent."""
+    exact, number = Decimal(text), float(text)
+    if abs(number) >= _EXACT and exact == exact.to_integral_value():
+        return int(exact)
+    if exact not in {Decimal(repr(number)), Decimal(f"{number:.17g}")}:
+        raise ValueError("has more digits than a double-precision number holds")
+    return number

@@ -239,3 +239,13 @@ def test_names_have_a_limited_length() -> None:
     names = shapes_of(schema).definitions
     assert len(names) == 40
     assert max(map(len, names)) <= 64 + 2
+
+
+def test_schemas_that_extend_a_recursive_one_are_few() -> None:
+    """A recursive schema that extends a recursive one, of several types, has a class for each."""
+    places = ("items", "not", "contains", "other", "more")
+    base = {"type": ["object", "boolean"], "properties": {each: ref("Base") for each in places}}
+    own = {"properties": {each: {"anyOf": [ref("Own"), {"type": "null"}]} for each in places}}
+    found = shapes_of(ref("Own"), Base=base, Own={"allOf": [ref("Base"), own]})
+    assert len(found.definitions) < 10
+    assert found.is_exact("Root")

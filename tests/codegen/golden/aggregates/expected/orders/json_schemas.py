@@ -5,7 +5,9 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# The model of CustomerKey does not enforce CustomerKey#/not
 JSON_SCHEMAS: Final = JsonSchemas(
-    '{"$defs":{"CustomerKey":{"type":"string","pattern":"^c-[0-9]{1,9}$","not":{"const":"c-0"}}}}'
+    '{"$defs":{"CustomerKey":{"type":"string","pattern":"^c-[0-9]{1,9}$","not":{"const":"c-0"}}}}',
+    reasons={
+        "CustomerKey": ["CustomerKey#/not"],
+    },
 )

@@ -6,15 +6,6 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# The model of FindParameters does not enforce FindParameters#/anyOf
-# The model of FindResult does not enforce Product#/properties/anything/not,
-#   Product#/properties/released/format
-# The model of Price does not enforce Price#/dependentRequired,
-#   Price#/properties/price/exclusiveMinimum, Price#/properties/price/multipleOf
-# The model of Product does not enforce Product#/properties/anything/not,
-#   Product#/properties/released/format
-# The model of RefusedDetails does not enforce RefusedDetails#/uniqueItems
-# The model of Tag does not enforce Tag#/uniqueItems
 JSON_SCHEMAS: Final = JsonSchemas(
     '{"$defs":{'
     '"FindParameters":{"anyOf":[{"required":["text"]},{"required":["level"]}],"type":"object","properties":{"text":{"type":"string"},"level":{"$ref":"#/$defs/Level"}},"additionalProperties":false},'
@@ -25,5 +16,17 @@ JSON_SCHEMAS: Final = JsonSchemas(
     '"Product":{"type":"object","required":["id","size"],"properties":{"id":{"type":"string","format":"uuid"},"size":{"prefixItems":[{"type":"number"},{"type":"number"}],"items":false,"minItems":2,"type":"array"},"level":{"$ref":"#/$defs/Level"},"image":{"type":"string"},"code":{"type":"string"},"tags":{"type":"array","items":{"type":"string"}},"parts":{"type":"object","additionalProperties":{"$ref":"#/$defs/Product"}},"legacy":{"$ref":"#/$defs/Legacy"},"anything":{"not":{"type":"null"}},"released":{"type":"string","format":"date-time"}}},'
     '"RefusedDetails":{"type":"array","items":{"type":"string"},"uniqueItems":true},'
     '"Tag":{"type":"array","items":{"type":"string","minLength":1},"uniqueItems":true}'
-    "}}"
+    "}}",
+    reasons={
+        "FindParameters": ["FindParameters#/anyOf"],
+        "FindResult": ["Product#/properties/anything/not", "Product#/properties/released/format"],
+        "Price": [
+            "Price#/dependentRequired",
+            "Price#/properties/price/exclusiveMinimum",
+            "Price#/properties/price/multipleOf",
+        ],
+        "Product": ["Product#/properties/anything/not", "Product#/properties/released/format"],
+        "RefusedDetails": ["RefusedDetails#/uniqueItems"],
+        "Tag": ["Tag#/uniqueItems"],
+    },
 )

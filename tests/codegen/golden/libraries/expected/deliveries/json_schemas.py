@@ -5,7 +5,6 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# The model of Deliver does not enforce Deliver#/properties/stops/uniqueItems
 JSON_SCHEMAS: Final = JsonSchemas(
     '{"$defs":{'
     '"AddressInput":{"type":"object","additionalProperties":false,"properties":{"id":{"type":"string"},"street":{"type":"string","minLength":1},"country":{"$ref":"#/$defs/Country"},"location":{"$ref":"#/$defs/Point"},"box":{"type":"object","additionalProperties":false,"properties":{"number":{"type":"integer"}}}},"required":["street","country"]},'
@@ -15,5 +14,8 @@ JSON_SCHEMAS: Final = JsonSchemas(
     '"Parcel":{"type":"object","additionalProperties":false,"required":["kind","weight"],"properties":{"kind":{"const":"parcel"},"weight":{"$ref":"#/$defs/Weight"},"inside":{"type":"array","items":{"$ref":"#/$defs/Parcel"}}}},'
     '"Point":{"type":"object","required":["lat","lon"],"properties":{"lat":{"type":"number"},"lon":{"type":"number"}}},'
     '"Weight":{"type":"object","required":["grams"],"additionalProperties":false,"properties":{"grams":{"type":"integer","multipleOf":5,"minimum":0}}}'
-    "}}"
+    "}}",
+    reasons={
+        "Deliver": ["Deliver#/properties/stops/uniqueItems"],
+    },
 )

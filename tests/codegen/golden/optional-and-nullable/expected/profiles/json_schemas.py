@@ -5,10 +5,12 @@ from typing import Final
 
 from weenats.schema import JsonSchemas
 
-# The model of Profile does not enforce Profile#/properties/email/format
 JSON_SCHEMAS: Final = JsonSchemas(
     '{"$defs":{'
     '"Address":{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}},'
     '"Profile":{"type":"object","required":["name","nickname","age"],"properties":{"name":{"type":"string"},"nickname":{"type":["string","null"]},"age":{"anyOf":[{"type":"integer","minimum":0},{"type":"null"}]},"email":{"type":"string","format":"email"},"phone":{"type":["string","null"],"minLength":3},"height":{"type":"number"},"active":{"type":"boolean"},"status":{"type":["string","null"]},"role":{"enum":["admin","guest"]},"mood":{"enum":["good","bad",null]},"address":{"$ref":"#/$defs/Address"},"other":{"anyOf":[{"$ref":"#/$defs/Address"},{"type":"null"}]},"either":{"type":["string","integer","null"],"maxLength":3,"minimum":5}}}'
-    "}}"
+    "}}",
+    reasons={
+        "Profile": ["Profile#/properties/email/format"],
+    },
 )

@@ -1,0 +1,1 @@
+"""Web applications that call the sample; servers run them in several workers."""
