@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
 from weenats.codec.keys import aggregate_type, key_codec
-from weenats.codec.metadata import reply_metadata, request_metadata
+from weenats.codec.metadata import reply_end, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
@@ -76,6 +76,7 @@ class OperationCodec:
         self.operation = operation
         is_command = operation.kind is Kind.COMMAND
         self._member = "command" if is_command else "query"
+        self._broken = f"the payload of {operation.name} breaks the contract"
         self._has_payload = operation.payload is not NoneType
         state = state_of(operation)
         self._is_entity = state is not None
@@ -146,14 +147,13 @@ class OperationCodec:
             metadata = request_metadata(context)
             body = self._encode_payload(payload) if self._has_payload else b""
         except SchemaError as error:
-            text = f"the payload of {self.operation.name} breaks the contract"
-            failure = invalid(text, error.found)
+            failure = invalid(self._broken, error.found)
         except (TypeError, ValueError) as error:
             text = f"the request of {self.operation.name} cannot be encoded: {reason(error)}"
             failure = InvalidArgumentError(text)
         else:
             head, tail = self._payload_head, self._metadata_head
-            return b"%b%b%b%b%b%b}" % (self._head, key, head, body, tail, metadata)
+            return b"".join((self._head, key, head, body, tail, metadata, b"}"))
         raise failure
 
     def decode_request(self, data: bytes) -> Request:
@@ -208,13 +208,13 @@ class OperationCodec:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
             else:
-                body = b'{"success":true,"result":' + self._encode_result(result)
+                body = b'{"success":true,"result":%b' % self._encode_result(result)
         except TypeError:
             why = ""
         except ValueError as error:
             why = reason(error)
         else:
-            return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+            return body + reply_end(duration, request)
         raise ContractBreachError(self.operation, result, why)
 
     def decode_response(self, data: bytes) -> Response:
@@ -315,33 +315,28 @@ class OperationCodec:
         """
         if not self._keys.is_plain:
             self._keys.read(key)
-        return self._read_payload(data, place)
+        if place is None or has_constants(part := data[place]):
+            return self._read_whole(data)
+        if not self._has_payload and not part:
+            return None
+        try:
+            return self._payload.read(part)
+        except SchemaError as error:
+            found = [each._replace(path=(self._member, *each.path)) for each in error.found]
+        except ValueError:
+            return self._read_whole(data)  # it shows what is wrong, and where
+        raise invalid(self._broken, found)
 
-    def _read_payload(self, data: bytes, place: slice | None) -> object:
-        """Return the payload of a request.
+    def _read_whole(self, data: bytes) -> object:
+        """Return the payload of a request whose members may have any order.
 
         Raises:
-            InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
+            InvalidArgumentError: it breaks the contract, or some part is NaN.
         """
-        text = f"the payload of {self.operation.name} breaks the contract"
-        if place is not None and not has_constants(part := data[place]):
-            if not self._has_payload and not part:
-                return None
-            found = None
-            try:
-                payload: object = self._payload.read(part)
-            except SchemaError as error:
-                found = [each._replace(path=(self._member, *each.path)) for each in error.found]
-            except ValueError:
-                pass  # the whole request shows what is wrong, and where
-            else:
-                return payload
-            if found is not None:
-                raise invalid(text, found)
         try:
             request = self._request.decode(data)
         except (SchemaError, ValidationError) as error:
-            failure = invalid(text, violations_of(error, data))
+            failure = invalid(self._broken, violations_of(error, data))
         except ValueError as error:
             listed = [each.as_dict() for each in violations_of(error)]
             failure = InvalidArgumentError(NOT_JSON, details={"violations": listed})

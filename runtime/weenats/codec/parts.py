@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import has_many_values, has_overflow, reject_constants
+from weenats.codec.json import has_constants, has_many_values, has_overflow, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
     load,
@@ -206,6 +206,7 @@ class Encoder:
         self._name = type_name(declared)
         self._model = kind if is_model(kind) else None
         self._rules = _Rules(declared, path)
+        self._is_judged = self._rules.exist
         self._validator = own.validator
         self._to_json = own.serializer.to_json
         self._warnings: Literal["error"] | bool = is_checked and "error"
@@ -227,20 +228,22 @@ class Encoder:
                 error does not show it.
         """
         if self._model is None:
-            value = value if self._rules.exist else self._validator.validate_python(value)
+            value = value if self._is_judged else self._validator.validate_python(value)
         elif not isinstance(value, self._model):
             expected, got = self._name, type(value).__name__
             if got == self._model.__name__:  # for example of the client project of the service
                 expected, got = _full_name(self._model), _full_name(type(value))
             raise TypeError(f"expected {expected}, got {got}")
         try:
-            if not self._rules.exist:
-                data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
-                reject_constants(data)
-                return data
-            return self._judged(value)
+            if self._is_judged:
+                return self._judged(value)
+            data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
         except PydanticSerializationError as error:
             text = reason(error)
+        else:
+            if has_constants(data):
+                reject_constants(data)
+            return data
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
 
     def _judged(self, value: object) -> bytes:
