@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ MAX_TERMINATIONS: Final = 2
 
 
 @contextmanager
-def child_environment(servers: Sequence[str], *, embedded: bool) -> Iterator[dict[str, str]]:
+def child_environment(servers: Sequence[str], *, embedded: bool) -> Generator[dict[str, str]]:
     """Return the environment of child processes, with their servers in NATS_URL.
 
     Args:
@@ -111,7 +111,7 @@ async def python(
     arguments: Sequence[str],
     stdin: int,
     environment: Mapping[str, str] | None = None,
-    **options: Any,
+    **options: Any,  # noqa: ANN401 - those of asyncio
 ) -> asyncio.subprocess.Process:
     """Start Python in a process group of its own: Ctrl-C reaches it once, from here.
 
