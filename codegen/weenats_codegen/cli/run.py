@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
+from weenats.service.event_loop import run as run_on_loop
 from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
@@ -59,12 +60,12 @@ def run(
         announce_it = partial(report, to=process.report_to)
     if embedded:
         with NatsServer() as server:
-            asyncio.run(serve(builder.with_servers(server.url), server.url, announce_it))
+            run_on_loop(serve(builder.with_servers(server.url), server.url, announce_it))
     elif servers:
         url = ", ".join(map(str, check_servers(servers)))
-        asyncio.run(serve(builder.with_servers(servers), url, announce_it))
+        run_on_loop(serve(builder.with_servers(servers), url, announce_it))
     else:
-        asyncio.run(serve(builder, "", announce_it))
+        run_on_loop(serve(builder, "", announce_it))
 
 
 async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) -> None:
