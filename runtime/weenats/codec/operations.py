@@ -9,7 +9,7 @@ from types import NoneType
 from typing import Annotated, Any, Final, NotRequired, cast
 
 from pydantic import ValidationError
-from pydantic_core import to_json
+from pydantic_core import SchemaValidator, to_json
 from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
@@ -28,7 +28,7 @@ from weenats.codec.violations import (
     violations_of,
 )
 from weenats.context import RequestContext, Response
-from weenats.contract import AnyOperation, Entity, state_of
+from weenats.contract import Aggregate, AnyOperation, Entity, state_of
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
@@ -82,29 +82,12 @@ class OperationCodec:
         state = state_of(operation)
         self._is_entity = state is not None
         self._result_member = "result" if state is None else "entity"
-        request = messages.CommandRequest if is_command else messages.QueryRequest
         aggregate = operation.aggregate
-        members = {"aggregateId": aggregate_type(aggregate)}
         self._keys = key_codec(aggregate)
         payload = operation.payload
-        members["metadata"] = _METADATA_MEMBER
-        self._envelope_type = typed_dict(request, **members, **{self._member: None})
-        self._envelope = quiet_validator(self._envelope_type)
-        whole = {self._member: declared_type(payload)} if self._has_payload else {}
-        self._request = Decoder(
-            typed_dict(request, aggregateId=None, metadata=None, **whole),
-            payload,
-            (self._member,),
-        )
+        self._envelope = _envelope(aggregate, is_command=is_command)
         self._payload = Decoder(declared_type(payload), payload)
         self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
-        # The metadata of a reply is only read on demand.
-        success: dict[str, Any] = {"metadata": None, "result": None}
-        if operation.result is not NoneType:
-            success[self._result_member] = declared_type(operation.result)
-        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
-        path = ("result",) if state is None else ("entity", "state")
-        self._success = Decoder(typed_dict(reply, **success), operation.result, path)
         self._encode_result = Encoder(operation.result if state is None else state).encode
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
@@ -122,6 +105,30 @@ class OperationCodec:
             self._metadata_head = METADATA_HEAD
             self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
+
+    # A service never reads replies, and reads requests as a whole only if their members are not in
+    # the usual order: what a start does not need is built when it is used first.
+    @cached_property
+    def _request(self) -> Decoder:
+        operation = self.operation
+        is_command = operation.kind is Kind.COMMAND
+        request = messages.CommandRequest if is_command else messages.QueryRequest
+        payload = operation.payload
+        whole = {self._member: declared_type(payload)} if self._has_payload else {}
+        members = typed_dict(request, aggregateId=None, metadata=None, **whole)
+        return Decoder(members, payload, (self._member,))
+
+    @cached_property
+    def _success(self) -> Decoder:
+        operation = self.operation
+        # The metadata of a reply is only read on demand.
+        success: dict[str, Any] = {"metadata": None, "result": None}
+        if operation.result is not NoneType:
+            success[self._result_member] = declared_type(operation.result)
+        is_command = operation.kind is Kind.COMMAND
+        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
+        path = ("entity", "state") if self._is_entity else ("result",)
+        return Decoder(typed_dict(reply, **success), operation.result, path)
 
     def declares(self, error: ServiceError) -> bool:
         """Return whether the contract allows an operation to fail with an error.
@@ -306,7 +313,9 @@ class OperationCodec:
 
     @cached_property
     def _strict_envelope(self) -> Any:
-        return validator(self._envelope_type)
+        operation = self.operation
+        is_command = operation.kind is Kind.COMMAND
+        return validator(_envelope_type(operation.aggregate, is_command=is_command))
 
     def _read(self, key: str, data: bytes, place: slice | None) -> object:
         """Check the key of a request, and return its payload.
@@ -370,6 +379,19 @@ class OperationCodec:
         except ValueError:
             return None
         return declared(body.message, details=failure["error"]["details"]["data"])
+
+
+def _envelope_type(aggregate: Aggregate[Any] | None, *, is_command: bool) -> Any:
+    """Return the type of a request without its payload, which is the same for many operations."""
+    request = messages.CommandRequest if is_command else messages.QueryRequest
+    member = "command" if is_command else "query"
+    members = {"aggregateId": aggregate_type(aggregate), "metadata": _METADATA_MEMBER}
+    return typed_dict(request, **members, **{member: None})
+
+
+@cache
+def _envelope(aggregate: Aggregate[Any] | None, *, is_command: bool) -> SchemaValidator:
+    return quiet_validator(_envelope_type(aggregate, is_command=is_command))
 
 
 @cache
