@@ -2,10 +2,11 @@
 
 import operator
 import warnings
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Final, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic._internal._model_construction import ModelMetaclass
 from pydantic_core import CoreSchema, PydanticKnownError
 from pydantic_core.core_schema import json_or_python_schema, no_info_before_validator_function
 
@@ -68,7 +69,33 @@ STRICT_LITERAL: Final = _StrictLiteral()
 """Marks a literal type with booleans, 0 or 1: Python takes `True` for 1, JSON does not."""
 
 
-class Model(BaseModel):
+class _ModelType(ModelMetaclass):
+    """The type of models, which lets those that become deprecated warn.
+
+    Not an `__init__` of all models: it would double the time to create one.
+    """
+
+    def __setattr__(cls, name: str, value: object) -> None:  # noqa: N805 - a metaclass
+        super().__setattr__(name, value)
+        if name == "__deprecated__":  # set by the decorator `deprecated`
+            _warn_of_creation(cls)
+
+
+def _warn_of_creation(deprecated: type) -> None:
+    """Let the constructor of a class warn; decoding a message and subclasses do not."""
+    create = vars(deprecated).get("__init__", BaseModel.__init__)
+
+    @wraps(create)
+    def warn_and_create(self: BaseModel, /, **data: object) -> None:
+        if type(self) is deprecated:
+            text: str = vars(deprecated)["__deprecated__"]
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+        create(self, **data)
+
+    type.__setattr__(deprecated, "__init__", warn_and_create)
+
+
+class Model(BaseModel, metaclass=_ModelType):
     """The base class of the models that are generated from the schemas of a contract.
 
     Fields have Python names, and the names in the contract are their aliases. The constructor
@@ -115,12 +142,3 @@ class Model(BaseModel):
         ser_json_inf_nan="constants",  # never null instead, which is another value
         hide_input_in_errors=True,
     )
-
-    def __init__(self, /, **data: Any) -> None:  # noqa: ANN401 - members have any type
-        """Create a model, and warn if its schema is deprecated; decoding a message does not."""
-        text: str | None = vars(type(self)).get("__deprecated__")
-        if text is not None:
-            warnings.warn(text, DeprecationWarning, stacklevel=2)
-        super().__init__(**data)
-
-    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # not for decoding

@@ -14,6 +14,7 @@ from time import process_time
 
 import jwt
 
+import client_path
 import server_path
 from contenders import CONTENDERS
 from harness import Pair, Sample
@@ -163,6 +164,7 @@ def main() -> None:
         )
     print(table(samples))
     print(f"\n{server_path.measure(options.rounds * 40)}")
+    print(f"\n{client_path.measure(options.rounds * 40)}")
     print(f"\nOne check of an EdDSA token by PyJWT takes {check_cost():.0f} us of CPU.")
 
 

@@ -1,7 +1,8 @@
 """Contender "by hand, everything": what a careful person builds of the same libraries.
 
 PyJWT checks the EdDSA token of each call, aiolimiter and aiobreaker stand before the handler,
-OpenTelemetry records a span on either side, W3C headers carry the trace, a header the deadline.
+OpenTelemetry records a span and a duration on either side, W3C headers carry the trace, a header
+the deadline.
 """
 
 import time
@@ -23,6 +24,7 @@ from harness import Call
 from workload import CONFIRMATION, KEY, ORDER
 
 SUBJECT = "bench.by-hand-everything"
+METHOD = {"rpc.system.name": "nats", "rpc.method": "orders/create-order"}
 PUBLIC_KEY = with_auth.KEY.public_key()
 
 
@@ -35,6 +37,7 @@ async def serve(url: str, subject: str = SUBJECT) -> None:
     """Authenticate, limit, validate, handle, answer."""
     recording.record()
     tracer = trace.get_tracer("by-hand")
+    durations = recording.durations("rpc.server.call.duration")
     connection = await nats.connect(url)
     limiter = AsyncLimiter(1_000_000, 1)
     breaker = CircuitBreaker(fail_max=5, timeout_duration=timedelta(seconds=30))
@@ -57,6 +60,7 @@ async def serve(url: str, subject: str = SUBJECT) -> None:
         return Reply(ok=True, confirmation=await breaker.call_async(handle, request.order))
 
     async def answer(message: Msg) -> None:
+        before = time.perf_counter()
         attributes = recording.attributes(subject, "process", len(message.data))
         with tracer.start_as_current_span(
             "orders/create-order",
@@ -71,6 +75,7 @@ async def serve(url: str, subject: str = SUBJECT) -> None:
                 reply = Reply(ok=False, error="refused")
             body = REPLIES.dump_json(reply, exclude_none=True)
             await connection.publish(message.reply, body)
+        durations.record(time.perf_counter() - before, METHOD)
 
     await connection.subscribe(subject, queue="bench", cb=answer)
     await connection.flush()
@@ -80,11 +85,13 @@ async def connect(url: str, subject: str = SUBJECT) -> Call:
     """Trace, inject, send, validate the answer."""
     recording.record()
     tracer = trace.get_tracer("by-hand")
+    durations = recording.durations("rpc.client.call.duration")
     connection = await nats.connect(url)
     order = CreateOrder.model_validate(ORDER)
     token = with_auth.new_token()
 
     async def place(key: str, order: CreateOrder) -> Confirmation:
+        before = time.perf_counter()
         body = REQUESTS.dump_json(Request(key=key, order=order))
         attributes = recording.attributes(subject, "send", len(body))
         with tracer.start_as_current_span(
@@ -93,6 +100,7 @@ async def connect(url: str, subject: str = SUBJECT) -> Call:
             headers = {"authorization": token, "deadline": str(time.time() + 5)}
             propagate.inject(headers)
             message = await connection.request(subject, body, timeout=5, headers=headers)
+        durations.record(time.perf_counter() - before, METHOD)
         reply = REPLIES.validate_json(message.data)
         if reply.confirmation is None:
             raise ValueError(reply.error)

@@ -10,7 +10,6 @@ counts, so that other load of the machine hardly shows.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from statistics import median
 from time import perf_counter
 from typing import Any, Final
 
@@ -19,47 +18,27 @@ import recorded
 import recording
 import typed
 import with_auth
+from no_socket import IN_FLIGHT, connected, deliver, frame, table
 from weenats import NatsServiceBuilder
 from weenats.codec.operations import OperationCodec
 from weenats.context import RequestContext
 from weenats.protocol.identifiers import STAMPER
-from weenats.transport.nats import NatsTransport
-from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
 from workload import KEY, ORDER
 
-_IN_FLIGHT: Final = 64
-_CHUNK: Final = 32_768  # as nats-py reads them
 _SAMPLED: Final = b"traceparent: 00-%b-%b-01\r\n" % (b"a" * 32, b"b" * 16)
 _UNSAMPLED: Final = _SAMPLED.replace(b"-01\r", b"-00\r")
 
 Batch = Callable[[], Awaitable[float]]
 
 
-class _Socket:
-    """Drops what is written."""
-
-    def write(self, data: bytes) -> None:
-        """Drop it."""
-
-
-async def _nothing(_: NatsConnection) -> None:
-    """Do nothing."""
-
-
-async def _batch(
+async def batch(
     build: Callable[[NatsServiceBuilder], NatsServiceBuilder],
     token: str | None,
     trace: bytes,
     service_type: type[typed.Orders] = typed.Orders,
 ) -> Batch:
     """Start a service without a socket; return what serves a batch and returns seconds a call."""
-    events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
-    connection: Any = NatsConnection(events, None)
-    connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
-    connection._draining = True  # there is no socket that could be full
-    transport: Any = NatsTransport("nats://unused")
-    transport._connection = connection
-    transport._connected.set()
+    connection, transport = connected()
     handlers = service_type()
     builder = NatsServiceBuilder(handlers, transport=transport).with_queue_group("bench", 256)
     service: Any = build(builder).build()
@@ -72,17 +51,16 @@ async def _batch(
     subject = handlers.operation.subject
     sid = next(each.sid for each in connection._interests.values() if each.subject == subject)
     codec = OperationCodec(handlers.operation)
-    frames = b"".join(_frame(codec, sid, number, token, trace) for number in range(_IN_FLIGHT))
+    frames = b"".join(_frame(codec, sid, number, token, trace) for number in range(IN_FLIGHT))
 
     async def serve() -> float:
-        data, wanted = bytes(bytearray(frames)), runner.counters.requests + _IN_FLIGHT
+        data, wanted = bytes(bytearray(frames)), runner.counters.requests + IN_FLIGHT
         before = perf_counter()
-        for start in range(0, len(data), _CHUNK):
-            await connection._ps.parse(data[start : start + _CHUNK])
+        await deliver(connection, data)
         while runner.counters.requests < wanted:  # noqa: ASYNC110 - an event would cost
             await asyncio.sleep(0)
         connection._hand_over()
-        return (perf_counter() - before) / _IN_FLIGHT
+        return (perf_counter() - before) / IN_FLIGHT
 
     await serve()
     if runner.counters.errors:
@@ -103,25 +81,23 @@ def _frame(codec: OperationCodec, sid: int, number: int, token: str | None, trac
         token=token,
     )
     body = codec.encode_request(context)
-    head = b"NATS/1.0\r\nWee-Timeout: 5000\r\n%b\r\n" % trace
-    subject = codec.operation.subject.encode()
     reply = b"_INBOX.abcdefghijklmnopqrstuv.%d" % number
-    sizes = (len(head), len(head) + len(body))
-    return b"HMSG %b %d %b %d %d\r\n%b%b\r\n" % (subject, sid, reply, *sizes, head, body)
+    lines = b"Wee-Timeout: 5000\r\n%b" % trace
+    return frame(codec.operation.subject.encode(), sid, reply, lines, body)
 
 
 async def _measure(rounds: int) -> dict[str, list[float]]:
     recording.record()
     token = with_auth.new_token()
     batches = {
-        "weenats": await _batch(lambda builder: builder, None, b""),
-        "exact by check": await _batch(lambda builder: builder, None, b"", judged.Orders),
-        "with_auth": await _batch(lambda builder: builder.with_auth(with_auth.CONFIG), token, b""),
-        "limit and breaker": await _batch(
+        "weenats": await batch(lambda builder: builder, None, b""),
+        "exact by check": await batch(lambda builder: builder, None, b"", judged.Orders),
+        "with_auth": await batch(lambda builder: builder.with_auth(with_auth.CONFIG), token, b""),
+        "limit and breaker": await batch(
             lambda builder: builder.with_rate_limit(1_000_000).with_circuit_breaker(), None, b""
         ),
-        "everything on, sampled out": await _batch(recorded.with_everything, token, _UNSAMPLED),
-        "everything on, spans recorded": await _batch(recorded.with_everything, token, _SAMPLED),
+        "everything on, sampled out": await batch(recorded.with_everything, token, _UNSAMPLED),
+        "everything on, spans recorded": await batch(recorded.with_everything, token, _SAMPLED),
     }
     taken: dict[str, list[float]] = {name: [] for name in batches}
     for _ in range(rounds):
@@ -133,13 +109,7 @@ async def _measure(rounds: int) -> dict[str, list[float]]:
 def measure(rounds: int) -> str:
     """Return a table of what each feature costs."""
     taken = asyncio.run(_measure(rounds))
-    quick = {name: median(sorted(all_)[: max(rounds // 10, 1)]) for name, all_ in taken.items()}
-    plain = quick["weenats"]
-    lines = ["| server, without sockets | us a request | x weenats | + us |", "|---|--:|--:|--:|"]
-    for name, seconds in quick.items():
-        cost, more = seconds * 1e6, (seconds - plain) * 1e6
-        lines.append(f"| {name} | {cost:.1f} | {seconds / plain:.2f} | {more:+.1f} |")
-    return "\n".join(lines)
+    return table("server", taken)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every contender of the benchmark answers a call, and the server path can be measured."""
+"""Every contender of the benchmark answers a call, and both sides can be measured alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from testkit.processes import python_environment
 FOLDER = Path(__file__).parent
 PROGRAM = """
 import asyncio, importlib, sys
+import client_path
 import server_path
 from contenders import CONTENDERS
 
@@ -24,6 +25,7 @@ for name in CONTENDERS:
     asyncio.run(call_once(name, sys.argv[1]))
     print(name)
 print(server_path.measure(1))
+print(client_path.measure(1))
 """
 
 
@@ -43,4 +45,4 @@ def test_contenders_answer_a_call(nats_url: str) -> None:
         path.stem for path in FOLDER.glob("*.py") if "\nasync def connect(" in path.read_text()
     }
     assert set(done.stdout.split("\n\n")[0].split()) >= contenders
-    assert "everything on, spans recorded" in done.stdout
+    assert done.stdout.count("everything on, spans recorded") == 2

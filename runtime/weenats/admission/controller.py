@@ -112,7 +112,8 @@ class Admission:
         Args:
             job: the job.
         """
-        if job.deadline is not None and job.deadline <= self._clock():
+        deadline = job.deadline
+        if deadline is not None and deadline <= self._clock():
             self._refuse(job, DeadlineExceededError("the deadline passed before admission"))
             return
         if len(self._running) < self._max_concurrency:
@@ -120,10 +121,11 @@ class Admission:
         elif not self._queue.put(job):
             self._refuse(job, ResourceExhaustedError("the service's queue is full"))
             return
-        if job.deadline is not None:
-            self._timer.add(job, job.deadline)
-        if job.delivery.reply:
-            self._calls[job.delivery.reply] = job
+        if deadline is not None:
+            self._timer.add(job, deadline)
+        reply = job.delivery.reply
+        if reply:
+            self._calls[reply] = job
 
     def on_cancel(self, delivery: Delivery) -> None:
         """End the call that a message names, because its caller cancelled it.
@@ -214,11 +216,13 @@ class Admission:
 
     def _start(self, job: Job) -> None:
         self._running.add(job)
-        job.variables = self._variables.copy()
-        job.task = self._create_task(self._run(job), context=job.variables)
+        variables = job.variables = self._variables.copy()
+        name = job.delivery.subject  # asyncio would format a number
+        job.task = self._create_task(self._run(job), name=name, context=variables)
 
     async def _run(self, job: Job) -> None:
-        started = job.started = self._clock()
+        clock = self._clock
+        started = job.started = clock()
         try:
             await job.worker.run(job)
         except (asyncio.CancelledError, SystemExit, KeyboardInterrupt, GeneratorExit):
@@ -227,8 +231,9 @@ class Admission:
             self._refuse(job, InternalError())  # unless it was answered before
             _LOG.exception("unexpected error while handling a message on %s", job.delivery.subject)
         finally:
-            cut_short = job.task is not None and job.task.cancelling() > 0
-            self._service_times.add(job.worker, self._clock() - started, cut_short)
+            task = job.task
+            cut_short = task is not None and task.cancelling() > 0
+            self._service_times.add(job.worker, clock() - started, cut_short)
             self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:
@@ -287,8 +292,9 @@ class Admission:
     def _untrack(self, job: Job) -> None:
         if job.deadline is not None:
             self._timer.discard(job)
-        if self._calls.get(job.delivery.reply) is job:
-            del self._calls[job.delivery.reply]
+        reply = job.delivery.reply
+        if self._calls.get(reply) is job:
+            del self._calls[reply]
 
 
 class ServiceTimes:
@@ -312,7 +318,8 @@ class ServiceTimes:
         known = self._least.get(worker, 0.0)
         if cut_short:
             duration = max(duration, known)
-        self._least[worker] = min(duration, known * _GROWTH + _STEP)
+        most = known * _GROWTH + _STEP
+        self._least[worker] = duration if duration < most else most  # noqa: FURB136 - each job
 
     def least(self, worker: Worker) -> float:
         """Return the least time of a worker's jobs in seconds, 0 while it is unknown.

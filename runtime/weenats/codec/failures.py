@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from weenats.codec.json import dump_any
-from weenats.codec.metadata import reply_metadata
+from weenats.codec.metadata import reply_end
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.validators import typed_dict
 from weenats.codec.violations import breach
@@ -77,8 +77,8 @@ def encode_failure(error: ServiceError, duration: float, request: MessageContext
     details = _encode_details(error)
     if details:
         body = b'%b,"details":%b}' % (body[:-1], details)
-    metadata = b"" if request is None else b',"metadata":' + reply_metadata(request)
-    return b'{"success":false,"error":%b,"duration":%.3f%b}' % (body, duration, metadata)
+    end = b',"duration":%.3f}' % duration if request is None else reply_end(duration, request)
+    return b'{"success":false,"error":%b%b' % (body, end)
 
 
 def _encode_details(error: ServiceError) -> bytes:

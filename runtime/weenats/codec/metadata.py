@@ -6,7 +6,7 @@ from weenats.codec.json import dump_any, quoted
 from weenats.context import MessageContext, RequestContext
 from weenats.protocol.identifiers import STAMPER, check_token
 
-__all__ = ["message_metadata", "reply_metadata", "request_metadata"]
+__all__ = ["message_metadata", "reply_end", "request_metadata"]
 
 
 def request_metadata(context: RequestContext) -> bytes:
@@ -41,14 +41,16 @@ def message_metadata(context: MessageContext) -> bytes:
     return b'%b},"context":%b}' % (text.encode(), dump_any(context.metadata_context))
 
 
-def reply_metadata(request: MessageContext) -> bytes:
-    """Return the metadata of the reply to a request.
+def reply_end(duration: float, request: MessageContext) -> bytes:
+    """Return the members that all replies to decoded requests end with.
 
     Args:
+        duration: the duration of the request in milliseconds.
         request: the request.
     """
     message_id, timestamp = STAMPER.stamp()
     return (
-        f'{{"messageId":"{message_id}","timestamp":"{timestamp}","correlation":'
-        f'{{"correlationId":{quoted(request.correlation_id)},"causationId":"{request.message_id}"}}}}'
+        f',"duration":{duration:.3f},"metadata":{{"messageId":"{message_id}","timestamp":'
+        f'"{timestamp}","correlation":{{"correlationId":{quoted(request.correlation_id)},'
+        f'"causationId":"{request.message_id}"}}}}}}'
     ).encode()

@@ -121,7 +121,7 @@ def put_digits(data: bytes) -> bytes:
 
 def _restore_model(value: Model, document: Any) -> None:
     members = vars(value)
-    for name, alias in _names(type(value)):
+    for name, alias in _names(cast("Any", type(value))):
         if alias in document:
             part = members[name]
             restored = with_decimals(part, document[alias])

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
 from weenats.codec.keys import aggregate_type, key_codec
-from weenats.codec.metadata import reply_metadata, request_metadata
+from weenats.codec.metadata import reply_end, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
 from weenats.codec.validators import CLOSED, UNREAD, quiet_validator, typed_dict, validator
@@ -218,13 +218,13 @@ class OperationCodec:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
             else:
-                body = b'{"success":true,"result":' + self._encode_result(result)
+                body = b'{"success":true,"result":%b' % self._encode_result(result)
         except TypeError:
             why = ""
         except ValueError as error:
             why = reason(error)
         else:
-            return b'%b,"duration":%.3f,"metadata":%b}' % (body, duration, reply_metadata(request))
+            return body + reply_end(duration, request)
         raise ContractBreachError(self.operation, result, why)
 
     def decode_response(self, data: bytes) -> Response:
@@ -325,14 +325,6 @@ class OperationCodec:
         """
         if not self._keys.is_plain:
             self._keys.read(key)
-        return self._read_payload(data, place)
-
-    def _read_payload(self, data: bytes, place: slice | None) -> object:
-        """Return the payload of a request.
-
-        Raises:
-            InvalidArgumentError: it breaks the contract, or some part of the request is NaN.
-        """
         if place is not None and not has_constants(part := data[place]):
             if not self._has_payload and not part:
                 return None

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import reject_constants
+from weenats.codec.json import has_constants, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
     load,
@@ -170,6 +170,7 @@ class Encoder:
         self._name = type_name(declared)
         self._model = kind if is_model(kind) else None
         self._rules = _Rules(declared, path)
+        self._is_judged = self._rules.exist
         self._validator = adapter.validator
         self._to_json = adapter.serializer.to_json
         self._warnings: Literal["error"] | bool = is_checked and "error"
@@ -191,17 +192,19 @@ class Encoder:
                 error does not show it.
         """
         if self._model is None:
-            value = value if self._rules.exist else self._validator.validate_python(value)
+            value = value if self._is_judged else self._validator.validate_python(value)
         elif not isinstance(value, self._model):
             raise TypeError(f"expected {self._name}, got {type(value).__name__}")
         try:
-            if not self._rules.exist:
-                data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
-                reject_constants(data)
-                return data
-            return self._judged(value)
+            if self._is_judged:
+                return self._judged(value)
+            data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
         except PydanticSerializationError as error:
             text = reason(error)
+        else:
+            if has_constants(data):
+                reject_constants(data)
+            return data
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
 
     def _judged(self, value: object) -> bytes:

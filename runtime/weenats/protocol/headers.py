@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -110,7 +111,7 @@ class Headers(Mapping[str, str]):
         if start < _TIMEOUT_LENGTH:
             return None
         end = block.find(b"\r\n", start)
-        return block[start : None if end < 0 else end].decode("utf-8", "replace").strip()
+        return _text(block[start : None if end < 0 else end])
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -123,6 +124,11 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({', '.join(self)})"
+
+
+@lru_cache(maxsize=1024)  # callers send few different values
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace").strip()
 
 
 NO_HEADERS: Final = Headers()

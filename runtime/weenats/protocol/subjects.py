@@ -294,7 +294,4 @@ def encode_subject(subject: str) -> bytes:
     Raises:
         UnicodeEncodeError: it is not valid Unicode.
     """
-    try:
-        return subject.encode()
-    except UnicodeEncodeError:
-        return subject.encode("utf-8", "surrogateescape")
+    return subject.encode("utf-8", "surrogateescape")

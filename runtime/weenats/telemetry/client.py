@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel
 from opentelemetry.trace import SpanKind
 
 from weenats.context import ATTEMPT
@@ -84,7 +85,7 @@ class OutgoingCalls(CallRecorder):
     ) -> None:
         super().__init__(manager, name, kind, subject, ("request", "send"))
         self._transport = transport
-        self._record_duration = manager.histogram(semconv.CLIENT_DURATION, "Duration of calls.")
+        self._record_duration = manager.durations(semconv.CLIENT_DURATION, "Duration of calls.")
 
     async def __call__(self, context: RequestContext, call_next: CallNext, /) -> Response:
         """Record an attempt of a call, and set the `context.trace_headers` to send.
@@ -129,7 +130,8 @@ class OutgoingCalls(CallRecorder):
         error = None if raised is None else _service_error(raised)
         if span is not None:
             end_span(span, error)
-        self._record_duration(seconds, self._outcome(error))
+        sampled_in = None if span is None else otel.get_current()
+        self._record_duration(seconds, self._outcome(error), sampled_in)
 
 
 def _service_error(error: BaseException) -> ServiceError:

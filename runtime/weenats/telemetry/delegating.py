@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, ParamSpec
 from weakref import WeakKeyDictionary, proxy
 
 from typing_extensions import override
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, SpanKind
     from opentelemetry.util.types import AttributeValue
 
-    from weenats.telemetry.manager import Attributes, Record
+    from weenats.telemetry.manager import Attributes, Count, RecordDuration
     from weenats.telemetry.settings import TelemetrySettings
 
 __all__ = ["OF_SERVICE", "DelegatingTelemetry", "add_exporting", "remove_exporting"]
+ArgumentsT = ParamSpec("ArgumentsT")
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
 OF_SERVICE: Final[ContextVar[TelemetryManager | None]] = ContextVar(
@@ -113,30 +114,32 @@ class DelegatingTelemetry(TelemetryManager):
         return delegate.record(name, span_kind, attributes, parent, start_time)
 
     @override
-    def histogram(self, name: str, description: str) -> Record:
-        own = super().histogram(name, description)
-        return _delegating(proxy(self), own, lambda to: to.histogram(name, description))
+    def durations(self, name: str, description: str) -> RecordDuration:
+        own = super().durations(name, description)
+        return _delegating(proxy(self), own, lambda to: to.durations(name, description))
 
     @override
-    def counter(self, name: str, unit: str, description: str) -> Record:
+    def counter(self, name: str, unit: str, description: str) -> Count:
         own = super().counter(name, unit, description)
         return _delegating(proxy(self), own, lambda to: to.counter(name, unit, description))
 
 
 def _delegating(
-    telemetry: DelegatingTelemetry, own: Record, make: Callable[[TelemetryManager], Record]
-) -> Record:
+    telemetry: DelegatingTelemetry,
+    own: Callable[ArgumentsT, None],
+    make: Callable[[TelemetryManager], Callable[ArgumentsT, None]],
+) -> Callable[ArgumentsT, None]:
     """Return what records with the instrument of the application, or with that of a service."""
-    made: WeakKeyDictionary[TelemetryManager, Record] = WeakKeyDictionary()
+    made: WeakKeyDictionary[TelemetryManager, Callable[ArgumentsT, None]] = WeakKeyDictionary()
 
-    def record(amount: float, attributes: Attributes) -> None:
+    def record(*args: ArgumentsT.args, **kwargs: ArgumentsT.kwargs) -> None:
         delegate = telemetry.delegate
         if delegate is None:
-            own(amount, attributes)
+            own(*args, **kwargs)
             return
         if delegate not in made:
             made[delegate] = make(delegate)
-        made[delegate](amount, attributes)
+        made[delegate](*args, **kwargs)
 
     return record
 

@@ -24,6 +24,7 @@ from opentelemetry.trace import (
 
 from weenats.context import CURRENT
 from weenats.telemetry import semconv
+from weenats.telemetry.durations import Durations
 from weenats.telemetry.propagation import (
     DeferredSpan,
     create_trace_headers,
@@ -45,10 +46,19 @@ if TYPE_CHECKING:
     from weenats.protocol.subjects import Kind
     from weenats.telemetry.late_span import LateTracer
 
-__all__ = ["SILENT", "Attributes", "Record", "TelemetryManager", "current_parent"]
+__all__ = [
+    "SILENT",
+    "Attributes",
+    "Count",
+    "RecordDuration",
+    "TelemetryManager",
+    "current_parent",
+]
 Attributes = dict[str, "AttributeValue"]
-Record = Callable[[float, Attributes], None]
-"""Records an amount and its attributes with one instrument of metrics."""
+RecordDuration = Callable[[float, Attributes, "Context | None"], None]
+"""Records a duration: see `Durations.record`."""
+Count = Callable[[float, Attributes], None]
+"""Adds an amount with its attributes to a counter."""
 _SCOPE: Final = "weenats"
 _NO_ATTRIBUTES: Final[Mapping[str, AttributeValue]] = {}
 
@@ -170,23 +180,16 @@ class TelemetryManager:
             timeout: the time limit in seconds, at most 5.
         """
 
-    def histogram(self, name: str, description: str) -> Record:
-        """Return what adds to a histogram of durations in seconds.
-
-        It has the buckets of the semantic conventions.
+    def durations(self, name: str, description: str) -> RecordDuration:
+        """Return what records durations.
 
         Args:
             name: the name of the metric.
             description: its description.
         """
-        return self.meter.create_histogram(
-            name,
-            unit="s",
-            description=description,
-            explicit_bucket_boundaries_advisory=semconv.BUCKETS,
-        ).record
+        return Durations(self.meter, name, description).record
 
-    def counter(self, name: str, unit: str, description: str) -> Record:
+    def counter(self, name: str, unit: str, description: str) -> Count:
         """Return what adds to a counter.
 
         Args:

@@ -13,7 +13,12 @@ from weenats.errors import Code, ServiceError
 from weenats.protocol.subjects import Kind
 from weenats.telemetry import semconv
 from weenats.telemetry.manager import TelemetryManager, current_parent
-from weenats.telemetry.propagation import extract_trace_context, header_lines, with_span
+from weenats.telemetry.propagation import (
+    DeferredSpan,
+    extract_trace_context,
+    header_lines,
+    with_span,
+)
 from weenats.telemetry.recording import Recording
 
 if TYPE_CHECKING:
@@ -68,12 +73,13 @@ class EventTelemetry:
         settings = manager.settings
         if queue_group and settings.attributes != "minimal":
             self._of_metrics[semconv.CONSUMER_GROUP] = queue_group
+        self._of_errors: dict[str, Attributes] = {}
         self._of_spans = dict(self._of_metrics)
         self._of_spans[semconv.OPERATION_TYPE] = "send" if action == "publish" else action
         if settings.attributes == "full":
             self._of_spans[semconv.OWN_SUBJECT] = event.subject
             self._of_spans[semconv.ENVIRONMENT] = settings.environment
-        self._record_duration = manager.histogram(*_DURATIONS[action])
+        self._record_duration = manager.durations(*_DURATIONS[action])
         self._add_to_count = manager.counter(*_COUNTS[action])
 
     @classmethod
@@ -141,14 +147,18 @@ class EventTelemetry:
         return self._manager.record(self._name, self._kind, attributes, parent)
 
     def _end(self, span: Span | None, seconds: float, error: BaseException | None) -> None:
-        self._record_duration(seconds, self._count_end(span, error))
+        is_sampled = span is not None and type(span) is not DeferredSpan
+        sampled_in = otel.get_current() if is_sampled else None
+        self._record_duration(seconds, self._count_end(span, error), sampled_in)
 
     def _count_end(self, span: Span | None, raised: BaseException | None) -> Attributes:
         """End a span and count the message; return the attributes of its metrics."""
         attributes = self._of_metrics
         if raised is not None:
             error = _type_of(raised)
-            attributes = {**attributes, semconv.ERROR_TYPE: error}
+            attributes = self._of_errors.setdefault(
+                error, {**attributes, semconv.ERROR_TYPE: error}
+            )
             if span is not None and span.is_recording():
                 span.set_attribute(semconv.ERROR_TYPE, error)
                 span.set_status(Status(StatusCode.ERROR, error))

@@ -100,7 +100,7 @@ class ServedOperation(CallRecorder):
     ) -> None:
         name, subject = f"{operation.contract.name}/{operation.label}", operation.subject
         super().__init__(manager, name, operation.kind, subject, ("process", "process"))
-        self._record_duration = manager.histogram(
+        self._record_duration = manager.durations(
             semconv.SERVER_DURATION, "Duration of served calls."
         )
         self._is_full = manager.settings.attributes == "full"
@@ -147,7 +147,7 @@ class ServedOperation(CallRecorder):
                     self.name, SpanKind.SERVER, attributes, parent, since_epoch(received)
                 )
                 end_span(span, error)
-        self._count(monotonic_ns() - received, error)
+        self._count(monotonic_ns() - received, error, None)
 
     def _start(self, context: RequestContext, parent: Context) -> Span:
         attributes = self._attributes | self._manager.correlation(context)
@@ -177,7 +177,8 @@ class ServedOperation(CallRecorder):
         span = context.span
         if span is not None:
             end_span(span, error)
-        self._count(context.age, error)
+        self._count(context.age, error, None if span is None else context.otel_context)
 
-    def _count(self, elapsed: int, error: ServiceError | None) -> None:
-        self._record_duration(elapsed / _NANOSECONDS_PER_SECOND, self._outcome(error))
+    def _count(self, elapsed: int, error: ServiceError | None, sampled_in: Context | None) -> None:
+        seconds = elapsed / _NANOSECONDS_PER_SECOND
+        self._record_duration(seconds, self._outcome(error), sampled_in)

@@ -22,6 +22,7 @@ Deny = Callable[[str, str], None]
 
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
+_WITH_REPLY: Final = len(("MSG", "subject", "sid", "reply"))
 _MAX_LINE: Final = 1024 * 1024
 """The maximum length of a line in bytes; the longest are lists of servers."""
 _DENIED: Final = re.compile(
@@ -52,7 +53,7 @@ class MessageParser(Parser):
         self._rest = bytearray()
         self._needed = 0
 
-    async def parse(self, data: bytes = b"") -> None:
+    async def parse(self, data: bytes = b"") -> None:  # noqa: C901, PLR0912 - no call a message
         """Dispatch complete messages, and keep the rest.
 
         Args:
@@ -68,17 +69,30 @@ class MessageParser(Parser):
             data = bytes(self._rest)
         rest = self._rest = bytearray()
         self._needed = position = 0
+        length, dispatch = len(data), self._dispatch
         while (line_end := data.find(b"\r\n", position)) >= 0:
             first = data[position]
             if first in b"MH":
+                # Here and not in a method: all messages of a connection take this way.
                 try:
-                    after = self._take_message(data, position, line_end, has_headers=first == _H)
+                    parts = data[position:line_end].split(b" ")
+                    start = line_end + 2
+                    end = start + int(parts[-1])
+                    if length < end + 2:
+                        self._needed = end + 2 - position
+                        break
+                    if first == _H:
+                        body, arguments = start + int(parts[-2]), len(parts) - 2
+                    else:
+                        body, arguments = start, len(parts) - 1
+                    if not start <= body <= end:  # a negative size would lead back, for ever
+                        raise ValueError  # noqa: TRY301
+                    reply = parts[3] if arguments == _WITH_REPLY else b""
+                    dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
                 except (ValueError, IndexError):
                     # The one error after which nats-py reconnects; others would end its read loop.
                     raise nats.errors.ProtocolError from None
-                if not after:
-                    break
-                position = after
+                position = end + 2
             else:
                 line = data[position : line_end + 2]
                 position = line_end + 2
@@ -102,19 +116,3 @@ class MessageParser(Parser):
             self.buf
         ):  # nats-py takes a long line that it does not know for the start of a longer one
             raise nats.errors.ProtocolError
-
-    def _take_message(self, data: bytes, position: int, line_end: int, *, has_headers: bool) -> int:
-        """Dispatch the message at a position; return its end, 0 when it is not complete."""
-        parts = data[position:line_end].split(b" ")
-        start = line_end + 2
-        end = start + int(parts[-1])
-        if len(data) < end + 2:
-            self._needed = end + 2 - position
-            return 0
-        sizes = 1 + has_headers
-        reply = parts[3] if len(parts) - sizes == 4 else b""  # noqa: PLR2004 - op, subject, sid, reply
-        body = start + int(parts[-2]) if has_headers else start
-        if not start <= body <= end:  # a negative size would lead back, for ever
-            raise ValueError
-        self._dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
-        return end + 2

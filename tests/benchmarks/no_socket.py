@@ -1,0 +1,60 @@
+"""A connection without a socket, for measuring one side of a call without the network."""
+
+from statistics import median
+from typing import Any, Final
+
+from weenats.transport.nats import NatsTransport
+from weenats.transport.nats_py.connection import ConnectionEvents, NatsConnection
+
+IN_FLIGHT: Final = 64
+_CHUNK: Final = 32_768  # as nats-py reads them
+
+
+class _Socket:
+    """Drops what is written."""
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+
+async def _nothing(_: NatsConnection) -> None:
+    """Do nothing."""
+
+
+def connected() -> tuple[Any, Any]:
+    """Return a connection, and a transport that takes it for an open one."""
+    events = ConnectionEvents(lambda *_: None, _nothing, _nothing, _nothing, _nothing)
+    connection: Any = NatsConnection(events, None)
+    connection._transport, connection._status = _Socket(), NatsConnection.CONNECTED
+    connection._draining = True  # there is no socket that could be full
+    transport: Any = NatsTransport("nats://unused")
+    transport._claim()
+    transport._use(connection)
+    return connection, transport
+
+
+async def deliver(connection: Any, data: bytes) -> None:
+    """Let the connection parse what a server would send."""
+    for start in range(0, len(data), _CHUNK):
+        await connection._ps.parse(data[start : start + _CHUNK])
+
+
+def frame(subject: bytes, sid: int, reply: bytes, lines: bytes, body: bytes) -> bytes:
+    """Return a message as the server sends it to a subscriber."""
+    head = b"NATS/1.0\r\n%b\r\n" % lines if lines else b""
+    to = b" ".join(part for part in (subject, b"%d" % sid, reply) if part)
+    if not head:
+        return b"MSG %b %d\r\n%b\r\n" % (to, len(body), body)
+    return b"HMSG %b %d %d\r\n%b%b\r\n" % (to, len(head), len(head) + len(body), head, body)
+
+
+def table(side: str, taken: dict[str, list[float]]) -> str:
+    """Return the quickest tenth of each kind, compared with the first kind."""
+    quick = {name: median(sorted(all_)[: max(len(all_) // 10, 1)]) for name, all_ in taken.items()}
+    plain = next(iter(quick.values()))
+    each = "a request" if side == "server" else "a call"
+    lines = [f"| {side}, without sockets | us {each} | x weenats | + us |", "|---|--:|--:|--:|"]
+    for name, seconds in quick.items():
+        cost, more = seconds * 1e6, (seconds - plain) * 1e6
+        lines.append(f"| {name} | {cost:.1f} | {seconds / plain:.2f} | {more:+.1f} |")
+    return "\n".join(lines)
