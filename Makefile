@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench faults chaos soak fuzz exactness mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh dist bench regression faults chaos soak fuzz exactness mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -95,6 +95,9 @@ dist: $(STAMP)  ## build wheel and sdist into dist/ and check their metadata
 
 bench: $(STAMP)  ## measure weenats beside plain nats-py and a service written by hand (LOOP=asyncio|uvloop, ARGS=--short)
 	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
+
+regression: $(STAMP)  ## check that a typed call costs a server at most 1.3 times what it did (BASE=revision)
+	@$(BIN)/python tests/benchmarks/revisions.py $(or $(BASE),HEAD^) --check
 
 faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or restart (ARGS=--short)
 	@PYTHONPATH=tests $(BIN)/python tests/cluster $(ARGS)
