@@ -16,12 +16,10 @@ import jwt
 
 import calls
 import chart
-import client_path
 import fifty
 import memory
 import processes
 import revisions
-import server_path
 from contenders import CONTENDERS, PEERS
 from harness import Pair
 from report import Table
@@ -59,11 +57,11 @@ def compared(
     return calls.contenders(plan.run(pairs, in_flight), names, in_flight)
 
 
-def path_of(side: str, base: Path | None, rounds: int) -> str:
+def path_of(side: str, base: Path | None, rounds: int) -> Table:
     """Return the table of one side of a call, compared with another revision if there is one."""
-    if base is not None:
-        return revisions.table(side, revisions.compare(base, side, turns=4, rounds=rounds // 4))
-    return (server_path if side == "server" else client_path).measure(rounds)
+    if base is None:
+        return revisions.alone(side, rounds)
+    return revisions.table(side, revisions.compare(base, side, turns=4, rounds=rounds // 4))
 
 
 def rest(rounds: int) -> Table:
@@ -106,7 +104,7 @@ def arguments() -> argparse.Namespace:
     return options
 
 
-def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator[Table | str]:
+def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator[Table]:
     """Measure; return each table as soon as it is complete."""
     plan = calls.Plan(url, options.loop, options.rounds, options.seconds)
     chosen = CONTENDERS if options.only is None else {*ALWAYS, *options.only}
@@ -129,18 +127,17 @@ def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator
 def main() -> None:
     """Start a nats-server, measure, and print the results."""
     options = arguments()
-    results: list[Table | str] = []
+    results: list[Table] = []
     show: Callable[[str], object] = (lambda _: None) if options.json else print
     show(f"{options.loop}, Python {sys.version.split()[0]}, {options.rounds} interleaved rounds")
     with NatsServer() as server, ExitStack() as stack:
         base = options.base and stack.enter_context(revisions.checkout(options.base))
         for each in tables(options, base, server.url):
             results.append(each)
-            show(f"\n{each if isinstance(each, str) else each.text()}")
+            show(f"\n{each.text()}")
             sys.stdout.flush()
     if options.json:
-        facts = [each.facts() if isinstance(each, Table) else {"text": each} for each in results]
-        print(json.dumps({"loop": options.loop, "tables": facts}))
+        print(json.dumps({"loop": options.loop, "tables": [each.facts() for each in results]}))
 
 
 if __name__ == "__main__":

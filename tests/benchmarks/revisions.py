@@ -20,6 +20,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from report import Table
+
 ROOT: Final = Path(__file__).parents[2]
 SIDES: Final = ("server", "client")
 LIMIT: Final = 1.3
@@ -89,12 +91,20 @@ def compare(base: Path, side: str, *, turns: int, rounds: int) -> dict[str, tupl
     }
 
 
-def table(side: str, compared: dict[str, tuple[float, float]]) -> str:
+def alone(side: str, rounds: int) -> Table:
+    """Measure one side of a call in this checkout; return the table."""
+    measured = costs(ROOT, side, rounds)
+    plain = measured["weenats"]
+    rows = [(name, cost, cost / plain, cost - plain) for name, cost in measured.items()]
+    columns = [("", ""), ("us a call", ".1f"), ("x weenats", ".2f"), ("+ us", "+.1f")]
+    return Table(f"The {side}'s side of a call, without sockets", columns, rows)
+
+
+def table(side: str, compared: dict[str, tuple[float, float]]) -> Table:
     """Return the comparison as a table."""
-    lines = [f"| {side}, without sockets | us before | us now | ratio |", "|---|--:|--:|--:|"]
-    for name, (before, now) in compared.items():
-        lines.append(f"| {name} | {before:.1f} | {now:.1f} | {now / before:.2f} |")
-    return "\n".join(lines)
+    rows = [(name, before, now, now / before) for name, (before, now) in compared.items()]
+    columns = [("", ""), ("us before", ".1f"), ("us now", ".1f"), ("ratio", ".2f")]
+    return Table(f"The {side}'s side of a call, without sockets", columns, rows)
 
 
 def check(base: Path, limit: float = LIMIT) -> list[float]:
@@ -119,7 +129,7 @@ def main() -> int:
         if options.check:
             return int(check(base)[-1] >= LIMIT)
         for side in SIDES:
-            print(f"\n{table(side, compare(base, side, turns=4, rounds=150))}")
+            print(f"\n{table(side, compare(base, side, turns=4, rounds=150)).text()}")
     return 0
 
 

@@ -18,7 +18,8 @@ FOLDER = Path(__file__).parent
 def revisions(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The program, whose folder is not on the path of tests."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    monkeypatch.delitem(sys.modules, "revisions", raising=False)
+    for name in ("report", "revisions"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return __import__("revisions")
 
 
@@ -57,7 +58,7 @@ def test_least_costs_are_compared(
     monkeypatch.setattr(revisions, "costs", lambda folder, *_: next(outputs[folder]))
     compared = revisions.compare(tmp_path, "server", turns=2, rounds=1)
     assert compared == {"weenats": (2.0, 4.0)}
-    assert "| weenats | 2.0 | 4.0 | 2.00 |" in revisions.table("server", compared)
+    assert revisions.table("server", compared).rows == [("weenats", 2.0, 4.0, 2.0)]
 
 
 def test_checkout_is_measured(revisions: ModuleType, repository: Path) -> None:
@@ -70,6 +71,7 @@ def test_checkout_is_measured(revisions: ModuleType, repository: Path) -> None:
         pytest.skip("this is not a clone")
     with revisions.checkout("HEAD") as folder:
         assert revisions.costs(folder, "server", 1)["weenats"] > 0
+        assert revisions.alone("client", 1).rows[0][2] == 1.0
         (folder / "tests" / "benchmarks" / "client_path.py").unlink()
         assert revisions.costs(folder, "client", 1) == {}
         (folder / "tests" / "benchmarks" / "server_path.py").write_text("1 / 0")
