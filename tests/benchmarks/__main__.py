@@ -59,9 +59,9 @@ def compared(
 
 def path_of(side: str, base: Path | None, rounds: int) -> Table:
     """Return the table of one side of a call, compared with another revision if there is one."""
-    if base is None:
-        return revisions.alone(side, rounds)
-    return revisions.table(side, revisions.compare(base, side, turns=4, rounds=rounds // 4))
+    compared = base and revisions.compare(base, side, turns=4, rounds=max(rounds // 4, 1))
+    # An older revision may have no program for this side.
+    return revisions.table(side, compared) if compared else revisions.alone(side, rounds)
 
 
 def rest(rounds: int) -> Table:

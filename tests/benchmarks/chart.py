@@ -22,11 +22,9 @@ text { font: 14px system-ui, sans-serif; fill: #1f2328 }
 
 def drawn(table: Table, in_flight: int) -> str:
     """Return the picture, with a bar for each contender that has this many calls in flight."""
-    rows = [
-        (str(row[1]), float(row[2]), float(row[3])) for row in table.rows if row[0] == in_flight
-    ]
-    longest = max(share for _, _, share in rows)
-    width, height = _LABEL + _BAR + 150, _HEAD + _ROW * len(rows) + 10
+    rows = [(str(row[1]), float(row[3])) for row in table.rows if row[0] == in_flight]
+    longest = max(share for _, share in rows)
+    width, height = _LABEL + _BAR + 70, _HEAD + _ROW * len(rows) + 10
     title = f"Calls a second, {in_flight} in flight, as a share of raw nats-py"
     return "\n".join(
         [
@@ -39,12 +37,12 @@ def drawn(table: Table, in_flight: int) -> str:
     )
 
 
-def _bars(rows: Sequence[tuple[str, float, float]], longest: float) -> list[str]:
+def _bars(rows: Sequence[tuple[str, float]], longest: float) -> list[str]:
     lines: list[str] = []
-    for number, (name, rate, share) in enumerate(rows):
+    for number, (name, share) in enumerate(rows):
         top = _HEAD + number * _ROW
         length = max(share / longest * _BAR, 1)
-        end, shown = _LABEL + 18 + length, f"{share:.2f}  ({rate:,.0f}/s)"
+        end, shown = _LABEL + 18 + length, f"{share:.2f}"
         kind = "bar ours" if name.startswith("weenats") else "bar"
         lines += [
             f'<text x="{_LABEL}" y="{top + 17}" text-anchor="end">{escape(name)}</text>',
