@@ -109,9 +109,11 @@ class CallDefaults(NamedTuple):
             message_id,
             message_id,  # the correlation id
             timestamp,
-            metadata_context=self.context,
-            headers=self.headers,
-            deadline=monotonic() + timeout,
+            None,  # the causation id
+            None,  # the token
+            self.context,
+            self.headers,
+            monotonic() + timeout,
         )
         current = CURRENT.get()
         if current is not None:

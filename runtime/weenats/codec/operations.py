@@ -163,7 +163,7 @@ class OperationCodec:
             failure = InvalidArgumentError(text)
         else:
             head, tail = self._payload_head, self._metadata_head
-            return b"%b%b%b%b%b%b}" % (self._head, key, head, body, tail, metadata)
+            return b"".join((self._head, key, head, body, tail, metadata, b"}"))
         raise failure
 
     def decode_request(self, data: bytes) -> Request:

@@ -107,8 +107,9 @@ class Request:
         """
         if self.error is not None:
             raise self.error
-        read, self._read = self._read, None
+        read = self._read
         if read is not None:
+            self._read = None
             try:
                 self._payload = read(self.key, self._data, self._place)
             except ServiceError as error:

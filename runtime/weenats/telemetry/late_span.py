@@ -15,24 +15,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, ParentBased, Sampler
 from opentelemetry.trace import (
     NonRecordingSpan,
-    SpanContext,
     Status,
     StatusCode,
     TraceFlags,
 )
 from typing_extensions import override
 
-from weenats.telemetry.propagation import span_of
+from weenats.telemetry.propagation import span_context, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from opentelemetry import trace
     from opentelemetry.context import Context
-    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace import SpanContext, SpanKind
     from opentelemetry.util.types import AttributeValue
 
 __all__ = ["LateSpan", "LateTracer"]
@@ -41,7 +40,7 @@ _SCALARS: Final = frozenset({str, bool, int, float})
 _USES_ENDED_SPANS_ONLY: Final = (BatchSpanProcessor, SimpleSpanProcessor)
 _MAX_ATTRIBUTES: Final = 64
 _OWN_METRICS: Final = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_SAMPLED: Final = TraceFlags.SAMPLED
 _RANDOM: Final = TraceFlags.RANDOM_TRACE_ID
 _CONSTRUCTING: Final = RLock()
 
@@ -55,6 +54,13 @@ class LateTracer:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer: Any = tracer  # its attributes have no public types
+        sampler: Any = tracer.sampler
+        self._is_parent_based = _decides_by_parent(sampler)
+        self._continues_traces = (
+            self._is_parent_based
+            and sampler._remote_parent_sampled is ALWAYS_ON
+            and sampler._local_parent_sampled is ALWAYS_ON
+        )
         self._checked: object = None
         self._fits = False
 
@@ -109,25 +115,28 @@ class LateTracer:
         """
         tracer = self._tracer
         found = span_of(parent).get_span_context()
-        above = found if found.is_valid else None
-        if above is None:
+        trace_id, _, _, above_flags, state, is_valid = found
+        span_id = tracer.id_generator.generate_span_id()
+        if is_valid and self._continues_traces and above_flags & _SAMPLED:
+            # What the sampler would say, in two microseconds.
+            flags = above_flags & (_SAMPLED | _RANDOM)
+            context = span_context(trace_id, span_id, flags, state)
+            return LateSpan(tracer, name, context, found, kind, attributes, start_time)
+        sampler = tracer.sampler
+        if is_valid:
+            is_random = above_flags & _RANDOM
+        else:
             trace_id = tracer.id_generator.generate_trace_id()
             is_random = _RANDOM if tracer.id_generator.is_trace_id_random() else 0
-        else:
-            trace_id, is_random = above.trace_id, above.trace_flags & _RANDOM
-        result: Any = tracer.sampler.should_sample(parent, trace_id, name, kind, attributes, ())
-        flags = TraceFlags((_SAMPLED if result.decision.is_sampled() else 0) | is_random)
-        context = SpanContext(
-            trace_id,
-            tracer.id_generator.generate_span_id(),
-            is_remote=False,
-            trace_flags=flags,
-            trace_state=result.trace_state,
-        )
+            sampler = sampler._root if self._is_parent_based else sampler
+        result: Any = sampler.should_sample(parent, trace_id, name, kind, attributes, ())
+        flags = (_SAMPLED if result.decision.is_sampled() else 0) | is_random
+        context = span_context(trace_id, span_id, flags, result.trace_state)
         if result.decision is Decision.DROP:
             return NonRecordingSpan(context)
         if result.attributes != attributes:
             attributes.update(result.attributes)
+        above = found if is_valid else None
         return LateSpan(tracer, name, context, above, kind, attributes, start_time)
 
 
@@ -249,6 +258,10 @@ class LateSpan(Span):
                 tracer._instrumentation_scope,
             )
         )
+
+
+def _decides_by_parent(sampler: Sampler) -> bool:
+    return type(sampler).should_sample is ParentBased.should_sample
 
 
 def _are_plain(

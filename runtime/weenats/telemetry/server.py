@@ -123,11 +123,8 @@ class ServedOperation(CallRecorder):
         context.on_answer(self._end)
         if self._manager.traces:
             parent = extract_trace_context(context.headers)
-            unsampled = self._manager.unsampled(parent, self._kind)
-            if unsampled is None:
-                context.otel_context = with_span(parent, self._start(context, parent))
-            else:
-                context.otel_context = with_span(parent, unsampled)
+            span = self._manager.unsampled(parent, self._kind) or self._start(context, parent)
+            context.otel_context = with_span(parent, span)
             otel.attach(context.otel_context)  # until the task of the request ends
         return call_next(context)
 

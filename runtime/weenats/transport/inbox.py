@@ -70,9 +70,9 @@ class RequestMux:
         Returns:
             The reply subject, and the future of the reply.
         """
-        self._count += 1
-        reply = f"{self._prefix}{self._count}"
-        future = asyncio.get_running_loop().create_future()
+        count = self._count = self._count + 1
+        reply = f"{self._prefix}{count}"
+        future: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
         self._pending[reply] = _Pending(subject, future, accepts)
         self._timer.add(reply, deadline)
         return reply, future
@@ -92,7 +92,8 @@ class RequestMux:
         Args:
             delivery: the reply.
         """
-        pending = self._pending.get(delivery.subject)
+        subject = delivery.subject
+        pending = self._pending.get(subject)
         if pending is None or pending.future.done():
             return
         if not delivery.payload and delivery.status == NO_RESPONDERS:
@@ -103,7 +104,8 @@ class RequestMux:
             # Another subscriber of the subject answered first, for example a stream.
             pending.foreign += 1
             return
-        self.discard(delivery.subject)
+        del self._pending[subject]
+        self._timer.discard(subject)
 
     @contextmanager
     def gathering(self, subject: str) -> Generator[Arrivals]:

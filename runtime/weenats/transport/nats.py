@@ -206,11 +206,11 @@ class NatsTransport:
         try:
             self.publish(subject, payload, headers, reply)
             return await future
-        except (asyncio.CancelledError, DeadlineExceededError):
-            send_cancellation(self, cancel_subject, reply, message_id, payload)
+        except BaseException as error:
+            mux.discard(reply)  # a reply that arrives discards it itself
+            if isinstance(error, asyncio.CancelledError | DeadlineExceededError):
+                send_cancellation(self, cancel_subject, reply, message_id, payload)
             raise
-        finally:
-            mux.discard(reply)
 
     async def request_many(  # noqa: PLR0913 - the parts of a request
         self,

@@ -88,7 +88,7 @@ async def test_payload_of_a_refused_caller_is_not_read(
 ) -> None:
     """Finding out takes time, which a caller could measure, and spend on purpose."""
     read: list[bytes] = []
-    monkeypatch.setattr(OperationCodec, "_read_payload", lambda _, data, place: read.append(data))
+    monkeypatch.setattr(OperationCodec, "_read", lambda _, key, data, place: read.append(data))
     transport = MemoryTransport()
     async with NatsServiceBuilder(Probe(), transport=transport).with_interceptor(reject).build():
         data = dump(request(command=payload))

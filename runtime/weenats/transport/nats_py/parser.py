@@ -86,7 +86,7 @@ class MessageParser(Parser):
                     else:
                         body, arguments = start, len(parts) - 1
                     if not start <= body <= end:  # a negative size would lead back, for ever
-                        raise ValueError  # noqa: TRY301
+                        raise nats.errors.ProtocolError
                     reply = parts[3] if arguments == _WITH_REPLY else b""
                     dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
                 except (ValueError, IndexError):
