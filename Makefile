@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh docs dist bench faults chaos soak fuzz exactness compatibility mutation generate clean
+.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh docs dist bench regression faults chaos soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -106,8 +106,19 @@ dist: $(STAMP)  ## build wheel and sdist into dist/ and check their metadata
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/twine check --strict dist/*
 
-bench: $(STAMP)  ## measure weenats beside plain nats-py and a service written by hand (LOOP=asyncio|uvloop, ARGS=--short)
-	@$(BIN)/python tests/benchmarks --loop $(LOOP) $(ARGS)
+bench: $(STAMP)  ## measure weenats beside nats-py and a service by hand (LOOP=uvloop, BASE=revision, PEERS=1, ARGS=--short)
+	@$(if $(PEERS),$(MAKE) peers)
+	@PYTHONPATH=tests $(if $(PEERS),.venvs/peers/bin,$(BIN))/python tests/benchmarks --loop $(LOOP) \
+		$(if $(BASE),--base $(BASE)) $(if $(PEERS),--peers) $(ARGS)
+
+# Other frameworks do not go into the environment of the tests.
+peers:
+	@test -d .venvs/peers || "$(PYTHON)" -m venv .venvs/peers
+	@.venvs/peers/bin/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[all]' \
+		--requirement tests/benchmarks/peers.txt
+
+regression: $(STAMP)  ## check that a typed call costs a server at most 1.3 times what it did (BASE=revision)
+	@$(BIN)/python tests/benchmarks/revisions.py $(or $(BASE),HEAD^) --check
 
 faults: $(STAMP)  ## measure what clients see while servers of a cluster fail or restart (ARGS=--short)
 	@PYTHONPATH=tests $(BIN)/python tests/cluster $(ARGS)

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 1356bd2b9d41d67f
+# A stub: `weenats generate` replaces it until you change it. Checksum: c061c10b88e41260
 """Run the service loyalty: `weenats run loyalty.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Loyalty
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -3,7 +3,6 @@
 `weenats run --help` lists the variables: NATS_URL, WEENATS_JWKS_URI and others.
 """
 
-import asyncio
 import logging
 from time import perf_counter
 
@@ -14,6 +13,7 @@ from weenats import (
     Response,
 )
 from weenats.logging import configure
+from weenats.service import run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Receipts
@@ -72,4 +72,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

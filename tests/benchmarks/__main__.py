@@ -1,84 +1,35 @@
-"""`make bench`: a typed call beside raw nats-py and beside the same service written by hand.
+"""`make bench`: weenats beside raw nats-py and beside the same service written by hand.
 
-All contenders run in interleaved rounds on one nats-server on loopback and on the same kind of
-event loop; the table shows medians over the rounds. Other load of the machine changes the numbers,
-but hardly the ratios: these are the median of the ratios within each round. The last columns are
-the server's CPU time of a call, and how much more that is than with plain weenats.
+All contenders of a table run in interleaved rounds on one nats-server on loopback and on the same
+kind of event loop. Compare ratios: absolute figures depend on the machine.
 """
 
 import argparse
-from collections import defaultdict
-from collections.abc import Sequence
-from statistics import median
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from time import process_time
 
 import jwt
 
-import client_path
-import server_path
-from contenders import CONTENDERS
-from harness import Pair, Sample
+import calls
+import chart
+import fifty
+import memory
+import processes
+import revisions
+from contenders import CONTENDERS, PEERS
+from harness import Pair
+from report import Table
 from weenats.testing import NatsServer
 from with_auth import AUDIENCE, ISSUER, KEY, new_token
 
-IN_FLIGHT = (1, 16, 64, 256)
-_CHECKS = 100
-HEADINGS = (
-    "in flight",
-    "contender",
-    "req/s",
-    "x raw",
-    "x by hand",
-    "p50 ms",
-    "p99 ms",
-    "CPU us a call",
-    "server us",
-    "+ weenats us",
-)
-
-Samples = dict[tuple[int, str], list[Sample]]
+IN_FLIGHT = (1, 64)
 ALWAYS = ("raw", "by_hand", "typed")
-
-
-def run(
-    url: str,
-    names: Sequence[str],
-    all_in_flight: Sequence[int],
-    *,
-    rounds: int,
-    seconds: float,
-    loop: str,
-) -> Samples:
-    """Measure every contender in every round, each round in another order."""
-    samples: Samples = defaultdict(list)
-    pairs = [Pair(name, url, loop) for name in names]
-    try:
-        for pair in pairs:
-            pair.measure(64, seconds)  # warm: imports, caches, the server's routes
-        for turn in range(rounds):
-            first = turn % len(pairs)
-            for in_flight in all_in_flight:
-                for pair in pairs[first:] + pairs[:first]:
-                    samples[in_flight, pair.name].append(pair.measure(in_flight, seconds))
-    finally:
-        for pair in pairs:
-            pair.stop()
-    return samples
-
-
-def ratio(samples: Samples, in_flight: int, name: str, to: str) -> float:
-    """Return the median of the ratios within each round."""
-    pairs = zip(samples[in_flight, name], samples[in_flight, to], strict=True)
-    return median(ours.rate / theirs.rate for ours, theirs in pairs)
-
-
-def added(samples: Samples, in_flight: int, name: str) -> float:
-    """Return the median of the server's CPU time beyond that of plain weenats, microseconds."""
-    pairs = zip(samples[in_flight, name], samples[in_flight, "typed"], strict=True)
-    differences = (
-        ours.server_cpu / ours.calls - plain.server_cpu / plain.calls for ours, plain in pairs
-    )
-    return median(differences) * 1e6
+BASE = "typed at base"
+_CHECKS = 100
 
 
 def check_cost() -> float:
@@ -94,54 +45,55 @@ def check_cost() -> float:
     return min(check() for _ in range(20)) * 1e6
 
 
-def table(samples: Samples) -> str:
-    """Return the result as a table."""
-    rows = [HEADINGS]
-    for (in_flight, name), taken in sorted(samples.items(), key=_place):
-        rows.append(
-            (
-                str(in_flight),
-                CONTENDERS[name],
-                f"{median(s.rate for s in taken):,.0f}",
-                f"{ratio(samples, in_flight, name, 'raw'):.2f}",
-                f"{ratio(samples, in_flight, name, 'by_hand'):.2f}",
-                f"{median(s.p50 for s in taken) * 1e3:.2f}",
-                f"{median(s.p99 for s in taken) * 1e3:.2f}",
-                f"{median(s.cpu for s in taken) * 1e6:.0f}",
-                f"{median(s.server_cpu / s.calls for s in taken) * 1e6:.1f}",
-                f"{added(samples, in_flight, name):+.1f}",
-            )
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEADINGS))]
-    lines = ["| " + " | ".join(_cells(row, widths)) + " |" for row in rows]
-    rule = "|".join("-" * (w + 1) + ("-" if i == 1 else ":") for i, w in enumerate(widths))
-    return "\n".join([lines[0], f"|{rule}|", *lines[1:]])
+def compared(
+    names: dict[str, str], base: Path | None, in_flight: list[int], plan: calls.Plan
+) -> Table:
+    """Return the table of the contenders, and of a typed call of another revision."""
+    pairs = [Pair(name, plan.url, plan.loop) for name in names]
+    if base is not None:
+        path = revisions.import_path(base)
+        pairs.append(Pair("typed", plan.url, plan.loop, path, BASE))
+        names = {**names, BASE: "weenats, the base revision"}
+    return calls.contenders(plan.run(pairs, in_flight), names, in_flight)
 
 
-def _place(item: tuple[tuple[int, str], list[Sample]]) -> tuple[int, int]:
-    (in_flight, name), _ = item
-    return in_flight, list(CONTENDERS).index(name)
+def path_of(side: str, base: Path | None, rounds: int) -> Table:
+    """Return the table of one side of a call, compared with another revision if there is one."""
+    compared = base and revisions.compare(base, side, turns=4, rounds=max(rounds // 4, 1))
+    # An older revision may have no program for this side.
+    return revisions.table(side, compared) if compared else revisions.alone(side, rounds)
 
 
-def _cells(row: tuple[str, ...], widths: list[int]) -> list[str]:
-    """Align numbers to the right and names to the left."""
-    padded = zip(row, widths, strict=True)
-    return [c.ljust(w) if i == 1 else c.rjust(w) for i, (c, w) in enumerate(padded)]
+def rest(rounds: int) -> Table:
+    """Return what is measured once: start, processes, memory, a check of a token."""
+    gain = processes.measure(min(rounds, 3))
+    rows = [
+        ("start of a service with 50 operations, beside connecting", fifty.measure(3) * 1e3, "ms"),
+        ("calls/s of a handler with 2 ms of CPU, one process", gain.rates[0], "1/s"),
+        ("the same, two processes", gain.ratio, "x one"),
+        ("two processes that only count, in the same rounds", gain.machine, "x one"),
+        *((shown, size / 1024, "KiB") for shown, size in memory.measure().items()),
+        ("check of an EdDSA token by PyJWT", check_cost(), "us"),
+    ]
+    return Table("Besides", [("what", ""), ("", ",.1f"), ("unit", "")], rows)
 
 
-def main() -> None:
-    """Parse options, start a nats-server, measure, and print the results."""
+def arguments() -> argparse.Namespace:
+    """Return the options."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each measurement")
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument("--in-flight", type=int, nargs="+", default=IN_FLIGHT)
+    parser.add_argument("--base", metavar="REV", help="measure this revision too")
+    parser.add_argument("--peers", action="store_true", help="measure other frameworks instead")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--chart", action="store_true", help=f"draw {chart.FILE.name}")
     parser.add_argument(
         "--only",
         choices=CONTENDERS,
-        nargs="+",
-        default=list(CONTENDERS),
-        help=f"besides {', '.join(ALWAYS)}",
+        nargs="*",
+        help=f"these contenders besides {', '.join(ALWAYS)}, and nothing else",
     )
     parser.add_argument(
         "--short", action="store_true", help="one short round: shows that it works, measures little"
@@ -149,23 +101,43 @@ def main() -> None:
     options = parser.parse_args()
     if options.short:
         options.rounds, options.seconds, options.in_flight = 1, 0.05, [64]
-    names = [name for name in CONTENDERS if name in {*ALWAYS, *options.only}]
-    cells = len(names) * (len(options.in_flight) * options.rounds + 1)
-    print(f"{options.loop}, {options.rounds} interleaved rounds", end="")
-    print(f", about {cells * options.seconds:.0f} s\n", flush=True)
-    with NatsServer() as server:
-        samples = run(
-            server.url,
-            names,
-            options.in_flight,
-            rounds=options.rounds,
-            seconds=options.seconds,
-            loop=options.loop,
-        )
-    print(table(samples))
-    print(f"\n{server_path.measure(options.rounds * 40)}")
-    print(f"\n{client_path.measure(options.rounds * 40)}")
-    print(f"\nOne check of an EdDSA token by PyJWT takes {check_cost():.0f} us of CPU.")
+    return options
+
+
+def tables(options: argparse.Namespace, base: Path | None, url: str) -> Iterator[Table]:
+    """Measure; return each table as soon as it is complete."""
+    plan = calls.Plan(url, options.loop, options.rounds, options.seconds)
+    chosen = CONTENDERS if options.only is None else {*ALWAYS, *options.only}
+    names = {name: shown for name, shown in CONTENDERS.items() if name in chosen}
+    if options.peers:
+        names = {name: CONTENDERS[name] for name in ALWAYS} | PEERS
+    first = compared(names, base, list(options.in_flight), plan)
+    yield first
+    if options.chart:
+        chart.FILE.write_text(chart.drawn(first, max(options.in_flight)), encoding="utf-8")
+    if options.peers or options.only is not None:
+        return
+    yield calls.payloads(plan)
+    yield calls.events(plan)
+    for side in revisions.SIDES:
+        yield path_of(side, base, options.rounds * 60)
+    yield rest(options.rounds)
+
+
+def main() -> None:
+    """Start a nats-server, measure, and print the results."""
+    options = arguments()
+    results: list[Table] = []
+    show: Callable[[str], object] = (lambda _: None) if options.json else print
+    show(f"{options.loop}, Python {sys.version.split()[0]}, {options.rounds} interleaved rounds")
+    with NatsServer() as server, ExitStack() as stack:
+        base = options.base and stack.enter_context(revisions.checkout(options.base))
+        for each in tables(options, base, server.url):
+            results.append(each)
+            show(f"\n{each.text()}")
+            sys.stdout.flush()
+    if options.json:
+        print(json.dumps({"loop": options.loop, "tables": [each.facts() for each in results]}))
 
 
 if __name__ == "__main__":

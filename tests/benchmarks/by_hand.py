@@ -95,14 +95,14 @@ async def serve(url: str) -> None:
     await connection.flush()
 
 
-async def connect(url: str) -> Call:
+async def connect(url: str, subject: str = SUBJECT) -> Call:
     """Build the envelope around a ready payload, send, validate the answer."""
     connection = await nats.connect(url)
     order = CreateOrder.model_validate(ORDER)
 
     async def place(key: str, order: CreateOrder) -> Confirmation:
         body = REQUESTS.dump_json(Request(key=key, order=order))
-        message = await connection.request(SUBJECT, body, timeout=5)
+        message = await connection.request(subject, body, timeout=5)
         reply = REPLIES.validate_json(message.data)
         if reply.confirmation is None:
             raise ValueError(reply.error)

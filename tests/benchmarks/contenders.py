@@ -16,3 +16,12 @@ CONTENDERS: Final = {
     "by_hand_recorded": "by hand, everything, spans recorded",
     "by_hand_sampled_out": "by hand, everything, sampled out",
 }
+
+PEERS: Final = {
+    "peer_micro": "nats.micro + pydantic, by hand",
+    "peer_faststream": "FastStream RPC",
+    "peer_fastapi": "FastAPI + aiohttp",
+    "peer_connect": "connectrpc",
+    "peer_grpc": "grpc.aio",
+}
+"""Other frameworks, which `make bench PEERS=1` installs."""

@@ -6,8 +6,10 @@ One process for each side, so that the CPU of both is seen.
 import asyncio
 import importlib
 import multiprocessing
+import os
+import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
@@ -19,11 +21,11 @@ _PATIENCE: Final = 60.0
 class Contender(Protocol):
     """What the module of a contender offers."""
 
-    async def serve(self, url: str) -> None:
+    async def serve(self, url: str, *arguments: str) -> None:
         """Start serving on the running loop and return."""
         ...
 
-    async def connect(self, url: str) -> Call:
+    async def connect(self, url: str, *arguments: str) -> Call:
         """Return what makes one call; it has made one already and checked the answer."""
         ...
 
@@ -51,13 +53,24 @@ class Sample:
 
 
 class Pair:
-    """The client process and the server process of one contender."""
+    """The client process and the server process of one contender.
 
-    def __init__(self, name: str, url: str, loop: str) -> None:
+    Args:
+        name: its module, and behind each `@` an argument of it.
+        url: of the nats-server.
+        loop: `asyncio` or `uvloop`.
+        path: where its modules are, if not here.
+        shown: what samples call it, if not by its name.
+    """
+
+    def __init__(
+        self, name: str, url: str, loop: str, path: Sequence[str] = (), shown: str = ""
+    ) -> None:
         """Start both; they are ready when this returns."""
-        self.name = name
-        self._server = _start(_serve, name, url, loop)
-        self._client = _start(_drive, name, url, loop)
+        self.name = shown or name
+        where = _Where(name, url, loop, path)
+        self._server = _start(_serve, where)
+        self._client = _start(_drive, where)
 
     def measure(self, in_flight: int, seconds: float) -> Sample:
         """Keep `in_flight` calls going for that long."""
@@ -75,12 +88,20 @@ class Pair:
                 process.kill()
 
 
+@dataclass(frozen=True, slots=True)
+class _Where:
+    name: str
+    url: str
+    loop: str
+    path: Sequence[str]
+
+
 def _start(
-    target: Callable[[Connection, str, str], Awaitable[None]], name: str, url: str, loop: str
+    target: Callable[[Connection, _Where], Awaitable[None]], where: _Where
 ) -> tuple[multiprocessing.process.BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_run, args=(target, theirs, name, url, loop), daemon=True)
+    process = context.Process(target=_run, args=(target, theirs, where), daemon=True)
     process.start()
     theirs.close()
     _receive(ours)
@@ -88,15 +109,14 @@ def _start(
 
 
 def _run(
-    target: Callable[[Connection, str, str], Awaitable[None]],
-    pipe: Connection,
-    name: str,
-    url: str,
-    loop: str,
+    target: Callable[[Connection, _Where], Awaitable[None]], pipe: Connection, where: _Where
 ) -> None:
-    factory = importlib.import_module("uvloop").new_event_loop if loop == "uvloop" else None
+    sys.path[:0] = where.path
+    uses_uvloop = where.loop == "uvloop"
+    factory = importlib.import_module("uvloop").new_event_loop if uses_uvloop else None
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(target(pipe, name, url))
+        runner.run(target(pipe, where))
+        os._exit(0)  # what contenders left open does not matter any more
 
 
 def _ask(side: tuple[object, Connection], question: str) -> float:
@@ -117,9 +137,10 @@ def _receive(pipe: Connection, patience: float = _PATIENCE) -> Any:
     return pipe.recv()
 
 
-async def _serve(pipe: Connection, name: str, url: str) -> None:
-    contender: Contender = importlib.import_module(name)
-    await contender.serve(url)
+async def _serve(pipe: Connection, where: _Where) -> None:
+    module, *arguments = where.name.split("@")
+    contender: Contender = importlib.import_module(module)
+    await contender.serve(where.url, *arguments)
     stopped = asyncio.Event()
 
     def answer() -> None:
@@ -133,20 +154,22 @@ async def _serve(pipe: Connection, name: str, url: str) -> None:
     await stopped.wait()
 
 
-async def _drive(pipe: Connection, name: str, url: str) -> None:
-    contender: Contender = importlib.import_module(name)
-    call = await contender.connect(url)
+async def _drive(pipe: Connection, where: _Where) -> None:
+    module, *arguments = where.name.split("@")
+    contender: Contender = importlib.import_module(module)
+    call = await contender.connect(where.url, *arguments)
     loop = asyncio.get_running_loop()
     orders: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
     loop.add_reader(pipe.fileno(), lambda: orders.put_nowait(pipe.recv()))
     pipe.send("ready")
     while (order := await orders.get()) is not None:
-        pipe.send(await _closed_loop(call, *order))
+        pipe.send(await closed_loop(call, *order))
 
 
-async def _closed_loop(
+async def closed_loop(
     call: Call, in_flight: int, seconds: float
 ) -> tuple[int, float, float, float, float]:
+    """Keep `in_flight` calls going; return calls, seconds, p50, p99, seconds of CPU."""
     latencies: list[float] = []
     clock = time.perf_counter
     cpu, start = time.process_time(), clock()

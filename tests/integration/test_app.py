@@ -50,6 +50,7 @@ async def running(nats_url: str, **settings: str) -> AsyncIterator[list[dict[str
     async def read(stream: asyncio.StreamReader) -> None:
         async for line in stream:
             log.append(json.loads(line))
+            assert not log[-1]["message"].endswith(" on asyncio")  # uvloop is installed
             if "is running" in log[-1]["message"]:
                 serving.set()
 

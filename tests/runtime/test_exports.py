@@ -72,7 +72,7 @@ EXPORTS = {
     """,
     "weenats.model": "Model OMIT_NONE STRICT_LITERAL",
     "weenats.schema": "JsonSchemas Judge Schema",
-    "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers",
+    "weenats.service": "Endpoint NatsService NatsServiceBuilder ServiceHandlers run",
     "weenats.settings": "EnvironmentSettings SettingsError Variable",
     "weenats.testing": """
         ClusterServer Example MemoryBroker MemoryTransport NatsCluster NatsServer NatsServerError

@@ -21,7 +21,17 @@ from typing import Any, Final
 
 from testkit.waiting import LIMIT, eventually
 
-_COMMANDS: Final = ("call", "check", "demo", "explain", "health", "permissions", "run", "services")
+_COMMANDS: Final = (
+    "call",
+    "check",
+    "demo",
+    "explain",
+    "health",
+    "permissions",
+    "processes",
+    "run",
+    "services",
+)
 CONTEXT: Final = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(
     [

@@ -69,6 +69,16 @@ def _client_contract(schemas: list[Path], package: str | None, *, client_only: b
     return schemas[0]
 
 
+def _process_count(text: str | None) -> int | None:
+    """Return the number of processes."""
+    from weenats_codegen.cli.processes import process_count
+
+    try:
+        return None if text is None else process_count(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def _print_version(requested: bool) -> None:  # noqa: FBT001 - how typer calls it
     if requested:
         from importlib.metadata import version
@@ -339,22 +349,41 @@ def run(  # noqa: PLR0913 - the options of the command
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="With --reload: the folder of their packages.")
     ] = Path("generated"),
+    processes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Serve in N processes, which are replaced when they end; auto: one per core.",
+        ),
+    ] = None,
     json: Json = False,
+    process: Annotated[int | None, typer.Option(hidden=True)] = None,
+    report_to: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve a contract until SIGTERM or Ctrl-C."""
-    from weenats_codegen.cli import run
-
     source = context.get_parameter_source("servers")  # NATS_URL may be set for other commands
     if embedded and source is not None and source.name == "COMMANDLINE":
         raise typer.BadParameter("--servers and --embedded cannot be used together")
-    if not reload:
-        run.run(target, _split(servers), embedded=embedded, as_json=json)
-        return
-    from weenats_codegen.cli import reload as reloading
+    count = _process_count(processes)
+    if reload and count is not None:
+        raise typer.BadParameter("--reload and --processes cannot be used together")
+    if reload:
+        from weenats_codegen.cli import reload as reloading
 
-    project = reloading.Project.of(target, schemas, out)
-    code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
-    raise typer.Exit(code)
+        project = reloading.Project.of(target, schemas, out)
+        code = reloading.reload(target, _split(servers), project, embedded=embedded, as_json=json)
+        raise typer.Exit(code)
+    if count is not None:
+        from weenats_codegen.cli.processes import serve_in_processes
+
+        code = serve_in_processes(target, _split(servers), count, embedded=embedded, as_json=json)
+        raise typer.Exit(code)
+    from weenats_codegen.cli import run
+
+    of_many = (
+        None if process is None or report_to is None else run.ProcessOfMany(process, report_to)
+    )
+    run.run(target, _split(servers), embedded=embedded, as_json=json, process=of_many)
 
 
 @app.command(epilog=_example("weenats mock schemas/receipts --embedded"))

@@ -1,13 +1,14 @@
 """The command `mock`: serves a contract from its examples, until SIGTERM or Ctrl-C."""
 
-import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import typer
 
+from weenats.service.event_loop import run as run_on_loop
 from weenats.testing import NatsServer
-from weenats_codegen.cli.run import serve
+from weenats_codegen.cli.run import announce, serve
 from weenats_codegen.mock.mock import Mock
 
 
@@ -28,9 +29,10 @@ def mock(  # noqa: PLR0913 - the options of a user
             made.fail(operation, error)
         except ValueError as problem:
             raise typer.BadParameter(f"--error {text}: {problem}") from None
+    announce_it = partial(announce, as_json=as_json)
     if embedded:
         with NatsServer() as server:
-            asyncio.run(serve(made.builder(server.url), server.url, as_json=as_json))
+            run_on_loop(serve(made.builder(server.url), server.url, announce_it))
     else:
         url = ", ".join(servers)
-        asyncio.run(serve(made.builder(servers), url, as_json=as_json))
+        run_on_loop(serve(made.builder(servers), url, announce_it))

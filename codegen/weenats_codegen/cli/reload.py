@@ -1,20 +1,16 @@
 """`weenats run --reload`: serves in a child process, which is replaced when files change."""
 
 import asyncio
-import os
-import signal
-import sys
-import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from weenats.service.signals import StopSignals
-from weenats.testing import NatsServer
+from weenats_codegen.cli.children import MAX_TERMINATIONS, Child, child_environment, python
 from weenats_codegen.cli.output import warn
 from weenats_codegen.cli.watching import CONTRACTS, PYTHON, Snapshot, changed, snapshot
 
@@ -26,8 +22,6 @@ _DRAIN_LIMIT: Final = 40.0
 """Seconds that the old process may take to end: more than the default drain timeout."""
 _WRONG_USAGE: Final = 2
 _SHOWN: Final = 3
-_SIGNALS: Final = 2
-_CHILD: Final = "import sys; from weenats_codegen.cli.reload import child; child(sys.argv[1:])"
 _GENERATE: Final = "import sys; from weenats_codegen.cli.main import main; sys.exit(main())"
 _STDERR: Final = 2
 
@@ -91,32 +85,10 @@ def reload(
         The exit code of the last service.
     """
     arguments = [target, *(["--json"] if as_json else [])]
-    # .pyc files know the time of their module in full seconds only.
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    if not embedded:
-        if servers:
-            environment["NATS_URL"] = ",".join(servers)  # all users can see arguments
+    with child_environment(servers, embedded=embedded) as environment:
+        # .pyc files know the time of their module in full seconds only.
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"
         return asyncio.run(_Reloader(arguments, environment, project).run())
-    with NatsServer() as server:
-        environment["NATS_URL"] = server.url
-        return asyncio.run(_Reloader(arguments, environment, project).run())
-
-
-def child(arguments: Sequence[str]) -> None:
-    """Run the command `run` in this process, which ends when its parent has ended.
-
-    Args:
-        arguments: The arguments of `run`.
-    """
-    from weenats_codegen.cli.main import main
-
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    sys.exit(main(["run", *arguments]))
-
-
-def _stop_with_parent() -> None:
-    os.read(0, 1)  # the parent never writes: this is its end
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class _Reloader:
@@ -127,8 +99,7 @@ class _Reloader:
         self._environment = environment
         self._project = project
         self._stop = asyncio.Event()
-        self._child: asyncio.subprocess.Process | None = None
-        self._sent = 0  # signals to the child
+        self._child: Child | None = None
 
     async def run(self) -> int:
         with StopSignals(self._on_signal):
@@ -172,64 +143,35 @@ class _Reloader:
         return self._stop.is_set()
 
     async def _start(self) -> None:
-        self._child, self._sent = None, 0
-        self._child = await _python(
-            _CHILD, self._arguments, asyncio.subprocess.PIPE, environment=self._environment
-        )
+        self._child = None
+        self._child = await Child.start(self._arguments, self._environment)
 
     async def _end(self) -> int:
         """Stop the service after its requests are finished; kill it if it does not end."""
-        process = self._child
-        if process is None:
+        child = self._child
+        if child is None:
             return 0
-        if not self._sent:
-            self._send()
+        if not child.sent:
+            child.signal()
         try:
-            return await asyncio.wait_for(process.wait(), _DRAIN_LIMIT)
+            return await asyncio.wait_for(child.wait(), _DRAIN_LIMIT)
         except TimeoutError:
             warn(f"the service did not end within {_DRAIN_LIMIT:g} seconds; it is killed")
-            with suppress(ProcessLookupError):
-                process.kill()
-            return await process.wait()
+            child.kill()
+            return await child.wait()
 
     async def _generate(self) -> bool:
         """Generate the packages; problems are shown by the generator."""
         arguments = ("generate", str(self._project.schemas), "--out", str(self._project.out))
-        process = await _python(_GENERATE, arguments, asyncio.subprocess.DEVNULL, stdout=_STDERR)
+        process = await python(_GENERATE, arguments, asyncio.subprocess.DEVNULL, stdout=_STDERR)
         return await process.wait() == 0
 
     def _on_signal(self) -> None:
-        warn("stopping" if self._sent < _SIGNALS else "stopping: the service is killed")
+        sent = 0 if self._child is None else self._child.sent
+        warn("stopping" if sent < MAX_TERMINATIONS else "stopping: the service is killed")
         self._stop.set()
-        self._send()
-
-    def _send(self) -> None:
-        """Let the service stop; at the second time abort what it does, at the third kill it."""
-        if self._child is not None and self._child.returncode is None:
-            self._sent += 1
-            with suppress(ProcessLookupError):
-                if self._sent > _SIGNALS:
-                    self._child.kill()
-                else:
-                    self._child.terminate()
-
-
-async def _python(
-    program: str,
-    arguments: Sequence[str],
-    stdin: int,
-    stdout: int | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> asyncio.subprocess.Process:
-    """Start Python in a process group of its own: Ctrl-C reaches it once, from here."""
-    group: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program, *arguments),
-        stdin=stdin,
-        stdout=stdout,
-        env=environment,
-        **group,
-    )
+        if self._child is not None:
+            self._child.signal()
 
 
 def _listed(files: Sequence[Path]) -> str:

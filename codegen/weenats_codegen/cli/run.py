@@ -1,48 +1,80 @@
 """The command `run`: serves until SIGTERM or Ctrl-C, then finishes the requests it has accepted."""
 
 import asyncio
+import json
 import logging
+import os
 import sys
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 from weenats.errors import UnavailableError
 from weenats.logging import LineFormatter
 from weenats.service import NatsService, NatsServiceBuilder
+from weenats.service.event_loop import run as run_on_loop
 from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
 from weenats_codegen.cli.output import console, discard, emit_line, warn
-from weenats_codegen.cli.targets import build, builder_of, user_error
+from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
 _PATIENCE: Final = 0.5
 """Seconds that connecting may take until the user is told of it."""
 
 
-def run(target: str, servers: Sequence[str], *, embedded: bool, as_json: bool) -> None:
+class ProcessOfMany(NamedTuple):
+    """One of the processes of `--processes`.
+
+    Attributes:
+        number: Its number, from 1.
+        report_to: The file descriptor that takes what is announced, as JSON, instead of standard
+            output.
+    """
+
+    number: int
+    report_to: int
+
+
+Announce = Callable[[NatsService, str], None]
+
+
+def run(
+    target: str,
+    servers: Sequence[str],
+    *,
+    embedded: bool,
+    as_json: bool,
+    process: ProcessOfMany | None = None,
+) -> None:
     """Serve MODULE:NAME on the given servers, on an embedded one, or on those of its builder."""
     builder = builder_of(target)
+    place = "" if process is None else " [process %(process)d]"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(LineFormatter(f"%(levelname)s %(name)s{place}: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    announce_it = partial(announce, as_json=as_json)
+    if process is not None:
+        builder = of_process(builder, process.number)
+        announce_it = partial(report, to=process.report_to)
     if embedded:
         with NatsServer() as server:
-            asyncio.run(serve(builder.with_servers(server.url), server.url, as_json=as_json))
+            run_on_loop(serve(builder.with_servers(server.url), server.url, announce_it))
     elif servers:
         url = ", ".join(map(str, check_servers(servers)))
-        asyncio.run(serve(builder.with_servers(servers), url, as_json=as_json))
+        run_on_loop(serve(builder.with_servers(servers), url, announce_it))
     else:
-        asyncio.run(serve(builder, "", as_json=as_json))
+        run_on_loop(serve(builder, "", announce_it))
 
 
-async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None:
+async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) -> None:
     """Run one service until it is stopped.
 
     Args:
         builder: Its builder.
         url: The servers, without passwords, "" if only the builder knows them.
-        as_json: Whether to announce the service as JSON.
+        announce_it: Announces the running service.
 
     Raises:
         CliError: The settings of the builder contradict each other, no server is available, or the
@@ -67,7 +99,7 @@ async def serve(builder: NatsServiceBuilder, url: str, *, as_json: bool) -> None
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # the signal handlers are installed before the service is announced
         try:
-            announce(service, url, as_json=as_json)
+            announce_it(service, url)
         except OSError as error:  # a full disk, for example, does not end the service
             discard()
             warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
@@ -98,16 +130,25 @@ def warn_of_waiting(service: NatsService) -> None:
 
 def announce(service: NatsService, url: str, *, as_json: bool) -> None:
     """Print which service is running, and where."""
-    contract = service.contract
     if as_json:
-        facts = {
-            "service": contract.name,
-            "version": contract.version,
-            "instance": service.instance_id,
-            "servers": url or None,
-        }
-        emit_line(facts)
+        emit_line(facts(service, url))
     else:
         on = f" on {url}" if url else ""
-        text = f"[bold]{contract.name}[/] {contract.version} is running{on}; press Ctrl-C to stop"
-        console().print(text)
+        name, version = service.contract.name, service.contract.version
+        console().print(f"[bold]{name}[/] {version} is running{on}; press Ctrl-C to stop")
+
+
+def report(service: NatsService, url: str, *, to: int) -> None:
+    """Write to a file descriptor which service is running, and where; close it."""
+    with os.fdopen(to, "w", encoding="utf-8") as pipe:
+        json.dump(facts(service, url), pipe)
+
+
+def facts(service: NatsService, url: str) -> dict[str, str | None]:
+    """Return what is announced of a running service, as JSON."""
+    return {
+        "service": service.contract.name,
+        "version": service.contract.version,
+        "instance": service.instance_id,
+        "servers": url or None,
+    }

@@ -70,6 +70,18 @@ def build(builder: NatsServiceBuilder) -> NatsService:
         raise CliError(f"the service cannot start: {error}") from error
 
 
+def of_process(builder: NatsServiceBuilder, number: int) -> NatsServiceBuilder:
+    """Return the builder of one of several processes.
+
+    Raises:
+        CliError: There are not enough ports for its health probes.
+    """
+    try:
+        return builder.with_process(number)
+    except ValueError as error:
+        raise CliError(f"process {number} cannot start: {error}") from error
+
+
 def _import(target: str) -> object:
     """Import MODULE, also from the working directory and from `generated`, and return its NAME."""
     module_name, _, name = target.partition(":")

@@ -13,8 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 from weakref import WeakSet
 
-import jwt
-
 from weenats._internal.threads import run_in_thread
 from weenats._internal.validation import is_async
 from weenats.client.loop_thread import is_on_loop_thread
@@ -303,6 +301,8 @@ def expiry(token: str) -> float:
     Returns:
         Seconds since the epoch; infinity when there is no valid `exp` claim.
     """
+    import jwt  # noqa: PLC0415 - slow; most clients have no token
+
     try:
         value: object = jwt.decode(token, options={"verify_signature": False}).get("exp")
         if type(value) in {int, float}:

@@ -149,7 +149,8 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
         InternalError: the message is not valid.
     """
     try:
-        _reader(model).decode(data)
+        kind: Any = model
+        _reader(kind).decode(data)
         return model.model_validate_json(data, by_name=False)
     except (SchemaError, ValidationError) as error:
         failure = breach(f"the message is not a valid {model.__name__}", error, data)
@@ -157,5 +158,5 @@ def decode_model(model: type[ModelT], data: bytes) -> ModelT:
 
 
 @cache
-def _reader(model: type[Model]) -> Reader:
+def _reader(model: Any) -> Reader:
     return Reader(typed_dict(model))  # within a model, the rules of quiet validators do not hold

@@ -4,7 +4,7 @@ Errors are raised outside of `except`: an exception keeps the one that is being 
 context, and those of pydantic have the values of the message.
 """
 
-from functools import cache
+from functools import cache, cached_property
 from types import NoneType
 from typing import Annotated, Any, Final, NotRequired, cast
 
@@ -28,7 +28,7 @@ from weenats.codec.violations import (
     violations_of,
 )
 from weenats.context import RequestContext, Response
-from weenats.contract import AnyOperation, Entity, state_of
+from weenats.contract import Aggregate, AnyOperation, Entity, state_of
 from weenats.errors import CLASS_OF_CODE, InternalError, InvalidArgumentError, ServiceError
 from weenats.protocol import messages
 from weenats.protocol.subjects import Kind
@@ -81,28 +81,12 @@ class OperationCodec:
         state = state_of(operation)
         self._is_entity = state is not None
         self._result_member = "result" if state is None else "entity"
-        request = messages.CommandRequest if is_command else messages.QueryRequest
         aggregate = operation.aggregate
-        members = {"aggregateId": aggregate_type(aggregate)}
         self._keys = key_codec(aggregate)
         payload = operation.payload
-        members["metadata"] = _METADATA_MEMBER
-        self._envelope = Reader(typed_dict(request, **members, **{self._member: None}))
-        whole = {self._member: declared_type(payload)} if self._has_payload else {}
-        self._request = Decoder(
-            typed_dict(request, aggregateId=None, metadata=None, **whole),
-            payload,
-            (self._member,),
-        )
+        self._envelope = _envelope(aggregate, is_command=is_command)
         self._payload = Decoder(declared_type(payload), payload)
         self._encode_payload = Encoder(payload, (self._member,), is_checked=False).encode
-        # The metadata of a reply is only read on demand.
-        success: dict[str, Any] = {"metadata": None, "result": None}
-        if operation.result is not NoneType:
-            success[self._result_member] = declared_type(operation.result)
-        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
-        path = ("result",) if state is None else ("entity", "state")
-        self._success = Decoder(typed_dict(reply, **success), operation.result, path)
         self._encode_result = Encoder(operation.result if state is None else state).encode
         self._errors = {error.name: error for error in operation.errors}
         for error in operation.errors:
@@ -120,6 +104,30 @@ class OperationCodec:
             self._metadata_head = METADATA_HEAD
             self._entity_head = b'{"success":true,"entity":{"id":{"type":%b,"key":' % name
         self._key_at = len(self._head)
+
+    # A service never reads replies, and reads requests as a whole only if their members are not in
+    # the usual order: what a start does not need is built when it is used first.
+    @cached_property
+    def _request(self) -> Decoder:
+        operation = self.operation
+        is_command = operation.kind is Kind.COMMAND
+        request = messages.CommandRequest if is_command else messages.QueryRequest
+        payload = operation.payload
+        whole = {self._member: declared_type(payload)} if self._has_payload else {}
+        members = typed_dict(request, aggregateId=None, metadata=None, **whole)
+        return Decoder(members, payload, (self._member,))
+
+    @cached_property
+    def _success(self) -> Decoder:
+        operation = self.operation
+        # The metadata of a reply is only read on demand.
+        success: dict[str, Any] = {"metadata": None, "result": None}
+        if operation.result is not NoneType:
+            success[self._result_member] = declared_type(operation.result)
+        is_command = operation.kind is Kind.COMMAND
+        reply = messages.CommandSuccess if is_command else messages.QuerySuccess
+        path = ("entity", "state") if self._is_entity else ("result",)
+        return Decoder(typed_dict(reply, **success), operation.result, path)
 
     def declares(self, error: ServiceError) -> bool:
         """Return whether the contract allows an operation to fail with an error.
@@ -369,6 +377,15 @@ class OperationCodec:
         except ValueError:
             return None
         return declared(body["message"], details=failure["error"]["details"]["data"])
+
+
+@cache
+def _envelope(aggregate: Aggregate[Any] | None, *, is_command: bool) -> Reader:
+    """Return what reads requests without their payload: all operations of an aggregate share it."""
+    request = messages.CommandRequest if is_command else messages.QueryRequest
+    member = "command" if is_command else "query"
+    members = {"aggregateId": aggregate_type(aggregate), "metadata": _METADATA_MEMBER}
+    return Reader(typed_dict(request, **members, **{member: None}))
 
 
 @cache

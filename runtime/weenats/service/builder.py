@@ -481,6 +481,26 @@ class NatsServiceBuilder:
             )
         )
 
+    def with_process(self, number: int) -> Self:
+        """Build one of several processes that serve the same on one machine.
+
+        `weenats run --processes` uses it. The HTTP probes of process 1 have the port of
+        `with_health(http=...)`, those of process 2 the next one, and so on.
+
+        Args:
+            number: of the process, from 1.
+
+        Returns:
+            A builder with this setting.
+
+        Raises:
+            ValueError: the number is less than 1, or there is no such port.
+        """
+        if number < 1:
+            raise ValueError(f"number is at least 1, not {number}")
+        health = self._settings.health
+        return self if health is None else self._with(health=health.of_process(number))
+
     def build(self) -> NatsService:
         """Return a new instance of the service, which `async with` or `start` starts.
 

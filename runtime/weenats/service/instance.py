@@ -18,6 +18,7 @@ from weenats.protocol.identifiers import STAMPER
 from weenats.service.assembly import Assembly
 from weenats.service.contract_document import answer_contract
 from weenats.service.discovery import answer_discovery, answer_health
+from weenats.service.event_loop import event_loop_name
 from weenats.service.instance_calls import answer_instance_calls
 from weenats.service.lifespan import Lifespan
 from weenats.service.signals import StopSignals
@@ -184,7 +185,9 @@ class NatsService:
         self._watch = asyncio.create_task(self._stop_without_connection(), context=Context())
         if self._settings.telemetry is not None:
             observe(self, assembly.telemetry)
-        _LOG.info("%s %s serves as %s", self.contract.name, self.contract.version, self.instance_id)
+        loop = event_loop_name(asyncio.get_running_loop())
+        name, version = self.contract.name, self.contract.version
+        _LOG.info("%s %s serves as %s on %s", name, version, self.instance_id, loop)
 
     async def stop(self) -> None:
         """Leave the queue group, finish the admitted requests, and leave the lifespan.

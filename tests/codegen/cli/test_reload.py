@@ -17,7 +17,7 @@ import pytest
 import receipts
 from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.waiting import eventually
-from weenats_codegen.cli import reload, watching
+from weenats_codegen.cli import children, reload, watching
 from weenats_codegen.cli.reload import Project
 from weenats_codegen.cli.watching import changed, snapshot
 
@@ -74,7 +74,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project in the working directory, with cheap programs, that is looked at often."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(reload, "_INTERVAL", 0.01)
-    monkeypatch.setattr(reload, "_CHILD", CHILD)
+    monkeypatch.setattr(children, "SERVE", CHILD)
     monkeypatch.setattr(reload, "_GENERATE", GENERATE)
     for folder in ("schemas", "generated"):
         Path(folder).mkdir()
@@ -164,7 +164,7 @@ async def test_third_signal_kills_the_service(
     """The third Ctrl-C kills a service whose event loop does not run."""
     write("own.py", "stubborn")
     async with reloading(project) as command:
-        for number in range(1, reload._SIGNALS + 2):
+        for number in range(1, children.MAX_TERMINATIONS + 2):
             os.kill(os.getpid(), signal.SIGINT)
             await eventually(lambda number=number: warnings().count("stopping") == number)
         assert await command == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypedDict, cast
 
 from weenats._internal.validation import checked_entries
@@ -83,6 +83,21 @@ class HealthSettings:
         object.__setattr__(self, "checks", _checked(self.checks))
         if self.http is not None:
             parse_address(self.http)
+
+    def of_process(self, number: int) -> HealthSettings:
+        """Return the settings of one of several processes, whose probes have ports in a row.
+
+        Args:
+            number: from 1; port 0, which chooses a free port, is that of all.
+
+        Raises:
+            ValueError: the last port is too small for so many processes.
+        """
+        host, port = parse_address(self.http) if self.http is not None else ("", 0)
+        if port == 0:
+            return self
+        shown = f"[{host}]" if ":" in host else host
+        return replace(self, http=f"{shown}:{port + number - 1}")
 
 
 def _checked(custom_checks: object) -> tuple[CustomCheck, ...]:

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 5d08b25b30c53cb8
+# A stub: `weenats generate` replaces it until you change it. Checksum: 580618dd8a19b007
 """Run the service parcels: `weenats run parcels.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Parcels
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: e6bd1c58d8431bbd
+# A stub: `weenats generate` replaces it until you change it. Checksum: e1a1d5ddc888ddda
 """Run the service weather: `weenats run weather.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Weather
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

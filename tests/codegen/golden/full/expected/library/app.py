@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 24aa7aea01351688
+# A stub: `weenats generate` replaces it until you change it. Checksum: c656b93d254bd88d
 """Run the service library: `weenats run library.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Library
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: eef6f432f874bb1d
+# A stub: `weenats generate` replaces it until you change it. Checksum: 4dac4ac9e9a85d30
 """Run the service hostile: `weenats run hostile.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Hostile
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 114d6a812470321f
+# A stub: `weenats generate` replaces it until you change it. Checksum: aeb0c182d5988711
 """Run the service billing: `weenats run billing.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Billing
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

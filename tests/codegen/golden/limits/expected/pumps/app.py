@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: bee32200b85f50c8
+# A stub: `weenats generate` replaces it until you change it. Checksum: b70c7793d3ef2b24
 """Run the service pumps: `weenats run pumps.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Pumps
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: f3b4e306b465c856
+# A stub: `weenats generate` replaces it until you change it. Checksum: 5372d14f921a19c0
 """Run the service counters: `weenats run counters.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Counters
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: b64511c1c02be0cb
+# A stub: `weenats generate` replaces it until you change it. Checksum: 9d41e08ab62b1e83
 """Run the service my-billing: `weenats run money.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import MyBillingService
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,14 +1,13 @@
-# A stub: `weenats generate` replaces it until you change it. Checksum: 74cb2f3e397870a8
+# A stub: `weenats generate` replaces it until you change it. Checksum: f167d12feb71980e
 """Run the service orders: `weenats run orders.app:builder`.
 
 The settings come from environment variables, such as NATS_URL; `weenats run --help` lists them.
 """
 
-import asyncio
 import logging
 
 from weenats.logging import configure
-from weenats.service import NatsServiceBuilder
+from weenats.service import NatsServiceBuilder, run
 from weenats.settings import EnvironmentSettings
 
 from .handlers import Orders
@@ -31,4 +30,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run(main())

@@ -1,0 +1,76 @@
+"""A service with fifty operations, each with models of its own: what its start takes.
+
+`python tests/benchmarks/fifty.py [ROUNDS]` measures this alone.
+"""
+
+import asyncio
+import sys
+from dataclasses import replace
+from statistics import median
+from time import perf_counter
+from typing import Any, Final
+
+import nats
+from typing_extensions import override
+
+import typed
+from weenats import Endpoint, NatsServiceBuilder
+from weenats.model import Model
+from weenats.testing import NatsServer
+
+COUNT: Final = 50
+
+
+def operations(count: int = COUNT) -> list[Any]:
+    """Return commands, none of which shares a model with another one."""
+
+    def own(kind: type[Model], number: int) -> type[Model]:
+        members = {"__annotations__": dict(kind.__annotations__), "__module__": kind.__module__}
+        return type(f"{kind.__name__}{number}", (Model,), members)
+
+    return [
+        replace(
+            typed.CREATE_ORDER,
+            name=f"create-order-{number}",
+            payload=own(typed.CreateOrder, number),
+            result=own(typed.Confirmation, number),
+        )
+        for number in range(count)
+    ]
+
+
+class Fifty(typed.Orders):
+    """Handlers of these operations."""
+
+    def __init__(self, commands: list[Any]) -> None:
+        """Serve these commands."""
+        super().__init__()
+        self.commands = commands
+
+    @override
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        return tuple(Endpoint.command(each, self.create_order) for each in self.commands)
+
+
+async def start_time(url: str) -> float:
+    """Return seconds from the handlers to the running service, without a connection's own time."""
+    commands = operations()
+    before = perf_counter()
+    await (await nats.connect(url)).close()
+    connecting = perf_counter() - before
+    before = perf_counter()
+    service = NatsServiceBuilder(Fifty(commands), servers=url).build()
+    await service.start()
+    seconds = perf_counter() - before
+    await service.stop()
+    return seconds - connecting
+
+
+def measure(rounds: int) -> float:
+    """Return the median of these times."""
+    with NatsServer() as server:
+        return median(asyncio.run(start_time(server.url)) for _ in range(rounds))
+
+
+if __name__ == "__main__":
+    print(f"{measure(int(sys.argv[1]) if sys.argv[1:] else 5) * 1e3:.0f} ms")
