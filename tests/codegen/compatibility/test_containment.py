@@ -779,7 +779,10 @@ def test_patterns_that_are_too_large(pattern: str, tmp_path: Path) -> None:
         {
             "$ref": "#/$defs/D0",
             "$defs": {
-                **{f"D{at}": {"allOf": [{"$ref": f"#/$defs/D{at + 1}"}]} for at in range(40)},
+                **{
+                    f"D{at}": {"allOf": [{"$ref": f"#/$defs/D{at + 1}"}, {"minProperties": 0}]}
+                    for at in range(40)
+                },
                 "D40": {"properties": {"a": True}},
             },
         },

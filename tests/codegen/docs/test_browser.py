@@ -143,7 +143,7 @@ def test_failing_script_is_reported(browser: Browser) -> None:
 
 def test_browser_loads_a_changed_contract(tmp_path: Path, browser: Browser) -> None:
     """A served page loads itself again after a change: also when there are problems meanwhile."""
-    folder = copytree(SAMPLE, tmp_path / "receipts")
+    folder = copytree(SAMPLE.parent, tmp_path / "schemas") / SAMPLE.name
     file = folder / "service.yaml"
     text = file.read_text()
     quicker = "const set = window.setInterval; window.setInterval = (what) => set(what, 20);"

@@ -260,8 +260,8 @@ def test_mock_on_given_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     """`--servers` names the servers on which the mock is served."""
     served: list[str] = []
 
-    async def serve(builder: object, url: str, *, as_json: bool) -> None:
-        del builder, as_json
+    async def serve(builder: object, url: str, announce_it: object) -> None:
+        del builder, announce_it
         served.append(url)
 
     monkeypatch.setattr(mock_command, "serve", serve)
