@@ -107,9 +107,6 @@ class Model(BaseModel, metaclass=_ModelType):
     the contract allows null for an optional field, its value is `pydantic.MISSING` when it was not
     set, since None is null.
 
-    Args:
-        data: the members, by either name.
-
     Raises:
         ValidationError: a member is missing, unknown or has a value that its type does not allow.
 

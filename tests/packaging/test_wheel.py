@@ -26,7 +26,7 @@ PROBE = """
 import importlib, json, pkgutil, sys, weenats
 for module in pkgutil.walk_packages(weenats.__path__, "weenats."):
     # The ones for pytest, and for those who have the SDK of OpenTelemetry or other extras.
-    with_sdk = ("weenats.telemetry.late_span", "weenats.telemetry.otlp")
+    with_sdk = tuple(f"weenats.telemetry.{name}" for name in ("late_span", "otlp", "sdk_histogram"))
     with_others = ("weenats.service.health.http", "weenats.settings")
     if module.name not in ("weenats.testing.plugin", *with_sdk, *with_others):
         importlib.import_module(module.name)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _MAX_DEPTH: Final = 6
 _MAX_ITEMS: Final = 100
 _MAX_LENGTH: Final = 10_000
+_MAX_PARTS: Final = 2_000
+"""How many parts a candidate may have: schemas that refer to themselves may ask for many."""
 _NONE: Final[Any] = object()
 _FORMATS: Final = {
     "date": "2026-03-01", "time": "09:30:00Z", "date-time": "2026-03-01T09:30:00Z",
@@ -109,16 +111,21 @@ class _Maker:
     def __init__(self, bundle: Bundle, conjoiner: Conjoiner) -> None:
         self._bundle = bundle
         self._conjoiner = conjoiner
+        self._parts_left = 0
 
     def candidates(self, schema: Json) -> Iterator[Any]:
         """Yield values with all optional members, then with the required ones alone."""
         for is_full in (True, False):
             for branch in range(8):
+                self._parts_left = _MAX_PARTS
                 yield self._value(schema, 0, branch, is_full=is_full, name="")
 
     def _value(  # noqa: C901, PLR0911 - one return a kind of value
         self, schema: Json, depth: int, branch: int, *, is_full: bool, name: str
     ) -> Any:
+        self._parts_left -= 1
+        if depth > 4 * _MAX_DEPTH or self._parts_left < 0:
+            return None
         if isinstance(schema, dict) and (examples := _examples_of(self._bundle, schema)) and depth:
             return examples[branch % len(examples)]
         if isinstance(schema, dict) and "default" in schema and branch == 0:

@@ -111,6 +111,16 @@ def test_recursive_schema() -> None:
 
 
 @pytest.mark.parametrize(
+    "inner",
+    [{"contains": {"$ref": "#/$defs/List"}}, {"minItems": 90, "items": {"$ref": "#/$defs/List"}}],
+)
+def test_schema_that_must_contain_itself(inner: Any) -> None:
+    """A schema without finite values has no sample; the search for one ends."""
+    bundle = Bundle({"List": {"type": "array", **inner}}, {}, {})
+    assert Sampler(bundle).definition("List") == []
+
+
+@pytest.mark.parametrize(
     "pattern",
     [
         "^a+b?c*$", "^(x|yz){2,3}$", "^[^a-z]$", "^[^a]b$", "^\\w\\W\\s\\S\\d\\D$", "^.{3}$", "",
