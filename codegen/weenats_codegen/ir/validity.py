@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import jsonschema_rs
 
-from weenats_codegen.ir.bundle import judged, reachable, references
+from weenats_codegen.ir.bundle import PREFIX, judged, reachable, references
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -27,6 +27,21 @@ def validator(bundle: Bundle, schema: JsonValue) -> jsonschema_rs.Validator:
     whole: Schema = found if isinstance(found, dict) else ({} if found else {"not": {}})
     if definitions:
         whole = {**whole, "$defs": definitions}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, offline=True)
+
+
+def all_definitions_validator(bundle: Bundle) -> jsonschema_rs.Validator:
+    """Return one validator for all definitions of a bundle, which is compiled once.
+
+    It takes objects of a member: its name is that of the definition that its value must match.
+
+    Args:
+        bundle: The definitions.
+    """
+    whole: Schema = {
+        "properties": {name: {"$ref": f"{PREFIX}{name}"} for name in bundle.definitions},
+        "$defs": {name: judged(definition) for name, definition in bundle.definitions.items()},
+    }
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True, offline=True)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.ir.shapes.conjunction import Conjoiner, all_of
-from weenats_codegen.ir.validity import validator
+from weenats_codegen.ir.validity import all_definitions_validator, validator
 from weenats_codegen.samples.patterns import text_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import jsonschema_rs
     from pydantic import JsonValue
 
     from weenats_codegen.ir.bundle import Bundle
@@ -57,7 +59,9 @@ class Sampler:
             The values, the best one first; none if no value could be found.
         """
         if name not in self._known:
-            self._known[name] = self.values({"$ref": f"{PREFIX}{name}"})
+            is_valid = self._validator.is_valid
+            ref: Schema = {"$ref": f"{PREFIX}{name}"}
+            self._known[name] = self._values(ref, lambda value: is_valid({name: value}))
         return self._known[name]
 
     def key(self, aggregate: Aggregate) -> str | None:
@@ -77,16 +81,19 @@ class Sampler:
         Args:
             schema: A schema whose references lead to definitions.
         """
-        is_valid = validator(self._bundle, schema).is_valid
-        examples = [each for each in self._examples(schema) if is_valid(each)]
+        return self._values(schema, validator(self._bundle, schema).is_valid)
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Validator:
+        return all_definitions_validator(self._bundle)
+
+    def _values(self, schema: Schema, is_valid: Callable[[Any], bool]) -> list[JsonValue]:
+        examples = [each for each in _examples_of(self._bundle, schema) if is_valid(each)]
         if examples:
             return examples
         candidates = _Maker(self._bundle, self._conjoiner).candidates(schema)
         found = next((value for value in candidates if is_valid(value)), _NONE)
         return [] if found is _NONE else [found]
-
-    def _examples(self, schema: Schema) -> list[Any]:
-        return _examples_of(self._bundle, schema)
 
 
 def _examples_of(bundle: Bundle, schema: Schema) -> list[Any]:
