@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Durations", "Sampled"]
 _MAX_PENDING: Final = 256
+_MAX_SAMPLED: Final = 16
+"""The same for durations of sampled traces: each of them keeps its span in memory."""
 _BEFORE_COLLECTION: Final = "weenats.durations"
 """An instrument without values: its callback is called before metrics are collected."""
 _NO_SPAN: Final = set_span_in_context(INVALID_SPAN, Context())
@@ -76,16 +78,18 @@ class Durations:
         series = self._series.get(id(attributes))
         if series is None:
             series = self._series[id(attributes)] = _Series(self._histogram, attributes)
+        values: list[Any] = series.values
+        limit = series.limit
         if sampled_in is None:
-            values: list[Any] = series.values
             values.append(seconds)
         else:
             values = series.sampled
             values.append(Sampled(seconds, time_ns(), sampled_in))
+            limit = min(limit, _MAX_SAMPLED)
         # After appending: another thread may be handing over what was there before.
         if len(values) == 1:
             _pending.add(series)
-        if len(values) >= series.limit:
+        if len(values) >= limit:
             series.hand_over()
 
 

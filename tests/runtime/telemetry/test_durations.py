@@ -195,6 +195,17 @@ def test_threads_lose_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
     assert point["count"] == 4000
 
 
+def test_few_contexts_are_kept() -> None:
+    """Durations of sampled traces keep the contexts of their spans only until there are sixteen."""
+    recorder = Durations(provider_with(InMemoryMetricReader()).get_meter("m"), NAME, "")
+    contexts = [in_trace(number) for number in range(100)]
+    for context in contexts:
+        recorder.record(0.3, OK, context)
+    (series,) = recorder._series.values()
+    kept = {id(each.context) for each in series.sampled}
+    assert 0 < len(kept) < 16
+
+
 def test_provider_that_is_set_later_gets_later_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may get a few earlier ones too; another provider than the SDK's gets each value."""
     meter = metrics_internals._ProxyMeter("m")
