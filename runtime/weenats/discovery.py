@@ -241,12 +241,7 @@ async def get_contract_document(
     subject = subjects.contract(service)
     if instance_id is not None:
         subject = subjects.on_instance(subject, instance_id)
-    deadline = monotonic() + timeout
-    reply = await transport.request(subject, b"", headers, deadline, is_answer)
-    error = error_in_headers(reply)
-    if error is not None:
-        raise error
-    return _document_in(reply)
+    return _document_in(await _answer(transport, subject, timeout, headers))
 
 
 def _document_in(reply: Delivery) -> bytes:
@@ -271,12 +266,18 @@ def _document_in(reply: Delivery) -> bytes:
 async def _request(
     transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
 ) -> ModelT:
+    reply = await _answer(transport, subject, timeout, headers)
+    return decode_model(model, reply.payload)
+
+
+async def _answer(transport: Transport, subject: str, timeout: float, headers: bytes) -> Delivery:
+    """Return the first answer; an error in its headers is raised."""
     deadline = monotonic() + timeout
     reply = await transport.request(subject, b"", headers, deadline, is_answer)
     error = error_in_headers(reply)
     if error is not None:
         raise error
-    return decode_model(model, reply.payload)
+    return reply
 
 
 async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
