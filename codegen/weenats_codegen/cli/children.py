@@ -106,6 +106,18 @@ class Child:
         return await self._process.wait()
 
 
+async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event; return whether it was set in time.
+
+    Args:
+        event: The event.
+        seconds: The time limit.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
+
+
 async def python(
     program: str,
     arguments: Sequence[str],

@@ -9,8 +9,8 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
@@ -61,6 +61,16 @@ def discard() -> None:
     """Discard further output, for example because the reader of a pipe is gone."""
     with suppress(OSError, ValueError):  # it is not a file
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def output_optional() -> Generator[None]:
+    """Warn if standard output cannot be written, such as on a full disk, and go on without it."""
+    try:
+        yield
+    except OSError as error:
+        discard()
+        warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
 
 
 def emit(value: object, *, as_json: bool, render: Callable[[], "RenderableType"]) -> None:

@@ -11,8 +11,13 @@ from time import monotonic
 from typing import Any, Final
 
 from weenats.service.signals import StopSignals
-from weenats_codegen.cli.children import MAX_TERMINATIONS, Child, child_environment
-from weenats_codegen.cli.output import console, discard, emit_line, warn
+from weenats_codegen.cli.children import (
+    MAX_TERMINATIONS,
+    Child,
+    child_environment,
+    is_set_within,
+)
+from weenats_codegen.cli.output import console, emit_line, output_optional, warn
 
 MAX_PROCESSES: Final = 256
 _DELAY: Final = 0.1
@@ -83,11 +88,8 @@ def serve_in_processes(
                 os.close(writing)
 
         def announce(facts: Facts) -> None:
-            try:
+            with output_optional():
                 _announce(facts, count, as_json=as_json)
-            except OSError as error:  # a full disk, for example, does not end the service
-                discard()
-                warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
 
         return asyncio.run(_Supervisor(start, count, announce).run())
 
@@ -147,7 +149,7 @@ class _Supervisor:
                 delay = _DELAY
             how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
             warn(f"process {number} (pid {child.pid}) {how}; it is replaced in {delay:g} s")
-            await self._stopped_within(delay)
+            await is_set_within(self._stop, delay)
             delay = min(delay * 2, _MAX_DELAY)
 
     async def _serve(self, number: int) -> Child:
@@ -177,10 +179,6 @@ class _Supervisor:
         self._code = max(code, 1)
         self._end()
         return True
-
-    async def _stopped_within(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _on_signal(self) -> None:
         self._sent += 1

@@ -10,7 +10,13 @@ from time import monotonic
 from typing import Final
 
 from weenats.service.signals import StopSignals
-from weenats_codegen.cli.children import MAX_TERMINATIONS, Child, child_environment, python
+from weenats_codegen.cli.children import (
+    MAX_TERMINATIONS,
+    Child,
+    child_environment,
+    is_set_within,
+    python,
+)
 from weenats_codegen.cli.output import warn
 from weenats_codegen.cli.watching import CONTRACTS, PYTHON, Snapshot, changed, snapshot
 
@@ -122,7 +128,7 @@ class _Reloader:
     async def _changes(self, modules: Snapshot, contracts: Snapshot) -> bool:
         """Wait for the next change, and until nothing changes any more; False for the end."""
         is_told, last, pause = False, (modules, contracts), _INTERVAL
-        while not await self._stopped_within(pause):
+        while not await is_set_within(self._stop, pause):
             code = None if self._child is None else self._child.returncode
             if code is not None and not is_told:
                 if code == _WRONG_USAGE:
@@ -136,11 +142,6 @@ class _Reloader:
                 return True
             last = now
         return False
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        return self._stop.is_set()
 
     async def _start(self) -> None:
         self._child = None

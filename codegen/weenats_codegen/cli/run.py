@@ -17,7 +17,7 @@ from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
-from weenats_codegen.cli.output import console, discard, emit_line, warn
+from weenats_codegen.cli.output import console, emit_line, output_optional, warn
 from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
 _PATIENCE: Final = 0.5
@@ -98,11 +98,8 @@ async def serve(builder: NatsServiceBuilder, url: str, announce_it: Announce) ->
     try:
         stopped = asyncio.ensure_future(service.wait_until_stopped())
         await asyncio.sleep(0)  # the signal handlers are installed before the service is announced
-        try:
+        with output_optional():
             announce_it(service, url)
-        except OSError as error:  # a full disk, for example, does not end the service
-            discard()
-            warn(f"cannot write to standard output: {error.strerror or 'it is closed'}")
         await asyncio.wait([stopped])
     finally:
         await service.stop()

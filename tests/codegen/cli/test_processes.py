@@ -18,7 +18,7 @@ from testkit.cli_service import TARGET, TEA
 from testkit.forked_commands import ForkedCommand, forked_command
 from testkit.waiting import LIMIT, eventually, wait_for
 from weenats import NatsServiceBuilder
-from weenats_codegen.cli import children, processes
+from weenats_codegen.cli import children, output, processes
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.main import main
 from weenats_codegen.cli.processes import process_count, serve_in_processes
@@ -232,7 +232,7 @@ def test_announcement_that_cannot_be_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(processes, "emit_line", fail)
-    monkeypatch.setattr(processes, "discard", lambda: None)
+    monkeypatch.setattr(output, "discard", lambda: None)
     assert serve_in_processes("interrupts", [], 1, embedded=False, as_json=True) == 0
     assert "cannot write to standard output: No space left" in capsys.readouterr().err
 
