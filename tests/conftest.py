@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from testkit.chromium import Browser
 from testkit.paths import REPOSITORY
 from testkit.processes import restore_interrupts
 from weenats._internal.limited_log import LimitedLogger
@@ -44,6 +45,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Generator[Browser]:
+    """A browser for the tests of a module."""
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)

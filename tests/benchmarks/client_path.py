@@ -17,7 +17,7 @@ from typing import Final
 import recording
 import typed
 import with_auth
-from no_socket import IN_FLIGHT, connected, deliver, frame, table
+from no_socket import IN_FLIGHT, connected, deliver, frame, table, taken
 from weenats.codec.operations import OperationCodec
 from weenats.context import RequestContext
 from weenats.protocol.identifiers import STAMPER
@@ -95,17 +95,12 @@ async def _measure(rounds: int) -> dict[str, list[float]]:
             lambda client: client.with_token(token).with_telemetry()
         ),
     }
-    taken: dict[str, list[float]] = {name: [] for name in batches}
-    for _ in range(rounds):
-        for name, make in batches.items():
-            taken[name].append(await make())
-    return taken
+    return await taken(batches, rounds)
 
 
 def measure(rounds: int) -> str:
     """Return a table of what each feature costs."""
-    taken = asyncio.run(_measure(rounds))
-    return table("client", taken)
+    return table("client", asyncio.run(_measure(rounds)))
 
 
 if __name__ == "__main__":

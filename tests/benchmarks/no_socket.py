@@ -1,5 +1,6 @@
 """A connection without a socket, for measuring one side of a call without the network."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from statistics import median
 from typing import Any, Final
 
@@ -46,6 +47,17 @@ def frame(subject: bytes, sid: int, reply: bytes, lines: bytes, body: bytes) -> 
     if not head:
         return b"MSG %b %d\r\n%b\r\n" % (to, len(body), body)
     return b"HMSG %b %d %d\r\n%b%b\r\n" % (to, len(head), len(head) + len(body), head, body)
+
+
+async def taken(
+    batches: Mapping[str, Callable[[], Awaitable[float]]], rounds: int
+) -> dict[str, list[float]]:
+    """Return the times of each kind of batch, which take turns."""
+    times: dict[str, list[float]] = {name: [] for name in batches}
+    for _ in range(rounds):
+        for name, run in batches.items():
+            times[name].append(await run())
+    return times
 
 
 def table(side: str, taken: dict[str, list[float]]) -> str:

@@ -18,7 +18,7 @@ import recorded
 import recording
 import typed
 import with_auth
-from no_socket import IN_FLIGHT, connected, deliver, frame, table
+from no_socket import IN_FLIGHT, connected, deliver, frame, table, taken
 from weenats import NatsServiceBuilder
 from weenats.codec.operations import OperationCodec
 from weenats.context import RequestContext
@@ -99,17 +99,12 @@ async def _measure(rounds: int) -> dict[str, list[float]]:
         "everything on, sampled out": await batch(recorded.with_everything, token, _UNSAMPLED),
         "everything on, spans recorded": await batch(recorded.with_everything, token, _SAMPLED),
     }
-    taken: dict[str, list[float]] = {name: [] for name in batches}
-    for _ in range(rounds):
-        for name, serve in batches.items():
-            taken[name].append(await serve())
-    return taken
+    return await taken(batches, rounds)
 
 
 def measure(rounds: int) -> str:
     """Return a table of what each feature costs."""
-    taken = asyncio.run(_measure(rounds))
-    return table("server", taken)
+    return table("server", asyncio.run(_measure(rounds)))
 
 
 if __name__ == "__main__":

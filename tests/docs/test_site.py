@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
@@ -156,13 +155,6 @@ def test_nothing_comes_from_elsewhere(site: Path) -> None:
     }
     assert len(loaded) > 10
     assert [each for each in loaded if re.match(r"(?!data:)\w+:|//", each)] == []
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """A browser for all tests."""
-    with Browser(tmp_path_factory.mktemp("browser")) as browser:
-        yield browser
 
 
 @pytest.mark.parametrize(
