@@ -299,8 +299,8 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
         quiet=min(_QUIET, timeout),
         accepts=is_answer,
     )
-    # An answer that arrives twice counts once. Whoever answers with the id of another instance,
-    # perhaps sooner, does not hide that one.
+    # An answer that arrives twice counts once. Another answer with the same id, perhaps an earlier
+    # one, does not hide it: it may come from an impostor.
     found: dict[tuple[str, str], dict[bytes, InstanceT]] = {}
     report = on_invalid or _ignore
     for reply in replies:

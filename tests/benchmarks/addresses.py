@@ -1,4 +1,4 @@
-"""The ports of peers that are no clients of NATS: their clients ask for them over NATS."""
+"""The ports of peers that are not clients of NATS: their clients ask for them over NATS."""
 
 import socket
 

@@ -154,7 +154,7 @@ class _Article:
         if path in self._paths:
             token.attrSet("href", f"#{path}:{anchor}" if anchor else f"#{path}")
         else:
-            del token.attrs["href"]  # a file of the repository that is no document
+            del token.attrs["href"]  # a file of the repository that is not a document
 
     def _resolved(self, link: str) -> str:
         return posixpath.normpath(posixpath.join(posixpath.dirname(self._path), link))

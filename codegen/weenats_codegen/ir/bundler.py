@@ -43,7 +43,7 @@ _MAX_VARIANTS: Final = 256
 _RECURSIVE: Final = "#"
 """The name of `$recursiveAnchor` among those of dynamic anchors, none of which has this one."""
 _REFERRING: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef", "allOf"})
-"""Keywords without which a schema is no reference."""
+"""Keywords without which a schema is not a reference."""
 _NO_MEANING: Final = _REFERRING | frozenset({
     "$schema", "$id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$comment", "$defs",
     "definitions", "$vocabulary", "title", "description", "examples", "deprecated",

@@ -212,7 +212,7 @@ def _discovery_requests(service: str) -> list[Entry]:
 
 
 def _verification_requests(service: str) -> list[Entry]:
-    """Return what `connect` of a client sends, unless it is told not to verify the contract."""
+    """Return what `connect` of a client sends, unless `verify` is "off"."""
     contract = subjects.on_each_instance(subjects.contract(service))
     return [
         Entry(subjects.discovery("PING", service), "verify, list_instances"),

@@ -140,7 +140,7 @@ def source_of(contract: Contract) -> str:
 
 def operation_docstring(operation: Operation) -> str:
     """Return the docstring of an operation's method: its events, requirements and errors."""
-    text = _described(operation)
+    text = described(operation)
     if operation.emits:
         text = f"{text.rstrip()}\n\nEmits {operation.emitted}."
     sentences = [demand.sentence for demand in (operation.auth, operation.rate_limit) if demand]
@@ -150,12 +150,7 @@ def operation_docstring(operation: Operation) -> str:
     return literals.docstring(text, indent=8, raises=raises)
 
 
-def event_description(event: Event) -> str:
-    """Return the docstring of an event's methods, without what they do."""
-    return _described(event)
-
-
-def _described(member: Operation | Event) -> str:
+def described(member: Operation | Event) -> str:
     """Return a description that also says that something is deprecated."""
     text = member.description
     return f"{text.rstrip()}\n\n{_DEPRECATED}" if member.deprecated else text
@@ -188,7 +183,7 @@ def _environment() -> Environment:
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
         "operation_docstring": operation_docstring,
-        "event_description": event_description,
+        "described": described,
         "deprecation": deprecation_text,
     }
     return found

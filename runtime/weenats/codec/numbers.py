@@ -91,7 +91,7 @@ def with_decimals(value: Any, document: Any) -> Any:
         document: the JSON, from `load_decimals`.
 
     Raises:
-        OverflowError: a number that is no decimal is too large for a float.
+        OverflowError: a number that is not a decimal is too large for a float.
     """
     if isinstance(value, Decimal):
         return document if isinstance(document, Decimal) else value

@@ -53,14 +53,14 @@ def _is_multiple(number: Decimal, step: Decimal) -> bool:
     factor, exponent = _parts(number)
     divisor, step_exponent = _parts(step)
     shift = exponent - step_exponent
-    if shift < 0:  # the factor is no multiple of ten
+    if shift < 0:  # the factor is not a multiple of ten
         return False
     modulus = int(divisor)
     return int(_EXACT.remainder(factor, divisor)) * pow(10, shift, modulus) % modulus == 0
 
 
 def _parts(number: Decimal) -> tuple[Decimal, int]:
-    """Return an integer that is no multiple of ten, and the power of ten to multiply it with."""
+    """Return an integer that is not a multiple of ten, and the power of ten to multiply it with."""
     normal = _EXACT.normalize(number)
     exponent = int(normal.as_tuple().exponent)
     return _EXACT.scaleb(normal, -exponent), exponent
