@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
-from fastapi import FastAPI
-from fastapi.testclient import TestClient
 from pydantic import MISSING, Field
 
 from weenats import Model, formats
@@ -73,20 +71,21 @@ ORDER = Order(
     line_total=2,
     days={"first": dt.date(2026, 12, 1)},
 )
-app = FastAPI()
-seen: list[Order] = []
-
-
-@app.post("/orders", response_model_exclude_unset=False)
-async def post(order: Order) -> Order:
-    """Answer the order."""
-    seen.append(order)
-    return order
 
 
 def test_models_are_request_bodies_and_responses() -> None:
     """FastAPI reads and writes the same JSON as a service, and refuses what it refuses."""
-    seen.clear()
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    app = FastAPI()
+    seen: list[Order] = []
+
+    async def post(order: Order) -> Order:
+        seen.append(order)
+        return order
+
+    app.post("/orders", response_model_exclude_unset=False)(post)
     with TestClient(app) as http:
         answer = http.post("/orders", json=BODY)
         assert (answer.status_code, answer.json()) == (200, BODY)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from random import random
 from typing import TYPE_CHECKING, Final
@@ -271,6 +271,7 @@ def current_parent() -> Context:
     return current
 
 
+@cache
 def _version() -> str:
     try:
         return version("weenats")

@@ -218,7 +218,7 @@ def test_socket_timeout_is_reported_as_timeout(error: Exception) -> None:
 
 def test_compressed_response_is_not_decompressed(server: HttpServer) -> None:
     """A gzip bomb is returned as it is."""
-    bomb = gzip.compress(b" " * 50_000_000)
+    bomb = gzip.compress(b" " * 5_000_000)
     server.behaviour = answer(bomb, headers={"Content-Encoding": "gzip"})
     assert fetch(server.uri) == bomb
 
