@@ -20,6 +20,7 @@ from testkit.chromium import Browser
 from testkit.documents import DOCUMENTS, Document
 from testkit.npm import npm_file
 from testkit.paths import REPOSITORY
+from testkit.shared_folders import shared_folder
 from weenats_codegen.docs import guides
 
 pytestmark = pytest.mark.site
@@ -57,11 +58,14 @@ def build(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the site."""
-    folder = tmp_path_factory.mktemp("site")
+    return shared_folder(tmp_path_factory, "site", fill)
+
+
+def fill(folder: Path) -> None:
+    """Build the site of this checkout, and the page of the package."""
     done = build(REPOSITORY, folder)
     assert done.returncode == 0, done.stderr
     (folder / GUIDES).write_text(guides.page("1.0.0"), encoding="utf-8")
-    return folder
 
 
 def test_warnings_fail_the_build(tmp_path: Path) -> None:

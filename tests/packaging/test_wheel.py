@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from receipts.handlers import Receipts
 from testkit.documents import DOCUMENTS
+from testkit.shared_folders import shared_folder
 from weenats import NatsServiceBuilder
 from weenats_codegen.generate import generate_client
 
@@ -98,8 +99,8 @@ NOT_IN_BASE = {
 @pytest.fixture(scope="module")
 def wheel(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(repository))
+    options = ("--no-deps", "--no-build-isolation", str(repository), "--wheel-dir")
+    folder = shared_folder(tmp_path_factory, "wheel", lambda new: pip("wheel", *options, str(new)))
     (built,) = folder.glob("weenats-*.whl")
     return built
 
@@ -115,6 +116,13 @@ def environment(folder: Path) -> Path:
     """Create a virtual environment; return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     return folder / "bin" / "python"
+
+
+def install(folder: Path, *arguments: str) -> Path:
+    """Create a virtual environment with what pip installs; return its interpreter."""
+    python = environment(folder)
+    pip("--python", str(python), "install", "--no-compile", *arguments)
+    return python
 
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -144,12 +152,10 @@ def test_wheel_contains_two_packages(wheel: Path, repository: Path) -> None:
     assert "weenats_codegen/resources/guides/runtime/docs/llms.txt" in names
 
 
-def test_guides_open_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+def test_guides_open_from_the_wheel(cli: Path, tmp_path: Path) -> None:
     """With `cli` alone, in an empty environment, `weenats docs --self` writes its guides."""
-    python = environment(tmp_path / "venv")
-    pip("--python", str(python), "install", f"{wheel}[cli]")
     done = subprocess.run(
-        [tmp_path / "venv/bin/weenats", "docs", "--self", "--json"],
+        [cli / "bin/weenats", "docs", "--self", "--json"],
         cwd=tmp_path,
         env={"HOME": str(tmp_path)},
         capture_output=True,
@@ -159,7 +165,7 @@ def test_guides_open_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert Path(found["llms"]).is_relative_to(tmp_path / "venv")
+    assert Path(found["llms"]).is_relative_to(cli)
     page = Path(found["page"])
     assert page.is_relative_to(tmp_path)
     assert all(f'<article id="{each}">' in page.read_text() for each in DOCUMENTS)
@@ -168,9 +174,14 @@ def test_guides_open_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment with the wheel and its dependencies."""
-    python = environment(tmp_path_factory.mktemp("base") / "venv")
-    pip("--python", str(python), "install", str(wheel))
-    return python
+    folder = shared_folder(tmp_path_factory, "base", lambda new: install(new, str(wheel)))
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="module")
+def cli(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an environment with the extra `cli`."""
+    return shared_folder(tmp_path_factory, "cli", lambda new: install(new, f"{wheel}[cli]"))
 
 
 def test_base_install_is_the_runtime(base: Path, tmp_path: Path) -> None:
@@ -225,8 +236,7 @@ async def test_client_package_is_enough_to_call(
         names = {Path(name).name for name in archive.namelist()}
     assert {"py.typed", "client.py"} <= names
     assert not {"handlers.py", "app.py", "service.py"} & names
-    python = environment(tmp_path / "venv")
-    pip("--python", str(python), "install", str(wheel), str(client))
+    python = install(tmp_path / "venv", str(wheel), str(client))
     program = tmp_path / "program.py"
     program.write_text(CALL_WITH_CLIENT)
     async with NatsServiceBuilder(Receipts(), nats_url).build():
@@ -243,11 +253,9 @@ async def test_client_package_is_enough_to_call(
     assert checked.returncode == 0, checked.stdout
 
 
-def test_cli_extra_runs_and_calls_services(wheel: Path, tmp_path: Path) -> None:
+def test_cli_extra_runs_and_calls_services(cli: Path, tmp_path: Path) -> None:
     """With `cli` services run and are called; generator commands name their own extra."""
-    python = environment(tmp_path / "venv")
-    pip("--python", str(python), "install", f"{wheel}[cli]")
-    weenats = tmp_path / "venv/bin/weenats"
+    weenats = cli / "bin/weenats"
     nobody = run(weenats, "services", "--servers", "nats://127.0.0.1:1", cwd=tmp_path)
     assert nobody.stderr.startswith("weenats: UNAVAILABLE")
     nothing = run(weenats, "run", "json:dumps", cwd=tmp_path)
@@ -260,8 +268,7 @@ def test_cli_extra_runs_and_calls_services(wheel: Path, tmp_path: Path) -> None:
 
 def test_demo_runs_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     """`weenats demo` needs no checkout: all its files are in the wheel."""
-    python = environment(tmp_path / "venv")
-    pip("--python", str(python), "install", "--no-deps", str(wheel))
+    python = install(tmp_path / "venv", "--no-deps", str(wheel))
     # The dependencies are those of this environment; as a plain path, its editable weenats is not.
     (site,) = (tmp_path / "venv/lib").glob("python*/site-packages")
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
