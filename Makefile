@@ -1,6 +1,6 @@
 # Every verb sets up what it needs: in a fresh clone `make demo` is all there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all matrix lowest newest check format style types layers fresh docs dist bench regression faults chaos soak fuzz exactness compatibility mutation generate clean
+.PHONY: help setup demo test test-all matrix lowest newest check format style types mypy pyright layers fresh docs dist bench regression faults chaos soak fuzz exactness compatibility mutation generate clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -14,6 +14,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The extra that goes into a new environment: `dev` for all verbs, `test` for `make test`.
+EXTRA ?= dev
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
 # Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
@@ -28,6 +30,8 @@ BOUND := -o faulthandler_timeout=300
 help:  ## list these verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+setup: $(STAMP)  ## set up the virtual environment, as every verb does when it is missing (PYTHON=, VENV=, EXTRA=)
+
 demo: $(STAMP)  ## compile the sample contract, run its service, call it, show what happens
 	@$(BIN)/weenats demo
 
@@ -38,14 +42,18 @@ test-all: $(STAMP)  ## run all tests, those that measure time alone, with branch
 	@$(BIN)/coverage erase
 	@failed=; \
 	echo "== tests that may run in parallel"; \
-	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "not timing and not container" || failed=1; \
-	echo "== tests with random input, with more examples and without coverage"; \
+	$(BIN)/coverage run -m pytest -q $(PARALLEL) $(SLOWEST) -m "not timing and not container and not hypothesis" || failed=1; \
+	echo "== tests with random input, with many examples and without coverage"; \
 	$(BIN)/python -m pytest -q $(PARALLEL) $(SLOWEST) $(THOROUGH) -m "hypothesis and not timing" || failed=1; \
 	echo "== tests that run alone: timing, containers, chaos, soak, fuzzing"; \
 	$(BIN)/coverage run -m pytest -q $(SLOWEST) -m "timing or container" || failed=1; \
 	$(BIN)/coverage combine --quiet; \
 	$(BIN)/coverage report || failed=1; \
 	[ -z "$$failed" ]
+
+# VERB=setup only sets the environments up.
+VERB ?= test
+IN_OTHER = $(MAKE) $(VERB) EXTRA=test
 
 # A version is on the path or among pyenv's; pyenv's stand-ins on the path do not run where their version is not chosen.
 matrix:  ## run the fast tests on each supported Python that this machine has (VERSIONS=, ARGS=)
@@ -54,7 +62,7 @@ matrix:  ## run the fast tests on each supported Python that this machine has (V
 			"$$p" -c 'import venv, ensurepip' 2>/dev/null && { echo "$$p"; break; }; done); \
 		if [ -z "$$python" ]; then missing="$$missing $$version"; continue; fi; \
 		echo "== Python $$version"; \
-		$(MAKE) test PYTHON="$$python" VENV=.venvs/$$version && passed="$$passed $$version" || failed="$$failed $$version"; \
+		$(IN_OTHER) PYTHON="$$python" VENV=.venvs/$$version && passed="$$passed $$version" || failed="$$failed $$version"; \
 	done; \
 	echo "== passed:$${passed:- none}; failed:$${failed:- none}; not on this machine:$${missing:- none}"; \
 	[ -z "$$failed" ]
@@ -62,7 +70,7 @@ matrix:  ## run the fast tests on each supported Python that this machine has (V
 lowest:  ## run the fast tests with the lowest version of each dependency that pyproject.toml allows (ARGS=)
 	@mkdir -p .venvs
 	@"$(PYTHON)" tests/packaging/lowest.py pyproject.toml >.venvs/lowest.txt
-	@PIP_CONSTRAINT=.venvs/lowest.txt $(MAKE) test VENV=.venvs/lowest
+	@PIP_CONSTRAINT=.venvs/lowest.txt $(IN_OTHER) VENV=.venvs/lowest
 
 newest: $(STAMP)  ## run tests with the newest nats-py, which pyproject.toml may not allow yet (ARGS=)
 	@rm -rf .venvs/nats-py
@@ -70,7 +78,9 @@ newest: $(STAMP)  ## run tests with the newest nats-py, which pyproject.toml may
 	@ls -d .venvs/nats-py/nats_py-*
 	@PYTHONPATH=.venvs/nats-py $(MAKE) test ARGS="$(or $(ARGS),tests/runtime/transport tests/integration)"
 
-check: style types layers fresh  ## check style, types, layers, and that everything generated is up to date
+# The slowest first, since two run at a time.
+check: $(STAMP)  ## check style, types, layers, and that everything generated is up to date
+	@$(MAKE) --jobs=2 --keep-going --output-sync pyright mypy layers style fresh
 
 format: $(STAMP)  ## fix style and format the code
 	$(BIN)/ruff check --fix
@@ -80,8 +90,12 @@ style: $(STAMP)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-types: $(STAMP)
+types: mypy pyright
+
+mypy: $(STAMP)
 	$(BIN)/mypy
+
+pyright: $(STAMP)
 	$(BIN)/pyright --pythonpath $(BIN)/python --warnings
 
 layers: $(STAMP)
@@ -150,5 +164,5 @@ $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: needs Python 3.11 or newer, with venv and pip" >&2; exit 1; }
 	@echo "setting up $(VENV) (once, about a minute)"
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --editable '.[$(EXTRA)]'
 	@touch $@
