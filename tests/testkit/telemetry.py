@@ -11,6 +11,7 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import _internal as metrics_internals
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -23,6 +24,8 @@ from weenats import NatsService, NatsServiceBuilder, TelemetrySettings
 
 EVERYTHING: Final = {"commands": 1.0, "queries": 1.0, "events": 1.0}
 NOTHING: Final = {"commands": 0.0, "queries": 0.0, "events": 0.0}
+RESOURCE: Final = Resource.create()
+"""Takes a millisecond and a thread to find out."""
 
 
 class Beginnings(SpanProcessor):
@@ -47,13 +50,15 @@ class Recording:
     def __init__(self, *, counts: bool = True) -> None:
         self.exporter = InMemorySpanExporter()
         self.reader = InMemoryMetricReader()
-        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider = TracerProvider(shutdown_on_exit=False, resource=RESOURCE)
         self.beginnings = Beginnings()
         self.counts = counts
         if counts:
             self.tracer_provider.add_span_processor(self.beginnings)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.meter_provider = MeterProvider([self.reader], shutdown_on_exit=False)
+        self.meter_provider = MeterProvider(
+            [self.reader], resource=RESOURCE, shutdown_on_exit=False
+        )
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:

@@ -36,7 +36,7 @@ async def serve(url: str, ids: list[str], started: threading.Event, ended: threa
         started.set()
         while not ended.is_set():
             await client.add_item("r-1", TEA)
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
