@@ -22,8 +22,8 @@ ONE_MEMBER = {"type": "object", "minProperties": 1}
 
 def sample(schema: Any, **definitions: Any) -> Any:
     """Return the first sample of a schema; a list of none fails."""
-    found = Sampler(Bundle(definitions, {}, {})).values(schema)
-    return found[0]
+    bundle = Bundle({"Sample": schema, **definitions}, {}, {})
+    return Sampler(bundle).definition("Sample")[0]
 
 
 @pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
@@ -56,6 +56,8 @@ def test_each_message_has_a_sample(folder: Path) -> None:
         ({"enum": ["a", "b"]}, "a"),
         ({"const": [1]}, [1]),
         ({"type": "integer", "default": 7}, 7),
+        ({"properties": {"a": {"$ref": "#/$defs/Count"}}}, {"a": 3}),
+        ({"$ref": "#/$defs/Count", "minimum": 4}, 5),
         ({"enum": ["a", "b"], "not": {"const": "a"}}, "b"),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [1, 1]),
         ({"type": "array", "items": NUMBER, "minItems": 2, "uniqueItems": True}, [1, 2]),
@@ -83,6 +85,7 @@ def test_samples(schema: Any, value: Any) -> None:
     definitions = {
         "Name": {"$ref": "#/$defs/Other"},
         "Other": {"type": "string", "examples": ["Ada"]},
+        "Count": {"type": "integer", "default": 3},
     }
     assert sample(schema, **definitions) == value
 
