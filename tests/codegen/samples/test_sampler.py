@@ -129,7 +129,7 @@ def test_schema_that_must_contain_itself(inner: Any) -> None:
         "^a+b?c*$", "^(x|yz){2,3}$", "^[^a-z]$", "^[^a]b$", "^\\w\\W\\s\\S\\d\\D$", "^.{3}$", "",
         "^(?:a|b)$",
         "^[\\W]$", "^[\\u4e00-\\u4e10]$", "^(?=a)a$", "^[^\\x00-\\x1f]+$", "^[\\s]$",
-        "^[\\d\\S]$", "^\\*$",
+        "^[\\d\\S]$", "^\\*$", "^[^\\x00-\\x7f]+$", "^[^\\w\\s.-]$",
     ],
 )  # fmt: skip
 def test_texts_match_their_patterns(pattern: str) -> None:
@@ -144,7 +144,12 @@ def test_pattern_that_python_warns_of() -> None:
     assert text_for("^[a&&b]$") == "a"
 
 
-@pytest.mark.parametrize("pattern", ["(", "^(a)\\1$", "^\\p{Lu}$"])
+def test_pattern_of_two_surrogates() -> None:
+    """Two surrogates are one character, as in JavaScript."""
+    assert text_for("^\\ud83d\\ude00$") == "\U0001f600"
+
+
+@pytest.mark.parametrize("pattern", ["(", "^(a)\\1$", "^\\p{Lu}$", "^\\ud83d$", "^[^\\d\\D]$"])
 def test_patterns_without_text(pattern: str) -> None:
     """A pattern that is not understood has no text."""
     assert text_for(pattern) is None
