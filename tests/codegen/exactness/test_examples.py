@@ -50,6 +50,15 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
         {"properties": {"a": {"default": 1e23, "maximum": 1e23}}, "minProperties": 1},
         ({}, {"a": 1e23}, {"a": 10**23}, {"a": 10**23 + 1}, {"b": 1}),
     ),
+    # Names
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#/$defs/E"}, "b": {"$ref": "#/$defs/E"}},
+            "$defs": {"E": {"enum": ["x", "y"]}},
+        },
+        ({}, {"a": "x"}, {"b": "y", "a": "x"}, {"a": "z"}, {"b": None}, {"b": 1}),
+    ),
     # Recursion and defaults
     (
         {"type": ["object", "boolean"], "properties": {"a": {"$ref": "#"}}},

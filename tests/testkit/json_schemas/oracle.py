@@ -108,9 +108,9 @@ class Oracle:
     def _is_not_held(self, text: str) -> bool:
         if self._has_base64 and not _BASE64.fullmatch(text):
             return True
-        if self._has_times:
-            patterns = (_YEAR, _LEAP_SECOND, _NANOSECONDS)
-            return any(pattern.fullmatch(text) for pattern in patterns)
+        patterns = (_YEAR, _LEAP_SECOND, _NANOSECONDS)
+        if self._has_times and any(pattern.fullmatch(text) for pattern in patterns):
+            return True
         if self._has_durations and _YEARS_OR_MONTHS.fullmatch(text):
             return "Y" in text or "M" in text.partition("T")[0] or len(text) > 10
         return False
