@@ -17,7 +17,7 @@ from testkit.contexts import make_context
 from testkit.parts import BOOK, BOOKED
 from testkit.probe import RUN
 from testkit.wire import METADATA, dump
-from weenats import InternalError, InvalidArgumentError, Model
+from weenats import InternalError, InvalidArgumentError, Model, formats
 from weenats.codec.events import EventCodec
 from weenats.codec.json import has_large, has_overflow
 from weenats.codec.operations import OperationCodec
@@ -107,6 +107,18 @@ def test_large_numbers_in_any_value_are_refused(kind: str, number: bytes) -> Non
     assert refused(CODECS[kind], number) == {("/command", "type")}
     nested = b'{"a":[1,{"b":%b}],"c":-%b}' % (number, number.strip(b"-"))
     assert refused(CODECS[kind], nested) == {("/command/a/1/b", "type"), ("/command/c", "type")}
+
+
+@pytest.mark.parametrize("text", [b"1e400", b"-1e400", b"-15E+999"])
+def test_decimals_beyond_floats_are_kept(text: bytes) -> None:
+    """A decimal may be of any size, above zero and below."""
+    schemas = JsonSchemas('{"$defs": {"It": {"multipleOf": 0.5}}}')
+    codec = codec_of(Schema[Any](dict[str, JsonValue] | formats.Decimal, schemas["It"]))
+    data = b'{"aggregateId":{"type":"thing","key":"k"},"command":%b}' % text
+    value = codec.decode_request(data).read_payload()
+    assert value == Decimal(text.decode())
+    sent = codec.encode_request(make_context(payload=value, operation=codec.operation))
+    assert codec.decode_request(sent).read_payload() == value
 
 
 def test_decimals_are_kept_beside_refused_numbers() -> None:
