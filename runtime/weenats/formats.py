@@ -264,7 +264,7 @@ class _Digits:
 
 
 def _decimal(given: object, info: ValidationInfo) -> object:
-    if given == _INFINITY and info.context and DIGITS in info.context:
+    if given in (_INFINITY, -_INFINITY) and info.context and DIGITS in info.context:
         return _Decimal(0)  # it will be replaced: the number is too large for a float only
     if isinstance(given, str) or type(given) is bool:
         raise PydanticCustomError("decimal_type", "Input should be a number")

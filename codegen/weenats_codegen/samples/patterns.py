@@ -18,6 +18,7 @@ _CATEGORIES: Final[dict[Any, str]] = {
     codes.CATEGORY_NOT_WORD: "-",
 }
 _PRINTABLE: Final = string.ascii_lowercase + string.digits + string.ascii_uppercase + "-_. "
+_CHARACTERS: Final = _PRINTABLE + string.punctuation + "".join(map(chr, range(0xA1, 0x500)))
 
 
 def text_for(pattern: str) -> str | None:
@@ -29,7 +30,8 @@ def text_for(pattern: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of sets that Python may read otherwise
-            return _sequence(parser.parse(pattern))
+            text = _sequence(parser.parse(pattern))
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except (re.error, ValueError, RecursionError, OverflowError):
         return None
 
@@ -66,7 +68,11 @@ def _one(code: Any, argument: Any) -> str:  # noqa: PLR0911 - one return a kind 
 def _member(items: Any) -> str:
     """Return a character of a class, preferably a printable one."""
     if items[0][0] is codes.NEGATE:
-        return next(each for each in _PRINTABLE if not _contains(items[1:], each))
+        others = (each for each in _CHARACTERS if not _contains(items[1:], each))
+        found = next(others, None)
+        if found is None:
+            raise ValueError("no character")
+        return found
     return next((each for each in _PRINTABLE if _contains(items, each)), _first(items[0]))
 
 

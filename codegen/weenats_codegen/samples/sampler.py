@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.ir.shapes.conjunction import Conjoiner, all_of
-from weenats_codegen.ir.validity import all_definitions_validator, validator
+from weenats_codegen.ir.validity import all_definitions_validator
 from weenats_codegen.samples.patterns import text_for
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class Sampler:
             The values, the best one first; none if no value could be found.
         """
         if name not in self._known:
-            is_valid = self._validator.is_valid
-            ref: Schema = {"$ref": f"{PREFIX}{name}"}
-            self._known[name] = self._values(ref, lambda value: is_valid({name: value}))
+            self._known[name] = self._values(name)
         return self._known[name]
 
     def key(self, aggregate: Aggregate) -> str | None:
@@ -75,41 +73,41 @@ class Sampler:
         values = self.definition(aggregate.key)
         return str(values[0]) if values else None
 
-    def values(self, schema: Schema) -> list[JsonValue]:
-        """Return values that match a schema, as `definition` does.
-
-        Args:
-            schema: A schema whose references lead to definitions.
-        """
-        return self._values(schema, validator(self._bundle, schema).is_valid)
-
     @cached_property
     def _validator(self) -> jsonschema_rs.Validator:
         return all_definitions_validator(self._bundle)
 
-    def _values(self, schema: Schema, is_valid: Callable[[Any], bool]) -> list[JsonValue]:
-        examples = [each for each in _examples_of(self._bundle, schema) if is_valid(each)]
+    def _values(self, name: str) -> list[JsonValue]:
+        def is_valid(value: Json) -> bool:
+            return self._validator.is_valid({name: value})
+
+        ref: Schema = {"$ref": f"{PREFIX}{name}"}
+        examples = [each for each in _examples(self._bundle, ref) if is_valid(each)]
         if examples:
             return examples
-        candidates = _Maker(self._bundle, self._conjoiner).candidates(schema)
+        candidates = _Maker(self._bundle, self._conjoiner).candidates(ref)
         found = next((value for value in candidates if is_valid(value)), _NONE)
         return [] if found is _NONE else [found]
 
 
-def _examples_of(bundle: Bundle, schema: Schema) -> list[Any]:
-    """Return the examples of a schema, or of the one that it refers to."""
+def _examples(bundle: Bundle, schema: Json) -> list[Any]:
+    found = _annotation(bundle, schema, "examples")
+    return found if isinstance(found, list) else []
+
+
+def _annotation(bundle: Bundle, schema: Json, keyword: str) -> Any:
+    """Return the value of a keyword of a schema, or of the one that it refers to."""
     seen: set[str] = set()
-    part: Json = schema
+    part = schema
     while isinstance(part, dict):
-        found: Json = part.get("examples")
-        if isinstance(found, list) and found:
-            return found
+        if keyword in part:
+            return part[keyword]
         name = str(part.get("$ref", "")).removeprefix(PREFIX)
         if not name or name in seen:
             break
         seen.add(name)
         part = cast("Json", bundle.definitions.get(name))
-    return []
+    return _NONE
 
 
 class _Maker:
@@ -133,10 +131,11 @@ class _Maker:
         self._parts_left -= 1
         if depth > 4 * _MAX_DEPTH or self._parts_left < 0:
             return None
-        if isinstance(schema, dict) and (examples := _examples_of(self._bundle, schema)) and depth:
+        if depth and (examples := _examples(self._bundle, schema)):
             return examples[branch % len(examples)]
-        if isinstance(schema, dict) and "default" in schema and branch == 0:
-            return schema["default"]
+        default = _annotation(self._bundle, schema, "default")
+        if branch == 0 and default is not _NONE:
+            return default
         whole = self._conjoiner.conjoin(schema, lambda _: None)
         if whole.choices and depth < 3 * _MAX_DEPTH:
             rest = dict(whole.keywords)

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 __all__ = [
     "dump_any",
     "has_constants",
+    "has_large",
     "has_many_values",
     "has_overflow",
     "quoted",
@@ -17,12 +18,16 @@ __all__ = [
 ]
 _I: Final = ord("I")
 _N: Final = ord("N")
-# The largest float has 309 digits: a larger number has an exponent of three digits, or many digits.
 _PLAIN: Final = bytes.maketrans(b"123456789E", b"000000000e")
+# The largest float has 309 digits: a larger number has an exponent of three digits, or many digits.
 _EXPONENT: Final = b"0e000"
 _DIGITS: Final = b"0" * 200
+_OVERFLOW: Final = re.compile(rb"[\[:,\s]-?(?:[0-9]++(?:\.[0-9]++)?[eE]\+?[0-9]{3}|[0-9]{200})")
+# 2^53 has 16 digits: with an exponent of one digit, at least seven are in front of it.
+_SEVEN: Final = b"0" * 7
+_LONG: Final = b"0" * 16
 _LARGE: Final = re.compile(
-    rb"(?<![^\[:,\s])-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}"
+    rb"[\[:,\s]-?(?:[0-9]++(?:\.[0-9]++)?[eE]\+?[0-9]{2}|[0-9]{7,}+(?:\.[0-9]++)?[eE]|[0-9]{16,}+\.)"
 )
 _MANY: Final = 10_000
 
@@ -84,7 +89,20 @@ def has_overflow(data: bytes) -> bool:
     """
     plain = data.translate(_PLAIN, b"+")
     may_have = _EXPONENT in plain or _DIGITS in plain
-    return may_have and _LARGE.search(data) is not None
+    return may_have and _OVERFLOW.search(b":" + data) is not None
+
+
+def has_large(data: bytes) -> bool:
+    """Return whether JSON text may have a number of 2^53 and more with a fraction or an exponent.
+
+    A float does not hold all of their digits.
+
+    Args:
+        data: the text.
+    """
+    plain = data.translate(_PLAIN, b"+")
+    may_have = b"0e00" in plain or (_SEVEN in plain and (_LONG in plain or b"0e0" in plain))
+    return may_have and _LARGE.search(b":" + data) is not None
 
 
 def has_many_values(data: bytes) -> bool:

@@ -18,8 +18,18 @@ from pydantic_core import from_json, to_json
 from weenats.formats import DIGITS
 from weenats.model import Model
 
-__all__ = ["DECIMALS", "load", "load_decimals", "put_digits", "with_decimals", "with_integers"]
+__all__ = [
+    "DECIMALS",
+    "load",
+    "load_decimals",
+    "load_large",
+    "put_digits",
+    "with_decimals",
+    "with_integers",
+]
 _MAY_BE_WHOLE: Final = re.compile(rb"[0-9](?:\.0|(?:\.[0-9]+)?[eE])")
+_MAX_EXACT: Final = 2**53
+"""Up to here a float holds each integer."""
 _MAX_EXPONENT: Final = 309
 _MAX_LARGE: Final = 100
 """Judging one number with thousands of digits takes up to a millisecond."""
@@ -64,6 +74,22 @@ def load_decimals(data: bytes) -> Any:
         return number
 
     return json.loads(data, parse_float=decimal)
+
+
+def load_large(data: bytes) -> Any:
+    """Parse JSON as `load` does, with decimals for floats of 2^53 and more.
+
+    To JSON Schema, numbers are equal if their values are: 1e23 is the integer of 24 digits, which
+    no float is. What is too large for a float is an infinity.
+
+    Args:
+        data: JSON text.
+
+    Raises:
+        ValueError: it is not valid JSON.
+    """
+    load(data)
+    return json.loads(data, parse_float=_exact)
 
 
 def with_integers(data: bytes) -> bytes | None:
@@ -150,6 +176,11 @@ def _decimal(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ValueError("a number has too large an exponent") from None
+
+
+def _exact(text: str) -> float | Decimal:
+    number = float(text)
+    return number if abs(number) < _MAX_EXACT or math.isinf(number) else Decimal(text)
 
 
 def _integer_if_whole(text: str) -> int | float:

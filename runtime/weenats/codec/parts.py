@@ -10,11 +10,18 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from weenats.codec.json import has_constants, has_many_values, has_overflow, reject_constants
+from weenats.codec.json import (
+    has_constants,
+    has_large,
+    has_many_values,
+    has_overflow,
+    reject_constants,
+)
 from weenats.codec.numbers import (
     DECIMALS,
     load,
     load_decimals,
+    load_large,
     put_digits,
     with_decimals,
     with_integers,
@@ -80,16 +87,15 @@ class _Rules:
             SchemaError: the part is not valid.
             ValueError: it is not JSON.
         """
-        document = self._load(data)
+        has_floats = not self.has_decimals and has_large(data)
+        document = load_large(data) if has_floats else self._load(data)
         part = _part(document, path)
         if part is _ABSENT:
             return document
         judge = cast("Judge", self._judge)
-        found = not_finite(part) if not self.has_decimals and has_overflow(data) else []
+        found = not_finite(part) if has_floats else []
         if not found and not judge.is_valid(part):
-            # To the judge, a float of 2^53 or more may differ from the integer that it is.
-            integers = None if self.has_decimals else with_integers(data)
-            found = judge.violations(part if integers is None else _part(load(integers), path))
+            found = judge.violations(part)
         if found:
             raise SchemaError([each._replace(path=(*self._path, *each.path)) for each in found])
         return document

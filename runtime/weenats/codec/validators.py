@@ -136,7 +136,9 @@ def quick(part: object) -> Any:
         types = set(map(type, cast("list[object]", schema["expected"])))
         for kind, first in _FIRST.items():
             if types == {kind}:
-                return core_schema.chain_schema([first, cast("Any", part)])
+                reference = cast("str | None", schema.get("ref"))
+                values = {name: each for name, each in schema.items() if name != "ref"}
+                return core_schema.chain_schema([first, cast("Any", values)], ref=reference)
     result = {name: quick(each) for name, each in schema.items()}
     is_collection = any(schema.get("type") == each for each in _ITEMS)  # or a member named `type`
     return {**result, "fail_fast": True} if is_collection else result

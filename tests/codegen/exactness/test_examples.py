@@ -34,6 +34,31 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
     ({"const": {"a": [1.0]}}, ({"a": [1]}, {"a": [True]}, {"a": [1.0]})),
     ({"type": "integer", "default": 1.0}, (1, 2.0)),
     ({"anyOf": [{"format": "iri"}], "enum": ["a", 0]}, ("a", 0, False, "b")),
+    ({"const": 1e23}, (1e23, 10**23, int(1e23), 10**23 + 1, 1e22)),
+    ({"const": 10**23}, (1e23, 10**23, int(1e23), 10**23 + 1, 1e22)),
+    ({"enum": [1e300, ["a", 1e16]]}, (1e300, 10**300, ["a", 10**16], ["a", 1e16], ["a", 1e17])),
+    ({"not": {"enum": [[1e23], 2**60]}}, ([1e23], [10**23], float(2**60), 2**60, [int(1e23)])),
+    ({"uniqueItems": True}, ([1e23, 10**23], [{"a": 1e23}, {"a": int(1e23)}], [1e300, 1e299])),
+    ({"type": "integer", "maximum": 1e23}, (1e23, 10**23, 10**23 + 1, 1.1e23, int(1e23))),
+    ({"type": "number", "exclusiveMinimum": 1e23}, (1e23, 10**23, 10**23 + 1, int(1e23))),
+    ({"type": "number", "multipleOf": 1e23}, (1e23, 2 * 10**23, int(1e23), 1e24, 0, 1.5)),
+    (
+        {"type": "object", "properties": {"a": {"type": "number", "default": 1e23}}},
+        ({}, {"a": 1e23}, {"a": 10**23}),
+    ),
+    (
+        {"properties": {"a": {"default": 1e23, "maximum": 1e23}}, "minProperties": 1},
+        ({}, {"a": 1e23}, {"a": 10**23}, {"a": 10**23 + 1}, {"b": 1}),
+    ),
+    # Names
+    (
+        {
+            "type": "object",
+            "properties": {"a": {"$ref": "#/$defs/E"}, "b": {"$ref": "#/$defs/E"}},
+            "$defs": {"E": {"enum": ["x", "y"]}},
+        },
+        ({}, {"a": "x"}, {"b": "y", "a": "x"}, {"a": "z"}, {"b": None}, {"b": 1}),
+    ),
     # Recursion and defaults
     (
         {"type": ["object", "boolean"], "properties": {"a": {"$ref": "#"}}},

@@ -22,8 +22,8 @@ ONE_MEMBER = {"type": "object", "minProperties": 1}
 
 def sample(schema: Any, **definitions: Any) -> Any:
     """Return the first sample of a schema; a list of none fails."""
-    found = Sampler(Bundle(definitions, {}, {})).values(schema)
-    return found[0]
+    bundle = Bundle({"Sample": schema, **definitions}, {}, {})
+    return Sampler(bundle).definition("Sample")[0]
 
 
 @pytest.mark.parametrize("folder", GOLDEN_CONTRACTS, ids=golden_name)
@@ -56,6 +56,8 @@ def test_each_message_has_a_sample(folder: Path) -> None:
         ({"enum": ["a", "b"]}, "a"),
         ({"const": [1]}, [1]),
         ({"type": "integer", "default": 7}, 7),
+        ({"properties": {"a": {"$ref": "#/$defs/Count"}}}, {"a": 3}),
+        ({"$ref": "#/$defs/Count", "minimum": 4}, 5),
         ({"enum": ["a", "b"], "not": {"const": "a"}}, "b"),
         ({"type": "array", "items": {"type": "integer"}, "minItems": 2}, [1, 1]),
         ({"type": "array", "items": NUMBER, "minItems": 2, "uniqueItems": True}, [1, 2]),
@@ -83,6 +85,7 @@ def test_samples(schema: Any, value: Any) -> None:
     definitions = {
         "Name": {"$ref": "#/$defs/Other"},
         "Other": {"type": "string", "examples": ["Ada"]},
+        "Count": {"type": "integer", "default": 3},
     }
     assert sample(schema, **definitions) == value
 
@@ -126,7 +129,7 @@ def test_schema_that_must_contain_itself(inner: Any) -> None:
         "^a+b?c*$", "^(x|yz){2,3}$", "^[^a-z]$", "^[^a]b$", "^\\w\\W\\s\\S\\d\\D$", "^.{3}$", "",
         "^(?:a|b)$",
         "^[\\W]$", "^[\\u4e00-\\u4e10]$", "^(?=a)a$", "^[^\\x00-\\x1f]+$", "^[\\s]$",
-        "^[\\d\\S]$", "^\\*$",
+        "^[\\d\\S]$", "^\\*$", "^[^\\x00-\\x7f]+$", "^[^\\w\\s.-]$",
     ],
 )  # fmt: skip
 def test_texts_match_their_patterns(pattern: str) -> None:
@@ -141,7 +144,12 @@ def test_pattern_that_python_warns_of() -> None:
     assert text_for("^[a&&b]$") == "a"
 
 
-@pytest.mark.parametrize("pattern", ["(", "^(a)\\1$", "^\\p{Lu}$"])
+def test_pattern_of_two_surrogates() -> None:
+    """Two surrogates are one character, as in JavaScript."""
+    assert text_for("^\\ud83d\\ude00$") == "\U0001f600"
+
+
+@pytest.mark.parametrize("pattern", ["(", "^(a)\\1$", "^\\p{Lu}$", "^\\ud83d$", "^[^\\d\\D]$"])
 def test_patterns_without_text(pattern: str) -> None:
     """A pattern that is not understood has no text."""
     assert text_for(pattern) is None

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ConfigDict, JsonValue
 
 from testkit.contexts import make_context
 from testkit.parts import BOOK, BOOKED
 from testkit.probe import RUN
 from testkit.wire import METADATA, dump
-from weenats import InternalError, InvalidArgumentError, Model
+from weenats import InternalError, InvalidArgumentError, Model, formats
 from weenats.codec.events import EventCodec
-from weenats.codec.json import has_overflow
+from weenats.codec.json import has_large, has_overflow
 from weenats.codec.operations import OperationCodec
 from weenats.schema import JsonSchemas, Schema
 
@@ -106,6 +109,18 @@ def test_large_numbers_in_any_value_are_refused(kind: str, number: bytes) -> Non
     assert refused(CODECS[kind], nested) == {("/command/a/1/b", "type"), ("/command/c", "type")}
 
 
+@pytest.mark.parametrize("text", [b"1e400", b"-1e400", b"-15E+999"])
+def test_decimals_beyond_floats_are_kept(text: bytes) -> None:
+    """A decimal may be of any size, above zero and below."""
+    schemas = JsonSchemas('{"$defs": {"It": {"multipleOf": 0.5}}}')
+    codec = codec_of(Schema[Any](dict[str, JsonValue] | formats.Decimal, schemas["It"]))
+    data = b'{"aggregateId":{"type":"thing","key":"k"},"command":%b}' % text
+    value = codec.decode_request(data).read_payload()
+    assert value == Decimal(text.decode())
+    sent = codec.encode_request(make_context(payload=value, operation=codec.operation))
+    assert codec.decode_request(sent).read_payload() == value
+
+
 def test_decimals_are_kept_beside_refused_numbers() -> None:
     """A decimal may be of any size; a number of any other member of the same object may not."""
     books = OperationCodec(BOOK)
@@ -154,17 +169,56 @@ def test_other_texts_are_accepted(text: bytes) -> None:
 
 def test_search_for_large_numbers_is_linear() -> None:
     """Long runs of digits are looked at once."""
-    text = b"[" + b'"' + b"9" * 200 + b'",' + (b"9" * 199 + b"a") * 5_000 + b"]"
-    assert has_overflow(text)  # the first text has as many digits as a large number
-    assert not has_overflow(text.replace(b"9" * 200, b"1e400"))
+    digits = b"9" * 199 + b"a"
+    text = b'[1e0,"' + digits * 5_000 + b'",' + b"9" * 300 + b"]"
+    assert has_overflow(text)  # as many digits as a large number
+    assert not has_overflow(text.replace(b"9" * 300, b'"%b"' % (b"9" * 300)))
+    assert not has_large(text)
+    assert has_large(text.replace(b"1e0", b"1e16"))
 
 
-@pytest.mark.parametrize("text", [b"1e23", b"100000000000000000000000", b"1.0E+23"])
+@given(
+    st.from_regex(rb"-?(0|[1-9][0-9]{0,22})(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,3})?", fullmatch=True),
+    st.sampled_from([b"%b", b"[%b]", b'{"a":%b}', b'{"a": [1,%b]}', b"[0,\n%b,2]"]),
+)
+def test_large_floats_are_found(number: bytes, place: bytes) -> None:
+    """None of 2^53 and more is missed, and integers without exponent are none."""
+    if abs(float(number)) >= 2**53 and re.search(rb"[.eE]", number):
+        assert has_large(place % number)
+    elif not re.search(rb"[.eE]", number):
+        assert not has_large(place % number)
+
+
+@pytest.mark.parametrize(
+    "text", [b"1e23", b"1" + b"0" * 23, b"1.0E+23", b"1" + b"0" * 25 + b"e-2", b"1000000000e14"]
+)
 def test_large_integers_are_judged_exactly(text: bytes) -> None:
     """A judge sees the integer that a large number is, however it is written."""
     schemas = JsonSchemas('{"$defs": {"Large": {"const": 100000000000000000000000}}}')
     codec = codec_of(Schema[int](int, schemas["Large"]))
     data = b'{"aggregateId":{"type":"thing","key":"k"},"command":%b}'
     assert codec.decode_request(data % text).read_payload() == 10**23
+    for other in (b"99999999999999999999999.0", b"99999999999999991611392", b"1e22"):
+        with pytest.raises(InvalidArgumentError):
+            codec.decode_request(data % other).read_payload()
+
+
+@pytest.mark.parametrize(
+    ("schema", "valid", "invalid"),
+    [
+        ('{"uniqueItems":true}', b"[1e23,1e22]", b"[1e23,100000000000000000000000]"),
+        ('{"enum":[[90071992547409930],"a"]}', b"[9.007199254740993e16]", b"[90071992547409931.0]"),
+        ('{"maximum":9007199254740993}', b"9007199254740993.0", b"9007199254740993.5"),
+        ('{"exclusiveMinimum":9007199254740993}', b"9007199254740993.5", b"9007199254740993.0"),
+        ('{"not":{"type":"integer"}}', b"9007199254740993.5", b"9007199254740993.0"),
+        ('{"multipleOf":7}', b"7e30", b"1e30"),
+    ],
+)
+def test_large_numbers_have_all_their_digits(schema: str, valid: bytes, invalid: bytes) -> None:
+    """Each keyword compares them by their values, of which a float would lose digits."""
+    schemas = JsonSchemas(f'{{"$defs": {{"It": {schema}}}}}')
+    codec = codec_of(Schema[Any](JsonValue, schemas["It"]))
+    data = b'{"aggregateId":{"type":"thing","key":"k"},"command":%b}'
+    codec.decode_request(data % valid).read_payload()
     with pytest.raises(InvalidArgumentError):
-        codec.decode_request(data % b"99999999999999999999999.0").read_payload()
+        codec.decode_request(data % invalid).read_payload()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from time import process_time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
+from typing_extensions import TypeAliasType
 
 from testkit.wire import dump
 from weenats import Model
 from weenats.codec.reader import Reader
 from weenats.codec.violations import SchemaError
+from weenats.model import OMIT_NONE
 
 VISITED: list[str] = []
 MANY = 20_000
@@ -51,6 +53,19 @@ class Tree(Model):
     items: dict[str, Tree] = Field(default_factory=dict)
 
 
+Letter = TypeAliasType("Letter", Literal["a", "b"])
+Always = TypeAliasType("Always", Literal[True])
+
+
+class Listing(Model):
+    """A message with named literals."""
+
+    first: Letter
+    last: Letter | None = None
+    flag: Annotated[Always | None, OMIT_NONE] = None
+    rest: list[Letter] = Field(default_factory=list)
+
+
 WHOLE = {"a": "x", "b": "", "c": "", "d": ""}
 SHAPES: dict[type[Model], Any] = {
     Listed: lambda items: {"items": items},
@@ -78,6 +93,17 @@ def test_recursive_types_are_read() -> None:
     assert reader.decode(valid) == Tree.model_validate_json(valid)
     with pytest.raises(SchemaError, match="too many values"):
         reader.decode(dump({"items": {"a": inner, "b": {"items": 5}}}))
+
+
+def test_named_literals_are_read_wherever_they_are_used() -> None:
+    """A literal that several members, or optional ones, refer to by its name is read as others."""
+    reader = Reader(Listing)
+    for many in (1, MANY):
+        data = dump({"first": "a", "flag": True, "rest": ["b"] * many})
+        assert reader.read(data).rest == ["b"] * many
+        for other in (dump({"first": "c"}), dump({"first": "a", "rest": [True] * many})):
+            with pytest.raises((SchemaError, ValidationError)):
+                reader.decode(other)
 
 
 def test_reading_a_list_ends_with_its_first_invalid_item() -> None:

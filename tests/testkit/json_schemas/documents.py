@@ -11,7 +11,27 @@ if TYPE_CHECKING:
 
 Json = Any
 VALUES: Final[tuple[Json, ...]] = (
-    *(None, True, False, 0, 1, -1, 2, 3, 1.0, 1.5, 2**53 + 1, 10**20, 1e300, "", "a", "ab", "zz"),
+    *(
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        2,
+        3,
+        1.0,
+        1.5,
+        2**53 + 1,
+        10**20,
+        1e20,
+        1e23,
+        1e300,
+        "",
+        "a",
+        "ab",
+        "zz",
+    ),
     *(
         [],
         {},
@@ -234,7 +254,9 @@ class _Writer:
         random = self._random
         keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
         bounds = [schema[key] for key in keys if not isinstance(schema.get(key, True), bool)]
-        number = random.choice([0, 1, 2, 3, 4, 6, -1, 2.0, 10**20, 1.5, 2**53 + 1, *bounds * 3])
+        number = random.choice(
+            [0, 1, 2, 3, 4, 6, -1, 2.0, 10**20, 1e20, 1.5, 2**53 + 1, *bounds * 3]
+        )
         if isinstance(divisor := schema.get("multipleOf"), int | float) and random.random() < 0.8:
             number = divisor * random.choice((0, 1, 2, 3, 7, -1, 1001))
         if bounds and random.random() < 0.5:

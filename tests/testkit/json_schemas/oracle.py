@@ -48,7 +48,10 @@ class Oracle:
                 {"format": name}, validate_formats=True
             ).is_valid
         self._validator = jsonschema_rs.validator_for(
-            _plain(schema), formats=assertions, validate_formats=True, offline=True
+            _with_integers(_plain(schema), _MAX_EXACT),
+            formats=assertions,
+            validate_formats=True,
+            offline=True,
         )
         text = str(schema)
         self._is_old = "draft-04" in text
@@ -61,18 +64,10 @@ class Oracle:
     def allows(self, document: Json) -> bool:
         """Return whether a document is valid.
 
-        1.0 is an integer, in draft-04 too, which leaves that open.
+        1.0 is an integer, in draft-04 too, which leaves that open. Numbers are equal if their
+        values are, however they are written; to jsonschema-rs, the float 1e23 is less than 10^23.
         """
-        return self._validator.is_valid(_with_integers(document) if self._is_old else document)
-
-    def is_undecided(self, document: Json) -> bool:
-        """Return whether the verdict depends on how exactly a validator calculates.
-
-        Floats of 2^53 and more that are whole numbers are integers to one, and rounded to another.
-        """
-        is_large = any(abs(number) >= _MAX_EXACT for number in _floats(document))
-        accepts = self._validator.is_valid
-        return is_large and accepts(document) != accepts(_with_integers(document))
+        return self._validator.is_valid(_with_integers(document, 0 if self._is_old else _MAX_EXACT))
 
     def may_be_refused(self, document: Json) -> bool:
         """Return whether a valid document has text that Python types of its schema cannot hold.
@@ -113,9 +108,9 @@ class Oracle:
     def _is_not_held(self, text: str) -> bool:
         if self._has_base64 and not _BASE64.fullmatch(text):
             return True
-        if self._has_times:
-            patterns = (_YEAR, _LEAP_SECOND, _NANOSECONDS)
-            return any(pattern.fullmatch(text) for pattern in patterns)
+        patterns = (_YEAR, _LEAP_SECOND, _NANOSECONDS)
+        if self._has_times and any(pattern.fullmatch(text) for pattern in patterns):
+            return True
         if self._has_durations and _YEARS_OR_MONTHS.fullmatch(text):
             return "Y" in text or "M" in text.partition("T")[0] or len(text) > 10
         return False
@@ -142,23 +137,15 @@ def _texts(document: Json) -> Iterator[str]:
             yield from _texts(value)
 
 
-def _with_integers(document: Json) -> Json:
-    """Return a document with integers in place of whole floats."""
-    if isinstance(document, float) and document.is_integer():
-        return int(Decimal(repr(document)))
-    if isinstance(document, list):
-        return [*map(_with_integers, document)]
-    if isinstance(document, dict):
-        return {name: _with_integers(value) for name, value in document.items()}
-    return document
-
-
-def _floats(document: Json) -> Iterator[float]:
-    if isinstance(document, float):
-        yield document
-    elif isinstance(document, list | dict):
-        for part in document.values() if isinstance(document, dict) else document:
-            yield from _floats(part)
+def _with_integers(value: Json, least: int) -> Json:
+    """Return JSON with integers in place of whole floats of at least some size, digit by digit."""
+    if isinstance(value, float) and value.is_integer() and abs(value) >= least:
+        return int(Decimal(repr(value)))
+    if isinstance(value, list):
+        return [_with_integers(part, least) for part in value]
+    if isinstance(value, dict):
+        return {name: _with_integers(part, least) for name, part in value.items()}
+    return value
 
 
 def _plain(schema: Json) -> Json:

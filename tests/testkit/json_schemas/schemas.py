@@ -26,7 +26,7 @@ FORMATS: Final = (
 _ANNOTATED_FORMATS: Final = ("unknown", "decimal", "iri", "int32")
 _DEFINITIONS: Final = ("D0", "D1", "D2")
 _CONSTANTS: Final[tuple[Json, ...]] = (
-    *("a", "b", "cat", "", None, True, False, 0, 1, 2, -7, 1.0, 1.5, 2**53 + 1, 10**20),
+    *("a", "b", "cat", "", None, True, False, 0, 1, 2, -7, 1.0, 1.5, 2**53 + 1, 10**20, 1e20, 1e23),
     *([], [1], ["a", None], {}, {"a": 1}, {"a": [1.0]}, [True], [[]]),
 )
 _NUMBERS: Final = (
@@ -42,6 +42,7 @@ _NUMBERS: Final = (
     100,
     2**53,
     2**53 + 1,
+    1e23,
     -(2**63),
     10**20,
     1e300,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from weenats_codegen.ir.shapes.enumeration import type_of
 from weenats_codegen.ir.shapes.grammar import Json, Schema, key, ref_name, types_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_EXACT: Final = 2**53
-"""Up to here a float holds each integer."""
 
 
 def settle_defaults(shapes: Mapping[str, Schema]) -> None:
@@ -59,5 +57,6 @@ def _scalar(default: Json, member: Schema, shapes: Mapping[str, Schema]) -> tupl
     if type_of(default) == "integer" and "integer" in kinds:
         return (int(default) if isinstance(default, float) else default,)
     if isinstance(default, int | float) and type_of(default) == "integer" and "number" in kinds:
-        return (float(default),) if abs(default) <= _EXACT else None
+        number = float(default)
+        return (number,) if Decimal(repr(number)) == default else None
     return (default,) if type_of(default) in kinds else None

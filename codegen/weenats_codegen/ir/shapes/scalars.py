@@ -109,9 +109,7 @@ def _integer(keywords: Schema, drop: Drop) -> Schema:
         bound = keywords.get(keyword)
         if bound is None:
             continue
-        if isinstance(bound, float) and not abs(bound) < _MAX_EXACT:
-            drop(keyword)
-        elif bound == int(bound):
+        if bound == int(bound):
             shape[keyword] = int(bound)
         elif keyword in _LOWER:  # what is rounded is inclusive
             shape["minimum"] = max(math.ceil(bound), shape.get("minimum", math.ceil(bound)))

@@ -43,8 +43,8 @@ def plain_value(text: str) -> JsonValue:
 def _number(text: str) -> int | float:
     """Return a number with a fraction or an exponent."""
     exact, number = Decimal(text), float(text)
-    if exact in {Decimal(repr(number)), Decimal(f"{number:.17g}")}:
-        return number
     if abs(number) >= _EXACT and exact == exact.to_integral_value():
         return int(exact)
-    raise ValueError("has more digits than a double-precision number holds")
+    if exact not in {Decimal(repr(number)), Decimal(f"{number:.17g}")}:
+        raise ValueError("has more digits than a double-precision number holds")
+    return number
