@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import logging
 import os
@@ -379,6 +380,28 @@ def test_events_are_handled_in_threads(client: ProbeSyncClient) -> None:
         assert done.wait(LIMIT)
     assert received == [("0", "k0"), ("1", "k1"), ("2", "k2")]
     wait_for(lambda: all(each.name != "weenats events" for each in threading.enumerate()))
+
+
+def test_event_handler_can_unsubscribe_itself(
+    client: ProbeSyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the handlers of the events that have arrived, not for itself."""
+    module = importlib.import_module("weenats.events.subscribe")
+    monkeypatch.setattr(module, "_DRAIN_TIMEOUT", 2 * LIMIT)
+    may_end, ended = threading.Event(), threading.Semaphore(0)
+
+    def once(event: ReceivedEvent[Happened]) -> None:
+        del event
+        assert may_end.wait(LIMIT)
+        subscription.unsubscribe()
+        ended.release()
+
+    subscription = client.subscribe_happened(once, max_concurrency=1)
+    for revision in range(3):
+        client.publish_happened("k", Happened(text="x"), revision=revision)
+    client.check_health()  # the events have arrived
+    may_end.set()
+    assert all(ended.acquire(timeout=LIMIT) for _ in range(3))
 
 
 def test_failure_of_an_event_handler_is_logged(
