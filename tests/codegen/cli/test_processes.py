@@ -43,7 +43,7 @@ if mode.isdecimal():
 if mode == "forks" and os.fork() == 0:
     os.close(0), os.close(1), os.close(2)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    while os.path.exists("mode"):
+    while not os.path.exists("over"):
         time.sleep(0.01)
     os._exit(0)
 if mode == "forks" and number == "2":
@@ -216,7 +216,7 @@ async def test_forked_helpers_do_not_hold_up_the_others(
             write("mode", "runs")
             await eventually(lambda: len(announced) == 2)
     finally:
-        Path("mode").unlink()
+        write("over")
     assert "ended with exit code 3; it is replaced" in capfd.readouterr().err
 
 

@@ -276,7 +276,7 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
             for host in ("localhost:1", "[::1]"):
                 assert 'data-reload="/state"' in get(server.url, host)
             for host in ("attacker.example", "attacker.example:8000", "[", ""):
-                with pytest.raises(urllib.error.HTTPError, match="403.*http://127.0.0.1:"):
+                with pytest.raises(urllib.error.HTTPError, match=r"403.*http://127\.0\.0\.1:"):
                     get(f"{server.url}state", host)
         finally:
             server.shutdown()
