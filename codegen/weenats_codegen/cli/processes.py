@@ -218,7 +218,8 @@ async def _report(child: Child, pipe: int) -> bytes:
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
     )
-    reading, ending = (asyncio.ensure_future(each) for each in (reader.readline(), child.wait()))
+    reading = asyncio.create_task(reader.readline())
+    ending = asyncio.create_task(child.wait())
     try:
         await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([reading], timeout=_READING)
