@@ -413,13 +413,16 @@ def test_failure_of_an_event_handler_is_logged(
     def on_happened(event: ReceivedEvent[Happened]) -> None:
         if event.data.text == "bad":
             raise ValueError("broken handler")
+        if event.data.text == "empty":
+            next(iter(()))
         done.set()
 
     with caplog.at_level(logging.ERROR), client.subscribe_happened(on_happened, max_concurrency=1):
-        for text in ("bad", "good"):
+        for text in ("bad", "empty", "good"):
             client.publish_happened("k", Happened(text=text), revision=1)
         assert done.wait(LIMIT)
-    assert "the handler of probe.events.thing.happened failed" in caplog.text
+    assert caplog.text.count("the handler of probe.events.thing.happened failed") == 2
+    assert "a function in a thread raised StopIteration" in caplog.text
 
 
 async def _async_handler(event: ReceivedEvent[Happened]) -> None:
