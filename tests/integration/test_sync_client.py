@@ -454,6 +454,29 @@ def test_no_thread_left_for_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         ProbeSyncClient(MemoryTransport()).get("k")
 
 
+def test_signal_handler_may_make_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that interrupts the start of the event loop, in its thread, gets the same loop."""
+    started: list[loop_thread.LoopThread] = []
+    used: list[loop_thread.LoopThread] = []
+
+    class Interrupted(loop_thread.LoopThread):
+        def __init__(self) -> None:
+            super().__init__()
+            started.append(self)
+            if len(started) == 1:
+                used.append(loop_thread.process_loop())
+
+    process = loop_thread._Process()
+    monkeypatch.setattr(loop_thread, "_PROCESS", process)
+    monkeypatch.setattr(loop_thread, "LoopThread", Interrupted)
+    call = threading.Thread(target=lambda: used.append(loop_thread.process_loop()), daemon=True)
+    call.start()
+    call.join(LIMIT)
+    assert used == [started[1]] * 2
+    assert not started[0]._thread.is_alive()
+    process.end()
+
+
 FORK = """
 import os
 from testkit.probe import ProbeSyncClient, Run
