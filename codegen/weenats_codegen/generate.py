@@ -163,7 +163,8 @@ def _scope(contracts: Sequence[Contract], paths: Sequence[Path], out: Path) -> S
     Generated files name their contract relative to the working directory. In a folder elsewhere
     the name may be that of another project's contract: there a run leaves all other packages alone.
     """
-    if not out.resolve().is_relative_to(Path.cwd()):
+    real = Path(os.path.realpath(out))  # `resolve` raises RuntimeError for a link to itself
+    if not real.is_relative_to(Path.cwd()):
         return Scope()
     files = frozenset(contract.file for contract in contracts)
     own = {PurePosixPath(file).parent for file in files}

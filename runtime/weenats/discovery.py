@@ -13,13 +13,12 @@ from weenats.codec.failures import decode_model
 from weenats.codec.json import has_many_values
 from weenats.codec.replies import error_in_headers, is_answer
 from weenats.errors import InternalError
-from weenats.model import Model
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.messages import HealthCheck, InfoResponse, PingResponse, StatsResponse
 
 if TYPE_CHECKING:
-    from weenats.transport.base import Delivery, Transport
+    from weenats.transport.base import Accepts, Delivery, Transport
 
 __all__ = [
     "OnInvalid",
@@ -37,11 +36,12 @@ _SAME_ID: Final = (
     "{} {} sent different answers, and ids of instances are unique: all but one of the answers come"
     " from others"
 )
+_OTHER: Final = "{} {} answered in place of {}, and is ignored"
 _MAX_DOCUMENT: Final = 16 * 1024 * 1024
 """The size of a document in bytes: a small message can be decompressed to gigabytes."""
 _GZIP_FORMAT: Final = 16
 """Added to the window size, it makes zlib read gzip."""
-ModelT = TypeVar("ModelT", bound=Model)
+SenderT = TypeVar("SenderT", HealthCheck, InfoResponse, StatsResponse)
 InstanceT = TypeVar("InstanceT", PingResponse, InfoResponse, StatsResponse)
 OnInvalid = Callable[[InternalError], None]
 """Takes the error of a reply that violates ADR-32, and that of an id with which several instances
@@ -167,7 +167,8 @@ async def get_service_info(
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
     subject = subjects.discovery("INFO", subjects.check_discovered_name(service), instance_id)
-    return await _request(transport, subject, InfoResponse, timeout, headers)
+    sender = (service, instance_id)
+    return await _request(transport, subject, InfoResponse, sender, timeout, headers)
 
 
 async def get_service_stats(
@@ -192,7 +193,8 @@ async def get_service_stats(
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
     subject = subjects.discovery("STATS", subjects.check_discovered_name(service), instance_id)
-    return await _request(transport, subject, StatsResponse, timeout, headers)
+    sender = (service, instance_id)
+    return await _request(transport, subject, StatsResponse, sender, timeout, headers)
 
 
 async def check_health(
@@ -210,7 +212,10 @@ async def check_health(
         SubjectError: the name is not valid.
         ServiceError: see Transport.request; InternalError when the reply is not valid.
     """
-    return await _request(transport, subjects.health(service), HealthCheck, timeout, headers)
+    sender = (service, None)
+    return await _request(
+        transport, subjects.health(service), HealthCheck, sender, timeout, headers
+    )
 
 
 async def get_contract_document(
@@ -263,17 +268,38 @@ def _document_in(reply: Delivery) -> bytes:
     return document
 
 
-async def _request(
-    transport: Transport, subject: str, model: type[ModelT], timeout: float, headers: bytes
-) -> ModelT:
-    reply = await _answer(transport, subject, timeout, headers)
+async def _request(  # noqa: PLR0913, PLR0917 - the request, its limits, and what answers it
+    transport: Transport,
+    subject: str,
+    model: type[SenderT],
+    sender: tuple[str, str | None],
+    timeout: float,
+    headers: bytes,
+) -> SenderT:
+    """Return the first answer that is invalid, or is from the sender: its name, and its id if any.
+
+    A subscriber of the subject may be another service, or answer as one.
+    """
+
+    def accepts(reply: Delivery) -> bool:
+        if not is_answer(reply):
+            return False
+        try:
+            answer = decode_model(model, reply.payload)
+        except InternalError:
+            return True
+        return answer.name == sender[0] and sender[1] in {None, answer.id}
+
+    reply = await _answer(transport, subject, timeout, headers, accepts)
     return decode_model(model, reply.payload)
 
 
-async def _answer(transport: Transport, subject: str, timeout: float, headers: bytes) -> Delivery:
+async def _answer(
+    transport: Transport, subject: str, timeout: float, headers: bytes, accepts: Accepts = is_answer
+) -> Delivery:
     """Return the first answer; an error in its headers is raised."""
     deadline = monotonic() + timeout
-    reply = await transport.request(subject, b"", headers, deadline, is_answer)
+    reply = await transport.request(subject, b"", headers, deadline, accepts)
     error = error_in_headers(reply)
     if error is not None:
         raise error
@@ -306,6 +332,9 @@ async def _request_all(  # noqa: PLR0913, PLR0917 - the request and its limits
     for reply in replies:
         try:
             instance = decode_model(model, reply.payload)
+            if service not in {None, instance.name}:
+                report(InternalError(_OTHER.format(instance.name, instance.id, service)))
+                continue
             found.setdefault((instance.name, instance.id), {})[reply.payload] = instance
         except InternalError as error:  # a service of another framework that violates ADR-32
             report(_invalid(verb, reply.payload, error))

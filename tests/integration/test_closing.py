@@ -13,7 +13,7 @@ import pytest
 from testkit.probe import ProbeClient
 from testkit.tcp_proxy import TcpProxy
 from testkit.waiting import eventually, settle
-from weenats import ConnectionOptions
+from weenats import ConnectionOptions, UnavailableError
 from weenats.testing import NatsServer
 from weenats.testing.nats_server import free_ports
 
@@ -88,6 +88,36 @@ async def test_client_cancelled_while_it_connects(server: Monitored, steps: int)
             await asyncio.sleep(0)
         await cancel_each_step(task)
     await eventually(lambda: server.connections() == 0)
+
+
+async def test_cancelled_block_leaves_others_open(server: Monitored) -> None:
+    """A task that is cancelled while it enters does not close the client of one that enters too."""
+    client = ProbeClient.connect(server.url)
+
+    async def use() -> bool:
+        async with client:
+            return client.transport.is_connected
+
+    async with no_tasks_left():
+        first, second = (asyncio.create_task(use()) for _ in range(2))
+        await asyncio.sleep(0)  # both wait for the connection
+        first.cancel()
+        assert await second
+        with pytest.raises(asyncio.CancelledError):
+            await first
+    await eventually(lambda: server.connections() == 0)
+
+
+async def test_block_can_be_entered_again_once_there_is_a_server() -> None:
+    """A failed attempt to connect does not close the client."""
+    with NatsServer() as own:
+        client = ProbeClient.connect(own.url, verify="off")
+        own.kill()
+        with pytest.raises(UnavailableError):
+            await client.__aenter__()
+        own.start()
+        async with client:
+            assert client.transport.is_connected
 
 
 async def test_concurrent_closes_wait_for_the_first(server: Monitored) -> None:

@@ -21,6 +21,7 @@ from weenats import (
 from weenats.discovery import (
     check_health,
     get_service_info,
+    get_service_stats,
     list_infos,
     list_instances,
     list_stats,
@@ -183,6 +184,36 @@ PONG = {
     "id": "t-1",
     "metadata": {},
 }
+
+
+async def test_answers_of_others_do_not_count(raw: RawClient, nats_url: str) -> None:
+    """Answers with the name of another service, or with another id, are passed over."""
+
+    async def answer(message: Any) -> None:
+        verb = message.subject.split(".")[1].lower()
+        more = {"description": "d", "endpoints": [], "started": "2026-01-01T00:00:00Z"}
+        kind = {"health": {"status": "ok"}, "ping": {}}.get(verb, more)
+        typed = f"io.nats.micro.v1.{'ping' if verb == 'health' else verb}_response"
+        for name, own_id in (("other", "t-1"), ("twin", "t-2"), ("twin", "t-1")):
+            reply = {**PONG, **kind, "name": name, "id": own_id, "version": "1.0.0", "type": typed}
+            await raw.publish(message.reply, dump(reply))
+
+    await raw.subscribe("$SRV.*.twin.t-1", cb=answer)
+    await raw.subscribe("$SRV.PING.twin", cb=answer)
+    await raw.subscribe("twin.health", cb=answer)
+    await raw.flush()
+    await raw.flush()
+    reported: list[InternalError] = []
+    transport = NatsTransport(nats_url)
+    for ask in (get_service_info, get_service_stats):
+        assert (await ask(transport, "twin", "t-1", timeout=LIMIT)).id == "t-1"
+    assert (await check_health(transport, "twin", timeout=LIMIT)).name == "twin"
+    found = await list_instances(transport, "twin", timeout=5, on_invalid=reported.append)
+    await transport.close()
+    assert [(each.name, each.id) for each in found] == [("twin", "t-1"), ("twin", "t-2")]
+    assert [each.message for each in reported] == [
+        "other t-1 answered in place of twin, and is ignored"
+    ]
 
 
 async def test_impostors_do_not_hide_an_instance(raw: RawClient, nats_url: str) -> None:

@@ -194,13 +194,15 @@ async def test_invalid_options_are_rejected(client: ProbeClient) -> None:
             await client.subscribe_happened(asyncio.Queue().put, **options)
 
 
-async def test_handler_can_unsubscribe_itself(client: ProbeClient) -> None:
+@pytest.mark.parametrize("own_task", [False, True], ids=["awaited", "in another task"])
+async def test_handler_can_unsubscribe_itself(client: ProbeClient, own_task: bool) -> None:
     """Unsubscribing from inside the handler waits for the others, not for itself."""
     done = asyncio.Event()
 
     async def once(event: ReceivedEvent[Happened]) -> None:
         del event
-        await subscription.unsubscribe()
+        ending = subscription.unsubscribe()
+        await (asyncio.create_task(ending) if own_task else ending)
         done.set()
 
     subscription = await client.subscribe_happened(once)

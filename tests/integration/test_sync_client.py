@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import logging
 import os
@@ -381,6 +382,28 @@ def test_events_are_handled_in_threads(client: ProbeSyncClient) -> None:
     wait_for(lambda: all(each.name != "weenats events" for each in threading.enumerate()))
 
 
+def test_event_handler_can_unsubscribe_itself(
+    client: ProbeSyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the handlers of the events that have arrived, not for itself."""
+    module = importlib.import_module("weenats.events.subscribe")
+    monkeypatch.setattr(module, "_DRAIN_TIMEOUT", 2 * LIMIT)
+    may_end, ended = threading.Event(), threading.Semaphore(0)
+
+    def once(event: ReceivedEvent[Happened]) -> None:
+        del event
+        assert may_end.wait(LIMIT)
+        subscription.unsubscribe()
+        ended.release()
+
+    subscription = client.subscribe_happened(once, max_concurrency=1)
+    for revision in range(3):
+        client.publish_happened("k", Happened(text="x"), revision=revision)
+    client.check_health()  # the events have arrived
+    may_end.set()
+    assert all(ended.acquire(timeout=LIMIT) for _ in range(3))
+
+
 def test_failure_of_an_event_handler_is_logged(
     client: ProbeSyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -390,13 +413,16 @@ def test_failure_of_an_event_handler_is_logged(
     def on_happened(event: ReceivedEvent[Happened]) -> None:
         if event.data.text == "bad":
             raise ValueError("broken handler")
+        if event.data.text == "empty":
+            next(iter(()))
         done.set()
 
     with caplog.at_level(logging.ERROR), client.subscribe_happened(on_happened, max_concurrency=1):
-        for text in ("bad", "good"):
+        for text in ("bad", "empty", "good"):
             client.publish_happened("k", Happened(text=text), revision=1)
         assert done.wait(LIMIT)
-    assert "the handler of probe.events.thing.happened failed" in caplog.text
+    assert caplog.text.count("the handler of probe.events.thing.happened failed") == 2
+    assert "a function in a thread raised StopIteration" in caplog.text
 
 
 async def _async_handler(event: ReceivedEvent[Happened]) -> None:
@@ -426,6 +452,29 @@ def test_no_thread_left_for_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(UnavailableError, match="can't start new thread"):
         ProbeSyncClient(MemoryTransport()).get("k")
+
+
+def test_signal_handler_may_make_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that interrupts the start of the event loop, in its thread, gets the same loop."""
+    started: list[loop_thread.LoopThread] = []
+    used: list[loop_thread.LoopThread] = []
+
+    class Interrupted(loop_thread.LoopThread):
+        def __init__(self) -> None:
+            super().__init__()
+            started.append(self)
+            if len(started) == 1:
+                used.append(loop_thread.process_loop())
+
+    process = loop_thread._Process()
+    monkeypatch.setattr(loop_thread, "_PROCESS", process)
+    monkeypatch.setattr(loop_thread, "LoopThread", Interrupted)
+    call = threading.Thread(target=lambda: used.append(loop_thread.process_loop()), daemon=True)
+    call.start()
+    call.join(LIMIT)
+    assert used == [started[1]] * 2
+    assert not started[0]._thread.is_alive()
+    process.end()
 
 
 FORK = """

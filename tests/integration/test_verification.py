@@ -14,7 +14,7 @@ import pytest
 from testkit import shops
 from testkit.foreign_service import foreign_service, micro
 from testkit.nats_users import as_user, config_of
-from testkit.waiting import until
+from testkit.waiting import LIMIT, until
 from weenats import (
     DeadlineExceededError,
     IncompatibleContractError,
@@ -115,6 +115,8 @@ async def test_installed_generator_compares(
     """The entry point of the generator compares contracts in a process of its own."""
     monkeypatch.setattr(verification, "entry_points", importlib.metadata.entry_points)
     monkeypatch.setattr("weenats_codegen.documents.breaking", None)
+    for limit in ("weenats_codegen.isolated._TIMEOUT", "weenats.client.verification._TIMEOUT"):
+        monkeypatch.setattr(limit, LIMIT)  # a busy machine may need longer
     async with (
         shops.builder(shops.BREAKING, nats_url).build(),
         shops.client(shops.OLD, nats_url) as client,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from weenats_codegen.cli.diff import servers_of
 from weenats_codegen.cli.errors import CliError
-from weenats_codegen.cli.output import console, emit, emit_line, json_text, warn
+from weenats_codegen.cli.output import console, emit, emit_line, json_text, plain, warn
 from weenats_codegen.compatibility.versions import parsed
 from weenats_codegen.docs.asyncapi import asyncapi
 from weenats_codegen.docs.page import page
@@ -49,13 +49,21 @@ def _write(contracts: Sequence[Contract], out: Path, *, as_json: bool) -> None:
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     written = [(out / name).as_posix() for name in texts]
-    lines = "\n".join(f"[green]wrote[/]    {path}" for path in written)
+    lines = "\n".join(f"[green]wrote[/]    {plain(path)}" for path in written)
     emit({"written": written}, as_json=as_json, render=lambda: lines)
 
 
 def serve(schemas: Sequence[Path], port: int, *, as_json: bool) -> None:
-    """Serve the page on this machine until Ctrl-C."""
-    with PageServer(schemas, port) as server:
+    """Serve the page on this machine until Ctrl-C.
+
+    Raises:
+        CliError: The port cannot be used.
+    """
+    try:
+        server = PageServer(schemas, port)
+    except OSError as error:
+        raise CliError(f"cannot use port {port}: {error.strerror}; --port 0 is any") from error
+    with server:
         if as_json:
             emit_line({"url": server.url})
         else:

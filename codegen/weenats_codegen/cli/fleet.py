@@ -115,11 +115,7 @@ async def _groups(transport: "NatsTransport", services: Collection[str] | None) 
             list_instances(transport, service, on_invalid=on_invalid),
             list_stats(transport, service, on_invalid=on_invalid),
         )
-        for each in (each for answer in answers for each in answer):
-            if service in {None, each.name}:
-                replies.append(each)
-            else:
-                warn(f"{each.name} {each.id} answered in place of {service}, and is ignored")
+        replies += (each for answer in answers for each in answer)
     groups: dict[tuple[str, str, str], _Group] = {}
     for (name, instance_id), reply in {(each.name, each.id): each for each in replies}.items():
         digest = reply.metadata.get("contract") if isinstance(reply.metadata, dict) else None

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from weenats_codegen.cli.output import emit, warn
+from weenats_codegen.cli.output import emit, plain, warn
 from weenats_codegen.generate import HandlerMismatch, Report, generate_client
 from weenats_codegen.generate import generate as generate_packages
 
@@ -26,8 +26,8 @@ def _show(report: Report, *, as_json: bool) -> None:
         "removed": [path.as_posix() for path in report.removed],
         "gaps": [asdict(mismatch) for mismatch in report.mismatches],
     }
-    lines = [f"[green]wrote[/]    {path.as_posix()}" for path in report.written]
-    lines += [f"[yellow]removed[/]  {path.as_posix()}" for path in report.removed]
+    lines = [f"[green]wrote[/]    {plain(path.as_posix())}" for path in report.written]
+    lines += [f"[yellow]removed[/]  {plain(path.as_posix())}" for path in report.removed]
     if count := len(report.unchanged):
         lines.append(f"{count} file{'s' * (count != 1)} unchanged")
     emit(result, as_json=as_json, render=lambda: "\n".join(lines))

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from weenats_codegen import resources
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, plain
 from weenats_codegen.docs.guides import LIST, page
 
 
@@ -21,7 +21,7 @@ def show(*, as_json: bool) -> None:
     file.write_text(page(number), encoding="utf-8", newline="\n")
     folder = resources.guides()
     found = {"page": str(file), "llms": str(folder / LIST)}
-    lines = f"[green]wrote[/]  {found['page']}\n[green]source[/] {found['llms']}"
+    lines = f"[green]wrote[/]  {plain(found['page'])}\n[green]source[/] {plain(found['llms'])}"
     emit(found, as_json=as_json, render=lambda: lines)
     if sys.stdout.isatty() and not as_json:
         webbrowser.open(file.as_uri())

@@ -22,7 +22,7 @@ def mock(  # noqa: PLR0913 - the options of a user
     as_json: bool,
 ) -> None:
     """Serve the contract in a folder on the given servers, or on an embedded one."""
-    made = Mock(folder, latency=latency)
+    made = Mock(folder, latency=latency, keeps_calls=False)  # it may run for long
     for text in errors:
         operation, _, error = text.partition("=")
         try:

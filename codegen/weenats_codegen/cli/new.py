@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from weenats_codegen.cli.output import emit
+from weenats_codegen.cli.output import emit, plain
 from weenats_codegen.loading import read
 from weenats_codegen.scaffold import scaffold, scaffold_sample
 
@@ -12,7 +12,7 @@ def new(name: str | None, root: Path, *, as_json: bool) -> None:
     files = scaffold_sample(root) if name is None else scaffold(name, root)
     written = [path.as_posix() for path in files]
     contract = read(files[0].parent)
-    listing = "\n".join(f"  {path}" for path in written)
+    listing = "\n".join(f"  {plain(path)}" for path in written)
     text = (
         f"[green]wrote[/]\n{listing}\n\nnext:\n"
         "  edit the contract: remove what you do not need, rename the rest\n"

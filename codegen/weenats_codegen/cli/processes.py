@@ -17,7 +17,7 @@ from weenats_codegen.cli.children import (
     child_environment,
     is_set_within,
 )
-from weenats_codegen.cli.output import console, emit_line, output_optional, warn
+from weenats_codegen.cli.output import console, emit_line, output_optional, plain, warn
 
 MAX_PROCESSES: Final = 256
 _DELAY: Final = 0.1
@@ -25,6 +25,8 @@ _DELAY: Final = 0.1
 _MAX_DELAY: Final = 30.0
 _STEADY: Final = 60.0
 """Seconds after which the end of a process is not counted as a repetition of the last one."""
+_READING: Final = 0.5
+"""Seconds to read what a process that has ended wrote before."""
 _ATTEMPTS: Final = 5
 """Starts of each process in a row that may fail while no other process serves."""
 _CPU_LIMIT: Final = Path("/sys/fs/cgroup/cpu.max")
@@ -98,7 +100,7 @@ def _announce(facts: Facts, count: int, *, as_json: bool) -> None:
     if as_json:
         emit_line(facts)
         return
-    on = f" on {facts['servers']}" if facts["servers"] else ""
+    on = f" on {plain(facts['servers'])}" if facts["servers"] else ""
     text = f"[bold]{facts['service']}[/] {facts['version']} is running{on}"
     place = f"process {facts['process']} of {count}, pid {facts['pid']}"
     console().print(f"{text} ({place}); press Ctrl-C to stop", soft_wrap=True)
@@ -137,9 +139,7 @@ class _Supervisor:
         delay = _DELAY
         while not self._stop.is_set():
             began = monotonic()
-            child = await self._serve(number)
-            code = await child.wait()
-            self._serving.discard(number)
+            code, end = await self._run(number)
             if self._stop.is_set():
                 self._code = max(self._code, code)
                 return
@@ -147,10 +147,27 @@ class _Supervisor:
                 return
             if monotonic() - began > _STEADY:
                 delay = _DELAY
-            how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
-            warn(f"process {number} (pid {child.pid}) {how}; it is replaced in {delay:g} s")
+            warn(f"process {number} {end}; it is replaced in {delay:g} s")
             await is_set_within(self._stop, delay)
             delay = min(delay * 2, _MAX_DELAY)
+
+    async def _run(self, number: int) -> tuple[int, str]:
+        """Run a process to its end; return its exit code, and how it ended.
+
+        Raises:
+            OSError: It cannot be started, and none could so far.
+        """
+        try:
+            child = await self._serve(number)
+        except OSError as error:  # the system has no memory or process left for it
+            if not self._has_served.is_set():
+                raise
+            self._failures += 1
+            return 1, f"cannot be started: {error}"
+        code = await child.wait()
+        self._serving.discard(number)
+        how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+        return code, f"(pid {child.pid}) {how}"
 
     async def _serve(self, number: int) -> Child:
         """Start a process; return it when it serves, or has ended before."""
@@ -158,7 +175,7 @@ class _Supervisor:
         self._children[number] = child
         if self._stop.is_set():  # while it was started
             child.signal()
-        report = await _read(pipe)
+        report = await _report(child, pipe)
         if report:
             self._serving.add(number)
             self._failures = 0
@@ -192,13 +209,22 @@ class _Supervisor:
             child.signal()
 
 
-async def _read(pipe: int) -> bytes:
-    """Return all that comes from a pipe, which is closed then."""
+async def _report(child: Child, pipe: int) -> bytes:
+    """Return what a process reports on a pipe, which is closed then; b"" if it ends before.
+
+    Processes that it has forked have the pipe too, so that it may have no end.
+    """
     reader = asyncio.StreamReader()
     transport, _ = await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", buffering=0)
     )
+    reading = asyncio.create_task(reader.readline())
+    ending = asyncio.create_task(child.wait())
     try:
-        return await reader.read()
+        await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([reading], timeout=_READING)
+        return reading.result() if reading.done() else b""
     finally:
+        reading.cancel()
+        ending.cancel()
         transport.close()

@@ -1,6 +1,7 @@
 """`weenats run --reload`: serves in a child process, which is replaced when files change."""
 
 import asyncio
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,8 +52,9 @@ class Project:
         """Return the project of a target: its own folder too, if it is somewhere else."""
         here = Path.cwd()
         folders = [here]
-        if not out.resolve().is_relative_to(here):
-            folders.append(out.resolve())
+        packages = Path(os.path.realpath(out))  # `resolve` raises RuntimeError for a link to itself
+        if not packages.is_relative_to(here):
+            folders.append(packages)
         top = target.partition(":")[0].partition(".")[0]
         with suppress(ImportError, ValueError):
             spec = find_spec(top) if top else None

@@ -17,7 +17,7 @@ from weenats.service.signals import StopSignals
 from weenats.testing import NatsServer
 from weenats.transport.servers import check_servers
 from weenats_codegen.cli.connection import no_server
-from weenats_codegen.cli.output import console, emit_line, output_optional, warn
+from weenats_codegen.cli.output import console, emit_line, output_optional, plain, warn
 from weenats_codegen.cli.targets import build, builder_of, of_process, user_error
 
 _PATIENCE: Final = 0.5
@@ -130,15 +130,15 @@ def announce(service: NatsService, url: str, *, as_json: bool) -> None:
     if as_json:
         emit_line(facts(service, url))
     else:
-        on = f" on {url}" if url else ""
+        on = f" on {plain(url)}" if url else ""  # with brackets of IPv6
         name, version = service.contract.name, service.contract.version
         console().print(f"[bold]{name}[/] {version} is running{on}; press Ctrl-C to stop")
 
 
 def report(service: NatsService, url: str, *, to: int) -> None:
-    """Write to a file descriptor which service is running, and where; close it."""
+    """Write to a file descriptor, on one line, which service is running, and where; close it."""
     with os.fdopen(to, "w", encoding="utf-8") as pipe:
-        json.dump(facts(service, url), pipe)
+        pipe.write(f"{json.dumps(facts(service, url))}\n")
 
 
 def facts(service: NatsService, url: str) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from markupsafe import escape
 from typing_extensions import override
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _STATE: Final = "/state"
 _LOCAL: Final = "127.0.0.1"
+_LOCAL_NAMES: Final = frozenset({_LOCAL, "localhost", "::1"})
 _PROBLEMS: Final = """\
 <!doctype html><html lang="en" data-reload="{state}"><meta charset="utf-8"><title>Problems</title>
 <h1>The contracts have problems</h1><pre>{text}</pre>
@@ -73,12 +75,26 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer  # pyright: ignore[reportIncompatibleVariableOverride] - it serves no other
 
     def do_GET(self) -> None:
-        if self.path == "/":
+        if not self._is_addressed_here():
+            self.send_error(403, f"this page is at {self.server.url}")
+        elif self.path == "/":
             self._answer("text/html; charset=utf-8", self.server.page())
         elif self.path == _STATE:
             self._answer("text/plain; charset=utf-8", self.server.state())
         else:
             self.send_error(404)
+
+    def _is_addressed_here(self) -> bool:
+        """Return whether the browser was sent to this machine by name.
+
+        The page of an attacker, whose name leads here for a moment (DNS rebinding), could read the
+        contracts otherwise. The port may be that of a tunnel.
+        """
+        try:
+            name = urlsplit(f"//{self.headers.get('Host', '')}").hostname
+        except ValueError:
+            return False
+        return name in _LOCAL_NAMES
 
     def _answer(self, kind: str, text: str) -> None:
         content = text.encode(errors="replace")

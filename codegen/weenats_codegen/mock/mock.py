@@ -63,12 +63,13 @@ class Mock:
         calls: The calls so far, in the order in which they came.
     """
 
-    def __init__(self, folder: Path, *, latency: float = 0.0) -> None:
+    def __init__(self, folder: Path, *, latency: float = 0.0, keeps_calls: bool = True) -> None:
         """Initialize a mock that nobody can call yet.
 
         Args:
             folder: The contract's folder.
             latency: Seconds that each answer takes.
+            keeps_calls: Whether calls are kept; their number has no limit.
 
         Raises:
             ContractError: The contract is invalid, or there is none.
@@ -79,6 +80,7 @@ class Mock:
         self.contract: Final[Contract] = read(folder)
         self.latency = latency
         self.calls: list[Call] = []
+        self._keeps_calls: Final = keeps_calls
         self._package: Final = import_package(self.contract)
         self._sampler: Final = Sampler(self.contract.bundle)
         self._answers: Final[dict[str, JsonValue]] = {}
@@ -170,10 +172,11 @@ class Mock:
             context: RequestContext = values.pop()
             key = values.pop(0) if has_key else None
             text = None if key is None else str(context.key)
-            payload = (
-                from_json(Encoder(descriptor.payload).encode(values[0])) if has_payload else None
-            )
-            self.calls.append(Call(operation.label, text, payload))
+            if self._keeps_calls:
+                payload: JsonValue = None
+                if has_payload:
+                    payload = from_json(Encoder(descriptor.payload).encode(values[0]))
+                self.calls.append(Call(operation.label, text, payload))
             await asyncio.sleep(self.latency)
             if operation.label in self._errors:
                 raise self._errors[operation.label]

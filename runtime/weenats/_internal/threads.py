@@ -100,6 +100,10 @@ class DaemonThreads:
 def _complete(future: Future[ResultT], call: Callable[[], ResultT]) -> None:
     try:
         result = call()
+    except StopIteration as error:  # asyncio refuses it: who awaits the future would never wake up
+        failure = RuntimeError("a function in a thread raised StopIteration")
+        failure.__cause__ = error
+        future.set_exception(failure)
     except BaseException as error:  # noqa: BLE001 - the future raises it
         future.set_exception(error)
     else:
@@ -112,8 +116,7 @@ def _copy(done: Future[ResultT], future: asyncio.Future[ResultT]) -> None:
     error = done.exception()
     if error is None:
         future.set_result(done.result())
-    elif isinstance(error, StopIteration) or not isinstance(error, Exception):
-        # It would end the coroutine, or the event loop.
+    elif not isinstance(error, Exception):  # it would end the event loop
         future.set_exception(RuntimeError(f"a function in a thread raised {type(error).__name__}"))
     else:
         future.set_exception(error)

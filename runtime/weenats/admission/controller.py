@@ -9,6 +9,7 @@ from typing import Final
 from weenats._internal.limited_log import LimitedLogger
 from weenats.admission.job import Job, Worker
 from weenats.admission.queue import BoundedQueue
+from weenats.context import CURRENT
 from weenats.errors import (
     CancelledError,
     DeadlineExceededError,
@@ -174,8 +175,7 @@ class Admission:
         Args:
             budget: the time limit in seconds.
         """
-        # A job that drains would wait for itself.
-        self._running -= {job for job in self._running if job.task is asyncio.current_task()}
+        self._running -= {job for job in self._running if _is_current(job)}
         if self._idle is None or self._idle.done():  # else another one drains as well
             self._idle = asyncio.get_running_loop().create_future()
         self._start_next()
@@ -295,6 +295,19 @@ class Admission:
         reply = job.delivery.reply
         if self._calls.get(reply) is job:
             del self._calls[reply]
+
+
+def _is_current(job: Job) -> bool:
+    """Return whether the caller is a job's handler, in a task or thread of its own or not.
+
+    A drain would wait for itself.
+    """
+    if job.task is asyncio.current_task():
+        return True
+    message = CURRENT.get()
+    return (
+        message is not None and job.variables is not None and job.variables.get(CURRENT) is message
+    )
 
 
 class ServiceTimes:

@@ -201,20 +201,19 @@ class ServiceClient:
             await self._transport.close()
 
     async def __aenter__(self) -> Self:
+        self._blocks.append(self)  # before waiting: a block that ends meanwhile must not close it
+        is_open = False
         try:
             await self._transport.connect()
-        except asyncio.CancelledError:  # `__aexit__` is not called
-            if not self._blocks:
+            is_open = True
+            if self._verification is not None:
+                await self._verification.on_connect()
+        except BaseException as error:  # `__aexit__` is not called
+            self._blocks.pop()
+            # A server that cannot be reached leaves nothing to close: entering can be tried again.
+            if not self._blocks and (is_open or isinstance(error, asyncio.CancelledError)):
                 await self.close()
             raise
-        if self._verification is not None:
-            try:
-                await self._verification.on_connect()
-            except BaseException:  # `__aexit__` is not called
-                if not self._blocks:
-                    await self.close()
-                raise
-        self._blocks.append(self)
         return self
 
     async def __aexit__(self, *_: object) -> None:

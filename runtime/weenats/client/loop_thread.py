@@ -176,17 +176,24 @@ class _Process:
     """What synchronous clients of one process share."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal handler may call while its thread has it
         self.loop: LoopThread | None = None
         self.has_ended = False
         self._of_parents: list[LoopThread | None] = []
 
     def begin(self) -> None:
         """Forget the loop of the parent process, whose thread does not exist after a fork."""
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         # Never collected: closing it here would disturb the loop of the parent.
         self._of_parents.append(self.loop)
         self.loop = None
+
+    def keep(self, loop: LoopThread) -> None:
+        """Keep a new loop, unless a signal handler or a finalizer has started one meanwhile."""
+        if self.loop is None:
+            self.loop = loop
+        else:
+            loop.close()
 
     def end(self) -> None:
         """End the loop at the end of the process."""
@@ -215,8 +222,8 @@ def process_loop() -> LoopThread:
         if _PROCESS.loop is None:
             if _PROCESS.has_ended:
                 raise ConnectionClosedError(_ENDING)
-            _PROCESS.loop = LoopThread()
-        return _PROCESS.loop
+            _PROCESS.keep(LoopThread())
+        return cast("LoopThread", _PROCESS.loop)
 
 
 def is_on_loop_thread() -> bool:

@@ -25,6 +25,7 @@ from weenats.transport.base import Subscription, Transport
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
+    "MAX_QUEUE",
     "EventHandler",
     "EventSubscription",
     "ReceivedEvent",
@@ -33,7 +34,7 @@ __all__ = [
 ]
 _LOG: Final = LimitedLogger("weenats.events")
 DEFAULT_CONCURRENCY: Final = 10
-_MAX_QUEUE: Final = 10_000
+MAX_QUEUE: Final = 10_000
 _DRAIN_TIMEOUT: Final = 30.0
 DataT = TypeVar("DataT")
 KeyT = TypeVar("KeyT", default=str)
@@ -159,7 +160,7 @@ async def subscribe(
     scope = SCOPE.get()
     admission = Admission(
         max_concurrency=max_concurrency,
-        max_queue=_MAX_QUEUE,
+        max_queue=MAX_QUEUE,
         variables=None if scope is None else scope.variables,
     )
     worker = _EventWorker(

@@ -13,6 +13,7 @@ from weenats._internal.threads import DaemonThreads
 from weenats._internal.validation import is_async
 from weenats.events.subscribe import (
     DEFAULT_CONCURRENCY,
+    MAX_QUEUE,
     EventHandler,
     EventSubscription,
     ReceivedEvent,
@@ -108,7 +109,9 @@ def subscribe_sync(
     """
     if not callable(cast("object", handler)) or is_async(handler):
         raise TypeError("the event handler of a synchronous client must be a plain function")
-    threads = DaemonThreads(options.get("max_concurrency", DEFAULT_CONCURRENCY), "weenats events")
+    # Handlers that unsubscribe wait, in their threads, for those of the events that have arrived.
+    size = options.get("max_concurrency", DEFAULT_CONCURRENCY) + MAX_QUEUE
+    threads = DaemonThreads(size, "weenats events")
 
     async def handle(event: ReceivedEvent[DataT, KeyT]) -> None:
         context = copy_context()

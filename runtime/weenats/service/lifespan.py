@@ -61,6 +61,10 @@ class Lifespan:
         except asyncio.CancelledError:
             task.cancel()
             raise
+        if not self._is_entered and self.error is None:  # CancelledError, or a group with one
+            self.error = RuntimeError("the lifespan was cancelled before it yielded")
+            self.error.__cause__ = None if task.cancelled() else task.exception()
+            _LOG.error(self._failure(), self._name, self.error, exc_info=self.error)
         if self.error is not None:
             raise self.error
 

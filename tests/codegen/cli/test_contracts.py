@@ -45,6 +45,26 @@ def test_new_prints_working_next_steps(
     assert steps.endswith(f"weenats run {handlers.parent.name}.app:builder\n")
 
 
+def test_paths_are_no_markup(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Paths with brackets are shown as they are."""
+    out = "[red]a[/]b"
+    assert main(["new", "orders", "--root", out]) == 0
+    assert f"{out}/schemas/orders/service.yaml" in capsys.readouterr().out
+    assert main(["generate", f"{out}/schemas", "--out", out]) == 0
+    assert f"{out}/orders/client.py" in capsys.readouterr().out
+    assert main(["docs", f"{out}/schemas", "--out", out]) == 0
+    assert f"{out}/index.html" in capsys.readouterr().out
+
+
+def test_folder_that_is_a_link_to_itself(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is an error, and no bug."""
+    (project / "loop").symlink_to("loop")
+    main(["new", "orders"])
+    capsys.readouterr()
+    assert main(["generate", "--out", "loop"]) == 1
+    assert capsys.readouterr().err.startswith("weenats: [Errno 17] cannot write to the folder")
+
+
 def test_generate_twice_writes_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A second run leaves every file unchanged."""
     main(["new", "orders"])

@@ -25,7 +25,7 @@ from weenats_codegen.cli.processes import process_count, serve_in_processes
 from weenats_codegen.cli.targets import builder_of, of_process
 
 CHILD: Final = """
-import os, pathlib, signal, sys
+import os, pathlib, signal, sys, time
 target, _, number, _, pipe = sys.argv[1:]
 def note(word):
     with open("notes", "a") as file:
@@ -40,8 +40,16 @@ mode = pathlib.Path("mode").read_text()
 note(mode)
 if mode.isdecimal():
     sys.exit(int(mode))
+if mode == "forks" and os.fork() == 0:
+    os.close(0), os.close(1), os.close(2)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    while not os.path.exists("over"):
+        time.sleep(0.01)
+    os._exit(0)
+if mode == "forks" and number == "2":
+    sys.exit(3)
 with open(int(pipe), "w") as report:
-    report.write('{"service": "own", "version": "1.0.0", "instance": "i", "servers": null}')
+    report.write('{"service": "own", "version": "1.0.0", "instance": "i", "servers": null}\\n')
 if target == "interrupts":
     note(os.environ.get("NATS_URL", ""))
     os.kill(os.getppid(), signal.SIGINT)
@@ -193,6 +201,41 @@ async def test_repeated_ends_are_delayed(
     told = capfd.readouterr().err
     delays = [line.split("replaced in ")[1] for line in told.splitlines() if "replaced" in line]
     assert delays[:4] == ["0.01 s", "0.02 s", "0.04 s", "0.01 s"]
+
+
+async def test_forked_helpers_do_not_hold_up_the_others(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A process is announced, or replaced, although what it has forked keeps its pipe open."""
+    monkeypatch.setattr(processes, "_READING", 0.01)
+    write("mode", "forks")
+    try:
+        async with supervising() as (_, announced):
+            await eventually(lambda: "2 forks" in notes())
+            assert [each["process"] for each in announced] == [1]
+            write("mode", "runs")
+            await eventually(lambda: len(announced) == 2)
+    finally:
+        write("over")
+    assert "ended with exit code 3; it is replaced" in capfd.readouterr().err
+
+
+async def test_process_that_cannot_be_started_is_tried_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The others go on serving meanwhile."""
+    async with supervising() as (command, announced):
+        await eventually(lambda: len(announced) == 2)
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.executable", str(project / "none"))
+            os.kill(announced[0]["pid"], signal.SIGKILL)
+            told = ""
+            while told.count("process 1 cannot be started: [Errno 2]") < 2:
+                await asyncio.sleep(0.01)
+                told += capfd.readouterr().err
+        await eventually(lambda: len(announced) == 3)
+        assert not command.done()
+    assert command.result() == 0
 
 
 async def test_signal_during_a_start(project: Path) -> None:

@@ -253,5 +253,7 @@ def test_project_watches_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     project = Project.of("receipts.handlers:Receipts", Path("schemas"), tmp_path.parent / "out")
     assert project.code == (tmp_path, tmp_path.parent / "out", there)
     assert project.contracts() == {}
+    (tmp_path / "loop").symlink_to("loop")
+    assert Project.of(":X", Path("schemas"), Path("loop")).code == (tmp_path,)
     for target in ("nowhere:X", ":X", "..a:X"):
         assert Project.of(target, Path("schemas"), Path("generated")).code == (tmp_path,)

@@ -11,12 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from receipts.handlers import Receipts
 from testkit.cli_service import TARGET, weenats_run
 from testkit.forked_commands import forked_command
 from testkit.processes import child_process
 from testkit.waiting import LIMIT
+from weenats import NatsServiceBuilder
 from weenats.testing import NatsServer
+from weenats_codegen.cli import processes
 from weenats_codegen.cli.main import main
+from weenats_codegen.cli.run import announce, facts
 
 
 def test_run_rejects_servers_with_embedded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,6 +112,15 @@ def test_run_prints_server_url(repository: Path) -> None:
         line = process.stdout.readline()
     assert line.startswith("receipts 1.0.0 is running on nats://127.0.0.1:")
     assert line.endswith("; press Ctrl-C to stop\n")
+
+
+def test_announcement_shows_brackets_of_ipv6(capsys: pytest.CaptureFixture[str]) -> None:
+    """The brackets of an IPv6 address are shown, with one process and with several."""
+    url = "nats://[fd00::1]:4222"
+    service = NatsServiceBuilder(Receipts(), url).build()
+    announce(service, url, as_json=False)
+    processes._announce({**facts(service, url), "process": 1, "pid": 1}, 2, as_json=False)
+    assert capsys.readouterr().out.count(f"receipts 1.0.0 is running on {url}") == 2
 
 
 UNFIT = "must be handlers, a NatsServiceBuilder, or a function annotated to return one"

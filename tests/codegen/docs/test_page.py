@@ -249,14 +249,15 @@ def test_command_writes_everything(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["docs", str(tmp_path)]) == 1
 
 
-def get(url: str) -> str:
-    """Return what a URL answers."""
-    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
+def get(url: str, host: str | None = None) -> str:
+    """Return what a URL answers, or does under another name of its host."""
+    request = urllib.request.Request(url, headers={} if host is None else {"Host": host})  # noqa: S310 - our own server
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own server
         return str(answer.read().decode())
 
 
 def test_served_page_follows_the_contract(tmp_path: Path) -> None:
-    """The served page is the contract as it is now; its state changes with the contract."""
+    """The served page is the contract as it is now, for browsers that ask this machine by name."""
     folder = write(tmp_path / "contract", contract_with("x"))
     with PageServer([folder], 0) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -272,6 +273,11 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
             assert "&lt;b&gt;" in get(server.url)
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 get(f"{server.url}other")
+            for host in ("localhost:1", "[::1]"):
+                assert 'data-reload="/state"' in get(server.url, host)
+            for host in ("attacker.example", "attacker.example:8000", "[", ""):
+                with pytest.raises(urllib.error.HTTPError, match=r"403.*http://127\.0\.0\.1:"):
+                    get(f"{server.url}state", host)
         finally:
             server.shutdown()
             thread.join()
@@ -286,6 +292,14 @@ def test_serve_command(
     options = ["--json"] if as_json else []
     assert main(["docs", str(SAMPLE), "--serve", "--port", "0", *options]) == 0
     assert "http://127.0.0.1:" in capsys.readouterr().out
+
+
+def test_serve_command_names_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """A port that cannot be used is an error that names it."""
+    with PageServer([], 0) as other:
+        port = other.server_address[1]
+        assert main(["docs", str(SAMPLE), "--serve", "--port", str(port)]) == 1
+    assert f"cannot use port {port}: Address already in use" in capsys.readouterr().err
 
 
 def large(count: int) -> dict[str, Any]:

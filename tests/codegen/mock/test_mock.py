@@ -24,6 +24,7 @@ from receipts import (
 )
 from testkit.forked_commands import forked_command
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
+from weenats import NatsServiceBuilder
 from weenats.errors import InvalidArgumentError, UnauthenticatedError
 from weenats.events import ReceivedEvent
 from weenats_codegen.cli import mock as mock_command
@@ -267,6 +268,25 @@ def test_mock_on_given_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mock_command, "serve", serve)
     assert main(["mock", str(SAMPLE), "--servers", "nats://a:1"]) == 0
     assert served == ["nats://a:1"]
+
+
+def test_command_keeps_no_calls(monkeypatch: pytest.MonkeyPatch, nats_url: str) -> None:
+    """The command may run for long: what it has answered takes no memory."""
+    mocks: list[Mock] = []
+
+    def make(*arguments: Any, **options: Any) -> Mock:
+        mocks.append(Mock(*arguments, **options))
+        return mocks[-1]
+
+    async def serve(builder: NatsServiceBuilder, url: str, announce_it: object) -> None:
+        del announce_it
+        async with builder.build(), ReceiptsClient.connect(url) as receipts:
+            await receipts.add_item("r-1", TEA)
+
+    monkeypatch.setattr(mock_command, "Mock", make)
+    monkeypatch.setattr(mock_command, "serve", serve)
+    assert main(["mock", str(SAMPLE), "--servers", nats_url]) == 0
+    assert [each.calls for each in mocks] == [[]]
 
 
 @pytest.mark.parametrize(

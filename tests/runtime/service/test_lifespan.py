@@ -126,6 +126,26 @@ async def test_failing_start_is_logged_and_raised(caplog: pytest.LogCaptureFixtu
     await service.wait_until_stopped()
 
 
+@pytest.mark.parametrize(
+    "raised",
+    [asyncio.CancelledError(), BaseExceptionGroup("two", [asyncio.CancelledError(), OSError()])],
+    ids=["cancelled", "group"],
+)
+async def test_cancellation_in_the_lifespan_stops_the_start(
+    raised: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lifespan that awaits a cancelled task before its `yield` was not entered."""
+
+    async def fail(_: Lived) -> None:
+        raise raised
+
+    service = built(Lived(at_start(fail)))
+    with pytest.raises(RuntimeError, match="the lifespan was cancelled before it yielded"):
+        await service.start()
+    assert not service.is_serving
+    assert "probe does not start: its lifespan failed" in caplog.text
+
+
 async def test_unavailable_dependency_stops_the_start(nats_url: str) -> None:
     """A call of the lifespan without responders is what start() raises."""
 

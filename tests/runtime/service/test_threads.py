@@ -50,6 +50,8 @@ async def test_failures_and_cancelled_work() -> None:
         del key, command, context
         with pytest.raises(LookupError):
             await asyncio.to_thread({}.__getitem__, "missing")
+        with pytest.raises(RuntimeError, match="raised StopIteration"):  # and not never
+            await asyncio.wait_for(asyncio.to_thread(next, iter(())), LIMIT)
         waiting = [asyncio.create_task(asyncio.to_thread(held.wait, LIMIT)) for _ in range(40)]
         late = asyncio.create_task(asyncio.to_thread(done.append, "late"))
         await asyncio.sleep(0)
