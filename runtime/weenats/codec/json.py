@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from pydantic_core import to_json
 
 __all__ = [
+    "FEW_BYTES",
     "dump_any",
     "has_constants",
     "has_many_values",
@@ -25,6 +26,8 @@ _LARGE: Final = re.compile(
     rb"(?<![^\[:,\s])-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3}|(?<![0-9])[0-9]{200}"
 )
 _MANY: Final = 10_000
+FEW_BYTES: Final = _MANY
+"""JSON text that is no longer than that has few values."""
 
 
 def dump_any(value: Any) -> bytes:
@@ -95,7 +98,7 @@ def has_many_values(data: bytes) -> bool:
     Args:
         data: the text.
     """
-    if len(data) <= _MANY:
+    if len(data) <= FEW_BYTES:
         return False
     return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
 

@@ -6,7 +6,7 @@ context, and those of pydantic have the values of the message.
 
 from functools import cache, cached_property
 from types import NoneType
-from typing import Annotated, Any, Final, NotRequired, cast
+from typing import Any, Final, NotRequired, cast
 
 from pydantic import ValidationError, with_config
 from pydantic_core import to_json
@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
-from weenats.codec.keys import aggregate_type, key_codec
+from weenats.codec.keys import KEY, aggregate_type, key_codec
 from weenats.codec.metadata import reply_end, request_metadata
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
@@ -184,7 +184,7 @@ class OperationCodec:
         end = data.rfind(tail)
         if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
             try:
-                key = _KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
+                key = KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
                 metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
                 pass  # the members have another order, or are not JSON
@@ -436,5 +436,3 @@ _REPLY_METADATA: Final = Reader(_ReplyMetadata)
 _FAILURE_HEAD: Final = b'{"success":false'
 # No unknown members, whose values would have to be searched for NaN.
 _METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))
-_AGGREGATE_KEY: Final = messages.AggregateId.model_fields["key"]
-_KEY: Final = quiet_validator(Annotated[str, *_AGGREGATE_KEY.metadata])

@@ -267,7 +267,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         correlation.get("causationId"),
         token,
         values,
-        job.delivery.headers,
+        None,  # the headers, which the job has
         job.deadline,
         None,  # the principal
         request,
