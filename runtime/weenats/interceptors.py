@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from pydantic import JsonValue
 from typing_extensions import override
@@ -144,7 +144,7 @@ def chain(interceptors: Iterable[Interceptor], innermost: CallNext) -> CallNext:
     return call
 
 
-def result_of(response: object) -> object:
+def result_of(response: object) -> Any:  # noqa: ANN401 - the type that the contract declares
     """Return the result of a call.
 
     Raises:

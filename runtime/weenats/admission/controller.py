@@ -237,10 +237,14 @@ class Admission:
             self._on_task_done(job)
 
     def _on_task_done(self, job: Job) -> None:
-        self._untrack(job)
+        # As `_untrack`, without calls: all messages take this way.
+        self._timer.deadlines.pop(job, None)
+        reply = job.delivery.reply
+        if self._calls.get(reply) is job:
+            del self._calls[reply]
         self._running.discard(job)
         job.task = job.variables = None  # breaks the reference cycle of job, task and context
-        if self._queue or self._idle is not None:
+        if self._idle is not None or self._queue.items:
             self._start_next()
 
     def _start_next(self) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from weenats.context import OnAnswer, RequestContext
     from weenats.errors import ServiceError
+    from weenats.protocol.headers import Headers
     from weenats.transport.base import Delivery
 
 __all__ = ["Job", "Worker"]
@@ -78,6 +79,11 @@ class Job:
         self.delivery = delivery
         self.deadline = deadline
         self.received = received
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the message."""
+        return self.delivery.headers
 
     @property
     def size(self) -> int:

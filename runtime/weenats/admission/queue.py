@@ -28,6 +28,9 @@ class BoundedQueue(Generic[ItemT]):
         clock: returns monotonic seconds.
         size_of: returns the size of an item in bytes.
         max_bytes: the maximum size of all items together, in bytes.
+
+    Attributes:
+        items: the items, each with the end of its waiting time.
     """
 
     max_length: int
@@ -37,14 +40,14 @@ class BoundedQueue(Generic[ItemT]):
     size_of: Callable[[ItemT], int] = lambda _: 0
     max_bytes: int = 0
     _bytes: int = field(default=0, init=False)
-    _ends: OrderedDict[ItemT, float] = field(default_factory=OrderedDict[ItemT, float], init=False)
+    items: OrderedDict[ItemT, float] = field(default_factory=OrderedDict[ItemT, float], init=False)
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self.items)
 
     def __iter__(self) -> Iterator[ItemT]:
-        return iter(self._ends)
+        return iter(self.items)
 
     def put(self, item: ItemT) -> bool:
         """Add an item at the end.
@@ -56,10 +59,10 @@ class BoundedQueue(Generic[ItemT]):
             Whether it was added; False when the queue is full.
         """
         size = self.size_of(item)
-        if len(self._ends) >= self.max_length or self._bytes + size > self.max_bytes:
+        if len(self.items) >= self.max_length or self._bytes + size > self.max_bytes:
             return False
         self._bytes += size
-        self._ends[item] = self.clock() + self.max_time
+        self.items[item] = self.clock() + self.max_time
         self._set_timer()
         return True
 
@@ -69,15 +72,15 @@ class BoundedQueue(Generic[ItemT]):
         Args:
             item: the item.
         """
-        if self._ends.pop(item, None) is not None:
+        if self.items.pop(item, None) is not None:
             self._bytes -= self.size_of(item)
 
     def get(self) -> ItemT | None:
         """Remove and return the first item, None when the queue is empty."""
-        if not self._ends:
+        if not self.items:
             return None
         self._expire()  # the loop may have been too busy for the timer
-        item = next(iter(self._ends), None)
+        item = next(iter(self.items), None)
         if item is not None:
             self.remove(item)
         return item
@@ -90,8 +93,8 @@ class BoundedQueue(Generic[ItemT]):
 
     def _set_timer(self) -> None:
         """Set the timer for the first item, unless it is set."""
-        if self._timer is None and self._ends and self.max_time < math.inf:
-            delay = max(next(iter(self._ends.values())) - self.clock(), _MIN_DELAY)
+        if self._timer is None and self.items and self.max_time < math.inf:
+            delay = max(next(iter(self.items.values())) - self.clock(), _MIN_DELAY)
             self._timer = asyncio.get_running_loop().call_later(
                 delay, self._on_timer, context=Context()
             )
@@ -103,8 +106,8 @@ class BoundedQueue(Generic[ItemT]):
 
     def _expire(self) -> None:
         now = self.clock()
-        while self._ends:
-            item, end = next(iter(self._ends.items()))
+        while self.items:
+            item, end = next(iter(self.items.items()))
             if end > now:
                 return
             self.remove(item)

@@ -376,8 +376,8 @@ class ServiceClient:
             InvalidArgumentError: an option, the key or the payload is not valid.
             TypeError: an option is unknown.
         """
-        response = await self._call(command, key, payload, options)
-        return cast("ResultT", chains.result_of(response))
+        result: ResultT = chains.result_of(await self._call(command, key, payload, options))
+        return result
 
     async def query(
         self,
@@ -402,8 +402,8 @@ class ServiceClient:
             ServiceError: as `execute`.
             TypeError: as `execute`.
         """
-        response = await self._call(query, key, parameters, options)
-        return cast("ResultT", chains.result_of(response))
+        result: ResultT = chains.result_of(await self._call(query, key, parameters, options))
+        return result
 
     def on_instance(self, instance_id: str) -> Self:
         """Call one instance of the service, whether or not it is in its queue group.

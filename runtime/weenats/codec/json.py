@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from pydantic_core import to_json
 
 __all__ = [
+    "FEW_BYTES",
     "dump_any",
     "has_constants",
     "has_large",
@@ -30,6 +31,8 @@ _LARGE: Final = re.compile(
     rb"[\[:,\s]-?(?:[0-9]++(?:\.[0-9]++)?[eE]\+?[0-9]{2}|[0-9]{7,}+(?:\.[0-9]++)?[eE]|[0-9]{16,}+\.)"
 )
 _MANY: Final = 10_000
+FEW_BYTES: Final = _MANY
+"""JSON text that is no longer than that has few values."""
 
 
 def dump_any(value: Any) -> bytes:
@@ -113,7 +116,7 @@ def has_many_values(data: bytes) -> bool:
     Args:
         data: the text.
     """
-    if len(data) <= _MANY:
+    if len(data) <= FEW_BYTES:
         return False
     return data.count(b",") + data.count(b"[") + data.count(b"{") > _MANY
 

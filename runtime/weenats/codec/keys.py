@@ -2,20 +2,23 @@
 
 import json
 from functools import cache
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import ValidationError
 from pydantic_core import to_json
 
 from weenats.codec.parts import Decoder, Encoder
-from weenats.codec.validators import typed_dict
+from weenats.codec.validators import quiet_validator, typed_dict
 from weenats.codec.violations import SchemaError, invalid, reason, violations_of
 from weenats.contract import Aggregate
 from weenats.errors import InvalidArgumentError
 from weenats.protocol import messages
 from weenats.schema.part import declared_type, type_name
 
-__all__ = ["KeyCodec", "aggregate_type", "key_codec"]
+__all__ = ["KEY", "KeyCodec", "aggregate_type", "key_codec"]
+
+KEY: Final = quiet_validator(Annotated[str, *messages.AggregateId.model_fields["key"].metadata])
+"""Returns a key, None for what cannot be the key of an aggregate."""
 
 
 class KeyCodec:

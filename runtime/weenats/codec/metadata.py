@@ -3,32 +3,18 @@
 from pydantic_core import to_json
 
 from weenats.codec.json import dump_any, quoted
-from weenats.context import MessageContext, RequestContext
+from weenats.context import MessageContext
 from weenats.protocol.identifiers import STAMPER, check_token
 
-__all__ = ["message_metadata", "reply_end", "request_metadata"]
+__all__ = ["message_metadata", "reply_end"]
 
 
-def request_metadata(context: RequestContext) -> bytes:
-    """Return the metadata of a request, with the token of the caller.
-
-    Args:
-        context: the request.
-    """
-    metadata = message_metadata(context)
-    if context.token is None:
-        return metadata
-    return b'%b,"authentication":{"type":"jwt","token":%b}}' % (
-        metadata[:-1],
-        to_json(check_token(context.token)),
-    )
-
-
-def message_metadata(context: MessageContext) -> bytes:
+def message_metadata(context: MessageContext, token: str | None = None) -> bytes:
     """Return the metadata of a request or an event.
 
     Args:
         context: the message.
+        token: the token of the caller, None without one.
     """
     text = (
         f'{{"messageId":"{context.message_id}","timestamp":"{context.timestamp}",'
@@ -36,9 +22,15 @@ def message_metadata(context: MessageContext) -> bytes:
     )
     if context.causation_id is not None:
         text += f',"causationId":{quoted(context.causation_id)}'
-    if not context.metadata_context:
+    values = context.metadata_context
+    if not values and token is None:
         return f"{text}}}}}".encode()
-    return b'%b},"context":%b}' % (text.encode(), dump_any(context.metadata_context))
+    metadata = f"{text}}}".encode()
+    if values:
+        metadata += b',"context":%b' % dump_any(values)
+    if token is not None:
+        metadata += b',"authentication":{"type":"jwt","token":%b}' % to_json(check_token(token))
+    return metadata + b"}"
 
 
 def reply_end(duration: float, request: MessageContext) -> bytes:

@@ -6,7 +6,7 @@ context, and those of pydantic have the values of the message.
 
 from functools import cache, cached_property
 from types import NoneType
-from typing import Annotated, Any, Final, NotRequired, cast
+from typing import Any, Final, NotRequired, cast
 
 from pydantic import ValidationError, with_config
 from pydantic_core import to_json
@@ -14,8 +14,8 @@ from typing_extensions import TypedDict
 
 from weenats.codec.failures import details_decoder
 from weenats.codec.json import has_constants
-from weenats.codec.keys import aggregate_type, key_codec
-from weenats.codec.metadata import reply_end, request_metadata
+from weenats.codec.keys import KEY, aggregate_type, key_codec
+from weenats.codec.metadata import message_metadata, reply_end
 from weenats.codec.parts import Decoder, Encoder
 from weenats.codec.reader import Reader
 from weenats.codec.requests import INVALID_ENVELOPE, METADATA_HEAD, NOT_JSON, Request
@@ -78,6 +78,7 @@ class OperationCodec:
         self._member = "command" if is_command else "query"
         self._broken = f"the payload of {operation.name} breaks the contract"
         self._has_payload = operation.payload is not NoneType
+        self._has_result = operation.result is not NoneType
         state = state_of(operation)
         self._is_entity = state is not None
         self._result_member = "result" if state is None else "entity"
@@ -122,7 +123,7 @@ class OperationCodec:
         operation = self.operation
         # The metadata of a reply is only read on demand.
         success: dict[str, Any] = {"metadata": None, "result": None}
-        if operation.result is not NoneType:
+        if self._has_result:
             success[self._result_member] = declared_type(operation.result)
         is_command = operation.kind is Kind.COMMAND
         reply = messages.CommandSuccess if is_command else messages.QuerySuccess
@@ -152,7 +153,7 @@ class OperationCodec:
         payload = context.payload
         try:
             key = to_json(context.key) if self._has_key else b""
-            metadata = request_metadata(context)
+            metadata = message_metadata(context, context.token)
             body = self._encode_payload(payload) if self._has_payload else b""
         except SchemaError as error:
             failure = invalid(self._broken, error.found)
@@ -184,7 +185,7 @@ class OperationCodec:
         end = data.rfind(tail)
         if 0 < start <= end - len(head) and data.startswith(self._head) and data.endswith(b"}"):
             try:
-                key = _KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
+                key = KEY.validate_json(data[self._key_at : start]) if self._has_key else ""
                 metadata = _METADATA.validate_json(data[end + len(tail) : -1], by_name=False)
             except ValidationError:
                 pass  # the members have another order, or are not JSON
@@ -211,7 +212,7 @@ class OperationCodec:
         try:
             if self._is_entity:
                 body = self._entity(result)
-            elif self.operation.result is NoneType:
+            elif not self._has_result:
                 if result is not None:
                     raise ContractBreachError(self.operation, result)
                 body = b'{"success":true'
@@ -247,7 +248,8 @@ class OperationCodec:
             success = None
         if success is None or has_constants(data):
             return self._odd_response(data, found)
-        return self._received(success, data)
+        result = success[self._result_member] if self._has_result else None
+        return ReceivedResponse(result, success["duration"], data)
 
     def decode_failure(self, data: bytes, not_success: ValueError | None = None) -> ServiceError:
         """Decode an error reply.
@@ -288,17 +290,15 @@ class OperationCodec:
             failure = self.decode_failure(data, found)
         else:
             try:
-                return self._received(self._success.decode(data), data)
+                success = self._success.decode(data)
+                result = success[self._result_member] if self._has_result else None
+                return ReceivedResponse(result, success["duration"], data)
             except (SchemaError, ValidationError) as error:
                 failure = self.decode_failure(data, error)
             except ValueError as error:
                 subject = self.operation.subject
                 failure = InternalError(f"the reply of {subject} is not valid JSON: {error}")
         raise failure
-
-    def _received(self, success: dict[str, Any], data: bytes) -> Response:
-        result = None if self.operation.result is NoneType else success[self._result_member]
-        return ReceivedResponse(result, success["duration"], data)
 
     def _decode_envelope(self, data: bytes) -> Request:
         """Decode the envelope of a request whose members may have any order.
@@ -436,5 +436,3 @@ _REPLY_METADATA: Final = Reader(_ReplyMetadata)
 _FAILURE_HEAD: Final = b'{"success":false'
 # No unknown members, whose values would have to be searched for NaN.
 _METADATA: Final = quiet_validator(typed_dict(messages.MessageMetadata, CLOSED, context=UNREAD))
-_AGGREGATE_KEY: Final = messages.AggregateId.model_fields["key"]
-_KEY: Final = quiet_validator(Annotated[str, *_AGGREGATE_KEY.metadata])

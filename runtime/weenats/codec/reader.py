@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 from pydantic_core import SchemaValidator
 
 from weenats.codec.careful import careful_validator
-from weenats.codec.json import has_many_values
+from weenats.codec.json import FEW_BYTES, has_many_values
 from weenats.codec.validators import adapter, quiet_validator
 from weenats.codec.violations import SchemaError, Violation
 
@@ -40,7 +40,10 @@ class Reader:
         Raises:
             ValueError: it is not of the type; the error does not say why.
         """
-        value = self._value(data, context)
+        if len(data) <= FEW_BYTES:  # as `_value`, without calls: nearly all messages
+            value = self._quiet(data, strict=True, by_name=False, context=context)
+        else:
+            value = self._value(data, context)
         if value is _INVALID:
             raise ValueError
         return value

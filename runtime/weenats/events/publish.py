@@ -72,10 +72,14 @@ async def publish(
         ServiceError: there is no connection, see Transport.publish.
         TypeError: an option is unknown.
     """
-    check_options(options, PublishOptions, "an event")
-    await transport.connect()
-    headers = options.get("headers", {})
-    header_names.check(headers)
+    if options:
+        check_options(options, PublishOptions, "an event")
+    if not transport.is_connected:
+        await transport.connect()
+    lines = b""
+    if headers := options.get("headers"):
+        header_names.check(headers)
+        lines = header_names.encode(headers)
     revision = options.get("revision")
     if revision is not None and event.aggregate is None:
         raise InvalidArgumentError(f"{event.name} has no aggregate, so it has no revision")
@@ -83,7 +87,6 @@ async def publish(
         raise InvalidArgumentError(f"revision is an integer of at least 0, not {revision!r}")
     context = _new_message(options.get("context", NO_CONTEXT))
     payload = event_codec(event).encode(key, data, revision, context)
-    lines = header_names.encode(headers)
     if telemetry is SILENT:
         transport.publish(event.subject, payload, lines + inherited_header_lines())
         return
@@ -95,9 +98,9 @@ def _new_message(metadata_context: Mapping[str, JsonValue]) -> MessageContext:
     message_id, timestamp = STAMPER.stamp()
     current = CURRENT.get()
     return MessageContext(
-        message_id=message_id,
-        timestamp=timestamp,
-        correlation_id=message_id if current is None else current.correlation_id,
-        causation_id=None if current is None else current.message_id,
-        metadata_context=metadata_context,
+        message_id,
+        message_id if current is None else current.correlation_id,
+        timestamp,
+        None if current is None else current.message_id,
+        metadata_context,
     )

@@ -75,12 +75,15 @@ class DeadlineTimer(Generic[ItemT]):
     Args:
         on_passed: called with each item whose deadline has passed.
         clock: returns monotonic seconds.
+
+    Attributes:
+        deadlines: the items that are watched; one that is removed here is discarded.
     """
 
     def __init__(self, on_passed: Callable[[ItemT], None], clock: Clock = monotonic) -> None:
         self._on_passed = on_passed
         self._clock = clock
-        self._deadlines: dict[ItemT, float] = {}
+        self.deadlines: dict[ItemT, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf
 
@@ -91,7 +94,7 @@ class DeadlineTimer(Generic[ItemT]):
             item: the item.
             deadline: its deadline, on the monotonic clock.
         """
-        self._deadlines[item] = deadline
+        self.deadlines[item] = deadline
         if deadline < self._next:
             self._set(deadline)
 
@@ -101,11 +104,11 @@ class DeadlineTimer(Generic[ItemT]):
         Args:
             item: the item.
         """
-        self._deadlines.pop(item, None)
+        self.deadlines.pop(item, None)
 
     def close(self) -> None:
         """Discard all items and stop the timer."""
-        self._deadlines.clear()
+        self.deadlines.clear()
         self._next = math.inf
         if self._timer is not None:
             self._timer.cancel()
@@ -123,10 +126,10 @@ class DeadlineTimer(Generic[ItemT]):
         self._timer = None
         self._next = math.inf
         now = self._clock()
-        passed = [item for item, deadline in self._deadlines.items() if deadline <= now]
+        passed = [item for item, deadline in self.deadlines.items() if deadline <= now]
         for item in passed:
-            del self._deadlines[item]
-        if self._deadlines:
-            self._set(min(self._deadlines.values()))
+            del self.deadlines[item]
+        if self.deadlines:
+            self._set(min(self.deadlines.values()))
         for item in passed:
             self._on_passed(item)

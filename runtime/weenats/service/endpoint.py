@@ -212,7 +212,8 @@ class EndpointRunner:
     def _count(self, job: Job, elapsed: int, error: ServiceError | None) -> None:
         """Count a request that has been answered, and notify those who wait for its answer."""
         self.counters.count(elapsed, error)
-        context, job.context = job.context, None  # or each would keep the other alive
+        context = job.context
+        job.context = None  # or each would keep the other alive
         if context is not None:
             if job.on_answer:
                 job.notify(context, error)
@@ -267,7 +268,7 @@ def _context(operation: AnyOperation, request: Request, job: Job) -> RequestCont
         correlation.get("causationId"),
         token,
         values,
-        job.delivery.headers,
+        None,  # the headers, which the job has
         job.deadline,
         None,  # the principal
         request,

@@ -204,7 +204,14 @@ def span_context(
         state: the trace state, None for none.
         is_remote: whether the span is of another process.
     """
-    known: Any = (trace_id, span_id, is_remote, _FLAGS[flags], state or _NO_STATE, True)
+    known: Any = (
+        trace_id,
+        span_id,
+        is_remote,
+        _FLAGS[flags],
+        _NO_STATE if state is None else state,
+        True,
+    )
     return _new_span_context(SpanContext, known)
 
 
@@ -249,12 +256,13 @@ def header_lines(span_context: SpanContext, context: Context) -> bytes:
     trace_id, span_id, _, flags, state, is_valid = span_context
     if not is_valid:
         return b""
-    lines = f"traceparent: 00-{trace_id:032x}-{span_id:016x}-{flags:02x}\r\n"
-    if state:
-        lines += f"tracestate: {state.to_header()}\r\n"
+    # To format bytes takes half the time of formatting text.
+    lines = b"traceparent: 00-%032x-%016x-%02x\r\n" % (trace_id, span_id, flags)
+    if state is not _NO_STATE and state:
+        lines += f"tracestate: {state.to_header()}\r\n".encode()
     if context and (baggage := _baggage(context)):
-        lines += f"baggage: {baggage}\r\n"
-    return lines.encode()
+        lines += f"baggage: {baggage}\r\n".encode()
+    return lines
 
 
 def _is_tracestate(text: str) -> bool:

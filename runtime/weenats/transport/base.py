@@ -64,7 +64,7 @@ class Delivery:
     @property
     def timeout(self) -> str | None:
         """The value of the `Wee-Timeout` header, None when there is none."""
-        return Headers.timeout_of(self._block)
+        return Headers.timeout_of(self._block) if self._block else None
 
     @property
     def status(self) -> str:

@@ -105,7 +105,7 @@ class RequestMux:
             pending.foreign += 1
             return
         del self._pending[subject]
-        self._timer.discard(subject)
+        self._timer.deadlines.pop(subject, None)
 
     @contextmanager
     def gathering(self, subject: str) -> Generator[Arrivals]:

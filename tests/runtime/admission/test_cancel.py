@@ -109,7 +109,7 @@ async def test_cancelling_unknown_or_finished_call_is_ignored() -> None:
     cancel(admission, "late")
     assert worker.reasons == [DeadlineExceededError]
     await admission.drain(1)
-    assert (admission._calls, admission._timer._deadlines) == ({}, {})
+    assert (admission._calls, admission._timer.deadlines) == ({}, {})
 
 
 async def test_handler_cleanup_is_cancelled_only_once() -> None:
@@ -243,8 +243,8 @@ async def test_cancelled_calls_leave_no_state(number: int) -> None:
         admission.submit(worker.job(deadline=clock() + 5, reply=f"{each}"))
         cancel(admission, f"{each}")
     assert worker.reasons == [CancelledError] * number
-    assert (len(admission._queue), len(admission._queue._ends)) == (0, 0)
-    assert (list(admission._calls), admission._timer._deadlines) == (["busy"], {})
+    assert (len(admission._queue), len(admission._queue.items)) == (0, 0)
+    assert (list(admission._calls), admission._timer.deadlines) == (["busy"], {})
     worker.gate.set()
     await admission.drain(1)
 

@@ -187,7 +187,7 @@ def test_expiry_callback_can_add_items(loop: FakeLoop) -> None:
     timer.add("a", 101.0)
     clock.now = 101.0
     loop.live[0].fire()
-    assert (timer._deadlines, [each.delay for each in loop.live]) == ({"a'": 102.0}, [1.0])
+    assert (timer.deadlines, [each.delay for each in loop.live]) == ({"a'": 102.0}, [1.0])
 
 
 async def test_items_expire_on_a_real_event_loop() -> None:

@@ -20,7 +20,7 @@ from weenats._internal.hosts import is_loopback
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import ConnectionLostError, ResourceExhaustedError
 from weenats.protocol.headers import HEADER_FRAMING
-from weenats.protocol.subjects import decode_subject, encode_subject
+from weenats.protocol.subjects import decode_subject
 from weenats.transport.base import Delivery, OnDelivery
 from weenats.transport.message_checks import check_message, check_subscription
 from weenats.transport.nats_py.client import SteadyClient, end_task, socket_of
@@ -172,10 +172,16 @@ class NatsConnection(SteadyClient):
         if headers:
             size = len(headers) + HEADER_FRAMING
             head = f"HPUB {subject} {reply} {size} {size + len(payload)}\r\nNATS/1.0\r\n"
-            self._append(b"%b%b\r\n%b\r\n" % (encode_subject(head), headers, payload))
+            frame = b"%b%b\r\n%b\r\n" % (head.encode("utf-8", "surrogateescape"), headers, payload)
         else:
             head = f"PUB {subject} {reply} {len(payload)}\r\n"
-            self._append(b"%b%b\r\n" % (encode_subject(head), payload))
+            frame = b"%b%b\r\n" % (head.encode("utf-8", "surrogateescape"), payload)
+        # As `_append`, without a call: all messages take this way.
+        self._pending.append(frame)
+        self._pending_data_size = unsent + len(frame)
+        if not self._write_scheduled:
+            self._write_scheduled = True
+            self._loop.call_soon(self._write)
 
     def register(self, subject: str, queue_group: str, on_delivery: OnDelivery) -> Interest:
         """Subscribe.

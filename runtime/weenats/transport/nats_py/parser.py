@@ -22,7 +22,7 @@ Deny = Callable[[str, str], None]
 
 _H: Final = ord("H")
 _MINUS: Final = ord("-")
-_WITH_REPLY: Final = len(("MSG", "subject", "sid", "reply"))
+_WITH_REPLY: Final = len(("MSG", "subject", "sid", "reply", "size"))
 _MAX_LINE: Final = 1024 * 1024
 """The maximum length of a line in bytes; the longest are lists of servers."""
 _DENIED: Final = re.compile(
@@ -53,7 +53,7 @@ class MessageParser(Parser):
         self._rest = bytearray()
         self._needed = 0
 
-    async def parse(self, data: bytes = b"") -> None:  # noqa: C901, PLR0912 - no call a message
+    async def parse(self, data: bytes = b"") -> None:  # noqa: C901 - no call a message
         """Dispatch complete messages, and keep the rest.
 
         Args:
@@ -81,13 +81,10 @@ class MessageParser(Parser):
                     if length < end + 2:
                         self._needed = end + 2 - position
                         break
-                    if first == _H:
-                        body, arguments = start + int(parts[-2]), len(parts) - 2
-                    else:
-                        body, arguments = start, len(parts) - 1
+                    body = start + int(parts.pop(-2)) if first == _H else start
                     if not start <= body <= end:  # a negative size would lead back, for ever
                         raise nats.errors.ProtocolError
-                    reply = parts[3] if arguments == _WITH_REPLY else b""
+                    reply = parts[3] if len(parts) == _WITH_REPLY else b""
                     dispatch(int(parts[2]), parts[1], reply, data[body:end], data[start:body])
                 except (ValueError, IndexError):
                     # The one error after which nats-py reconnects; others would end its read loop.
