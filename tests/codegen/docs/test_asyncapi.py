@@ -118,7 +118,7 @@ def test_odd_contract(tmp_path: Path, official: Any) -> None:
     document = asyncapi(read(tmp_path))
     assert [error.message for error in official.iter_errors(document)] == []
     messages = document["components"]["messages"]
-    for name, message in messages.items():
+    for message in messages.values():
         schema = {**message["payload"], "components": document["components"]}
         for example in message.get("examples", []):
             jsonschema.validate(example["payload"], schema, jsonschema.Draft7Validator)
