@@ -24,6 +24,7 @@ from weenats_codegen.compatibility.reports import (
     details,
     instances,
 )
+from weenats_codegen.compatibility.rules import VERSION_RULES
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.lines import line_of
@@ -214,13 +215,19 @@ def _located(comparison: Comparison, sides: Sequence[Contracts]) -> Comparison:
 def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for comparison in comparisons:
         versions = " -> ".join(filter(None, (comparison.old_version, comparison.new_version)))
-        verdict = "[green]compatible[/]" if comparison.is_compatible else "[red]breaking[/]"
-        yield f"[bold]{plain(comparison.service)}[/] {plain(versions)}: {verdict}"
+        yield f"[bold]{plain(comparison.service)}[/] {plain(versions)}: {_verdict(comparison)}"
         running = comparison.running
         if running is not None:
             yield from (f"  {plain(line)}" for line in (*instances(running), *_use(running)))
         for finding in comparison.findings:
             yield from _finding(finding, running)
+
+
+def _verdict(comparison: Comparison) -> str:
+    errors = {each.rule.id for each in comparison.findings if each.rule.level is Level.ERROR}
+    if not errors:
+        return "[green]compatible[/]"
+    return "[red]breaking[/]" if errors - VERSION_RULES else "[red]wrong version[/]"
 
 
 def _use(running: Running) -> Iterator[str]:

@@ -281,7 +281,7 @@ class _Document:
 
     def _schemas(self) -> _DOCUMENT:
         bundle = self._contract.bundle
-        names = reachable(bundle, bundle.roots)
+        names = reachable(bundle.definitions, bundle.roots)
         own: _DOCUMENT = {name: _whole(as_draft_7(bundle.definitions[name])) for name in names}
         return {**_STANDARD, **own}
 
