@@ -28,7 +28,14 @@ from weenats_codegen.compatibility.rules import VERSION_RULES
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.lines import line_of
-from weenats_codegen.revisions import Contracts, RevisionError, at_revision, is_revision, opened
+from weenats_codegen.revisions import (
+    Contracts,
+    RevisionError,
+    at_revision,
+    check_revision,
+    moved_since,
+    opened,
+)
 
 if TYPE_CHECKING:
     from weenats_codegen.parser.diagnostics import Location
@@ -119,9 +126,13 @@ def check_against(schemas: Sequence[Path], against: str, output: str) -> int:
         new = Contracts(tuple(read_contracts(schemas)))
         if is_fleet(against):
             return _with_fleet(new, against, is_old=True)
-        if Path(against).is_dir() or not is_revision(against):
+        if Path(against).exists() or ":" in against:
             return _compared([opened(against)], new)
-        return _compared([at_revision(against, path) for path in schemas], new)
+        check_revision(against)
+        old = [at_revision(against, path) for path in schemas]
+        known = {contract.service for side in old for contract in side.contracts}
+        added = {contract.service for contract in new.contracts} - known
+        return _compared([*old, *moved_since(against, added)] if added else old, new)
 
     return _reported(compared, output)
 
