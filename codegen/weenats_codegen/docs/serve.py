@@ -73,7 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: PageServer  # pyright: ignore[reportIncompatibleVariableOverride] - it serves no other
 
     def do_GET(self) -> None:
-        if self.path == "/":
+        host = self.headers.get("Host", _LOCAL).rpartition(":")[0]
+        if host not in {_LOCAL, "localhost"}:  # the name of a website, which would read the page
+            self.send_error(421)
+        elif self.path == "/":
             self._answer("text/html; charset=utf-8", self.server.page())
         elif self.path == _STATE:
             self._answer("text/plain; charset=utf-8", self.server.state())

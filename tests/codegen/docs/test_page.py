@@ -281,6 +281,9 @@ def test_served_page_follows_the_contract(tmp_path: Path) -> None:
             assert "&lt;b&gt;" in get(server.url)
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 get(f"{server.url}other")
+            rebound = urllib.request.Request(server.url, headers={"Host": "example.org:80"})  # noqa: S310 - http
+            with pytest.raises(urllib.error.HTTPError, match="421"):
+                urllib.request.urlopen(rebound)  # noqa: S310 - http
         finally:
             server.shutdown()
             thread.join()
