@@ -6,22 +6,26 @@ import os
 import posixpath
 import re
 import subprocess
-import tarfile
 import tempfile
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location
 from weenats_codegen.parser.folders import ROOT_NAMES
+from weenats_codegen.parser.syntax import parse
+from weenats_codegen.parser.walk import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from weenats_codegen.ir.contract import Contract
 
 _REVISION: Final = re.compile(r"(?P<revision>[^:]{2,}):(?P<path>.*)", re.DOTALL)
 """A revision has two characters at least, so that `C:` remains a drive."""
+_LINK: Final = b"120000"
+"""The mode of a symbolic link."""
 
 
 class RevisionError(Exception):
@@ -48,9 +52,10 @@ class Contracts:
         Args:
             location: A location in one of the contracts.
         """
-        if not self.folder or not location.file.startswith(f"{self.folder}/"):
+        if not self.folder or not f"{location.file}/".startswith(f"{self.folder}/"):
             return location
-        return location._replace(file=self.shown + location.file.removeprefix(f"{self.folder}/"))
+        inside = location.file.removeprefix(self.folder).removeprefix("/")
+        return location._replace(file=self.shown + inside)
 
 
 def opened(place: str) -> Contracts:
@@ -85,14 +90,69 @@ def at_revision(revision: str, path: Path) -> Contracts:
         ContractError: A contract is invalid.
         RevisionError: The folder is not in a git repository.
     """
-    root = Path(_git("rev-parse", "--show-toplevel").decode().rstrip("\n")).resolve()
+    root = _root()
+    whole = path.resolve()
     try:
-        inside = path.resolve().relative_to(root).as_posix()
+        inside = whole.relative_to(root).as_posix()
     except ValueError:
         raise RevisionError(f"{path} is not in the git repository {root}") from None
+    for folder in (whole, *whole.parents):
+        if folder == root:
+            break
+        if (folder / ".git").exists():
+            raise RevisionError(f"{path} is in the git repository {folder}: run weenats there")
     if not _git("-C", str(root), "ls-tree", "-r", "--name-only", revision, "--", inside):
         return Contracts(())
     return _at(revision, inside)
+
+
+def moved_since(revision: str, services: Collection[str]) -> list[Contracts]:
+    """Return the contracts of services in folders of a git revision that are gone since.
+
+    Args:
+        revision: The revision.
+        services: The names of the services.
+
+    Raises:
+        ContractError: A contract is invalid.
+        RevisionError: There is no git repository.
+    """
+    root = _root()
+    files = _git("-C", str(root), "ls-tree", "-r", "-z", "--name-only", "--full-tree", revision)
+    found: dict[str, Contracts] = {}
+    for file in map(os.fsdecode, files.split(b"\0")):
+        if posixpath.basename(file) in ROOT_NAMES and not (root / file).exists():
+            service = _service(
+                file, _git("-C", str(root), "cat-file", "blob", f"{revision}:{file}")
+            )
+            if service in services and service not in found:
+                found[service] = _at(revision, posixpath.dirname(file) or ".")
+    return list(found.values())
+
+
+def _service(file: str, content: bytes) -> str:
+    """Return the name of the service in a service.yaml, "" if it has none."""
+    try:
+        node = Node(Location(file), parse(posixpath.basename(file), content).value)
+    except ContractError:
+        return ""
+    return str(node.get("service").value)
+
+
+def check_revision(text: str) -> None:
+    """Check that a text names a git revision.
+
+    Args:
+        text: The text.
+
+    Raises:
+        RevisionError: It does not, or there is no git repository, or no git.
+    """
+    _git("rev-parse", "--git-dir")
+    if not is_revision(text):
+        raise RevisionError(
+            f"{text} is neither a folder nor a git revision; in a shallow clone, fetch it first"
+        )
 
 
 def is_revision(text: str) -> bool:
@@ -110,21 +170,19 @@ def is_revision(text: str) -> bool:
 
 def _at(revision: str, path: str) -> Contracts:
     """Return the contracts below a path of a git revision, relative to the repository's root."""
-    root = _git("rev-parse", "--show-toplevel").decode().rstrip("\n")
+    root = str(_root())
     if posixpath.basename(path) in ROOT_NAMES:
         path = posixpath.dirname(path) or "."
     if not is_revision(revision):
         raise RevisionError(f"there is no git revision {revision}")
     commit = _git("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
     whole = _with_libraries(root, revision, path)
-    arguments = [] if whole == "." else ["--", whole]
-    archive = _git("-C", root, "archive", "--format=tar", commit.decode().strip(), *arguments)
+    files = _files(root, commit.decode().strip(), whole)
+    if not files:
+        raise RevisionError(f"there are no files at {revision}:{path}")
     with tempfile.TemporaryDirectory(prefix="weenats-") as folder:
-        try:
-            with tarfile.open(fileobj=BytesIO(archive)) as files:
-                files.extractall(folder, filter="data")
-        except tarfile.FilterError as error:
-            raise RevisionError(f"{revision}:{path} has a link that leads out of it") from error
+        for file, mode, content in files:
+            _write(Path(folder), file, content, is_link=mode == _LINK)
         shown = f"{revision}:"
         try:
             found = read_contracts([_folder(Path(folder) / path)])
@@ -161,9 +219,56 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _git(*arguments: str) -> bytes:
+def _files(root: str, commit: str, path: str) -> list[tuple[str, bytes, bytes]]:
+    """Return the files below a path of a commit: path, mode and content, links at the end.
+
+    They are read as they are: attributes such as `export-ignore` do not matter.
+    """
+    inside = [] if path == "." else ["--", path]
+    listed = _git("-C", root, "ls-tree", "-r", "-z", "--full-tree", commit, *inside)
+    blobs: list[tuple[bytes, bytes, str]] = []
+    for entry in filter(None, listed.split(b"\0")):
+        head, _, name = entry.partition(b"\t")
+        mode, kind, blob = head.split()
+        if kind == b"blob":
+            blobs.append((mode, blob, os.fsdecode(name)))
+    names = b"".join(blob + b"\n" for _, blob, _ in blobs)
+    contents = _git("-C", root, "cat-file", "--batch", given=names)
+    found: list[tuple[str, bytes, bytes]] = []
+    at = 0
+    for mode, _, file in blobs:
+        start = contents.index(b"\n", at) + 1
+        end = start + int(contents[at:start].split()[2])
+        found.append((file, mode, contents[start:end]))
+        at = end + 1
+    return sorted(found, key=lambda each: each[1] == _LINK)
+
+
+def _write(folder: Path, file: str, content: bytes, *, is_link: bool) -> None:
+    """Write a file of a revision into a folder, and nothing outside of it."""
+    target = os.fsdecode(content) if is_link else ""
+    leads_to = posixpath.normpath(posixpath.join(posixpath.dirname(file), target))
+    if ".." in {*file.split("/"), leads_to.split("/")[0]} or posixpath.isabs(leads_to):
+        raise RevisionError(f"{file} is a link that leads out of the repository")
+    path = folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if is_link:
+        path.symlink_to(target)
+    else:
+        path.write_bytes(content)
+
+
+def _root() -> Path:
+    """Return the root of the git repository of the working directory."""
+    return Path(os.fsdecode(_git("rev-parse", "--show-toplevel")).rstrip("\n")).resolve()
+
+
+def _git(*arguments: str, given: bytes = b"") -> bytes:
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)  # noqa: S603, S607 - git of the user
+        done = subprocess.run(  # noqa: S603 - no shell
+            ["git", *arguments],  # noqa: S607 - git of the user
+            input=given, capture_output=True, check=False,
+        )  # fmt: skip
     except OSError as error:
         raise RevisionError("git revisions need git, and there is none on the path") from error
     if done.returncode:

@@ -24,10 +24,18 @@ from weenats_codegen.compatibility.reports import (
     details,
     instances,
 )
+from weenats_codegen.compatibility.rules import VERSION_RULES
 from weenats_codegen.generate import read_contracts
 from weenats_codegen.parser.diagnostics import ContractError
 from weenats_codegen.parser.lines import line_of
-from weenats_codegen.revisions import Contracts, RevisionError, at_revision, is_revision, opened
+from weenats_codegen.revisions import (
+    Contracts,
+    RevisionError,
+    at_revision,
+    check_revision,
+    moved_since,
+    opened,
+)
 
 if TYPE_CHECKING:
     from weenats_codegen.parser.diagnostics import Location
@@ -118,9 +126,13 @@ def check_against(schemas: Sequence[Path], against: str, output: str) -> int:
         new = Contracts(tuple(read_contracts(schemas)))
         if is_fleet(against):
             return _with_fleet(new, against, is_old=True)
-        if Path(against).is_dir() or not is_revision(against):
+        if Path(against).exists() or ":" in against:
             return _compared([opened(against)], new)
-        return _compared([at_revision(against, path) for path in schemas], new)
+        check_revision(against)
+        old = [at_revision(against, path) for path in schemas]
+        known = {contract.service for side in old for contract in side.contracts}
+        added = {contract.service for contract in new.contracts} - known
+        return _compared([*old, *moved_since(against, added)] if added else old, new)
 
     return _reported(compared, output)
 
@@ -214,13 +226,19 @@ def _located(comparison: Comparison, sides: Sequence[Contracts]) -> Comparison:
 def _lines(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for comparison in comparisons:
         versions = " -> ".join(filter(None, (comparison.old_version, comparison.new_version)))
-        verdict = "[green]compatible[/]" if comparison.is_compatible else "[red]breaking[/]"
-        yield f"[bold]{plain(comparison.service)}[/] {plain(versions)}: {verdict}"
+        yield f"[bold]{plain(comparison.service)}[/] {plain(versions)}: {_verdict(comparison)}"
         running = comparison.running
         if running is not None:
             yield from (f"  {plain(line)}" for line in (*instances(running), *_use(running)))
         for finding in comparison.findings:
             yield from _finding(finding, running)
+
+
+def _verdict(comparison: Comparison) -> str:
+    errors = {each.rule.id for each in comparison.findings if each.rule.level is Level.ERROR}
+    if not errors:
+        return "[green]compatible[/]"
+    return "[red]breaking[/]" if errors - VERSION_RULES else "[red]wrong version[/]"
 
 
 def _use(running: Running) -> Iterator[str]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import typer
+
 from weenats_codegen.cli.errors import CliError
 from weenats_codegen.cli.output import emit, write
 from weenats_codegen.cli.suggestions import did_you_mean
@@ -57,12 +59,12 @@ def explain(name: str, *, as_json: bool) -> None:
     """Print the page of a rule.
 
     Raises:
-        CliError: There is no such rule.
+        typer.BadParameter: There is no such rule.
     """
     rule = RULES.get(name)
     if rule is None:
         hint = did_you_mean(name, RULES, "`weenats lint --rules` lists them")
-        raise CliError(f"there is no rule {name}; {hint}")
+        raise typer.BadParameter(f"there is no rule {name}; {hint}")
     result = {
         "rule": rule.id,
         "level": rule.level,

@@ -11,7 +11,7 @@ from weenats_codegen.compatibility.findings import Change, Comparison, Finding, 
 from weenats_codegen.compatibility.keys import compare_keys
 from weenats_codegen.compatibility.messages import MessageSchemas
 from weenats_codegen.compatibility.operations import compare_operations
-from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.compatibility.rules import RULES, VERSION_RULES
 from weenats_codegen.compatibility.versions import (
     covers,
     largest,
@@ -89,18 +89,23 @@ def _version(old: Contract, new: Contract, findings: Iterable[Finding]) -> Itera
     if needed is Change.NONE and old.digest != new.digest and old.version == new.version:
         needed = Change.PATCH
     if not covers(raised(before, after), needed):
-        message = (
-            f"{needed.value} changes need version {lowest_version(old.version, needed)} or higher, "
-            f"and it is {new.version}"
+        what = (
+            "other changes, such as names of schemas, need"
+            if needed is Change.PATCH
+            else f"{needed.value} changes need"
         )
+        lowest = lowest_version(old.version, needed)
+        message = f"{what} version {lowest} or higher, and it is {new.version}"
         yield Finding(RULES["version-not-raised"], message, location, old_location)
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings, with equal ones of several operations as one."""
+    """Return findings, with those as one that are about the same part of a schema."""
     result: dict[tuple[str, Location, str], Finding] = {}
     for finding in findings:
-        key = (finding.rule.id, finding.location, finding.message)
+        at = finding.document.refused_at if finding.document else ""
+        message = finding.message.replace(f" at {at}", "", 1) if at else finding.message
+        key = (finding.rule.id, finding.location, message)
         if key in result:
             users = dict.fromkeys((*result[key].used_by, *finding.used_by))
             result[key] = replace(result[key], used_by=tuple(users))
@@ -112,6 +117,8 @@ def _joined(findings: Iterable[Finding]) -> list[Finding]:
 def ordered(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which they are reported: errors first, then by place.
 
+    Among errors, those about the version follow from the others, and are the last.
+
     Args:
         findings: The findings.
     """
@@ -119,6 +126,7 @@ def ordered(findings: Iterable[Finding]) -> list[Finding]:
         findings,
         key=lambda each: (
             _LEVELS.index(each.rule.level),
+            each.rule.id in VERSION_RULES,
             each.location,
             each.rule.id,
             each.message,

@@ -29,7 +29,7 @@ MAX_STEPS: Final = 200_000
 _DRAWN: Final = 200
 """The documents that a proof has to agree with."""
 _MANY_DRAWN: Final = 3000
-"""The documents that are drawn if there is no proof."""
+"""The documents that are drawn if there is no proof, unless few steps are left."""
 
 Side = Literal[0, 1]
 """The old bundle is 0, the new one is 1."""
@@ -51,7 +51,11 @@ class Containment:
 
 
 class Containments:
-    """Compares the schemas of two bundles."""
+    """Compares the schemas of two bundles.
+
+    Attributes:
+        steps: What the search for the next counterexample may cost.
+    """
 
     def __init__(
         self,
@@ -70,7 +74,7 @@ class Containments:
         self._bundles: Final = tuple(
             {name: judged(schema) for name, schema in bundle.items()} for bundle in (old, new)
         )
-        self._steps: Final = steps
+        self.steps = steps
         self._budget: Final = Budget(steps)
         self._definitions: Final = Definitions(old, new)
         self._compiler: Final = Compiler(Formulas(), self._definitions.definitions)
@@ -84,6 +88,7 @@ class Containments:
             side: Its bundle.
             other: The definition in the other bundle.
         """
+        self._budget.left = self.steps
         other_side: Side = 0 if side else 1
         classes = self._definitions.name(side, name), self._definitions.name(other_side, other)
         if classes[0] == classes[1]:
@@ -98,7 +103,7 @@ class Containments:
         if isinstance(outcome, Found) and breaks(outcome.value):
             return Containment(holds=False, counterexample=simplified(outcome.value, breaks))
         is_proved = isinstance(outcome, Nothing)
-        count = _DRAWN if is_proved else _MANY_DRAWN
+        count = _DRAWN if is_proved or self.steps < _MANY_DRAWN else _MANY_DRAWN
         for document in documents(self._bundles[other_side], other, count):
             if breaks(document):
                 return Containment(holds=False, counterexample=simplified(document, breaks))
@@ -111,9 +116,13 @@ class Containments:
         )
         return Containment(holds=None, tried=tried)
 
+    @property
+    def spent(self) -> int:
+        """What the last search cost."""
+        return min(self.steps, self.steps - self._budget.left)
+
     def _search(self, narrow: str, wide: str) -> Outcome:
         formulas = self._compiler.formulas
-        self._budget.left = self._steps
         try:
             return self._solver.find(
                 [
@@ -122,6 +131,6 @@ class Containments:
                 ]
             )
         except OutOfStepsError:
-            return Unknown(f"{self._steps} steps")
+            return Unknown(f"{self.steps} steps")
         except (RecursionError, UnsupportedPatternError):
             return Unknown("a schema that is too deep or too large")

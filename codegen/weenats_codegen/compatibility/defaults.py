@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from weenats_codegen.compatibility.reasons import part_at
-from weenats_codegen.ir.bundle import PREFIX
+from weenats_codegen.ir.bundle import PREFIX, judged, subschemas
+from weenats_codegen.ir.shapes.grammar import key
 from weenats_codegen.parser.diagnostics import quoted
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from weenats_codegen.compatibility.reasons import Steps
     from weenats_codegen.ir.bundle import Schema
 
+_BRANCHES: Final = ("allOf", "anyOf", "oneOf")
+"""The keywords of schemas whose order does not matter."""
 _ANNOTATIONS: Final = frozenset({"$ref", "description", "default"})
 """The keywords of a schema that is what it refers to."""
 
@@ -69,16 +72,18 @@ def changed_defaults(
             continue
         seen.add((id(first.schema), id(second.schema)))
         before, after = (_default_of(cast("Schema", each.schema)) for each in pair)
-        if before != after:
-            yield ChangedDefault(*pair, f"the default was {before} and is {after}")
+        if [*map(key, before)] != [*map(key, after)]:
+            was, now = (", ".join(map(quoted, each)) or "none" for each in (before, after))
+            yield ChangedDefault(*pair, f"the default was {was} and is {now}")
         pending += [
-            (_inside(first, inner), _inside(second, inner))
-            for inner in _common(first.schema, second.schema)
+            (_inside(first, inner), _inside(second, other))
+            for inner, other in _common(first.schema, second.schema)
         ]
 
 
-def _default_of(schema: Schema) -> str:
-    return quoted(schema["default"]) if "default" in schema else "none"
+def _default_of(schema: Schema) -> list[JsonValue]:
+    """Return the default of a schema as a list of one; without a default it is empty."""
+    return [schema["default"]] if "default" in schema else []
 
 
 def _target(definitions: Mapping[str, JsonValue], part: Part) -> Part:
@@ -93,13 +98,32 @@ def _target(definitions: Mapping[str, JsonValue], part: Part) -> Part:
     return part
 
 
-def _common(first: Schema, second: Schema) -> Iterator[Steps]:
-    """Yield the ways to the members and items that two schemas both declare."""
-    members, others = first.get("properties"), second.get("properties")
-    if isinstance(members, dict) and isinstance(others, dict):
-        yield from (("properties", name) for name in members if name in others)
-    if isinstance(first.get("items"), dict) and isinstance(second.get("items"), dict):
-        yield ("items",)
+def _common(first: Schema, second: Schema) -> Iterator[tuple[Steps, Steps]]:
+    """Yield the ways to the schemas inside that two schemas both have."""
+    ways = {path for path, _ in subschemas(second)}
+    for path, _ in subschemas(first):
+        if path in ways and path[0] not in _BRANCHES:
+            yield path, path
+    for keyword in _BRANCHES:
+        yield from _branches(keyword, first.get(keyword), second.get(keyword))
+
+
+def _branches(keyword: str, first: JsonValue, second: JsonValue) -> Iterator[tuple[Steps, Steps]]:
+    """Yield the ways to branches that are equal but for defaults, then to the others in order."""
+    texts = [
+        [key(judged(part)) for part in (each if isinstance(each, list) else [])]
+        for each in (first, second)
+    ]
+    left = dict(enumerate(texts[1]))
+    alone: list[int] = []
+    for at, text in enumerate(texts[0]):
+        other = next((number for number in left if left[number] == text), None)
+        if other is None:
+            alone.append(at)
+        else:
+            del left[other]
+            yield (keyword, at), (keyword, other)
+    yield from (((keyword, at), (keyword, other)) for at, other in zip(alone, left, strict=False))
 
 
 def _inside(part: Part, inner: Steps) -> Part:

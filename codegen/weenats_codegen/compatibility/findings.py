@@ -156,5 +156,5 @@ class Comparison:
 
     @property
     def is_compatible(self) -> bool:
-        """Whether nobody who uses the old version breaks."""
+        """Whether there is no error: nobody breaks, and the version has risen as it has to."""
         return all(finding.rule.level is not Level.ERROR for finding in self.findings)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from weenats.protocol.messages import AggregateId
 from weenats_codegen.compatibility.defaults import changed_defaults
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
 from weenats_codegen.compatibility.rules import RULES
+from weenats_codegen.ir.bundle import PREFIX
 from weenats_codegen.parser.diagnostics import Location, quoted
 
 if TYPE_CHECKING:
@@ -23,6 +26,11 @@ if TYPE_CHECKING:
 OLD: Final = 0
 NEW: Final = 1
 _SIDES: Final = ("old", "new")
+_MISSING: Final = frozenset({"required", "dependentRequired"})
+"""The keywords that refuse a document because it has not some members."""
+_KEY: Final = re.compile("/aggregates/[^/]+/key")
+"""The place of the schema of a key."""
+_IN_MESSAGES: Final = "-in-messages"
 _ANY_KEY: Final = "any-key"
 """The definition of keys that the contract does not describe."""
 
@@ -60,7 +68,7 @@ class MessageSchemas:
             old: The schemas of the old version.
             new: Those of the new version.
         """
-        self._bundles: Final = tuple(map(_with_any_key, (old, new)))
+        self._bundles: Final = tuple(map(_with_keys, (old, new)))
         self._differences: Final = Differences(*(each.definitions for each in self._bundles))
 
     def compare(self, direction: Direction, old: str, new: str, user: str) -> Iterator[Finding]:
@@ -90,7 +98,8 @@ class MessageSchemas:
             new: The name of the new one; "" if all keys are allowed.
             aggregate: The name of the aggregate.
         """
-        yield from self.compare(KEY, old or _ANY_KEY, new or _ANY_KEY, aggregate)
+        keys = (_key_of(old) if old else _ANY_KEY, _key_of(new) if new else _ANY_KEY)
+        yield from self.compare(KEY, *keys, aggregate)
 
     def _refused(
         self, direction: Direction, side: Side, names: tuple[str, str], user: str
@@ -138,8 +147,10 @@ class MessageSchemas:
 
     def _counterpart(self, side: int, name: str, reason: Reason) -> Location:
         """Return where the schema that accepts a document says what it does of the same part."""
+        if name == _ANY_KEY:
+            return self._location(side, name, ())
         definitions = self._bundles[side].definitions
-        name, path = place_of(definitions, name, reason.instance)
+        name, path = place_of(definitions, name.removesuffix(_IN_MESSAGES), reason.instance)
         schema = part_at(definitions[name], path)
         if not isinstance(schema, dict):
             return self._location(side, name, path)
@@ -155,7 +166,7 @@ class MessageSchemas:
         at = Location("").child(*reason.instance).pointer
         where = f" at {at}" if at else ""
         names = ", ".join(map(quoted, reason.names))
-        if reason.keyword == "required" and names:
+        if reason.keyword in _MISSING and names:
             return f" without the member {names}{where}"
         if reason.names:
             return f" with the member {names}{where}"
@@ -169,12 +180,15 @@ class MessageSchemas:
 
     def _was_deprecated(self, names: tuple[str, str], side: Side, reason: Reason) -> bool:
         """Return whether what is refused is a member that was deprecated, and is gone."""
-        if side is OLD and reason.names:  # the old version requires what the new one does not send
+        if side is OLD and reason.names:  # the old version requires what the new one may not send
             holder = part_at(self._bundles[OLD].definitions[reason.definition], reason.path[:-1])
             return _are_deprecated(holder, reason.names)
-        if reason.names:
-            return _are_deprecated(self._holder(OLD, names[OLD], reason.instance), reason.names)
-        member, instance = reason.instance[-1:], reason.instance[:-1]
+        if reason.keyword in _MISSING:  # the new version requires what was deprecated
+            return False
+        member: Steps = reason.names
+        instance = reason.instance
+        if not member:
+            member, instance = instance[-1:], instance[:-1]
         old, new = (self._holder(at, names[at], instance) for at in (OLD, NEW))
         return _are_deprecated(old, member) and not _declares(new, member)
 
@@ -185,19 +199,33 @@ class MessageSchemas:
         return part_at(definitions[found], path)
 
 
-def _with_any_key(bundle: Bundle) -> Bundle:
-    """Return a bundle with a definition of keys that the contract does not describe."""
+def _key_of(name: str) -> str:
+    """Return the name of the definition of what a key is in messages."""
+    return f"{name}{_IN_MESSAGES}"
+
+
+def _with_keys(bundle: Bundle) -> Bundle:
+    """Return a bundle with definitions of keys in messages, which are not any text.
+
+    There is one for keys that the contract does not describe, and one for each that it does.
+    """
     file = next((location.file for location in bundle.names), "")
-    return replace(
-        bundle,
-        definitions={**bundle.definitions, _ANY_KEY: {"type": "string", "minLength": 1}},
-        locations={**bundle.locations, _ANY_KEY: Location(file, "/aggregates")},
-    )
+    definitions, locations = {**bundle.definitions}, {**bundle.locations}
+    definitions[_ANY_KEY] = AggregateId.model_json_schema()["properties"]["key"]
+    locations[_ANY_KEY] = Location(file, "/aggregates")
+    for location, name in bundle.names.items():
+        if _KEY.fullmatch(location.pointer):
+            parts: list[JsonValue] = [{"$ref": PREFIX + each} for each in (_ANY_KEY, name)]
+            definitions[_key_of(name)] = {"allOf": parts}
+            locations[_key_of(name)] = bundle.locations[name]
+    return replace(bundle, definitions=definitions, locations=locations)
 
 
 def _declares(holder: JsonValue, names: Steps) -> bool:
     members = holder.get("properties") if isinstance(holder, dict) else None
-    return isinstance(members, dict) and all(name in members for name in names)
+    return isinstance(members, dict) and all(
+        members.get(str(name), False) is not False for name in names
+    )
 
 
 def _are_deprecated(holder: JsonValue, names: Steps) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
+from weenats.contract import RateLimit as RunningLimit
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.compatibility.findings import Finding
 from weenats_codegen.compatibility.messages import REPLY, REQUEST, MessageSchemas
 from weenats_codegen.compatibility.places import operation_place, subject
@@ -91,7 +94,7 @@ def _policies(pair: _Pair) -> Iterator[Finding]:
             yield pair.finding("idempotency-gained", f"{label} is idempotent now")
     yield from _authentication(pair, old.auth, new.auth)
     if old.timeout != new.timeout:
-        is_raised = new.timeout is not None and (old.timeout is None or new.timeout > old.timeout)
+        is_raised = (new.timeout or DEFAULT_TIMEOUT) > (old.timeout or DEFAULT_TIMEOUT)
         rule = "timeout-raised" if is_raised else "timeout-changed"
         message = (
             f"the timeout of {label} was {_seconds(old.timeout)} and is {_seconds(new.timeout)}"
@@ -101,7 +104,7 @@ def _policies(pair: _Pair) -> Iterator[Finding]:
 
 
 def _seconds(timeout: float | None) -> str:
-    return "the client's default" if timeout is None else f"{timeout:g} s"
+    return f"the default of {DEFAULT_TIMEOUT:g} s" if timeout is None else f"{timeout:g} s"
 
 
 def _authentication(pair: _Pair, old: Auth | None, new: Auth | None) -> Iterator[Finding]:
@@ -125,16 +128,23 @@ def _authentication(pair: _Pair, old: Auth | None, new: Auth | None) -> Iterator
 def _rate_limit(pair: _Pair, old: RateLimit | None, new: RateLimit | None) -> Iterator[Finding]:
     if old == new:
         return
-    before, after = (
-        "no rate limit" if each is None else f"{each.max_requests_per_second:g} requests per second"
-        for each in (old, new)
-    )
-    is_lower = new is not None and (
-        old is None or new.max_requests_per_second < old.max_requests_per_second
-    )
+    before, after = (_requests(each) for each in (old, new))
+    is_lower = any(now < was for was, now in zip(before, after, strict=True))
     rule = "rate-limit-lowered" if is_lower else "rate-limit-changed"
-    message = f"{pair.new.label} had {before} and has {after}"
+    shown = [
+        f"{rate:g} requests per second, {burst:g} at once" if limit else "no rate limit"
+        for limit, (rate, burst) in ((old, before), (new, after))
+    ]
+    message = f"{pair.new.label} had {shown[0]} and has {shown[1]}"
     yield pair.finding(rule, message, "rateLimit")
+
+
+def _requests(limit: RateLimit | None) -> tuple[float, float]:
+    """Return how many requests are admitted a second, and at once after a pause."""
+    if limit is None:
+        return math.inf, math.inf
+    rate = limit.max_requests_per_second
+    return rate, RunningLimit(max_requests_per_second=rate, burst=limit.burst).capacity
 
 
 def _outcomes(pair: _Pair) -> Iterator[Finding]:

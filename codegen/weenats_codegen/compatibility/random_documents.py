@@ -5,7 +5,6 @@ The same schema always gives the same documents.
 
 from __future__ import annotations
 
-import copy
 from random import Random
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _SEED: Final = 20120
 _MAX_DEPTH: Final = 7
+_WORD: Final = 11
+"""The characters of a text after which it repeats itself."""
 _LARGE: Final = 2**53
 _VALUES: Final[tuple[JsonValue, ...]] = (
     None, True, False, 0, 1, -1, 1.5, 2, 10**9, "", "a", "ab", "A1", [], [1], ["a", "a"], {},
@@ -47,7 +48,7 @@ _TYPE_OF_KEYWORD: Final = {
 
 
 def documents(definitions: Mapping[str, JsonValue], name: str, count: int) -> Iterator[JsonValue]:
-    """Yield documents for a definition.
+    """Yield documents for a definition, which may share parts with it and with one another.
 
     Args:
         definitions: The definitions of a flat bundle.
@@ -56,7 +57,7 @@ def documents(definitions: Mapping[str, JsonValue], name: str, count: int) -> It
     """
     writer = _Writer(definitions)
     for number in range(count):
-        document = copy.deepcopy(writer.value({"$ref": PREFIX + name}, 0))
+        document = writer.value({"$ref": PREFIX + name}, 0)
         yield writer.changed(document) if number % 3 == 0 else document
 
 
@@ -87,7 +88,7 @@ class _Writer:
         """Return a value with a change somewhere in it."""
         random = self._random
         if random.random() < 0.25:  # noqa: PLR2004 - a share
-            return copy.deepcopy(self._one(self._seen))
+            return self._one(self._seen)
         if isinstance(value, dict) and value:
             name = self._one([*value])
             rest = {key: value[key] for key in value if key != name}
@@ -101,7 +102,7 @@ class _Writer:
             return self._one([f"{value}x", value[1:], value[:-1], value * 2, value.upper()])
         if isinstance(value, int | float) and not isinstance(value, bool):
             return _added(value, self._one([1, -1, 0.5, 10]))
-        return copy.deepcopy(self._one(self._seen))
+        return self._one(self._seen)
 
     def _one(self, values: Sequence[T]) -> T:
         return self._random.choice(values)
@@ -169,7 +170,8 @@ class _Writer:
         least = int(cast("float", schema.get("minLength", 0)))
         most = int(cast("float", schema.get("maxLength", least + 3)))
         length = self._one([least, least + 1, most, most + 1])
-        return "".join(self._one("ab1-A") for _ in range(min(length, 1000)))
+        word = "".join(self._one("ab1-A") for _ in range(min(length, _WORD)))
+        return (word * (min(length, 1000) // _WORD + 1))[:length]
 
     def _number(self, schema: Schema, kind: str) -> JsonValue:
         keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")

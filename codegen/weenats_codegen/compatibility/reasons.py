@@ -5,9 +5,14 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from weenats_codegen.compatibility.containment import Containment, Containments, Side
+from weenats_codegen.compatibility.containment import (
+    MAX_STEPS,
+    Containment,
+    Containments,
+    Side,
+)
 from weenats_codegen.compatibility.formula.oracle import validator
-from weenats_codegen.ir.bundle import PREFIX, judged
+from weenats_codegen.ir.bundle import PREFIX, judged, reachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +23,13 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Schema
 
 _MAX_REASONS: Final = 10
+"""How many reasons of one definition are looked for."""
+_MANY_REASONS: Final = 100
+"""After how many reasons in two bundles only one of each further definition is looked for."""
+_ALL_STEPS: Final = 600_000
+"""What the searches in two bundles may cost together, which is a hundred times what they do."""
+_LEAST_STEPS: Final = 1_000
+"""What a search may cost after that."""
 
 Steps = tuple[str | int, ...]
 """The way from a definition to a part of it, or through a document."""
@@ -68,6 +80,8 @@ class Differences:
         self._bundles: Final = (old, new)
         self._whole: Final = Containments(old, new)
         self._known: Final[dict[tuple[str, Side, str, int], Difference]] = {}
+        self._count = 0
+        self._steps = _ALL_STEPS
 
     def refused(self, name: str, side: Side, other: str, most: int = _MAX_REASONS) -> Difference:
         """Return what a definition refuses of all that one of the other bundle allows.
@@ -76,18 +90,19 @@ class Differences:
             name: The definition.
             side: Its bundle.
             other: The definition in the other bundle.
-            most: The most reasons to look for.
+            most: The most reasons to look for; fewer if very much has been found already.
         """
         key = (name, side, other, most)
         if key not in self._known:
-            self._known[key] = self._refused(name, side, other, most)
+            limit = most if self._count < _MANY_REASONS else 1
+            self._known[key] = self._refused(name, side, other, limit)
+            self._count += len(self._known[key].reasons)
         return self._known[key]
 
     def _refused(self, name: str, side: Side, other: str, most: int) -> Difference:
         reasons: list[Reason] = []
-        found = self._whole.allows_all(name, side, other)
-        wide = {key: judged(schema) for key, schema in self._bundles[side].items()}
-        narrow = self._bundles[1 - side]
+        found = self._found(self._whole, name, side, other)
+        wide, narrow = _part(self._bundles[side], name), _part(self._bundles[1 - side], other)
         while found.holds is False:
             error = _first_error(validator(wide, name), found.counterexample)
             reason = _reason(error, found.counterexample)
@@ -96,8 +111,20 @@ class Differences:
                 break
             wide = _relaxed(wide, reason, cast("JsonValue", error.instance))
             both = (narrow, wide) if side else (wide, narrow)
-            found = Containments(*both).allows_all(name, side, other)
+            found = self._found(Containments(*both), name, side, other)
         return Difference(tuple(reasons), found)
+
+    def _found(self, containments: Containments, name: str, side: Side, other: str) -> Containment:
+        """Return whether a definition allows all that another allows, within the steps left."""
+        containments.steps = max(_LEAST_STEPS, min(MAX_STEPS, self._steps))
+        found = containments.allows_all(name, side, other)
+        self._steps -= containments.spent
+        return found
+
+
+def _part(definitions: Mapping[str, JsonValue], name: str) -> dict[str, JsonValue]:
+    """Return a definition and all that it refers to, for judging."""
+    return {each: judged(definitions[each]) for each in reachable(definitions, [name])}
 
 
 def _first_error(

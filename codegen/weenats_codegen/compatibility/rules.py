@@ -40,7 +40,12 @@ _ALL: Final = (
     _warning(
         "key-widened", _CONSUMER, "Old clients and consumers refuse a key of the new service."
     ),
-    _warning("member-removed-deprecated", _CLIENT, "A deprecated member is gone.", Change.MAJOR),
+    _warning(
+        "member-removed-deprecated",
+        _CLIENT,
+        "A deprecated member is gone, or may be missing in replies.",
+        Change.MAJOR,
+    ),
     _warning("default-changed", _CLIENT, "Old clients have another default than the new service."),
     _warning("not-known", _NOBODY, "It is not known whether the new schema is compatible."),
     # The service and its operations
@@ -85,3 +90,5 @@ _ALL: Final = (
 
 RULES: Final = {rule.id: rule for rule in _ALL}
 """Every rule by its identifier."""
+VERSION_RULES: Final = frozenset({"version-not-raised", "version-lowered"})
+"""The rules about the version, which break nobody by themselves."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from weenats_codegen.docs.facts import Facts
 from weenats_codegen.ir.bundle import MANY, NAMED, ONE, PREFIX, reachable
+from weenats_codegen.ir.shapes.grammar import key as identity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pydantic import JsonValue
 
     from weenats_codegen.ir.bundle import Schema
@@ -15,13 +18,16 @@ if TYPE_CHECKING:
 
 _SCHEMAS: Final = "#/components/schemas/"
 _DOCUMENT = dict[str, Any]
-_METADATA: Final = "Metadata"
+_DEPENDENT: Final = ("dependentRequired", "dependentSchemas")
+_METADATA: Final = "weenats.metadata"
+_DURATION: Final = "weenats.duration"
 _STANDARD: Final[_DOCUMENT] = {
     _METADATA: {"type": "object", "description": "Correlation, token, context; all optional."},
-    "Duration": {
+    _DURATION: {
         "type": "number", "minimum": 0, "description": "Milliseconds that the service needed.",
     },
 }  # fmt: skip
+"""Parts of all messages; definitions of contracts have no dot in their names."""
 
 
 def asyncapi(contract: Contract) -> _DOCUMENT:
@@ -153,17 +159,17 @@ class _Document:
             properties["aggregate"] = self._identity(event.aggregate.name, event.aggregate.key)
             key = self._facts.key(event.aggregate)
             example["aggregate"] = {"type": event.aggregate.name, "key": key}
+            if key is None:
+                return {"payload": payload}
         values = self._facts.sampler.definition(event.data)
-        examples = [{"payload": {**example, "data": value}} for value in values]
-        return {"payload": payload, "examples": examples}
+        return {"payload": payload, **_examples({**example, "data": value} for value in values)}
 
     def _identity(self, kind: str, key: str) -> _DOCUMENT:
         own = {"$ref": f"{_SCHEMAS}{key}"} if key else {"type": "string", "maxLength": 256}
         return _envelope({"type": {"const": kind}, "key": own}, ["type", "key"])
 
     def _request(self, operation: Operation) -> _DOCUMENT:
-        is_command = self._facts.is_command(operation)
-        member = "command" if is_command else "query"
+        member = "command" if self._facts.is_command(operation) else "query"
         exchange = self._facts.exchange(operation)
         properties: _DOCUMENT = {"metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"}}
         required: list[str] = []
@@ -173,30 +179,31 @@ class _Document:
             properties["aggregateId"] = self._identity(aggregate.name, aggregate.key)
             required.append("aggregateId")
             example["aggregateId"] = {"type": aggregate.name, "key": exchange.key}
+        examples = [example]
         if operation.payload:
             properties[member] = {"$ref": f"{_SCHEMAS}{operation.payload}"}
-            if is_command:
-                required.append(member)
+            required.append(member)
+            examples = [{**example, member: value} for value in exchange.payloads]
+        if operation.aggregate is not None and exchange.key is None:
+            examples = []
         return {
             "name": f"{operation.label}.request",
             "title": f"Request of {operation.label}",
             "payload": _envelope(properties, required),
-            "examples": [
-                {"payload": {**example, member: value}} for value in exchange.payloads
-            ] or [{"payload": example}],
-        }  # fmt: skip
+            **_examples(examples),
+        }
 
     def _success(self, operation: Operation) -> _DOCUMENT:
         exchange = self._facts.exchange(operation)
         state = self._facts.state(operation)
         properties: _DOCUMENT = {
             "success": {"const": True},
-            "duration": {"$ref": f"{_SCHEMAS}Duration"},
+            "duration": {"$ref": f"{_SCHEMAS}{_DURATION}"},
             "metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"},
         }
         required = ["success", "duration"]
-        examples: list[_DOCUMENT] = []
         head: _DOCUMENT = {"success": True, "duration": 1.25}
+        examples = [head]
         if state and operation.aggregate is not None:
             aggregate = operation.aggregate
             parts = {
@@ -210,6 +217,7 @@ class _Document:
             examples = [
                 {**head, "entity": {"id": identity, "state": value, "revision": 1}}
                 for value in exchange.results
+                if exchange.key is not None
             ]
         elif operation.result != "None":
             properties["result"] = {"$ref": f"{_SCHEMAS}{operation.result}"}
@@ -219,7 +227,7 @@ class _Document:
             "name": f"{operation.label}.success",
             "title": f"Success of {operation.label}",
             "payload": _envelope(properties, required),
-            "examples": [{"payload": example} for example in examples or [head]],
+            **_examples(examples),
         }
 
     def _failure(self, operation: Operation) -> _DOCUMENT:
@@ -234,7 +242,7 @@ class _Document:
                 **_envelope(body, ["code", "message"]),
                 "anyOf": [*map(self._declared, operation.errors), True],
             },
-            "duration": {"$ref": f"{_SCHEMAS}Duration"},
+            "duration": {"$ref": f"{_SCHEMAS}{_DURATION}"},
             "metadata": {"$ref": f"{_SCHEMAS}{_METADATA}"},
         }
         examples = [
@@ -273,7 +281,7 @@ class _Document:
 
     def _schemas(self) -> _DOCUMENT:
         bundle = self._contract.bundle
-        names = reachable(bundle, bundle.roots)
+        names = reachable(bundle.definitions, bundle.roots)
         own: _DOCUMENT = {name: _whole(as_draft_7(bundle.definitions[name])) for name in names}
         return {**_STANDARD, **own}
 
@@ -315,19 +323,38 @@ def _translated(part: Schema) -> Schema:
             parts = result.get("allOf")
             others = parts if isinstance(parts, list) else []
             result = {**own, "allOf": [{"$ref": result["$ref"]}, *others]}
-    for old in ("dependentRequired", "dependentSchemas"):
-        if isinstance(found := result.pop(old, None), dict):
-            known = result.get("dependencies")
-            result["dependencies"] = {**(known if isinstance(known, dict) else {}), **found}
+    if isinstance(values := result.get("enum"), list):  # 1 and 1.0 are equal
+        result["enum"] = list({identity(value): value for value in values}.values())
+    if result.get("minContains") == 0:  # unknown to draft-07, which would demand an item
+        result.pop("contains", None)
+    required, schemas = (result.pop(name, None) or {} for name in _DEPENDENT)
+    if required or schemas:
+        result["dependencies"] = _dependencies(cast("Schema", required), cast("Schema", schemas))
     if "discriminator" in result:  # that of AsyncAPI is only the name of the member
         chosen = result["discriminator"]
         result["discriminator"] = chosen["propertyName"] if isinstance(chosen, dict) else chosen
     return result
 
 
+def _dependencies(required: Schema, schemas: Schema) -> Schema:
+    """Return what other members a member asks for, in one keyword."""
+    both: Schema = {
+        name: {"allOf": [{"required": required[name]}, schemas[name]]}
+        for name in required
+        if name in schemas
+    }
+    return {**required, **schemas, **both}
+
+
 def _envelope(properties: _DOCUMENT, required: list[str]) -> _DOCUMENT:
     found: _DOCUMENT = {"type": "object", "properties": properties}
     return {**found, "required": required} if required else found
+
+
+def _examples(payloads: Iterable[_DOCUMENT]) -> _DOCUMENT:
+    """Return the member `examples` of a message; nothing if no value is known that matches."""
+    found = [{"payload": payload} for payload in payloads]
+    return {"examples": found} if found else {}
 
 
 def _policies(operation: Operation) -> _DOCUMENT:

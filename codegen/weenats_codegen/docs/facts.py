@@ -90,12 +90,12 @@ class Facts:
     def shell(self, operation: Operation) -> str:
         """Return the command that calls an operation."""
         exchange = self.exchange(operation)
-        arguments = ["weenats", "call", self.contract.service, operation.label]
-        if exchange.key is not None:
-            arguments.append(exchange.key)
+        arguments = [] if exchange.key is None else [exchange.key]
         if exchange.payloads:
             arguments.append(json.dumps(exchange.payloads[0], ensure_ascii=False))
-        return shlex.join(arguments)
+        if any(each.startswith("-") for each in arguments):
+            arguments.insert(0, "--")  # a negative number is not an option
+        return shlex.join(["weenats", "call", self.contract.service, operation.label, *arguments])
 
     def python(self, operation: Operation) -> str:
         """Return a program that calls an operation with the generated client."""

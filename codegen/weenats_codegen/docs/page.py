@@ -112,7 +112,7 @@ def page(contracts: Iterable[Contract], *, reload: str = "") -> str:
 def _service(contract: Contract) -> ServiceView:
     facts = Facts(contract)
     bundle = contract.bundle
-    schemas = {name: _schema(facts, name) for name in reachable(bundle, bundle.roots)}
+    schemas = {name: _schema(facts, name) for name in reachable(bundle.definitions, bundle.roots)}
     users = {
         error.name: [each.label for each in contract.operations if error in each.errors]
         for error in contract.errors

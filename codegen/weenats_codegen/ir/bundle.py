@@ -176,15 +176,20 @@ def _objects(schema: JsonValue) -> Iterator[Schema]:
             pending += [inner for _, inner in subschemas(part)]
 
 
-def reachable(bundle: Bundle, roots: Iterable[str]) -> list[str]:
-    """Return the names of some definitions and of all that they refer to, sorted."""
+def reachable(definitions: Mapping[str, JsonValue], roots: Iterable[str]) -> list[str]:
+    """Return the names of some definitions and of all that they refer to, sorted.
+
+    Args:
+        definitions: The definitions of a bundle.
+        roots: The names of the first ones.
+    """
     found: set[str] = set()
     pending = list(roots)
     while pending:
         name = pending.pop()
         if name not in found:
             found.add(name)
-            pending += references(bundle.definitions[name])
+            pending += references(definitions[name])
     return sorted(found)
 
 
@@ -199,7 +204,7 @@ def judge_text(bundle: Bundle, roots: Iterable[str]) -> str:
             that they refer to.
     """
     definitions: Schema = {
-        name: judged(bundle.definitions[name]) for name in reachable(bundle, roots)
+        name: judged(bundle.definitions[name]) for name in reachable(bundle.definitions, roots)
     }
     return json.dumps({"$defs": definitions}, separators=(",", ":"), ensure_ascii=True)
 

@@ -36,7 +36,7 @@ def document(root: Node, bundle: Bundle) -> str:
         result.pop(key, None)
     if parts:
         result["aggregates"] = cast("JsonValue", parts)
-    names = reachable(bundle, writer.used)
+    names = reachable(bundle.definitions, writer.used)
     if names:
         result["$defs"] = {name: bundle.definitions[name] for name in names}
     return json.dumps(result, separators=(",", ":"), ensure_ascii=True)

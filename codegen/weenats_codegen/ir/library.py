@@ -97,7 +97,7 @@ class Library:
         return {
             name: _hash(
                 [
-                    [(each, schemas[each]) for each in reachable(self.bundle, [name])],
+                    [(each, schemas[each]) for each in reachable(self.bundle.definitions, [name])],
                     [(each, shapes[each]) for each in sorted(self.shapes.reached(name))],
                 ]
             )

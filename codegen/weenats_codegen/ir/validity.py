@@ -21,7 +21,7 @@ def validator(bundle: Bundle, schema: JsonValue) -> jsonschema_rs.Validator:
         bundle: The definitions that the schema refers to.
         schema: A definition, or a schema inside one.
     """
-    needed = reachable(bundle, references(schema))
+    needed = reachable(bundle.definitions, references(schema))
     definitions: Schema = {name: judged(bundle.definitions[name]) for name in needed}
     found = judged(schema)
     whole: Schema = found if isinstance(found, dict) else ({} if found else {"not": {}})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import pkgutil
 import sys
 import tempfile
 from itertools import count
@@ -42,4 +44,6 @@ def import_package(contract: Contract) -> ModuleType:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         spec.loader.exec_module(module)
+        for part in pkgutil.walk_packages(module.__path__, f"{name}."):
+            importlib.import_module(part.name)  # also what is otherwise imported when it is needed
         return module

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from weenats_codegen.parser.walk import Node
 
+_MAX_SHOWN: Final = 5
 _START: Final = "begin with `weenats new NAME`"
 
 
@@ -118,7 +119,10 @@ def _closed(path: Path) -> list[Diagnostic]:
 
 
 def _no_contract(path: Path) -> Diagnostic:
-    if path.is_dir():
+    if inner := [each.as_posix() for each in _folders(path) if contract_files(each)]:
+        message = "is a folder of contracts"
+        remedy = f"use one of them: {', '.join(inner[:_MAX_SHOWN])}"
+    elif path.is_dir():
         message, remedy = "contains no contract", f"put a service.yaml there, or {_START}"
     elif path.exists():
         message, remedy = "is not a readable folder", "use a folder that contains a service.yaml"

@@ -138,11 +138,9 @@ class _Maker:
             return default
         whole = self._conjoiner.conjoin(schema, lambda _: None)
         if whole.choices and depth < 3 * _MAX_DEPTH:
-            rest = dict(whole.keywords)
-            for choice in whole.choices:
-                chosen = choice.branches[branch % len(choice.branches)]
-                rest = {"allOf": [rest, chosen]}
-            return self._value(all_of(rest), depth + 1, branch, is_full=is_full, name=name)
+            chosen = [each.branches[branch % len(each.branches)] for each in whole.choices]
+            rest = all_of(dict(whole.keywords), *chosen)
+            return self._value(rest, depth + 1, branch, is_full=is_full, name=name)
         keywords = whole.keywords
         if keywords.get("enum"):
             values = keywords["enum"]

@@ -180,9 +180,9 @@ def test_working_directory_below_the_root(
     [
         (["diff", "nowhere", "schemas"], "nowhere: does not exist"),
         (["diff", "v9:schemas", "schemas"], "there is no git revision v9"),
-        (["diff", "v1:other", "schemas"], "pathspec 'other' did not match any files"),
+        (["diff", "v1:other", "schemas"], "there are no files at v1:other"),
         (["diff", "schemas/receipts/receipt.schema.json", "schemas"], "is not a contract"),
-        (["check", "--against", "v9"], "v9: does not exist"),
+        (["check", "--against", "v9"], "v9 is neither a folder nor a git revision"),
         (["check", "empty", "--against", "v1"], "contains no contract"),
     ],
 )
@@ -208,7 +208,7 @@ def test_link_out_of_a_revision(project: Path, capsys: pytest.CaptureFixture[str
     (project / "schemas" / "receipts" / "more.json").symlink_to("/etc/hostname")
     commit("a link")
     assert main(["diff", "HEAD:schemas/receipts", "schemas/receipts"]) == 2
-    assert "link that leads out of it" in capsys.readouterr().err
+    assert "is a link that leads out of the repository" in capsys.readouterr().err
 
 
 def test_outside_of_a_repository(
@@ -233,6 +233,50 @@ def test_contract_outside_of_the_repository(
         copytree(SCHEMAS / name, elsewhere / name)
     assert main(["check", str(elsewhere), "--against", "v1"]) == 2
     assert "is not in the git repository" in capsys.readouterr().err
+
+
+def test_renamed_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract in a renamed folder is compared with what it was in the old one."""
+    (project / "other").mkdir()
+    (project / "other" / "service.yaml").write_text("service: [")
+    commit("a file that is not a contract")
+    (project / "other" / "service.yaml").unlink()
+    breaking(project)
+    (project / "schemas" / "receipts").rename(project / "schemas" / "bills")
+    assert main(["check", "schemas/bills", "--against", "HEAD"]) == 1
+    assert "error request-narrowed" in capsys.readouterr().out
+    assert main(["new", "tickets"]) == 0
+    capsys.readouterr()
+    assert main(["check", "schemas/tickets", "--against", "HEAD"]) == 0
+    assert "service-added" in capsys.readouterr().out
+
+
+def test_attributes_of_git(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of revisions are those that were committed, links in them included."""
+    (project / ".gitattributes").write_text("* export-ignore export-subst\n")
+    (project / "linked").symlink_to("schemas")
+    change(project, "Keeps receipts", "Keeps $Format:%H$")
+    commit("attributes")
+    assert main(["diff", "HEAD:schemas/receipts", "schemas/receipts"]) == 0
+    assert main(["diff", "HEAD:.", "schemas/receipts"]) == 2  # a folder of folders of contracts
+    assert main(["diff", "HEAD:./schemas", "schemas"]) == 0
+    assert "weenats-" not in capsys.readouterr().err
+
+
+def test_repository_in_a_repository(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A contract in a submodule is not one that the outer repository does not know."""
+    (project / "sub").mkdir()
+    git("init", "-q", "sub")
+    copytree(project / "schemas", project / "sub" / "schemas")
+    assert main(["check", "sub/schemas", "--against", "v1"]) == 2
+    assert f"is in the git repository {project.resolve() / 'sub'}" in capsys.readouterr().err
+
+
+def test_only_the_version_is_wrong(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody breaks, the verdict names the version, and the exit code is 1."""
+    change(project, "timeout: 10 ", "timeout: 20 ")
+    assert main(["check", "--against", "v1"]) == 1
+    assert capsys.readouterr().out.startswith("receipts 1.0.0 -> 1.0.0: wrong version\n")
 
 
 def test_format_needs_against(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -404,6 +404,73 @@ def test_member_inside_a_member_is_gone(tmp_path: Path, *, is_deprecated: bool) 
     _found(_compared(tmp_path, edit, base), rule)
 
 
+@pytest.mark.parametrize("keyword", ["required", "dependentRequired"])
+def test_deprecated_member_is_required(keyword: str, tmp_path: Path) -> None:
+    """A deprecated member that requests need from now on is not a member that is gone."""
+    added = ["item", "gift"] if keyword == "required" else {"item": ["gift"]}
+    comparison = _compared(tmp_path, lambda c: _place(c)["payload"].update({keyword: added}))
+    found = _found(comparison, "request-narrowed")
+    assert found.message == 'the new version refuses a request without the member "gift"'
+    assert not comparison.is_compatible
+
+
+def test_deprecated_member_is_false(tmp_path: Path) -> None:
+    """A member with the schema `false` is gone."""
+
+    def edit(contract: Contract) -> None:
+        _place(contract)["payload"]["properties"]["gift"] = False
+
+    assert _found(_compared(tmp_path, edit), "member-removed-deprecated")
+
+
+def test_paths_to_a_shared_schema(tmp_path: Path) -> None:
+    """A schema at several places of messages is one finding."""
+
+    def base(contract: Contract) -> None:
+        contract["queries"]["count"]["result"] = {
+            "type": "object",
+            "properties": {"first": {"$ref": "#/$defs/Order"}},
+        }
+
+    comparison = _compared(tmp_path, lambda c: _status(c).append("lost"), base)
+    [found] = [each for each in comparison.findings if each.rule.id == "reply-widened"]
+    assert found.used_by == ("place", "order.get", "count")
+
+
+def test_version_is_the_last_error(tmp_path: Path) -> None:
+    """What breaks comes before the version that it asks for."""
+    comparison = _compared(tmp_path, lambda c: c.pop("commands"))
+    errors = [each.rule.id for each in comparison.findings if each.rule.level is Level.ERROR]
+    assert errors == ["operation-removed", "version-not-raised"]
+
+
+def _value(number: float) -> Any:
+    return {"type": "object", "properties": {"value": {"type": "number", "default": number}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_changed"),
+    [
+        ({"anyOf": [_value(1), {"type": "null"}]}, {"anyOf": [_value(2), {"type": "null"}]}, True),
+        ({"oneOf": [{"type": "null"}, _value(1)]}, {"oneOf": [_value(2), {"type": "null"}]}, True),
+        ({"oneOf": [{"type": "null"}, _value(1)]}, {"oneOf": [_value(1), {"type": "null"}]}, False),
+        ({"allOf": [_value(1)]}, {"allOf": [{**_value(2), "minProperties": 1}]}, True),
+        ({"additionalProperties": _value(1)}, {"additionalProperties": _value(2)}, True),
+        ({"prefixItems": [True, _value(1)]}, {"prefixItems": [True, _value(2)]}, True),
+        (_value(1), _value(1.0), False),
+        ({"default": True}, {"default": 1}, True),
+    ],
+)
+def test_defaults_inside_schemas(old: Any, new: Any, tmp_path: Path, *, is_changed: bool) -> None:
+    """Defaults are compared inside every keyword; the order of branches does not matter."""
+
+    def set_to(schema: Any) -> Edit:
+        return lambda c: c["commands"]["clear"].update(payload=schema)
+
+    comparison = _compared(tmp_path, set_to(new), set_to(old))
+    assert ("default-changed" in {each.rule.id for each in comparison.findings}) is is_changed
+
+
 def test_defaults_are_compared_everywhere(tmp_path: Path) -> None:
     """Defaults are compared in members, items and recursive schemas, each once."""
 
@@ -490,6 +557,38 @@ def test_key_of_an_aggregate(tmp_path: Path) -> None:
     assert found.used_by == ("order",)
 
 
+@pytest.mark.parametrize(
+    "key", [{"type": "string"}, {"type": "string", "minLength": 1, "maxLength": 256}, None]
+)
+def test_keys_that_all_messages_may_have(key: Any, tmp_path: Path) -> None:
+    """The limits of keys in all messages are not a change of the contract."""
+
+    def edit(contract: Contract) -> None:
+        if key is None:
+            del _order(contract)["key"]
+        else:
+            _order(contract)["key"] = key
+
+    comparison = _compared(tmp_path, edit, lambda c: _order(c).update(key={"type": "string"}))
+    assert {each.rule.id for each in comparison.findings} <= {"version-not-raised"}
+
+
+def test_limits_and_timeouts_without_a_value(tmp_path: Path) -> None:
+    """What a contract does not say counts as the default of the runtime."""
+
+    def edit(contract: Contract) -> None:
+        _place(contract)["rateLimit"]["burst"] = 15
+        contract["commands"]["clear"]["timeout"] = 2
+
+    comparison = _compared(tmp_path, edit)
+    assert _found(comparison, "rate-limit-lowered").message == (
+        "place had 10 requests per second, 20 at once and has 10 requests per second, 15 at once"
+    )
+    assert _found(comparison, "timeout-changed").message == (
+        "the timeout of clear was the default of 5 s and is 2 s"
+    )
+
+
 def test_aggregates_are_told_apart(tmp_path: Path) -> None:
     """Equal names of other aggregates do not hide what is gone, such as their standard queries."""
 
@@ -544,7 +643,9 @@ def test_change_without_findings_needs_a_patch(tmp_path: Path) -> None:
         _order(contract)["events"]["placed"]["data"] = {"$ref": "#/$defs/Purchase"}
 
     found = _found(_compared(tmp_path, edit), "version-not-raised")
-    assert found.message == "patch changes need version 1.2.1 or higher, and it is 1.2.0"
+    assert found.message == (
+        "other changes, such as names of schemas, need version 1.2.1 or higher, and it is 1.2.0"
+    )
 
 
 def test_services_are_matched_by_name(tmp_path: Path) -> None:

@@ -8,11 +8,21 @@ from typing import Final
 import pytest
 
 from weenats_codegen.compatibility.budget import Budget, OutOfStepsError
+from weenats_codegen.compatibility.formula.atoms import HasFormat, Length
 from weenats_codegen.compatibility.formula.oracle import has_format, matches
 from weenats_codegen.compatibility.regular.automaton import match_of, membership
 from weenats_codegen.compatibility.regular.language import Language, texts
 from weenats_codegen.compatibility.regular.syntax import UnsupportedPatternError
-from weenats_codegen.compatibility.solve.formats import BROKEN, EXACT, PATTERNS, SAMPLES
+from weenats_codegen.compatibility.solve.formats import (
+    BROKEN,
+    EXACT,
+    LONGER,
+    LONGEST,
+    PATTERNS,
+    SAMPLES,
+)
+from weenats_codegen.compatibility.solve.outcome import Found, Nothing
+from weenats_codegen.compatibility.solve.texts import find_text
 
 TREES: Final = (
     *("^a", "b$", "^[a-c]+$", "^\\d{2,3}$", "[^x]", "a.c", "^(a|b)*$", "\\S", "(?=a)b", "\\w-\\w"),
@@ -81,3 +91,27 @@ def test_patterns_of_formats(name: str) -> None:
     if name in EXACT:
         language = Language([match_of(PATTERNS[name])])
         assert all(has_format(name, text) for text in islice(texts(language, Budget(10**6)), 20))
+
+
+@pytest.mark.parametrize("name", sorted({*LONGEST, *LONGER}))
+def test_lengths_of_formats(name: str) -> None:
+    """A format with a limit has a text as long as that and none longer; others have long texts."""
+    limit = LONGEST.get(name, 1000)
+    long = {HasFormat(name): True, Length(limit): True}
+    longer = {HasFormat(name): True, Length(limit + 1): True}
+    budget = Budget(10**6)
+    if name != "ipv6":
+        assert isinstance(find_text(long, (), budget), Found)
+    assert isinstance(find_text(longer, (), budget), Nothing if name in LONGEST else Found)
+
+
+def test_limits_of_formats_are_not_too_low() -> None:
+    """The longest texts that the limits rest on, and those that are longer by a character."""
+    domain = "a." * 126 + "a"
+    assert has_format("hostname", domain)
+    assert not has_format("hostname", f"{domain}b")
+    assert has_format("email", f"{'a' * 64}@{domain}")
+    assert not has_format("email", f"{'a' * 64}@{domain}b")
+    assert not has_format("email", f"{'a' * 65}@{domain}")
+    assert not has_format("date", "10000-01-01")
+    assert has_format("ipv6", ":".join(["ffff"] * 6) + ":255.255.255.255")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from weenats_codegen.compatibility import reasons
 from weenats_codegen.compatibility.reasons import Differences, place_of
 from weenats_codegen.compatibility.simplify import simplified
 
@@ -91,3 +92,21 @@ def test_simplified() -> None:
     assert simplified("x" * 40, lambda each: isinstance(each, str) and len(each) > 20) == "x" * 21
     many = {f"m{at}": at for at in range(3000)}
     assert simplified(many, lambda each: each == many) == many
+
+
+def test_cost_of_all_searches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the steps of all searches are spent, one search has few, and looks for one reason."""
+    names = [f"D{at}" for at in range(4)]
+    old = {
+        name: {"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}} for name in names
+    }
+    new = {name: {"properties": {"a": False, "b": False}} for name in names}
+    monkeypatch.setattr(reasons, "_ALL_STEPS", 0)
+    monkeypatch.setattr(reasons, "_LEAST_STEPS", 500)
+    monkeypatch.setattr(reasons, "_MANY_REASONS", 3)
+    differences = Differences(old, new)
+    found = [differences.refused(name, 1, name) for name in names]
+    assert [len(each.reasons) for each in found] == [2, 2, 1, 1]
+    monkeypatch.setattr(reasons, "_LEAST_STEPS", 0)
+    [rest] = [Differences(old, new).refused("D0", 1, "D0").rest]
+    assert rest.holds is not True

@@ -74,6 +74,63 @@ def test_references_and_examples(folder: Path) -> None:
             assert not errors, (name, errors[0].message)
 
 
+def odd_contract() -> dict[str, Any]:
+    """Return a contract with what is easily written wrong."""
+    duration = {"type": "string", "description": "A name that the document itself might use."}
+    odd = {
+        "type": "object",
+        "properties": {
+            "level": {"enum": [1, 1.0, True]},
+            "duration": {"$ref": "duration.schema.json"},
+            "marks": {"type": "array", "items": {"type": "string"}, "maxItems": 0,
+                      "contains": {"const": "x"}, "minContains": 0, "maxContains": 1},
+        },
+        "dependentRequired": {"level": ["duration"]},
+        "dependentSchemas": {"level": {"required": ["marks"]}},
+    }  # fmt: skip
+    never = {"type": "integer", "minimum": 2, "maximum": 1}
+    shown = {"description": "Show it."}
+    return {
+        "service.json": {
+            "service": "odd", "version": "1.0.0", "description": "Odd.",
+            "aggregates": {
+                "thing": {
+                    "description": "A thing.", "key": {"type": "string", "format": "unheard-of",
+                                                       "not": {"type": "string"}},
+                    "state": odd,
+                    "queries": {"get": shown, "marks": {**shown, "parameters": odd, "result": odd}},
+                    "events": {"seen": {**shown, "data": odd}},
+                },
+            },
+            "queries": {
+                "never": {**shown, "parameters": never, "result": never},
+                "find": {**shown, "parameters": odd, "result": odd},
+            },
+        },
+        "duration.schema.json": duration,
+    }  # fmt: skip
+
+
+def test_odd_contract(tmp_path: Path, official: Any) -> None:
+    """Schemas and examples are valid, where values are equal or impossible, or names clash."""
+    for name, content in odd_contract().items():
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    document = asyncapi(read(tmp_path))
+    assert [error.message for error in official.iter_errors(document)] == []
+    messages = document["components"]["messages"]
+    for message in messages.values():
+        schema = {**message["payload"], "components": document["components"]}
+        for example in message.get("examples", []):
+            jsonschema.validate(example["payload"], schema, jsonschema.Draft7Validator)
+    with_examples = {name for name in messages if "examples" in messages[name]}
+    assert with_examples == {"find.request", "find.success", "marks.success"}
+    assert messages["find.request"]["payload"]["required"] == ["query"]
+    odd: Any = as_draft_7(odd_contract()["service.json"]["queries"]["find"]["parameters"])
+    assert odd["dependencies"]["level"]["allOf"] == [
+        {"required": ["duration"]}, {"required": ["marks"]},
+    ]  # fmt: skip
+
+
 def test_sample_document() -> None:
     """Operations have their subjects, replies, errors and events."""
     document = asyncapi(read(SAMPLE))

@@ -145,6 +145,15 @@ def test_calls_of_the_sample() -> None:
         )
 
 
+def test_shell_call_with_a_negative_number(tmp_path: Path) -> None:
+    """An argument that begins with a minus is not an option."""
+    query = {"description": "Show it.", "parameters": {"const": -5}, "result": True}
+    contract = {"service": "s", "version": "1.0.0", "description": "S.", "queries": {"go": query}}
+    (tmp_path / "service.json").write_text(json.dumps(contract), encoding="utf-8")
+    contract_read = read(tmp_path)
+    assert Facts(contract_read).shell(contract_read.queries[0]) == "weenats call s go -- -5"
+
+
 def test_rows_of_nested_schemas() -> None:
     """Members of nested objects have a path, with types, limits and links."""
     bundle = read(GOLDEN / "nested/contract").bundle

@@ -112,7 +112,7 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 warning;" in printed.err
     assert main(["lint", folder, "--fail-on", "error"]) == 0
     assert main(["lint", folder, "--fail-on", "never"]) == 2
-    assert main(["lint", "--explain", "unbounded-strings"]) == 1
+    assert main(["lint", "--explain", "unbounded-strings"]) == 2
     assert "did you mean unbounded-string?" in capsys.readouterr().err
 
 

@@ -25,6 +25,7 @@ from receipts import (
 from testkit.forked_commands import forked_command
 from testkit.paths import GOLDEN, GOLDEN_CONTRACTS, REPOSITORY, golden_name
 from weenats import NatsServiceBuilder
+from weenats.discovery import get_contract_document
 from weenats.errors import InvalidArgumentError, UnauthenticatedError
 from weenats.events import ReceivedEvent
 from weenats_codegen.cli import mock as mock_command
@@ -50,6 +51,14 @@ async def test_answers_fit_the_contract(mock_service: MockService, nats_url: str
             Call("receipt.get", "r-1", None),
             Call("summary", None, None),
         ]
+
+
+async def test_mock_sends_its_contract(mock_service: MockService, nats_url: str) -> None:
+    """A mock answers with the document of its contract, whose files are gone by then."""
+    async with mock_service(SAMPLE), ReceiptsClient.connect(nats_url) as receipts:
+        [instance] = await receipts.list_instances()
+        document = await get_contract_document(receipts.transport, "receipts", instance.id)
+    assert json.loads(document)["service"] == "receipts"
 
 
 async def test_errors_on_demand(mock_service: MockService, nats_url: str) -> None:
@@ -296,3 +305,10 @@ def test_wrong_usage(options: tuple[str, ...], capsys: pytest.CaptureFixture[str
     """An unknown error or operation, or two servers, is wrong usage."""
     assert main(["mock", str(SAMPLE), *options]) == 2
     assert capsys.readouterr().err
+
+
+def test_folder_of_contracts(capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder of contracts is not a contract, and the error names those in it."""
+    assert main(["mock", str(SAMPLE.parent)]) == 1
+    error = capsys.readouterr().err
+    assert f"schemas: is a folder of contracts; use one of them: {SAMPLE.parent}/loyalty" in error

@@ -155,6 +155,12 @@ def test_patterns_without_text(pattern: str) -> None:
     assert text_for(pattern) is None
 
 
+def test_hundreds_of_unions() -> None:
+    """An allOf of many unions has a sample: its branches are not nested."""
+    parts = [{"anyOf": [{"minimum": low}, {"type": "string"}]} for low in range(400)]
+    assert sample({"type": "integer", "allOf": parts}) == 399
+
+
 def test_samples_of_random_schemas() -> None:
     """What is returned matches, whatever the schema is; most schemas have a sample."""
     source, found = random.Random(5), 0  # noqa: S311 - the same schemas each time

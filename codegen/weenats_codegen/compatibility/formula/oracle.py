@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import jsonschema_rs
 
+from weenats_codegen.ir.bundle import PREFIX, reachable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,7 +22,8 @@ def validator(definitions: Mapping[str, JsonValue], name: str) -> jsonschema_rs.
         definitions: The definitions of a flat bundle.
         name: The name of the definition.
     """
-    schema = {"$ref": f"#/$defs/{name}", "$defs": dict(definitions)}
+    needed = {each: definitions[each] for each in reachable(definitions, [name])}
+    schema = {"$ref": f"{PREFIX}{name}", "$defs": needed}
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, offline=True)
 
 

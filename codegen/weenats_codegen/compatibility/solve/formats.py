@@ -27,6 +27,21 @@ PATTERNS: Final = {
 EXACT: Final = frozenset({"uuid", "ipv4", "json-pointer"})
 """The formats that have all texts which match the pattern."""
 
+LONGEST: Final = {"date": 10, "hostname": 253, "email": 318, "ipv6": 45}
+"""How many characters the texts of a format have at most."""
+
+LONGER: Final = {
+    "date-time": (("2024-01-01T00:00:00.", "0", "Z"),),
+    "time": (("00:00:00.", "0", "Z"),),
+    "duration": (("P", "1", "D"),),
+    "email": (("a@", "a.", "a"), (f"{'a' * 64}@", "a.", "a")),
+    "hostname": (("", "a.", "a"),),
+    "uri": (("a:", "a", ""),),
+    "uri-reference": (("", "a", ""),),
+    "regex": (("", "a", ""),),
+}
+"""Texts of a format that may have any length: what begins, is repeated, and ends them."""
+
 INCLUDED: Final = {"uri": "uri-reference"}
 """Formats whose texts all have another one, too."""
 

@@ -24,6 +24,8 @@ from weenats_codegen.compatibility.solve.formats import (
     BROKEN,
     EXACT,
     INCLUDED,
+    LONGER,
+    LONGEST,
     PATTERNS,
     SAMPLES,
 )
@@ -76,6 +78,7 @@ def find_text(atoms: Mapping[Atom, bool], excluded: Iterable[str], budget: Budge
     )
     wanted = _wanted(atoms)
     is_empty = most is not None and most < least
+    is_empty |= any(LONGEST.get(each, least) < least for each in wanted.formats)
     if is_empty or any(INCLUDED.get(each) in wanted.unwanted_formats for each in wanted.formats):
         return NOTHING
     banned = frozenset(excluded)
@@ -144,3 +147,6 @@ def _guesses(wanted: _Wanted, least: int, most: int | None) -> Iterator[str]:
     for name in wanted.formats:
         for text in SAMPLES.get(name, ()):
             yield from (text + "a" * max(0, least - len(text)), text[:most])
+        for head, middle, tail in LONGER.get(name, ()):
+            length = max(0, least - len(head) - len(tail))
+            yield f"{head}{(middle * length)[:length]}{tail}"
