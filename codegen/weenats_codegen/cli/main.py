@@ -6,9 +6,6 @@ when they run, so that `weenats --help` is fast and a command needs only the ext
 
 from collections.abc import Sequence
 
-from weenats_codegen.cli.errors import describe
-from weenats_codegen.cli.output import discard, flush, prepare_streams, warn
-
 _INTERRUPTED = 130
 
 
@@ -21,15 +18,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also during the imports, which take most of the time
+        return _INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    from weenats_codegen.cli.output import flush, prepare_streams, warn
+
     prepare_streams()
-    code = _run(arguments)
+    code = _run_app(arguments)
     failure = flush()
     if failure is not None and not isinstance(failure, BrokenPipeError):
         warn(f"cannot write to standard output: {failure.strerror}")
     return code or int(failure is not None)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run_app(arguments: Sequence[str] | None) -> int:
+    from weenats_codegen.cli.errors import describe
+    from weenats_codegen.cli.output import discard, warn
+
     try:
         from weenats_codegen.cli.app import app
 

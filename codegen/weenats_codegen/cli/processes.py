@@ -131,7 +131,16 @@ class _Supervisor:
             await asyncio.wait([first, served], return_when=asyncio.FIRST_COMPLETED)
             served.cancel()
             others = range(2, self._count + 1) if self._has_served.is_set() else ()
-            await asyncio.gather(first, *map(self._keep, others))
+            keeping = [first, *(asyncio.create_task(self._keep(each)) for each in others)]
+            await asyncio.wait(keeping, return_when=asyncio.FIRST_EXCEPTION)
+            # If one has failed, the others end by themselves: asyncio hangs when it is cancelled
+            # while it starts a process.
+            self._end()
+            await asyncio.wait(keeping)
+            for child in self._children.values():
+                await child.wait()
+        for each in keeping:
+            each.result()
         return self._code
 
     async def _keep(self, number: int) -> None:

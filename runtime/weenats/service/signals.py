@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -95,3 +97,14 @@ def _on_signal(number: int, _: FrameType | None) -> None:
     if not callbacks:  # their event loops ended without leaving
         _restore(number)
         signal.raise_signal(number)
+
+
+def _on_fork() -> None:
+    """Give a forked process the previous handlers: its parent serves, and could not end it."""
+    for number in list(_taken):
+        with suppress(ValueError):  # it was not forked by the main interpreter
+            _restore(number)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_on_fork)

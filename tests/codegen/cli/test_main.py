@@ -131,12 +131,14 @@ def test_unexpected_error_is_one_line(
 
 def test_interrupt_exits_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C exits with 130 and without a traceback."""
-    from weenats_codegen.cli import check
+    from weenats_codegen.cli import check, output
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(check, "check", interrupted)
+    assert main(["check"]) == 130
+    monkeypatch.setattr(output, "prepare_streams", interrupted)  # as if during an import
     assert main(["check"]) == 130
 
 

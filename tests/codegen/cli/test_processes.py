@@ -9,6 +9,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -90,18 +91,20 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+async def started(number: int, target: str = "own") -> tuple[children.Child, int]:
+    """Start a process; return it and where it reports."""
+    reading, writing = os.pipe()
+    arguments = [target, "--process", str(number), "--report-to", str(writing)]
+    child = await children.Child.start(arguments, os.environ, writing)
+    os.close(writing)
+    return child, reading
+
+
 @asynccontextmanager
 async def supervising(target: str = "own") -> AsyncIterator[tuple[asyncio.Task[int], list[Any]]]:
     """Run two processes; return the command and what it announces; end it on SIGINT."""
     announced: list[Any] = []
-
-    async def start(number: int) -> tuple[children.Child, int]:
-        reading, writing = os.pipe()
-        arguments = [target, "--process", str(number), "--report-to", str(writing)]
-        child = await children.Child.start(arguments, os.environ, writing)
-        os.close(writing)
-        return child, reading
-
+    start = partial(started, target=target)
     command = asyncio.create_task(processes._Supervisor(start, 2, announced.append).run())
     try:
         yield command, announced
@@ -238,16 +241,32 @@ async def test_process_that_cannot_be_started_is_tried_again(
     assert command.result() == 0
 
 
+@pytest.mark.parametrize("failing", [1, 2])
+async def test_failure_of_the_command_ends_all(project: Path, failing: int) -> None:
+    """An exception ends the command only after its processes."""
+    pids: list[int] = []
+
+    def announce(facts: processes.Facts) -> None:
+        pids.append(facts["pid"])
+        if facts["process"] == failing:
+            raise ValueError("cannot be announced")
+
+    supervisor = processes._Supervisor(started, 2, announce)
+    with pytest.raises(ValueError, match="cannot be announced"):
+        await asyncio.wait_for(supervisor.run(), LIMIT)
+    assert pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
 async def test_signal_during_a_start(project: Path) -> None:
     """A process that is started while all are stopped is stopped too."""
 
-    async def start(_: int) -> tuple[children.Child, int]:
-        reading, writing = os.pipe()
-        arguments = ["own", "--process", "1", "--report-to", str(writing)]
-        child = await children.Child.start(arguments, os.environ, writing)
-        os.close(writing)
+    async def start(number: int) -> tuple[children.Child, int]:
+        child = await started(number)
         supervisor._on_signal()
-        return child, reading
+        return child
 
     supervisor = processes._Supervisor(start, 1, lambda _: None)
     assert await asyncio.wait_for(supervisor.run(), LIMIT) == 0

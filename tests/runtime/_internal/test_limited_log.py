@@ -72,7 +72,7 @@ async def test_dropped_events_do_not_flood_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A publisher that is too fast, or sends garbage, does not decide how much is logged."""
-    monkeypatch.setattr(import_module("weenats.events.subscribe"), "_MAX_QUEUE", 1)
+    monkeypatch.setattr(import_module("weenats.events.subscribe"), "MAX_QUEUE", 1)
     transport = MemoryTransport()
     async with ProbeClient(transport) as client:
 

@@ -50,6 +50,34 @@ async def test_signal_calls_back_on_the_event_loop(number: signal.Signals) -> No
             await until(lambda times=times: len(told) == times)
 
 
+FORKING = """
+import asyncio, os, signal
+from weenats.service.signals import StopSignals
+
+async def main():
+    with StopSignals(lambda: None):
+        reading, writing = os.pipe()
+        worker = os.fork()
+        if not worker:
+            os.write(writing, b"ready")
+            signal.pause()
+            os._exit(0)
+        os.read(reading, 5)
+        os.kill(worker, signal.SIGTERM)
+        send(os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]))
+
+for each in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(each, signal.SIG_DFL)
+asyncio.run(main())
+"""
+
+
+async def test_forked_worker_can_be_terminated() -> None:
+    """A process that a handler forks, for example a daemon of multiprocessing, ends on SIGTERM."""
+    with fork(run_program, FORKING) as child:
+        assert await child.receive() == -signal.SIGTERM
+
+
 @pytest.mark.parametrize("previous", [signal.SIG_IGN, application_handler, signal.SIG_DFL])
 async def test_hangup_is_handled_by_default(previous: Any) -> None:
     """SIGHUP calls back, unless the program ignores it (nohup) or uses it for something else."""
