@@ -7,6 +7,7 @@ time) is tested with real processes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -82,7 +83,7 @@ def fork(target: Callable[..., None], *arguments: Any) -> Iterator[Fork]:
         arguments: the other arguments.
     """
     ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=target, args=(theirs, *arguments), daemon=True)
+    process = CONTEXT.Process(target=_frozen, args=(target, theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -116,13 +117,19 @@ def forked(
     """
     streams = (stdout, stderr)
     process = CONTEXT.Process(
-        target=_call, args=(target, arguments, cwd, dict(environment), streams)
+        target=_frozen, args=(_call, target, arguments, cwd, dict(environment), streams)
     )
     process.start()
     try:
         yield process
     finally:
         _end(process)
+
+
+def _frozen(target: Callable[..., None], *arguments: object) -> None:
+    """Call a function, without looking for garbage among imports: that would copy their memory."""
+    gc.freeze()
+    target(*arguments)
 
 
 def _call(
