@@ -26,8 +26,13 @@ _COMMANDS: Final = (
     "call",
     "check",
     "demo",
+    "diff",
+    "docs",
     "explain",
+    "generate",
     "health",
+    "lint",
+    "mock",
     "permissions",
     "processes",
     "run",
@@ -39,6 +44,8 @@ CONTEXT.set_forkserver_preload(
         *("pytest", "receipts.app", "rich.live", "rich.syntax", "rich.table"),
         *("weenats.testing", "opentelemetry.sdk.trace.export"),
         *("weenats_codegen.cli.app", "weenats_codegen.cli.top"),
+        *("weenats_codegen.generate", "datamodel_code_generator.parser.jsonschema"),
+        *("weenats_codegen.compatibility.compare", "weenats_codegen.docs.page"),
         *(f"weenats_codegen.cli.{command}" for command in _COMMANDS),
     ]
 )
