@@ -18,8 +18,8 @@ STAMP := $(VENV)/.installed
 EXTRA ?= dev
 LOOP ?= asyncio
 VERSIONS ?= 3.11 3.12 3.13
-# Tests wait for servers and for other processes a third of the time: three processes keep two cores busy.
-PROCESSES ?= 3
+# Tests wait for servers and for other processes half of the time: four processes keep two cores busy.
+PROCESSES ?= 4
 FAST := not timing and not container and not wheel and not servers and not site
 THOROUGH := --hypothesis-profile=thorough
 SLOWEST := --timeout=600 --durations=25

@@ -7,6 +7,7 @@ time) is tested with real processes.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -25,8 +26,13 @@ _COMMANDS: Final = (
     "call",
     "check",
     "demo",
+    "diff",
+    "docs",
     "explain",
+    "generate",
     "health",
+    "lint",
+    "mock",
     "permissions",
     "processes",
     "run",
@@ -38,6 +44,8 @@ CONTEXT.set_forkserver_preload(
         *("pytest", "receipts.app", "rich.live", "rich.syntax", "rich.table"),
         *("weenats.testing", "opentelemetry.sdk.trace.export"),
         *("weenats_codegen.cli.app", "weenats_codegen.cli.top"),
+        *("weenats_codegen.generate", "datamodel_code_generator.parser.jsonschema"),
+        *("weenats_codegen.compatibility.compare", "weenats_codegen.docs.page"),
         *(f"weenats_codegen.cli.{command}" for command in _COMMANDS),
     ]
 )
@@ -82,7 +90,7 @@ def fork(target: Callable[..., None], *arguments: Any) -> Iterator[Fork]:
         arguments: the other arguments.
     """
     ours, theirs = CONTEXT.Pipe()
-    process = CONTEXT.Process(target=target, args=(theirs, *arguments), daemon=True)
+    process = CONTEXT.Process(target=_frozen, args=(target, theirs, *arguments), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -116,13 +124,19 @@ def forked(
     """
     streams = (stdout, stderr)
     process = CONTEXT.Process(
-        target=_call, args=(target, arguments, cwd, dict(environment), streams)
+        target=_frozen, args=(_call, target, arguments, cwd, dict(environment), streams)
     )
     process.start()
     try:
         yield process
     finally:
         _end(process)
+
+
+def _frozen(target: Callable[..., None], *arguments: object) -> None:
+    """Call a function, without looking for garbage among imports: that would copy their memory."""
+    gc.freeze()
+    target(*arguments)
 
 
 def _call(
