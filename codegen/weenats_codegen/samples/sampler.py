@@ -91,8 +91,8 @@ class Sampler:
 
 
 def _examples(bundle: Bundle, schema: Json) -> list[Any]:
-    found = _annotation(bundle, schema, "examples")
-    return found if isinstance(found, list) else []
+    found: object = _annotation(bundle, schema, "examples")
+    return cast("list[object]", found) if isinstance(found, list) else []
 
 
 def _annotation(bundle: Bundle, schema: Json, keyword: str) -> Any:

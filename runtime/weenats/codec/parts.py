@@ -254,7 +254,7 @@ class Encoder:
 
     def _judged(self, value: object) -> bytes:
         failures: list[SchemaError] = []
-        for leave_out in ("nothing", "defaults", "unset"):
+        for leave_out in ("nothing", "unset", "defaults"):
             data = self._serialized(value, leave_out)
             try:
                 self._rules.check(data, ())

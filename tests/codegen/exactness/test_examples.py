@@ -165,6 +165,14 @@ AGREED: Final[tuple[tuple[Any, tuple[Any, ...]], ...]] = (
         ({"b": "x"}, {}),
     ),
     (
+        {
+            "type": "object",
+            "maxProperties": 2,
+            "properties": {"a": {"default": 1}, "b": {"default": 2}, "c": {"type": "string"}},
+        },
+        ({"a": 1, "c": "x"}, {"b": 2, "c": "x"}, {"a": 1, "b": 2}, {"a": 1, "b": 2, "c": "x"}),
+    ),
+    (
         {"required": ["__class__"], "properties": {"__class__": {}, "model_config": {}}},
         ({"__class__": 1}, {}),
     ),

@@ -29,6 +29,7 @@ _CONSTANTS: Final[tuple[Json, ...]] = (
     *("a", "b", "cat", "", None, True, False, 0, 1, 2, -7, 1.0, 1.5, 2**53 + 1, 10**20, 1e20, 1e23),
     *([], [1], ["a", None], {}, {"a": 1}, {"a": [1.0]}, [True], [[]]),
 )
+_WORDS: Final = ("a", "b", "cat", "")
 _NUMBERS: Final = (
     0,
     1,
@@ -135,7 +136,7 @@ class SchemaDrawer:
         if kind == "boolean":
             return self.one_of((True, True, {}, False))
         if kind == "enum":
-            schema = {"enum": self.some_of(_CONSTANTS, 1, 4)}
+            schema = {"enum": self.some_of(self.one_of((_CONSTANTS, _WORDS)), 1, 4)}
             return schema if self.chance(80) else {**schema, "type": self._types()}
         if kind == "const":
             return {"const": self.one_of(_CONSTANTS)}

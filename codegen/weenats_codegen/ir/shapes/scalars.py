@@ -106,7 +106,7 @@ def _integer(keywords: Schema, drop: Drop) -> Schema:
     """Return the shape of an integer; its bounds are rounded to integers."""
     shape: Schema = {"type": "integer"}
     for keyword in (*_LOWER, *_UPPER):
-        bound = keywords.get(keyword)
+        bound: float | None = keywords.get(keyword)
         if bound is None:
             continue
         if bound == int(bound):
