@@ -117,8 +117,9 @@ class Decoder:
         self._context = DECIMALS if self._rules.has_decimals else None
         self._reader = Reader(kind)
         self._kind = kind
-        self._holds_any = not self._rules.exist and _holds_any(declared_type(declared))
-        if self._rules.exist:
+        self._is_judged = self._rules.exist
+        self._holds_any = not self._is_judged and _holds_any(declared_type(declared))
+        if self._is_judged:
             self.read = self.decode
         else:
             self.read = self._read_any if self._holds_any else self._reader.read
@@ -143,10 +144,12 @@ class Decoder:
             ValidationError: something else does not have its type.
             ValueError: the text is not JSON, or has NaN or an infinity.
         """
-        if not self._rules.exist:
+        if not self._is_judged:
             value = self._typed(data)
-            reject_constants(data)
-            self._check_range(data)
+            if has_constants(data):
+                reject_constants(data)
+            if self._holds_any:
+                self._check_range(data)
             return value
         # What its type refuses, too, a judge takes longer to refuse.
         value = self._typed(data) if has_many_values(data) else None
