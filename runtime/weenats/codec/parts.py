@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from weenats.codec.checked import is_quick, quick_json
 from weenats.codec.json import has_constants, has_many_values, has_overflow, reject_constants
 from weenats.codec.numbers import (
     DECIMALS,
@@ -35,6 +36,7 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 
 __all__ = ["Decoder", "Encoder"]
 _ABSENT: Final = object()
+_IS_QUICK: Final = is_quick()
 
 
 class _Rules:
@@ -212,7 +214,9 @@ class Encoder:
         self._is_judged = self._rules.exist
         self._validator = own.validator
         self._to_json = own.serializer.to_json
+        is_checked = is_checked or self._is_judged
         self._warnings: Literal["error"] | bool = is_checked and "error"
+        self._is_quick = is_checked and _IS_QUICK
         self._kind = kind
 
     def encode(self, value: object) -> bytes:
@@ -240,7 +244,7 @@ class Encoder:
         try:
             if self._is_judged:
                 return self._judged(value)
-            data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
+            data = self._written(value)
         except PydanticSerializationError as error:
             text = reason(error)
         else:
@@ -248,6 +252,14 @@ class Encoder:
                 reject_constants(data)
             return data
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
+
+    def _written(self, value: object) -> bytes:
+        if self._is_quick:
+            try:
+                return quick_json(self._to_json, value)
+            except Exception:  # noqa: BLE001, S110 - what is below raises what is wrong, if anything
+                pass
+        return self._to_json(value, by_alias=True, warnings=self._warnings)
 
     def _judged(self, value: object) -> bytes:
         failures: list[SchemaError] = []
@@ -265,6 +277,8 @@ class Encoder:
 
     def _serialized(self, value: object, leave_out: str) -> bytes:
         has_decimals = self._rules.has_decimals
+        if leave_out == "nothing" and not has_decimals:
+            return self._written(value)
         data: bytes = self._to_json(
             value,
             by_alias=True,
