@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from testkit.contexts import Refusing, make_context
+from testkit.contexts import Refusing, make_context, make_served_request
 from testkit.probe import RUN, THING, Run
 from weenats.context import Key, MessageContext, RequestContext
 from weenats.errors import InvalidArgumentError
@@ -112,6 +112,18 @@ def test_only_trace_headers_are_propagated() -> None:
     context = MessageContext(message_id="m", correlation_id="c", headers=Headers(block))
     assert propagated_headers(context) == {"traceparent": parent, "baggage": "a=1"}
     assert propagated_headers(MessageContext(message_id="m", correlation_id="c")) == {}
+
+
+def test_headers_of_a_request_are_created_on_demand() -> None:
+    """The headers are those of the message, the same object each time, until they are replaced."""
+    job, _ = make_served_request(headers=b"NATS/1.0\r\nX-Tenant: north\r\n\r\n")
+    context = make_context(side="server", headers=None, work=job)
+    copied = context.replace()
+    assert context.headers["x-tenant"] == copied.headers["x-tenant"] == "north"
+    assert context.headers is context.headers
+    context.headers = {}
+    assert (dict(context.headers), dict(copied.headers)) == ({}, {"x-tenant": "north"})
+    assert dict(make_context(side="server", headers=None).headers) == {}
 
 
 def test_replace_copies_every_slot() -> None:

@@ -191,6 +191,14 @@ def test_values_without_text_are_refused(values: dict[str, Any]) -> None:
         Formats(**values)
 
 
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("number", ["-5", "1.5"])
+def test_json_numbers_are_checked_like_values(number: str, *, strict: bool) -> None:
+    """A number in JSON never becomes a duration that has no text, even without strict types."""
+    with pytest.raises(ValidationError):
+        Formats.model_validate_json(f'{{"span": {number}}}', strict=strict)
+
+
 def test_durations_are_written_in_days() -> None:
     """No text of a duration has years or months."""
     for value, text in (

@@ -38,6 +38,7 @@ class EventCodec:
 
     def __init__(self, event: Event[Any]) -> None:
         self._event = event
+        self._type = b'"type":"%b",' % event.name.encode()
         aggregate = event.aggregate
         whose = aggregate_type(aggregate)
         notification = typed_dict(
@@ -48,6 +49,8 @@ class EventCodec:
         )
         self._keys = key_codec(aggregate)
         self._aggregate = None if whose is None else validator(whose)
+        if aggregate is not None:
+            self._aggregate_head = b'"aggregate":{"type":"%b","key":' % aggregate.name.encode()
         self._notification = Decoder(notification, event.data, ("data",))
         self._encode_data = Encoder(event.data).encode
 
@@ -69,9 +72,9 @@ class EventCodec:
             InvalidArgumentError: the key or the data is not valid.
         """
         try:
-            return b'{"id":"%b","type":"%b",%b%b"timestamp":"%b","data":%b,"metadata":%b}' % (
+            return b'{"id":"%b",%b%b%b"timestamp":"%b","data":%b,"metadata":%b}' % (
                 context.message_id.encode(),
-                self._event.name.encode(),
+                self._type,
                 self._encode_aggregate(key),
                 b"" if revision is None else b'"revision":%d,' % revision,
                 context.timestamp.encode(),
@@ -94,7 +97,7 @@ class EventCodec:
         # An event has no reply, so a key that subscribers would reject is rejected here.
         if KEY.validate_python(text) is None:  # the quickest check; the other one says why
             self._aggregate.validate_python({"type": aggregate.name, "key": text})
-        return b'"aggregate":{"type":"%b","key":%b},' % (aggregate.name.encode(), to_json(text))
+        return b"%b%b}," % (self._aggregate_head, to_json(text))
 
     def decode(self, data: bytes) -> dict[str, Any]:
         """Decode a notification.

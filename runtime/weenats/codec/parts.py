@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, cast
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
+from weenats.codec.checked import is_quick, quick_json
 from weenats.codec.json import (
     has_constants,
     has_large,
@@ -42,6 +43,7 @@ from weenats.schema.part import declared_type, is_model, judge_of, type_name
 
 __all__ = ["Decoder", "Encoder"]
 _ABSENT: Final = object()
+_IS_QUICK: Final = is_quick()
 
 
 class _Rules:
@@ -123,8 +125,9 @@ class Decoder:
         self._context = DECIMALS if self._rules.has_decimals else None
         self._reader = Reader(kind)
         self._kind = kind
-        self._holds_any = not self._rules.exist and _holds_any(declared_type(declared))
-        if self._rules.exist:
+        self._is_judged = self._rules.exist
+        self._holds_any = not self._is_judged and _holds_any(declared_type(declared))
+        if self._is_judged:
             self.read = self.decode
         else:
             self.read = self._read_any if self._holds_any else self._reader.read
@@ -149,10 +152,12 @@ class Decoder:
             ValidationError: something else does not have its type.
             ValueError: the text is not JSON, or has NaN or an infinity.
         """
-        if not self._rules.exist:
+        if not self._is_judged:
             value = self._typed(data)
-            reject_constants(data)
-            self._check_range(data)
+            if has_constants(data):
+                reject_constants(data)
+            if self._holds_any:
+                self._check_range(data)
             return value
         # What its type refuses, too, a judge takes longer to refuse.
         value = self._typed(data) if has_many_values(data) else None
@@ -215,7 +220,9 @@ class Encoder:
         self._is_judged = self._rules.exist
         self._validator = own.validator
         self._to_json = own.serializer.to_json
+        is_checked = is_checked or self._is_judged
         self._warnings: Literal["error"] | bool = is_checked and "error"
+        self._is_quick = is_checked and _IS_QUICK
         self._kind = kind
 
     def encode(self, value: object) -> bytes:
@@ -243,7 +250,7 @@ class Encoder:
         try:
             if self._is_judged:
                 return self._judged(value)
-            data: bytes = self._to_json(value, by_alias=True, warnings=self._warnings)
+            data = self._written(value)
         except PydanticSerializationError as error:
             text = reason(error)
         else:
@@ -251,6 +258,14 @@ class Encoder:
                 reject_constants(data)
             return data
         raise ValueError(self._misfit(value) if text == NOT_ALLOWED else text)
+
+    def _written(self, value: object) -> bytes:
+        if self._is_quick:
+            try:
+                return quick_json(self._to_json, value)
+            except Exception:  # noqa: BLE001, S110 - what is below raises what is wrong, if anything
+                pass
+        return self._to_json(value, by_alias=True, warnings=self._warnings)
 
     def _judged(self, value: object) -> bytes:
         failures: list[SchemaError] = []
@@ -268,6 +283,8 @@ class Encoder:
 
     def _serialized(self, value: object, leave_out: str) -> bytes:
         has_decimals = self._rules.has_decimals
+        if leave_out == "nothing" and not has_decimals:
+            return self._written(value)
         data: bytes = self._to_json(
             value,
             by_alias=True,

@@ -218,7 +218,7 @@ async def test_closed_connections_are_forgotten() -> None:
         assert assembly.http is not None
         server = assembly.http._server
         assert server is not None
-        await eventually(lambda: not server.deadlines._deadlines and not server.connections)
+        await eventually(lambda: not server.deadlines.deadlines and not server.connections)
 
 
 async def test_address_in_use_fails_the_start() -> None:
