@@ -136,7 +136,9 @@ def quick(part: object) -> Any:
         types = set(map(type, cast("list[object]", schema["expected"])))
         for kind, first in _FIRST.items():
             if types == {kind}:
-                return core_schema.chain_schema([first, cast("Any", part)])
+                own: Any = {name: each for name, each in schema.items() if name != "ref"}
+                ref = cast("str | None", schema.get("ref"))  # of a definition used several times
+                return core_schema.chain_schema([first, own], ref=ref)
     result = {name: quick(each) for name, each in schema.items()}
     is_collection = any(schema.get("type") == each for each in _ITEMS)  # or a member named `type`
     return {**result, "fail_fast": True} if is_collection else result
