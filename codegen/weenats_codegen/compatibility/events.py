@@ -36,7 +36,8 @@ def compare_events(old: Contract, new: Contract, schemas: MessageSchemas) -> Ite
             text = "it was" if was else "it was not"
             message = f"the event {name} is gone; {text} deprecated before"
             rule = RULES[f"event-removed{was}"]
-            yield Finding(rule, message, old_place, old_place, (name,))
+            place = old_place._replace(file=new.file)
+            yield Finding(rule, message, place, old_place, (name,))
             continue
         place = event_place(new, after[name])
         subjects = subject(old, event), subject(new, after[name])

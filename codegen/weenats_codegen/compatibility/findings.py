@@ -86,7 +86,8 @@ class Finding:
     Attributes:
         rule: What kind of difference it is.
         message: What differs, and why that matters.
-        location: Its place in the new version; in the old one if the new one has none.
+        location: Its place in the new version, or where it was there before it was removed; in the
+            old version for a service that is gone.
         old_location: Its place in the old version; None if it has none.
         used_by: The operations, events and errors that it concerns.
         document: The document that proves it; None for what is not about schemas.

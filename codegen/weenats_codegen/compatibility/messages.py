@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from weenats.protocol.messages import AggregateId
 from weenats_codegen.compatibility.defaults import changed_defaults
 from weenats_codegen.compatibility.findings import Document, Finding
 from weenats_codegen.compatibility.reasons import Differences, Reason, Steps, part_at, place_of
@@ -31,6 +30,11 @@ _MISSING: Final = frozenset({"required", "dependentRequired"})
 _KEY: Final = re.compile("/aggregates/[^/]+/key")
 """The place of the schema of a key."""
 _IN_MESSAGES: Final = "-in-messages"
+ANY_KEY: Final[Schema] = {
+    "type": "string", "minLength": 1, "maxLength": 256,
+    "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]+$",
+}  # fmt: skip
+"""What keys are in all messages, whatever contracts say."""
 _ANY_KEY: Final = "any-key"
 """The definition of keys that the contract does not describe."""
 
@@ -211,7 +215,7 @@ def _with_keys(bundle: Bundle) -> Bundle:
     """
     file = next((location.file for location in bundle.names), "")
     definitions, locations = {**bundle.definitions}, {**bundle.locations}
-    definitions[_ANY_KEY] = AggregateId.model_json_schema()["properties"]["key"]
+    definitions[_ANY_KEY] = ANY_KEY
     locations[_ANY_KEY] = Location(file, "/aggregates")
     for location, name in bundle.names.items():
         if _KEY.fullmatch(location.pointer):

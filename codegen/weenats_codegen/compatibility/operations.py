@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weenats.contract import RateLimit as RunningLimit
-from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.compatibility.findings import Finding
 from weenats_codegen.compatibility.messages import REPLY, REQUEST, MessageSchemas
 from weenats_codegen.compatibility.places import operation_place, subject
@@ -17,6 +15,9 @@ if TYPE_CHECKING:
 
     from weenats_codegen.ir.contract import Auth, Contract, Operation, RateLimit
     from weenats_codegen.parser.diagnostics import Location
+
+DEFAULT_TIMEOUT: Final = 5.0
+"""Seconds that clients wait if neither they nor the contract say how long."""
 
 
 class _Pair(NamedTuple):
@@ -53,7 +54,8 @@ def compare_operations(old: Contract, new: Contract, schemas: MessageSchemas) ->
             was = "-deprecated" if operation.deprecated else ""
             message = f"{label} is gone; {'it was' if was else 'it was not'} deprecated before"
             rule = RULES[f"operation-removed{was}"]
-            yield Finding(rule, message, old_place, old_place, (label,))
+            place = old_place._replace(file=new.file)
+            yield Finding(rule, message, place, old_place, (label,))
             continue
         pair = _Pair(operation, after[label], old_place, operation_place(new, after[label]))
         subjects = subject(old, pair.old), subject(new, pair.new)
@@ -128,7 +130,7 @@ def _authentication(pair: _Pair, old: Auth | None, new: Auth | None) -> Iterator
 def _rate_limit(pair: _Pair, old: RateLimit | None, new: RateLimit | None) -> Iterator[Finding]:
     if old == new:
         return
-    before, after = (_requests(each) for each in (old, new))
+    before, after = (requests_of(each) for each in (old, new))
     is_lower = any(now < was for was, now in zip(before, after, strict=True))
     rule = "rate-limit-lowered" if is_lower else "rate-limit-changed"
     shown = [
@@ -139,12 +141,16 @@ def _rate_limit(pair: _Pair, old: RateLimit | None, new: RateLimit | None) -> It
     yield pair.finding(rule, message, "rateLimit")
 
 
-def _requests(limit: RateLimit | None) -> tuple[float, float]:
-    """Return how many requests are admitted a second, and at once after a pause."""
+def requests_of(limit: RateLimit | None) -> tuple[float, float]:
+    """Return how many requests are admitted a second, and at once after a pause.
+
+    Args:
+        limit: The limit; None for none.
+    """
     if limit is None:
         return math.inf, math.inf
     rate = limit.max_requests_per_second
-    return rate, RunningLimit(max_requests_per_second=rate, burst=limit.burst).capacity
+    return rate, max(2 * rate, 1) if limit.burst is None else limit.burst
 
 
 def _outcomes(pair: _Pair) -> Iterator[Finding]:

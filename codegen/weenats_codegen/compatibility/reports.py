@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from weenats_codegen.compatibility.findings import (
     Comparison,
@@ -130,7 +131,7 @@ def as_sarif(
 def _result(
     finding: Finding, running: Running | None, rule: int, line: Callable[[Location], int | None]
 ) -> Json:
-    place: Json = {"artifactLocation": {"uri": finding.location.file}}
+    place: Json = {"artifactLocation": {"uri": quote(finding.location.file)}}
     if (number := line(finding.location)) is not None:
         place["region"] = {"startLine": number}
     return {

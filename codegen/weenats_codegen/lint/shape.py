@@ -26,6 +26,7 @@ _PATTERNS: Final = {
         "is not a valid name of a Python package",
         "use a lower-case letter, then lower-case letters, digits and underscores",
     ),
+    "reason": ("is not a reason", "write why the finding is right here"),
     "scopes": ("is not a valid scope", "use printable ASCII without spaces, quotes, backslashes"),
 }
 _SIMILARITY: Final = 0.75

@@ -125,6 +125,29 @@ def test_sarif(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
+def test_removed_operation_in_a_pull_request(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is gone is shown in the new file, whose name may have any character."""
+    (project / "schemas").rename(project / "schemas 2")
+    commit("a space")
+    git("tag", "v2")
+    file = project / "schemas 2" / "receipts" / "service.yaml"
+    file.write_text(file.read_text().replace("      void-receipt:\n", "      annul:\n"))
+    assert main(["check", "schemas 2", "--against", "v2", "--format", "github"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(
+        "::error file=schemas 2/receipts/service.yaml,line=11,title=operation-removed"
+    )
+    assert main(["check", "schemas 2", "--against", "v2", "--format", "sarif"]) == 1
+    [first, *_] = result(capsys)["runs"][0]["results"]
+    [place] = first["locations"]
+    assert place["physicalLocation"] == {
+        "artifactLocation": {"uri": "schemas%202/receipts/service.yaml"},
+        "region": {"startLine": 11},
+    }
+
+
 def test_github(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`--format github` prints one annotation a line, escaped."""
     breaking(project)

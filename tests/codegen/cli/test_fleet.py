@@ -54,7 +54,7 @@ async def test_two_running_versions(
     assert f"  running: {both[0].instance_id}\n  calls: ping 3\n  not called: order, refund" in out
     assert f"shop 2.0.0 -> 2.0.0: compatible\n  running: {both[1].instance_id}\n" in out
     assert "concerns: refund (0 calls)" in out
-    assert "\n    running:shop/service.json#/commands/refund\n" in out
+    assert f"\n    {contract(shops.BREAKING)}/service.json#/commands/refund\n" in out
 
 
 async def test_json(

@@ -149,7 +149,7 @@ def test_folder_of_contracts_is_rejected(
 ) -> None:
     """A folder with several contract folders is rejected; one contract is expected."""
     assert main(["permissions", str(repository / "schemas"), "--role", "client"]) == 1
-    assert "contains no contract" in capsys.readouterr().err
+    assert "is a folder of contracts" in capsys.readouterr().err
 
 
 def test_reply_expiry_from_longest_timeout(receipts_contract: Path, tmp_path: Path) -> None:

@@ -9,11 +9,17 @@ from typing import Any, Final
 
 import pytest
 
+from weenats.contract import RateLimit
+from weenats.protocol.messages import AggregateId
+from weenats.protocol.timeouts import DEFAULT_TIMEOUT
+from weenats_codegen.compatibility import operations
 from weenats_codegen.compatibility.compare import compare, compare_all
 from weenats_codegen.compatibility.findings import Comparison, Finding, Level
+from weenats_codegen.compatibility.messages import ANY_KEY
 from weenats_codegen.compatibility.rules import RULES
 from weenats_codegen.compatibility.versions import Version, parsed, raised
 from weenats_codegen.generate import read_contracts
+from weenats_codegen.ir import contract as ir
 from weenats_codegen.loading import read
 
 Contract = dict[str, Any]
@@ -571,6 +577,17 @@ def test_keys_that_all_messages_may_have(key: Any, tmp_path: Path) -> None:
 
     comparison = _compared(tmp_path, edit, lambda c: _order(c).update(key={"type": "string"}))
     assert {each.rule.id for each in comparison.findings} <= {"version-not-raised"}
+
+
+def test_defaults_of_the_runtime() -> None:
+    """What counts where a contract says nothing is what the runtime does."""
+    key = AggregateId.model_json_schema()["properties"]["key"]
+    assert {name: key[name] for name in ANY_KEY} == ANY_KEY
+    assert operations.DEFAULT_TIMEOUT == DEFAULT_TIMEOUT
+    for rate in (0.1, 10.0):
+        limit = RateLimit(max_requests_per_second=rate)
+        expected = (rate, limit.capacity)
+        assert operations.requests_of(ir.RateLimit(rate, None)) == expected
 
 
 def test_limits_and_timeouts_without_a_value(tmp_path: Path) -> None:

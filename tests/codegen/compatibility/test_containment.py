@@ -608,6 +608,18 @@ CASES: Final[dict[str, tuple[Any, Any, bool, bool]]] = {
         True,
         False,
     ),
+    "an e-mail address is not what many patterns say": (
+        {"type": "string", "pattern": "^[^\\s@]+@[^\\s@]+$"},
+        {"type": "string", "format": "email"},
+        False,
+        False,
+    ),
+    "a leap second": (
+        {"type": "string", "format": "date-time"},
+        {"type": "string", "pattern": "^....-..-..T..:[0-5].:[0-5]."},
+        False,
+        False,
+    ),
     "all but the last characters": (
         {"type": "string", "pattern": "^[^b-\\u{10ffff}]$"},
         {"type": "string", "pattern": "^[\\u0000-a]$"},

@@ -199,11 +199,15 @@ def test_unused_ignore(ignore: dict[str, str], message: str, tmp_path: Path) -> 
     assert re.search(message, str(finding.diagnostic))
 
 
-def test_ignore_needs_a_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("reason", "place"), [({}, ""), ({"reason": ""}, "/reason"), ({"reason": " "}, "/reason")]
+)
+def test_ignore_needs_a_reason(reason: dict[str, str], place: str, tmp_path: Path) -> None:
     """An ignore without a reason is an error, which `generate` refuses too."""
-    members = contract(commands=command(PAYLOAD), lint={"ignore": [{"rule": "unbounded-string"}]})
+    ignore = {"rule": "unbounded-string", **reason}
+    members = contract(commands=command(PAYLOAD), lint={"ignore": [ignore]})
     ((rule, pointer),) = found(write(tmp_path, members))
-    assert (rule, pointer) == ("contract-format", "/lint/ignore/0")
+    assert (rule, pointer) == ("contract-format", f"/lint/ignore/0{place}")
 
 
 STRING = {"type": "string"}

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import ValidationError
+from typing_extensions import TypeAliasType
 
 from testkit.wire import dump
-from weenats.codec.validators import typed_dict, validator
+from weenats.codec.validators import quiet_validator, typed_dict, validator
 from weenats.model import Model
 from weenats.protocol import messages
 
@@ -112,3 +113,11 @@ def test_python_names_are_not_accepted() -> None:
     assert not is_valid(check, dump({"correlation_id": "c"}))
     read = check.validate_json(dump({"correlationId": "c", "causation_id": 5}), **WIRE)
     assert read == {"correlationId": "c"}
+
+
+def test_literal_that_is_used_twice() -> None:
+    """A literal with a name of its own may be used several times in one type."""
+    unit = TypeAliasType("unit", Literal["kg"])
+    quiet = quiet_validator(dict[str, list[unit] | unit])
+    assert quiet.validate_json('{"one": "kg", "many": ["kg"]}') == {"one": "kg", "many": ["kg"]}
+    assert quiet.validate_json('{"one": "g"}') is None

@@ -48,10 +48,23 @@ INCLUDED: Final = {"uri": "uri-reference"}
 SAMPLES: Final = {
     "date": ("2024-02-29", "2023-12-31", "0001-01-01", "1999-06-15"),
     "time": ("10:00:00Z", "23:59:59.123+01:00", "00:00:00z", "08:15:30-05:30"),
-    "date-time": ("2024-01-01T00:00:00Z", "1999-12-31t23:59:59.5+02:00", "2024-06-15T12:30:45Z"),
+    "date-time": (
+        "2024-01-01T00:00:00Z",
+        "1999-12-31t23:59:59.5+02:00",
+        "2024-06-15T12:30:45Z",
+        "2016-12-31T23:59:60Z",
+    ),
     "duration": ("P1D", "PT1H30M", "P1W", "P1Y2M3DT4H5M6S", "PT1S"),
     "uuid": ("6f1f5b0e-8a4e-4c7e-9c57-2f2f0c0a4f11", "00000000-0000-0000-0000-000000000000"),
-    "email": ("a@b.c", "joe.doe@example.com", "a@localhost", "x+y@example.org"),
+    "email": (
+        "a@b.c",
+        "joe.doe@example.com",
+        "a@localhost",
+        "x+y@example.org",
+        "o'b@c.d",
+        '"a b"@c.d',
+        "a@[127.0.0.1]",
+    ),
     "hostname": ("example.com", "a", "localhost", "a-b.example", "a1", "abc", "1a"),
     "ipv4": ("1.2.3.4", "127.0.0.1", "255.255.255.255", "10.0.0.1"),
     "ipv6": ("::1", "::", "fe80::1", "2001:db8::ff00:42:8329", "::ffff:1.2.3.4"),
@@ -72,7 +85,7 @@ BROKEN: Final = {
     "uri": ("http://a b", "a:[", "/a", "1:a"),
     "uri-reference": ("\\\\a", "[", "a b", "%", "a%zz"),
     "regex": ("(", "[a", "a(", "(a", "(ab", "[", "*", "(1", "(12"),
-    "email": ("a", "@", "a@", "a b@c", "@b", "a@@b"),
+    "email": ("a", "@", "a@", "a b@c", "@b", "a@@b", "a..b@c.d", "a@-b.c", "\u00e9@b.c"),
     "json-pointer": ("a", "/~2", "~"),
 }
 """Some texts that nearly have a format."""
