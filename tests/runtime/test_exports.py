@@ -31,7 +31,7 @@ EXPORTS = {
         ServiceError ServiceHandlers ServiceSyncClient SubscribeOptions SyncEventHandler
         SyncEventSubscription TelemetryManager TelemetrySettings TokenValidator Transport
         UnauthenticatedError UnavailableError UnimplementedError
-        WrongEventLoopError
+        WrongEventLoopError new_message_id
     """,
     "weenats.auth": """
         AuthConfig AuthInterceptor InvalidTokenError JwksKeySource JwksState JwtAuthConfig

@@ -21,7 +21,7 @@ from weenats.errors import (
 from weenats.protocol import headers as header_names
 from weenats.protocol import subjects
 from weenats.protocol.headers import NO_HEADERS
-from weenats.protocol.identifiers import STAMPER, check_correlation
+from weenats.protocol.identifiers import STAMPER, check_correlation, check_message_id
 from weenats.protocol.timeouts import DEFAULT_TIMEOUT, Duration, seconds
 from weenats.telemetry.propagation import inherited_header_lines
 
@@ -44,6 +44,8 @@ class CallOptions(TypedDict, total=False):
         timeout: the time limit of the call, in seconds or as timedelta. By default that of the
             client, else of the operation in the contract, else 5 seconds. Within a handler the
             remaining time of the request is the upper limit.
+        message_id: the id of the call, a ULID; see new_message_id. By default a new one. A call
+            that repeats an earlier one has its id.
         correlation_id: by default that of the message being served, else the id of the call.
         causation_id: by default the id of the message being served.
         token: a JWT that authenticates the caller, or a provider that returns one, sync or async;
@@ -53,6 +55,7 @@ class CallOptions(TypedDict, total=False):
     """
 
     timeout: Duration
+    message_id: str
     correlation_id: str
     causation_id: str
     token: TokenSource
@@ -97,6 +100,8 @@ class CallDefaults(NamedTuple):
             TypeError: an option is unknown.
         """
         message_id, timestamp = STAMPER.stamp()
+        if "message_id" in options:
+            message_id = check_message_id(options["message_id"])
         if "timeout" in options:
             timeout = seconds(options["timeout"])
         else:
