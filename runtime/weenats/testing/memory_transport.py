@@ -1,4 +1,7 @@
-"""An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders."""
+"""An in-memory transport for unit tests, with NATS's wildcards, queue groups and no-responders.
+
+It has streams and key-value buckets as well, see `memory_streams`.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,6 +17,7 @@ from weenats.errors import (
     WrongEventLoopError,
 )
 from weenats.protocol.identifiers import STAMPER
+from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
 from weenats.transport.inbox import RequestMux, gather_replies
@@ -35,10 +39,15 @@ class _Subscription:
 
 
 class MemoryBroker:
-    """Delivers messages between the transports that share it, in place of a NATS server."""
+    """Delivers messages between the transports that share it, in place of a NATS server.
 
-    def __init__(self) -> None:
+    Args:
+        jetstream: whether it has streams.
+    """
+
+    def __init__(self, *, jetstream: bool = True) -> None:
         self._subscriptions: list[_Subscription] = []
+        self._streams = MemoryStreams() if jetstream else None
         self._turn = count()
 
     def add(self, subscription: _Subscription) -> None:
@@ -73,10 +82,15 @@ class MemoryBroker:
         matching = [
             each
             for each in self._subscriptions
-            if _matches(each.tokens, tokens) and not each.loop.is_closed()
+            if matches(each.tokens, tokens) and not each.loop.is_closed()
         ]
-        if not matching and reply:
-            self.deliver(reply, "", b"", _NO_RESPONDERS)
+        answers: list[Answer] = []
+        if self._streams is not None:
+            answers = self._streams.answers(subject, payload, block)
+        if not matching and not answers and reply:
+            answers = [(b"", _NO_RESPONDERS)]
+        for answer in answers if reply else ():
+            self.deliver(reply, "", *answer)
         for subscription in self._one_of_each_group(matching):
             delivery = Delivery(subject, reply, payload, block)
             loop = subscription.loop
@@ -271,12 +285,3 @@ class MemoryTransport:
             raise ConnectionLostError("the connection to NATS is not open yet")
         if self._loop is not asyncio.get_running_loop():
             raise WrongEventLoopError
-
-
-def _matches(pattern: list[str], subject: list[str]) -> bool:
-    for index, part in enumerate(pattern):
-        if part == ">":
-            return len(subject) > index
-        if index >= len(subject) or part not in ("*", subject[index]):
-            return False
-    return len(pattern) == len(subject)

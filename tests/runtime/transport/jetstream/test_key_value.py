@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from weenats import AlreadyExistsError, InvalidArgumentError
+from weenats import AlreadyExistsError, InvalidArgumentError, NatsTransport
+from weenats.testing import MemoryTransport
 from weenats.transport.jetstream import (
     JetStream,
     KeyValue,
@@ -18,6 +19,19 @@ from weenats.transport.jetstream import (
     WrongSequenceError,
     bucket_config,
 )
+
+
+@pytest.fixture(params=["server", "memory"])
+async def jetstream(
+    request: pytest.FixtureRequest, transport: NatsTransport
+) -> AsyncIterator[JetStream]:
+    """JetStream of the shared server, and that in memory, which behaves alike."""
+    if request.param == "server":
+        yield JetStream(transport)
+        return
+    memory = MemoryTransport()
+    yield JetStream(memory)
+    await memory.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from weenats import DeadlineExceededError, NotFoundError
-from weenats.testing import MemoryTransport
+from weenats.testing import MemoryBroker, MemoryTransport
 from weenats.transport.jetstream import JetStream, StreamMissingError
 
 
@@ -72,7 +72,7 @@ async def test_missing_streams_cannot_be_read(jetstream: JetStream, stream: str)
 
 async def test_reading_ends_without_an_answer() -> None:
     """A server that is silent makes reading fail within the time limit."""
-    transport = MemoryTransport()
+    transport = MemoryTransport(MemoryBroker(jetstream=False))
     await transport.connect()
     transport.subscribe("$JS.API.>", lambda _: None)
     with pytest.raises(DeadlineExceededError, match="any does not answer"):

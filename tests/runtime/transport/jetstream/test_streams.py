@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from weenats import AlreadyExistsError, NatsTransport, UnavailableError
-from weenats.testing import MemoryTransport, NatsServer
+from weenats.testing import MemoryBroker, MemoryTransport, NatsServer
 from weenats.transport.jetstream import (
     JetStream,
     JetStreamRefusedError,
@@ -90,7 +90,7 @@ async def test_a_missing_stream_is_named(jetstream: JetStream, method: str) -> N
 
 async def test_without_jetstream_the_error_says_so() -> None:
     """A server without JetStream gives JetStreamUnavailableError at once."""
-    transport = MemoryTransport()
+    transport = MemoryTransport(MemoryBroker(jetstream=False))
     with pytest.raises(JetStreamUnavailableError, match="JetStream is not enabled"):
         await JetStream(transport).stream_info("any")
     await transport.connect()
