@@ -191,6 +191,11 @@ class Work(Protocol):
         ...
 
     @property
+    def envelope(self) -> bytes:
+        """The request as it was received."""
+        ...
+
+    @property
     def is_shielded(self) -> bool:
         """Whether interruptions are deferred."""
         ...
@@ -305,6 +310,11 @@ class RequestContext(MessageContext):
     def size(self) -> int:
         """The size of the request's envelope in bytes; 0 on the client side."""
         return 0 if self._work is None else self._work.size
+
+    @property
+    def envelope(self) -> bytes:
+        """The request as it was received; b"" on the client side."""
+        return b"" if self._work is None else self._work.envelope
 
     @property
     def time_to_run(self) -> float | None:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+from typing_extensions import override
+
 from weenats.errors import ServiceError
 from weenats.protocol import messages, subjects
 from weenats.protocol.subjects import Kind
@@ -199,6 +201,11 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     timeout: float | None = None
 
     @property
+    def may_be_retried(self) -> bool:
+        """Whether clients may send a call again: it then has the effect of one call."""
+        return self.idempotent
+
+    @property
     def for_instances(self) -> bool:
         """Whether it can be called on all instances: a query, or an idempotent command."""
         return self.idempotent or self.kind is Kind.QUERY
@@ -223,6 +230,8 @@ class Command(_Operation[PayloadT, ResultT]):
         auth: requirements on callers. None: the settings of the service apply.
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        once: seconds for which the first reply of a message id is kept, and given to repeats, so
+            that clients may retry it. None: no reply is kept.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.
@@ -232,6 +241,13 @@ class Command(_Operation[PayloadT, ResultT]):
     kind: ClassVar[Kind] = Kind.COMMAND
     payload: type[PayloadT] | Schema[PayloadT]
     emits: tuple[Event[Any], ...] = ()
+    once: int | None = None
+
+    @property
+    @override
+    def may_be_retried(self) -> bool:
+        """Whether clients may send a call again: it then has the effect of one call."""
+        return self.idempotent or self.once is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -91,6 +91,20 @@ class ServiceFeature(ABC):
     def describe(self, operation: AnyOperation) -> Description | None:
         """Describe the feature for an `operation`, None when there is nothing to show."""
 
+    async def start(self) -> None:  # noqa: B027 - most features have nothing to start
+        """Prepare what the feature needs, before the service takes requests.
+
+        Raises:
+            ServiceError: the service cannot start.
+        """
+
+    async def close(self, timeout: float) -> None:  # noqa: B027 - most features have nothing to end
+        """End what runs in the background; the connection is still open.
+
+        Args:
+            timeout: the seconds within which it has to end.
+        """
+
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of its gauges, by their names."""
         return {}

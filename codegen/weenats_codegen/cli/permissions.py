@@ -8,6 +8,7 @@ import typer
 from weenats_codegen.cli.output import emit, write
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.loading import read
+from weenats_codegen.permissions.jetstream import jetstream_of_service
 from weenats_codegen.permissions.model import Permissions, Used, of_client, of_service
 from weenats_codegen.permissions.output import to_claims, to_config
 
@@ -20,7 +21,7 @@ class Arguments:
         role: `service` or `client`.
         used: The part of the contract that a client uses; empty for everything.
         queue_group: The queue group of a service, or of the events of a client.
-        inbox_prefix: The prefix of the inbox of a client.
+        inbox_prefix: The prefix of the inbox of a client, or of a service that uses JetStream.
         max_timeout: The longest timeout of the callers of a service, in seconds.
     """
 
@@ -49,10 +50,16 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
             "a service serves its whole contract: --operations, --events and --discovery require"
             " --role client"
         )
-    if arguments.inbox_prefix is not None:
-        raise typer.BadParameter("a service has no inbox: --inbox-prefix requires --role client")
+    if arguments.inbox_prefix is not None and not jetstream_of_service(contract):
+        raise typer.BadParameter(
+            "a service that does not use JetStream has no inbox: --inbox-prefix requires"
+            " --role client"
+        )
     return of_service(
-        contract, queue_group=arguments.queue_group, max_timeout=arguments.max_timeout or 0.0
+        contract,
+        queue_group=arguments.queue_group,
+        max_timeout=arguments.max_timeout or 0.0,
+        inbox_prefix=arguments.inbox_prefix or "_INBOX",
     )
 
 

@@ -83,12 +83,18 @@ def _messages(pair: _Pair, schemas: MessageSchemas) -> Iterator[Finding]:
 
 def _policies(pair: _Pair) -> Iterator[Finding]:
     old, new, label = pair.old, pair.new, pair.new.label
-    if old.idempotent != new.idempotent:
-        if old.idempotent:
-            message = f"{label} is not idempotent any more, and old clients retry it"
+    if old.may_be_retried != new.may_be_retried:
+        if old.may_be_retried:
+            what = "is not idempotent" if old.idempotent else "does not answer repeats (once)"
+            message = f"{label} {what} any more, and old clients retry it"
             yield pair.finding("idempotency-lost", message)
         else:
-            yield pair.finding("idempotency-gained", f"{label} is idempotent now")
+            what = "is idempotent" if new.idempotent else "answers repeats (once)"
+            yield pair.finding("idempotency-gained", f"{label} {what} now")
+    elif old.once is not None and new.once is not None and old.once != new.once:
+        rule = "once-shortened" if new.once < old.once else "once-prolonged"
+        message = f"the replies of {label} were kept for {old.once} s and are for {new.once} s"
+        yield pair.finding(rule, message, "once")
     yield from _authentication(pair, old.auth, new.auth)
     if old.timeout != new.timeout:
         is_raised = new.timeout is not None and (old.timeout is None or new.timeout > old.timeout)

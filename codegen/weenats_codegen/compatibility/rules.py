@@ -58,6 +58,8 @@ _ALL: Final = (
     _note("result-added", _SERVICE, "An operation has a result."),
     _error("idempotency-lost", _CLIENT, "Old clients retry what must not be done twice."),
     _note("idempotency-gained", _SERVICE, "An operation may be retried."),
+    _warning("once-shortened", _CLIENT, "Old clients may repeat a call when its reply is gone."),
+    _note("once-prolonged", _NOBODY, "The replies of an operation are kept longer."),
     _error("authentication-required", _CLIENT, "An operation requires a token."),
     _error("scope-required", _CLIENT, "An operation requires another scope."),
     _note("authentication-relaxed", _SERVICE, "An operation requires less of tokens."),

@@ -335,6 +335,8 @@ def _policies(operation: Operation) -> _DOCUMENT:
     found: _DOCUMENT = {}
     if operation.timeout is not None:
         found["x-timeout"] = operation.timeout
+    if operation.once is not None:
+        found["x-once"] = operation.once
     if operation.rate_limit is not None:
         limit = operation.rate_limit
         found["x-rate-limit"] = {"maxRequestsPerSecond": limit.max_requests_per_second}

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Entry, Node
 
 Members = dict[str, Any]
+_SECONDS_OF_UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def build(source: Source, bundle: Bundle, libraries: Sequence[Library] = ()) -> Contract:
@@ -152,6 +153,7 @@ class _Builder:
             item=self._item(place.child("result")) if value.get("page") else "",
             iterate=naming.iterating_method(entry.python_name),
             deprecated=value.get("deprecated", False),
+            once=_seconds(value.get("once")),
         )
 
     def _item(self, place: Location) -> str:
@@ -176,6 +178,11 @@ def _rate_limit(value: Members | None) -> RateLimit | None:
     return RateLimit(
         max_requests_per_second=float(value["maxRequestsPerSecond"]), burst=_number(value, "burst")
     )
+
+
+def _seconds(text: str | None) -> int | None:
+    """Return a number of seconds, minutes, hours or days in seconds."""
+    return None if text is None else int(text[:-1]) * _SECONDS_OF_UNIT[text[-1]]
 
 
 def _number(value: Members, key: str) -> float | None:

@@ -149,6 +149,7 @@ class Operation:
         auth: The authentication that it requires; None leaves that to the service.
         rate_limit: The rate limit; None leaves that to the service.
         timeout: The default timeout of callers in seconds; None for that of the runtime.
+        once: Seconds for which the first reply is kept and given to repeats; None for no time.
         item: The type of an item of a page; "" unless it is a list query.
         iterate: The method of the client that iterates over all pages.
         deprecated: Whether clients should stop using it.
@@ -171,6 +172,12 @@ class Operation:
     deprecated: bool
     item: str = ""
     iterate: str = ""
+    once: int | None = None
+
+    @property
+    def may_be_retried(self) -> bool:
+        """Whether a call that is sent again has the effect of one call."""
+        return self.idempotent or self.once is not None
 
     @property
     def key(self) -> str:
@@ -316,4 +323,6 @@ def _policy(operation: Operation) -> dict[str, object]:
         policy["rateLimit"] = [limit.max_requests_per_second, limit.burst]
     if operation.timeout is not None:
         policy["timeout"] = operation.timeout
+    if operation.once is not None:
+        policy["once"] = operation.once
     return policy

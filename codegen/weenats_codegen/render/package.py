@@ -144,6 +144,11 @@ def operation_docstring(operation: Operation) -> str:
     if operation.emits:
         text = f"{text.rstrip()}\n\nEmits {operation.emitted}."
     sentences = [demand.sentence for demand in (operation.auth, operation.rate_limit) if demand]
+    if operation.once is not None:
+        sentences.append(
+            f"For {operation.once:,} seconds, a call with the message_id of an earlier one gets its"
+            " reply, and is not executed again."
+        )
     if sentences:
         text = f"{text.rstrip()}\n\n{' '.join(sentences)}"
     raises = {error.class_name: error.description for error in operation.errors}

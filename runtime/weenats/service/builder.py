@@ -12,6 +12,7 @@ from weenats.admission.controller import check_concurrency
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
+from weenats.idempotency import Idempotency
 from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
 from weenats.protocol.timeouts import Duration, seconds
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
+_ONCE: Final = "once"
 _AUTH_IS_OFF: Final = (
     "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
 )
@@ -103,6 +105,8 @@ class NatsServiceBuilder:
         )
         limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
         self._settings = self._with_member(limits)._settings
+        once = Member(_ONCE, None, _idempotency, Position.INNER)
+        self._settings = self._with_member(once)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
         """Connect to other NATS servers.
@@ -569,6 +573,10 @@ def _authentication(auth: Authentication, _: Host) -> ServiceFeature:
 
 def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
     return RateLimits(settings, host.operations)
+
+
+def _idempotency(_: None, host: Host) -> ServiceFeature:
+    return Idempotency(host.operations, host.instance_id, host.transport)
 
 
 def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:

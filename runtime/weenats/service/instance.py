@@ -173,6 +173,7 @@ class NatsService:
         if assembly.http is not None:
             await assembly.http.start()
         await self._transport.connect()
+        await assembly.start()
         self._handlers.bind(assembly.binding)
         await self._subscribe(assembly)
 
@@ -328,6 +329,8 @@ class NatsService:
                 left = max(end - monotonic(), 0) if budget else self._settings.drain_timeout
                 await self._lifespan.leave(left)
             end = max(end, monotonic() + _GRACE)
+            if assembly is not None:
+                await assembly.close_features(end - monotonic())
             await self._disconnect(end)
         finally:
             if self._settings.jwks is not None:

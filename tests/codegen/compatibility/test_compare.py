@@ -47,7 +47,12 @@ _CONTRACT: Final[Contract] = {
                     "rateLimit": {"maxRequestsPerSecond": 10},
                     "auth": {"scopes": ["orders:write"]},
                 },
-                "cancel": {"description": "Cancel.", "payload": _TEXT, "deprecated": True},
+                "cancel": {
+                    "description": "Cancel.",
+                    "payload": _TEXT,
+                    "deprecated": True,
+                    "once": "24h",
+                },
             },
             "queries": {"get": {"description": "Show."}},
             "events": {
@@ -85,6 +90,12 @@ def _order(contract: Contract) -> Any:
 
 def _place(contract: Contract) -> Any:
     return _order(contract)["commands"]["place"]
+
+
+def _cancel(contract: Contract) -> Contract:
+    """Return the command `cancel` of a contract."""
+    command: Contract = contract["aggregates"]["order"]["commands"]["cancel"]
+    return command
 
 
 def _status(contract: Contract) -> Any:
@@ -167,6 +178,16 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
     ),
     ("idempotency-lost", lambda c: _place(c).pop("idempotent"), "/commands/place"),
     (
+        "once-shortened",
+        lambda c: _cancel(c).update(once="90m"),
+        "/aggregates/order/commands/cancel/once",
+    ),
+    (
+        "once-prolonged",
+        lambda c: _cancel(c).update(once="2d"),
+        "/aggregates/order/commands/cancel/once",
+    ),
+    (
         "idempotency-gained",
         lambda c: c["commands"]["clear"].update(idempotent=True),
         "/commands/clear",
@@ -231,7 +252,7 @@ def _compared(folder: Path, edit: Edit, base: Edit = lambda _: None) -> Comparis
     edit(new)
     contracts = []
     for name, contract in (("old", old), ("new", new)):
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
         (folder / name / "service.json").write_text(json.dumps(contract))
         contracts.append(read(folder / name))
     return compare(*contracts)
@@ -312,6 +333,15 @@ def test_each_reason_has_a_document(tmp_path: Path) -> None:
         'the new version refuses a request without the member "count"',
         'the new version refuses a request with the member "gift"',
     ]
+
+
+def test_command_that_does_not_answer_repeats_any_more(tmp_path: Path) -> None:
+    """Old clients retry what must not be done twice; an idempotent one may lose it."""
+    comparison = _compared(tmp_path, lambda c: _cancel(c).pop("once"))
+    found = _found(comparison, "idempotency-lost")
+    assert "does not answer repeats (once) any more" in found.message
+    comparison = _compared(tmp_path / "kept", lambda c: _cancel(c).update(idempotent=True))
+    assert not [each for each in comparison.findings if "idempotency" in each.rule.id]
 
 
 def test_payload_removed(tmp_path: Path) -> None:
