@@ -32,7 +32,6 @@ def check_names(contract: Node) -> Iterator[Diagnostic]:
         for entry in entries(contract, section):
             if entry.name == STANDARD_QUERY and not entry.is_standard:
                 yield entry.node.diagnostic(*_NOT_STANDARD)
-    _add_clashes(_consumer_methods(contract), clashes)
     _add_clashes(exports(contract), clashes)
     yield from clashes.values()
 
@@ -56,8 +55,3 @@ def _methods(contract: Node) -> Iterator[tuple[str, Node]]:
     for event in entries(contract, "events"):
         for method in naming.event_methods(event.name):
             yield method, event.node
-
-
-def _consumer_methods(contract: Node) -> Iterator[tuple[str, Node]]:
-    for event in entries(contract, "events"):
-        yield naming.consumer_method(event.name), event.node

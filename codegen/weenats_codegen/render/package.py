@@ -93,9 +93,9 @@ def render(
         },
     }
     title = f'"""The models of {contract.service}, generated from the schemas of its contract."""'
-    modules = [*_CLIENT_MODULES, *([] if client_only else _SERVICE_MODULES)]
-    if contract.streams:
-        modules.append(CONSUMER)
+    modules: list[str] = [*_CLIENT_MODULES]
+    modules += [CONSUMER] * bool(contract.streams)
+    modules += [] if client_only else _SERVICE_MODULES
     files = {name: _environment().get_template(f"{name}.jinja").render(values) for name in modules}
     files["models.py"] = f"{header}\n{title}\n\n{models}"
     files["contract_document.py"] = render_contract_document(contract, header)

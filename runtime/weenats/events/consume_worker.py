@@ -33,7 +33,12 @@ _ANY: Final = Schema[Any](Any)
 
 
 class MessageJob(Job):
-    """A job whose message is acknowledged."""
+    """A job whose message is acknowledged.
+
+    Args:
+        worker: processes the message.
+        message: the message.
+    """
 
     def __init__(self, worker: EventWorker, message: PulledMessage) -> None:
         super().__init__(worker, message.delivery)
@@ -41,7 +46,13 @@ class MessageJob(Job):
 
 
 class EventRunners:
-    """Runs the handler of each event, also of those that the contract does not know."""
+    """Runs the handler of each event, also of those that the contract does not know.
+
+    Args:
+        consumer: the handlers.
+        telemetry: records CONSUMER spans and metrics.
+        name: the name of the consumer.
+    """
 
     def __init__(self, consumer: EventConsumer, telemetry: TelemetryManager, name: str) -> None:
         self._consumer = consumer
@@ -80,7 +91,14 @@ class EventRunners:
 
 
 class EventWorker:
-    """Processes the events of one stream."""
+    """Processes the events of one stream.
+
+    Args:
+        part: the consumer on the server.
+        settings: its settings.
+        runners: run the handlers.
+        working: until when the instance gives signs of life for each message that it has.
+    """
 
     def __init__(
         self,
@@ -136,8 +154,9 @@ class EventWorker:
     ) -> tuple[str, str] | None:
         """Run the handler; return the code and the class of its error, None if it succeeded."""
         error: BaseException
+        limit = asyncio.timeout(self._settings.handler_timeout)
         try:
-            async with asyncio.timeout(self._settings.handler_timeout) as limit:
+            async with limit:
                 await runner.handle(event)
         except TimeoutError as raised:
             if limit.expired():
@@ -193,7 +212,12 @@ class EventWorker:
             message.term()
 
     def refuse(self, job: Job, error: ServiceError) -> None:
-        """Let the server deliver an event again: at once to another instance if this one stops."""
+        """Let the server deliver an event again: at once to another instance if this one stops.
+
+        Args:
+            job: a `MessageJob`.
+            error: why its event is not processed here.
+        """
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
         self._working.pop(job.message, None)
         if not job.message.is_settled:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 from weenats.errors import FailedPreconditionError
 from weenats.streams.settings import PARTITIONS, SERVICE, dead_letter_config, stream_config
-from weenats.transport.jetstream import JetStream, StreamConfig, StreamInfo, StreamMissingError
+from weenats.transport.jetstream import (
+    JetStream,
+    Republish,
+    StreamConfig,
+    StreamInfo,
+    StreamMissingError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -180,9 +186,7 @@ def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
         danger = "" if partitions[0] is None or not found.messages else _MOVED
         yield Change("partitions", str(partitions[0]), str(partitions[1]), danger)
     for setting in _SETTINGS:
-        before, after = getattr(has, setting), getattr(wanted, setting)
-        if setting == "subjects":
-            before, after = tuple(sorted(before)), tuple(sorted(after))
+        before, after = _value(has, setting), _value(wanted, setting)
         if before != after:
             yield Change(setting, _text(before), _text(after), _danger(setting, before, after))
 
@@ -190,15 +194,22 @@ def _changes(wanted: StreamConfig, found: StreamInfo) -> Iterator[Change]:
 _MOVED: Final = "keys move to other partitions: consumers must have processed all stored events"
 
 
-def _danger(setting: str, before: float | None, after: float | None) -> str:
+def _value(config: StreamConfig, setting: str) -> object:
+    return sorted(config.subjects) if setting == "subjects" else getattr(config, setting)
+
+
+def _danger(setting: str, before: object, after: object) -> str:
     if setting in _RECREATED:
         return "the stream is deleted, with all its events"
-    if setting in _LIMITS and after is not None and (before is None or after < before):
-        return _REMOVES
+    if setting in _LIMITS and isinstance(after, int | float):
+        is_lower = not isinstance(before, int | float) or after < before
+        return _REMOVES if is_lower else ""
     return ""
 
 
 def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+    if isinstance(value, list):
+        return ", ".join(cast("list[str]", value))
+    if isinstance(value, Republish):
+        return f"{value.source} to {value.destination}"
     return "none" if value is None else str(value)

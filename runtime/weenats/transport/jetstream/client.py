@@ -209,7 +209,7 @@ class JetStream:
             response = await self._call(
                 f"CONSUMER.LIST.{stream}", {"offset": len(found)}, f"the consumers of {stream}"
             )
-            page = response.get("consumers") or []
+            page: list[dict[str, Any]] = response.get("consumers") or []
             found += map(ConsumerInfo.from_json, page)
             total = response["total"] if page else 0
         return found
