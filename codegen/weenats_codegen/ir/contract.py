@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from weenats_codegen.ir.bundle import Bundle
     from weenats_codegen.ir.library import Library
     from weenats_codegen.ir.shapes import Shapes
+    from weenats_codegen.ir.streams import Stream
     from weenats_codegen.parser.diagnostics import Diagnostic
 
 
@@ -68,6 +69,8 @@ class Event:
         data: The model of the data.
         publish: The method that publishes it.
         subscribe: The method that subscribes to it.
+        consume: The method of the consumer that handles it.
+        stream: The stream that keeps it; None if it is not durable.
         deprecated: Whether consumers should stop using it.
     """
 
@@ -78,6 +81,8 @@ class Event:
     data: str
     publish: str
     subscribe: str
+    consume: str
+    stream: Stream | None
     deprecated: bool
 
     @property
@@ -202,6 +207,7 @@ class Contract:
         package: The Python package.
         client: The client class.
         sync_client: The class of the synchronous client.
+        consumer: The abstract class of the consumer of durable events.
         handlers: The abstract class of the handlers.
         stub: The class in handlers.py.
         errors: The declared errors.
@@ -209,6 +215,7 @@ class Contract:
         commands: The commands.
         queries: The queries.
         events: The events.
+        streams: The streams that keep durable events.
         bundle: All schemas.
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
@@ -223,6 +230,7 @@ class Contract:
     package: str
     client: str
     sync_client: str
+    consumer: str
     handlers: str
     stub: str
     errors: tuple[DeclaredError, ...]
@@ -230,6 +238,7 @@ class Contract:
     commands: tuple[Operation, ...]
     queries: tuple[Operation, ...]
     events: tuple[Event, ...]
+    streams: tuple[Stream, ...]
     bundle: Bundle
     shapes: Shapes
     notes: tuple[Diagnostic, ...] = ()
@@ -240,6 +249,11 @@ class Contract:
     def operations(self) -> tuple[Operation, ...]:
         """The commands, then the queries."""
         return self.commands + self.queries
+
+    @property
+    def durable_events(self) -> tuple[Event, ...]:
+        """The events that streams keep."""
+        return tuple(event for event in self.events if event.stream is not None)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -284,7 +298,7 @@ class Contract:
             "errors": {error.name: [error.code, error.details] for error in self.errors},
             "commands": _operations(self.commands),
             "queries": _operations(self.queries),
-            "events": {event.name: [_name(event.aggregate), event.data] for event in self.events},
+            "events": {event.name: _event(event) for event in self.events},
             "schema": without_descriptions(self.bundle),
         }
         text = json.dumps(meaning, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
@@ -297,6 +311,12 @@ def _key(aggregate: Aggregate | None) -> str:
 
 def _name(aggregate: Aggregate | None) -> str | None:
     return None if aggregate is None else aggregate.name
+
+
+def _event(event: Event) -> list[object]:
+    stream = event.stream
+    kept = [] if stream is None else [stream.name, stream.partitions]
+    return [_name(event.aggregate), event.data, *kept]
 
 
 def _operations(operations: Sequence[Operation]) -> dict[str, object]:
