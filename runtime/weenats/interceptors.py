@@ -4,7 +4,7 @@ A chain is composed once, from its members; the first member is the outermost.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import signature
@@ -17,6 +17,7 @@ from weenats._internal.validation import check_async
 from weenats.context import RequestContext, Response
 from weenats.contract import AnyOperation
 from weenats.errors import ServiceError
+from weenats.protocol.messages import HealthCheckEntry
 from weenats.transport.base import Delivery
 
 __all__ = ["CallNext", "Interceptor", "Setting"]
@@ -108,6 +109,10 @@ class ServiceFeature(ABC):
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of its gauges, by their names."""
         return {}
+
+    def health_checks(self) -> Sequence[HealthCheckEntry]:
+        """Return what health requests are answered about the feature, () for nothing."""
+        return ()
 
     def seconds_until_ready(self) -> float | None:
         """Return the seconds until it admits requests, 0 while it does; see `self_eject`.

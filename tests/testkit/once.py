@@ -16,6 +16,19 @@ from weenats.contract import Command
 ONCE: Final[Command[Any, Any]] = replace(RUN, once=60, idempotent=True)
 """Idempotent, so that tests can call it on each instance."""
 BUCKET: Final = "KV_probe-once"
+CONTRACT: Final = """
+service: probe
+version: 1.2.3
+description: Does as it is told.
+aggregates:
+  thing:
+    state: {type: object}
+    commands:
+      run: {description: Do as told., payload: {type: object}, once: 60s}
+      forget: {description: Answer nothing., payload: {type: object}}
+    queries: {get: {description: The thing.}}
+"""
+"""Its contract, as far as permissions go."""
 
 
 class OnceProbe(Probe):

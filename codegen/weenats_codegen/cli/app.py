@@ -519,6 +519,10 @@ def permissions(  # noqa: PLR0913 - the options of a user
             help="The longest timeout of a service's callers (default: that of the contract).",
         ),
     ] = None,
+    shared_limits: Annotated[
+        bool,
+        typer.Option("--shared-limits", help='Of a service with with_rate_limit(scope="service").'),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
     ] = False,
@@ -531,7 +535,9 @@ def permissions(  # noqa: PLR0913 - the options of a user
     for given, names in ((operations, used.operations), (events, used.events)):
         if given is not None and not names:  # without any name, everything would be permitted
             raise typer.BadParameter("--operations and --events require a name")
-    arguments = permissions.Arguments(role, used, queue_group, inbox_prefix, max_timeout)
+    arguments = permissions.Arguments(
+        role, used, queue_group, inbox_prefix, max_timeout, shared_limits
+    )
     permissions.permissions(contract, arguments, as_json=json)
 
 

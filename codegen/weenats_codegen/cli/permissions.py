@@ -23,6 +23,7 @@ class Arguments:
         queue_group: The queue group of a service, or of the events of a client.
         inbox_prefix: The prefix of the inbox of a client, or of a service that uses JetStream.
         max_timeout: The longest timeout of the callers of a service, in seconds.
+        shared_limits: Whether the instances of a service share their rate limits.
     """
 
     role: str
@@ -30,6 +31,7 @@ class Arguments:
     queue_group: str | None
     inbox_prefix: str | None
     max_timeout: float | None
+    shared_limits: bool = False
 
 
 def permissions(folder: Path, arguments: Arguments, *, as_json: bool) -> None:
@@ -50,7 +52,9 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
             "a service serves its whole contract: --operations, --events and --discovery require"
             " --role client"
         )
-    if arguments.inbox_prefix is not None and not jetstream_of_service(contract):
+    shared = arguments.shared_limits
+    stored = jetstream_of_service(contract, shared_limits=shared)
+    if arguments.inbox_prefix is not None and not stored:
         raise typer.BadParameter(
             "a service that does not use JetStream has no inbox: --inbox-prefix requires"
             " --role client"
@@ -60,12 +64,15 @@ def _of_service(contract: Contract, arguments: Arguments) -> Permissions:
         queue_group=arguments.queue_group,
         max_timeout=arguments.max_timeout or 0.0,
         inbox_prefix=arguments.inbox_prefix or "_INBOX",
+        shared_limits=shared,
     )
 
 
 def _of_client(contract: Contract, arguments: Arguments) -> Permissions:
     if arguments.max_timeout is not None:
         raise typer.BadParameter("a client sends no replies: --max-timeout requires --role service")
+    if arguments.shared_limits:
+        raise typer.BadParameter("a client has no limits: --shared-limits requires --role service")
     used, prefix = arguments.used, arguments.inbox_prefix
     return of_client(
         contract,

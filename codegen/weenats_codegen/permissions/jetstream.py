@@ -6,13 +6,14 @@ from weenats_codegen.ir.contract import Contract
 from weenats_codegen.permissions.entry import Entry
 
 
-def jetstream_of_service(contract: Contract) -> tuple[Entry, ...]:
+def jetstream_of_service(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, ...]:
     """Return the subjects that a service publishes to for JetStream; () if it does not use it.
 
     Args:
         contract: The contract.
+        shared_limits: Whether its instances share their rate limits.
     """
-    return tuple(_once(contract))
+    return (*_once(contract), *(_limits(contract) if shared_limits else ()))
 
 
 def _once(contract: Contract) -> Iterator[Entry]:
@@ -20,18 +21,17 @@ def _once(contract: Contract) -> Iterator[Entry]:
     if all(each.once is None for each in contract.commands):
         return
     bucket = f"{contract.service}-once"
-    yield Entry(f"$KV.{bucket}.*", "kept replies, once")
-    yield from bucket_entries(bucket, "kept replies, once")
+    yield Entry(f"$JS.API.STREAM.INFO.KV_{bucket}", "kept replies: settings of the bucket")
+    yield from _bucket(bucket, "kept replies")
 
 
-def bucket_entries(bucket: str, purpose: str) -> Iterator[Entry]:
-    """Yield what is needed to create a bucket at start, and to read its values.
+def _limits(contract: Contract) -> Iterator[Entry]:
+    """Yield what limits need that instances share: the bucket of what is taken of them."""
+    return _bucket(f"{contract.service}-limits", "shared limits")
 
-    Args:
-        bucket: The name of the bucket.
-        purpose: What it is used for.
-    """
-    stream = f"KV_{bucket}"
-    yield Entry(f"$JS.API.STREAM.INFO.{stream}", f"{purpose}: the bucket")
-    yield Entry(f"$JS.API.STREAM.CREATE.{stream}", f"{purpose}: the bucket, if there is none")
-    yield Entry(f"$JS.API.DIRECT.GET.{stream}", f"{purpose}: values")
+
+def _bucket(bucket: str, purpose: str) -> Iterator[Entry]:
+    """Yield what is needed to create a bucket, and to read and write its values."""
+    yield Entry(f"$KV.{bucket}.*", f"{purpose}: write")
+    yield Entry(f"$JS.API.DIRECT.GET.KV_{bucket}", f"{purpose}: read")
+    yield Entry(f"$JS.API.STREAM.CREATE.KV_{bucket}", f"{purpose}: create the bucket")

@@ -58,6 +58,7 @@ def of_service(
     queue_group: str | None = None,
     max_timeout: float = 0.0,
     inbox_prefix: str = "_INBOX",
+    shared_limits: bool = False,
 ) -> Permissions:
     """Return the permissions of a service: operations, events, discovery, health, monitoring.
 
@@ -70,6 +71,7 @@ def of_service(
         max_timeout: The longest timeout of a caller in seconds, if it is longer than those of the
             contract and the default of the runtime.
         inbox_prefix: The prefix in its ConnectionOptions.
+        shared_limits: Whether it is built with `with_rate_limit(scope="service")`.
 
     Returns:
         What the user of the service may do.
@@ -80,7 +82,7 @@ def of_service(
     name = contract.service
     group = subjects.check_queue_group(name if queue_group is None else queue_group)
     prefix = subjects.check_inbox_prefix(inbox_prefix)
-    stored = jetstream_of_service(contract)
+    stored = jetstream_of_service(contract, shared_limits=shared_limits)
     timeouts = [each.timeout or DEFAULT_TIMEOUT for each in contract.operations]
     discovery = [
         Entry(subject, f"discovery of {what}")

@@ -12,7 +12,7 @@ from weenats.idempotency.entries import FREE, done, running
 from weenats.transport.jetstream import WrongSequenceError
 
 if TYPE_CHECKING:
-    from weenats.idempotency.background import Background
+    from weenats._internal.background import Background
     from weenats.transport.jetstream import KeyValue
 
 __all__ = ["Lease"]

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from weenats._internal.background import Background
 from weenats._internal.limited_log import LimitedLogger
 from weenats.errors import FailedPreconditionError, InternalError, ServiceError, UnavailableError
 from weenats.idempotency import lease
-from weenats.idempotency.background import Background
 from weenats.idempotency.entries import Entry, decode_entry, entry_name, fingerprint, running
 from weenats.idempotency.lease import Lease
 from weenats.transport.jetstream import (

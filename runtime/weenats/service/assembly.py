@@ -248,7 +248,9 @@ class Assembly:
         return {"instanceSubject": subjects.on_instance(operation.subject, instance_id)}
 
     def _checks(self) -> list[HealthCheckEntry]:
-        entries = self.health.entries
+        entries = [*self.health.entries]
+        for feature in self._chain:
+            entries += feature.health_checks()
         jwks = self._settings.jwks
         if self._settings.health is None or jwks is None:
             return entries

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from weenats.circuit_breaker import IsFailure, Listener, Scope
     from weenats.contract import AnyOperation
     from weenats.interceptors import Interceptor, ServiceFeature
-    from weenats.rate_limit import KeyExtractor, MissingPrincipal
+    from weenats.rate_limit import KeyExtractor, LimitScope, MissingPrincipal
     from weenats.service.explain import OperationPolicy
     from weenats.service.health import CustomCheck
     from weenats.service.monitoring import CustomMetric
@@ -248,8 +248,9 @@ class NatsServiceBuilder:
         key_extractor: KeyExtractor | None = None,
         on_missing_principal: MissingPrincipal = "shared",
         max_clients: int = 10_000,
+        scope: LimitScope = "instance",
     ) -> Self:
-        """Limit the rate of requests to each instance, at this position in the chain.
+        """Limit the rate of requests to instances or the service, at this position in the chain.
 
         Requests above the limit fail immediately with RESOURCE_EXHAUSTED and a `retryAfter` in
         milliseconds. Limits of operations in the contract apply as well, with the same keys.
@@ -265,6 +266,8 @@ class NatsServiceBuilder:
                 ("shared"), or are refused as UNAUTHENTICATED ("reject").
             max_clients: how many callers have limits of their own at once, 1 to 1,000,000; further
                 ones share a limit.
+            scope: the limits are those of each "instance", or those of the "service", which its
+                instances share by JetStream; this holds for the limits of the contract as well.
 
         Returns:
             A builder with this limit.
@@ -286,6 +289,7 @@ class NatsServiceBuilder:
             key_extractor=key_extractor,
             on_missing_principal=on_missing_principal,
             max_clients=max_clients,
+            scope=scope,
         )
         self._check_first_call("with_rate_limit")
         limits = Member("with_rate_limit", settings, _rate_limits)
@@ -597,7 +601,7 @@ def _authentication(auth: Authentication, _: Host) -> ServiceFeature:
 
 
 def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
-    return RateLimits(settings, host.operations)
+    return RateLimits(settings, host.operations, host.transport)
 
 
 def _idempotency(_: None, host: Host) -> ServiceFeature:

@@ -112,6 +112,7 @@ def test_invalid_names_are_rejected(
         ["--role", "service", "--discovery"],
         ["--role", "service", "--inbox-prefix", "mine"],
         ["--role", "client", "--max-timeout", "3"],
+        ["--role", "client", "--shared-limits"],
         ["--role", "service", "--max-timeout", "0"],
         ["--role", "client", "--operations", "add-item", "get"],
         ["--role", "client", "--operations", ""],
