@@ -464,7 +464,10 @@ def explain(
 def permissions(  # noqa: PLR0913 - the options of a user
     contract: OneContract,
     *,
-    role: Annotated[Literal["service", "client"], typer.Option(help="The role of the user.")],
+    role: Annotated[
+        Literal["service", "client", "consumer", "operator"],
+        typer.Option(help="The role of the user."),
+    ],
     operations: Annotated[
         list[str] | None,
         typer.Option(
@@ -493,7 +496,7 @@ def permissions(  # noqa: PLR0913 - the options of a user
     inbox_prefix: Annotated[
         str | None,
         typer.Option(
-            metavar="PREFIX", help="The inbox_prefix of a client's ConnectionOptions (_INBOX)."
+            metavar="PREFIX", help="The inbox_prefix of the user's ConnectionOptions (_INBOX)."
         ),
     ] = None,
     max_timeout: Annotated[
@@ -504,6 +507,14 @@ def permissions(  # noqa: PLR0913 - the options of a user
             metavar="SECONDS",
             help="The longest timeout of a service's callers (default: that of the contract).",
         ),
+    ] = None,
+    streams: Annotated[
+        Literal["apply", "check"] | None,
+        typer.Option(help="What with_streams of a service was called with (default: it was not)."),
+    ] = None,
+    consumer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The name of a durable consumer."),
     ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the claims of a user JWT, as one JSON document.")
@@ -517,7 +528,9 @@ def permissions(  # noqa: PLR0913 - the options of a user
     for given, names in ((operations, used.operations), (events, used.events)):
         if given is not None and not names:  # without any name, everything would be permitted
             raise typer.BadParameter("--operations and --events require a name")
-    arguments = permissions.Arguments(role, used, queue_group, inbox_prefix, max_timeout)
+    arguments = permissions.Arguments(
+        role, used, queue_group, inbox_prefix, max_timeout, streams, consumer
+    )
     permissions.permissions(contract, arguments, as_json=json)
 
 
