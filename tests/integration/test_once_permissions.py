@@ -17,8 +17,9 @@ from weenats.testing import NatsServer
 from weenats.transport import NatsTransport
 from weenats.transport.jetstream import JetStream, StreamMissingError
 from weenats_codegen.loading import read
-from weenats_codegen.permissions.jetstream import jetstream_of_service
-from weenats_codegen.permissions.model import Permissions, of_service
+from weenats_codegen.permissions.buckets import buckets
+from weenats_codegen.permissions.entries import Permissions
+from weenats_codegen.permissions.model import of_service
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def permissions(tmp_path_factory: pytest.TempPathFactory) -> Permissions:
     folder: Path = tmp_path_factory.mktemp("probe")
     (folder / "service.yaml").write_text(CONTRACT)
     contract = read(folder)
-    assert len(jetstream_of_service(contract)) == 4
+    assert len(buckets(contract)) == 4
     return of_service(contract, inbox_prefix=INBOX)
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from testkit.nats_users import config_of
 from weenats import ConnectionOptions
-from weenats_codegen.permissions.model import Permissions
+from weenats_codegen.permissions.entries import Permissions
 
 INBOX: Final = "_INBOX_probe"
 _PREFIXES: Final = ("$KV", "$JS", "$O", INBOX)

@@ -4,9 +4,9 @@ Subscribers get events at most once, if they are connected at that moment. Consu
 events, which a stream of JetStream keeps, process each event at least once.
 """
 
-from weenats.events.consume import Consumption, consume
 from weenats.events.consume_options import ConsumeOptions
 from weenats.events.consumer import EventConsumer, EventRoute
+from weenats.events.consumption import Consumption, consume
 from weenats.events.handling import EventHandler, ReceivedEvent
 from weenats.events.publish import PublishOptions, publish
 from weenats.events.subscribe import EventSubscription, SubscribeOptions, subscribe

@@ -76,10 +76,10 @@ class EventRunners:
         if (known := self._known.get(path) or self._unknown.get(path)) is not None:
             return known
         aggregate, _, name = path.rpartition(".")
-        event = Event[Any](
+        event: Event[Any] = Event(
             name=name,
             contract=self._consumer.contract,
-            aggregate=Aggregate[Any](name=aggregate, state=_ANY) if aggregate else None,
+            aggregate=Aggregate(name=aggregate, state=_ANY) if aggregate else None,
             data=_ANY,
             description="An event of another version of the contract.",
         )

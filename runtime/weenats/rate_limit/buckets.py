@@ -74,8 +74,12 @@ class LeakyBucket(AsyncLimiter):
         self._leak()
         return self._level if self._level > _TOLERANCE else 0.0
 
-    @level.setter
-    def level(self, level: float) -> None:
+    def fill(self, level: float) -> None:
+        """Set how full the bucket is.
+
+        Args:
+            level: how full, in requests.
+        """
         self._leak()
         self._level = level
 
@@ -143,7 +147,7 @@ class KeyedLimiter:
         if len(self._buckets) >= self._max_keys:
             return self._shared
         bucket = self._buckets[key] = LeakyBucket(self._limit)
-        bucket.level = self._shared.level
+        bucket.fill(self._shared.level)
         heappush(self._drains, (now + bucket.drained_after(), key))
         return bucket
 

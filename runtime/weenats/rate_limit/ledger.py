@@ -97,7 +97,8 @@ class Ledger:
             amount: how much is wanted, at least 1.
 
         Raises:
-            ServiceError: JetStream does not answer, or too many instances take at the same time.
+            UnavailableError: too many instances take at the same time.
+            ServiceError: JetStream does not answer.
         """
         if monotonic() >= self._clock_is_due:
             await self._read_clock()

@@ -1,13 +1,14 @@
-"""What a service needs of JetStream, by what its contract says."""
+"""The permissions of a service for its buckets: of kept replies, and of limits that it shares."""
 
 from collections.abc import Iterator
 
+from weenats.transport.jetstream.api import PREFIX
 from weenats_codegen.ir.contract import Contract
-from weenats_codegen.permissions.entry import Entry
+from weenats_codegen.permissions.entries import Entry
 
 
-def jetstream_of_service(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, ...]:
-    """Return the subjects that a service publishes to for JetStream; () if it does not use it.
+def buckets(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, ...]:
+    """Return the subjects that a service publishes to for its buckets; () if it has none.
 
     Args:
         contract: The contract.
@@ -21,7 +22,7 @@ def _once(contract: Contract) -> Iterator[Entry]:
     if all(each.once is None for each in contract.commands):
         return
     bucket = f"{contract.service}-once"
-    yield Entry(f"$JS.API.STREAM.INFO.KV_{bucket}", "kept replies: settings of the bucket")
+    yield Entry(f"{PREFIX}STREAM.INFO.KV_{bucket}", "kept replies: settings of the bucket")
     yield from _bucket(bucket, "kept replies")
 
 
@@ -33,5 +34,5 @@ def _limits(contract: Contract) -> Iterator[Entry]:
 def _bucket(bucket: str, purpose: str) -> Iterator[Entry]:
     """Yield what is needed to create a bucket, and to read and write its values."""
     yield Entry(f"$KV.{bucket}.*", f"{purpose}: write")
-    yield Entry(f"$JS.API.DIRECT.GET.KV_{bucket}", f"{purpose}: read")
-    yield Entry(f"$JS.API.STREAM.CREATE.KV_{bucket}", f"{purpose}: create the bucket")
+    yield Entry(f"{PREFIX}DIRECT.GET.KV_{bucket}", f"{purpose}: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.KV_{bucket}", f"{purpose}: create the bucket")
