@@ -17,6 +17,7 @@ __all__ = [
     "AnyOperation",
     "AuthRequirement",
     "Command",
+    "DurabilityDemand",
     "Entity",
     "Event",
     "Query",
@@ -136,6 +137,20 @@ class Stream:
         object.__setattr__(self, "dead_letters", f"{self.name}-dead-letters")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurabilityDemand:
+    """What a contract demands of the servers that keep what a service stores.
+
+    Attributes:
+        replicas: how many servers keep it at least.
+        sync: after how many seconds at most it is on disk; 0 before it is acknowledged, None for no
+            demand.
+    """
+
+    replicas: int = 1
+    sync: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServiceContract:
     """Name and version of a service.
@@ -148,6 +163,7 @@ class ServiceContract:
         document: returns the whole contract as JSON, with all its schemas; None if the package was
             generated before packages had it.
         streams: the streams of its durable events.
+        durability: what it demands of the servers that keep what it stores; None for nothing.
         cancel_subject: subject to which clients publish the cancellation of calls.
 
     Raises:
@@ -160,6 +176,7 @@ class ServiceContract:
     digest: str
     document: Callable[[], str] | None = None
     streams: tuple[Stream, ...] = ()
+    durability: DurabilityDemand | None = None
     cancel_subject: str = field(init=False)
 
     def __post_init__(self) -> None:

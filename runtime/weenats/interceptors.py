@@ -106,6 +106,10 @@ class ServiceFeature(ABC):
             timeout: the seconds within which it has to end.
         """
 
+    def stored_in(self) -> Sequence[str]:
+        """Return the names of the streams that it needs to keep what it stores, () for none."""
+        return ()
+
     def gauges(self) -> Mapping[str, float]:
         """Return the current values of its gauges, by their names."""
         return {}

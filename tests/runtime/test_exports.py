@@ -44,7 +44,7 @@ EXPORTS = {
     """,
     "weenats.context": "Key MessageContext Principal RequestContext Response",
     "weenats.contract": """
-        Aggregate AnyOperation AuthRequirement Command Entity Event Query RateLimit
+        Aggregate AnyOperation AuthRequirement Command DurabilityDemand Entity Event Query RateLimit
         ServiceContract Stream
     """,
     "weenats.discovery": """

@@ -10,6 +10,7 @@ from weenats_codegen.ir.contract import (
     Auth,
     Contract,
     DeclaredError,
+    Durability,
     Event,
     Operation,
     RateLimit,
@@ -93,6 +94,7 @@ class _Builder:
             notes=self._notes,
             libraries=tuple(self._libraries),
             document=document(self._root, self._bundle),
+            durability=_durability(self._data.get("durability")),
         )
 
     def _aggregate(self, name: str, node: Node) -> Aggregate:
@@ -189,6 +191,14 @@ def _rate_limit(value: Members | None) -> RateLimit | None:
 def _seconds(text: str | None) -> int | None:
     """Return a number of seconds, minutes, hours or days in seconds."""
     return None if text is None else int(text[:-1]) * _SECONDS_OF_UNIT[text[-1]]
+
+
+def _durability(value: Members | None) -> Durability | None:
+    if value is None:
+        return None
+    sync = value.get("sync")
+    seconds = 0 if sync == "always" else _seconds(sync)
+    return Durability(replicas=value.get("replicas", 1), sync=seconds)
 
 
 def _number(value: Members, key: str) -> float | None:

@@ -136,6 +136,20 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class Durability:
+    """What the service demands of the servers that keep what it stores.
+
+    Attributes:
+        replicas: How many servers keep it at least.
+        sync: After how many seconds at most it is on disk; 0 before it is acknowledged, None for no
+            demand.
+    """
+
+    replicas: int
+    sync: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """A command or a query.
 
@@ -220,6 +234,7 @@ class Contract:
         shapes: Their shapes, which become the models.
         notes: What is doubtful in the schemas.
         libraries: The libraries that it uses, those that they use included.
+        durability: What it demands of the servers that keep what it stores; None for nothing.
         document: The contract as one document, see `ir.document`.
     """
 
@@ -244,6 +259,7 @@ class Contract:
     notes: tuple[Diagnostic, ...] = ()
     libraries: tuple[Library, ...] = ()
     document: str = ""
+    durability: Durability | None = None
 
     @property
     def operations(self) -> tuple[Operation, ...]:

@@ -114,12 +114,24 @@ def check_streams(contract: Node) -> Iterator[Diagnostic]:
                 "stream",
             )
         for member, setting in _given(place):
+            yield from _falls_short(contract, member, setting)
             other = seen.setdefault((name, member), setting)
             if other.value != setting.value:
                 yield setting.diagnostic(
                     f"the stream {quoted(name)} has another {member} at {other.location.pointer}",
                     "say it once, or the same",
                 )
+
+
+def _falls_short(contract: Node, member: str, setting: Node) -> Iterator[Diagnostic]:
+    """Yield a setting with which the service would not start."""
+    value, demanded = setting.value, _demanded(contract)
+    if member == "replicas" and isinstance(value, int) and value < demanded:
+        message = f"is {value}, and durability demands {demanded}"
+        yield setting.diagnostic(message, f"use {demanded} or more, or demand less")
+    if value == "memory" and "sync" in contract.get("durability").mapping:
+        message = "is memory, and durability demands that it is on disk"
+        yield setting.diagnostic(message, "use file, or remove sync")
 
 
 def _nodes(contract: Node) -> Iterator[Node]:
@@ -137,7 +149,14 @@ def _streams(contract: Node) -> dict[str, Stream]:
         settings.setdefault(name, {}).update(given)
         suffix = f"{entry.aggregate}.{entry.name}" if entry.aggregate else entry.name
         events.setdefault(name, []).append(suffix)
-    return {name: _stream(name, found, events[name]) for name, found in settings.items()}
+    least = {"replicas": _demanded(contract)}
+    return {name: _stream(name, least | found, events[name]) for name, found in settings.items()}
+
+
+def _demanded(contract: Node) -> int:
+    """Return how many servers have to keep what the service stores."""
+    replicas = contract.get("durability").mapping.get("replicas")
+    return replicas if isinstance(replicas, int) else 1
 
 
 def _durable(contract: Node) -> Iterator[tuple[Entry, _Place, str]]:

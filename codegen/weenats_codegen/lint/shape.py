@@ -30,6 +30,8 @@ _PATTERNS: Final = {
         "is not a valid name of a stream",
         "use a lower-case letter, then lower-case letters, digits and dashes, at most 50 in all",
     ),
+    "once": ("is not a valid time", "use a number with s, m, h or d, such as 24h"),
+    "sync": ("is not a valid time", "use always, or a number with s, m or h, such as 10s"),
     "maxAge": ("is not a duration", "use a number and s, m, h or d, such as 30d"),
     "scopes": ("is not a valid scope", "use printable ASCII without spaces, quotes, backslashes"),
 }

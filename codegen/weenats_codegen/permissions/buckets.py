@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from weenats.durability.guarantees import SERVERS
 from weenats.transport.jetstream.api import PREFIX
 from weenats_codegen.ir.contract import Contract
 from weenats_codegen.permissions.entries import Entry
@@ -15,6 +16,17 @@ def buckets(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, 
         shared_limits: Whether its instances share their rate limits.
     """
     return (*_once(contract), *(_limits(contract) if shared_limits else ()))
+
+
+def guarantees(contract: Contract) -> tuple[Entry, ...]:
+    """Return what a service that stores something asks the servers at start, () for others.
+
+    Args:
+        contract: The contract.
+    """
+    if not contract.streams and all(each.once is None for each in contract.commands):
+        return ()
+    return (Entry(SERVERS, "durability, if it is exported"),)
 
 
 def _once(contract: Contract) -> Iterator[Entry]:

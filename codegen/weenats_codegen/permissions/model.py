@@ -13,7 +13,7 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
-from weenats_codegen.permissions.buckets import buckets
+from weenats_codegen.permissions.buckets import buckets, guarantees
 from weenats_codegen.permissions.durable import publishing
 from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
@@ -84,6 +84,7 @@ def of_service(  # noqa: PLR0913 - what the builder of a service was called with
             *(_published(contract, event) for event in contract.events),
             *publishing(contract, streams),
             *kept,
+            *guarantees(contract),
             Entry(subjects.monitoring(name), "snapshots, with_monitoring"),
         ),
         subscribe=(

@@ -8,7 +8,7 @@ from typing import Final
 
 from jinja2 import Environment
 
-from weenats_codegen.ir.contract import Auth, Contract, Event, Operation, RateLimit
+from weenats_codegen.ir.contract import Auth, Contract, Durability, Event, Operation, RateLimit
 from weenats_codegen.render import literals
 from weenats_codegen.render.contract_document import render_contract_document
 from weenats_codegen.render.environment import environment, shown_path, tuple_source
@@ -185,6 +185,12 @@ def rate_limit(limit: RateLimit) -> str:
     return f"RateLimit(max_requests_per_second={limit.max_requests_per_second!r}{burst})"
 
 
+def durability_demand(demand: Durability) -> str:
+    """Return the source of the demand on durability in the descriptor of a contract."""
+    sync = "" if demand.sync is None else f", sync={demand.sync}"
+    return f"DurabilityDemand(replicas={demand.replicas}{sync})"
+
+
 @cache
 def _environment() -> Environment:
     """Return the templates, with filters for what contracts demand."""
@@ -193,6 +199,7 @@ def _environment() -> Environment:
         **found.filters,
         "auth_requirement": auth_requirement,
         "rate_limit": rate_limit,
+        "durability": durability_demand,
         "operation_docstring": operation_docstring,
         "described": described,
         "deprecation": deprecation_text,

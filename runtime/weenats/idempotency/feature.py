@@ -12,7 +12,7 @@ from weenats.idempotency.replies import Replies
 from weenats.interceptors import Description, ServiceFeature, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from weenats.contract import AnyOperation
     from weenats.transport.base import Transport
@@ -42,7 +42,9 @@ class Idempotency(ServiceFeature):
         self._interceptors: dict[AnyOperation, OnceInterceptor] = {}
         if commands and transport is not None:
             service = next(iter(commands)).contract.name
-            self._replies = replies = Replies(service, instance, transport)
+            demand = next(iter(commands)).contract.durability
+            replicas = 1 if demand is None else demand.replicas
+            self._replies = replies = Replies(service, instance, transport, replicas)
             self._interceptors = {
                 each: OnceInterceptor(each, seconds, replies) for each, seconds in commands.items()
             }
@@ -64,6 +66,10 @@ class Idempotency(ServiceFeature):
             if interceptor is None
             else {"once": lambda: {"replayed": interceptor.replayed}},
         )
+
+    @override
+    def stored_in(self) -> Sequence[str]:
+        return () if self._replies is None else (self._replies.stream,)
 
     @override
     async def start(self) -> None:

@@ -39,13 +39,14 @@ REASON: Final = "MESSAGE_ID_REUSED"
 """`reason` in the details of the error for a message id that had another payload."""
 
 
-def replies_config(service: str) -> StreamConfig:
+def replies_config(service: str, replicas: int = 1) -> StreamConfig:
     """Return the settings of the stream of a service's kept replies.
 
     Args:
         service: the name of the service.
+        replicas: how many servers keep them.
     """
-    config = bucket_config(f"{service}-once")
+    config = bucket_config(f"{service}-once", replicas=replicas)
     # Without markers, so that an entry that has expired is like one that never was.
     return replace(config, description="Replies of commands, by message id.", marker_ttl=None)
 
@@ -57,10 +58,17 @@ class Replies:
         service: the name of the service.
         instance: the id of this instance.
         transport: the connection.
+        replicas: how many servers keep them, if the bucket does not exist yet.
+
+    Attributes:
+        stream: the name of the stream of the bucket.
     """
 
-    def __init__(self, service: str, instance: str, transport: Transport) -> None:
-        self._config = replies_config(service)
+    def __init__(
+        self, service: str, instance: str, transport: Transport, replicas: int = 1
+    ) -> None:
+        self._config = replies_config(service, replicas)
+        self.stream = self._config.name
         self._instance = instance
         self._transport = transport
         self._jetstream = JetStream(transport, _TIMEOUT)

@@ -83,6 +83,7 @@ class Assembly:
                 self._review,
                 instance_id,
                 transport,
+                handlers.contract,
             ),
         )
         self.runners = [self._runner(endpoint, transport) for endpoint in endpoints]

@@ -12,6 +12,7 @@ from weenats.admission.controller import check_concurrency
 from weenats.auth.authentication import Authentication
 from weenats.circuit_breaker import CircuitBreakerPolicy, CircuitBreakers
 from weenats.contract import RateLimit
+from weenats.durability import Durability
 from weenats.idempotency import Idempotency
 from weenats.interceptors import PRINCIPAL, UserInterceptor
 from weenats.protocol import subjects
@@ -47,6 +48,7 @@ __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
 _ONCE: Final = "once"
+_DURABILITY: Final = "durability"
 _AUTH_IS_OFF: Final = (
     "with_auth(NoAuthConfig()) turns it off; pass a JwtAuthConfig or a validator instead"
 )
@@ -107,6 +109,8 @@ class NatsServiceBuilder:
         self._settings = self._with_member(limits)._settings
         once = Member(_ONCE, None, _idempotency, Position.INNER)
         self._settings = self._with_member(once)._settings
+        durability = Member(_DURABILITY, None, _durability, Position.INNERMOST)
+        self._settings = self._with_member(durability)._settings
 
     def with_servers(self, servers: str | Sequence[str]) -> Self:
         """Connect to other NATS servers.
@@ -606,6 +610,10 @@ def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
 
 def _idempotency(_: None, host: Host) -> ServiceFeature:
     return Idempotency(host.operations, host.instance_id, host.transport)
+
+
+def _durability(_: None, host: Host) -> ServiceFeature:
+    return Durability(host.contract, host.chain, host.transport)
 
 
 def _circuit_breakers(policy: CircuitBreakerPolicy, host: Host) -> ServiceFeature:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Generic, TypeVar
 
-from weenats.contract import AnyOperation
+from weenats.contract import AnyOperation, ServiceContract
 from weenats.interceptors import ServiceFeature
 from weenats.telemetry import TelemetryManager
 from weenats.telemetry.manager import SILENT
@@ -35,6 +35,7 @@ class Host:
         review: to be called when the readiness of a feature has changed.
         instance_id: the id of the instance.
         transport: its connection; None for a chain that is only described.
+        contract: the contract of the service; None as well.
         chain: all members of the chain, the outermost first.
     """
 
@@ -44,6 +45,7 @@ class Host:
     review: Callable[[], None] = lambda: None
     instance_id: str = ""
     transport: Transport | None = None
+    contract: ServiceContract | None = None
     chain: list[ServiceFeature] = field(default_factory=list["ServiceFeature"])
 
 
@@ -52,7 +54,8 @@ class Member(Generic[OptionsT]):
     """A member of the chain, as the builder keeps it.
 
     Attributes:
-        added_by: the method of the builder that added it, or "contract", or "once".
+        added_by: the method of the builder that added it, or the
+            part of the contract.
         options: what the method was called with.
         build: returns the feature of one running instance, from the options.
         position: where it stands.

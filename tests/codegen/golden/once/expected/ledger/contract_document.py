@@ -9,6 +9,7 @@ DOCUMENT: Final = (
     '"service":"ledger",'
     '"version":"1.0.0",'
     '"description":"Keeps accounts.",'
+    '"durability":{"replicas":3,"sync":"always"},'
     '"aggregates":{'
     '"account":{'
     '"description":"An account.",'

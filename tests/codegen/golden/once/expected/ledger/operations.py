@@ -4,7 +4,7 @@
 from types import NoneType
 from typing import Final
 
-from weenats.contract import Aggregate, Command, ServiceContract
+from weenats.contract import Aggregate, Command, DurabilityDemand, ServiceContract
 from weenats.schema import Schema
 
 from .models import Account, Close, Deposit, DepositResult, ImportBatch
@@ -22,6 +22,7 @@ CONTRACT: Final = ServiceContract(
     description="Keeps accounts.",
     digest="sha256:81cd3d155156db77870fea40f95fb25be1860ea5fafe682ec79cba6db9b642bb",
     document=_document,
+    durability=DurabilityDemand(replicas=3, sync=0),
 )
 
 ACCOUNT_AGGREGATE: Final = Aggregate(
