@@ -12,7 +12,17 @@ from copy import copy
 from dataclasses import dataclass
 from time import monotonic, monotonic_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, Self, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+)
 
 from typing_extensions import override
 
@@ -493,6 +503,11 @@ class Response:
     """
 
     result: object
+
+    @property
+    def headers(self) -> bytes:
+        """Header lines of the reply that say where the result is; b"" if it is in the reply."""
+        return b""
 
 
 CURRENT: Final[ContextVar[MessageContext | None]] = ContextVar(

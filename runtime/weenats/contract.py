@@ -259,6 +259,7 @@ class _Operation(_Descriptor, Generic[PayloadT, ResultT]):
     auth: AuthRequirement | None = None
     rate_limit: RateLimit | None = None
     timeout: float | None = None
+    large: int | None = None
 
     @property
     def may_be_retried(self) -> bool:
@@ -290,6 +291,8 @@ class Command(_Operation[PayloadT, ResultT]):
         auth: requirements on callers. None: the settings of the service apply.
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        large: how many bytes a payload and a result may have that do not fit into a message and
+            travel through the object store. None: they have to fit.
         once: seconds for which the first reply of a message id is kept, and given to repeats, so
             that clients may retry it. None: no reply is kept.
         description: description in the contract.
@@ -326,6 +329,8 @@ class Query(_Operation[PayloadT, ResultT]):
         auth: requirements on callers. None: the settings of the service apply.
         rate_limit: rate limit of the operation, in addition to that of the service.
         timeout: timeout of calls in seconds, on both sides. None: the default of the client.
+        large: how many bytes a payload and a result may have that do not fit into a message and
+            travel through the object store. None: they have to fit.
         description: description in the contract.
         deprecated: whether to stop using it, since a later version will not have it.
         subject: subject of requests.

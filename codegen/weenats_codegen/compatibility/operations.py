@@ -95,6 +95,7 @@ def _policies(pair: _Pair) -> Iterator[Finding]:
         rule = "once-shortened" if new.once < old.once else "once-prolonged"
         message = f"the replies of {label} were kept for {old.once} s and are for {new.once} s"
         yield pair.finding(rule, message, "once")
+    yield from _large(pair, old.large, new.large)
     yield from _authentication(pair, old.auth, new.auth)
     if old.timeout != new.timeout:
         is_raised = new.timeout is not None and (old.timeout is None or new.timeout > old.timeout)
@@ -104,6 +105,17 @@ def _policies(pair: _Pair) -> Iterator[Finding]:
         )
         yield pair.finding(rule, message, "timeout")
     yield from _rate_limit(pair, old.rate_limit, new.rate_limit)
+
+
+def _large(pair: _Pair, old: int | None, new: int | None) -> Iterator[Finding]:
+    label = pair.new.label
+    if old is not None and new is None:
+        yield pair.finding("large-removed", f"{label} is not large any more")
+    elif old is not None and new is not None and new < old:
+        message = f"{label} allowed {old} bytes and allows {new}"
+        yield pair.finding("large-lowered", message, "maxBytes")
+    elif new != old:
+        yield pair.finding("large-raised", f"{label} allows {new} bytes")
 
 
 def _seconds(timeout: float | None) -> str:

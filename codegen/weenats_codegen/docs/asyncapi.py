@@ -335,6 +335,8 @@ def _policies(operation: Operation) -> _DOCUMENT:
     found: _DOCUMENT = {}
     if operation.timeout is not None:
         found["x-timeout"] = operation.timeout
+    if operation.large is not None:
+        found["x-large"] = operation.large
     if operation.once is not None:
         found["x-once"] = operation.once
     if operation.rate_limit is not None:

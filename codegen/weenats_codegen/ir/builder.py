@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from weenats_codegen.parser.walk import Entry, Node
 
 Members = dict[str, Any]
+_MAX_BYTES: Final = 64 * 1024 * 1024
+"""How large the payload or result of a large operation may be if its contract does not say it."""
 _SECONDS_OF_UNIT: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -162,6 +164,7 @@ class _Builder:
             iterate=naming.iterating_method(entry.python_name),
             deprecated=value.get("deprecated", False),
             once=_seconds(value.get("once")),
+            large=value.get("maxBytes", _MAX_BYTES) if value.get("large") else None,
         )
 
     def _item(self, place: Location) -> str:

@@ -168,6 +168,8 @@ class Operation:
         auth: The authentication that it requires; None leaves that to the service.
         rate_limit: The rate limit; None leaves that to the service.
         timeout: The default timeout of callers in seconds; None for that of the runtime.
+        large: How many bytes a payload or result may have that travels through the object store;
+            None if they have to fit into a message.
         once: Seconds for which the first reply is kept and given to repeats; None for no time.
         item: The type of an item of a page; "" unless it is a list query.
         iterate: The method of the client that iterates over all pages.
@@ -192,6 +194,7 @@ class Operation:
     item: str = ""
     iterate: str = ""
     once: int | None = None
+    large: int | None = None
 
     @property
     def may_be_retried(self) -> bool:
@@ -361,4 +364,6 @@ def _policy(operation: Operation) -> dict[str, object]:
         policy["timeout"] = operation.timeout
     if operation.once is not None:
         policy["once"] = operation.once
+    if operation.large is not None:
+        policy["large"] = operation.large
     return policy

@@ -212,6 +212,22 @@ events:
     stream: {name: box-openings, maxAge: 7d}""",
     check=lambda subject: check_streams(subject.root),
 )
+LARGE_OPERATION: Final = Rule(
+    id="large-operation",
+    level="error",
+    summary="maxBytes of an operation that is not large, or a large command with `once`",
+    why="""\
+Only payloads and results that travel through the object store have a maximum size of their own. The
+reply of a command with `once` is kept in one message.""",
+    wrong=f"""\
+{_QUERY}
+    maxBytes: 10000000""",
+    right=f"""\
+{_QUERY}
+    large: true
+    maxBytes: 10000000""",
+    check=lambda subject: operations.check_large(subject.root),
+)
 INVISIBLE_CHARACTER: Final = Rule(
     id="invisible-character",
     level="error",
@@ -237,6 +253,7 @@ ERRORS: Final[tuple[Rule, ...]] = (
     PACKAGE_NAME,
     KEY_TYPE,
     RATE_LIMIT_BURST,
+    LARGE_OPERATION,
     STREAM_CONFLICT,
     INVISIBLE_CHARACTER,
 )

@@ -15,7 +15,27 @@ def buckets(contract: Contract, *, shared_limits: bool = False) -> tuple[Entry, 
         contract: The contract.
         shared_limits: Whether its instances share their rate limits.
     """
-    return (*_once(contract), *(_limits(contract) if shared_limits else ()))
+    limits = _limits(contract) if shared_limits else ()
+    large = any(each.large is not None for each in contract.operations)
+    return (*_once(contract), *limits, *(_large(contract) if large else ()))
+
+
+def large_of_client(contract: Contract) -> tuple[Entry, ...]:
+    """Return what a client of large operations publishes to.
+
+    Args:
+        contract: The contract.
+    """
+    *entries, _ = _large(contract)  # the service creates the bucket
+    return tuple(entries)
+
+
+def _large(contract: Contract) -> Iterator[Entry]:
+    """Yield what large payloads and results need: the object store that they travel through."""
+    bucket = f"{contract.service}-large"
+    yield Entry(f"$O.{bucket}.C.*", "large payloads: write")
+    yield Entry(f"{PREFIX}DIRECT.GET.OBJ_{bucket}", "large payloads: read")
+    yield Entry(f"{PREFIX}STREAM.CREATE.OBJ_{bucket}", "large payloads: create the bucket")
 
 
 def guarantees(contract: Contract) -> tuple[Entry, ...]:

@@ -13,7 +13,7 @@ from weenats.protocol.timeouts import DEFAULT_TIMEOUT
 from weenats_codegen.ir.contract import Contract, Event, Operation
 from weenats_codegen.naming import labels_meant
 from weenats_codegen.parser.diagnostics import ContractError, Diagnostic, Location, quoted
-from weenats_codegen.permissions.buckets import buckets, guarantees
+from weenats_codegen.permissions.buckets import buckets, guarantees, large_of_client
 from weenats_codegen.permissions.durable import publishing
 from weenats_codegen.permissions.entries import Entry, Permissions, inbox
 
@@ -146,6 +146,8 @@ def of_client(
     publish = [entry for label, entry in operations.items() if label in called]
     if publish:
         publish.append(Entry(subjects.cancel(contract.service), "calls that it cancels"))
+    if any(each.large is not None and each.label in called for each in contract.operations):
+        publish += large_of_client(contract)
     if publish or used.discovery:
         publish += _verification_requests(contract.service)
     if used.discovery:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from weenats._internal.validation import check_options
+from weenats.client.large import LargeCall
 from weenats.client.tokens import TOKEN_REFUSED, TokenSource, check_source, set_token
 from weenats.codec.keys import key_codec
 from weenats.codec.operations import operation_codec
@@ -182,6 +183,7 @@ class Exchange:
         self._cancel_subject = operation.contract.cancel_subject
         self._codec = operation_codec(operation)
         self._transport = transport
+        self._large = None if operation.large is None else LargeCall(operation, transport)
         self._headers = headers
         self._header_lines = header_names.encode(headers)
 
@@ -209,17 +211,24 @@ class Exchange:
             else header_names.encode(context.headers)
         )
         trace = context.trace_headers or inherited_header_lines()
+        body = self._codec.encode_request(context)
+        if self._large is not None:
+            body, reference = await self._large.sent(context, body)
+            lines += reference
         reply = await self._transport.request(
             self._subject,
-            self._codec.encode_request(context),
+            body,
             b"Wee-Timeout: %d\r\n%b%b" % (remaining, trace, lines),
             deadline,
             is_reply,
             cancel_subject=self._cancel_subject,
             message_id=context.message_id,
         )
+        answer = reply.payload
+        if self._large is not None:
+            answer = await self._large.received(reply)
         try:
-            return self._codec.decode_response(reply.payload)
+            return self._codec.decode_response(answer)
         except InternalError as error:
             foreign = None if error.remote else error_in_headers(reply)
             if foreign is None:

@@ -15,6 +15,7 @@ from weenats.contract import RateLimit
 from weenats.durability import Durability
 from weenats.idempotency import Idempotency
 from weenats.interceptors import PRINCIPAL, UserInterceptor
+from weenats.large import LargePayloads
 from weenats.protocol import subjects
 from weenats.protocol.timeouts import Duration, seconds
 from weenats.rate_limit import RateLimits, RateLimitSettings
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["NatsServiceBuilder"]
 _MAX_QUEUE: Final = 100_000
 _OF_CONTRACT: Final = "contract"
+_LARGE: Final = "large"
 _ONCE: Final = "once"
 _DURABILITY: Final = "durability"
 _AUTH_IS_OFF: Final = (
@@ -107,6 +109,8 @@ class NatsServiceBuilder:
         )
         limits = Member(_OF_CONTRACT, RateLimitSettings(), _rate_limits, Position.INNER)
         self._settings = self._with_member(limits)._settings
+        large = Member(_LARGE, None, _large, Position.INNER)
+        self._settings = self._with_member(large)._settings
         once = Member(_ONCE, None, _idempotency, Position.INNER)
         self._settings = self._with_member(once)._settings
         durability = Member(_DURABILITY, None, _durability, Position.INNERMOST)
@@ -610,6 +614,10 @@ def _rate_limits(settings: RateLimitSettings, host: Host) -> ServiceFeature:
 
 def _idempotency(_: None, host: Host) -> ServiceFeature:
     return Idempotency(host.operations, host.instance_id, host.transport)
+
+
+def _large(_: None, host: Host) -> ServiceFeature:
+    return LargePayloads(host.operations, host.transport)
 
 
 def _durability(_: None, host: Host) -> ServiceFeature:

@@ -62,7 +62,10 @@ _CONTRACT: Final[Contract] = {
             },
         }
     },
-    "commands": {"clear": {"description": "Clear.", "payload": _TEXT}},
+    "commands": {
+        "clear": {"description": "Clear.", "payload": _TEXT},
+        "fill": {"description": "Fill.", "payload": _TEXT, "large": True, "maxBytes": 2_000_000},
+    },
     "queries": {"count": {"description": "Count.", "result": {"type": "integer"}}},
     "events": {"opened": {"description": "Opened.", "data": _TEXT}},
     "errors": {
@@ -182,6 +185,17 @@ CASES: Final[list[tuple[str, Edit, str]]] = [
         "/commands/clear",
     ),
     ("idempotency-lost", lambda c: _place(c).pop("idempotent"), "/commands/place"),
+    (
+        "large-removed",
+        lambda c: c["commands"].update(fill={"description": "Fill.", "payload": _TEXT}),
+        "/commands/fill",
+    ),
+    (
+        "large-lowered",
+        lambda c: c["commands"]["fill"].update(maxBytes=1_500_000),
+        "/commands/fill/maxBytes",
+    ),
+    ("large-raised", lambda c: c["commands"]["fill"].pop("maxBytes"), "/commands/fill"),
     (
         "once-shortened",
         lambda c: _cancel(c).update(once="90m"),
