@@ -183,3 +183,33 @@ async def test_the_timeout_is_checked(transport: NatsTransport, timeout: float) 
     """A timeout that is not positive is refused."""
     with pytest.raises(InvalidArgumentError, match="timeout must be a positive number"):
         await ParcelsClient(transport).publish_shipped("p", Shipped(depot="A"), timeout=timeout)
+
+
+async def test_a_stream_without_a_leader_is_waited_for(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event is stored once there is a leader; without one publishing fails in time."""
+    publish, stream_info = JetStream.publish, JetStream.stream_info
+    elections: list[object] = []
+
+    async def has_no_leader(*_: object, **__: object) -> object:
+        elections.append(None)
+        raise StreamMissingError
+
+    async def knows_no_leader(jetstream: JetStream, name: str) -> object:
+        monkeypatch.setattr(JetStream, "stream_info", times_out)
+        return replace(await stream_info(jetstream, name), leader="")
+
+    async def times_out(*_: object) -> object:
+        monkeypatch.setattr(JetStream, "publish", publish)
+        raise DeadlineExceededError
+
+    monkeypatch.setattr(JetStream, "publish", has_no_leader)
+    monkeypatch.setattr(JetStream, "stream_info", knows_no_leader)
+    client = ParcelsClient(transport)
+    await client.publish_shipped("p-1", Shipped(depot="A"))
+    assert len(elections) == 2
+    monkeypatch.setattr(JetStream, "publish", has_no_leader)
+    monkeypatch.setattr(JetStream, "stream_info", knows_no_leader)
+    with pytest.raises(JetStreamUnavailableError, match="parcels-events has no leader now"):
+        await client.publish_shipped("p-1", Shipped(depot="A"), timeout=0.01)
