@@ -19,6 +19,8 @@ sys.path.append(str(GOLDEN / "expected"))
 from parcels import (  # noqa: E402 - after its folder is known
     CONTRACT,
     COURIERS_STREAM,
+    DELIVERED,
+    HIRED,
     MOVED,
     PARCELS_EVENTS_STREAM,
     SHIPPED,
@@ -37,6 +39,8 @@ __all__ = [
     "CONTRACT",
     "CONTRACT_FOLDER",
     "COURIERS_STREAM",
+    "DELIVERED",
+    "HIRED",
     "MOVED",
     "PARCELS_EVENTS_STREAM",
     "SHIPPED",

@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from weenats.telemetry.manager import TelemetryManager
     from weenats.transport.jetstream import PulledMessage
 
-__all__ = ["EventRunners", "EventWorker", "MessageJob"]
+__all__ = ["EventReturnedError", "EventRunners", "EventWorker", "MessageJob"]
 _LOG: Final = LimitedLogger("weenats.events")
+_DEATHS: Final = 2
+"""How many times `max_deliver` an event is delivered without an outcome.
+
+Instances that stop return events that they have not begun: such deliveries count on the server too.
+"""
 _MAX_UNKNOWN: Final = 1000
 """How many events that the contract does not know are remembered."""
 _ANY: Final = Schema[Any](Any)
+
+
+class EventReturnedError(Exception):
+    """A handler has not processed its event, which is delivered again at once."""
 
 
 class MessageJob(Job):
@@ -122,14 +131,15 @@ class EventWorker:
         assert isinstance(job, MessageJob)  # noqa: S101 - for type checkers
         message = job.message
         try:
-            await self._process(message)
+            with suppress(ServiceError):  # the connection is closed: it is delivered again
+                await self._process(message)
             job.answered = True
         finally:
             self._working.pop(message, None)
 
     async def _process(self, message: PulledMessage) -> None:
         settings = self._settings
-        if message.attempt > settings.max_deliver:
+        if message.attempt > settings.max_deliver * _DEATHS:
             # No attempt had an outcome: the handler ends the process, or blocks its event loop.
             await self._bury(message, "ABORTED", "ProcessDied")
             return
@@ -141,7 +151,11 @@ class EventWorker:
             return
         event.sequence, event.attempt = message.sequence, message.attempt
         self._working[message] = monotonic() + settings.handler_timeout
-        failure = await self._handle(runner, event, message)
+        try:
+            failure = await self._handle(runner, event, message)
+        except EventReturnedError:
+            message.nak()
+            return
         if failure is None:
             message.ack()
         elif message.attempt >= settings.max_deliver:
@@ -168,6 +182,8 @@ class EventWorker:
             if task is not None and task.cancelling():
                 raise
             error = raised
+        except EventReturnedError:
+            raise
         except Exception as raised:  # noqa: BLE001 - any exception of the handler
             error = raised
         else:

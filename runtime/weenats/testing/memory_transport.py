@@ -16,7 +16,9 @@ from weenats.errors import (
     DeadlineExceededError,
     WrongEventLoopError,
 )
+from weenats.protocol.headers import Headers
 from weenats.protocol.identifiers import STAMPER
+from weenats.testing.memory_events import MemoryEvents
 from weenats.testing.memory_streams import Answer, MemoryStreams, matches
 from weenats.transport.base import Accepts, Delivery, OnDelivery, Subscription
 from weenats.transport.cancellation import send_cancellation
@@ -41,6 +43,8 @@ class _Subscription:
 class MemoryBroker:
     """Delivers messages between the transports that share it, in place of a NATS server.
 
+    Durable events are acknowledged and reach subscribers; they are not kept for consumers.
+
     Args:
         jetstream: whether it has streams.
     """
@@ -48,6 +52,7 @@ class MemoryBroker:
     def __init__(self, *, jetstream: bool = True) -> None:
         self._subscriptions: list[_Subscription] = []
         self._streams = MemoryStreams() if jetstream else None
+        self._events = MemoryEvents()
         self._turn = count()
 
     def add(self, subscription: _Subscription) -> None:
@@ -88,7 +93,7 @@ class MemoryBroker:
         if self._streams is not None:
             answers = self._streams.answers(subject, payload, block)
         if not matching and not answers and reply:
-            answers = [(b"", _NO_RESPONDERS)]
+            answers = [self._acknowledged(subject, payload, block)]
         for answer in answers if reply else ():
             self.deliver(reply, "", *answer)
         for subscription in self._one_of_each_group(matching):
@@ -98,6 +103,15 @@ class MemoryBroker:
             call = loop.call_soon if is_here else loop.call_soon_threadsafe
             # As over a network, the sender's context variables do not arrive.
             call(subscription.on_delivery, delivery, context=Context())
+
+    def _acknowledged(self, subject: str, payload: bytes, block: bytes) -> Answer:
+        """Return the answer to a message that nobody receives: a durable event is acknowledged."""
+        stored = self._events.store(subject, Headers(block))
+        if stored is None:
+            return b"", _NO_RESPONDERS
+        if stored.subject:
+            self.deliver(stored.subject, "", payload, block)
+        return stored.acknowledgement, b""
 
     def _one_of_each_group(self, matching: list[_Subscription]) -> list[_Subscription]:
         groups: dict[str, list[_Subscription]] = {}

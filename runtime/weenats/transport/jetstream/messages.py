@@ -120,6 +120,7 @@ class PulledMessage(StoredMessage):
         delivery: the received message.
         consumer: the name of the consumer.
         attempt: which delivery of the message this is, from 1.
+        consumer_sequence: the number of the delivery, from 1; a gap means that one was lost.
         pending: how many messages the consumer has not delivered yet.
         is_settled: whether `ack`, `nak` or `term` was called.
     """
@@ -130,6 +131,7 @@ class PulledMessage(StoredMessage):
         "_transport",
         "attempt",
         "consumer",
+        "consumer_sequence",
         "delivery",
         "is_settled",
         "pending",
@@ -141,7 +143,7 @@ class PulledMessage(StoredMessage):
         # With a domain and an account before the stream, and sometimes a random token at the end.
         tokens = delivery.reply.split(".")
         start = 2 if len(tokens) == _V1_TOKENS else 4
-        stream, consumer, attempt, sequence, _, time, pending = tokens[start : start + 7]
+        stream, consumer, attempt, sequence, number, time, pending = tokens[start : start + 7]
         super().__init__(
             delivery.subject,
             delivery.payload,
@@ -156,6 +158,7 @@ class PulledMessage(StoredMessage):
         self._on_settled = on_settled
         self.consumer: Final = consumer
         self.attempt: Final = int(attempt)
+        self.consumer_sequence: Final = int(number)
         self.pending: Final = int(pending)
         self.is_settled = False
 
