@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from weenats.contract import Stream
+from weenats.durability import Guarantee, look_up_guarantees
 from weenats.protocol.subjects import check_queue_group
 from weenats.streams import StreamPlan, apply_streams, plan_streams
 from weenats.streams.consumers import ConsumerState, StreamConsumer, consumer_states
@@ -122,6 +123,7 @@ class _Status:
     info: StreamInfo
     dead_letters: int
     consumers: list[ConsumerState]
+    kept: Guarantee
 
     def as_data(self) -> dict[str, object]:
         config = self.info.config
@@ -133,6 +135,7 @@ class _Status:
             "lastSequence": self.info.last_sequence,
             "storage": config.storage,
             "replicas": config.replicas,
+            "sync": self.kept.sync,
             "deadLetters": self.dead_letters,
             "consumers": [asdict(each) for each in self.consumers],
         }
@@ -162,7 +165,8 @@ async def _status_of(transport: "NatsTransport", stream: Stream) -> _Status:
     jetstream = JetStream(transport)
     info = await jetstream.stream_info(stream.name)
     letters = await jetstream.stream_info(stream.dead_letters)
-    return _Status(stream, info, letters.messages, consumers)
+    (kept,) = await look_up_guarantees(transport, [stream.name])
+    return _Status(stream, info, letters.messages, consumers, kept)
 
 
 async def _replay(
@@ -221,6 +225,8 @@ def _table(found: Sequence[_Status]) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    table.caption = "\n".join(plain(f"{each.stream.name}: {each.kept}") for each in found)
+    table.caption_justify = "left"
     table.add_column("stream / consumer", overflow="fold")
     for title in ("events", "pending", "in work", "repeated", "dead letters"):
         table.add_column(title, justify="right", no_wrap=True)
