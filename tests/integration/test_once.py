@@ -15,7 +15,7 @@ from testkit.forks import Connection, fork
 from testkit.once import BUCKET, OnceClient, OnceProbe, Pair, two_instances
 from testkit.probe import MissingDetails, NotReadyError, Outcome, PartMissingError, Probe, Run
 from testkit.tokens import FakeValidator, good_claims, token
-from testkit.waiting import LIMIT, until
+from testkit.waiting import LIMIT, eventually, until
 from weenats import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -346,6 +346,22 @@ async def test_lease_that_another_instance_took(
     assert await first == Outcome(text="k")
     assert "the reply of probe.command.thing.run could not be kept" in caplog.text
     assert await pair.clients[0].run("k", GO, message_id=message_id) == Outcome(text="2")
+
+
+@pytest.mark.usefixtures("short_lease")
+async def test_renewal_of_a_lease_that_another_instance_took(
+    pair: Pair, gate: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The instance notices it when it renews, and renews no more."""
+    pair.handlers.actions["go"] = gate
+    first = asyncio.create_task(pair.clients[0].run("k", GO, timeout=LIMIT))
+    await gate.entered.acquire()
+    jetstream = JetStream(pair.clients[0].transport)
+    entry = await jetstream.last(BUCKET, "$KV.probe-once.>")
+    await jetstream.publish(entry.subject, entry.payload)
+    await eventually(lambda: "ran longer than its lease" in caplog.text)
+    gate.opened.set()
+    assert await first == Outcome(text="k")
 
 
 async def test_lease_that_expired_without_a_repeat(pair: Pair, gate: Any) -> None:
