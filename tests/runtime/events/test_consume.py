@@ -444,3 +444,13 @@ async def test_spans_of_a_consumer_continue_the_trace(
     assert {each.context.trace_id for each in processed} == {sent.context.trace_id}
     assert [each.status.description for each in processed] == ["KeyError", None]
     assert processed[0].attributes["messaging.consumer.group.name"] == "billing"
+
+
+async def test_a_deleted_stream_is_reported(
+    transport: NatsTransport, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """Running instances say so in the log, and stop as usual."""
+    monkeypatch.setattr("weenats.events.consumption._PAUSE", 0.02)
+    async with await consume(transport, Recorder(), "billing"):
+        await JetStream(transport).delete_stream(STREAM.name)
+        await eventually(lambda: "billing receives no events: UNAVAILABLE" in caplog.text)
